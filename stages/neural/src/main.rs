@@ -1,0 +1,2 @@
+//! The worker.
+fn main() { println!("{}", tch::Cuda::is_available()); }

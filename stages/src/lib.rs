@@ -1,1 +1,18 @@
-//! The stages.
+//! The stages that need no libtorch, and the contract between `pipeline` and its worker.
+//!
+//! What stands here is shared by both programs: each stage's typed parameters ([`params`]) with the table that
+//! describes them ([`schema`]), the files that stages hand to one another ([`files`], [`plan`]), the stream of
+//! random numbers ([`random`]) and the messages on the pipe ([`protocol`]). The stages `tokenize`, `vocab`, `batch`
+//! and `sample` run in `pipeline`'s own process; `train` and `evaluate` run in `pipeline-neural`.
+//!
+//! This crate never links libtorch, names no database and prints nothing.
+
+pub mod files;
+pub mod params;
+pub mod plan;
+pub mod protocol;
+pub mod random;
+pub mod schema;
+mod stage;
+
+pub use stage::{Cancelled, Context, Outcome, Output, StageError};

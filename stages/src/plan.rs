@@ -1,0 +1,222 @@
+//! The batch plan: where each row of each step lies in the corpus.
+//!
+//! The stage `batch` writes one as a small JSON object; everything about batches (offsets, epochs, coverage, overlap,
+//! dropped tail tokens) is a pure function of it.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::StageError;
+use crate::params::Layout;
+use crate::random::Stream;
+
+/// Where each row of each step lies in the corpus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Format version, 1.
+    pub version: u32,
+    /// How windows lie.
+    pub layout: Layout,
+    /// Rows of a batch, B.
+    pub size: u64,
+    /// Tokens of a window, T.
+    pub unroll: u64,
+    /// Tokens of the training corpus.
+    pub tokens: u64,
+    /// Seed of shuffled windows; 0 for layouts that draw nothing.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// Reads a plan written by the stage `batch`.
+    ///
+    /// # Errors
+    /// When the file can't be read or isn't a plan.
+    pub fn load(path: &Path) -> Result<Self, StageError> {
+        let text = std::fs::read(path).map_err(StageError::io(path))?;
+        serde_json::from_slice(&text).map_err(|error| StageError::format(path, error.to_string()))
+    }
+
+    /// The fewest tokens that give one batch of this shape: each window needs one token more than it has inputs.
+    pub fn fewest_tokens(layout: Layout, size: u64, unroll: u64) -> u64 {
+        match layout {
+            Layout::Streams => size * (unroll + 1),
+            Layout::Shuffled => size * unroll + 1,
+            Layout::Sliding => size + unroll,
+        }
+    }
+
+    /// Steps of one epoch; at least 1 for a plan that `batch` accepted.
+    pub fn steps_per_epoch(&self) -> u64 {
+        match self.layout {
+            Layout::Streams => (self.stream_length().saturating_sub(1)) / self.unroll,
+            Layout::Shuffled => self.windows() / self.size,
+            Layout::Sliding => (self.tokens + 1).saturating_sub(self.size + self.unroll),
+        }
+    }
+
+    /// The epoch that `step` belongs to, from 0.
+    pub fn epoch(&self, step: u64) -> u64 {
+        step / self.steps_per_epoch().max(1)
+    }
+
+    /// Whether the hidden state is zeroed before `step`: at each epoch's start, and at every shuffled window.
+    pub fn resets_state(&self, step: u64) -> bool {
+        self.layout == Layout::Shuffled || step.is_multiple_of(self.steps_per_epoch().max(1))
+    }
+
+    /// Targets that one step predicts, B · T.
+    pub fn tokens_per_step(&self) -> u64 {
+        self.size * self.unroll
+    }
+
+    /// The corpus offset of row `row`'s first input at `step`; its targets begin one token later.
+    pub fn offset(&self, step: u64, row: u64) -> u64 {
+        let within = step % self.steps_per_epoch().max(1);
+        match self.layout {
+            Layout::Streams => row * self.stream_length() + within * self.unroll,
+            Layout::Shuffled => self.shuffled(self.epoch(step), within * self.size + row) * self.unroll,
+            Layout::Sliding => within + row,
+        }
+    }
+
+    /// Tokens of the corpus that are never a target in any epoch, the first token aside.
+    pub fn dropped_tokens(&self) -> u64 {
+        let used = match self.layout {
+            Layout::Streams => self.size * self.steps_per_epoch() * self.unroll,
+            // Each epoch leaves out other windows, so that in the long run only the tail is never used.
+            Layout::Shuffled => self.windows() * self.unroll,
+            Layout::Sliding => self.tokens.saturating_sub(1),
+        };
+        self.tokens.saturating_sub(1).saturating_sub(used)
+    }
+
+    /// Distinct corpus positions that the inputs of steps `0..steps` cover.
+    pub fn covered(&self, steps: u64) -> u64 {
+        if steps == 0 {
+            return 0;
+        }
+        let per_epoch = self.steps_per_epoch();
+        match self.layout {
+            Layout::Streams => steps.min(per_epoch) * self.tokens_per_step(),
+            // Each later epoch takes in some of the windows that earlier ones left out; that remainder is under one
+            // batch of windows and is not counted.
+            Layout::Shuffled => steps.min(per_epoch) * self.tokens_per_step(),
+            Layout::Sliding => steps.min(per_epoch) + self.size + self.unroll - 2,
+        }
+    }
+
+    /// The share of `step`'s distinct input positions that the step before also held, in [0, 1]; 0 for step 0.
+    pub fn overlap(&self, step: u64) -> f64 {
+        if step == 0 {
+            return 0.0;
+        }
+        let positions = |step: u64| -> std::collections::BTreeSet<u64> {
+            (0..self.size)
+                .flat_map(|row| {
+                    let o = self.offset(step, row);
+                    o..o + self.unroll
+                })
+                .collect()
+        };
+        let (now, before) = (positions(step), positions(step - 1));
+        now.intersection(&before).count() as f64 / now.len() as f64
+    }
+
+    /// Tokens of one parallel stream.
+    fn stream_length(&self) -> u64 {
+        self.tokens / self.size
+    }
+
+    /// Windows that do not overlap, each with its target.
+    fn windows(&self) -> u64 {
+        self.tokens.saturating_sub(1) / self.unroll
+    }
+
+    /// The window at `place` in the order of `epoch`: a permutation of all windows that needs no table.
+    ///
+    /// A four-round Feistel network over the next even power of two, walked until it lands inside (Black and Rogaway
+    /// 2002, "Ciphers with arbitrary finite domains"): under four walks on average.
+    fn shuffled(&self, epoch: u64, place: u64) -> u64 {
+        let n = self.windows();
+        let half = (64 - n.saturating_sub(1).leading_zeros()).div_ceil(2).max(1);
+        let mask = (1u64 << half) - 1;
+        let rounds = Stream::new(self.seed, &format!("shuffle epoch {epoch}"));
+        let mut x = place;
+        loop {
+            let (mut left, mut right) = (x >> half, x & mask);
+            for round in 0..4u64 {
+                let mixed = rounds.bits((round << 32) | right) & mask;
+                (left, right) = (right, left ^ mixed);
+            }
+            x = (left << half) | right;
+            if x < n {
+                return x;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(layout: Layout, size: u64, unroll: u64, tokens: u64) -> Plan {
+        Plan { version: 1, layout, size, unroll, tokens, seed: 5 }
+    }
+
+    #[test]
+    fn streams_cover_each_position_once_an_epoch() {
+        let plan = plan(Layout::Streams, 4, 3, 103);
+        assert_eq!(plan.steps_per_epoch(), 8);
+        let mut seen = std::collections::BTreeSet::new();
+        for step in 0..8 {
+            for row in 0..4 {
+                for offset in plan.offset(step, row)..plan.offset(step, row) + 3 {
+                    assert!(seen.insert(offset), "offset {offset} twice");
+                    assert!(offset + 1 < 103);
+                }
+            }
+        }
+        assert_eq!(seen.len() as u64, plan.covered(8));
+        assert_eq!(plan.dropped_tokens(), 102 - 96);
+        assert_eq!(plan.overlap(1), 0.0);
+        assert!(plan.resets_state(8) && !plan.resets_state(1));
+    }
+
+    #[test]
+    fn shuffled_windows_are_a_permutation_that_changes_with_the_epoch() {
+        let plan = plan(Layout::Shuffled, 5, 7, 1000);
+        let order = |epoch: u64| -> Vec<u64> { (0..142).map(|place| plan.shuffled(epoch, place)).collect() };
+        let mut sorted = order(0);
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..142).collect::<Vec<_>>());
+        assert_ne!(order(0), order(1));
+    }
+
+    #[test]
+    fn the_sliding_window_moves_one_token_a_step() {
+        // 500 steps of 64 neighbouring words have seen 565 tokens, targets included (unroll 2).
+        let plan = plan(Layout::Sliding, 64, 2, 929_589);
+        assert_eq!(plan.offset(100, 0), 100);
+        assert_eq!(plan.offset(0, 63), 63);
+        assert_eq!(plan.covered(500), 564);
+        assert!(plan.overlap(100) > 0.98);
+    }
+
+    #[test]
+    fn covered_agrees_with_counting() {
+        for layout in [Layout::Streams, Layout::Shuffled, Layout::Sliding] {
+            let plan = plan(layout, 3, 4, 90);
+            for steps in 0..plan.steps_per_epoch() {
+                let seen: std::collections::BTreeSet<u64> = (0..steps)
+                    .flat_map(|step| (0..3).map(move |row| (step, row)))
+                    .flat_map(|(step, row)| plan.offset(step, row)..plan.offset(step, row) + 4)
+                    .collect();
+                assert_eq!(plan.covered(steps), seen.len() as u64, "{layout:?} after {steps}");
+            }
+        }
+    }
+}

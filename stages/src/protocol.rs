@@ -1,0 +1,357 @@
+//! The messages between `pipeline` and its worker `pipeline-neural`.
+//!
+//! The worker reads [`Request`]s from its standard input and writes [`Reply`]s to its standard output; what it has to
+//! say to people goes to standard error. Each message is a frame: its length in bytes as an unsigned 32-bit
+//! little-endian integer, then that many bytes of JSON. `docs/stage-protocol.md` shows a session.
+//!
+//! JSON has no NaN and no infinity; a measured float that may be either is a [`Measured`], which travels as a number
+//! or as the word `"nan"`, `"inf"` or `"-inf"`.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version of this contract; both sides must agree on it.
+pub const PROTOCOL: u32 = 1;
+
+/// The longest frame that is believed, in bytes: a longer one means that the stream is out of step.
+const LONGEST: u32 = 1 << 26;
+
+/// A float as it was measured, finite or not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured(pub f64);
+
+impl Serialize for Measured {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_finite() { serializer.serialize_f64(self.0) } else { serializer.serialize_str(kind_of(self.0)) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Measured {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Number(f64),
+            Word(String),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Number(number) => Ok(Self(number)),
+            Either::Word(word) => match word.as_str() {
+                "nan" => Ok(Self(f64::NAN)),
+                "inf" => Ok(Self(f64::INFINITY)),
+                "-inf" => Ok(Self(f64::NEG_INFINITY)),
+                _ => Err(serde::de::Error::custom(format!("`{word}` is no measured number"))),
+            },
+        }
+    }
+}
+
+/// `finite`, `nan`, `inf` or `-inf`: the kinds of a measured float in the record.
+pub fn kind_of(x: f64) -> &'static str {
+    if x.is_nan() {
+        "nan"
+    } else if x == f64::INFINITY {
+        "inf"
+    } else if x == f64::NEG_INFINITY {
+        "-inf"
+    } else {
+        "finite"
+    }
+}
+
+/// What `pipeline-neural describe` prints, and what a worker says of itself before it works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Describe {
+    /// [`PROTOCOL`] of the worker.
+    pub protocol: u32,
+    /// Version of the worker's package.
+    pub version: String,
+    /// Versions of its stages, by name.
+    pub stages: BTreeMap<String, u32>,
+    /// Version of the libtorch that it runs with, such as `2.11.0`.
+    pub libtorch: String,
+    /// Devices that it could use: `cpu`, `cuda:0`.
+    pub devices: Vec<String>,
+    /// The vector extensions that libtorch chose, such as `AVX512`.
+    pub cpu_capability: String,
+    /// The libraries that it was linked with: their files' paths, so that a changed one is noticed.
+    pub libraries: Vec<PathBuf>,
+}
+
+/// What `pipeline` asks of a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// One execution.
+    Order(Order),
+    /// End the execution in progress after its present step, write its state down, and say [`Reply::Done`] with
+    /// `stopped`.
+    Stop,
+}
+
+/// One execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// Chosen by the sender; every reply carries it.
+    pub id: u64,
+    /// `train` or `evaluate`.
+    pub stage: String,
+    /// The stage's parameters, complete.
+    pub params: Value,
+    /// Input objects by name; read-only files.
+    pub inputs: BTreeMap<String, PathBuf>,
+    /// An empty folder for output files.
+    pub folder: PathBuf,
+    /// Threads to compute with.
+    pub threads: u32,
+    /// For `train` alone: the steps to compute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<Segment>,
+}
+
+/// The part of a trajectory that an execution of `train` computes: steps `from..to`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Segment {
+    /// The first step to compute; 0 begins from initial weights, anything else from `weights` and `state`.
+    pub from: u64,
+    /// The step after the last; equal to `from`, when only the checkpoint there is wanted.
+    pub to: u64,
+    /// Steps in all, which some schedules read; not less than `to`.
+    pub length: u64,
+    /// The weights after `from` updates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+    /// The state after `from` updates: optimiser, hidden state, cursors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<PathBuf>,
+    /// Checkpoints n, `from <= n <= to`, whose weights and state are to be written down. The last one reached is
+    /// written in any case.
+    pub checkpoints: Vec<u64>,
+    /// A checkpoint is also written when this many seconds passed since the last one, so that a kill costs little.
+    pub checkpoint_seconds: u64,
+}
+
+/// What a worker says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reply {
+    /// The first frame of a worker.
+    Hello(Describe),
+    /// One optimiser step.
+    Step(Step),
+    /// A checkpoint's files are complete in the order's folder.
+    Checkpoint(Checkpoint),
+    /// A split was scored.
+    Evaluation(Evaluation),
+    /// Something worth a line in the record.
+    Event(Event),
+    /// Progress of an order that has no steps.
+    Progress {
+        /// The order.
+        order: u64,
+        /// Units done.
+        done: u64,
+        /// Units in all.
+        whole: u64,
+    },
+    /// The order is finished.
+    Done(Done),
+    /// The order failed; the worker can take another.
+    Failed {
+        /// The order.
+        order: u64,
+        /// One line.
+        message: String,
+    },
+}
+
+/// One optimiser step, counted from 0. Losses are in nats a token, over the true count of tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The step.
+    pub step: u64,
+    /// The epoch it belongs to, from 0.
+    pub epoch: u64,
+    /// Mean negative log-likelihood before the update.
+    pub loss: Measured,
+    /// The learning rate of the update.
+    pub learning_rate: f64,
+    /// Global gradient norm before clipping.
+    pub grad_norm: Measured,
+    /// Whether the gradient was scaled down.
+    pub clipped: bool,
+    /// ‖Δθ‖ / ‖θ‖ of the update, at probed steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_ratio: Option<Measured>,
+    /// The largest absolute logit, at probed steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logit_max: Option<Measured>,
+    /// Mean entropy of the predictions in nats, at probed steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entropy: Option<Measured>,
+    /// Targets predicted.
+    pub tokens: u64,
+    /// Wall-clock seconds of the step.
+    pub seconds: f64,
+}
+
+/// Checkpoint n: the weights after n updates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoint {
+    /// n.
+    pub step: u64,
+    /// The weights' file, safetensors.
+    pub weights: PathBuf,
+    /// The state's file, safetensors.
+    pub state: PathBuf,
+}
+
+/// A split scored at one set of weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// `valid` or `test`.
+    pub split: String,
+    /// The number of updates behind the weights, where training itself scored them; absent for the stage evaluate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// Token-weighted mean negative log-likelihood in nats.
+    pub loss: Measured,
+    /// Targets scored: every token of the split but the first.
+    pub tokens: u64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// Something worth a line in the record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// The step it happened at, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// A short word: `nonfinite`, `stopped_nonfinite`, `rate_lowered`.
+    pub kind: String,
+    /// One line for people.
+    pub message: String,
+}
+
+/// The end of an order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Done {
+    /// The order.
+    pub order: u64,
+    /// For `train`: the step after the last one computed, which is before the segment's end when the loss stayed
+    /// non-finite or a stop was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<u64>,
+    /// Whether it ended early because of [`Request::Stop`].
+    pub stopped: bool,
+    /// Highest resident memory of the worker so far, in bytes.
+    pub peak_memory: u64,
+    /// Small facts, such as `observe_seconds`: the time that recording took inside the training loop.
+    pub report: Value,
+}
+
+/// A text drawn from a model, by the stage `sample`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SampleText {
+    /// How it was drawn, as the experiment says it (JSON: `"greedy"`, `{"temperature":1.0}`).
+    pub decode: Value,
+    /// The prompt as the experiment says it.
+    pub prompt: String,
+    /// The text without the prompt; empty when it could not be drawn.
+    pub text: String,
+    /// Tokens drawn.
+    pub tokens: u64,
+    /// Distinct tokens over tokens (Li et al. 2016); absent where nothing was drawn.
+    pub distinct_1: Option<f64>,
+    /// Distinct pairs over pairs.
+    pub distinct_2: Option<f64>,
+    /// 1 − distinct 4-grams over 4-grams (Welleck et al. 2020, seq-rep-4).
+    pub seq_rep_4: Option<f64>,
+    /// Period, in tokens, of the loop that the text ends in.
+    pub loop_period: Option<u64>,
+    /// The token at which that loop begins.
+    pub loop_onset: Option<u64>,
+    /// Why there is no text, where there is none.
+    pub why_empty: Option<String>,
+}
+
+/// Writes one frame.
+///
+/// # Errors
+/// When the other side is gone.
+pub fn write_frame<T: Serialize>(out: &mut impl Write, message: &T) -> std::io::Result<()> {
+    let mut bytes = vec![0; 4];
+    serde_json::to_writer(&mut bytes, message)?;
+    let length = u32::try_from(bytes.len() - 4).map_err(std::io::Error::other)?;
+    bytes[..4].copy_from_slice(&length.to_le_bytes());
+    out.write_all(&bytes)
+}
+
+/// Reads one frame; `None` at the end of the stream.
+///
+/// # Errors
+/// When the stream ends inside a frame, or a frame is not a message.
+pub fn read_frame<T: for<'de> Deserialize<'de>>(input: &mut impl Read) -> std::io::Result<Option<T>> {
+    let mut length = [0; 4];
+    let mut got = 0;
+    while got < 4 {
+        match input.read(&mut length[got..]) {
+            Ok(0) if got == 0 => return Ok(None),
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => got += n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let length = u32::from_le_bytes(length);
+    if length > LONGEST {
+        return Err(std::io::Error::other(format!("a frame of {length} bytes: the stream is out of step")));
+    }
+    let mut bytes = vec![0; length as usize];
+    input.read_exact(&mut bytes)?;
+    Ok(Some(serde_json::from_slice(&bytes)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measured_floats_cross_the_pipe_to_the_bit() {
+        for x in [0.1, -0.0, 9.202_733_993_530_273, f64::MIN_POSITIVE / 4.0, f64::INFINITY, f64::NEG_INFINITY] {
+            let text = serde_json::to_string(&Measured(x)).unwrap();
+            let back: Measured = serde_json::from_str(&text).unwrap();
+            assert_eq!(back.0.to_bits(), x.to_bits(), "{text}");
+        }
+        let nan: Measured = serde_json::from_str(&serde_json::to_string(&Measured(f64::NAN)).unwrap()).unwrap();
+        assert!(nan.0.is_nan());
+        assert!(serde_json::from_str::<Measured>("\"big\"").is_err());
+    }
+
+    #[test]
+    fn frames_come_back_and_a_torn_one_is_an_error() {
+        let mut bytes = Vec::new();
+        let event = Event { step: Some(3), kind: "nonfinite".into(), message: "loss is NaN".into() };
+        write_frame(&mut bytes, &Reply::Event(event.clone())).unwrap();
+        write_frame(&mut bytes, &Request::Stop).unwrap();
+        let mut input = &bytes[..];
+        assert_eq!(read_frame::<Reply>(&mut input).unwrap(), Some(Reply::Event(event)));
+        assert_eq!(read_frame::<Request>(&mut input).unwrap(), Some(Request::Stop));
+        assert_eq!(read_frame::<Request>(&mut input).unwrap(), None);
+        assert!(read_frame::<Reply>(&mut &bytes[..9]).is_err());
+        assert!(read_frame::<Reply>(&mut &[255u8, 255, 255, 255][..]).is_err());
+    }
+}

@@ -413,9 +413,8 @@ impl Checkpoints {
     /// checkpoint 0 too unless `keep` names others.
     pub fn kept(&self, length: u64) -> Vec<u64> {
         let mut all = vec![0];
-        if self.every > 0 {
-            all.extend((1..=length / self.every).map(|i| i * self.every));
-        }
+        let cadence = length.checked_div(self.every).unwrap_or(0);
+        all.extend((1..=cadence).map(|i| i * self.every));
         all.push(length);
         all.dedup();
         match &self.keep {

@@ -87,7 +87,7 @@ pub struct Describe {
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// One execution.
-    Order(Order),
+    Order(Box<Order>),
     /// End the execution in progress after its present step, write its state down, and say [`Reply::Done`] with
     /// `stopped`.
     Stop,

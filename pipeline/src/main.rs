@@ -1,2 +1,36 @@
-//! pipeline
-fn main() {}
+//! `pipeline`: runs studies of language-model training as a graph of cached stages, and records every step.
+
+mod args;
+mod commands;
+mod failure;
+mod places;
+mod record;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    // For whoever debugs the program: PIPELINE_LOG=debug. What a user must read never goes through it.
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("PIPELINE_LOG").unwrap_or_else(|_| EnvFilter::new("off")))
+        .with_writer(std::io::stderr)
+        .init();
+    let cli = args::Cli::parse();
+    let here = match std::env::current_dir() {
+        Ok(here) => here,
+        Err(error) => {
+            ui::failure(&failure::Failure::input(format!("the working directory can't be read: {error}"), ""));
+            return ExitCode::from(failure::WRONG_INPUT);
+        }
+    };
+    match commands::dispatch(cli, &here) {
+        Ok(()) => ExitCode::from(failure::DONE),
+        Err(failure) => {
+            ui::failure(&failure);
+            ExitCode::from(failure.code)
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The words that a user types, parsed to typed values.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Yellow.on_default().bold())
+    .usage(AnsiColor::Yellow.on_default().bold())
+    .literal(AnsiColor::Green.on_default())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    a run failed, or an object is damaged
+  2    the input is wrong: nothing was changed
+  130  interrupted; `pipeline run` goes on where it stopped";
+
+/// Runs studies of language-model training as a graph of cached stages, and records every step in SQLite.
+#[derive(Debug, Parser)]
+#[command(name = "pipeline", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub places: Places,
+}
+
+/// Where the record and the store are.
+#[derive(Debug, Args)]
+pub struct Places {
+    /// The database; by default experiments.db in the nearest folder upward that has one, else here
+    #[arg(long, global = true, env = "PIPELINE_DB", value_name = "FILE", hide_env_values = true)]
+    pub db: Option<PathBuf>,
+    /// The object store; by default data/store beside the database
+    #[arg(long, global = true, env = "PIPELINE_STORE", value_name = "DIR", hide_env_values = true)]
+    pub store: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Run(RunArgs),
+    Runs(RunsArgs),
+    Show(ShowArgs),
+    Compare(CompareArgs),
+    Sql(SqlArgs),
+    Dag(DagArgs),
+    Objects(ObjectsArgs),
+    Completions(CompletionsArgs),
+}
+
+/// Run an experiment: every point of its study, each stage once
+///
+/// What is cached is not computed again, and what an earlier run left unfinished goes on where it stopped.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline run experiments/lr_study.toml
+  pipeline run experiments/tiny.toml --set train.learning_rate=0.3
+  pipeline run experiments/tiny.toml --set 'train.learning_rate=[1,0.1]' --jobs 2
+  pipeline run experiments/tiny.toml --set train.steps=400 --explain --dry-run")]
+pub struct RunArgs {
+    /// The experiment, a TOML file
+    #[arg(value_name = "EXPERIMENT", value_hint = clap::ValueHint::FilePath)]
+    pub experiment: PathBuf,
+    /// Override a key; a list sweeps it (may be given several times)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Stages computed side by side [default: as many as points to compute, at most one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub jobs: Option<u32>,
+    /// Threads of each training [default: cores divided by jobs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+    /// Stop after this stage; a later run goes on from there
+    #[arg(long, value_name = "STAGE", value_parser = ["tokenize", "vocab", "batch", "train", "evaluate", "sample"])]
+    pub until: Option<String>,
+    /// Say what would be computed, and compute nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Say for each stage why it is computed: which fields differ from the nearest earlier execution
+    #[arg(long)]
+    pub explain: bool,
+    /// Go on with the other points when one fails
+    #[arg(long)]
+    pub keep_going: bool,
+}
+
+/// List runs
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline runs
+  pipeline runs study:lr_study --sort valid_perplexity
+  pipeline runs --where 'train.learning_rate>=0.1' --where status=finished
+  pipeline runs --json | jq '.[].run'")]
+pub struct RunsArgs {
+    /// Runs to list: run42, 42, latest or study:NAME [default: all]
+    #[arg(value_name = "RUN")]
+    pub selectors: Vec<String>,
+    /// Keep runs whose column or parameter compares so: COLUMN=VALUE, with =, !=, <, <=, > or >= (may be repeated)
+    #[arg(long = "where", value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// Sort by a column or parameter; a leading - reverses
+    #[arg(long, value_name = "COLUMN", default_value = "run", allow_hyphen_values = true)]
+    pub sort: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show one run: parameters, stages, the loss curve, evaluations and samples
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline show run42
+  pipeline show latest --step 100
+  pipeline show 42 --log
+  pipeline show run42 --json")]
+pub struct ShowArgs {
+    /// The run: run42, 42 or latest
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Show the batch of one step: corpus offsets, inputs and targets as words, and that step's numbers
+    #[arg(long, value_name = "N", conflicts_with = "log")]
+    pub step: Option<u64>,
+    /// Show the worker's whole output
+    #[arg(long)]
+    pub log: bool,
+    /// Print JSON
+    #[arg(long, conflicts_with = "log")]
+    pub json: bool,
+}
+
+/// Compare runs: what differs in their parameters, where their losses part, evaluations and samples side by side
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline compare run42 run57
+  pipeline compare study:lr_study
+  pipeline compare 1 2 3 --json")]
+pub struct CompareArgs {
+    /// Runs: run42, 42, latest or study:NAME; two or more in all
+    #[arg(value_name = "RUN", required = true)]
+    pub selectors: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Ask the record in SQL; it is opened read-only
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline sql 'SELECT run, learning_rate, last_loss, nonfinite_steps FROM run_summary'
+  pipeline sql --format csv 'SELECT step, loss FROM run_steps WHERE run = 42' > loss.csv
+  echo 'SELECT * FROM study_by_learning_rate' | pipeline sql -
+The views are documented in docs/sql.md; `pipeline sql --schema` prints them.")]
+pub struct SqlArgs {
+    /// The query; - reads it from standard input
+    #[arg(value_name = "QUERY", required_unless_present = "schema")]
+    pub query: Option<String>,
+    /// How rows are printed
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Print the tables and views instead
+    #[arg(long, conflicts_with = "query")]
+    pub schema: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Csv,
+    Json,
+}
+
+/// Draw the graph of an experiment's stages
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline dag experiments/lr_study.toml
+  pipeline dag experiments/lr_study.toml --format mermaid
+  pipeline dag experiments/lr_study.toml --format dot | dot -Tsvg > dag.svg")]
+pub struct DagArgs {
+    /// The experiment, a TOML file
+    #[arg(value_name = "EXPERIMENT", value_hint = clap::ValueHint::FilePath)]
+    pub experiment: PathBuf,
+    /// Override a key, as in `run`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The language it is drawn in
+    #[arg(long, value_enum, default_value_t = Drawing::Text)]
+    pub format: Drawing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Drawing {
+    Text,
+    Mermaid,
+    Dot,
+}
+
+/// Look after the object store
+#[derive(Debug, Args)]
+pub struct ObjectsArgs {
+    #[command(subcommand)]
+    pub command: ObjectsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ObjectsCommand {
+    /// Read every object and compare it with its name; a damaged one is set aside
+    #[command(after_help = "Example:\n  pipeline objects verify")]
+    Verify,
+    /// How many bytes the store holds, by stage and by run
+    #[command(after_help = "Example:\n  pipeline objects size")]
+    Size,
+    /// Remove objects that no accepted result needs
+    #[command(after_help = "Examples:\n  pipeline objects gc --dry-run\n  pipeline objects gc")]
+    Gc {
+        /// Say what would go, by run, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline completions bash > ~/.local/share/bash-completion/completions/pipeline
+  pipeline completions fish > ~/.config/fish/completions/pipeline.fish")]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}

@@ -1,0 +1,68 @@
+//! An error as a user sees it: one line that says what is wrong and where, a hint that can be typed, an exit code.
+
+use std::fmt;
+
+/// Done.
+pub const DONE: u8 = 0;
+/// A run failed, or an object is damaged.
+pub const FAILED: u8 = 1;
+/// The input is wrong; nothing was changed.
+pub const WRONG_INPUT: u8 = 2;
+/// Interrupted; `pipeline run` goes on where it stopped.
+pub const INTERRUPTED: u8 = 130;
+
+/// Why a command ends with a code other than 0.
+#[derive(Debug)]
+pub struct Failure {
+    /// The process's exit code.
+    pub code: u8,
+    /// What is wrong, where, and what is allowed; empty when all was said already.
+    pub message: String,
+    /// What could be typed instead; empty when there is nothing.
+    pub hint: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    /// The input is wrong.
+    pub fn input(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code: WRONG_INPUT, message: message.into(), hint: hint.into() }
+    }
+
+    /// Something failed while it ran.
+    pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code: FAILED, message: message.into(), hint: hint.into() }
+    }
+}
+
+impl From<crate::record::RecordError> for Failure {
+    fn from(error: crate::record::RecordError) -> Self {
+        use crate::record::RecordError as E;
+        let hint = match &error {
+            E::Missing(_) => {
+                "run an experiment first (pipeline run experiments/tiny.toml), or name a database with --db"
+            }
+            E::Newer { .. } => "use the newer pipeline, or another database with --db",
+            E::Damaged { .. } => {
+                "move it away, or name another with --db; sqlite3's .recover command may save its rows"
+            }
+            E::Filesystem { .. } => "name a writable place on a local disk with --db and --store",
+            E::Statement { .. } => "",
+        };
+        let code = if matches!(error, E::Statement { .. }) { FAILED } else { WRONG_INPUT };
+        Self { code, message: error.to_string(), hint: hint.to_owned() }
+    }
+}
+
+impl From<stages::StageError> for Failure {
+    fn from(error: stages::StageError) -> Self {
+        Self::failed(error.to_string(), "")
+    }
+}

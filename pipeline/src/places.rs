@@ -1,0 +1,43 @@
+//! Where the record and the store are.
+
+use std::path::{Path, PathBuf};
+
+use crate::args::Places;
+
+/// The database's usual name; the folder that holds it is the root.
+const DATABASE: &str = "experiments.db";
+
+/// The paths of one invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// The database.
+    pub db: PathBuf,
+    /// The store's folder, where the command line or the environment names one.
+    pub store: Option<PathBuf>,
+}
+
+impl Paths {
+    /// Finds the database: named, or in the nearest folder upward that has one, or else to be made here.
+    pub fn find(places: &Places, here: &Path) -> Self {
+        let db = places.db.clone().map(|db| here.join(db)).unwrap_or_else(|| {
+            here.ancestors()
+                .map(|folder| folder.join(DATABASE))
+                .find(|db| db.exists())
+                .unwrap_or_else(|| here.join(DATABASE))
+        });
+        Self { db, store: places.store.clone().map(|store| here.join(store)) }
+    }
+
+    /// The folder of the database: what relative paths of an experiment are looked for in, after the experiment's own.
+    pub fn root(&self) -> &Path {
+        self.db.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The store's folder: named, or as `recorded` in the database, or data/store beside the database.
+    pub fn store(&self, recorded: Option<&str>) -> PathBuf {
+        self.store.clone().unwrap_or_else(|| match recorded {
+            Some(path) => self.root().join(path),
+            None => self.root().join("data/store"),
+        })
+    }
+}

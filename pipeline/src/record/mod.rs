@@ -1,0 +1,204 @@
+//! The only door to `experiments.db`, and the only place that names `sqlx`.
+//!
+//! Every statement is a file in the folder `sql`, read into the program by [`sql!`]; a test prepares each against the
+//! migrations. Calls are plain functions that wait: one thread of a process talks to the database, and SQLite answers
+//! in microseconds, so callers need not know that the driver is asynchronous.
+
+mod migrate;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+/// The text of a statement, by its file's name in the folder `sql`.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!("sql/", $name, ".sql"))
+    };
+}
+pub(crate) use sql;
+
+/// Why the record can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// There is no database.
+    #[error("{}: no such database", .0.display())]
+    Missing(PathBuf),
+    /// It was written by a later version.
+    #[error("{}: written by a newer version of pipeline (schema {found}, this program knows {known})", path.display())]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    /// It is no database, or a damaged one.
+    #[error("{}: not a sound database ({message})", path.display())]
+    Damaged { path: PathBuf, message: String },
+    /// Its filesystem has no working locks or shared memory.
+    #[error("{}: {message}", path.display())]
+    Filesystem { path: PathBuf, message: String },
+    /// A statement failed.
+    #[error("{}: {error}", path.display())]
+    Statement { path: PathBuf, error: sqlx::Error },
+}
+
+pub type Result<T> = std::result::Result<T, RecordError>;
+
+/// An open database.
+#[derive(Debug)]
+pub struct Record {
+    path: PathBuf,
+    runtime: tokio::runtime::Runtime,
+    /// `None` only while it is being closed.
+    connection: Option<SqliteConnection>,
+}
+
+impl Record {
+    /// Opens the database for writing; makes it, and brings it to this version, where needed.
+    pub fn create(path: &Path) -> Result<Self> {
+        // Two processes that meet on a fresh file race for the journal's mode as well as for the tables.
+        let gate = path.with_file_name(format!("{}-open", path.file_name().unwrap_or_default().display()));
+        let filesystem =
+            |error: std::io::Error| RecordError::Filesystem { path: gate.clone(), message: error.to_string() };
+        let lock = std::fs::File::create(&gate).map_err(filesystem)?;
+        lock.lock().map_err(filesystem)?;
+        let mut record =
+            Self::connect(path, options(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal))?;
+        migrate::bring_up(&mut record)?;
+        Ok(record)
+    }
+
+    /// Opens an existing database for reading; an older one is brought to this version first.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Err(RecordError::Missing(path.to_owned()));
+        }
+        let mut record = Self::connect(path, options(path).read_only(true))?;
+        if migrate::is_older(&mut record)? {
+            drop(Self::create(path)?);
+        }
+        Ok(record)
+    }
+
+    fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| RecordError::Filesystem { path: path.to_owned(), message: error.to_string() })?;
+        let connection = runtime.block_on(options.connect()).map_err(|error| explain(path, error))?;
+        Ok(Self { path: path.to_owned(), runtime, connection: Some(connection) })
+    }
+
+    /// The database's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `work` on the connection and waits for it.
+    pub fn wait<T>(&mut self, work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>) -> Result<T> {
+        let connection = self.connection.as_mut().expect("BUG: the connection is open until the drop");
+        self.runtime.block_on(work(connection)).map_err(|error| explain(&self.path, error))
+    }
+
+    /// Runs `work` in a transaction that takes the write lock at its start, so that no reader turns writer half-way
+    /// and meets "database is locked".
+    pub fn transaction<T>(&mut self, work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>) -> Result<T> {
+        self.wait(async |connection| {
+            let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+            let value = work(&mut transaction).await?;
+            transaction.commit().await?;
+            Ok(value)
+        })
+    }
+
+    /// The same, synced to the disk before it returns: for what must survive a pulled plug.
+    pub fn durable<T>(&mut self, work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>) -> Result<T> {
+        self.wait(async |connection| {
+            sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
+            Ok(())
+        })?;
+        let value = self.transaction(work);
+        self.wait(async |connection| {
+            sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
+            Ok(())
+        })?;
+        value
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // Closing writes the log back into the database; a failure leaves the log, which the next open reads.
+            let _ = self.runtime.block_on(connection.close());
+        }
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        // Measured with eight writers: one batch waited 4.2 s.
+        .busy_timeout(Duration::from_secs(30))
+        .synchronous(SqliteSynchronous::Normal)
+        .disable_statement_logging()
+}
+
+/// Says what a driver's error means to a user.
+fn explain(path: &Path, error: sqlx::Error) -> RecordError {
+    let path = path.to_owned();
+    let code = match &error {
+        sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0),
+        _ => 0,
+    };
+    // The low byte is SQLite's primary result code.
+    match code & 0xff {
+        11 | 26 => RecordError::Damaged { path, message: error.to_string() },
+        8 => RecordError::Filesystem { path, message: "the database can't be written here".into() },
+        14 => RecordError::Filesystem { path, message: "the database can't be opened here".into() },
+        10 => RecordError::Filesystem { path, message: format!("the disk failed ({error})") },
+        13 => RecordError::Filesystem { path, message: "the disk is full".into() },
+        15 => RecordError::Filesystem { path, message: "this filesystem has no working locks".into() },
+        _ => RecordError::Statement { path, error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_statement_fits_the_migrations() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut record = Record::create(&folder.path().join("experiments.db")).unwrap();
+        let mut checked = 0;
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/record/sql")).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            record
+                .wait(async |connection| {
+                    use sqlx::Executor as _;
+                    connection.prepare(sqlx::AssertSqlSafe(text).into_sql_str()).await.map(|_| ())
+                })
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            checked += 1;
+        }
+        assert!(checked > 0, "no statement was found");
+    }
+
+    #[test]
+    fn a_newer_database_and_a_damaged_one_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("experiments.db");
+        drop(Record::create(&path).unwrap());
+        let mut record = Record::create(&path).unwrap();
+        record
+            .wait(async |connection| sqlx::query("PRAGMA user_version = 999").execute(connection).await.map(|_| ()))
+            .unwrap();
+        drop(record);
+        assert!(matches!(Record::create(&path), Err(RecordError::Newer { found: 999, .. })));
+        assert!(matches!(Record::open(&path), Err(RecordError::Newer { .. })));
+        std::fs::write(&path, "this is no database, and long enough to be sure about it.".repeat(100)).unwrap();
+        assert!(matches!(Record::create(&path), Err(RecordError::Damaged { .. })));
+        assert!(matches!(Record::open(&folder.path().join("none.db")), Err(RecordError::Missing(_))));
+    }
+}

@@ -176,7 +176,7 @@ mod tests {
             let text = std::fs::read_to_string(&path).unwrap();
             record
                 .wait(async |connection| {
-                    use sqlx::Executor as _;
+                    use sqlx::{Executor as _, SqlSafeStr as _};
                     connection.prepare(sqlx::AssertSqlSafe(text).into_sql_str()).await.map(|_| ())
                 })
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()));

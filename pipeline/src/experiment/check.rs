@@ -1,0 +1,173 @@
+//! Checks what a user wrote against the table of keys, and gives it its canonical form: JSON in each key's own type,
+//! with every default filled in.
+
+use serde_json::{Map, Value};
+use stages::schema::{Default, Key, Kind, Range};
+
+use super::Problem;
+use super::tree::{Node, Place, Raw};
+
+/// The canonical value of `node`, which stands at the dotted `path`.
+pub fn check(kind: &Kind, node: &Node, path: &str, seed: i64) -> Result<Value, Problem> {
+    let wrong = || problem(node, format!("{path} is {}; allowed: {}", node.raw, allowed(kind)));
+    match (kind, &node.raw) {
+        (Kind::Bool, Raw::Bool(value)) => Ok(Value::from(*value)),
+        (Kind::Int(min, max), Raw::Int(value)) if min <= value && value <= max => Ok(Value::from(*value)),
+        // 1 is 1.0 where a float is meant, so that both spell one key; −0 is 0 for the same reason.
+        (Kind::Float(range), Raw::Int(value)) if range.contains(*value as f64) => Ok(Value::from(*value as f64)),
+        (Kind::Float(range), Raw::Float(value)) if range.contains(*value) => Ok(Value::from(*value + 0.0)),
+        (Kind::Text | Kind::Path, Raw::Text(value)) => Ok(Value::from(value.as_str())),
+        (Kind::Choice(words), Raw::Text(value)) => match words.contains(&value.as_str()) {
+            true => Ok(Value::from(value.as_str())),
+            false => Err(Problem { hint: did_you_mean(value, words.iter().copied()), ..wrong() }),
+        },
+        (Kind::List(item), Raw::List(items)) => items
+            .iter()
+            .enumerate()
+            .map(|(i, node)| check(item, node, &format!("{path}[{i}]"), seed))
+            .collect::<Result<Vec<_>, _>>()
+            .map(Value::from),
+        (Kind::Table(keys), Raw::Table(_)) => check_table(keys, node, path, seed).map(Value::from),
+        (Kind::Tagged(tags), Raw::Table(_)) => check_tagged(tags, node, path, seed),
+        (Kind::Any(kinds), _) => match kinds.iter().find(|kind| has_shape(kind, node)) {
+            Some(kind) => check(kind, node, path, seed),
+            None => Err(wrong()),
+        },
+        _ => Err(wrong()),
+    }
+}
+
+/// Checks a table's entries and fills in what is not written.
+pub fn check_table(keys: &[Key], node: &Node, path: &str, seed: i64) -> Result<Map<String, Value>, Problem> {
+    let Raw::Table(entries) = &node.raw else {
+        return Err(problem(node, format!("{path} is {}; allowed: a table", node.raw)));
+    };
+    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    for (name, entry) in entries {
+        if !keys.iter().any(|key| key.name == name) {
+            let names = keys.iter().map(|key| key.name);
+            let mut hint = did_you_mean(name, names.clone());
+            if hint.is_empty() {
+                hint = format!("allowed here: {}", names.collect::<Vec<_>>().join(", "));
+            }
+            return Err(Problem { hint, ..problem(entry, format!("unknown key {}", join(name))) });
+        }
+    }
+    let mut checked = Map::new();
+    for key in keys {
+        let value = match node.get(key.name) {
+            Some(entry) => Some(check(&key.kind, entry, &join(key.name), seed)?),
+            None => key.default_value(seed),
+        };
+        if let Some(value) = value {
+            checked.insert(key.name.to_owned(), value);
+        }
+    }
+    Ok(checked)
+}
+
+fn check_tagged(tags: &[(&str, &'static [Key])], node: &Node, path: &str, seed: i64) -> Result<Value, Problem> {
+    let words = || tags.iter().map(|(tag, _)| *tag);
+    let list = || words().map(|tag| format!("\"{tag}\"")).collect::<Vec<_>>().join(", ");
+    let Some(Node { raw: Raw::Text(kind), .. }) = node.get("kind") else {
+        return Err(problem(node, format!("{path} has no kind; allowed: {}", list())));
+    };
+    let Some((_, keys)) = tags.iter().find(|(tag, _)| tag == kind) else {
+        let hint = did_you_mean(kind, words());
+        return Err(Problem { hint, ..problem(node, format!("{path}.kind is \"{kind}\"; allowed: {}", list())) });
+    };
+    let mut rest = node.clone();
+    rest.remove("kind");
+    let mut checked = check_table(keys, &rest, path, seed)?;
+    checked.insert("kind".to_owned(), Value::from(kind.as_str()));
+    Ok(Value::from(checked))
+}
+
+/// Whether a value has the outer form of a kind, so that complaints are about what the user meant.
+fn has_shape(kind: &Kind, node: &Node) -> bool {
+    match (kind, &node.raw) {
+        (Kind::Choice(_) | Kind::Text | Kind::Path, Raw::Text(_))
+        | (Kind::Bool, Raw::Bool(_))
+        | (Kind::Int(..), Raw::Int(_))
+        | (Kind::Float(_), Raw::Float(_) | Raw::Int(_))
+        | (Kind::List(_), Raw::List(_))
+        | (Kind::Tagged(_), Raw::Table(_)) => true,
+        // Tables of one choice are told apart by their first key, unless that has a default.
+        (Kind::Table(keys), Raw::Table(_)) => {
+            !matches!(keys[0].default, Default::Absent) || node.get(keys[0].name).is_some()
+        }
+        _ => false,
+    }
+}
+
+/// Whether a key may itself be a list, so that a list is its value and not a sweep.
+pub fn takes_list(kind: &Kind) -> bool {
+    match kind {
+        Kind::List(_) => true,
+        Kind::Any(kinds) => kinds.iter().any(takes_list),
+        _ => false,
+    }
+}
+
+/// What a kind allows, in words.
+pub fn allowed(kind: &Kind) -> String {
+    match kind {
+        Kind::Bool => "true or false".to_owned(),
+        Kind::Int(min, i64::MAX) => format!("a whole number from {min} on"),
+        Kind::Int(min, max) => format!("a whole number from {min} to {max}"),
+        Kind::Float(range) => format!("a number{}", bounds(range)),
+        Kind::Text => "a text in quotes".to_owned(),
+        Kind::Path => "a path in quotes".to_owned(),
+        Kind::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
+        Kind::List(item) => format!("a list, each item {}", allowed(item)),
+        Kind::Table(keys) => {
+            let names = keys.iter().map(|key| format!("{} = {}", key.name, allowed(&key.kind))).collect::<Vec<_>>();
+            format!("{{ {} }}", names.join(", "))
+        }
+        Kind::Tagged(tags) => {
+            let tags = tags.iter().map(|(tag, _)| format!("\"{tag}\"")).collect::<Vec<_>>().join(", ");
+            format!("a table with kind = one of {tags}")
+        }
+        Kind::Any(kinds) => kinds.iter().map(allowed).collect::<Vec<_>>().join(", or "),
+    }
+}
+
+fn bounds(range: &Range) -> String {
+    let from = match (range.min.is_finite(), range.min_in) {
+        (false, _) => String::new(),
+        (true, true) => format!(" from {}", range.min),
+        (true, false) => format!(" above {}", range.min),
+    };
+    let to = match (range.max.is_finite(), range.max_in) {
+        (false, _) => String::new(),
+        (true, true) => format!(", at most {}", range.max),
+        (true, false) => format!(", below {}", range.max),
+    };
+    if from.is_empty() && to.is_empty() { " that is finite".to_owned() } else { format!("{from}{to}") }
+}
+
+fn problem(node: &Node, message: String) -> Problem {
+    Problem { place: node.place.clone(), message, hint: String::new() }
+}
+
+/// `did you mean X?` for the nearest of some names, or nothing when none is near.
+pub fn did_you_mean<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> String {
+    nearest(typed, names).map_or(String::new(), |name| format!("did you mean {name}?"))
+}
+
+/// The nearest of some names, when one is near.
+pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), name), name))
+        .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// The place of the default in messages.
+impl Place {
+    /// Whether a value stands in the experiment or on the command line.
+    pub fn is_written(&self) -> bool {
+        *self != Self::Default
+    }
+}

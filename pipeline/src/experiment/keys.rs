@@ -1,0 +1,356 @@
+//! The keys of an experiment outside the stages' own tables, and the rules that tie keys together.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use stages::params::{self, Batch, STAGES, Split, Train, Vocab};
+use stages::plan::Plan;
+use stages::schema::{Key, Kind, Role};
+
+use super::check::{check, check_table, did_you_mean};
+use super::tree::{Node, Place, Raw};
+use super::{Corpus, Origin, Point, Problem, Source};
+
+const SOURCE: Kind = Kind::Any(&[
+    Kind::Path,
+    Kind::Table(&[required("path", Kind::Path, "a file"), SHA256]),
+    Kind::Table(&[required("url", Kind::Text, "an address, http or https"), SHA256]),
+]);
+
+const SHA256: Key = Key::optional("sha256", Kind::Text, "the SHA-256 that the file's bytes must have");
+
+const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, kind, default: stages::schema::Default::Absent, role: Role::Numbers, doc }
+}
+
+/// The keys of `[corpus]`.
+pub const CORPUS: &[Key] = &[
+    Key::optional("text", SOURCE, "one text, cut in three by split: a path, { path, sha256 } or { url, sha256 }"),
+    Key::optional("train", SOURCE, "the training text, in place of text"),
+    Key::optional("valid", SOURCE, "the validation text beside train"),
+    Key::optional("test", SOURCE, "the test text beside train"),
+    Key::optional("url", Kind::Text, "the address of one text, in place of text"),
+    SHA256,
+    Key::optional("split", Kind::Table(params::SPLIT), "the shares of one text that are held out"),
+];
+
+const NAME: Kind = Kind::Text;
+const SEED: Kind = Kind::Int(0, i64::MAX);
+
+/// Folders in which a relative path is looked for, in order.
+pub type Folders = Vec<PathBuf>;
+
+/// Where relative corpus paths are looked for.
+pub fn folders(experiment: &Path, here: &Path, root: &Path) -> Folders {
+    let mut folders = vec![here.to_owned(), root.to_owned()];
+    folders.extend(experiment.ancestors().skip(1).map(Path::to_owned));
+    folders
+}
+
+/// A hint that names experiments beside a path that has none.
+pub fn nearby_experiments(path: &Path) -> String {
+    let listed = |folder: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .filter(|name| name != "Cargo.toml")
+            .collect();
+        names.sort();
+        names
+    };
+    let names = listed(path.parent().unwrap_or(Path::new(".")));
+    let typed = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+    let near = did_you_mean(typed, names.iter().map(String::as_str));
+    if !near.is_empty() || names.is_empty() { near } else { format!("in that folder: {}", names.join(", ")) }
+}
+
+/// The kind of the key at a dotted path, `study` aside.
+pub fn kind_at(path: &str) -> Option<&'static Kind> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    match (first, rest) {
+        ("name", None) => Some(&NAME),
+        ("seed", None) => Some(&SEED),
+        ("corpus", Some(rest)) => kind_in(CORPUS, rest),
+        (stage, Some(rest)) => kind_in(params::stage_keys(stage)?.keys, rest),
+        _ => None,
+    }
+}
+
+fn kind_in(keys: &'static [Key], path: &str) -> Option<&'static Kind> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let kind = &keys.iter().find(|key| key.name == first)?.kind;
+    rest.map_or(Some(kind), |rest| kind_inside(kind, rest))
+}
+
+fn kind_inside(kind: &'static Kind, path: &str) -> Option<&'static Kind> {
+    match kind {
+        Kind::Table(keys) => kind_in(keys, path),
+        Kind::Tagged(tags) if path == "kind" => tags.first().map(|_| &NAME),
+        Kind::Tagged(tags) => tags.iter().find_map(|(_, keys)| kind_in(keys, path)),
+        Kind::Any(kinds) => kinds.iter().find_map(|kind| kind_inside(kind, path)),
+        _ => None,
+    }
+}
+
+/// Whether a path names a table that is opened, not a value.
+pub fn is_stage(path: &str) -> bool {
+    path == "corpus" || params::stage_keys(path).is_some()
+}
+
+/// Keys that exclude `key`: setting one on the command line takes the other away.
+pub fn rivals(key: &str) -> &'static [&'static str] {
+    match key {
+        "train.steps" => &["train.epochs"],
+        "train.epochs" => &["train.steps"],
+        "corpus.text" => &["corpus.url", "corpus.sha256", "corpus.train", "corpus.valid", "corpus.test"],
+        _ => &[],
+    }
+}
+
+/// The complaint about a path that is no key, with the nearest that is.
+pub fn unknown(path: &str, place: Place) -> Problem {
+    let mut all = vec!["name".to_owned(), "seed".to_owned()];
+    all.extend(CORPUS.iter().map(|key| format!("corpus.{}", key.name)));
+    for stage in STAGES {
+        all.extend(stage.keys.iter().map(|key| format!("{}.{}", stage.stage, key.name)));
+    }
+    let mut hint = did_you_mean(path, all.iter().map(String::as_str));
+    if hint.is_empty() {
+        // A key without its table, as in --set learning_rate=1.
+        let last = path.rsplit('.').next().unwrap_or(path);
+        if let Some(full) = all.iter().find(|name| name.rsplit('.').next() == Some(last)) {
+            hint = format!("did you mean {full}?");
+        }
+    }
+    Problem::new(place, format!("unknown key {path}"), hint)
+}
+
+/// The experiment's name.
+pub fn name(tree: &Node) -> Result<String, Problem> {
+    let hint = "name = \"lr_study\"";
+    let Some(node) = tree.get("name") else {
+        return Err(Problem::new(Place::Default, "the experiment has no name", hint));
+    };
+    match &node.raw {
+        Raw::Text(name) if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) => {
+            Ok(name.clone())
+        }
+        raw => {
+            Err(Problem::new(node.place.clone(), format!("name is {raw}; allowed: letters, digits, _, - and ."), hint))
+        }
+    }
+}
+
+/// One point's values, checked and complete.
+pub fn point(tree: &Node, folders: &Folders) -> Result<Point, Problem> {
+    let Raw::Table(entries) = &tree.raw else {
+        return Err(Problem::new(tree.place.clone(), "an experiment is a table", ""));
+    };
+    let known = ["name", "seed", "corpus", "study"].into_iter().chain(STAGES.iter().map(|stage| stage.stage));
+    for (key, node) in entries {
+        if !known.clone().any(|name| name == key) {
+            let mut problem = unknown(key, node.place.clone());
+            let near = did_you_mean(key, known.clone());
+            if !near.is_empty() {
+                problem.hint = near;
+            }
+            return Err(problem);
+        }
+    }
+    let seed = match tree.get("seed") {
+        Some(node) => check(&SEED, node, "seed", 1)?.as_i64().unwrap_or(1),
+        None => 1,
+    };
+    let mut stages = std::collections::BTreeMap::new();
+    for stage in STAGES {
+        let empty = Node { raw: Raw::Table(Vec::new()), place: Place::Default };
+        let table = match tree.get(stage.stage) {
+            Some(table) => table,
+            // What is measured is asked for; what everything stands on is not.
+            None if matches!(stage.stage, "evaluate" | "sample") => continue,
+            None => &empty,
+        };
+        let mut checked = check_table(stage.keys, table, stage.stage, seed)?;
+        if stage.stage == "tokenize"
+            && let Some(split) = split(tree, seed)?
+        {
+            checked.insert("split".to_owned(), split);
+        }
+        stages.insert(stage.stage, Value::from(checked));
+    }
+    let corpus = corpus(tree, folders, seed)?;
+    let point = Point { swept: Vec::new(), seed, corpus, stages };
+    tie(tree, &point)?;
+    Ok(point)
+}
+
+/// The canonical value of a swept key in a point.
+pub fn value_of(point: &Point, key: &str, node: &Node) -> Value {
+    let pointer = key
+        .split_once('.')
+        .and_then(|(stage, rest)| point.stages.get(stage)?.pointer(&format!("/{}", rest.replace('.', "/"))));
+    match pointer {
+        Some(value) => value.clone(),
+        None if key == "seed" => Value::from(point.seed),
+        None => Value::from(node.raw.to_string().trim_matches('"')),
+    }
+}
+
+/// The split of a corpus that is one text; `None` for three files.
+fn split(tree: &Node, seed: i64) -> Result<Option<Value>, Problem> {
+    let written = tree.at("corpus.split");
+    if tree.at("corpus.train").is_some() {
+        return match written {
+            Some(node) => {
+                Err(Problem::new(node.place.clone(), "corpus.split goes with corpus.text, not with corpus.train", ""))
+            }
+            None => Ok(None),
+        };
+    }
+    let empty = Node { raw: Raw::Table(Vec::new()), place: Place::Default };
+    let node = written.unwrap_or(&empty);
+    let value = Value::from(check_table(params::SPLIT, node, "corpus.split", seed)?);
+    let shares: Split =
+        params::read("tokenize", &value).map_err(|error| Problem::new(node.place.clone(), error.to_string(), ""))?;
+    if shares.valid + shares.test >= 1.0 {
+        return Err(Problem::new(
+            node.place.clone(),
+            format!(
+                "corpus.split leaves nothing for train: valid {} + test {}; allowed: a sum below 1",
+                shares.valid, shares.test
+            ),
+            "split = { valid = 0.05, test = 0.05 }",
+        ));
+    }
+    Ok(Some(value))
+}
+
+fn corpus(tree: &Node, folders: &Folders, seed: i64) -> Result<Corpus, Problem> {
+    let hint = "[corpus]\ntext = \"data/shakespeare.txt\"".replace('\n', " ");
+    let Some(table) = tree.get("corpus") else {
+        return Err(Problem::new(Place::Default, "the experiment has no corpus", hint));
+    };
+    let checked = check_table(CORPUS, table, "corpus", seed)?;
+    let has = |key: &str| table.get(key).is_some();
+    let forms = [has("text"), has("url"), has("train")];
+    if forms.iter().filter(|has| **has).count() != 1 {
+        return Err(Problem::new(table.place.clone(), "corpus wants exactly one of text, url and train", hint));
+    }
+    if !has("train")
+        && let Some(extra) = ["valid", "test"].iter().find_map(|key| table.get(key))
+    {
+        return Err(Problem::new(extra.place.clone(), "corpus.valid and corpus.test go with corpus.train", ""));
+    }
+    if has("sha256") && has("train") {
+        let place = table.get("sha256").map_or(Place::Default, |node| node.place.clone());
+        return Err(Problem::new(
+            place,
+            "corpus.sha256 goes with text or url",
+            "train = { path = \"…\", sha256 = \"…\" }",
+        ));
+    }
+    let mut sources = Vec::new();
+    for name in ["text", "url", "train", "valid", "test"] {
+        let Some(value) = checked.get(name) else { continue };
+        let place = table.get(name).map_or(Place::Default, |node| node.place.clone());
+        let sha256 = value.get("sha256").or(checked.get("sha256")).and_then(Value::as_str);
+        let url = if name == "url" { value.as_str() } else { value.get("url").and_then(Value::as_str) };
+        let path = if name == "url" { None } else { value.as_str().or(value.get("path").and_then(Value::as_str)) };
+        let source = source(if name == "url" { "text" } else { name }, path, url, sha256, folders)
+            .map_err(|(message, hint)| Problem::new(place, format!("corpus.{name}: {message}"), hint))?;
+        sources.push(source);
+    }
+    Ok(Corpus { sources, split: split(tree, seed)? })
+}
+
+fn source(
+    name: &str,
+    path: Option<&str>,
+    url: Option<&str>,
+    sha256: Option<&str>,
+    folders: &Folders,
+) -> Result<Source, (String, String)> {
+    if let Some(digest) = sha256
+        && !(digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit()))
+    {
+        return Err((format!("sha256 is \"{digest}\"; allowed: 64 hexadecimal digits"), String::new()));
+    }
+    let sha256 = sha256.map(str::to_lowercase);
+    let origin = match (path, url) {
+        (_, Some(url)) => {
+            if !(url.starts_with("http://") || url.starts_with("https://")) {
+                return Err((format!("{url} is no address"), "url = \"https://…\"".to_owned()));
+            }
+            if sha256.is_none() {
+                return Err((
+                    format!("{url} has no sha256: what is fetched must be checked"),
+                    "sha256 = \"…\"".to_owned(),
+                ));
+            }
+            Origin::Url(url.to_owned())
+        }
+        (path, None) => {
+            let path = path.unwrap_or("");
+            let found = folders.iter().map(|folder| folder.join(path)).find(|path| path.is_file());
+            let Some(found) = found else {
+                return Err((format!("no file {path}"), "paths are looked for from the working directory, then beside the database, then beside the experiment".to_owned()));
+            };
+            let bytes = found.metadata().map_err(|error| (format!("{path}: {error}"), String::new()))?.len();
+            if bytes == 0 {
+                return Err((format!("{path} is empty"), String::new()));
+            }
+            Origin::File(found)
+        }
+    };
+    Ok(Source { name: name.to_owned(), origin, sha256 })
+}
+
+/// Rules that tie keys together.
+fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
+    let place = |key: &str| tree.at(key).map_or(Place::Default, |node| node.place.clone());
+    let bug = |error: stages::StageError| Problem::new(Place::Default, error.to_string(), "");
+    let vocab: Vocab = params::read("vocab", &point.stages["vocab"]).map_err(bug)?;
+    let batch: Batch = params::read("batch", &point.stages["batch"]).map_err(bug)?;
+    let train: Train = params::read("train", &point.stages["train"]).map_err(bug)?;
+    let eos = point.stages["tokenize"]["eos"].as_str().unwrap_or("");
+    let specials = if eos.is_empty() { 1 } else { 2 };
+    if vocab.size < specials {
+        let names = if specials == 1 { "<unk>".to_owned() } else { format!("<unk> and {eos}") };
+        let message = format!("vocab.size is {}; allowed: at least {specials}, for the specials {names}", vocab.size);
+        return Err(Problem::new(place("vocab.size"), message, "vocab.size = 10000"));
+    }
+    if train.steps.is_some() && train.epochs.is_some() {
+        let message = "train.steps and train.epochs stand both; allowed: one of them";
+        return Err(Problem::new(place("train.epochs"), message, ""));
+    }
+    if train.tied && train.embedding != train.hidden {
+        let message = format!("train.tied wants embedding = hidden; they are {} and {}", train.embedding, train.hidden);
+        return Err(Problem::new(place("train.tied"), message, format!("train.embedding = {}", train.hidden)));
+    }
+    if point.stages.get("sample").is_some_and(|sample| sample["decode"].as_array().is_some_and(Vec::is_empty)) {
+        return Err(Problem::new(
+            place("sample.decode"),
+            "sample.decode is empty; allowed: at least one way to draw",
+            "decode = [\"greedy\"]",
+        ));
+    }
+    // A token takes at least a byte, or is a line's end, so that a batch beyond the bytes can be refused at once; a
+    // closer look is taken when the tokens have been counted.
+    let trained = point.corpus.sources.iter().find(|source| matches!(source.name.as_str(), "text" | "train"));
+    if let Some(Source { origin: Origin::File(path), .. }) = trained {
+        let bytes = path.metadata().map(|file| file.len()).unwrap_or(u64::MAX);
+        let needed = Plan::fewest_tokens(batch.layout, batch.size, batch.unroll);
+        if needed > bytes.saturating_add(1) {
+            let message = format!(
+                "batch.size {} × unroll {} needs {needed} tokens; {} has {bytes} bytes",
+                batch.size,
+                batch.unroll,
+                path.display()
+            );
+            return Err(Problem::new(place("batch.size"), message, "a smaller batch.size or batch.unroll"));
+        }
+    }
+    Ok(())
+}

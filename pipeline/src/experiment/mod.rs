@@ -1,0 +1,185 @@
+//! An experiment's TOML text, read to typed values and expanded to the points of its study.
+//!
+//! Whatever is wrong is found here, before anything runs, and is said with its line.
+
+mod check;
+mod grid;
+mod keys;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+pub use check::{did_you_mean, nearest};
+use tree::{Node, Place};
+
+/// An experiment with what the command line overrode.
+#[derive(Debug)]
+pub struct Experiment {
+    /// Its file, as it was named.
+    pub path: PathBuf,
+    /// The file's text.
+    pub text: String,
+    /// The `--set` texts.
+    pub overrides: Vec<String>,
+    /// Its name.
+    pub name: String,
+    /// The points of its study, in grid order: one where nothing is swept.
+    pub points: Vec<Point>,
+    /// Where each written key stands, for complaints that only turn up while a stage runs.
+    root: Node,
+}
+
+/// One full set of values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// The swept keys and this point's values for them.
+    pub swept: Vec<(String, Value)>,
+    /// The experiment's seed.
+    pub seed: i64,
+    /// The corpus.
+    pub corpus: Corpus,
+    /// Each stage's table, complete; `evaluate` and `sample` are absent where the experiment leaves them out.
+    pub stages: BTreeMap<&'static str, Value>,
+}
+
+/// Where the text comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Corpus {
+    /// `text`, or `train` with perhaps `valid` and `test`.
+    pub sources: Vec<Source>,
+    /// How one text is cut in three.
+    pub split: Option<Value>,
+}
+
+/// One corpus file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// `text`, `train`, `valid` or `test`.
+    pub name: String,
+    /// Where it is.
+    pub origin: Origin,
+    /// The digest that its bytes must have, in lower-case hexadecimal.
+    pub sha256: Option<String>,
+}
+
+/// Where a corpus file is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// A file.
+    File(PathBuf),
+    /// To be fetched.
+    Url(String),
+}
+
+/// What is wrong with an experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What, and what is allowed.
+    pub message: String,
+    /// What could be typed instead; may be empty.
+    pub hint: String,
+}
+
+impl Problem {
+    fn new(place: Place, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { place, message: message.into(), hint: hint.into() }
+    }
+
+    fn at(self, path: &Path) -> Failure {
+        let message = match self.place {
+            Place::Line(line) => format!("{}:{line}: {}", path.display(), self.message),
+            Place::Set(set) => format!("--set '{set}': {}", self.message),
+            Place::Default => format!("{}: {}", path.display(), self.message),
+        };
+        Failure::input(message, self.hint)
+    }
+}
+
+impl Experiment {
+    /// Reads and checks an experiment. Relative corpus paths are looked for from the working directory `here`, then
+    /// from `root` (the database's folder), then from the experiment's own folder and those above it.
+    pub fn load(path: &Path, overrides: &[String], here: &Path, root: &Path) -> Result<Self, Failure> {
+        let file = here.join(path);
+        let text = std::fs::read_to_string(&file).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                Failure::input(format!("{}: no such experiment", path.display()), keys::nearby_experiments(&file))
+            }
+            std::io::ErrorKind::InvalidData => Failure::input(format!("{}: not UTF-8", path.display()), ""),
+            _ => Failure::input(format!("{}: {error}", path.display()), ""),
+        })?;
+        let folders = keys::folders(&file, here, root);
+        let read = || -> Result<(String, Vec<Point>, Node), Problem> {
+            let mut tree = tree::parse(&text)?;
+            let axes = grid::axes(&mut tree, overrides)?;
+            let points = grid::points(&tree, &axes, &folders)?;
+            let name = keys::name(&tree)?;
+            Ok((name, points, tree))
+        };
+        let (name, points, root) = read().map_err(|problem| problem.at(path))?;
+        Ok(Self { path: path.to_owned(), text, overrides: overrides.to_vec(), name, points, root })
+    }
+
+    /// Words a complaint about `key` that turned up while a stage ran, with the key's line.
+    pub fn complain(&self, key: &str, message: &str, hint: &str) -> Failure {
+        // The nearest written key above it, when the key itself is a default.
+        let mut path = key;
+        let place = loop {
+            match (self.root.at(path), path.rsplit_once('.')) {
+                (Some(node), _) => break node.place.clone(),
+                (None, Some((above, _))) => path = above,
+                (None, None) => break Place::Default,
+            }
+        };
+        Problem::new(place, message, hint).at(&self.path)
+    }
+}
+
+impl Point {
+    /// Every parameter by its dotted name, tables opened: what the record keeps of a run.
+    pub fn flat(&self) -> Vec<(String, Value)> {
+        let mut all = vec![("seed".to_owned(), Value::from(self.seed))];
+        for source in &self.corpus.sources {
+            let origin = match &source.origin {
+                Origin::File(path) => path.display().to_string(),
+                Origin::Url(url) => url.clone(),
+            };
+            all.push((format!("corpus.{}", source.name), Value::from(origin)));
+        }
+        if let Some(split) = &self.corpus.split {
+            flatten("corpus.split", split, &mut all);
+        }
+        for (stage, table) in &self.stages {
+            flatten(stage, table, &mut all);
+        }
+        all
+    }
+
+    /// What tells this point from its siblings, in a few characters: `learning_rate=0.1`.
+    pub fn label(&self) -> String {
+        let short = |(name, value): &(String, Value)| {
+            format!("{}={}", name.rsplit('.').next().unwrap_or(name), value.to_string().trim_matches('"'))
+        };
+        self.swept.iter().map(short).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Opens tables to dotted names.
+pub fn flatten(name: &str, value: &Value, all: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                flatten(&format!("{name}.{key}"), value, all);
+            }
+        }
+        value => all.push((name.to_owned(), value.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

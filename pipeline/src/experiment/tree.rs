@@ -1,0 +1,172 @@
+//! An experiment's text as a tree in which every value knows where it was written.
+
+use std::fmt;
+
+use toml::de::{DeTable, DeValue};
+
+use super::Problem;
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A line of the experiment's file, from 1.
+    Line(usize),
+    /// A `--set` of the command line.
+    Set(String),
+    /// Nowhere: the value is a default.
+    Default,
+}
+
+/// A value as the user wrote it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The value.
+    pub raw: Raw,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What TOML knows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Raw {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Node>),
+    Table(Vec<(String, Node)>),
+}
+
+impl fmt::Display for Raw {
+    /// As it would be written in TOML, on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Int(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value:?}"),
+            Self::Text(value) => write!(f, "{value:?}"),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(|item| item.raw.to_string()).collect();
+                write!(f, "[{}]", items.join(", "))
+            }
+            Self::Table(entries) => {
+                let entries: Vec<String> = entries.iter().map(|(key, node)| format!("{key} = {}", node.raw)).collect();
+                write!(f, "{{ {} }}", entries.join(", "))
+            }
+        }
+    }
+}
+
+impl Node {
+    /// The entry `key` of a table.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match &self.raw {
+            Raw::Table(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// The value at a dotted path.
+    pub fn at(&self, path: &str) -> Option<&Self> {
+        path.split('.').try_fold(self, |node, key| node.get(key))
+    }
+
+    /// Puts `value` at a dotted path, making tables on the way.
+    pub fn put(&mut self, path: &str, value: Self) {
+        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        if !matches!(self.raw, Raw::Table(_)) {
+            self.raw = Raw::Table(Vec::new());
+            self.place = value.place.clone();
+        }
+        let Raw::Table(entries) = &mut self.raw else { return };
+        match (entries.iter().position(|(key, _)| key == first), rest) {
+            (Some(i), None) => entries[i].1 = value,
+            (Some(i), Some(rest)) => entries[i].1.put(rest, value),
+            (None, None) => entries.push((first.to_owned(), value)),
+            (None, Some(rest)) => {
+                let mut table = Self { raw: Raw::Table(Vec::new()), place: value.place.clone() };
+                table.put(rest, value);
+                entries.push((first.to_owned(), table));
+            }
+        }
+    }
+
+    /// Takes the value at a dotted path away.
+    pub fn remove(&mut self, path: &str) -> Option<Self> {
+        let Raw::Table(entries) = &mut self.raw else { return None };
+        match path.split_once('.') {
+            None => entries.iter().position(|(key, _)| key == path).map(|i| entries.remove(i).1),
+            Some((first, rest)) => entries.iter_mut().find(|(key, _)| key == first)?.1.remove(rest),
+        }
+    }
+}
+
+/// Parses an experiment's text.
+pub fn parse(text: &str) -> Result<Node, Problem> {
+    let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let line = |offset: usize| Place::Line(starts.partition_point(|start| *start <= offset));
+    let table = DeTable::parse(text).map_err(|error| Problem {
+        place: error.span().map_or(Place::Default, |span| line(span.start)),
+        message: error.message().lines().next().unwrap_or("not TOML").to_owned(),
+        hint: String::new(),
+    })?;
+    convert_table(table.get_ref(), Place::Line(1), &line)
+}
+
+/// Parses `KEY=VALUE` of the command line. A value that is not TOML is taken as text, so that a word needs no quotes.
+pub fn parse_set(set: &str) -> Result<(String, Node), Problem> {
+    let place = Place::Set(set.to_owned());
+    let wrong = |message: &str| Problem {
+        place: place.clone(),
+        message: message.to_owned(),
+        hint: "--set train.learning_rate=0.3".to_owned(),
+    };
+    let (key, value) = set.split_once('=').ok_or_else(|| wrong("expected KEY=VALUE"))?;
+    let (key, value) = (key.trim(), value.trim());
+    if key.is_empty() || key.split('.').any(str::is_empty) {
+        return Err(wrong("expected a dotted key before ="));
+    }
+    let in_set = |_: usize| place.clone();
+    let node = match DeValue::parse(value) {
+        Ok(parsed) => convert(parsed.get_ref(), place.clone(), &in_set)?,
+        Err(_) if value.starts_with(['[', '{', '"', '\'']) => return Err(wrong("the value is not TOML")),
+        Err(_) => Node { raw: Raw::Text(value.to_owned()), place: place.clone() },
+    };
+    Ok((key.to_owned(), node))
+}
+
+fn convert_table(table: &DeTable<'_>, place: Place, line: &dyn Fn(usize) -> Place) -> Result<Node, Problem> {
+    let entries = table
+        .iter()
+        .map(|(key, value)| {
+            // An entry is said to stand where its key stands: a list may run over many lines.
+            let node = convert(value.get_ref(), line(key.span().start), line)?;
+            Ok((key.get_ref().to_string(), node))
+        })
+        .collect::<Result<Vec<_>, Problem>>()?;
+    Ok(Node { raw: Raw::Table(entries), place })
+}
+
+fn convert(value: &DeValue<'_>, place: Place, line: &dyn Fn(usize) -> Place) -> Result<Node, Problem> {
+    let wrong = |message: String| Problem { place: place.clone(), message, hint: String::new() };
+    let raw = match value {
+        DeValue::Boolean(value) => Raw::Bool(*value),
+        DeValue::Integer(value) => Raw::Int(
+            i64::from_str_radix(value.as_str(), value.radix())
+                .map_err(|_| wrong(format!("{value} does not fit in 64 bits")))?,
+        ),
+        DeValue::Float(value) => {
+            Raw::Float(value.as_str().parse().map_err(|_| wrong(format!("{value} is not a number")))?)
+        }
+        DeValue::String(value) => Raw::Text(value.to_string()),
+        DeValue::Datetime(value) => return Err(wrong(format!("{value} is a date; no key takes one"))),
+        DeValue::Array(items) => Raw::List(
+            items
+                .iter()
+                .map(|item| convert(item.get_ref(), line(item.span().start), line))
+                .collect::<Result<_, _>>()?,
+        ),
+        DeValue::Table(table) => return convert_table(table, place, line),
+    };
+    Ok(Node { raw, place })
+}

@@ -6,6 +6,8 @@
 PYTHON ?= python3
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Where cargo itself installs programs: rustup has put it on the PATH.
+BIN := $(or $(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
 # cargo reads LIBTORCH from .cargo/config.toml alone, where scripts/libtorch.py puts it, the user's own included: two
 # sources would differ some day, and each change compiles torch-sys anew.
@@ -40,9 +42,12 @@ lint: libtorch ## check formatting, and lints as errors
 format: ## format the sources
 	$(CARGO) fmt --all
 
-install: libtorch ## put pipeline and pipeline-neural on the PATH, independent of this clone
-	$(CARGO) install --locked --force --path pipeline
-	$(CARGO) install --locked --force --path stages/neural
+# Copied rather than `cargo install`ed: that resolves features anew for each package, so it compiles most dependencies
+# again and asks the registry, and what it installs is not what was tested.
+install: build ## put pipeline and pipeline-neural on the PATH, independent of this clone
+	@mkdir -p "$(BIN)"
+	install -m 755 $(TARGET)/release/pipeline $(TARGET)/release/pipeline-neural "$(BIN)"
+	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo 'hint: $(BIN) is not on your PATH' >&2 ;; esac
 
 clean: ## delete what was built; libtorch stays in the cache folder
 	$(CARGO) clean

@@ -1,0 +1,61 @@
+# `make study` and `make test` need Rust, a C++ compiler and Python 3 with pip, and nothing done beforehand.
+#
+# Everything is built in the release profile, so that torch-sys, by far the longest compilation, is compiled once for the
+# programs, the tests and the lints.
+
+PYTHON ?= python3
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Where cargo itself installs programs: rustup has put it on the PATH.
+BIN := $(or $(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin
+
+# cargo reads LIBTORCH from .cargo/config.toml alone, where scripts/libtorch.py puts it, the user's own included: two
+# sources would differ some day, and each change compiles torch-sys anew.
+unexport LIBTORCH
+
+# CUDA=1 asks for the CUDA build and CUDA=0 for the CPU build; without either, a clone keeps what it has. Other values are
+# somebody else's variable, such as the folder of a CUDA toolkit.
+VARIANT := $(if $(filter 1,$(CUDA)),--cuda,$(if $(filter 0,$(CUDA)),--cpu))
+
+.DEFAULT_GOAL := help
+.PHONY: help study test build libtorch lint format install clean tools
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+study: build ## fetch libtorch, build both programs and run experiments/lr_study.toml
+	$(TARGET)/release/pipeline run experiments/lr_study.toml
+
+test: build ## pass the whole suite
+	$(CARGO) test --release --workspace --locked
+
+build: libtorch ## build both programs into target/release
+	$(CARGO) build --release --workspace --locked
+
+libtorch: tools ## put libtorch into the cache folder; CUDA=1 the full CUDA build, CUDA=0 the CPU build again
+	@LIBTORCH='$(LIBTORCH)' $(PYTHON) scripts/libtorch.py $(VARIANT) >/dev/null
+
+lint: libtorch ## check formatting, and lints as errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --profile release --workspace --all-targets --locked -- -D warnings
+
+format: ## format the sources
+	$(CARGO) fmt --all
+
+# Copied rather than `cargo install`ed: that resolves features anew for each package, so it compiles most dependencies
+# again and asks the registry, and what it installs is not what was tested.
+install: build ## put pipeline and pipeline-neural on the PATH, independent of this clone
+	@mkdir -p "$(BIN)"
+	install -m 755 $(TARGET)/release/pipeline $(TARGET)/release/pipeline-neural "$(BIN)"
+	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo 'hint: $(BIN) is not on your PATH' >&2 ;; esac
+
+clean: ## delete what was built; libtorch stays in the cache folder
+	$(CARGO) clean
+
+tools:
+	@command -v $(CARGO) >/dev/null || { echo 'error: cargo was not found' >&2; \
+	  echo 'hint: install Rust from https://rustup.rs, then open a new shell' >&2; exit 1; }
+	@command -v $${CXX:-c++} >/dev/null || { echo "error: no C++ compiler was found ($${CXX:-c++})" >&2; \
+	  echo 'hint: install one (Debian: apt install g++; Fedora: dnf install gcc-c++)' >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo 'error: $(PYTHON) was not found' >&2; \
+	  echo 'hint: install Python 3 with pip (Debian: apt install python3 python3-pip)' >&2; exit 1; }

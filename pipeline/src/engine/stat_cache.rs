@@ -1,0 +1,148 @@
+//! Remembers the digests of files by what the filesystem says of them, so that an unchanged file is not read again.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::digest::Digest;
+
+/// A change that happens this soon after a look may leave the same times behind, on the coarsest filesystems.
+const TOO_YOUNG_NS: i128 = 2_000_000_000;
+
+/// What the filesystem says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stat {
+    size: u64,
+    mtime_ns: i128,
+    ctime_ns: i128,
+    inode: u64,
+}
+
+/// A file's digest, and how the file stood when it was read.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    digest: Digest,
+    stat: Stat,
+    /// Whether the file was old enough when it was read. A younger one is trusted by this process alone, which would
+    /// otherwise read each of its own outputs once more.
+    old: bool,
+}
+
+/// The cache, one line a file in a text file that any process may replace as a whole: a lost line costs one reading.
+#[derive(Debug)]
+pub struct StatCache {
+    path: PathBuf,
+    entries: HashMap<String, Entry>,
+    changed: bool,
+}
+
+impl StatCache {
+    /// Reads the cache; one that is missing or damaged is empty.
+    pub fn load(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let entries = text.lines().filter_map(parse).collect();
+        Self { path: path.to_owned(), entries, changed: false }
+    }
+
+    /// The digest of a file, from the cache where the file is unchanged, else by reading it.
+    pub fn digest(&mut self, file: &Path) -> io::Result<Digest> {
+        // Names that would break the line format are read each time.
+        let name = file.to_str().filter(|name| !name.contains(['\t', '\n']));
+        let stat = Stat::of(file)?;
+        if let Some(entry) = name.and_then(|name| self.entries.get(name))
+            && entry.stat == stat
+        {
+            return Ok(entry.digest);
+        }
+        let digest = Digest::of_file(file)?;
+        let after = Stat::of(file)?;
+        if let Some(name) = name.filter(|_| after == stat) {
+            let old = after.age_ns() > TOO_YOUNG_NS;
+            self.entries.insert(name.to_owned(), Entry { digest, stat, old });
+            self.changed |= old;
+        }
+        Ok(digest)
+    }
+
+    /// Forgets a file.
+    pub fn forget(&mut self, file: &Path) {
+        if let Some(name) = file.to_str() {
+            self.changed |= self.entries.remove(name).is_some();
+        }
+    }
+
+    /// Writes the cache down, when it changed. It is only a cache: a failure is no error.
+    pub fn save(&mut self) {
+        if !std::mem::take(&mut self.changed) {
+            return;
+        }
+        let mut text = String::new();
+        for (name, Entry { digest, stat, .. }) in self.entries.iter().filter(|(_, entry)| entry.old) {
+            let Stat { size, mtime_ns, ctime_ns, inode } = stat;
+            let _ = writeln!(text, "{name}\t{digest}\t{size}\t{mtime_ns}\t{ctime_ns}\t{inode}");
+        }
+        let beside = self.path.with_extension(format!("{}", std::process::id()));
+        if std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &self.path)).is_err() {
+            let _ = std::fs::remove_file(&beside);
+        }
+    }
+}
+
+fn parse(line: &str) -> Option<(String, Entry)> {
+    let mut parts = line.split('\t');
+    let name = parts.next()?.to_owned();
+    let digest = parts.next()?.parse().ok()?;
+    let stat = Stat {
+        size: parts.next()?.parse().ok()?,
+        mtime_ns: parts.next()?.parse().ok()?,
+        ctime_ns: parts.next()?.parse().ok()?,
+        inode: parts.next()?.parse().ok()?,
+    };
+    Some((name, Entry { digest, stat, old: true }))
+}
+
+impl Stat {
+    fn of(file: &Path) -> io::Result<Self> {
+        let meta = std::fs::metadata(file)?;
+        let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
+        Ok(Self {
+            size: meta.len(),
+            mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
+            ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
+            inode: meta.ino(),
+        })
+    }
+
+    /// How long ago the file last changed.
+    fn age_ns(&self) -> i128 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i128);
+        now - self.mtime_ns.max(self.ctime_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_young_file_is_read_again_and_a_changed_one_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "one").unwrap();
+        let mut cache = StatCache::load(&folder.path().join("cache"));
+        assert_eq!(cache.digest(&file).unwrap(), Digest::of(b"one"));
+        cache.save();
+        let mut cache = StatCache::load(&folder.path().join("cache"));
+        assert!(cache.entries.is_empty(), "a file that had just changed is trusted by no other process");
+        std::thread::sleep(std::time::Duration::from_millis(2100));
+        cache.digest(&file).unwrap();
+        cache.save();
+        let mut cache = StatCache::load(&folder.path().join("cache"));
+        assert_eq!(cache.entries.len(), 1);
+        std::fs::write(&file, "two").unwrap();
+        assert_eq!(cache.digest(&file).unwrap(), Digest::of(b"two"));
+    }
+}

@@ -1,0 +1,253 @@
+//! The object store: files named by the SHA-256 of their content, `sha256/ab/cdef…`, read-only, never changed.
+
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::digest::{Digest, ObjectId};
+use super::lock;
+use super::stat_cache::StatCache;
+
+/// A store folder. Shared by the threads of a process.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    cache: Mutex<StatCache>,
+}
+
+/// An object that was put, and the hold that keeps it from being removed until its reference is recorded.
+#[derive(Debug)]
+pub struct Put {
+    /// Its name.
+    pub id: ObjectId,
+    /// Its size.
+    pub bytes: u64,
+    _hold: File,
+}
+
+/// How an object stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// Its bytes are what its name says.
+    Sound,
+    /// There is no such file.
+    Missing,
+    /// Its bytes are something else; it was set aside.
+    Damaged,
+}
+
+impl Store {
+    /// Opens a store, making its folders.
+    ///
+    /// # Errors
+    /// When they can't be made.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        for folder in ["sha256", "locks", "logs", "tmp"] {
+            std::fs::create_dir_all(root.join(folder))?;
+        }
+        Ok(Self::over(root))
+    }
+
+    /// A store that is only read: no folder is made.
+    pub fn over(root: &Path) -> Self {
+        Self { root: root.to_owned(), cache: Mutex::new(StatCache::load(&root.join("stat-cache"))) }
+    }
+
+    /// The store's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where an object's file is, if it is there.
+    pub fn path(&self, id: ObjectId) -> PathBuf {
+        let name = id.to_string();
+        self.root.join("sha256").join(&name[..2]).join(&name[2..])
+    }
+
+    /// A new, empty folder for an execution's outputs, on the store's filesystem.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn scratch(&self, name: &str) -> io::Result<PathBuf> {
+        let folder = self.root.join("tmp").join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// Takes a finished file into the store: hashed, synced, made read-only and renamed, so that an object is there
+    /// whole or not at all, also after a power cut.
+    ///
+    /// # Errors
+    /// When the disk says so.
+    pub fn put(&self, file: &Path) -> io::Result<Put> {
+        let hold = lock::hold_content(&self.root)?;
+        let id = ObjectId(Digest::of_file(file)?);
+        let bytes = file.metadata()?.len();
+        let path = self.path(id);
+        if path.exists() && self.check(id)? == Health::Sound {
+            std::fs::remove_file(file)?;
+        } else {
+            let folder = path.parent().unwrap_or(&self.root);
+            std::fs::create_dir_all(folder)?;
+            File::open(file)?.sync_all()?;
+            std::fs::set_permissions(file, Permissions::from_mode(0o444))?;
+            std::fs::rename(file, &path)?;
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(Put { id, bytes, _hold: hold })
+    }
+
+    /// Looks at an object before its use; a damaged one is set aside.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn check(&self, id: ObjectId) -> io::Result<Health> {
+        self.health(id, false)
+    }
+
+    /// Reads every byte of an object, whatever the cache says; a damaged one is set aside.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn verify(&self, id: ObjectId) -> io::Result<Health> {
+        self.health(id, true)
+    }
+
+    fn health(&self, id: ObjectId, read: bool) -> io::Result<Health> {
+        let path = self.path(id);
+        let mut cache = self.lock();
+        if read {
+            cache.forget(&path);
+        }
+        let found = match cache.digest(&path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Health::Missing),
+            Err(error) => return Err(error),
+        };
+        if found == id.0 {
+            return Ok(Health::Sound);
+        }
+        cache.forget(&path);
+        let aside = self.root.join("damaged");
+        std::fs::create_dir_all(&aside)?;
+        std::fs::rename(&path, aside.join(format!("{id}-is-{found}")))?;
+        Ok(Health::Damaged)
+    }
+
+    /// The digest of a file outside the store, such as a corpus.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn digest_of(&self, file: &Path) -> io::Result<Digest> {
+        self.lock().digest(file)
+    }
+
+    /// Every object that is there, with its size.
+    ///
+    /// # Errors
+    /// When the folders can't be read.
+    pub fn objects(&self) -> io::Result<Vec<(ObjectId, u64)>> {
+        let mut found = Vec::new();
+        let sha256 = self.root.join("sha256");
+        if !sha256.exists() {
+            return Ok(found);
+        }
+        for folder in std::fs::read_dir(sha256)? {
+            let folder = folder?;
+            for file in std::fs::read_dir(folder.path())? {
+                let file = file?;
+                let name = format!("{}{}", folder.file_name().display(), file.file_name().display());
+                if let Ok(id) = name.parse() {
+                    found.push((id, file.metadata()?.len()));
+                }
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Removes objects for which `unneeded` says so under the lock that keeps others from adding references; none
+    /// while another process adds some. Says how many bytes went.
+    ///
+    /// # Errors
+    /// When a file can't be removed.
+    pub fn remove<E: From<io::Error>>(
+        &self,
+        unneeded: impl FnOnce() -> Result<Vec<ObjectId>, E>,
+    ) -> Result<Option<u64>, E> {
+        let Some(_own) = lock::try_own_content(&self.root)? else { return Ok(None) };
+        let mut bytes = 0;
+        for id in unneeded()? {
+            let path = self.path(id);
+            match path.metadata() {
+                Ok(meta) => {
+                    std::fs::remove_file(&path)?;
+                    bytes += meta.len();
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.lock().forget(&path);
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Writes the cache of digests down.
+    pub fn save_cache(&self) {
+        self.lock().save();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, StatCache> {
+        // A panic elsewhere leaves a cache that is at worst incomplete.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store_with(text: &str) -> (tempfile::TempDir, Store, ObjectId) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let file = store.scratch("x").unwrap().join("out");
+        std::fs::write(&file, text).unwrap();
+        let id = store.put(&file).unwrap().id;
+        assert!(!file.exists());
+        (folder, store, id)
+    }
+
+    #[test]
+    fn an_object_is_named_by_its_content_and_read_only() {
+        let (_folder, store, id) = store_with("abc");
+        assert!(store.path(id).ends_with("sha256/ba/7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+        assert!(store.path(id).metadata().unwrap().permissions().readonly());
+        assert_eq!(store.objects().unwrap(), [(id, 3)]);
+    }
+
+    #[test]
+    fn damage_is_noticed_set_aside_and_made_good_by_the_same_content() {
+        let (folder, store, id) = store_with("abc");
+        std::fs::set_permissions(store.path(id), Permissions::from_mode(0o644)).unwrap();
+        std::fs::write(store.path(id), "abd").unwrap();
+        assert_eq!(store.check(id).unwrap(), Health::Damaged);
+        assert_eq!(store.check(id).unwrap(), Health::Missing);
+        assert_eq!(std::fs::read_dir(folder.path().join("damaged")).unwrap().count(), 1);
+        let file = store.scratch("y").unwrap().join("out");
+        std::fs::write(&file, "abc").unwrap();
+        assert_eq!(store.put(&file).unwrap().id, id);
+        assert_eq!(store.verify(id).unwrap(), Health::Sound);
+    }
+
+    #[test]
+    fn nothing_is_removed_while_somebody_adds() {
+        let (_folder, store, id) = store_with("abc");
+        let hold = lock::hold_content(store.root()).unwrap();
+        assert_eq!(store.remove(|| io::Result::Ok(vec![id])).unwrap(), None);
+        drop(hold);
+        assert_eq!(store.remove(|| io::Result::Ok(vec![id])).unwrap(), Some(3));
+        assert_eq!(store.check(id).unwrap(), Health::Missing);
+    }
+}

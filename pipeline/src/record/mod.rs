@@ -5,6 +5,9 @@
 //! in microseconds, so callers need not know that the driver is asynchronous.
 
 mod migrate;
+pub mod rows;
+mod steps;
+mod write;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -133,6 +136,11 @@ impl Drop for Record {
     }
 }
 
+/// Now, as the record writes times: UTC, ISO 8601, milliseconds.
+fn now() -> String {
+    format!("{:.3}", jiff::Timestamp::now())
+}
+
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -173,7 +181,11 @@ mod tests {
         let mut checked = 0;
         for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/record/sql")).unwrap() {
             let path = entry.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
+            let mut text = std::fs::read_to_string(&path).unwrap();
+            // Its rows are added when it is used.
+            if path.ends_with("insert_steps.sql") {
+                text.push_str("VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+            }
             record
                 .wait(async |connection| {
                     use sqlx::{Executor as _, SqlSafeStr as _};

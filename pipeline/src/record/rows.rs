@@ -1,0 +1,139 @@
+//! What goes into the record and comes out of it, as plain values.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use stages::protocol::{Evaluation, Event, SampleText};
+
+use crate::engine::digest::{ObjectId, StageKey, TrajectoryId};
+use crate::engine::key::Fields;
+
+/// `run42` is 42.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub i64);
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "run{}", self.0)
+    }
+}
+
+/// An execution's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExecutionId(pub i64);
+
+/// A trajectory's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrajectoryRow(pub i64);
+
+/// An experiment about to run.
+#[derive(Debug, Clone)]
+pub struct NewExperiment<'a> {
+    pub name: &'a str,
+    pub path: &'a str,
+    pub toml: &'a str,
+    /// JSON list of the `--set` texts.
+    pub overrides: &'a str,
+}
+
+/// One point of a study about to run.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Equal keys, equal runs.
+    pub run_key: String,
+    /// Every parameter, dotted.
+    pub params: Vec<(String, Value)>,
+    /// The swept ones, as JSON.
+    pub swept: String,
+    pub seed: i64,
+}
+
+/// Where a run was made.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub process: String,
+    pub host: String,
+    pub program_version: String,
+    pub git_commit: Option<String>,
+    pub git_dirty: Option<bool>,
+}
+
+/// A run that answers a point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRow {
+    pub id: RunId,
+    pub status: String,
+    /// The process that works on it, while it is said to be running.
+    pub process: Option<String>,
+    /// Whether it was made just now.
+    pub new: bool,
+}
+
+/// An accepted result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    pub execution: ExecutionId,
+    /// Output objects by name.
+    pub outputs: BTreeMap<String, ObjectId>,
+    /// Small facts about the execution.
+    pub report: Value,
+    /// For a trajectory: the step after the last.
+    pub reached: Option<u64>,
+}
+
+/// An attempt that begins.
+#[derive(Debug, Clone)]
+pub struct NewExecution<'a> {
+    pub uid: &'a str,
+    pub stage: &'a str,
+    pub key: StageKey,
+    pub fields: &'a Fields,
+    pub process: &'a str,
+    pub inputs: Vec<(String, String)>,
+    pub threads: Option<u32>,
+    pub device: Option<&'a str>,
+    pub cpu_capability: Option<&'a str>,
+    pub libtorch: Option<&'a str>,
+    pub trajectory: Option<TrajectoryRow>,
+    pub from_step: Option<u64>,
+    pub log: Option<&'a str>,
+    pub log_from: Option<u64>,
+}
+
+/// What an attempt made, to be accepted.
+#[derive(Debug, Clone)]
+pub struct Finished<'a> {
+    pub execution: ExecutionId,
+    pub key: StageKey,
+    pub outputs: Vec<(String, ObjectId, u64)>,
+    pub report: &'a Value,
+    pub evaluations: &'a [Evaluation],
+    pub samples: &'a [SampleText],
+    pub events: &'a [Event],
+    pub seconds: f64,
+    pub peak_memory: Option<u64>,
+    pub to_step: Option<u64>,
+}
+
+/// A trajectory as it stands.
+#[derive(Debug, Clone)]
+pub struct Trajectory {
+    pub row: TrajectoryRow,
+    pub identity: TrajectoryId,
+    /// Fixed when it started.
+    pub threads: u32,
+    /// The vector extensions it started with.
+    pub cpu_capability: String,
+    /// Steps recorded: 0..steps.
+    pub steps: u64,
+    /// Its checkpoints by step: weights, and state where it is still there.
+    pub checkpoints: BTreeMap<u64, (ObjectId, Option<ObjectId>)>,
+}
+
+/// A step that was computed again and came out differently.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mismatch {
+    pub step: u64,
+    pub before: String,
+    pub now: String,
+}

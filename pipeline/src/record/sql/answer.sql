@@ -1,0 +1,2 @@
+-- A failed run is not gone on with: it keeps its number, and its point gets a new one.
+SELECT id, status, process FROM runs WHERE run_key = ?1 AND status <> 'failed' ORDER BY id DESC LIMIT 1

@@ -1,0 +1,2 @@
+SELECT steps, finite, minimum, maximum, sum, first_nonfinite, tokens, chain
+FROM step_blocks WHERE trajectory_id = ?1 AND block = ?2

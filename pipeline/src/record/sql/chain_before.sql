@@ -1,0 +1,1 @@
+SELECT chain FROM step_blocks WHERE trajectory_id = ?1 AND block = ?2

@@ -1,0 +1,1 @@
+DELETE FROM checkpoints WHERE trajectory_id = ?1 AND step = ?2

@@ -1,0 +1,1 @@
+UPDATE runs SET status = 'interrupted', process = NULL WHERE status = 'running' AND process = ?1

@@ -1,0 +1,1 @@
+SELECT name, digest FROM execution_outputs WHERE execution_id = ?1

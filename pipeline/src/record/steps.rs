@@ -1,0 +1,345 @@
+//! Trajectories: their steps, blocks and checkpoints.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+use sqlx::sqlite::SqliteConnection;
+use stages::protocol::{Evaluation, Event, Measured, Step, kind_of};
+
+use super::rows::{ExecutionId, Mismatch, Trajectory, TrajectoryRow};
+use super::write::{finite, insert_evaluation, insert_event, insert_object};
+use super::{Record, Result, now, sql};
+use crate::engine::digest::{ObjectId, TrajectoryId};
+use crate::engine::key::Fields;
+
+/// Steps of one row of `step_blocks`.
+const BLOCK: u64 = 1024;
+
+/// Rows of one INSERT; more gains nothing, and SQLite limits the number of parameters.
+const ROWS: usize = 50;
+
+impl Record {
+    /// The trajectory of an identity, where it has started.
+    pub fn trajectory(&mut self, identity: TrajectoryId) -> Result<Option<Trajectory>> {
+        self.wait(async |c| load(c, identity).await)
+    }
+
+    /// Starts a trajectory, or finds it as it stands.
+    pub fn start_trajectory(
+        &mut self,
+        identity: TrajectoryId,
+        fields: &Fields,
+        threads: u32,
+        cpu_capability: &str,
+    ) -> Result<Trajectory> {
+        self.transaction(async |c| {
+            sqlx::query(sql!("insert_trajectory"))
+                .bind(identity.to_string())
+                .bind(fields.to_json())
+                .bind(threads)
+                .bind(cpu_capability)
+                .bind(now())
+                .execute(&mut *c)
+                .await?;
+            load(c, identity).await?.ok_or(sqlx::Error::RowNotFound)
+        })
+    }
+
+    /// How many of the steps 0..steps that are multiples of `every` have no probes.
+    pub fn missing_probes(&mut self, trajectory: TrajectoryRow, every: u64, steps: u64) -> Result<u64> {
+        if every == 0 {
+            return Ok(0);
+        }
+        self.wait(async |c| {
+            let query = sqlx::query_scalar(sql!("missing_probes"));
+            let n: i64 = query.bind(trajectory.0).bind(every as i64).bind(steps as i64).fetch_one(c).await?;
+            Ok(n as u64)
+        })
+    }
+
+    /// Appends steps, in one transaction with their blocks. `recorded` says how many steps the trajectory had: one
+    /// that is there already is compared, not doubled; the first that differs in its loss or gradient norm is
+    /// returned. Probes that were not measured before are filled in.
+    pub fn append_steps(
+        &mut self,
+        trajectory: TrajectoryRow,
+        recorded: u64,
+        steps: &[Step],
+    ) -> Result<Option<Mismatch>> {
+        let again = steps.partition_point(|step| step.step < recorded);
+        self.transaction(async |c| {
+            let mut mismatch = None;
+            for step in &steps[..again] {
+                let differs = compare(c, trajectory, step).await?;
+                mismatch = mismatch.or(differs);
+            }
+            for rows in steps[again..].chunks(ROWS) {
+                insert(c, trajectory, rows).await?;
+            }
+            summarise(c, trajectory, &steps[again..]).await?;
+            Ok(mismatch)
+        })
+    }
+
+    /// Records a checkpoint whose objects are durable.
+    pub fn add_checkpoint(
+        &mut self,
+        trajectory: TrajectoryRow,
+        execution: ExecutionId,
+        step: u64,
+        weights: (ObjectId, u64),
+        state: (ObjectId, u64),
+    ) -> Result<()> {
+        self.durable(async |c| {
+            for (object, bytes) in [weights, state] {
+                insert_object(c, &object.to_string(), bytes).await?;
+            }
+            sqlx::query(sql!("insert_checkpoint"))
+                .bind(trajectory.0)
+                .bind(step as i64)
+                .bind(weights.0.to_string())
+                .bind(state.0.to_string())
+                .bind(execution.0)
+                .execute(c)
+                .await
+                .map(|_| ())
+        })
+    }
+
+    /// Lets go of states and checkpoints that are no longer wanted; their objects stay until they are removed.
+    pub fn thin_checkpoints(&mut self, trajectory: TrajectoryRow, states: &[u64], whole: &[u64]) -> Result<()> {
+        self.transaction(async |c| {
+            for step in states {
+                sqlx::query(sql!("drop_state")).bind(trajectory.0).bind(*step as i64).execute(&mut *c).await?;
+            }
+            for step in whole {
+                sqlx::query(sql!("drop_checkpoint")).bind(trajectory.0).bind(*step as i64).execute(&mut *c).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Records something that happened in a training.
+    pub fn trajectory_event(&mut self, trajectory: TrajectoryRow, event: &Event) -> Result<()> {
+        self.transaction(async |c| {
+            let seen: bool = sqlx::query_scalar(sql!("event_is_known"))
+                .bind(trajectory.0)
+                .bind(event.step.map(|step| step as i64))
+                .bind(&event.kind)
+                .bind(&event.message)
+                .fetch_one(&mut *c)
+                .await?;
+            // A resumed training tells the same again.
+            if seen { Ok(()) } else { insert_event(c, None, None, Some(trajectory), event).await }
+        })
+    }
+
+    /// Records a split that training itself scored.
+    pub fn trajectory_evaluation(
+        &mut self,
+        trajectory: TrajectoryRow,
+        execution: ExecutionId,
+        evaluation: &Evaluation,
+    ) -> Result<()> {
+        self.transaction(async |c| insert_evaluation(c, execution, evaluation, Some(trajectory)).await)
+    }
+
+    /// Of some objects, those that nothing in the record refers to.
+    pub fn unreferenced(&mut self, objects: &[ObjectId]) -> Result<Vec<ObjectId>> {
+        self.wait(async |c| {
+            let mut found = Vec::new();
+            for object in objects {
+                let used: bool =
+                    sqlx::query_scalar(sql!("object_is_used")).bind(object.to_string()).fetch_one(&mut *c).await?;
+                if !used {
+                    found.push(*object);
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Takes the rows of removed objects away.
+    pub fn forget_objects(&mut self, objects: &[ObjectId]) -> Result<()> {
+        self.transaction(async |c| {
+            for object in objects {
+                sqlx::query(sql!("forget_object")).bind(object.to_string()).execute(&mut *c).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+async fn load(c: &mut SqliteConnection, identity: TrajectoryId) -> sqlx::Result<Option<Trajectory>> {
+    let row: Option<(i64, i64, String, i64)> =
+        sqlx::query_as(sql!("trajectory")).bind(identity.to_string()).fetch_optional(&mut *c).await?;
+    let Some((row, threads, cpu_capability, steps)) = row else { return Ok(None) };
+    let rows: Vec<(i64, String, Option<String>)> =
+        sqlx::query_as(sql!("checkpoints")).bind(row).fetch_all(&mut *c).await?;
+    let parse = |text: String| text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)));
+    let mut checkpoints = BTreeMap::new();
+    for (step, weights, state) in rows {
+        checkpoints.insert(step as u64, (parse(weights)?, state.map(parse).transpose()?));
+    }
+    Ok(Some(Trajectory {
+        row: TrajectoryRow(row),
+        identity,
+        threads: threads as u32,
+        cpu_capability,
+        steps: steps as u64,
+        checkpoints,
+    }))
+}
+
+/// The measured columns that are not finite, as the record names them: `grad_norm:inf`.
+fn nonfinite(step: &Step) -> Option<String> {
+    let measured = [
+        ("grad_norm", Some(step.grad_norm)),
+        ("update_ratio", step.update_ratio),
+        ("logit_max", step.logit_max),
+        ("entropy", step.entropy),
+    ];
+    let named: Vec<String> = measured
+        .iter()
+        .filter_map(|(name, value)| value.map(|Measured(x)| (name, x)))
+        .filter(|(_, x)| !x.is_finite())
+        .map(|(name, x)| format!("{name}:{}", kind_of(x)))
+        .collect();
+    (!named.is_empty()).then(|| named.join(" "))
+}
+
+async fn insert(c: &mut SqliteConnection, trajectory: TrajectoryRow, rows: &[Step]) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut query = sqlx::QueryBuilder::<sqlx::Sqlite>::new(sql!("insert_steps"));
+    query.push_values(rows, |mut row, step| {
+        let measured = |x: Option<Measured>| x.and_then(|Measured(x)| finite(x));
+        row.push_bind(trajectory.0)
+            .push_bind(step.step as i64)
+            .push_bind(step.epoch as i64)
+            .push_bind(finite(step.loss.0))
+            .push_bind(kind_of(step.loss.0))
+            .push_bind(step.learning_rate)
+            .push_bind(finite(step.grad_norm.0))
+            .push_bind(i64::from(step.clipped))
+            .push_bind(measured(step.update_ratio))
+            .push_bind(measured(step.logit_max))
+            .push_bind(measured(step.entropy))
+            .push_bind(step.tokens as i64)
+            .push_bind(step.seconds)
+            .push_bind(nonfinite(step));
+    });
+    query.build().execute(c).await.map(|_| ())
+}
+
+/// Compares a step with its recorded self, and fills in probes that were not measured then.
+async fn compare(c: &mut SqliteConnection, trajectory: TrajectoryRow, step: &Step) -> sqlx::Result<Option<Mismatch>> {
+    let row: Option<(Option<f64>, String, Option<f64>)> =
+        sqlx::query_as(sql!("step_numbers")).bind(trajectory.0).bind(step.step as i64).fetch_optional(&mut *c).await?;
+    let Some((loss, kind, grad_norm)) = row else { return Ok(None) };
+    if let Some(Measured(entropy)) = step.entropy {
+        let measured = |x: Option<Measured>| x.and_then(|Measured(x)| finite(x));
+        sqlx::query(sql!("fill_probes"))
+            .bind(trajectory.0)
+            .bind(step.step as i64)
+            .bind(measured(step.update_ratio))
+            .bind(measured(step.logit_max))
+            .bind(finite(entropy))
+            .bind(nonfinite(step))
+            .execute(&mut *c)
+            .await?;
+    }
+    let bits = |x: Option<f64>| x.map(f64::to_bits);
+    let same = bits(loss) == bits(finite(step.loss.0))
+        && kind == kind_of(step.loss.0)
+        && bits(grad_norm) == bits(finite(step.grad_norm.0));
+    let words = |loss: Option<f64>, kind: &str, norm: Option<f64>| {
+        let loss = loss.map_or(kind.to_owned(), |loss| loss.to_string());
+        format!("loss {loss}, gradient norm {}", norm.map_or("not finite".to_owned(), |norm| norm.to_string()))
+    };
+    Ok((!same).then(|| Mismatch {
+        step: step.step,
+        before: words(loss, &kind, grad_norm),
+        now: words(finite(step.loss.0), kind_of(step.loss.0), finite(step.grad_norm.0)),
+    }))
+}
+
+/// One row of `step_blocks` as it grows.
+struct Block {
+    steps: i64,
+    finite: i64,
+    minimum: Option<f64>,
+    maximum: Option<f64>,
+    sum: f64,
+    first_nonfinite: Option<i64>,
+    tokens: i64,
+    chain: Vec<u8>,
+}
+
+type BlockRow = (i64, i64, Option<f64>, Option<f64>, f64, Option<i64>, i64, Vec<u8>);
+
+/// Adds new steps to their blocks.
+async fn summarise(c: &mut SqliteConnection, trajectory: TrajectoryRow, steps: &[Step]) -> sqlx::Result<()> {
+    for steps in steps.chunk_by(|a, b| a.step / BLOCK == b.step / BLOCK) {
+        let number = steps[0].step / BLOCK;
+        let row: Option<BlockRow> =
+            sqlx::query_as(sql!("block")).bind(trajectory.0).bind(number as i64).fetch_optional(&mut *c).await?;
+        let mut block = match row {
+            Some((steps, finite, minimum, maximum, sum, first_nonfinite, tokens, chain)) => {
+                Block { steps, finite, minimum, maximum, sum, first_nonfinite, tokens, chain }
+            }
+            None => {
+                let query = sqlx::query_scalar(sql!("chain_before")).bind(trajectory.0).bind(number as i64 - 1);
+                let chain: Option<Vec<u8>> = query.fetch_optional(&mut *c).await?;
+                Block {
+                    steps: 0,
+                    finite: 0,
+                    minimum: None,
+                    maximum: None,
+                    sum: 0.0,
+                    first_nonfinite: None,
+                    tokens: 0,
+                    chain: chain.unwrap_or_else(|| vec![0; 32]),
+                }
+            }
+        };
+        steps.iter().for_each(|step| block.add(step));
+        sqlx::query(sql!("put_block"))
+            .bind(trajectory.0)
+            .bind(number as i64)
+            .bind(block.steps)
+            .bind(block.finite)
+            .bind(block.minimum)
+            .bind(block.maximum)
+            .bind(block.sum)
+            .bind(block.first_nonfinite)
+            .bind(block.tokens)
+            .bind(block.chain)
+            .execute(&mut *c)
+            .await?;
+    }
+    Ok(())
+}
+
+impl Block {
+    fn add(&mut self, step: &Step) {
+        let loss = step.loss.0;
+        self.steps += 1;
+        self.tokens += step.tokens as i64;
+        if loss.is_finite() {
+            self.finite += 1;
+            self.minimum = Some(self.minimum.map_or(loss, |m| m.min(loss)));
+            self.maximum = Some(self.maximum.map_or(loss, |m| m.max(loss)));
+            self.sum += loss;
+        } else {
+            self.first_nonfinite.get_or_insert(step.step as i64);
+        }
+        let mut hash = Sha256::new();
+        hash.update(&self.chain);
+        // One bit pattern for every NaN: which one arises depends on the processor.
+        let bits = if loss.is_nan() { f64::NAN.to_bits() } else { loss.to_bits() };
+        hash.update(bits.to_le_bytes());
+        self.chain = hash.finalize().to_vec();
+    }
+}

@@ -1,0 +1,414 @@
+//! Studies, runs and executions: what `pipeline run` writes.
+
+use serde_json::Value;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use stages::protocol::{Evaluation, Event, kind_of};
+
+use super::rows::{
+    Accepted, ExecutionId, Finished, NewExecution, NewExperiment, NewRun, Origin, RunId, RunRow, TrajectoryRow,
+};
+use super::{Record, Result, now, sql};
+use crate::engine::digest::StageKey;
+
+/// A statement with a JSON scalar bound in its own type: booleans 0 and 1, lists and tables as their text.
+fn bind_value<'q>(
+    query: Query<'q, sqlx::Sqlite, SqliteArguments>,
+    value: &Value,
+) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
+    match value {
+        Value::Null => query.bind(None::<String>),
+        Value::Bool(value) => query.bind(i64::from(*value)),
+        Value::Number(number) => match number.as_i64() {
+            Some(value) => query.bind(value),
+            None => query.bind(number.as_f64()),
+        },
+        Value::String(text) => query.bind(text.clone()),
+        value => query.bind(value.to_string()),
+    }
+}
+
+impl Record {
+    /// The store's path as it was recorded.
+    pub fn store_path(&mut self) -> Result<Option<String>> {
+        self.wait(async |c| sqlx::query_scalar(sql!("store_path")).fetch_optional(c).await)
+    }
+
+    /// Records the store's path, once.
+    pub fn set_store_path(&mut self, path: &str) -> Result<()> {
+        self.transaction(async |c| sqlx::query(sql!("set_store_path")).bind(path).execute(c).await.map(|_| ()))
+    }
+
+    /// Marks what dead processes left running as interrupted.
+    pub fn sweep(&mut self, is_alive: impl Fn(&str) -> bool) -> Result<()> {
+        let processes: Vec<String> =
+            self.wait(async |c| sqlx::query_scalar(sql!("running_processes")).fetch_all(c).await)?;
+        let dead: Vec<String> = processes.into_iter().filter(|process| !is_alive(process)).collect();
+        if dead.is_empty() {
+            return Ok(());
+        }
+        self.transaction(async |c| {
+            for process in &dead {
+                sqlx::query(sql!("interrupt_runs_of")).bind(process).execute(&mut *c).await?;
+                sqlx::query(sql!("interrupt_executions_of")).bind(process).bind(now()).execute(&mut *c).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The newest run that answers each point, `None` where none does; failed ones do not count.
+    pub fn answers(&mut self, keys: &[String]) -> Result<Vec<Option<RunRow>>> {
+        self.wait(async |c| {
+            let mut rows = Vec::with_capacity(keys.len());
+            for key in keys {
+                rows.push(answer(c, key).await?);
+            }
+            Ok(rows)
+        })
+    }
+
+    /// Whether a study of this experiment already holds exactly these runs.
+    pub fn study_stands(&mut self, experiment: &NewExperiment<'_>, runs: &[RunId]) -> Result<bool> {
+        self.wait(async |c| {
+            let held: Option<String> = sqlx::query_scalar(sql!("study_of"))
+                .bind(experiment.name)
+                .bind(experiment.toml)
+                .bind(experiment.overrides)
+                .fetch_optional(c)
+                .await?
+                .flatten();
+            Ok(held == Some(runs.iter().map(|run| run.0.to_string()).collect::<Vec<_>>().join(",")))
+        })
+    }
+
+    /// Registers a study: finds or makes a run for each point, in one transaction, so that two processes that start
+    /// the same experiment share its runs.
+    pub fn register(
+        &mut self,
+        experiment: &NewExperiment<'_>,
+        points: &[NewRun],
+        origin: &Origin,
+    ) -> Result<Vec<RunRow>> {
+        self.durable(async |c| {
+            sqlx::query(sql!("insert_experiment"))
+                .bind(experiment.name)
+                .bind(experiment.path)
+                .bind(experiment.toml)
+                .bind(experiment.overrides)
+                .bind(now())
+                .execute(&mut *c)
+                .await?;
+            let experiment_id: i64 = sqlx::query_scalar(sql!("experiment_id"))
+                .bind(experiment.name)
+                .bind(experiment.toml)
+                .bind(experiment.overrides)
+                .fetch_one(&mut *c)
+                .await?;
+            let mut rows = Vec::with_capacity(points.len());
+            for point in points {
+                rows.push(match answer(c, &point.run_key).await? {
+                    Some(row) => row,
+                    None => insert_run(c, experiment_id, point, origin).await?,
+                });
+            }
+            let held: Option<String> = sqlx::query_scalar(sql!("study_of"))
+                .bind(experiment.name)
+                .bind(experiment.toml)
+                .bind(experiment.overrides)
+                .fetch_optional(&mut *c)
+                .await?
+                .flatten();
+            if held != Some(rows.iter().map(|row| row.id.0.to_string()).collect::<Vec<_>>().join(",")) {
+                let study: i64 = sqlx::query_scalar(sql!("insert_study"))
+                    .bind(experiment_id)
+                    .bind(experiment.name)
+                    .bind(points.len() as i64)
+                    .bind(now())
+                    .fetch_one(&mut *c)
+                    .await?;
+                for (position, (point, row)) in points.iter().zip(&rows).enumerate() {
+                    sqlx::query(sql!("insert_study_run"))
+                        .bind(study)
+                        .bind(position as i64)
+                        .bind(row.id.0)
+                        .bind(&point.swept)
+                        .execute(&mut *c)
+                        .await?;
+                }
+            }
+            Ok(rows)
+        })
+    }
+
+    /// Takes an unfinished run over: it is `running`, in this process.
+    pub fn take_run(&mut self, run: RunId, process: &str) -> Result<()> {
+        self.transaction(async |c| sqlx::query(sql!("take_run")).bind(run.0).bind(process).execute(c).await.map(|_| ()))
+    }
+
+    /// Ties a run to the trajectory that it shows, up to `length`.
+    pub fn tie_run(&mut self, run: RunId, trajectory: TrajectoryRow, length: u64) -> Result<()> {
+        self.transaction(async |c| {
+            let query = sqlx::query(sql!("tie_run")).bind(run.0).bind(trajectory.0).bind(length as i64);
+            query.execute(c).await.map(|_| ())
+        })
+    }
+
+    /// Ends a run's sitting. `steps` is how many it reached, where its training is done.
+    pub fn end_run(
+        &mut self,
+        run: RunId,
+        status: &str,
+        steps: Option<u64>,
+        seconds: f64,
+        error: Option<&str>,
+    ) -> Result<()> {
+        self.durable(async |c| {
+            sqlx::query(sql!("end_run"))
+                .bind(run.0)
+                .bind(status)
+                .bind(steps.map(|steps| steps as i64))
+                .bind(seconds)
+                .bind(error)
+                .bind((status == "finished" || status == "failed").then(now))
+                .execute(c)
+                .await
+                .map(|_| ())
+        })
+    }
+
+    /// The accepted result of a key.
+    pub fn result(&mut self, key: StageKey) -> Result<Option<Accepted>> {
+        self.wait(async |c| {
+            let row: Option<(i64, Option<String>, Option<i64>)> =
+                sqlx::query_as(sql!("result")).bind(key.to_string()).fetch_optional(&mut *c).await?;
+            let Some((execution, report, reached)) = row else { return Ok(None) };
+            let outputs: Vec<(String, String)> =
+                sqlx::query_as(sql!("outputs")).bind(execution).fetch_all(&mut *c).await?;
+            let outputs = outputs
+                .into_iter()
+                .map(|(name, digest)| Ok((name, digest.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?)))
+                .collect::<sqlx::Result<_>>()?;
+            Ok(Some(Accepted {
+                execution: ExecutionId(execution),
+                outputs,
+                report: report.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null),
+                reached: reached.map(|step| step as u64),
+            }))
+        })
+    }
+
+    /// Begins an attempt.
+    pub fn begin(&mut self, new: &NewExecution<'_>) -> Result<ExecutionId> {
+        self.transaction(async |c| {
+            let id: i64 = sqlx::query_scalar(sql!("insert_execution"))
+                .bind(new.uid)
+                .bind(new.stage)
+                .bind(new.key.to_string())
+                .bind(new.fields.to_json())
+                .bind(new.process)
+                .bind(now())
+                .bind(new.threads)
+                .bind(new.device)
+                .bind(new.cpu_capability)
+                .bind(new.libtorch)
+                .bind(new.trajectory.map(|row| row.0))
+                .bind(new.from_step.map(|step| step as i64))
+                .bind(new.log)
+                .bind(new.log_from.map(|at| at as i64))
+                .fetch_one(&mut *c)
+                .await?;
+            for (name, digest) in &new.inputs {
+                sqlx::query(sql!("insert_input")).bind(id).bind(name).bind(digest).execute(&mut *c).await?;
+            }
+            Ok(ExecutionId(id))
+        })
+    }
+
+    /// Accepts an attempt with all that it made, in one transaction that is synced to the disk.
+    pub fn accept(&mut self, done: &Finished<'_>) -> Result<()> {
+        self.durable(async |c| {
+            for (name, object, bytes) in &done.outputs {
+                insert_object(c, &object.to_string(), *bytes).await?;
+                sqlx::query(sql!("insert_output"))
+                    .bind(done.execution.0)
+                    .bind(name)
+                    .bind(object.to_string())
+                    .execute(&mut *c)
+                    .await?;
+            }
+            for evaluation in done.evaluations {
+                insert_evaluation(c, done.execution, evaluation, None).await?;
+            }
+            for (position, sample) in done.samples.iter().enumerate() {
+                sqlx::query(sql!("insert_sample"))
+                    .bind(done.execution.0)
+                    .bind(position as i64)
+                    .bind(sample.decode.to_string())
+                    .bind(&sample.prompt)
+                    .bind(&sample.text)
+                    .bind(sample.tokens as i64)
+                    .bind(sample.distinct_1)
+                    .bind(sample.distinct_2)
+                    .bind(sample.seq_rep_4)
+                    .bind(sample.loop_period.map(|n| n as i64))
+                    .bind(sample.loop_onset.map(|n| n as i64))
+                    .bind(&sample.why_empty)
+                    .execute(&mut *c)
+                    .await?;
+            }
+            for event in done.events {
+                insert_event(c, None, Some(done.execution), None, event).await?;
+            }
+            sqlx::query(sql!("finish_execution"))
+                .bind(done.execution.0)
+                .bind(now())
+                .bind(done.seconds)
+                .bind(done.peak_memory.map(|bytes| bytes as i64))
+                .bind(done.report.to_string())
+                .bind(done.to_step.map(|step| step as i64))
+                .execute(&mut *c)
+                .await?;
+            sqlx::query(sql!("accept_result"))
+                .bind(done.key.to_string())
+                .bind(done.execution.0)
+                .execute(&mut *c)
+                .await?;
+            Ok(())
+        })
+    }
+
+    /// Ends an attempt that made nothing to accept.
+    pub fn give_up(&mut self, execution: ExecutionId, status: &str, error: &str, exit: Option<&str>) -> Result<()> {
+        self.transaction(async |c| {
+            sqlx::query(sql!("give_up"))
+                .bind(execution.0)
+                .bind(status)
+                .bind(now())
+                .bind(error)
+                .bind(exit)
+                .execute(c)
+                .await
+                .map(|_| ())
+        })
+    }
+
+    /// Says which execution served which stage of a run.
+    pub fn serve(
+        &mut self,
+        run: RunId,
+        stage: &str,
+        nodes: &[(String, Option<u64>, ExecutionId, &'static str)],
+    ) -> Result<()> {
+        self.transaction(async |c| {
+            for (item, step, execution, how) in nodes {
+                sqlx::query(sql!("serve"))
+                    .bind(run.0)
+                    .bind(stage)
+                    .bind(item)
+                    .bind(step.map(|step| step as i64))
+                    .bind(execution.0)
+                    .bind(*how)
+                    .execute(&mut *c)
+                    .await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Records something that happened to a run.
+    pub fn run_event(&mut self, run: RunId, event: &Event) -> Result<()> {
+        self.transaction(async |c| insert_event(c, Some(run), None, None, event).await)
+    }
+
+    /// The fields of earlier executions of a stage, newest first: what `--explain` compares with.
+    pub fn earlier_fields(&mut self, stage: &str) -> Result<Vec<String>> {
+        self.wait(async |c| sqlx::query_scalar(sql!("earlier_fields")).bind(stage).fetch_all(c).await)
+    }
+}
+
+async fn answer(c: &mut SqliteConnection, run_key: &str) -> sqlx::Result<Option<RunRow>> {
+    let row: Option<(i64, String, Option<String>)> =
+        sqlx::query_as(sql!("answer")).bind(run_key).fetch_optional(c).await?;
+    Ok(row.map(|(id, status, process)| RunRow { id: RunId(id), status, process, new: false }))
+}
+
+async fn insert_run(
+    c: &mut SqliteConnection,
+    experiment: i64,
+    point: &NewRun,
+    origin: &Origin,
+) -> sqlx::Result<RunRow> {
+    let resolved: serde_json::Map<String, Value> = point.params.iter().cloned().collect();
+    let id: i64 = sqlx::query_scalar(sql!("insert_run"))
+        .bind(uuid::Uuid::now_v7().to_string())
+        .bind(&point.run_key)
+        .bind(experiment)
+        .bind(Value::from(resolved).to_string())
+        .bind(point.seed)
+        .bind(&origin.process)
+        .bind(now())
+        .bind(&origin.host)
+        .bind(&origin.program_version)
+        .bind(&origin.git_commit)
+        .bind(origin.git_dirty)
+        .fetch_one(&mut *c)
+        .await?;
+    for (name, value) in &point.params {
+        let query = sqlx::query(sql!("insert_param")).bind(id).bind(name);
+        bind_value(query, value).execute(&mut *c).await?;
+    }
+    Ok(RunRow { id: RunId(id), status: "running".into(), process: Some(origin.process.clone()), new: true })
+}
+
+pub(super) async fn insert_object(c: &mut SqliteConnection, digest: &str, bytes: u64) -> sqlx::Result<()> {
+    sqlx::query(sql!("insert_object")).bind(digest).bind(bytes as i64).bind(now()).execute(c).await.map(|_| ())
+}
+
+pub(super) async fn insert_event(
+    c: &mut SqliteConnection,
+    run: Option<RunId>,
+    execution: Option<ExecutionId>,
+    trajectory: Option<TrajectoryRow>,
+    event: &Event,
+) -> sqlx::Result<()> {
+    sqlx::query(sql!("insert_event"))
+        .bind(run.map(|run| run.0))
+        .bind(execution.map(|execution| execution.0))
+        .bind(trajectory.map(|row| row.0))
+        .bind(event.step.map(|step| step as i64))
+        .bind(&event.kind)
+        .bind(&event.message)
+        .bind(now())
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// `trajectory` is given where training itself scored the split.
+pub(super) async fn insert_evaluation(
+    c: &mut SqliteConnection,
+    execution: ExecutionId,
+    evaluation: &Evaluation,
+    trajectory: Option<TrajectoryRow>,
+) -> sqlx::Result<()> {
+    let loss = evaluation.loss.0;
+    sqlx::query(sql!("insert_evaluation"))
+        .bind(execution.0)
+        .bind(if trajectory.is_some() { "train" } else { "evaluate" })
+        .bind(trajectory.map(|row| row.0))
+        .bind(evaluation.step.map(|step| step as i64))
+        .bind(&evaluation.split)
+        .bind(finite(loss))
+        .bind(kind_of(loss))
+        .bind(finite(loss.exp()))
+        .bind(evaluation.tokens as i64)
+        .bind(evaluation.seconds)
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// A float that SQLite can hold as a number: it has no NaN, and an infinity would poison sums.
+pub(super) fn finite(x: f64) -> Option<f64> {
+    x.is_finite().then_some(x)
+}

@@ -21,11 +21,46 @@ pub(crate) struct Interner {
     state: FixedState,
 }
 
-/// The hash stands in the table, so that another string is hardly ever looked at.
-#[derive(Debug)]
+/// A string of up to 16 bytes stands in the table itself, so that most look-ups read one cache line; of a longer one
+/// its hash does, and the string is compared where it lies.
+#[derive(Debug, Clone, Copy)]
 struct Entry {
-    hash: u32,
+    key: Key,
     id: u32,
+}
+
+/// Up to 16 bytes and their number, or the hash of more: equal keys of up to 16 bytes are equal strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    low: u64,
+    high: u64,
+    /// 17 stands for every greater length.
+    length: u32,
+}
+
+impl Key {
+    #[inline]
+    fn new(text: &[u8], state: &FixedState) -> Self {
+        let eight = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let four = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
+        // The first and the last few bytes overlap; with the length they are still the string and nothing else.
+        let (low, high) = match text.len() {
+            0..4 => (text.iter().fold(0, |key, byte| key << 8 | u64::from(*byte)), 0),
+            4..8 => (four(text.first_chunk()) | four(text.last_chunk()) << 32, 0),
+            8..=16 => (eight(text.first_chunk()), eight(text.last_chunk())),
+            _ => (state.hash_one(text), 0),
+        };
+        Self { low, high, length: text.len().min(17) as u32 }
+    }
+
+    /// A folded product: both halves of the 128 bits, as foldhash and wyhash mix.
+    #[inline]
+    fn hash(self) -> u64 {
+        let low = self.low ^ 0x9e37_79b9_7f4a_7c15;
+        let high = self.high ^ u64::from(self.length) << 56 ^ 0x2545_f491_4f6c_dd1d;
+        let product = u128::from(low) * u128::from(high);
+        product as u64 ^ (product >> 64) as u64
+    }
 }
 
 impl Interner {
@@ -58,10 +93,10 @@ impl Interner {
             self.singles[usize::from(byte)] = id;
             return id;
         }
-        let hash = self.state.hash_one(text);
-        let short = hash as u32;
-        let found =
-            self.table.find(hash, |entry| entry.hash == short && get(&self.bytes, &self.ends, entry.id) == text);
+        let key = Key::new(text, &self.state);
+        let found = self.table.find(key.hash(), |entry| {
+            entry.key == key && (key.length <= 16 || get(&self.bytes, &self.ends, entry.id) == text)
+        });
         match found {
             Some(entry) => entry.id,
             None => self.insert(text),
@@ -78,10 +113,8 @@ impl Interner {
         let id = u32::try_from(self.ends.len()).unwrap_or(NONE);
         self.bytes.extend_from_slice(text);
         self.ends.push(self.bytes.len());
-        let hash = self.state.hash_one(text);
-        let (bytes, ends, state) = (&self.bytes, &self.ends, &self.state);
-        self.table
-            .insert_unique(hash, Entry { hash: hash as u32, id }, |entry| state.hash_one(get(bytes, ends, entry.id)));
+        let key = Key::new(text, &self.state);
+        self.table.insert_unique(key.hash(), Entry { key, id }, |entry| entry.key.hash());
         id
     }
 }
@@ -99,7 +132,12 @@ mod tests {
     #[test]
     fn ids_are_in_the_order_of_first_appearance() {
         let mut interner = Interner::new();
-        let words: Vec<String> = (0..5000).map(|i| format!("word{i}")).chain(["a".into(), "é".into()]).collect();
+        // Lengths 1 to 40, each with strings that differ in one byte anywhere, or in nothing but the length.
+        let zeros = (1..=40).map(|length| "\0".repeat(length));
+        let ones = (1..=40).flat_map(|length| {
+            (0..length).map(move |at| format!("{}1{}", "\0".repeat(at), "\0".repeat(length - at - 1)))
+        });
+        let words: Vec<String> = zeros.chain(ones).chain((0..5000).map(|i| format!("é{i}"))).collect();
         for _ in 0..2 {
             for (id, word) in words.iter().enumerate() {
                 assert_eq!(interner.id(word.as_bytes()) as usize, id);

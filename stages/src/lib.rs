@@ -7,12 +7,18 @@
 //!
 //! This crate never links libtorch, names no database and prints nothing.
 
+pub mod batch;
 pub mod files;
 pub mod params;
 pub mod plan;
 pub mod protocol;
 pub mod random;
+pub mod sample;
 pub mod schema;
 mod stage;
+#[cfg(test)]
+mod testing;
+pub mod tokenize;
+pub mod vocab;
 
 pub use stage::{Cancelled, Context, Outcome, Output, StageError};

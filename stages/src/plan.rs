@@ -3,6 +3,7 @@
 //! The stage `batch` writes one as a small JSON object; everything about batches (offsets, epochs, coverage, overlap,
 //! dropped tail tokens) is a pure function of it.
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -113,16 +114,28 @@ impl Plan {
         if step == 0 {
             return 0.0;
         }
-        let positions = |step: u64| -> std::collections::BTreeSet<u64> {
-            (0..self.size)
-                .flat_map(|row| {
-                    let o = self.offset(step, row);
-                    o..o + self.unroll
-                })
-                .collect()
-        };
-        let (now, before) = (positions(step), positions(step - 1));
-        now.intersection(&before).count() as f64 / now.len() as f64
+        let (now, before) = (self.inputs(step), self.inputs(step - 1));
+        let (mut shared, mut i, mut j) = (0, 0, 0);
+        while let (Some(a), Some(b)) = (now.get(i), before.get(j)) {
+            shared += a.end.min(b.end).saturating_sub(a.start.max(b.start));
+            if a.end < b.end { i += 1 } else { j += 1 }
+        }
+        shared as f64 / now.iter().map(|run| run.end - run.start).sum::<u64>() as f64
+    }
+
+    /// The distinct input positions of `step` as runs in ascending order, none touching the next: a sliding batch may
+    /// hold 2³⁶ positions, but never more than B runs.
+    fn inputs(&self, step: u64) -> Vec<Range<u64>> {
+        let mut offsets: Vec<u64> = (0..self.size).map(|row| self.offset(step, row)).collect();
+        offsets.sort_unstable();
+        let mut runs: Vec<Range<u64>> = Vec::new();
+        for offset in offsets {
+            match runs.last_mut() {
+                Some(last) if offset <= last.end => last.end = offset + self.unroll,
+                _ => runs.push(offset..offset + self.unroll),
+            }
+        }
+        runs
     }
 
     /// Tokens of one parallel stream.
@@ -216,6 +229,26 @@ mod tests {
                     .flat_map(|(step, row)| plan.offset(step, row)..plan.offset(step, row) + 4)
                     .collect();
                 assert_eq!(plan.covered(steps), seen.len() as u64, "{layout:?} after {steps}");
+            }
+        }
+    }
+
+    #[test]
+    fn overlap_agrees_with_counting() {
+        for layout in [Layout::Streams, Layout::Shuffled, Layout::Sliding] {
+            for (size, unroll, tokens) in [(3, 4, 90), (1, 5, 17), (7, 1, 30), (4, 9, 45)] {
+                let plan = plan(layout, size, unroll, tokens);
+                let positions = |step: u64| -> std::collections::BTreeSet<u64> {
+                    (0..size)
+                        .flat_map(|row| (0..unroll).map(move |i| (row, i)))
+                        .map(|(row, i)| plan.offset(step, row) + i)
+                        .collect()
+                };
+                for step in 1..2 * plan.steps_per_epoch() {
+                    let (now, before) = (positions(step), positions(step - 1));
+                    let expected = now.intersection(&before).count() as f64 / now.len() as f64;
+                    assert_eq!(plan.overlap(step), expected, "{layout:?} {size} × {unroll} at {step}");
+                }
             }
         }
     }

@@ -1,0 +1,41 @@
+//! Runs one text stage by itself, to time it and to look at its files:
+//! `cargo run --release -p stages --example stage -- tokenize '{"unit":"word","lowercase":false,"eos":"<eos>","split":{"valid":0.05,"test":0.05}}' FOLDER text=corpus.txt`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::Value;
+use stages::{Context, Outcome, StageError, batch, params, sample, tokenize, vocab};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut words = std::env::args().skip(1);
+    let mut word = || words.next().ok_or("usage: stage NAME PARAMETERS FOLDER INPUT=PATH…");
+    let (stage, parameters, folder) = (word()?, serde_json::from_str(&word()?)?, PathBuf::from(word()?));
+    std::fs::create_dir_all(&folder)?;
+    let inputs: BTreeMap<String, PathBuf> =
+        words.filter_map(|pair| pair.split_once('=').map(|(name, path)| (name.into(), path.into()))).collect();
+    let context = Context { inputs, folder, progress: Default::default(), stop: Default::default() };
+    let start = Instant::now();
+    let outcome = run(&stage, &parameters, &context)?;
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{:#}", outcome.report);
+    for sample in &outcome.samples {
+        println!("{}", serde_json::to_string_pretty(sample)?);
+    }
+    eprintln!("{stage}: {seconds:.3} s");
+    if let Some(bytes) = outcome.report["bytes"].as_f64() {
+        eprintln!("{:.0} MB/s", bytes / seconds / 1e6);
+    }
+    Ok(())
+}
+
+fn run(stage: &str, parameters: &Value, context: &Context) -> Result<Outcome, StageError> {
+    match stage {
+        "tokenize" => tokenize::run(&params::read(stage, parameters)?, context),
+        "vocab" => vocab::run(&params::read(stage, parameters)?, context),
+        "batch" => batch::run(&params::read(stage, parameters)?, context),
+        "sample" => sample::run(&params::read(stage, parameters)?, context),
+        other => Err(StageError::Bug(format!("no text stage is named {other}"))),
+    }
+}

@@ -1,0 +1,132 @@
+//! The stage `batch`: the plan of which tokens each step reads.
+//!
+//! Input: `train`, in the ids of `vocab`. Output: `plan`, a [`Plan`] as compact JSON.
+
+use serde_json::{Value, json};
+
+use crate::files::Ids;
+use crate::params::{Batch, Layout};
+use crate::plan::Plan;
+use crate::{Context, Outcome, StageError};
+
+/// Writes the batch plan.
+///
+/// # Errors
+/// [`StageError::Input`] for a corpus too small for one batch; [`StageError::Io`] when a file can't be read or written.
+pub fn run(params: &Batch, context: &Context) -> Result<Outcome, StageError> {
+    context.check()?;
+    let tokens = Ids::open(context.input("train")?)?.len();
+    check_fit(params, tokens)?;
+    let plan = Plan {
+        version: 1,
+        layout: params.layout,
+        size: params.size,
+        unroll: params.unroll,
+        tokens,
+        // A seed that draws nothing must not make another plan.
+        seed: if params.layout == Layout::Shuffled { params.seed } else { 0 },
+    };
+    let path = context.folder.join("plan.json");
+    let text = serde_json::to_vec(&plan).map_err(|error| StageError::Bug(error.to_string()))?;
+    std::fs::write(&path, text).map_err(StageError::io(&path))?;
+    let mut outcome = Outcome::default();
+    outcome.output("plan", path);
+    let steps = plan.steps_per_epoch();
+    outcome.report = json!({
+        "tokens": tokens,
+        "steps_per_epoch": steps,
+        "tokens_per_step": plan.tokens_per_step(),
+        "covered_per_epoch": plan.covered(steps) as f64 / tokens as f64,
+        // Where an epoch is one step, the next step reads the same tokens and that is no fault.
+        "overlap": if steps > 1 { json!(plan.overlap(1)) } else { Value::Null },
+        "dropped_tokens": plan.dropped_tokens(),
+    });
+    context.advance(1, 1);
+    Ok(outcome)
+}
+
+fn check_fit(params: &Batch, tokens: u64) -> Result<(), StageError> {
+    let Batch { size, unroll, layout, .. } = *params;
+    let needed = Plan::fewest_tokens(layout, size, unroll);
+    if tokens >= needed {
+        return Ok(());
+    }
+    // The inverse of `Plan::fewest_tokens`, in its size.
+    let largest = match layout {
+        Layout::Streams => tokens / (unroll + 1),
+        Layout::Shuffled => tokens.saturating_sub(1) / unroll,
+        Layout::Sliding => tokens.saturating_sub(unroll),
+    };
+    let hint = match (largest, tokens) {
+        (0, 0..2) => "the corpus needs at least 2 tokens".to_owned(),
+        (0, _) => format!("batch.size = 1 with batch.unroll = {} or less", tokens - 1),
+        _ => format!("batch.size = {largest} or less"),
+    };
+    let message = format!(
+        "train holds {tokens} token{}, but one batch of size = {size} and unroll = {unroll} needs {needed}",
+        if tokens == 1 { "" } else { "s" }
+    );
+    Err(StageError::input("batch.size", message, hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Space, bytes, output};
+
+    const LAYOUTS: [Layout; 3] = [Layout::Streams, Layout::Shuffled, Layout::Sliding];
+
+    fn batch(layout: Layout, size: u64, unroll: u64, tokens: u32) -> Result<Outcome, StageError> {
+        let space = Space::new().with("train", bytes(&(0..tokens).collect::<Vec<_>>()));
+        let outcome = run(&Batch { size, unroll, layout, seed: 9 }, &space.context)?;
+        // Read here, for the folder goes with the space.
+        let plan = Plan::load(output(&outcome, "plan")).unwrap();
+        assert_eq!(plan.seed, if layout == Layout::Shuffled { 9 } else { 0 });
+        Ok(outcome)
+    }
+
+    #[test]
+    fn the_report_shows_the_sliding_window_for_what_it_is() {
+        let good = batch(Layout::Streams, 4, 3, 103).unwrap().report;
+        assert_eq!(
+            good,
+            json!({
+                "tokens": 103, "steps_per_epoch": 8, "tokens_per_step": 12, "covered_per_epoch": 96.0 / 103.0,
+                "overlap": 0.0, "dropped_tokens": 6,
+            })
+        );
+        let bad = batch(Layout::Sliding, 64, 2, 1000).unwrap().report;
+        assert_eq!(bad["overlap"], json!(64.0 / 65.0));
+        assert_eq!(batch(Layout::Streams, 4, 3, 16).unwrap().report["overlap"], Value::Null);
+    }
+
+    #[test]
+    fn the_hint_names_the_largest_batch_that_fits() {
+        for layout in LAYOUTS {
+            for tokens in 2..40 {
+                for unroll in 1..6 {
+                    let Err(StageError::Input { key, hint, .. }) = batch(layout, 1000, unroll, tokens) else {
+                        panic!("accepted")
+                    };
+                    assert_eq!(key, "batch.size");
+                    let number = |key: &str| -> u64 {
+                        let rest = &hint[hint.find(key).unwrap() + key.len()..];
+                        rest.split(' ').next().unwrap().parse().unwrap()
+                    };
+                    let size = number("batch.size = ");
+                    let fits = if hint.contains("unroll") { number("batch.unroll = ") } else { unroll };
+                    assert!(batch(layout, size, fits, tokens).is_ok(), "{layout:?} {tokens} {unroll}: {hint}");
+                    assert!(batch(layout, size + 1, fits, tokens).is_err(), "{layout:?} {tokens} {unroll}: {hint}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_corpus_too_small_is_refused_with_its_numbers() {
+        let error = batch(Layout::Streams, 20, 20, 100).unwrap_err();
+        assert_eq!(error.to_string(), "train holds 100 tokens, but one batch of size = 20 and unroll = 20 needs 420");
+        let error = batch(Layout::Streams, 20, 20, 1).unwrap_err();
+        assert!(error.to_string().starts_with("train holds 1 token, but"));
+    }
+}

@@ -1,0 +1,310 @@
+//! The stage `tokenize`: text files to token ids.
+//!
+//! Inputs: `text`, which is split here, or `train` and, where there are any, `valid` and `test`. Outputs: `types`, the
+//! distinct tokens in the order of their first appearance (train, then valid, then test) with their counts in train,
+//! and `train`, `valid`, `test`, the ids ([`crate::files`] describes both formats).
+//!
+//! - A line ends at `\n`, and `\r\n` is one line's end. Each line's end is the token `eos`, also the end of a last line
+//!   without `\n`; with `eos = ""` there is none, except that by character the newline is a token itself.
+//! - *whitespace*: what stands between characters of the Unicode property White_Space. *word*: a match of
+//!   `\w+|[^\w\s]+`, with `\w` as UTS #18 and the `regex` crate have it. *char*: a Unicode scalar value.
+//! - A split text: train is the lines before the first line that starts at or after byte
+//!   ⌊bytes · (1 − valid − test)⌋, test the lines from the first that starts at or after ⌊bytes · (1 − test)⌋ on, and
+//!   valid those between.
+//!
+//! Memory grows with the number of types and the longest token, never with the corpus or its longest line.
+
+mod cutter;
+mod intern;
+mod text;
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::ops::Range;
+use std::path::Path;
+
+use serde_json::{Map, json};
+
+use crate::files::{Cut, Types};
+use crate::params::{Split, Tokenize};
+use crate::{Context, Outcome, StageError};
+
+use cutter::Cutter;
+pub(crate) use cutter::cut_prompt;
+use intern::Interner;
+use text::Text;
+
+/// Bytes read at once: well inside a core's cache, and many times the cost of a read.
+const BLOCK: usize = 1 << 17;
+
+/// The three parts of a corpus, as outputs and inputs name them.
+pub(crate) const SPLITS: [&str; 3] = ["train", "valid", "test"];
+
+/// Cuts a corpus into tokens.
+///
+/// # Errors
+/// [`StageError::Input`] for text that isn't UTF-8, a part that holds no token, and shares that leave nothing for
+/// train; [`StageError::Io`] when a file can't be read or written.
+pub fn run(params: &Tokenize, context: &Context) -> Result<Outcome, StageError> {
+    run_in_blocks(params, context, BLOCK)
+}
+
+fn run_in_blocks(params: &Tokenize, context: &Context, block: usize) -> Result<Outcome, StageError> {
+    let cut = Cut { unit: params.unit, lowercase: params.lowercase, eos: params.eos.clone() };
+    let parts = parts(params.split, context, block)?;
+    let whole = parts.iter().flatten().map(|part| part.range.end - part.range.start).sum();
+    let mut outcome = Outcome::default();
+    let mut corpus = Corpus { interner: Interner::new(), bytes: 0, lines: 0, whole };
+    let mut train_counts = Vec::new();
+    let (mut tokens, mut types) = (Map::new(), Map::new());
+    for (split, part) in SPLITS.iter().zip(&parts) {
+        let path = context.folder.join(split);
+        let counts = corpus.tokenize(&cut, part.as_ref(), &path, context)?;
+        let total: u64 = counts.iter().sum();
+        if let Some(part) = part.as_ref().filter(|part| part.wanted && total == 0) {
+            return Err(part.empty(split));
+        }
+        tokens.insert((*split).into(), total.into());
+        types.insert((*split).into(), counts.iter().filter(|count| **count > 0).count().into());
+        if train_counts.is_empty() {
+            train_counts = counts;
+        }
+        outcome.output(split, path);
+    }
+    train_counts.resize(corpus.interner.len(), 0);
+    let texts = corpus.interner.iter().map(|bytes| String::from_utf8(bytes.to_vec()));
+    let texts =
+        texts.collect::<Result<_, _>>().map_err(|error| StageError::Bug(format!("a token was cut: {error}")))?;
+    let path = context.folder.join("types");
+    Types { cut, types: texts, counts: train_counts }.save(&path)?;
+    outcome.output("types", path);
+    outcome.report = json!({ "tokens": tokens, "types": types, "bytes": corpus.bytes, "lines": corpus.lines });
+    Ok(outcome)
+}
+
+/// Where one part of the corpus lies.
+#[derive(Debug)]
+struct Part {
+    text: std::rc::Rc<Text>,
+    range: Range<u64>,
+    /// Whether it must hold a token: not when its share is 0.
+    wanted: bool,
+}
+
+impl Part {
+    /// The complaint about a part without a token.
+    fn empty(&self, split: &str) -> StageError {
+        let key = self.text.key();
+        if key != "corpus.text" || split == "train" && self.range.end == self.text.len() {
+            return StageError::input(key, format!("{key} holds no token"), "name a file with text in it");
+        }
+        let message = format!("the share of {split} holds no token: corpus.text is cut only where a line ends");
+        let hint = "give the text more lines, or set corpus.split.valid = 0 and corpus.split.test = 0";
+        StageError::input("corpus.split", message, hint)
+    }
+}
+
+/// Where train, valid and test lie, in this order.
+fn parts(split: Option<Split>, context: &Context, block: usize) -> Result<[Option<Part>; 3], StageError> {
+    let open = |name: &str| -> Result<_, StageError> {
+        Ok(std::rc::Rc::new(Text::open(context.input(name)?, format!("corpus.{name}"), block)?))
+    };
+    if !context.inputs.contains_key("text") {
+        let part = |name: &str| -> Result<_, StageError> {
+            let text = open(name)?;
+            let range = 0..text.len();
+            Ok(Some(Part { text, range, wanted: true }))
+        };
+        let optional = |name: &str| if context.inputs.contains_key(name) { part(name) } else { Ok(None) };
+        return Ok([part("train")?, optional("valid")?, optional("test")?]);
+    }
+    let Split { valid, test } = split.ok_or_else(|| StageError::Bug("a text without a split".into()))?;
+    // Written so that a NaN is refused too.
+    if !(valid >= 0.0 && test >= 0.0 && valid + test < 1.0) {
+        return Err(StageError::input(
+            "corpus.split",
+            format!("valid = {valid} and test = {test} leave nothing for train: their sum must be below 1"),
+            "corpus.split = { valid = 0.05, test = 0.05 }",
+        ));
+    }
+    let text = open("text")?;
+    let boundary = |share: f64| text.line_start((text.len() as f64 * share) as u64);
+    let (first, second) = (boundary(1.0 - valid - test)?, boundary(1.0 - test)?);
+    let part = |range, wanted| Some(Part { text: text.clone(), range, wanted });
+    Ok([part(0..first, true), part(first..second, valid > 0.0), part(second..text.len(), test > 0.0)])
+}
+
+/// What grows while a corpus is read.
+#[derive(Debug)]
+struct Corpus {
+    interner: Interner,
+    bytes: u64,
+    lines: u64,
+    /// Bytes of all parts, for progress.
+    whole: u64,
+}
+
+impl Corpus {
+    /// Writes the ids of one part to `path`; returns how often each type occurs in it, by id.
+    fn tokenize(
+        &mut self,
+        cut: &Cut,
+        part: Option<&Part>,
+        path: &Path,
+        context: &Context,
+    ) -> Result<Vec<u64>, StageError> {
+        let mut out = BufWriter::new(File::create(path).map_err(StageError::io(path))?);
+        let mut counts = vec![0; self.interner.len()];
+        let Some(part) = part else { return Ok(counts) };
+        let mut cutter = Cutter::new(cut);
+        let (mut ids, mut bytes) = (Vec::new(), Vec::new());
+        let mut open = false;
+        let interner = &mut self.interner;
+        let mut write = |ids: &mut Vec<u32>, types: usize| -> Result<(), StageError> {
+            if types >= u32::MAX as usize {
+                let message = format!("{} holds more than 2^32 distinct tokens", part.text.key());
+                return Err(StageError::input(part.text.key(), message, "choose tokenize.unit = \"char\""));
+            }
+            counts.resize(types, 0);
+            bytes.clear();
+            for id in ids.drain(..) {
+                counts[id as usize] += 1;
+                bytes.extend_from_slice(&id.to_le_bytes());
+            }
+            out.write_all(&bytes).map_err(StageError::io(path))
+        };
+        part.text.blocks(part.range.clone(), |text, done| {
+            context.check()?;
+            cutter.feed(text, &mut |token| ids.push(interner.id(token)));
+            open = text.as_bytes().last().map_or(open, |last| *last != b'\n');
+            context.advance(self.bytes + done, self.whole);
+            write(&mut ids, interner.len())
+        })?;
+        cutter.flush(&mut |token| ids.push(interner.id(token)));
+        if open {
+            cutter.end_open_line(&mut |token| ids.push(interner.id(token)));
+        }
+        write(&mut ids, interner.len())?;
+        out.flush().map_err(StageError::io(path))?;
+        self.bytes += part.range.end - part.range.start;
+        self.lines += cutter.lines();
+        Ok(counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Types;
+    use crate::params::Unit;
+    use crate::testing::{Space, ids, output};
+
+    fn params(unit: Unit, eos: &str, split: Option<(f64, f64)>) -> Tokenize {
+        let split = split.map(|(valid, test)| Split { valid, test });
+        Tokenize { unit, lowercase: false, eos: eos.into(), split }
+    }
+
+    fn texts(outcome: &Outcome, split: &str) -> Vec<String> {
+        let types = Types::load(output(outcome, "types")).unwrap();
+        ids(outcome, split).iter().map(|id| types.types[*id as usize].clone()).collect()
+    }
+
+    fn complaint(params: &Tokenize, space: &Space) -> (String, String) {
+        match run(params, &space.context).unwrap_err() {
+            StageError::Input { key, message, .. } => (key, message),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn three_files_share_their_types() {
+        let space = Space::new().with("train", "b a b\n\nc\r\nlast").with("valid", "a d").with("test", "e\n");
+        let outcome = run(&params(Unit::Whitespace, "<eos>", None), &space.context).unwrap();
+        let types = Types::load(output(&outcome, "types")).unwrap();
+        assert_eq!(types.types, ["b", "a", "<eos>", "c", "last", "d", "e"]);
+        assert_eq!(types.counts, [2, 1, 4, 1, 1, 0, 0]);
+        assert_eq!(ids(&outcome, "train"), [0, 1, 0, 2, 2, 3, 2, 4, 2]);
+        assert_eq!(ids(&outcome, "valid"), [1, 5, 2]);
+        assert_eq!(
+            outcome.report,
+            json!({
+                "tokens": { "train": 9, "valid": 3, "test": 2 },
+                "types": { "train": 5, "valid": 3, "test": 2 },
+                "bytes": 19, "lines": 6,
+            })
+        );
+        assert_eq!(space.context.progress.load(std::sync::atomic::Ordering::Relaxed), 1000);
+    }
+
+    #[test]
+    fn without_valid_and_test_their_outputs_are_empty() {
+        let space = Space::new().with("train", "x\n");
+        let outcome = run(&params(Unit::Char, "", None), &space.context).unwrap();
+        assert_eq!(texts(&outcome, "train"), ["x", "\n"]);
+        assert!(ids(&outcome, "valid").is_empty() && ids(&outcome, "test").is_empty());
+    }
+
+    #[test]
+    fn a_text_is_cut_where_lines_start() {
+        let space = Space::new().with("text", "a a\nb b\nc c\nd d\ne e");
+        let cut = |valid, test, block| {
+            let params = params(Unit::Whitespace, "", Some((valid, test)));
+            let outcome = run_in_blocks(&params, &space.context, block).unwrap();
+            SPLITS.map(|split| texts(&outcome, split).concat())
+        };
+        for block in [4, 5, 100] {
+            assert_eq!(cut(0.2, 0.2, block), ["aabbcc", "dd", "ee"]);
+            assert_eq!(cut(0.3, 0.2, block), ["aabbcc", "dd", "ee"]);
+            assert_eq!(cut(0.0, 0.0, block), ["aabbccddee", "", ""]);
+            assert_eq!(cut(0.0, 0.5, block), ["aabbcc", "", "ddee"]);
+        }
+    }
+
+    #[test]
+    fn any_block_size_gives_the_same_files() {
+        let text = "Ünï—cödé, “quotes” 中文…\r\nΣίσυφος 😀\u{200d}x \u{3000} tail\r\r\n\r".repeat(40);
+        let space = Space::new().with("text", &text);
+        for unit in [Unit::Whitespace, Unit::Word, Unit::Char] {
+            for eos in ["", "<eos>"] {
+                let mut params = params(unit, eos, Some((0.2, 0.1)));
+                for lowercase in [false, true] {
+                    params.lowercase = lowercase;
+                    let all = |block| {
+                        let outcome = run_in_blocks(&params, &space.context, block).unwrap();
+                        let files = outcome.outputs.iter().map(|output| std::fs::read(&output.path).unwrap());
+                        (files.collect::<Vec<_>>(), outcome.report)
+                    };
+                    let expected = all(BLOCK);
+                    for block in [4, 5, 6, 7, 64] {
+                        assert!(all(block) == expected, "{params:?} in blocks of {block}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_tokenized_is_refused_by_its_key() {
+        let word = params(Unit::Word, "<eos>", None);
+        let split = |valid, test| params(Unit::Word, "<eos>", Some((valid, test)));
+        let empty = Space::new().with("train", "");
+        assert_eq!(complaint(&word, &empty), ("corpus.train".into(), "corpus.train holds no token".into()));
+        let empty = Space::new().with("train", "x").with("test", "");
+        assert_eq!(complaint(&word, &empty).0, "corpus.test");
+        let empty = Space::new().with("text", "");
+        assert_eq!(complaint(&split(0.1, 0.1), &empty), ("corpus.text".into(), "corpus.text holds no token".into()));
+        let one_line = Space::new().with("text", "one line only");
+        assert_eq!(complaint(&split(0.1, 0.1), &one_line).0, "corpus.split");
+        assert!(complaint(&split(0.5, 0.5), &one_line).1.contains("below 1"));
+        let latin = Space::new().with("valid", b"caf\xe9").with("train", "x");
+        assert!(complaint(&word, &latin).1.starts_with("corpus.valid is not UTF-8: line 1, byte offset 3"));
+    }
+
+    #[test]
+    fn a_request_to_stop_ends_it() {
+        let space = Space::new().with("train", "x");
+        space.context.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let error = run(&params(Unit::Word, "<eos>", None), &space.context).unwrap_err();
+        assert!(matches!(error, StageError::Cancelled(_)));
+    }
+}

@@ -1,0 +1,318 @@
+//! Cuts text into tokens, a block at a time.
+//!
+//! A token is found by the class of its characters alone, so a block may end anywhere between two characters: the
+//! cutter keeps the unfinished token and its class, and nothing else. It is also what `sample` reads a prompt with.
+
+use std::sync::OnceLock;
+
+use crate::files::Cut;
+use crate::params::Unit;
+
+/// What a character is to a cutter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Class {
+    /// White space (the Unicode property White_Space): between tokens, part of none.
+    Space,
+    /// `\n`: white space that ends a line.
+    Newline,
+    /// Part of a token: `\w` for words, anything but white space otherwise.
+    Word,
+    /// Part of the other kind of token, `[^\w\s]`.
+    Other,
+    /// The first byte of a character outside ASCII: the whole character must be looked at.
+    Wide,
+}
+
+/// Cuts blocks of text into tokens.
+#[derive(Debug)]
+pub(crate) struct Cutter {
+    unit: Unit,
+    lowercase: bool,
+    /// What stands for a line's end; nothing for white space and words without a token for it.
+    mark: Option<Vec<u8>>,
+    /// The class of each byte, so that ASCII costs one look-up.
+    classes: [Class; 256],
+    /// The unfinished token at the last block's end; its class is [`Self::class`].
+    pending: Vec<u8>,
+    class: Class,
+    /// Whether the last block ended in `\r`, which belongs to the line's end if `\n` follows.
+    pending_return: bool,
+    lowered: String,
+    lines: u64,
+}
+
+impl Cutter {
+    /// A cutter at the start of a text.
+    pub(crate) fn new(cut: &Cut) -> Self {
+        let mark = match (cut.eos.as_str(), cut.unit) {
+            ("", Unit::Char) => Some(b"\n".to_vec()),
+            ("", _) => None,
+            (eos, _) => Some(eos.as_bytes().to_vec()),
+        };
+        let classes = std::array::from_fn(|byte| match u8::try_from(byte) {
+            Ok(byte) if byte.is_ascii() => class_of(char::from(byte), cut.unit),
+            _ => Class::Wide,
+        });
+        Self {
+            unit: cut.unit,
+            lowercase: cut.lowercase,
+            mark,
+            classes,
+            pending: Vec::new(),
+            class: Class::Space,
+            pending_return: false,
+            lowered: String::new(),
+            lines: 0,
+        }
+    }
+
+    /// Lines that have ended so far.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Cuts the next block; each token goes to `sink` as its UTF-8 bytes.
+    ///
+    /// Lowercase is by character (`char::to_lowercase`), not by word: only the Greek final sigma differs, and a rule
+    /// that looks at neighbours could not hold across blocks. Hugging Face's `Lowercase` does the same.
+    pub(crate) fn feed(&mut self, text: &str, sink: &mut impl FnMut(&[u8])) {
+        if !self.lowercase {
+            return self.cut(text, sink);
+        }
+        let mut lowered = std::mem::take(&mut self.lowered);
+        lowered.clear();
+        if text.is_ascii() {
+            lowered.push_str(text);
+            lowered.make_ascii_lowercase();
+        } else {
+            lowered.extend(text.chars().flat_map(char::to_lowercase));
+        }
+        self.cut(&lowered, sink);
+        self.lowered = lowered;
+    }
+
+    /// Ends the text: what was unfinished is now a token. A line is not ended by this.
+    pub(crate) fn flush(&mut self, sink: &mut impl FnMut(&[u8])) {
+        if std::mem::take(&mut self.pending_return) {
+            sink(b"\r");
+        }
+        if !self.pending.is_empty() {
+            sink(&self.pending);
+            self.pending.clear();
+        }
+        self.class = Class::Space;
+    }
+
+    /// Ends a line: its mark is a token, where there is one.
+    pub(crate) fn end_line(&mut self, sink: &mut impl FnMut(&[u8])) {
+        self.lines += 1;
+        if let Some(mark) = &self.mark {
+            sink(mark);
+        }
+    }
+
+    /// Ends a last line that has no `\n`: it gets the same token as every line, but a newline that isn't there is none.
+    pub(crate) fn end_open_line(&mut self, sink: &mut impl FnMut(&[u8])) {
+        if self.mark.as_deref() == Some(b"\n") {
+            self.lines += 1;
+        } else {
+            self.end_line(sink);
+        }
+    }
+
+    fn cut(&mut self, text: &str, sink: &mut impl FnMut(&[u8])) {
+        match self.unit {
+            Unit::Char => self.cut_chars(text, sink),
+            Unit::Whitespace | Unit::Word => self.cut_runs(text, sink),
+        }
+    }
+
+    /// Approach: walk the classes; where the class changes, a token has ended. `start` is where the current run began,
+    /// and `pending` holds what came of it in earlier blocks.
+    fn cut_runs(&mut self, text: &str, sink: &mut impl FnMut(&[u8])) {
+        let bytes = text.as_bytes();
+        let (mut at, mut start, mut class) = (0, 0, self.class);
+        while let Some(&byte) = bytes.get(at) {
+            let (next, width) = match self.classes[usize::from(byte)] {
+                Class::Wide => wide(text, at, self.unit),
+                class => (class, 1),
+            };
+            if next != class {
+                if matches!(class, Class::Word | Class::Other) {
+                    if self.pending.is_empty() {
+                        sink(&bytes[start..at]);
+                    } else {
+                        self.pending.extend_from_slice(&bytes[start..at]);
+                        sink(&self.pending);
+                        self.pending.clear();
+                    }
+                }
+                start = at;
+                class = next;
+            }
+            if next == Class::Newline {
+                self.end_line(sink);
+            }
+            at += width;
+        }
+        if matches!(class, Class::Word | Class::Other) {
+            self.pending.extend_from_slice(&bytes[start..]);
+        }
+        self.class = class;
+    }
+
+    fn cut_chars(&mut self, text: &str, sink: &mut impl FnMut(&[u8])) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            if std::mem::take(&mut self.pending_return) && byte != b'\n' {
+                sink(b"\r");
+            }
+            let width = match byte {
+                0..0x80 => 1,
+                0x80..0xe0 => 2,
+                0xe0..0xf0 => 3,
+                0xf0.. => 4,
+            };
+            match byte {
+                b'\n' => self.end_line(sink),
+                b'\r' => self.pending_return = true,
+                _ => sink(&bytes[at..at + width]),
+            }
+            at += width;
+        }
+    }
+}
+
+/// The tokens of one short text, such as a prompt, whose last line stays open.
+pub(crate) fn cut_prompt(cut: &Cut, text: &str) -> Vec<String> {
+    let mut tokens = Vec::new();
+    let mut cutter = Cutter::new(cut);
+    let mut sink = |token: &[u8]| tokens.push(String::from_utf8_lossy(token).into_owned());
+    cutter.feed(text, &mut sink);
+    cutter.flush(&mut sink);
+    tokens
+}
+
+/// The class and the width in bytes of the character that begins at `at`, one outside ASCII.
+#[inline(never)]
+fn wide(text: &str, at: usize, unit: Unit) -> (Class, usize) {
+    text[at..].chars().next().map_or((Class::Space, 1), |c| (class_of(c, unit), c.len_utf8()))
+}
+
+fn class_of(c: char, unit: Unit) -> Class {
+    match c {
+        '\n' => Class::Newline,
+        c if c.is_whitespace() => Class::Space,
+        c if unit == Unit::Word && !is_word(c) => Class::Other,
+        _ => Class::Word,
+    }
+}
+
+/// Whether `\w` matches: Alphabetic, Mark, Decimal_Number, Connector_Punctuation or Join_Control (UTS #18, annex C), by
+/// the table that the `regex` crate itself uses. A table by character spares a search of its 770 ranges.
+fn is_word(c: char) -> bool {
+    static BASIC: OnceLock<Box<[bool]>> = OnceLock::new();
+    let searched = |c: char| regex_syntax::try_is_word_character(c).unwrap_or_else(|_| c.is_alphanumeric());
+    let basic = BASIC.get_or_init(|| (0..=0xffff).map(|c| char::from_u32(c).is_some_and(searched)).collect());
+    basic.get(c as usize).copied().unwrap_or_else(|| searched(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Stream;
+    use regex::Regex;
+
+    /// The specification, by whole text: what [`Cutter`] must equal however the text is cut in blocks.
+    fn naive(cut: &Cut, text: &str) -> Vec<String> {
+        let lowered: String = text.chars().flat_map(char::to_lowercase).collect();
+        let text = if cut.lowercase { lowered.as_str() } else { text };
+        let word = Regex::new(r"\w+|[^\w\s]+").unwrap();
+        let mut tokens = Vec::new();
+        for line in text.split_inclusive('\n') {
+            let (body, ended) = match (line.strip_suffix("\r\n"), line.strip_suffix('\n')) {
+                (Some(body), _) | (None, Some(body)) => (body, true),
+                (None, None) => (line, false),
+            };
+            match cut.unit {
+                Unit::Whitespace => tokens.extend(body.split_whitespace().map(str::to_owned)),
+                Unit::Word => tokens.extend(word.find_iter(body).map(|found| found.as_str().to_owned())),
+                Unit::Char => tokens.extend(body.chars().map(String::from)),
+            }
+            if !cut.eos.is_empty() {
+                tokens.push(cut.eos.clone());
+            } else if cut.unit == Unit::Char && ended {
+                tokens.push("\n".into());
+            }
+        }
+        tokens
+    }
+
+    fn cut_in_blocks(cut: &Cut, text: &str, mut block: impl FnMut() -> usize) -> Vec<String> {
+        let mut tokens = Vec::new();
+        let mut sink = |token: &[u8]| tokens.push(std::str::from_utf8(token).unwrap().to_owned());
+        let mut cutter = Cutter::new(cut);
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = rest.char_indices().map(|(at, _)| at).chain([rest.len()]).take_while(|at| *at <= block().max(4));
+            let (head, tail) = rest.split_at(end.last().unwrap());
+            cutter.feed(head, &mut sink);
+            rest = tail;
+        }
+        cutter.flush(&mut sink);
+        if !text.is_empty() && !text.ends_with('\n') {
+            cutter.end_open_line(&mut sink);
+        }
+        let lines = text.split_inclusive('\n').count() as u64;
+        assert_eq!(cutter.lines(), lines);
+        tokens
+    }
+
+    #[test]
+    fn blocks_of_any_size_equal_the_whole_text() {
+        let alphabet: Vec<char> =
+            "aZ_9 \t\n\r\n\r.,'-—éÉßΣσςİ中文…\u{301}\u{200d}\u{a0}\u{3000}\u{85}😀𝒳\u{1d7d8}<unk>".chars().collect();
+        let random = Stream::new(11, "cutter test");
+        let mut counter = 0;
+        let mut below = |n: usize| {
+            counter += 1;
+            random.below(counter, n as u64) as usize
+        };
+        for round in 0..300 {
+            let text: String = (0..below(60)).map(|_| alphabet[below(alphabet.len())]).collect();
+            for unit in [Unit::Whitespace, Unit::Word, Unit::Char] {
+                for (lowercase, eos) in [(false, ""), (true, ""), (false, "<eos>"), (true, "<EOS>")] {
+                    let cut = Cut { unit, lowercase, eos: eos.into() };
+                    let size = 4 + below(5);
+                    assert_eq!(cut_in_blocks(&cut, &text, || size), naive(&cut, &text), "{round} {cut:?} {text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_character_has_the_class_of_the_regular_expression() {
+        let (word, space) = (Regex::new(r"^\w$").unwrap(), Regex::new(r"^\s$").unwrap());
+        let mut utf8 = [0; 4];
+        for c in (0..=0x10ffff).filter_map(char::from_u32) {
+            let text: &str = c.encode_utf8(&mut utf8);
+            let expected = match c {
+                '\n' => Class::Newline,
+                _ if space.is_match(text) => Class::Space,
+                _ if word.is_match(text) => Class::Word,
+                _ => Class::Other,
+            };
+            assert_eq!(class_of(c, Unit::Word), expected, "{c:?}");
+            assert_eq!(class_of(c, Unit::Whitespace) == Class::Word, !c.is_whitespace(), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn a_prompt_keeps_its_last_line_open() {
+        let cut = Cut { unit: Unit::Word, lowercase: true, eos: "<eos>".into() };
+        assert_eq!(cut_prompt(&cut, "Who's\r\nTHERE?"), ["who", "'", "s", "<eos>", "there", "?"]);
+        assert!(cut_prompt(&cut, "").is_empty());
+    }
+}

@@ -1,0 +1,175 @@
+//! Reads part of a text file as blocks of valid UTF-8.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::StageError;
+
+/// A text file of the corpus.
+#[derive(Debug)]
+pub(crate) struct Text {
+    path: PathBuf,
+    file: File,
+    /// The experiment's key that names it, for messages.
+    key: String,
+    length: u64,
+    block: usize,
+}
+
+impl Text {
+    /// Opens the file that the experiment names under `key`; `block` bytes are read at once, at least 4.
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub(crate) fn open(path: &Path, key: String, block: usize) -> Result<Self, StageError> {
+        let file = File::open(path).map_err(StageError::io(path))?;
+        let length = file.metadata().map_err(StageError::io(path))?.len();
+        Ok(Self { path: path.to_owned(), file, key, length, block })
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// The experiment's key that names it.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The first start of a line at or after byte `from`; the file's length where there is none.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub(crate) fn line_start(&self, from: u64) -> Result<u64, StageError> {
+        if from == 0 {
+            return Ok(0);
+        }
+        // A line starts behind a newline, so the byte before `from` is the first that counts.
+        let mut at = (from - 1).min(self.length);
+        let mut buffer = vec![0; self.block];
+        loop {
+            let n = self.file.read_at(&mut buffer, at).map_err(StageError::io(&self.path))?;
+            if n == 0 {
+                return Ok(self.length);
+            }
+            if let Some(newline) = buffer[..n].iter().position(|byte| *byte == b'\n') {
+                return Ok(at + newline as u64 + 1);
+            }
+            at += n as u64;
+        }
+    }
+
+    /// Hands the bytes of `range` to `visit`, block after block, each with the number of bytes done in this range.
+    ///
+    /// # Errors
+    /// When it can't be read, isn't UTF-8 (with line and byte), or `visit` says so.
+    pub(crate) fn blocks(
+        &self,
+        range: Range<u64>,
+        mut visit: impl FnMut(&str, u64) -> Result<(), StageError>,
+    ) -> Result<(), StageError> {
+        let mut buffer = vec![0; self.block];
+        // Bytes at the buffer's start: the first bytes of a character that the last block cut in two.
+        let mut carried = 0;
+        let mut at = range.start;
+        while at < range.end {
+            let room = (self.block - carried).min(usize::try_from(range.end - at).unwrap_or(usize::MAX));
+            let n = self.file.read_at(&mut buffer[carried..carried + room], at).map_err(StageError::io(&self.path))?;
+            if n == 0 {
+                return Err(StageError::format(&self.path, "it became shorter while it was read"));
+            }
+            let start = at - carried as u64;
+            at += n as u64;
+            let filled = &buffer[..carried + n];
+            let valid = match std::str::from_utf8(filled) {
+                Ok(text) => text,
+                Err(error) if error.error_len().is_none() && at < range.end => {
+                    std::str::from_utf8(&filled[..error.valid_up_to()]).unwrap_or_default()
+                }
+                Err(error) => return Err(self.not_utf8(start + error.valid_up_to() as u64)?),
+            };
+            visit(valid, at - range.start)?;
+            let done = valid.len();
+            carried = filled.len() - done;
+            buffer.copy_within(done..done + carried, 0);
+        }
+        Ok(())
+    }
+
+    /// The complaint about the byte at `offset`. Its line is counted only now, from the file's start.
+    fn not_utf8(&self, offset: u64) -> Result<StageError, StageError> {
+        let mut line = 1;
+        let mut byte = [0];
+        self.file.read_exact_at(&mut byte, offset).map_err(StageError::io(&self.path))?;
+        let mut before = BufReader::new(File::open(&self.path).map_err(StageError::io(&self.path))?.take(offset));
+        loop {
+            let part = before.fill_buf().map_err(StageError::io(&self.path))?;
+            if part.is_empty() {
+                break;
+            }
+            line += part.iter().filter(|byte| **byte == b'\n').count();
+            let n = part.len();
+            before.consume(n);
+        }
+        Ok(StageError::input(
+            &self.key,
+            format!("{} is not UTF-8: line {line}, byte offset {offset} is 0x{:02x}", self.key, byte[0]),
+            "convert the file first, for example: iconv -f latin1 -t utf-8 old.txt > new.txt",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &[u8], block: usize) -> (tempfile::TempDir, Text) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        std::fs::write(&path, bytes).unwrap();
+        let text = Text::open(&path, "corpus.text".into(), block).unwrap();
+        (folder, text)
+    }
+
+    #[test]
+    fn a_line_starts_behind_a_newline() {
+        for block in 4..9 {
+            let (_folder, text) = text(b"ab\n\ncdefghijk\nx", block);
+            let starts: Vec<u64> = (0..=16).map(|from| text.line_start(from).unwrap()).collect();
+            assert_eq!(starts, [0, 3, 3, 3, 4, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 15, 15]);
+        }
+    }
+
+    #[test]
+    fn characters_on_a_blocks_border_stay_whole() {
+        let whole = "aé中😀".repeat(9);
+        for block in 4..20 {
+            let (_folder, text) = text(whole.as_bytes(), block);
+            let mut seen = String::new();
+            text.blocks(0..text.len(), |part, _| {
+                seen.push_str(part);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(seen, whole);
+        }
+    }
+
+    #[test]
+    fn the_first_bad_byte_is_named() {
+        for (bytes, expected) in [
+            (&b"one\ntwo\nth\xffree"[..], "corpus.text is not UTF-8: line 3, byte offset 10 is 0xff"),
+            (b"cut short \xe4\xb8", "corpus.text is not UTF-8: line 1, byte offset 10 is 0xe4"),
+        ] {
+            for block in 4..30 {
+                let (_folder, text) = text(bytes, block);
+                let error = text.blocks(0..text.len(), |_, _| Ok(())).unwrap_err();
+                assert_eq!(error.to_string(), expected);
+            }
+        }
+    }
+}

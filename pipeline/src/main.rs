@@ -2,10 +2,12 @@
 
 mod args;
 mod commands;
+mod corpus;
 mod engine;
 mod experiment;
 mod failure;
 mod places;
+mod plan;
 mod record;
 mod ui;
 

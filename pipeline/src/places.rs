@@ -40,4 +40,10 @@ impl Paths {
             None => self.root().join("data/store"),
         })
     }
+
+    /// The store's path as the database keeps it: relative to the database's folder where it lies in there, so that
+    /// both can be moved together.
+    pub fn to_be_recorded(&self, store: &Path) -> String {
+        store.strip_prefix(self.root()).unwrap_or(store).display().to_string()
+    }
 }

@@ -1,5 +1,7 @@
 //! Everything that is printed: stdout is data, stderr is talk. Nothing else in this program prints.
 
+pub mod progress;
+
 use std::io::Write as _;
 
 use crate::failure::Failure;
@@ -20,4 +22,9 @@ pub fn failure(failure: &Failure) {
         text.push_str(&format!("hint: {}\n", failure.hint));
     }
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Prints a line of talk.
+pub fn talk(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

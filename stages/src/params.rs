@@ -34,6 +34,23 @@ pub fn stage_keys(stage: &str) -> Option<&'static StageKeys> {
     STAGES.iter().find(|keys| keys.stage == stage)
 }
 
+/// Whether a stage reads a key at all, given its other values: momentum only with the optimiser momentum, a seed only
+/// where something is drawn. What is not read is part of no key.
+pub fn is_read(stage: &str, key: &str, params: &Value) -> bool {
+    let one_of = |name: &str, words: &[&str]| params[name].as_str().is_some_and(|word| words.contains(&word));
+    match (stage, key) {
+        ("batch", "seed") => one_of("layout", &["shuffled"]),
+        ("train", "momentum") => one_of("optimizer", &["momentum"]),
+        ("train", "alpha") => one_of("optimizer", &["rmsprop"]),
+        ("train", "beta1" | "beta2") => one_of("optimizer", &["adam", "adamw"]),
+        ("train", "epsilon") => one_of("optimizer", &["adagrad", "rmsprop", "adam", "adamw"]),
+        ("sample", "seed") => {
+            params["decode"].as_array().is_none_or(|ways| ways.iter().any(|way| way.as_str() != Some("greedy")))
+        }
+        _ => true,
+    }
+}
+
 /// Reads a stage's struct from its checked parameters.
 ///
 /// # Errors

@@ -1,7 +1,13 @@
 //! The engine: keys, the store, the state machine, the worker. It knows no stage by name, no flag and no terminal.
 
 pub mod digest;
+mod explain;
+pub mod graph;
 pub mod key;
 pub mod lock;
+pub mod segment;
 pub mod stat_cache;
 pub mod store;
+pub mod task;
+pub mod work;
+pub mod worker;

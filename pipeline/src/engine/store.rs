@@ -76,6 +76,17 @@ impl Store {
         Ok(folder)
     }
 
+    /// Removes scratch folders that killed executions left. A folder that somebody writes to is younger than a day.
+    pub fn sweep_scratch(&self) {
+        let day = std::time::Duration::from_secs(24 * 3600);
+        for folder in std::fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
+            let age = folder.metadata().and_then(|meta| meta.modified()).map(|time| time.elapsed().unwrap_or_default());
+            if age.is_ok_and(|age| age > day) {
+                let _ = std::fs::remove_dir_all(folder.path());
+            }
+        }
+    }
+
     /// Takes a finished file into the store: hashed, synced, made read-only and renamed, so that an object is there
     /// whole or not at all, also after a power cut.
     ///

@@ -81,6 +81,14 @@ impl Record {
         Ok(record)
     }
 
+    /// An empty record that is nowhere.
+    pub fn imagine() -> Result<Self> {
+        let path = Path::new("(no database)");
+        let mut record = Self::connect(path, SqliteConnectOptions::new().in_memory(true))?;
+        migrate::bring_up(&mut record)?;
+        Ok(record)
+    }
+
     fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

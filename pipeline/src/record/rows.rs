@@ -96,8 +96,6 @@ pub struct NewExecution<'a> {
     pub libtorch: Option<&'a str>,
     pub trajectory: Option<TrajectoryRow>,
     pub from_step: Option<u64>,
-    pub log: Option<&'a str>,
-    pub log_from: Option<u64>,
 }
 
 /// What an attempt made, to be accepted.

@@ -57,6 +57,15 @@ impl Record {
         })
     }
 
+    /// The step after the first `in_a_row` steps whose losses were all not finite, where there were as many.
+    pub fn ended_early(&mut self, trajectory: TrajectoryRow, in_a_row: u64) -> Result<Option<u64>> {
+        self.wait(async |c| {
+            let query = sqlx::query_scalar(sql!("ended_early")).bind(trajectory.0).bind(in_a_row as i64);
+            let step: Option<i64> = query.fetch_one(c).await?;
+            Ok(step.map(|step| step as u64))
+        })
+    }
+
     /// Appends steps, in one transaction with their blocks. `recorded` says how many steps the trajectory had: one
     /// that is there already is compared, not doubled; the first that differs in its loss or gradient norm is
     /// returned. Probes that were not measured before are filled in.

@@ -213,8 +213,6 @@ impl Record {
                 .bind(new.libtorch)
                 .bind(new.trajectory.map(|row| row.0))
                 .bind(new.from_step.map(|step| step as i64))
-                .bind(new.log)
-                .bind(new.log_from.map(|at| at as i64))
                 .fetch_one(&mut *c)
                 .await?;
             for (name, digest) in &new.inputs {
@@ -222,6 +220,21 @@ impl Record {
             }
             Ok(ExecutionId(id))
         })
+    }
+
+    /// Says where the worker's words about an attempt begin.
+    pub fn set_log(&mut self, execution: ExecutionId, log: &str, from: u64) -> Result<()> {
+        self.transaction(async |c| {
+            sqlx::query(sql!("set_log")).bind(execution.0).bind(log).bind(from as i64).execute(c).await.map(|_| ())
+        })
+    }
+
+    /// Whether a process other than `own` that lives works on a run.
+    pub fn is_worked_on(&mut self, run: RunId, own: &str, store: &std::path::Path) -> Result<bool> {
+        let process: Option<String> = self.wait(async |c| {
+            Ok(sqlx::query_scalar(sql!("run_process")).bind(run.0).fetch_optional(c).await?.flatten())
+        })?;
+        Ok(process.is_some_and(|process| process != own && crate::engine::lock::is_alive(store, &process)))
     }
 
     /// Accepts an attempt with all that it made, in one transaction that is synced to the disk.

@@ -1,0 +1,254 @@
+//! `pipeline run`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+
+use crate::args::RunArgs;
+use crate::engine::graph::{self, WorkerFacts};
+use crate::engine::lock;
+use crate::engine::store::Store;
+use crate::engine::task::Pool;
+use crate::engine::work::{End, Settings, Summary, Track, Work, WorkError};
+use crate::engine::worker::{self, WorkerError};
+use crate::experiment::{Experiment, Point};
+use crate::failure::{FAILED, Failure, INTERRUPTED};
+use crate::places::Paths;
+use crate::plan::{PointPlan, STAGES};
+use crate::record::Record;
+use crate::record::rows::{NewExperiment, NewRun, Origin, RunId, RunRow};
+use crate::ui::progress::Screen;
+use crate::{corpus, ui};
+
+/// Runs an experiment.
+pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
+    let experiment = Experiment::load(&args.experiment, &args.set, here, paths.root())?;
+    // A dry run writes nothing, so that where there is no record yet it imagines an empty one.
+    let imagined = args.dry_run && !paths.db.exists();
+    let mut record = if imagined { Record::imagine()? } else { Record::create(&paths.db)? };
+    let root = paths.store(record.store_path()?.as_deref());
+    let unusable = |error: std::io::Error| {
+        Failure::input(format!("{}: {error}", root.display()), "name a writable place on a local disk with --store")
+    };
+    let store = Arc::new(if args.dry_run { Store::over(&root) } else { Store::open(&root).map_err(unusable)? });
+    let process = uuid::Uuid::now_v7().to_string();
+    let _alive = if args.dry_run { None } else { Some(lock::enlist(&root, &process).map_err(unusable)?) };
+    if !args.dry_run {
+        lock::sweep(&root);
+        store.sweep_scratch();
+        record.sweep(|process| lock::is_alive(&root, process))?;
+        record.set_store_path(&paths.to_be_recorded(&root))?;
+    }
+    let program = worker::find().map_err(worker_failure)?;
+    let describe = worker::describe(&program, &root).map_err(worker_failure)?;
+    let facts = WorkerFacts { libtorch: describe.libtorch.clone(), device: "cpu" };
+
+    let plans = plans(&experiment, &store)?;
+    let overrides = Value::from(experiment.overrides.clone()).to_string();
+    let path = experiment.path.display().to_string();
+    let new = NewExperiment { name: &experiment.name, path: &path, toml: &experiment.text, overrides: &overrides };
+    let points: Vec<NewRun> =
+        experiment.points.iter().zip(&plans).map(|(point, plan)| new_run(point, plan, &facts)).collect();
+    let rows = if args.dry_run { Vec::new() } else { register(&mut record, &new, &points, &process, here)? };
+    for row in rows.iter().filter(|row| !row.new && row.status != "finished") {
+        if !is_attached(row, &process, &root) {
+            record.take_run(row.id, &process)?;
+        }
+    }
+
+    let settings = settings(args, experiment.points.len(), process.clone());
+    let tracks = experiment.points.iter().zip(&plans).enumerate().map(|(i, (point, plan))| Track {
+        plan,
+        run: rows.get(i).map(|row| row.id),
+        settled: rows.get(i).is_some_and(|row| row.status == "finished"),
+        attached: rows.get(i).is_some_and(|row| is_attached(row, &process, &root)),
+        label: point.label(),
+    });
+    let tracks: Vec<Track<'_>> = tracks.collect();
+    let stages = graph::order(STAGES).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
+    let pool = Pool::new(program, describe.clone(), root.join("logs"));
+    let stop = stop_flag();
+    let mut screen = Screen::new();
+    let capability = describe.cpu_capability;
+    let work = Work::new(
+        &mut record, Arc::clone(&store), stages, facts, capability, pool, settings, tracks, Arc::clone(&stop), &mut screen,
+    );
+    let summary = work.run().map_err(work_failure)?;
+    drop(screen);
+    store.save_cache();
+    if args.dry_run {
+        tell_dry(&summary);
+        return Ok(());
+    }
+    conclude(&experiment, &rows, &summary, args, stop.load(Ordering::Relaxed))
+}
+
+/// The points' plans, with their corpora at hand and digested.
+fn plans(experiment: &Experiment, store: &Store) -> Result<Vec<PointPlan>, Failure> {
+    let mut plans = Vec::with_capacity(experiment.points.len());
+    for point in &experiment.points {
+        let mut sources = Vec::new();
+        for source in &point.corpus.sources {
+            let (path, digest) = corpus::obtain(source, store)
+                .map_err(|(message, hint)| experiment.complain(&format!("corpus.{}", source.name), &message, &hint))?;
+            sources.push((source.name.clone(), digest, path));
+        }
+        plans.push(PointPlan::new(point, sources));
+    }
+    Ok(plans)
+}
+
+fn new_run(point: &Point, plan: &PointPlan, facts: &WorkerFacts) -> NewRun {
+    let swept: serde_json::Map<String, Value> = point.swept.iter().cloned().collect();
+    NewRun {
+        run_key: plan.run_fields(facts).digest().to_string(),
+        params: point.flat(),
+        swept: Value::from(swept).to_string(),
+        seed: point.seed,
+    }
+}
+
+/// Finds or makes the runs of the points. Where every point is answered by a study that stands, nothing is written.
+fn register(
+    record: &mut Record,
+    new: &NewExperiment<'_>,
+    points: &[NewRun],
+    process: &str,
+    here: &Path,
+) -> Result<Vec<RunRow>, Failure> {
+    let keys: Vec<String> = points.iter().map(|point| point.run_key.clone()).collect();
+    let answers: Option<Vec<RunRow>> = record.answers(&keys)?.into_iter().collect();
+    if let Some(rows) = answers
+        && rows.iter().all(|row| row.status == "finished")
+        && record.study_stands(new, &rows.iter().map(|row| row.id).collect::<Vec<RunId>>())?
+    {
+        return Ok(rows);
+    }
+    let (git_commit, git_dirty) = git(here);
+    let origin = Origin {
+        process: process.to_owned(),
+        host: std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_commit,
+        git_dirty,
+    };
+    Ok(record.register(new, points, &origin)?)
+}
+
+/// The commit of the working tree that is run in, and whether it was changed since; nothing where git says nothing.
+fn git(here: &Path) -> (Option<String>, Option<bool>) {
+    let ask = |words: &[&str]| {
+        let output = std::process::Command::new("git").args(words).current_dir(here).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = ask(&["rev-parse", "HEAD"]);
+    let dirty = commit.as_ref().and_then(|_| ask(&["status", "--porcelain", "--untracked-files=no"]));
+    (commit, dirty.map(|changes| !changes.is_empty()))
+}
+
+fn is_attached(row: &RunRow, own: &str, store: &Path) -> bool {
+    row.status == "running"
+        && row.process.as_deref().is_some_and(|process| process != own && lock::is_alive(store, process))
+}
+
+fn settings(args: &RunArgs, points: usize, process: String) -> Settings {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.map_or_else(|| points.clamp(1, cores), |jobs| jobs as usize);
+    Settings {
+        jobs,
+        threads: args.threads.unwrap_or_else(|| u32::try_from(cores / jobs).unwrap_or(1).max(1)),
+        until: args.until.clone(),
+        dry_run: args.dry_run,
+        explain: args.explain,
+        keep_going: args.keep_going,
+        process,
+    }
+}
+
+/// Set by the first Ctrl-C or termination; the second ends the program at once.
+fn stop_flag() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&stop));
+        let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
+    }
+    stop
+}
+
+fn tell_dry(summary: &Summary) {
+    for (stage, item, label) in &summary.pending {
+        let words: Vec<&str> = [*stage, item, label].into_iter().filter(|word| !word.is_empty()).collect();
+        ui::data(&format!("would execute {}\n", words.join(" ")));
+    }
+    let rest = if summary.pending.is_empty() { "nothing to do" } else { "what needs these comes after them" };
+    ui::talk(&format!("{} cached; {rest}", summary.cached));
+}
+
+/// Says what came of it, and with which exit code.
+fn conclude(
+    experiment: &Experiment,
+    rows: &[RunRow],
+    summary: &Summary,
+    args: &RunArgs,
+    stopped: bool,
+) -> Result<(), Failure> {
+    for ((row, end), point) in rows.iter().zip(&summary.ends).zip(&experiment.points) {
+        let status = match end {
+            End::Finished if args.until.is_some() && row.status != "finished" => "stopped as asked",
+            End::Finished => "finished",
+            End::Failed { .. } => "failed",
+            End::Interrupted { .. } => "interrupted",
+        };
+        ui::data(&format!("{}  {}  {status}\n", row.id, point.label()));
+    }
+    let counted = format!("{} executed, {} cached", summary.executed, summary.cached);
+    let all = summary.ends.iter().all(|end| *end == End::Finished);
+    if all && summary.executed == 0 {
+        ui::talk(&format!("nothing to do: {} answered already ({counted})", experiment.name));
+    } else {
+        ui::talk(&format!("{}: {counted}", experiment.name));
+    }
+    let mut failure = None;
+    for (row, end) in rows.iter().zip(&summary.ends) {
+        match end {
+            End::Failed { message, key: Some(key), hint } => {
+                failure.get_or_insert_with(|| experiment.complain(key, message, hint));
+            }
+            End::Failed { message, key: None, hint } => {
+                failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
+            }
+            End::Interrupted { error: Some(error) } => {
+                let hint = format!("pipeline run {} goes on where it stopped", experiment.path.display());
+                failure.get_or_insert_with(|| Failure::failed(format!("{}: {error}", row.id), hint));
+            }
+            End::Finished | End::Interrupted { error: None } => {}
+        }
+    }
+    match failure {
+        Some(failure) => Err(failure),
+        None if stopped && !all => Err(Failure {
+            code: INTERRUPTED,
+            message: "interrupted".to_owned(),
+            hint: format!("pipeline run {} goes on where it stopped", experiment.path.display()),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn worker_failure(error: WorkerError) -> Failure {
+    let hint = match &error {
+        WorkerError::Missing(_) => "build it (cargo build --release), or name it in PIPELINE_NEURAL",
+        WorkerError::Broken { .. } => "build both programs anew: cargo build --release",
+        _ => "",
+    };
+    Failure::input(error.to_string(), hint)
+}
+
+fn work_failure(error: WorkError) -> Failure {
+    match error {
+        WorkError::Record(error) => error.into(),
+        error => Failure { code: FAILED, message: error.to_string(), hint: "is the disk full, or gone?".to_owned() },
+    }
+}

@@ -1,0 +1,227 @@
+//! What there is to compute: stages in a directed acyclic graph, and for each point the nodes that a stage expands to.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use stages::params::Checkpoints;
+use stages::{Context, Outcome, StageError};
+
+use super::digest::{Digest, ObjectId};
+use super::key::Fields;
+
+/// A stage: a row of the plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage {
+    /// Its name.
+    pub name: &'static str,
+    /// Raised whenever its output for the same input changes.
+    pub version: u32,
+    /// The stages whose outputs it reads.
+    pub needs: &'static [&'static str],
+    /// In words, what it is executed for when not just once: `each kept checkpoint`.
+    pub each: Option<&'static str>,
+    /// How it is run.
+    pub way: Way,
+}
+
+/// How a stage is run.
+#[derive(Debug, Clone, Copy)]
+pub enum Way {
+    /// A function in this process.
+    Here(fn(&Value, &Context) -> Result<Outcome, StageError>),
+    /// An order to the worker.
+    Worker,
+}
+
+/// One execution that a point asks of a stage.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Tells the executions of one stage apart: empty, `100`, `100 valid`.
+    pub item: String,
+    /// The checkpoint that it reads, where it reads one.
+    pub step: Option<u64>,
+    /// What the stage is handed.
+    pub params: Value,
+    /// The same without what is no part of the key.
+    pub key_params: Value,
+    /// What it reads.
+    pub inputs: Vec<Input>,
+    /// For a stage whose outputs accumulate along steps.
+    pub training: Option<Training>,
+}
+
+/// A file that a node reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// The name that the stage knows it by.
+    pub name: String,
+    /// Its content.
+    pub digest: Digest,
+    /// Where it is, when it is not an object of the store.
+    pub file: Option<PathBuf>,
+}
+
+/// How a node computes a trajectory.
+#[derive(Debug, Clone)]
+pub struct Training {
+    /// The parameters that fix its numbers.
+    pub identity: Value,
+    /// Steps in all.
+    pub length: u64,
+    /// Which checkpoints are kept.
+    pub checkpoints: Checkpoints,
+    /// Steps between probes; 0 is off.
+    pub probes: u64,
+    /// It ends after this many steps in a row with a loss that is not finite.
+    pub stop_after: Option<u64>,
+}
+
+/// What the stages before made, for one point.
+#[derive(Debug, Default)]
+pub struct Upstream {
+    made: BTreeMap<&'static str, Made>,
+}
+
+/// What one stage made.
+#[derive(Debug, Clone, Default)]
+pub struct Made {
+    /// Output objects by name.
+    pub outputs: BTreeMap<String, ObjectId>,
+    /// Small facts.
+    pub report: Value,
+    /// For a trajectory: the step after the last.
+    pub reached: Option<u64>,
+}
+
+impl Upstream {
+    /// Adds what a stage made.
+    pub fn put(&mut self, stage: &'static str, made: Made) {
+        self.made.insert(stage, made);
+    }
+
+    /// What a stage made.
+    ///
+    /// # Errors
+    /// When the plan asks for a stage that it did not say it needs.
+    pub fn of(&self, stage: &str) -> Result<&Made, StageError> {
+        self.made.get(stage).ok_or_else(|| StageError::Bug(format!("the plan reads {stage} without needing it")))
+    }
+
+    /// The output `name` of a stage, as an input called `called`.
+    ///
+    /// # Errors
+    /// As [`Self::of`], or when there is no such output.
+    pub fn input(&self, stage: &str, name: &str, called: &str) -> Result<Input, StageError> {
+        let id = self.of(stage)?.outputs.get(name);
+        let id = id.ok_or_else(|| StageError::Bug(format!("{stage} has no output {name}")))?;
+        Ok(Input { name: called.to_owned(), digest: id.0, file: None })
+    }
+}
+
+/// What a point asks of each stage.
+pub trait Plan {
+    /// The nodes of a stage, once all stages that it needs are done.
+    ///
+    /// # Errors
+    /// When the outputs so far rule the point out, as a batch larger than the corpus.
+    fn nodes(&self, stage: &str, upstream: &Upstream) -> Result<Vec<Node>, StageError>;
+}
+
+/// Checks that every need is a stage and that no stage needs itself, and gives the stages in an order in which each
+/// comes after what it needs.
+///
+/// # Errors
+/// One line: the unknown name, or the cycle as a path `a -> b -> a`.
+pub fn order(stages: &[Stage]) -> Result<Vec<Stage>, String> {
+    let mut placed: Vec<Stage> = Vec::with_capacity(stages.len());
+    let mut path = Vec::new();
+    for stage in stages {
+        place(stage, stages, &mut placed, &mut path)?;
+    }
+    Ok(placed)
+}
+
+fn place(
+    stage: &Stage,
+    stages: &[Stage],
+    placed: &mut Vec<Stage>,
+    path: &mut Vec<&'static str>,
+) -> Result<(), String> {
+    if placed.iter().any(|other| other.name == stage.name) {
+        return Ok(());
+    }
+    path.push(stage.name);
+    if let Some(start) = path[..path.len() - 1].iter().position(|name| *name == stage.name) {
+        return Err(format!("stages need each other: {}", path[start..].join(" -> ")));
+    }
+    for need in stage.needs {
+        let need = stages
+            .iter()
+            .find(|other| other.name == *need)
+            .ok_or_else(|| format!("stage {} needs {need}, which is no stage", stage.name))?;
+        place(need, stages, placed, path)?;
+    }
+    path.pop();
+    placed.push(*stage);
+    Ok(())
+}
+
+/// The facts of the worker that change its numbers, as fields of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerFacts {
+    /// libtorch's version.
+    pub libtorch: String,
+    /// `cpu`.
+    pub device: &'static str,
+}
+
+/// What the key of a node covers.
+pub fn key_fields(stage: &Stage, node: &Node, worker: &WorkerFacts) -> Fields {
+    let mut fields = fields_of(stage, &node.key_params, worker);
+    for input in &node.inputs {
+        fields.put(format!("input.{}", input.name), input.digest.to_string());
+    }
+    fields
+}
+
+/// What the identity of a node's trajectory covers.
+pub fn trajectory_fields(stage: &Stage, node: &Node, training: &Training, worker: &WorkerFacts) -> Fields {
+    let mut fields = fields_of(stage, &training.identity, worker);
+    fields.put("trajectory", true);
+    for input in &node.inputs {
+        fields.put(format!("input.{}", input.name), input.digest.to_string());
+    }
+    fields
+}
+
+fn fields_of(stage: &Stage, params: &Value, worker: &WorkerFacts) -> Fields {
+    let mut fields = Fields::default();
+    fields.put("stage", stage.name);
+    fields.put("version", stage.version);
+    fields.put_all("param", params);
+    if let Way::Worker = stage.way {
+        fields.put("worker.libtorch", worker.libtorch.as_str());
+        fields.put("worker.device", worker.device);
+        fields.put("worker.precision", "f32");
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(name: &'static str, needs: &'static [&'static str]) -> Stage {
+        Stage { name, version: 1, needs, each: None, way: Way::Worker }
+    }
+
+    #[test]
+    fn a_stage_comes_after_what_it_needs() {
+        let names = |stages: &[Stage]| order(stages).map(|all| all.iter().map(|s| s.name).collect::<Vec<_>>());
+        assert_eq!(names(&[stage("c", &["a", "b"]), stage("b", &["a"]), stage("a", &[])]).unwrap(), ["a", "b", "c"]);
+        let cycle = [stage("x", &["a"]), stage("a", &["b"]), stage("b", &["a"])];
+        assert_eq!(names(&cycle).unwrap_err(), "stages need each other: a -> b -> a");
+        assert_eq!(names(&[stage("a", &["z"])]).unwrap_err(), "stage a needs z, which is no stage");
+    }
+}

@@ -1,0 +1,163 @@
+//! Which part of a trajectory is still to be computed, and from where.
+//!
+//! Resuming after a kill, training longer and adding checkpoints are one mechanism: steps and checkpoints that are
+//! there are not computed again, except those between the state that a training can start from and what is missing.
+
+use std::collections::BTreeMap;
+
+use super::digest::ObjectId;
+use super::graph::Training;
+use crate::record::rows::Trajectory;
+
+/// What is to be computed: steps `from..to`, writing down some checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The first step; 0 begins from initial weights.
+    pub from: u64,
+    /// The step after the last.
+    pub to: u64,
+    /// Weights and state to start from, when `from` is not 0.
+    pub start: Option<(ObjectId, ObjectId)>,
+    /// Checkpoints to be written down.
+    pub checkpoints: Vec<u64>,
+}
+
+/// The part of a trajectory that a training of some length still lacks; `None` when it lacks nothing.
+///
+/// `ended` is the step at which it stopped because its loss stayed non-finite, if it did; `sound` says whether an
+/// object is in the store; `probes_missing` whether probes are asked for at steps that were computed without.
+pub fn missing(
+    trajectory: &Trajectory,
+    training: &Training,
+    ended: Option<u64>,
+    probes_missing: bool,
+    mut sound: impl FnMut(ObjectId) -> bool,
+) -> Option<Missing> {
+    let length = ended.unwrap_or(training.length).min(training.length);
+    let there: BTreeMap<u64, (bool, bool)> = trajectory
+        .checkpoints
+        .iter()
+        .filter(|(step, _)| **step <= length)
+        .map(|(step, (weights, state))| (*step, (sound(*weights), state.is_some_and(&mut sound))))
+        .collect();
+    let checkpoints: Vec<u64> = training
+        .checkpoints
+        .kept(length)
+        .into_iter()
+        .filter(|step| !there.get(step).is_some_and(|(weights, _)| *weights))
+        .collect();
+    let steps_missing = trajectory.steps < length;
+    let to = if steps_missing { length } else { checkpoints.last().copied().unwrap_or(0) };
+    let to = if probes_missing { to.max(trajectory.steps.min(length)) } else { to };
+    if !steps_missing && checkpoints.is_empty() && !probes_missing {
+        return None;
+    }
+    // No later than the first thing that is missing.
+    let mut latest = if steps_missing { trajectory.steps } else { to };
+    if let Some(first) = checkpoints.first() {
+        latest = latest.min(*first);
+    }
+    if probes_missing {
+        latest = 0;
+    }
+    let start = there.range(..=latest).rev().find(|(step, (weights, state))| **step > 0 && *weights && *state);
+    let from = start.map_or(0, |(step, _)| *step);
+    let start = start.and_then(|(step, _)| {
+        let (weights, state) = trajectory.checkpoints.get(step)?;
+        Some((*weights, (*state)?))
+    });
+    Some(Missing { from, to, start, checkpoints })
+}
+
+/// Of the steps whose state is there, ascending, those that may let it go: the newest stays, and of the older ones at
+/// most one for each doubling of the distance to it, so that n checkpoints keep about log n states.
+pub fn states_to_drop(steps: &[u64]) -> Vec<u64> {
+    let Some((newest, older)) = steps.split_last() else { return Vec::new() };
+    let mut kept_at = 0;
+    let mut dropped = Vec::new();
+    for step in older.iter().rev() {
+        let distance = newest - step;
+        if kept_at == 0 || distance >= 2 * kept_at {
+            kept_at = distance;
+        } else {
+            dropped.push(*step);
+        }
+    }
+    dropped
+}
+
+#[cfg(test)]
+mod tests {
+    use stages::params::{All, Checkpoints, Keep};
+
+    use super::*;
+    use crate::engine::digest::{Digest, TrajectoryId};
+    use crate::record::rows::TrajectoryRow;
+
+    fn object(text: &str) -> ObjectId {
+        ObjectId(Digest::of(text.as_bytes()))
+    }
+
+    fn trajectory(steps: u64, checkpoints: &[(u64, bool)]) -> Trajectory {
+        let entry = |(step, state): &(u64, bool)| {
+            (*step, (object(&format!("w{step}")), state.then(|| object(&format!("s{step}")))))
+        };
+        Trajectory {
+            row: TrajectoryRow(1),
+            identity: TrajectoryId(Digest::of(b"t")),
+            threads: 1,
+            cpu_capability: String::new(),
+            steps,
+            checkpoints: checkpoints.iter().map(entry).collect(),
+        }
+    }
+
+    fn training(length: u64, every: u64) -> Training {
+        let checkpoints = Checkpoints { every, keep: Keep::All(All::All) };
+        Training { identity: serde_json::Value::Null, length, checkpoints, probes: 0, stop_after: None }
+    }
+
+    fn segment(trajectory: &Trajectory, training: &Training) -> Option<(u64, u64, Vec<u64>)> {
+        missing(trajectory, training, None, false, |_| true).map(|m| (m.from, m.to, m.checkpoints))
+    }
+
+    #[test]
+    fn resuming_lengthening_and_adding_checkpoints_are_one_mechanism() {
+        let fresh = trajectory(0, &[]);
+        assert_eq!(segment(&fresh, &training(200, 100)), Some((0, 200, vec![0, 100, 200])));
+        // Killed at step 130 with a state at 100: goes on from there.
+        let killed = trajectory(130, &[(0, true), (100, true)]);
+        assert_eq!(segment(&killed, &training(200, 100)), Some((100, 200, vec![200])));
+        // Complete; longer; shorter; with further checkpoints.
+        let done = trajectory(200, &[(0, false), (100, true), (200, true)]);
+        assert_eq!(segment(&done, &training(200, 100)), None);
+        assert_eq!(segment(&done, &training(300, 100)), Some((200, 300, vec![300])));
+        assert_eq!(segment(&done, &training(100, 100)), None);
+        assert_eq!(segment(&done, &training(200, 50)), Some((0, 150, vec![50, 150])));
+        assert_eq!(segment(&done, &training(150, 0)), Some((100, 150, vec![150])));
+        // Ended early by a loss that stayed non-finite.
+        let ended = missing(&trajectory(30, &[(0, true), (30, true)]), &training(200, 100), Some(30), false, |_| true);
+        assert_eq!(ended, None);
+        // Probes asked for afterwards are replayed from the start.
+        let probed = missing(&done, &training(200, 100), None, true, |_| true).unwrap();
+        assert_eq!((probed.from, probed.to, probed.checkpoints), (0, 200, vec![]));
+    }
+
+    #[test]
+    fn damaged_objects_are_made_again_from_the_nearest_sound_state() {
+        let done = trajectory(300, &[(0, false), (100, true), (200, true), (300, true)]);
+        let lost = object("w300");
+        let again = missing(&done, &training(300, 100), None, false, |id| id != lost).unwrap();
+        assert_eq!((again.from, again.to, again.checkpoints), (200, 300, vec![300]));
+        let lost = [object("w300"), object("s200")];
+        let again = missing(&done, &training(300, 100), None, false, |id| !lost.contains(&id)).unwrap();
+        assert_eq!((again.from, again.start), (100, Some((object("w100"), object("s100")))));
+    }
+
+    #[test]
+    fn states_thin_out_with_their_distance() {
+        assert_eq!(states_to_drop(&[0, 100, 200, 300, 400, 500, 600, 700, 800]), [500, 300, 200, 100]);
+        assert_eq!(states_to_drop(&[5]), Vec::<u64>::new());
+        assert_eq!(states_to_drop(&[]), Vec::<u64>::new());
+    }
+}

@@ -1,0 +1,258 @@
+//! The stages wired into a graph: a further stage is one more row here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use stages::params::{self, At, Evaluate, OnNonfinite, Train};
+use stages::schema::Role;
+use stages::{Context, Outcome, StageError};
+
+use crate::engine::digest::Digest;
+use crate::engine::graph::{Input, Node, Plan, Stage, Training, Upstream, Way};
+use crate::experiment::Point;
+
+/// Every stage.
+pub const STAGES: &[Stage] = &[
+    row("tokenize", &[], None, Way::Here(|params, context| run(params, context, stages::tokenize::run))),
+    row("vocab", &["tokenize"], None, Way::Here(|params, context| run(params, context, stages::vocab::run))),
+    row("batch", &["vocab"], None, Way::Here(|params, context| run(params, context, stages::batch::run))),
+    row("train", &["vocab", "batch"], None, Way::Worker),
+    row("evaluate", &["vocab", "train"], Some("each kept checkpoint and split"), Way::Worker),
+    row(
+        "sample",
+        &["vocab", "train"],
+        Some("each kept checkpoint"),
+        Way::Here(|params, context| run(params, context, stages::sample::run)),
+    ),
+];
+
+const fn row(name: &'static str, needs: &'static [&'static str], each: Option<&'static str>, way: Way) -> Stage {
+    Stage { name, version: version(name), needs, each, way }
+}
+
+/// The version of a stage, which stands beside its parameters.
+const fn version(name: &str) -> u32 {
+    let mut i = 0;
+    while i < params::STAGES.len() {
+        if same(params::STAGES[i].stage, name) {
+            return params::STAGES[i].version;
+        }
+        i += 1;
+    }
+    panic!("BUG: a row without parameters")
+}
+
+/// `==` for texts, which is not const yet.
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+fn run<P: for<'de> serde::Deserialize<'de>>(
+    params: &Value,
+    context: &Context,
+    stage: fn(&P, &Context) -> Result<Outcome, StageError>,
+) -> Result<Outcome, StageError> {
+    stage(&params::read("", params)?, context)
+}
+
+/// What one point asks of each stage.
+#[derive(Debug)]
+pub struct PointPlan {
+    params: BTreeMap<&'static str, Value>,
+    /// Corpus files: name, digest, place.
+    sources: Vec<(String, Digest, PathBuf)>,
+}
+
+impl PointPlan {
+    /// The plan of a point whose corpus files are at hand.
+    pub fn new(point: &Point, sources: Vec<(String, Digest, PathBuf)>) -> Self {
+        Self { params: point.stages.clone(), sources }
+    }
+
+    /// What tells this point's runs from all others: every parameter that is read, the corpus, the versions.
+    pub fn run_fields(&self, worker: &crate::engine::graph::WorkerFacts) -> crate::engine::key::Fields {
+        let mut fields = crate::engine::key::Fields::default();
+        for stage in STAGES {
+            if let Some(params) = self.params.get(stage.name) {
+                fields.put_all(&format!("param.{}", stage.name), &reads(stage.name, params, &[]));
+                fields.put(format!("version.{}", stage.name), stage.version);
+            }
+        }
+        for (name, digest, _) in &self.sources {
+            fields.put(format!("corpus.{name}"), digest.to_string());
+        }
+        fields.put("worker.libtorch", worker.libtorch.as_str());
+        fields.put("worker.device", worker.device);
+        fields
+    }
+
+    /// The parameters of a stage; `None` where the experiment leaves the stage out.
+    fn of(&self, stage: &str) -> Option<&Value> {
+        self.params.get(stage)
+    }
+}
+
+/// A stage's parameters without those in some roles, and without those that the chosen variant does not read.
+fn reads(stage: &str, params: &Value, without: &[Role]) -> Value {
+    let Some(keys) = params::stage_keys(stage) else { return params.clone() };
+    let Value::Object(entries) = params else { return params.clone() };
+    let dropped = |name: &str| {
+        let role = keys.keys.iter().find(|key| key.name == name).map_or(Role::Numbers, |key| key.role);
+        without.contains(&role) || !params::is_read(stage, name, params)
+    };
+    let mut read = entries.clone();
+    read.retain(|name, _| !dropped(name));
+    Value::from(read)
+}
+
+impl Plan for PointPlan {
+    fn nodes(&self, stage: &str, upstream: &Upstream) -> Result<Vec<Node>, StageError> {
+        let Some(params) = self.of(stage) else { return Ok(Vec::new()) };
+        let simple = |inputs: Vec<Input>| {
+            vec![Node {
+                item: String::new(),
+                step: None,
+                params: params.clone(),
+                key_params: reads(stage, params, &[]),
+                inputs,
+                training: None,
+            }]
+        };
+        match stage {
+            "tokenize" => {
+                let inputs = self.sources.iter().map(|(name, digest, path)| Input {
+                    name: name.clone(),
+                    digest: *digest,
+                    file: Some(path.clone()),
+                });
+                Ok(simple(inputs.collect()))
+            }
+            "vocab" => {
+                let names = ["types", "train", "valid", "test"];
+                Ok(simple(names.iter().map(|name| upstream.input("tokenize", name, name)).collect::<Result<_, _>>()?))
+            }
+            "batch" => Ok(simple(vec![upstream.input("vocab", "train", "train")?])),
+            "train" => self.train(params, upstream),
+            "evaluate" => self.evaluate(params, upstream),
+            "sample" => {
+                let read: params::Sample = params::read(stage, params)?;
+                let steps = chosen(read.at, upstream)?;
+                let inputs = |step: u64| -> Result<Vec<Input>, StageError> {
+                    Ok(vec![
+                        upstream.input("train", &weights(step), "weights")?,
+                        upstream.input("vocab", "vocab", "vocab")?,
+                    ])
+                };
+                let node = |step: u64| -> Result<Node, StageError> {
+                    let read = reads(stage, params, &[Role::Selection]);
+                    Ok(Node {
+                        item: step.to_string(),
+                        step: Some(step),
+                        params: read.clone(),
+                        key_params: read,
+                        inputs: inputs(step)?,
+                        training: None,
+                    })
+                };
+                steps.into_iter().map(node).collect()
+            }
+            _ => Err(StageError::Bug(format!("the plan knows no stage {stage}"))),
+        }
+    }
+}
+
+impl PointPlan {
+    fn train(&self, params: &Value, upstream: &Upstream) -> Result<Vec<Node>, StageError> {
+        let read: Train = params::read("train", params)?;
+        let steps_per_epoch = upstream.of("batch")?.report["steps_per_epoch"].as_u64().unwrap_or(0);
+        let length = read.length(steps_per_epoch);
+        let mut inputs = vec![
+            upstream.input("vocab", "train", "train")?,
+            upstream.input("vocab", "vocab", "vocab")?,
+            upstream.input("batch", "plan", "plan")?,
+        ];
+        if read.reads_valid() {
+            inputs.push(upstream.input("vocab", "valid", "valid")?);
+        }
+        // A length counts in the trajectory only where the schedule uses it.
+        let mut identity = reads("train", params, &[Role::Length, Role::Cadence]);
+        if read.schedule_reads_length() {
+            identity["length"] = Value::from(length);
+        }
+        // 2 epochs of 500 steps and 1000 steps are one key.
+        let mut key_params = reads("train", params, &[]);
+        if let Value::Object(entries) = &mut key_params {
+            entries.remove("epochs");
+            entries.insert("steps".to_owned(), Value::from(length));
+        }
+        let stop_after = match read.on_nonfinite {
+            OnNonfinite::StopAfter(steps) => Some(steps),
+            OnNonfinite::Continue => None,
+        };
+        let training = Training { identity, length, checkpoints: read.checkpoints, probes: read.probes, stop_after };
+        Ok(vec![Node {
+            item: String::new(),
+            step: None,
+            params: params.clone(),
+            key_params,
+            inputs,
+            training: Some(training),
+        }])
+    }
+
+    fn evaluate(&self, params: &Value, upstream: &Upstream) -> Result<Vec<Node>, StageError> {
+        let read: Evaluate = params::read("evaluate", params)?;
+        let tokens = &upstream.of("vocab")?.report["tokens"];
+        let mut nodes = Vec::new();
+        for (split, at) in [("valid", read.valid), ("test", read.test)] {
+            // The first token is not predicted: a split of one has nothing to score.
+            if tokens[split].as_u64().unwrap_or(0) < 2 {
+                continue;
+            }
+            for step in chosen(at, upstream)? {
+                nodes.push(Node {
+                    item: format!("{step} {split}"),
+                    step: Some(step),
+                    params: serde_json::json!({ "split": split }),
+                    key_params: serde_json::json!({ "split": split }),
+                    inputs: vec![
+                        upstream.input("train", &weights(step), "weights")?,
+                        upstream.input("vocab", split, "ids")?,
+                    ],
+                    training: None,
+                });
+            }
+        }
+        Ok(nodes)
+    }
+}
+
+/// The name of a checkpoint's weights among a training's outputs.
+pub fn weights(step: u64) -> String {
+    format!("weights@{step}")
+}
+
+/// The kept checkpoints at which something is measured, ascending.
+fn chosen(at: At, upstream: &Upstream) -> Result<Vec<u64>, StageError> {
+    let outputs = &upstream.of("train")?.outputs;
+    let mut steps: Vec<u64> =
+        outputs.keys().filter_map(|name| name.strip_prefix("weights@")?.parse().ok()).collect();
+    steps.sort_unstable();
+    Ok(match at {
+        At::All => steps,
+        At::Last => steps.split_off(steps.len().saturating_sub(1)),
+        At::None => Vec::new(),
+    })
+}

@@ -1,0 +1,1 @@
+SELECT process FROM runs WHERE id = ?1 AND status = 'running'

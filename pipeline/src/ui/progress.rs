@@ -1,0 +1,171 @@
+//! Progress of `pipeline run`: live bars where a terminal watches, plain lines where none does.
+
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::engine::digest::StageKey;
+use crate::engine::work::{Progress, Shown, Watch};
+
+/// Without a terminal, a running job says how far it is this often.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// A job that takes less than this needs no bar: it would only flicker.
+const QUICK: Duration = Duration::from_millis(300);
+
+/// Shows jobs as they run.
+pub struct Screen {
+    bars: Option<MultiProgress>,
+    jobs: HashMap<StageKey, Line>,
+    total: Option<ProgressBar>,
+}
+
+struct Line {
+    title: String,
+    began: Instant,
+    said: Instant,
+    bar: Option<ProgressBar>,
+    /// Tokens and time at the last look, for a rate over the last seconds instead of over all.
+    rate: Option<f64>,
+    looked: (Instant, u64),
+}
+
+impl Screen {
+    /// Bars where standard error is a terminal, else lines.
+    pub fn new() -> Self {
+        let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
+        Self { bars, jobs: HashMap::new(), total: None }
+    }
+
+    fn say(&self, text: &str) {
+        match &self.bars {
+            // A terminal that is gone can't be told.
+            Some(bars) => drop(bars.println(text)),
+            None => super::talk(text),
+        }
+    }
+
+    fn bar(&mut self, key: StageKey) -> Option<&ProgressBar> {
+        let bars = self.bars.as_ref()?;
+        let total = self.total.as_ref();
+        let line = self.jobs.get_mut(&key)?;
+        if line.bar.is_none() && line.began.elapsed() > QUICK {
+            let bar = ProgressBar::new(1000).with_style(style("  {prefix:30!} {bar:20} {msg}"));
+            bar.set_prefix(line.title.clone());
+            let bar = match total {
+                Some(total) => bars.insert_before(total, bar),
+                None => bars.add(bar),
+            };
+            line.bar = Some(bar);
+        }
+        line.bar.as_ref()
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).map_or_else(|_| ProgressStyle::default_bar(), |s| s.progress_chars("=> "))
+}
+
+/// `train learning_rate=0.1`, `evaluate 100 valid learning_rate=0.1`.
+fn title(job: &Shown<'_>) -> String {
+    let others = match job.users {
+        0 | 1 => job.label.to_owned(),
+        _ if job.label.is_empty() => String::new(),
+        users => format!("(for {users} points)"),
+    };
+    [job.stage, job.item, &others].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ")
+}
+
+/// Seconds as a person says them: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 10.0 => format!("{s:.1} s"),
+        s if s < 60.0 => format!("{s:.0} s"),
+        s if s < 3600.0 => format!("{} min {} s", s as u64 / 60, s as u64 % 60),
+        s => format!("{} h {} min", s as u64 / 3600, s as u64 % 3600 / 60),
+    }
+}
+
+impl Watch for Screen {
+    fn started(&mut self, job: &Shown<'_>) {
+        let now = Instant::now();
+        let line = Line { title: title(job), began: now, said: now, bar: None, rate: None, looked: (now, 0) };
+        self.jobs.insert(job.key, line);
+    }
+
+    fn progress(&mut self, job: &Shown<'_>, progress: &Progress) {
+        let Some(line) = self.jobs.get_mut(&job.key) else { return };
+        let (share, text) = match *progress {
+            Progress::Share(share) => (share, String::new()),
+            Progress::Steps { from, step, to, loss, tokens } => {
+                let (when, before) = line.looked;
+                let passed = when.elapsed().as_secs_f64();
+                if passed > 1.0 {
+                    let now = tokens.saturating_sub(before) as f64 / passed;
+                    line.rate = Some(line.rate.map_or(now, |rate| 0.7 * rate + 0.3 * now));
+                    line.looked = (Instant::now(), tokens);
+                }
+                let done = (step + 1).saturating_sub(from).max(1);
+                let left = line.began.elapsed().as_secs_f64() / done as f64 * to.saturating_sub(step + 1) as f64;
+                let rate = line.rate.map_or(String::new(), |rate| format!(", {rate:.0} tokens/s"));
+                let text = format!("step {}/{to}, loss {loss:.3}{rate}, {} left", step + 1, duration(left));
+                (done * 1000 / (to - from).max(1), text)
+            }
+        };
+        let said = (self.bars.is_none() && line.said.elapsed() > LINE_EVERY).then(|| {
+            line.said = Instant::now();
+            if text.is_empty() { format!("  {}: {} %", line.title, share / 10) } else { format!("  {}: {text}", line.title) }
+        });
+        if let Some(said) = said {
+            self.say(&said);
+        }
+        if let Some(bar) = self.bar(job.key) {
+            bar.set_position(share);
+            bar.set_message(text);
+        }
+    }
+
+    fn ended(&mut self, job: &Shown<'_>, seconds: f64, error: Option<&str>) {
+        let Some(line) = self.jobs.remove(&job.key) else { return };
+        if let Some(bar) = line.bar {
+            bar.finish_and_clear();
+        }
+        match error {
+            None => self.say(&format!("  {} done in {}", line.title, duration(seconds))),
+            Some("stopped") => self.say(&format!("  {} stopped; what it did is kept", line.title)),
+            // The error itself is said once, at the end, with its hint.
+            Some(_) => self.say(&format!("  {} failed after {}", line.title, duration(seconds))),
+        }
+    }
+
+    fn explained(&mut self, job: &Shown<'_>, why: &[String]) {
+        self.say(&format!("{}: {}", title(job), why.first().map_or("", String::as_str)));
+        for line in why.iter().skip(1) {
+            self.say(&format!("    {line}"));
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.say(&format!("  {text}"));
+    }
+
+    fn tick(&mut self, done: usize, known: usize) {
+        let Some(bars) = &self.bars else { return };
+        let total = self.total.get_or_insert_with(|| {
+            let bar = ProgressBar::new(1).with_style(style("  {pos} of {len} known stage executions done, {elapsed} so far"));
+            bars.add(bar)
+        });
+        total.set_length(known as u64);
+        total.set_position(done as u64);
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if let Some(total) = &self.total {
+            total.finish_and_clear();
+        }
+    }
+}

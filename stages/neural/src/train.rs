@@ -120,7 +120,7 @@ impl Training {
             let epoch = self.batches.plan.epoch(n);
             let eta = rate(&self.train, n, epoch, self.segment.length, &self.state.plateau);
             let probed = probes > 0 && n.is_multiple_of(probes);
-            let State { model, optimizer, carry, .. } = &mut self.state;
+            let State { model, carry, .. } = &mut self.state;
             let (x, targets) = self.batches.read(n)?; // [T, B] and T·B ids, time-major
             if self.batches.plan.resets_state(n) {
                 *carry = model.zero_carry(usize::try_from(self.batches.plan.size)?)?;

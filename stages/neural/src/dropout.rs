@@ -4,7 +4,7 @@ use anyhow::Result;
 use stages::random::Stream;
 use tch::Tensor;
 
-use crate::raw;
+use crate::raw::{self, Kernel};
 
 /// Drops each activation with probability `share`, and scales the others by 1 / (1 − share).
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +29,25 @@ impl Dropout {
         let threshold = (self.share * 2f64.powi(64)) as u64;
         let kept = (1.0 / (1.0 - self.share)) as f32;
         let mut mask = Tensor::f_empty_like(&activations)?;
-        let elements = raw::floats_mut(&mut mask)?;
-        raw::widest(|| {
-            for (i, element) in elements.iter_mut().enumerate() {
-                *element = if stream.bits(i as u64) < threshold { 0.0 } else { kept };
-            }
-        });
+        raw::widest(Mask { elements: raw::floats_mut(&mut mask)?, stream, threshold, kept });
         Ok(activations.f_mul(&mask)?)
+    }
+}
+
+struct Mask<'a> {
+    elements: &'a mut [f32],
+    stream: Stream,
+    threshold: u64,
+    kept: f32,
+}
+
+impl Kernel for Mask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (i, element) in self.elements.iter_mut().enumerate() {
+            *element = if self.stream.bits(i as u64) < self.threshold { 0.0 } else { self.kept };
+        }
     }
 }

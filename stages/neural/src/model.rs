@@ -188,8 +188,7 @@ impl Model {
         let mut y = drop(0, embedded)?;
         for (l, (h, c)) in carry.iter_mut().enumerate() {
             let [w_ih, w_hh, b_ih, b_hh] = std::array::from_fn(|i| &self.tensors[1 + 4 * l + i]);
-            let (out, h_t, c_t) =
-                y.f_lstm(&[&*h, &*c], &[w_ih, w_hh, b_ih, b_hh], true, 1, 0.0, true, false, false)?;
+            let (out, h_t, c_t) = y.f_lstm(&[&*h, &*c], &[w_ih, w_hh, b_ih, b_hh], true, 1, 0.0, true, false, false)?;
             (*h, *c) = (h_t.f_detach()?, c_t.f_detach()?);
             y = drop(l + 1, out)?; // [T, B, H]
         }

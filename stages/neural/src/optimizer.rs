@@ -6,8 +6,9 @@ use anyhow::Result;
 use stages::params::{Optimizer as Rule, Train};
 use tch::Tensor;
 
+use crate::parallel;
+use crate::raw::{self, Kernel};
 use crate::weights::{Array, Arrays};
-use crate::{parallel, raw};
 
 /// Elements of a block: its slices fit the second-level cache together.
 const BLOCK: usize = 1 << 15;
@@ -79,11 +80,12 @@ impl Optimizer {
             let mut v = second.next().map_or(&mut [][..], Vec::as_mut_slice);
             while !w.is_empty() {
                 let (block, rest) = g.split_at(BLOCK.min(g.len()));
-                blocks.push((cut(&mut w), block, cut(&mut m), cut(&mut v)));
+                let (w, m, v) = (cut(&mut w), cut(&mut m), cut(&mut v));
+                blocks.push(Block { update, coefficient, decay, w, g: block, m, v });
                 g = rest;
             }
         }
-        parallel::each(self.threads, blocks, |(w, g, m, v)| raw::widest(|| update.apply(w, g, m, v, coefficient, decay)));
+        parallel::each(self.threads, blocks, |block| raw::widest(block));
         Ok(())
     }
 
@@ -142,6 +144,7 @@ fn cut<'a>(slice: &mut &'a mut [f32]) -> &'a mut [f32] {
 }
 
 /// One update's numbers. θ weights, g gradient, m and v what is remembered, η the rate.
+#[derive(Clone, Copy)]
 enum Update {
     /// θ ← θ − η g
     Sgd { rate: f32 },
@@ -156,38 +159,52 @@ enum Update {
     Adam { shrink: f32, beta2: f32, fresh1: f32, fresh2: f32, size: f32, root: f32, epsilon: f32 },
 }
 
-impl Update {
+/// A block of weights with the gradients and moments that belong to it.
+struct Block<'a> {
+    update: Update,
+    coefficient: f32,
+    decay: f32,
+    w: &'a mut [f32],
+    g: &'a [f32],
+    m: &'a mut [f32],
+    v: &'a mut [f32],
+}
+
+impl Kernel for Block<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn apply(&self, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], coefficient: f32, decay: f32) {
+    fn run(self) {
+        let Self { update, coefficient, decay, w, g, m, v } = self;
         // PyTorch adds no decay at 0; 0 · θ would be NaN for an infinite weight.
         let gradient = |g: f32, w: f32| if decay == 0.0 { g * coefficient } else { g * coefficient + decay * w };
-        match *self {
-            Self::Sgd { rate } => {
+        match update {
+            Update::Sgd { rate } => {
                 for (w, &g) in w.iter_mut().zip(g) {
                     *w -= rate * gradient(g, *w);
                 }
             }
-            Self::Momentum { rate, momentum } => {
+            Update::Momentum { rate, momentum } => {
                 for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
                     *m = momentum * *m + gradient(g, *w);
                     *w -= rate * *m;
                 }
             }
-            Self::Adagrad { rate, epsilon } => {
+            Update::Adagrad { rate, epsilon } => {
                 for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
                     let g = gradient(g, *w);
                     *m += g * g;
                     *w -= rate * g / (m.sqrt() + epsilon);
                 }
             }
-            Self::Rmsprop { rate, alpha, epsilon } => {
+            Update::Rmsprop { rate, alpha, epsilon } => {
                 for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
                     let g = gradient(g, *w);
                     *m = alpha * *m + (1.0 - alpha) * g * g;
                     *w -= rate * g / (m.sqrt() + epsilon);
                 }
             }
-            Self::Adam { shrink, beta2, fresh1, fresh2, size, root, epsilon } => {
+            Update::Adam { shrink, beta2, fresh1, fresh2, size, root, epsilon } => {
                 for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
                     let g = gradient(g, *w);
                     *m += fresh1 * (g - *m);
@@ -210,20 +227,26 @@ pub(crate) fn global_norm(gradients: &[Tensor], threads: usize) -> Result<f64> {
     }
     let mut squares = vec![0.0; slices.len()];
     let blocks = slices.into_iter().zip(&mut squares).collect();
-    parallel::each(threads, blocks, |(block, square)| *square = raw::widest(|| sum_of_squares(block)));
+    parallel::each(threads, blocks, |(block, square)| *square = raw::widest(SumOfSquares(block)));
     Ok(squares.iter().sum::<f64>().sqrt())
 }
 
-#[inline(always)]
-fn sum_of_squares(block: &[f32]) -> f64 {
-    let mut sums = [0.0f64; 16];
-    let (chunks, rest) = block.as_chunks::<16>();
-    for chunk in chunks {
-        for (x, sum) in chunk.iter().zip(&mut sums) {
-            *sum += f64::from(*x) * f64::from(*x);
+struct SumOfSquares<'a>(&'a [f32]);
+
+impl Kernel for SumOfSquares<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let mut sums = [0.0f64; 16];
+        let (chunks, rest) = self.0.as_chunks::<16>();
+        for chunk in chunks {
+            for (x, sum) in chunk.iter().zip(&mut sums) {
+                *sum += f64::from(*x) * f64::from(*x);
+            }
         }
+        sums.iter().sum::<f64>() + rest.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>()
     }
-    sums.iter().sum::<f64>() + rest.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>()
 }
 
 /// What gradients are multiplied by so that their norm is at most `limit` (0: no limit), as `clip_grad_norm_` does it:

@@ -1,6 +1,9 @@
 //! All that the compiler can't check: system calls, and tensors' memory seen as slices. Nothing else in this package
 //! is unsafe.
-#![expect(unsafe_code, reason = "system calls, tensors' memory and vector instructions; each block says why it is sound")]
+#![expect(
+    unsafe_code,
+    reason = "system calls, tensors' memory and vector instructions; each block says why it is sound"
+)]
 
 use std::fs::File;
 use std::io;
@@ -38,7 +41,10 @@ pub(crate) fn keep_freed_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the allocator's own switches, set before any other thread exists.
     unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
+        // Older versions of glibc take no more than 32 MB.
+        if libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30) == 0 {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        }
         libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
         libc::mallopt(libc::M_TOP_PAD, 64 << 20);
     }
@@ -92,20 +98,29 @@ pub(crate) fn bytes(floats: &[f32]) -> &[u8] {
     unsafe { std::slice::from_raw_parts(floats.as_ptr().cast::<u8>(), size_of_val(floats)) }
 }
 
-/// Calls `kernel` compiled for the widest vectors of this CPU.
+/// A loop over slices that wants wide vectors. Its `run` must be `#[inline(always)]`: only what is inlined into
+/// [`widest`]'s functions is compiled for their instructions (a closure is not sure to be).
+pub(crate) trait Kernel {
+    /// What it yields.
+    type Output;
+    /// The loop.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs `kernel` compiled for the widest vectors of this CPU.
 ///
 /// Kernels say the order of every sum themselves and name each fused multiply-add, so the width changes their speed
 /// and not their bits.
-pub(crate) fn widest<R>(kernel: impl FnOnce() -> R) -> R {
+pub(crate) fn widest<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-        fn avx512<R>(kernel: impl FnOnce() -> R) -> R {
-            kernel()
+        fn avx512<K: Kernel>(kernel: K) -> K::Output {
+            kernel.run()
         }
         #[target_feature(enable = "avx2,fma")]
-        fn avx2<R>(kernel: impl FnOnce() -> R) -> R {
-            kernel()
+        fn avx2<K: Kernel>(kernel: K) -> K::Output {
+            kernel.run()
         }
         match crate::describe::cpu_capability() {
             // SAFETY: the capability says that these instructions exist.
@@ -114,5 +129,5 @@ pub(crate) fn widest<R>(kernel: impl FnOnce() -> R) -> R {
             _ => {}
         }
     }
-    kernel()
+    kernel.run()
 }

@@ -8,7 +8,8 @@ use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 use crate::model::Model;
-use crate::{parallel, raw};
+use crate::parallel;
+use crate::raw::{self, Kernel};
 
 /// Rows are cut into this many blocks, whatever the number of threads, so that sums have one order.
 const BLOCKS: usize = 16;
@@ -52,7 +53,13 @@ impl Softmax {
     ///
     /// # Errors
     /// Those of libtorch.
-    pub(crate) fn learn(&mut self, model: &Model, y: &Tensor, targets: &[u32], probe: bool) -> Result<(Loss, Gradients)> {
+    pub(crate) fn learn(
+        &mut self,
+        model: &Model,
+        y: &Tensor,
+        targets: &[u32],
+        probe: bool,
+    ) -> Result<(Loss, Gradients)> {
         let y = y.f_detach()?;
         self.logits(model, &y)?;
         let probes = if probe { Some(self.probe(model)?) } else { None };
@@ -65,7 +72,7 @@ impl Softmax {
         let blocks = blocks.zip(targets.chunks(rows)).zip(losses.chunks_mut(rows)).zip(bias.chunks_mut(vocab));
         parallel::each(self.threads, blocks.collect(), |(((logits, targets), losses), bias)| {
             for ((row, &target), loss) in logits.chunks_mut(vocab).zip(targets).zip(losses) {
-                *loss = raw::widest(|| turn(row, target as usize, scale, bias));
+                *loss = raw::widest(Turn { row, target: target as usize, scale, bias });
             }
         });
         let (summed, others) = bias.split_at_mut(vocab);
@@ -93,7 +100,7 @@ impl Softmax {
         let blocks = blocks.zip(targets.chunks(rows)).zip(losses.chunks_mut(rows));
         parallel::each(self.threads, blocks.collect(), |((logits, targets), losses)| {
             for ((row, &target), loss) in logits.chunks(vocab).zip(targets).zip(losses) {
-                let (max, sum) = raw::widest(|| partition(row));
+                let (max, sum) = raw::widest(Partition { row });
                 *loss = f64::from(max) - f64::from(row[target as usize]) + f64::from(sum).ln();
             }
         });
@@ -116,9 +123,9 @@ impl Softmax {
         let logits = raw::floats(&self.logits)?;
         let (mut largest, mut entropy) = (0.0f64, 0.0);
         for row in logits.chunks(model.shape.vocab) {
-            let (max, sum) = raw::widest(|| partition(row));
+            let (max, sum) = raw::widest(Partition { row });
             let sum = f64::from(sum);
-            let weighted = raw::widest(|| weighted_below(row, max));
+            let weighted = raw::widest(WeightedBelow { row, max });
             entropy += sum.ln() - weighted / sum;
             let (low, high) = row.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &x| (l.min(x), h.max(x)));
             largest = largest.max(f64::from(low.abs().max(high.abs())));
@@ -129,55 +136,84 @@ impl Softmax {
     }
 }
 
-/// Turns a row of logits l into scale · (softmax(l) − onehot(target)), adds it to `bias`, and returns the row's loss.
-#[inline(always)]
-fn turn(row: &mut [f32], target: usize, scale: f32, bias: &mut [f32]) -> f64 {
-    let max = maximum(row);
-    let above = f64::from(max) - f64::from(row[target]);
-    let mut sums = [0.0f32; LANES];
-    let (chunks, rest) = row.as_chunks_mut::<LANES>();
-    for chunk in chunks {
-        for (x, sum) in chunk.iter_mut().zip(&mut sums) {
-            *x = exp(*x - max);
-            *sum += *x;
+/// Turns a row of logits l into scale · (softmax(l) − onehot(target)), adds it to `bias`, and yields the row's loss.
+struct Turn<'a> {
+    row: &'a mut [f32],
+    target: usize,
+    scale: f32,
+    bias: &'a mut [f32],
+}
+
+impl Kernel for Turn<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let Self { row, target, scale, bias } = self;
+        let max = maximum(row);
+        let above = f64::from(max) - f64::from(row[target]);
+        let mut sums = [0.0f32; LANES];
+        let (chunks, rest) = row.as_chunks_mut::<LANES>();
+        for chunk in chunks {
+            for (x, sum) in chunk.iter_mut().zip(&mut sums) {
+                *x = exp(*x - max);
+                *sum += *x;
+            }
         }
+        for x in rest {
+            *x = exp(*x - max);
+            sums[0] += *x;
+        }
+        let sum = total(&sums);
+        let factor = scale / sum;
+        for (x, b) in row.iter_mut().zip(bias.iter_mut()) {
+            *x *= factor;
+            *b += *x;
+        }
+        row[target] -= scale;
+        bias[target] -= scale;
+        above + f64::from(sum).ln()
     }
-    for x in rest {
-        *x = exp(*x - max);
-        sums[0] += *x;
-    }
-    let sum = total(&sums);
-    let factor = scale / sum;
-    for (x, b) in row.iter_mut().zip(bias.iter_mut()) {
-        *x *= factor;
-        *b += *x;
-    }
-    row[target] -= scale;
-    bias[target] -= scale;
-    above + f64::from(sum).ln()
 }
 
 /// A row's maximum m, and Σ e^(l − m).
-#[inline(always)]
-fn partition(row: &[f32]) -> (f32, f32) {
-    let max = maximum(row);
-    let mut sums = [0.0f32; LANES];
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (x, sum) in chunk.iter().zip(&mut sums) {
-            *sum += exp(*x - max);
+struct Partition<'a> {
+    row: &'a [f32],
+}
+
+impl Kernel for Partition<'_> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn run(self) -> (f32, f32) {
+        let max = maximum(self.row);
+        let mut sums = [0.0f32; LANES];
+        let (chunks, rest) = self.row.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (x, sum) in chunk.iter().zip(&mut sums) {
+                *sum += exp(*x - max);
+            }
         }
+        for x in rest {
+            sums[0] += exp(*x - max);
+        }
+        (max, total(&sums))
     }
-    for x in rest {
-        sums[0] += exp(*x - max);
-    }
-    (max, total(&sums))
 }
 
 /// Σ (l − m) · e^(l − m).
-#[inline(always)]
-fn weighted_below(row: &[f32], max: f32) -> f64 {
-    row.iter().map(|x| f64::from(exp(x - max) * (x - max))).sum()
+struct WeightedBelow<'a> {
+    row: &'a [f32],
+    max: f32,
+}
+
+impl Kernel for WeightedBelow<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        self.row.iter().map(|x| f64::from(exp(x - self.max) * (x - self.max))).sum()
+    }
 }
 
 /// The largest element; a NaN is passed over here and found again in the sum.
@@ -252,7 +288,7 @@ mod tests {
         let logits: Vec<f32> = (0..77).map(|i| ((i * 37) % 19) as f32 * 0.7 - 6.0).collect();
         let sum: f64 = logits.iter().map(|&x| f64::from(x).exp()).sum();
         let (mut row, mut bias) = (logits.clone(), vec![1.0; 77]);
-        let loss = turn(&mut row, 5, 0.25, &mut bias);
+        let loss = raw::widest(Turn { row: &mut row, target: 5, scale: 0.25, bias: &mut bias });
         assert!((loss - (sum.ln() - f64::from(logits[5]))).abs() < 1e-6);
         for (i, x) in row.iter().enumerate() {
             let expected = 0.25 * (f64::from(logits[i]).exp() / sum - f64::from(u8::from(i == 5)));
@@ -266,8 +302,8 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY] {
             let mut row = vec![0.5; 40];
             row[33] = bad;
-            assert!(partition(&row).1.is_nan());
-            assert!(turn(&mut row, 0, 1.0, &mut vec![0.0; 40]).is_nan());
+            assert!(raw::widest(Partition { row: &row }).1.is_nan());
+            assert!(raw::widest(Turn { row: &mut row, target: 0, scale: 1.0, bias: &mut [0.0; 40] }).is_nan());
         }
     }
 }

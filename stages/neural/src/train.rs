@@ -107,7 +107,8 @@ impl Training {
         loop {
             let stopped = stop.load(Ordering::Relaxed) && n < self.segment.to;
             let ends = n == self.segment.to || stopped || self.gives_up(n, observe)?;
-            let late = written.elapsed() >= Duration::from_secs(self.segment.checkpoint_seconds) && n > self.segment.from;
+            let late =
+                written.elapsed() >= Duration::from_secs(self.segment.checkpoint_seconds) && n > self.segment.from;
             if ends || late || self.segment.checkpoints.contains(&n) {
                 observe(Reply::Checkpoint(self.state.save(&self.folder, n)?))?;
                 written = Instant::now();

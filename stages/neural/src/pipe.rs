@@ -8,7 +8,7 @@ use stages::protocol::{Reply, write_frame};
 
 /// Replies wait at most this long for company, as far as later ones come: a write to the pipe wakes the parent, which
 /// costs more than all the rest.
-const LATEST: Duration = Duration::from_millis(50);
+const LATEST: Duration = Duration::from_millis(100);
 
 /// Bytes that are not held back.
 const FULL: usize = 1 << 16;

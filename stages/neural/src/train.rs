@@ -217,7 +217,7 @@ impl Training {
 
 impl State {
     /// The gradients of every weight, from those that the softmax layer sends down to its inputs `y`.
-    fn backward(&self, y: &Tensor, upper: Gradients) -> Result<Vec<Tensor>> {
+    pub(crate) fn backward(&self, y: &Tensor, upper: Gradients) -> Result<Vec<Tensor>> {
         // tch starts autograd only from a scalar; this one's gradient by y is exactly ∂L/∂y.
         let scalar = (y.f_mul(&upper.y)?).f_sum(None)?;
         let mut gradients = Tensor::f_run_backward(&[scalar], self.model.recurrent(), false, false)?;

@@ -1,4 +1,74 @@
-//! The worker.
-fn main() {
-    println!("{}", tch::Cuda::is_available());
+//! The worker of `pipeline`: the stages `train` and `evaluate`, through libtorch.
+//!
+//! `docs/stage-protocol.md` describes how `pipeline` talks to it. People call it only as `pipeline-neural describe`.
+
+mod batches;
+mod describe;
+mod dropout;
+mod evaluate;
+mod init;
+mod model;
+mod optimizer;
+mod parallel;
+mod pipe;
+mod raw;
+mod schedule;
+mod serve;
+mod softmax;
+mod state;
+#[cfg(test)]
+mod tests;
+mod train;
+mod weights;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// The end of standard input found nothing to do.
+const EXIT_OK: i32 = 0;
+/// The end of standard input, or of its sense, found an order in progress.
+const EXIT_ABANDONED: i32 = 1;
+/// The command line makes no sense.
+const EXIT_USAGE: u8 = 2;
+
+const USAGE: &str = "usage: pipeline-neural describe | serve | --version | --help";
+
+const HELP: &str = "\
+The worker of pipeline, which starts it by itself: trains and evaluates through libtorch.
+
+usage: pipeline-neural describe    print what it is, as one line of JSON
+       pipeline-neural serve       take orders on standard input, answer on standard output
+       pipeline-neural --version
+       pipeline-neural --help";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match args[..] {
+        ["serve"] => raw::private_stdout().map_err(Into::into).and_then(serve::serve),
+        ["describe"] => serde_json::to_string(&describe::describe()).map_err(Into::into).and_then(|line| print(&line)),
+        ["--version" | "-V"] => print(concat!("pipeline-neural ", env!("CARGO_PKG_VERSION"))),
+        ["--help" | "-h"] => print(HELP),
+        _ => {
+            log(USAGE);
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line of data.
+fn print(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+/// One line for whoever reads the log of a run. When nobody can, the work still goes on.
+fn log(line: &str) {
+    let _unheard = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,0 +1,96 @@
+//! What this worker says of itself: `pipeline-neural describe`, and the first frame of `serve`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use stages::params::stage_keys;
+use stages::protocol::{Describe, PROTOCOL};
+
+/// The stages that this program runs.
+const STAGES: [&str; 2] = ["train", "evaluate"];
+
+/// The libtorch that this version of tch is made for; torch-sys refuses to build against another.
+const PAIRED_LIBTORCH: &str = "2.11.0";
+
+/// All that a key or a stale cache may depend on.
+pub(crate) fn describe() -> Describe {
+    // A call into libtorch, so that the linker can't drop the library and the list below is of mapped files.
+    let _threads = tch::get_num_threads();
+    let libraries = libraries();
+    Describe {
+        protocol: PROTOCOL,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        stages: STAGES.iter().filter_map(|name| Some(((*name).to_owned(), stage_keys(name)?.version))).collect(),
+        libtorch: libtorch_version(&libraries),
+        devices: vec!["cpu".to_owned()],
+        cpu_capability: cpu_capability().to_owned(),
+        libraries,
+    }
+}
+
+/// The vector extensions that ATen chooses its kernels by; tch does not pass ATen's own answer on.
+///
+/// The rule is that of `compute_cpu_capability` in `aten/src/ATen/native/DispatchStub.cpp`, the environment variable
+/// included; it may only lower what the CPU has, since [`crate::raw::widest`] relies on the answer.
+pub(crate) fn cpu_capability() -> &'static str {
+    static CAPABILITY: LazyLock<&str> = LazyLock::new(|| {
+        let wished = std::env::var("ATEN_CPU_CAPABILITY").unwrap_or_default();
+        let (avx2, avx512) = vector_extensions();
+        match wished.as_str() {
+            "default" => "DEFAULT",
+            "avx2" if avx2 => "AVX2",
+            _ if avx512 => "AVX512",
+            _ if avx2 => "AVX2",
+            _ => "DEFAULT",
+        }
+    });
+    *CAPABILITY
+}
+
+#[cfg(target_arch = "x86_64")]
+fn vector_extensions() -> (bool, bool) {
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let avx512 = avx2
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq");
+    (avx2, avx512)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn vector_extensions() -> (bool, bool) {
+    (false, false)
+}
+
+/// The files of libtorch that are mapped into this process, resolved.
+fn libraries() -> Vec<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mapped: BTreeSet<&str> = maps.lines().filter_map(|line| Some(&line[line.find('/')?..])).collect();
+    mapped
+        .into_iter()
+        .map(PathBuf::from)
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with("libtorch") || name.starts_with("libc10")
+        })
+        .collect()
+}
+
+/// The version that stands beside the mapped library, or else the one that this build is made for.
+fn libtorch_version(libraries: &[PathBuf]) -> String {
+    let beside = |lib: &Path| std::fs::read_to_string(lib.parent()?.parent()?.join("build-version")).ok();
+    let version = libraries.iter().find_map(|lib| beside(lib)).unwrap_or_default();
+    // A release of the project's site says `2.11.0+cpu`.
+    let version = version.trim().split('+').next().unwrap_or_default();
+    if version.is_empty() { PAIRED_LIBTORCH.to_owned() } else { version.to_owned() }
+}
+
+/// Highest resident memory of this process so far, in bytes; 0 where the system does not say.
+pub(crate) fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+    kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024)
+}

@@ -1,0 +1,53 @@
+//! Dropout, seeded anew at each step and layer.
+
+use anyhow::Result;
+use stages::random::Stream;
+use tch::Tensor;
+
+use crate::raw::{self, Kernel};
+
+/// Drops each activation with probability `share`, and scales the others by 1 / (1 − share).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dropout {
+    /// In [0, 1).
+    pub(crate) share: f64,
+    /// The training's seed.
+    pub(crate) seed: u64,
+}
+
+impl Dropout {
+    /// Applies it to the activations that leave `layer` (0: the embedding) at `step`. Which elements are dropped
+    /// depends on those two numbers and the seed alone, so that a resumed training drops the same.
+    ///
+    /// # Errors
+    /// Those of libtorch.
+    pub(crate) fn apply(&self, step: u64, layer: usize, activations: Tensor) -> Result<Tensor> {
+        if self.share == 0.0 {
+            return Ok(activations);
+        }
+        let stream = Stream::new(self.seed, &format!("dropout step {step} layer {layer}"));
+        let threshold = (self.share * 2f64.powi(64)) as u64;
+        let kept = (1.0 / (1.0 - self.share)) as f32;
+        let mut mask = Tensor::f_empty_like(&activations)?;
+        raw::widest(Mask { elements: raw::floats_mut(&mut mask)?, stream, threshold, kept });
+        Ok(activations.f_mul(&mask)?)
+    }
+}
+
+struct Mask<'a> {
+    elements: &'a mut [f32],
+    stream: Stream,
+    threshold: u64,
+    kept: f32,
+}
+
+impl Kernel for Mask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (i, element) in self.elements.iter_mut().enumerate() {
+            *element = if self.stream.bits(i as u64) < self.threshold { 0.0 } else { self.kept };
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Scoring a split: the stage `evaluate`, and what a plateau schedule looks at.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Result, ensure};
+use stages::files::Ids;
+use tch::Tensor;
+
+use crate::batches::check;
+use crate::model::Model;
+use crate::softmax::Softmax;
+
+/// Tokens that are run at once; it bounds memory (20 MB of logits for 10,000 types) and changes no number beyond
+/// floating-point noise.
+const CHUNK: usize = 512;
+
+/// The loss of a split.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Score {
+    /// Token-weighted mean negative log-likelihood in nats.
+    pub(crate) loss: f64,
+    /// Targets scored: every token but the first.
+    pub(crate) tokens: u64,
+}
+
+/// Scores a split as one stream from a zero state (Zaremba et al. 2014: the state is carried through the whole
+/// split, and every token but the first counts). `None` when `stop` was set meanwhile.
+///
+/// # Errors
+/// When the split can't be read, has fewer than two tokens, or does not fit the model.
+pub(crate) fn score(
+    model: &Model,
+    ids: &Ids,
+    threads: usize,
+    stop: &AtomicBool,
+    progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Option<Score>> {
+    score_in_chunks(model, ids, CHUNK, threads, stop, progress)
+}
+
+/// [`score`] with chunks of another length.
+pub(crate) fn score_in_chunks(
+    model: &Model,
+    ids: &Ids,
+    chunk: usize,
+    threads: usize,
+    stop: &AtomicBool,
+    mut progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Option<Score>> {
+    ensure!(ids.len() >= 2, "the split has {} tokens: none of them has a token before it to be told from", ids.len());
+    let tokens = ids.len() - 1;
+    let _no_grad = tch::no_grad_guard();
+    let mut softmax = Softmax::new(threads);
+    let mut carry = model.zero_carry(1)?;
+    let (mut sum, mut done) = (0.0f64, 0u64);
+    let mut window = Vec::with_capacity(chunk + 1);
+    while done < tokens {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let t = usize::try_from(tokens - done)?.min(chunk);
+        window.clear();
+        ids.read(done, t + 1, &mut window)?;
+        check(&window, model.shape.vocab)?;
+        let x: Vec<i64> = window[..t].iter().map(|&token| i64::from(token)).collect();
+        let x = Tensor::f_from_slice(&x)?.f_reshape([-1, 1])?; // [T, 1]
+        let y = model.run(&x, &mut carry, |_, activations| Ok(activations))?; // [T, H]
+        sum += softmax.score(model, &y, &window[1..])?;
+        done += t as u64;
+        progress(done, tokens)?;
+    }
+    Ok(Some(Score { loss: sum / tokens as f64, tokens }))
+}

@@ -1,0 +1,203 @@
+//! The model: an embedding, LSTM layers, a softmax layer; plain tensors under PyTorch's names.
+//!
+//! Shapes: T tokens of a window, B rows, V types, E embedding, H hidden. Layouts are time-major, as libtorch's `lstm`
+//! reads them without a copy. Gates stand in the order i, f, g, o.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use stages::params::{Init, Train};
+use tch::{Kind, Tensor};
+
+use crate::weights::{Array, Arrays, save};
+use crate::{init, raw};
+
+/// What fixes every tensor's shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Types, V.
+    pub(crate) vocab: usize,
+    /// Width of a word vector, E.
+    pub(crate) embedding: usize,
+    /// Width of a layer, H.
+    pub(crate) hidden: usize,
+    /// LSTM layers.
+    pub(crate) layers: usize,
+    /// Whether the softmax layer uses the embedding's matrix.
+    pub(crate) tied: bool,
+}
+
+impl Shape {
+    /// The shape that an experiment asks for.
+    ///
+    /// # Errors
+    /// When tied matrices would not fit.
+    pub(crate) fn new(train: &Train, vocab: u32) -> Result<Self> {
+        ensure!(
+            !train.tied || train.embedding == train.hidden,
+            "train.tied = true wants train.embedding = train.hidden, and {} is not {}",
+            train.embedding,
+            train.hidden
+        );
+        ensure!(vocab > 0, "the vocabulary is empty");
+        Ok(Self {
+            vocab: vocab as usize,
+            embedding: usize::try_from(train.embedding)?,
+            hidden: usize::try_from(train.hidden)?,
+            layers: usize::try_from(train.layers)?,
+            tied: train.tied,
+        })
+    }
+
+    /// The shape of the model in a weights file.
+    fn of(arrays: &Arrays) -> Result<Self> {
+        let matrix = |name: &str| match arrays.shape(name) {
+            Some([rows, columns]) => Ok([*rows, *columns]),
+            Some(_) => Err(anyhow::anyhow!("{name} is no matrix")),
+            None => Err(anyhow::anyhow!("{name} is missing")),
+        };
+        let [vocab, embedding] = matrix("encoder.weight")?;
+        let [_, hidden] = matrix("lstm.weight_hh_l0")?;
+        let layers = (0..).take_while(|l| arrays.shape(&format!("lstm.weight_ih_l{l}")).is_some()).count();
+        Ok(Self { vocab, embedding, hidden, layers, tied: arrays.shape("decoder.weight").is_none() })
+    }
+
+    /// Every tensor's name and sizes, in the order of [`Model::tensors`].
+    pub(crate) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let mut all = vec![("encoder.weight".to_owned(), vec![self.vocab, self.embedding])];
+        for l in 0..self.layers {
+            let input = if l == 0 { self.embedding } else { self.hidden };
+            all.push((format!("lstm.weight_ih_l{l}"), vec![4 * self.hidden, input]));
+            all.push((format!("lstm.weight_hh_l{l}"), vec![4 * self.hidden, self.hidden]));
+            all.push((format!("lstm.bias_ih_l{l}"), vec![4 * self.hidden]));
+            all.push((format!("lstm.bias_hh_l{l}"), vec![4 * self.hidden]));
+        }
+        if !self.tied {
+            all.push(("decoder.weight".to_owned(), vec![self.vocab, self.hidden]));
+        }
+        all.push(("decoder.bias".to_owned(), vec![self.vocab]));
+        all
+    }
+}
+
+/// The hidden state h and cell c of one layer, each [1, B, H].
+pub(crate) type Carry = (Tensor, Tensor);
+
+/// Weights.
+#[derive(Debug)]
+pub(crate) struct Model {
+    /// The shape of everything below.
+    pub(crate) shape: Shape,
+    /// Every weight: the embedding, four tensors for each layer, the softmax layer.
+    pub(crate) tensors: Vec<Tensor>,
+}
+
+impl Model {
+    /// An untouched model, drawn from the seed.
+    ///
+    /// # Errors
+    /// When libtorch has no memory for it.
+    pub(crate) fn new(shape: Shape, scheme: Init, forget_bias: f64, seed: u64) -> Result<Self> {
+        let drawn = |(name, sizes): &(String, Vec<usize>)| {
+            let mut values = init::draw(scheme, seed, name, sizes);
+            if name.starts_with("lstm.bias_ih") {
+                let forget = shape.hidden..2 * shape.hidden;
+                values[forget].iter_mut().for_each(|b| *b = (f64::from(*b) + forget_bias) as f32);
+            }
+            tensor(&values, sizes)
+        };
+        Ok(Self { shape, tensors: shape.tensors().iter().map(drawn).collect::<Result<_>>()? })
+    }
+
+    /// Reads a weights file, whose tensors say the shape.
+    ///
+    /// # Errors
+    /// When the file can't be read, or its tensors are not those of one model.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let mut arrays = Arrays::load(path)?;
+        let mut read = || -> Result<Self> {
+            let shape = Shape::of(&arrays)?;
+            let mut tensors = Vec::new();
+            for (name, sizes) in shape.tensors() {
+                tensors.push(tensor(&arrays.take_f32(&name, &sizes)?, &sizes)?);
+            }
+            Ok(Self { shape, tensors })
+        };
+        let model = read().with_context(|| path.display().to_string())?;
+        arrays.finish().with_context(|| path.display().to_string())?;
+        Ok(model)
+    }
+
+    /// Writes a weights file.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        let mut arrays = Vec::new();
+        for ((name, sizes), tensor) in self.shape.tensors().into_iter().zip(&self.tensors) {
+            arrays.push((name, Array::f32(&sizes, raw::floats(tensor)?)));
+        }
+        save(path, &arrays)
+    }
+
+    /// The embedding's matrix [V, E].
+    pub(crate) fn encoder(&self) -> &Tensor {
+        &self.tensors[0]
+    }
+
+    /// The softmax layer's matrix [V, H].
+    pub(crate) fn decoder(&self) -> &Tensor {
+        if self.shape.tied { self.encoder() } else { &self.tensors[self.tensors.len() - 2] }
+    }
+
+    /// The softmax layer's bias [V].
+    pub(crate) fn decoder_bias(&self) -> &Tensor {
+        &self.tensors[self.tensors.len() - 1]
+    }
+
+    /// The tensors that autograd differentiates: the embedding and the layers.
+    pub(crate) fn recurrent(&self) -> &[Tensor] {
+        &self.tensors[..=4 * self.shape.layers]
+    }
+
+    /// The hidden state before any token, for `rows` rows.
+    ///
+    /// # Errors
+    /// When libtorch has no memory for it.
+    pub(crate) fn zero_carry(&self, rows: usize) -> Result<Vec<Carry>> {
+        let sizes = [1, i64::try_from(rows)?, i64::try_from(self.shape.hidden)?];
+        let zeros = || Tensor::f_zeros(sizes, (Kind::Float, tch::Device::Cpu));
+        (0..self.shape.layers).map(|_| Ok((zeros()?, zeros()?))).collect()
+    }
+
+    /// Runs the layers over a window `x` [T, B] of ids, from the state `carry`, which moves on to the window's end.
+    /// Returns the top layer's outputs [T·B, H].
+    ///
+    /// `drop` is applied to the non-recurrent connections alone (Zaremba et al. 2014, figure 2): to the embedded words
+    /// as 0, and to the outputs of layer l, from 1, as l. That is why the layers are called one by one.
+    ///
+    /// # Errors
+    /// Those of libtorch.
+    pub(crate) fn run(
+        &self,
+        x: &Tensor,
+        carry: &mut [Carry],
+        mut drop: impl FnMut(usize, Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let embedded = Tensor::f_embedding(self.encoder(), x, -1, false, false)?; // [T, B, E]
+        let mut y = drop(0, embedded)?;
+        for (l, (h, c)) in carry.iter_mut().enumerate() {
+            let [w_ih, w_hh, b_ih, b_hh] = std::array::from_fn(|i| &self.tensors[1 + 4 * l + i]);
+            let (out, h_t, c_t) = y.f_lstm(&[&*h, &*c], &[w_ih, w_hh, b_ih, b_hh], true, 1, 0.0, true, false, false)?;
+            (*h, *c) = (h_t.f_detach()?, c_t.f_detach()?);
+            y = drop(l + 1, out)?; // [T, B, H]
+        }
+        Ok(y.f_reshape([-1, i64::try_from(self.shape.hidden)?])?)
+    }
+}
+
+/// A tensor of these elements and sizes.
+pub(crate) fn tensor(values: &[f32], sizes: &[usize]) -> Result<Tensor> {
+    let sizes: Vec<i64> = sizes.iter().map(|&n| i64::try_from(n)).collect::<Result<_, _>>()?;
+    Ok(Tensor::f_from_slice(values)?.f_reshape(sizes)?)
+}

@@ -1,0 +1,258 @@
+//! Update rules, with PyTorch's formulas and defaults, on plain slices.
+//!
+//! `tch::nn::Optimizer` can neither save nor restore its moments, and its Adam takes nine times as long.
+
+use anyhow::Result;
+use stages::params::{Optimizer as Rule, Train};
+use tch::Tensor;
+
+use crate::parallel;
+use crate::raw::{self, Kernel};
+use crate::weights::{Array, Arrays};
+
+/// Elements of a block: its slices fit the second-level cache together.
+const BLOCK: usize = 1 << 15;
+
+/// A rule with what it remembers of earlier gradients.
+#[derive(Debug)]
+pub(crate) struct Optimizer {
+    rule: Rule,
+    momentum: f32,
+    alpha: f32,
+    beta1: f64,
+    beta2: f64,
+    epsilon: f32,
+    weight_decay: f64,
+    /// Moments by the rule's order (see [`moments`]), then by tensor.
+    moments: [Vec<Vec<f32>>; 2],
+    threads: usize,
+}
+
+/// PyTorch's names of what a rule remembers.
+fn moments(rule: Rule) -> &'static [&'static str] {
+    match rule {
+        Rule::Sgd => &[],
+        Rule::Momentum => &["momentum_buffer"],
+        Rule::Adagrad => &["sum"],
+        Rule::Rmsprop => &["square_avg"],
+        Rule::Adam | Rule::Adamw => &["exp_avg", "exp_avg_sq"],
+    }
+}
+
+impl Optimizer {
+    /// A rule that has seen no gradient, for tensors of these sizes.
+    pub(crate) fn new(train: &Train, tensors: &[(String, Vec<usize>)], threads: usize) -> Self {
+        let zeros = |_: &&str| tensors.iter().map(|(_, sizes)| vec![0.0; sizes.iter().product()]).collect();
+        let mut kept = moments(train.optimizer).iter().map(zeros);
+        Self {
+            rule: train.optimizer,
+            momentum: train.momentum as f32,
+            alpha: train.alpha as f32,
+            beta1: train.beta1,
+            beta2: train.beta2,
+            epsilon: train.epsilon as f32,
+            weight_decay: train.weight_decay,
+            moments: [kept.next().unwrap_or_default(), kept.next().unwrap_or_default()],
+            threads,
+        }
+    }
+
+    /// Updates `weights` by `gradients`, each times `coefficient` (of clipping), as update number `t`, from 1.
+    ///
+    /// # Errors
+    /// When a tensor is not plain memory.
+    pub(crate) fn update(
+        &mut self,
+        weights: &mut [Tensor],
+        gradients: &[Tensor],
+        coefficient: f32,
+        rate: f64,
+        t: u64,
+    ) -> Result<()> {
+        let update = self.rule_at(rate, t);
+        let decay = if self.rule == Rule::Adamw { 0.0 } else { self.weight_decay as f32 };
+        let [first, second] = &mut self.moments;
+        let (mut first, mut second) = (first.iter_mut(), second.iter_mut());
+        let mut blocks = Vec::new();
+        for (w, g) in weights.iter_mut().zip(gradients) {
+            let (mut w, mut g) = (raw::floats_mut(w)?, raw::floats(g)?);
+            let mut m = first.next().map_or(&mut [][..], Vec::as_mut_slice);
+            let mut v = second.next().map_or(&mut [][..], Vec::as_mut_slice);
+            while !w.is_empty() {
+                let (block, rest) = g.split_at(BLOCK.min(g.len()));
+                let (w, m, v) = (cut(&mut w), cut(&mut m), cut(&mut v));
+                blocks.push(Block { update, coefficient, decay, w, g: block, m, v });
+                g = rest;
+            }
+        }
+        parallel::each(self.threads, blocks, |block| raw::widest(block));
+        Ok(())
+    }
+
+    /// The rule's numbers at one update, as PyTorch computes them in double precision.
+    fn rule_at(&self, rate: f64, t: u64) -> Update {
+        let epsilon = self.epsilon;
+        match self.rule {
+            Rule::Sgd => Update::Sgd { rate: rate as f32 },
+            Rule::Momentum => Update::Momentum { rate: rate as f32, momentum: self.momentum },
+            Rule::Adagrad => Update::Adagrad { rate: rate as f32, epsilon },
+            Rule::Rmsprop => Update::Rmsprop { rate: rate as f32, alpha: self.alpha, epsilon },
+            Rule::Adam | Rule::Adamw => {
+                let shrink = if self.rule == Rule::Adamw { 1.0 - rate * self.weight_decay } else { 1.0 };
+                Update::Adam {
+                    shrink: shrink as f32,
+                    beta2: self.beta2 as f32,
+                    fresh1: (1.0 - self.beta1) as f32,
+                    fresh2: (1.0 - self.beta2) as f32,
+                    size: (rate / (1.0 - libm::pow(self.beta1, t as f64))) as f32,
+                    root: (1.0 - libm::pow(self.beta2, t as f64)).sqrt() as f32,
+                    epsilon,
+                }
+            }
+        }
+    }
+
+    /// The moments, for a state file.
+    pub(crate) fn save<'a>(&'a self, tensors: &[(String, Vec<usize>)], out: &mut Vec<(String, Array<'a>)>) {
+        for (moment, slices) in moments(self.rule).iter().zip(&self.moments) {
+            for ((name, sizes), slice) in tensors.iter().zip(slices) {
+                out.push((format!("{moment}.{name}"), Array::f32(sizes, slice)));
+            }
+        }
+    }
+
+    /// Takes the moments from a state file.
+    ///
+    /// # Errors
+    /// When the file has no such moments: it is another rule's, or another model's.
+    pub(crate) fn load(&mut self, tensors: &[(String, Vec<usize>)], arrays: &mut Arrays) -> Result<()> {
+        for (moment, slices) in moments(self.rule).iter().zip(&mut self.moments) {
+            for ((name, sizes), slice) in tensors.iter().zip(slices) {
+                *slice = arrays.take_f32(&format!("{moment}.{name}"), sizes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Cuts a block off the front.
+fn cut<'a>(slice: &mut &'a mut [f32]) -> &'a mut [f32] {
+    let length = BLOCK.min(slice.len());
+    let (block, rest) = std::mem::take(slice).split_at_mut(length);
+    *slice = rest;
+    block
+}
+
+/// One update's numbers. θ weights, g gradient, m and v what is remembered, η the rate.
+#[derive(Clone, Copy)]
+enum Update {
+    /// θ ← θ − η g
+    Sgd { rate: f32 },
+    /// m ← μ m + g; θ ← θ − η m
+    Momentum { rate: f32, momentum: f32 },
+    /// m ← m + g²; θ ← θ − η g / (√m + ε) (Duchi et al. 2011)
+    Adagrad { rate: f32, epsilon: f32 },
+    /// m ← α m + (1 − α) g²; θ ← θ − η g / (√m + ε) (Tieleman and Hinton 2012)
+    Rmsprop { rate: f32, alpha: f32, epsilon: f32 },
+    /// m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; θ ← shrink θ − size · m / (√v / root + ε) (Kingma and Ba 2015;
+    /// the decay apart from the gradient, Loshchilov and Hutter 2019)
+    Adam { shrink: f32, beta2: f32, fresh1: f32, fresh2: f32, size: f32, root: f32, epsilon: f32 },
+}
+
+/// A block of weights with the gradients and moments that belong to it.
+struct Block<'a> {
+    update: Update,
+    coefficient: f32,
+    decay: f32,
+    w: &'a mut [f32],
+    g: &'a [f32],
+    m: &'a mut [f32],
+    v: &'a mut [f32],
+}
+
+impl Kernel for Block<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { update, coefficient, decay, w, g, m, v } = self;
+        // PyTorch adds no decay at 0; 0 · θ would be NaN for an infinite weight.
+        let gradient = |g: f32, w: f32| if decay == 0.0 { g * coefficient } else { g * coefficient + decay * w };
+        match update {
+            Update::Sgd { rate } => {
+                for (w, &g) in w.iter_mut().zip(g) {
+                    *w -= rate * gradient(g, *w);
+                }
+            }
+            Update::Momentum { rate, momentum } => {
+                for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
+                    *m = momentum * *m + gradient(g, *w);
+                    *w -= rate * *m;
+                }
+            }
+            Update::Adagrad { rate, epsilon } => {
+                for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
+                    let g = gradient(g, *w);
+                    *m += g * g;
+                    *w -= rate * g / (m.sqrt() + epsilon);
+                }
+            }
+            Update::Rmsprop { rate, alpha, epsilon } => {
+                for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
+                    let g = gradient(g, *w);
+                    *m = alpha * *m + (1.0 - alpha) * g * g;
+                    *w -= rate * g / (m.sqrt() + epsilon);
+                }
+            }
+            Update::Adam { shrink, beta2, fresh1, fresh2, size, root, epsilon } => {
+                for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+                    let g = gradient(g, *w);
+                    *m += fresh1 * (g - *m);
+                    *v = beta2 * *v + fresh2 * g * g;
+                    *w = shrink * *w - size * *m / (v.sqrt() / root + epsilon);
+                }
+            }
+        }
+    }
+}
+
+/// The Euclidean norm of all gradients together, summed in double precision.
+///
+/// # Errors
+/// When a tensor is not plain memory.
+pub(crate) fn global_norm(gradients: &[Tensor], threads: usize) -> Result<f64> {
+    let mut slices = Vec::new();
+    for gradient in gradients {
+        slices.extend(raw::floats(gradient)?.chunks(BLOCK));
+    }
+    let mut squares = vec![0.0; slices.len()];
+    let blocks = slices.into_iter().zip(&mut squares).collect();
+    parallel::each(threads, blocks, |(block, square)| *square = raw::widest(SumOfSquares(block)));
+    Ok(squares.iter().sum::<f64>().sqrt())
+}
+
+struct SumOfSquares<'a>(&'a [f32]);
+
+impl Kernel for SumOfSquares<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let mut sums = [0.0f64; 16];
+        let (chunks, rest) = self.0.as_chunks::<16>();
+        for chunk in chunks {
+            for (x, sum) in chunk.iter().zip(&mut sums) {
+                *sum += f64::from(*x) * f64::from(*x);
+            }
+        }
+        sums.iter().sum::<f64>() + rest.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>()
+    }
+}
+
+/// What gradients are multiplied by so that their norm is at most `limit` (0: no limit), as `clip_grad_norm_` does it:
+/// limit / (norm + 10⁻⁶), 1 at the most. A norm that is NaN makes every gradient NaN, as there.
+pub(crate) fn clip_coefficient(norm: f64, limit: f64) -> f32 {
+    let coefficient = limit / (norm + 1e-6);
+    // Not f64::min, which would turn NaN into 1.
+    if limit == 0.0 || coefficient > 1.0 { 1.0 } else { coefficient as f32 }
+}

@@ -1,0 +1,133 @@
+//! All that the compiler can't check: system calls, and tensors' memory seen as slices. Nothing else in this package
+//! is unsafe.
+#![expect(
+    unsafe_code,
+    reason = "system calls, tensors' memory and vector instructions; each block says why it is sound"
+)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::FromRawFd;
+
+use anyhow::{Result, ensure};
+use tch::{Device, Kind, Tensor};
+
+/// Takes standard output for frames: returns it under a private number, and makes number 1 mean standard error, so
+/// that nothing a library prints can get between two frames.
+///
+/// # Errors
+/// When the process was started without standard output.
+pub(crate) fn private_stdout() -> io::Result<File> {
+    // SAFETY: plain system calls on numbers; the new number is owned by the returned file alone.
+    unsafe {
+        let frames = libc::fcntl(1, libc::F_DUPFD_CLOEXEC, 3);
+        if frames < 0 || libc::dup2(2, 1) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(File::from_raw_fd(frames))
+    }
+}
+
+/// Has the kernel kill this process when the thread that started it ends: a second guard beside the end of standard
+/// input, which a process stuck inside a library would see late.
+pub(crate) fn die_with_parent() {
+    // SAFETY: a system call without pointers. Where it fails, the end of standard input still ends the process.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
+/// Keeps freed memory in the process. The default gives each activation of a step back to the system, and pays for
+/// its pages again at the next step: a seventh of a training step (measured). To be called before the first tensor.
+pub(crate) fn keep_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the allocator's own switches, set before any other thread exists.
+    unsafe {
+        // Older versions of glibc take no more than 32 MB.
+        if libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30) == 0 {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        }
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        libc::mallopt(libc::M_TOP_PAD, 64 << 20);
+    }
+}
+
+/// Ends the process at once, without the destructors of libraries that other threads are still inside of.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: does not return and touches no memory of ours.
+    unsafe { libc::_exit(code) }
+}
+
+fn check(tensor: &Tensor) -> Result<()> {
+    let plain = tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous();
+    ensure!(plain, "BUG: the memory of a tensor that is no contiguous f32 tensor of the CPU was asked for");
+    Ok(())
+}
+
+/// The elements of a contiguous f32 tensor on the CPU.
+///
+/// # Errors
+/// When it is any other kind of tensor.
+pub(crate) fn floats(tensor: &Tensor) -> Result<&[f32]> {
+    check(tensor)?;
+    // An empty tensor may have no memory at all.
+    if tensor.numel() == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: contiguous and f32 (checked), alive as long as `tensor`; libtorch writes only inside calls on it, and
+    // none is made while the slice lives, since a single thread makes all calls.
+    Ok(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), tensor.numel()) })
+}
+
+/// The same, to write to. Of the tensors that share this memory no other may be looked at meanwhile; views are local
+/// to the expressions that make them everywhere in this package.
+///
+/// # Errors
+/// When it is any other kind of tensor.
+pub(crate) fn floats_mut(tensor: &mut Tensor) -> Result<&mut [f32]> {
+    check(tensor)?;
+    if tensor.numel() == 0 {
+        return Ok(&mut []);
+    }
+    // SAFETY: as above, and borrowed exclusively.
+    Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), tensor.numel()) })
+}
+
+/// The bytes of floats, as x86-64 and every file format here orders them.
+pub(crate) fn bytes(floats: &[f32]) -> &[u8] {
+    const { assert!(cfg!(target_endian = "little")) };
+    // SAFETY: every byte of an f32 is initialised, and a byte needs no alignment.
+    unsafe { std::slice::from_raw_parts(floats.as_ptr().cast::<u8>(), size_of_val(floats)) }
+}
+
+/// A loop over slices that wants wide vectors. Its `run` must be `#[inline(always)]`: only what is inlined into
+/// [`widest`]'s functions is compiled for their instructions (a closure is not sure to be).
+pub(crate) trait Kernel {
+    /// What it yields.
+    type Output;
+    /// The loop.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs `kernel` compiled for the widest vectors of this CPU.
+///
+/// Kernels say the order of every sum themselves and name each fused multiply-add, so the width changes their speed
+/// and not their bits.
+pub(crate) fn widest<K: Kernel>(kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+        fn avx512<K: Kernel>(kernel: K) -> K::Output {
+            kernel.run()
+        }
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2<K: Kernel>(kernel: K) -> K::Output {
+            kernel.run()
+        }
+        match crate::describe::cpu_capability() {
+            // SAFETY: the capability says that these instructions exist.
+            "AVX512" => return unsafe { avx512(kernel) },
+            "AVX2" => return unsafe { avx2(kernel) },
+            _ => {}
+        }
+    }
+    kernel.run()
+}

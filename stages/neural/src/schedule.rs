@@ -1,0 +1,100 @@
+//! The learning rate of each step, as `stages::params` words it.
+
+use stages::params::{Schedule, Train};
+
+/// What a plateau schedule remembers; part of a checkpoint's state, at its start under every other schedule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Plateau {
+    /// Product of the reductions so far.
+    pub(crate) factor: f64,
+    /// The lowest valid loss seen, in nats.
+    pub(crate) best: f64,
+    /// Looks in a row without a new best.
+    pub(crate) looks: u64,
+}
+
+impl Plateau {
+    pub(crate) const START: Self = Self { factor: 1.0, best: f64::INFINITY, looks: 0 };
+
+    /// Takes a look at the valid loss; whether the rate is lowered. A loss that is not a number is no new best.
+    pub(crate) fn look(&mut self, loss: f64, rate: f64, patience: u64) -> bool {
+        if loss < self.best {
+            (self.best, self.looks) = (loss, 0);
+            return false;
+        }
+        self.looks += 1;
+        let lowered = self.looks > patience;
+        if lowered {
+            (self.factor, self.looks) = (self.factor * rate, 0);
+        }
+        lowered
+    }
+}
+
+/// The learning rate of the update of `step`, which belongs to `epoch`, of `length` steps in all.
+///
+/// libm's functions rather than the C library's, so that the rate has the same bits on every host.
+pub(crate) fn rate(train: &Train, step: u64, epoch: u64, length: u64, plateau: &Plateau) -> f64 {
+    let base = train.learning_rate;
+    if step < train.warmup {
+        return base * ((step + 1) as f64 / train.warmup as f64);
+    }
+    match train.schedule {
+        Schedule::Constant => base,
+        Schedule::Exponential { rate, every, staircase: true } => base * libm::pow(rate, (step / every) as f64),
+        Schedule::Exponential { rate, every, staircase: false } => base * libm::pow(rate, step as f64 / every as f64),
+        Schedule::Epoch { rate, after } => base * libm::pow(rate, (epoch + 1).saturating_sub(after) as f64),
+        Schedule::Cosine { floor } => {
+            // The last step, length − 1, has the rate `floor`.
+            let share = (step as f64 / length.saturating_sub(1).max(1) as f64).min(1.0);
+            floor + (base - floor) * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * share))
+        }
+        Schedule::Plateau { .. } => base * plateau.factor,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(schedule: serde_json::Value, warmup: u64, steps: &[u64]) -> Vec<f64> {
+        let mut train = crate::tests::train_defaults();
+        (train.learning_rate, train.warmup) = (2.0, warmup);
+        train.schedule = serde_json::from_value(schedule).unwrap();
+        steps.iter().map(|&step| rate(&train, step, step / 10, 101, &Plateau::START)).collect()
+    }
+
+    fn assert_close(found: &[f64], expected: &[f64]) {
+        assert_eq!(found.len(), expected.len());
+        for (a, b) in found.iter().zip(expected) {
+            assert!((a - b).abs() < 1e-12, "{found:?} where {expected:?} is expected");
+        }
+    }
+
+    #[test]
+    fn schedules_follow_their_formulas() {
+        use serde_json::json;
+        assert_close(&rates(json!({"kind": "constant"}), 0, &[0, 99]), &[2.0, 2.0]);
+        assert_close(&rates(json!({"kind": "constant"}), 4, &[0, 1, 3, 4]), &[0.5, 1.0, 2.0, 2.0]);
+        let staircase = json!({"kind": "exponential", "rate": 0.1, "every": 10, "staircase": true});
+        assert_close(&rates(staircase, 0, &[0, 9, 10, 25]), &[2.0, 2.0, 0.2, 0.02]);
+        let smooth = json!({"kind": "exponential", "rate": 0.25, "every": 10, "staircase": false});
+        assert_close(&rates(smooth.clone(), 0, &[0, 5, 10]), &[2.0, 1.0, 0.5]);
+        // After warm-up the schedule stands where it would have stood without it.
+        assert_close(&rates(smooth, 5, &[4, 5]), &[2.0, 1.0]);
+        // Zaremba small: epochs 1 to 4 at the full rate, halved from the 5th on.
+        let epoch = json!({"kind": "epoch", "rate": 0.5, "after": 4});
+        assert_close(&rates(epoch, 0, &[0, 39, 40, 50]), &[2.0, 2.0, 1.0, 0.5]);
+        let cosine = json!({"kind": "cosine", "floor": 0.5});
+        assert_close(&rates(cosine, 0, &[0, 50, 100]), &[2.0, 1.25, 0.5]);
+    }
+
+    #[test]
+    fn a_plateau_is_left_after_patience() {
+        let mut plateau = Plateau::START;
+        let lowered: Vec<bool> =
+            [5.0, 4.0, 4.0, f64::NAN, 3.0, 3.5].into_iter().map(|loss| plateau.look(loss, 0.5, 1)).collect();
+        assert_eq!(lowered, [false, false, false, true, false, false]);
+        assert_eq!(plateau, Plateau { factor: 0.5, best: 3.0, looks: 1 });
+    }
+}

@@ -1,0 +1,153 @@
+//! The worker's life: takes orders one after another until its standard input ends.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::json;
+use stages::files::Ids;
+use stages::protocol::{Done, Evaluation, Measured, Order, Reply, Request, read_frame};
+
+use crate::describe::{describe, peak_memory};
+use crate::evaluate::{Score, score};
+use crate::model::Model;
+use crate::pipe::Pipe;
+use crate::train::{End, Training};
+use crate::{EXIT_ABANDONED, EXIT_OK, log, raw};
+
+/// What the thread that reads requests shares with the one that works.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Orders that were read and are not answered.
+    open: AtomicUsize,
+    /// Whether the order in progress is to end after its step.
+    stop: AtomicBool,
+}
+
+/// Serves orders from standard input; returns only when the parent no longer listens.
+///
+/// # Errors
+/// When a frame can't be written.
+pub(crate) fn serve(frames: File) -> Result<()> {
+    raw::die_with_parent();
+    raw::keep_freed_memory();
+    tch::set_num_interop_threads(1);
+    let mut pipe = Pipe::new(frames);
+    pipe.send(&Reply::Hello(describe()))?;
+
+    let shared = Arc::new(Shared::default());
+    let (sender, orders) = mpsc::channel();
+    let reader = Arc::clone(&shared);
+    std::thread::spawn(move || read_requests(&reader, &sender));
+    for order in orders {
+        answer(&order, &mut pipe, &shared.stop)?;
+        // A stop that came too late for this order must not meet the next one.
+        shared.stop.store(false, Ordering::SeqCst);
+        shared.open.fetch_sub(1, Ordering::SeqCst);
+    }
+    Ok(())
+}
+
+/// Reads requests until the parent is gone, and then ends the process at once, whatever it is doing.
+fn read_requests(shared: &Shared, orders: &mpsc::Sender<Box<Order>>) {
+    let mut input = std::io::stdin().lock();
+    loop {
+        match read_frame::<Request>(&mut input) {
+            Ok(Some(Request::Order(order))) => {
+                shared.open.fetch_add(1, Ordering::SeqCst);
+                if orders.send(order).is_err() {
+                    return;
+                }
+            }
+            Ok(Some(Request::Stop)) => {
+                // With no order in progress there is nothing to stop, and the next order did not ask for it.
+                if shared.open.load(Ordering::SeqCst) > 0 {
+                    shared.stop.store(true, Ordering::SeqCst);
+                }
+            }
+            Ok(None) => {
+                let abandoned = shared.open.load(Ordering::SeqCst) > 0;
+                raw::exit_now(if abandoned { EXIT_ABANDONED } else { EXIT_OK });
+            }
+            Err(error) => {
+                log(&format!("error: standard input: {error}"));
+                raw::exit_now(EXIT_ABANDONED);
+            }
+        }
+    }
+}
+
+/// Serves one order: [`Reply::Done`] or [`Reply::Failed`] is the last that it sends.
+///
+/// # Errors
+/// When a frame can't be written; what goes wrong with the order itself is a reply.
+pub(crate) fn answer(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<()> {
+    // tch panics where it has no fallible twin; the worker has nothing that such a panic could leave half done.
+    let outcome = catch_unwind(AssertUnwindSafe(|| carry_out(order, pipe, stop)));
+    let outcome = outcome.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(anyhow!("BUG: {}", text.unwrap_or("a panic without a message")))
+    });
+    match outcome {
+        Ok(done) => Ok(pipe.send(&Reply::Done(done))?),
+        Err(error) => {
+            // libtorch's messages go on with a stack trace.
+            let whole = format!("{error:#}");
+            let message = whole.lines().next().unwrap_or_default().to_owned();
+            log(&format!("{}: failed: {whole}", order.stage));
+            Ok(pipe.send(&Reply::Failed { order: order.id, message })?)
+        }
+    }
+}
+
+fn carry_out(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
+    ensure!((1..=4096).contains(&order.threads), "an order for {} threads", order.threads);
+    tch::set_num_threads(i32::try_from(order.threads)?);
+    match order.stage.as_str() {
+        "train" => train(order, pipe, stop),
+        "evaluate" => evaluate(order, pipe, stop),
+        other => bail!("this worker runs train and evaluate, not {other}"),
+    }
+}
+
+fn train(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
+    let (begun, spent_before) = (Instant::now(), pipe.spent);
+    let mut training = Training::open(order)?;
+    log(&training.summary());
+    let from = training.from();
+    let End { reached, stopped } = training.run(&mut |reply| Ok(pipe.send(&reply)?), stop)?;
+    let (seconds, observing) = (begun.elapsed().as_secs_f64(), (pipe.spent - spent_before).as_secs_f64());
+    let steps = reached - from;
+    let why = if stopped { ", stopped on request" } else { "" };
+    log(&format!("train: {steps} steps in {seconds:.1} s, {observing:.3} s of them recording{why}"));
+    Ok(Done {
+        order: order.id,
+        reached: Some(reached),
+        stopped,
+        peak_memory: peak_memory(),
+        report: json!({ "steps": steps, "seconds": seconds, "observe_seconds": observing }),
+    })
+}
+
+fn evaluate(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
+    let begun = Instant::now();
+    let input = |name: &str| order.inputs.get(name).with_context(|| format!("the order has no input `{name}`"));
+    let split = order.params.get("split").and_then(|split| split.as_str()).context("the order names no split")?;
+    let model = Model::load(input("weights")?)?;
+    let ids = Ids::open(input("ids")?)?;
+    let id = order.id;
+    log(&format!("evaluate: {split}, {} tokens, {} types, {} threads", ids.len(), model.shape.vocab, order.threads));
+    let progress = |done, whole| Ok(pipe.send(&Reply::Progress { order: id, done, whole })?);
+    let found = score(&model, &ids, order.threads as usize, stop, progress)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    if let Some(Score { loss, tokens }) = found {
+        log(&format!("evaluate: {split}: {loss:.4} nats a token, perplexity {:.2}, in {seconds:.1} s", loss.exp()));
+        let (split, loss) = (split.to_owned(), Measured(loss));
+        pipe.send(&Reply::Evaluation(Evaluation { split, step: None, loss, tokens, seconds }))?;
+    }
+    let (peak_memory, report) = (peak_memory(), json!({ "seconds": seconds }));
+    Ok(Done { order: id, reached: None, stopped: found.is_none(), peak_memory, report })
+}

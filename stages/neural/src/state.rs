@@ -1,0 +1,117 @@
+//! Everything that a training carries from one step to the next, and its two files.
+//!
+//! A checkpoint n is `weights-<n>.safetensors` with the model, and `state-<n>.safetensors` with the rest: a training
+//! that goes on from the two computes what the undisturbed one does, to the bit.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use stages::params::Train;
+use stages::protocol::Checkpoint;
+
+use crate::model::{Carry, Model, Shape, tensor};
+use crate::optimizer::Optimizer;
+use crate::raw;
+use crate::schedule::Plateau;
+use crate::weights::{Array, Arrays, save};
+
+/// A training between two steps.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// The weights.
+    pub(crate) model: Model,
+    /// The update rule with its moments.
+    pub(crate) optimizer: Optimizer,
+    /// Hidden state of each layer at the end of the last window.
+    pub(crate) carry: Vec<Carry>,
+    /// What a plateau schedule remembers.
+    pub(crate) plateau: Plateau,
+    /// Steps in a row, up to the last, whose loss was not finite.
+    pub(crate) nonfinite: u64,
+    /// Whether any loss of the trajectory was not finite.
+    pub(crate) diverged: bool,
+}
+
+impl State {
+    /// The state before step 0.
+    ///
+    /// # Errors
+    /// When libtorch has no memory for it.
+    pub(crate) fn new(train: &Train, shape: Shape, rows: usize, threads: usize) -> Result<Self> {
+        Self::around(Model::new(shape, train.init, train.forget_bias, train.seed)?, train, rows, threads)
+    }
+
+    /// The state before step `n`, from a checkpoint's two files.
+    ///
+    /// # Errors
+    /// When a file can't be read, or is not that of this training at this step.
+    pub(crate) fn load(
+        train: &Train,
+        shape: Shape,
+        rows: usize,
+        threads: usize,
+        n: u64,
+        weights: &Path,
+        state: &Path,
+    ) -> Result<Self> {
+        let model = Model::load(weights)?;
+        let path = || weights.display().to_string();
+        ensure!(model.shape == shape, "{}: the weights are of another shape: {:?}", path(), model.shape);
+        let mut this = Self::around(model, train, rows, threads)?;
+        let mut arrays = Arrays::load(state)?;
+        let read = |this: &mut Self, arrays: &mut Arrays| -> Result<()> {
+            let [step, nonfinite, diverged] = arrays.take_u64("counters")?;
+            ensure!(step == n, "it is the state at step {step}, where that at step {n} is wanted");
+            let [factor, best, looks] = arrays.take_f64("plateau")?;
+            this.plateau = Plateau { factor, best, looks: looks as u64 };
+            (this.nonfinite, this.diverged) = (nonfinite, diverged != 0);
+            for (l, (h, c)) in this.carry.iter_mut().enumerate() {
+                let sizes = [1, rows, shape.hidden];
+                *h = tensor(&arrays.take_f32(&format!("h_l{l}"), &sizes)?, &sizes)?;
+                *c = tensor(&arrays.take_f32(&format!("c_l{l}"), &sizes)?, &sizes)?;
+            }
+            this.optimizer.load(&shape.tensors(), arrays)
+        };
+        read(&mut this, &mut arrays).with_context(|| state.display().to_string())?;
+        arrays.finish().with_context(|| state.display().to_string())?;
+        Ok(this)
+    }
+
+    /// Writes checkpoint `n`, complete when this returns.
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    pub(crate) fn save(&self, folder: &Path, n: u64) -> Result<Checkpoint> {
+        let weights = folder.join(format!("weights-{n}.safetensors"));
+        let state = folder.join(format!("state-{n}.safetensors"));
+        self.model.save(&weights)?;
+        let Plateau { factor, best, looks } = self.plateau;
+        let mut arrays = vec![
+            ("counters".to_owned(), Array::u64(&[n, self.nonfinite, u64::from(self.diverged)])),
+            ("plateau".to_owned(), Array::f64(&[factor, best, looks as f64])),
+        ];
+        for (l, (h, c)) in self.carry.iter().enumerate() {
+            let sizes = h.size().iter().map(|&n| usize::try_from(n)).collect::<Result<Vec<_>, _>>()?;
+            arrays.push((format!("h_l{l}"), Array::f32(&sizes, raw::floats(h)?)));
+            arrays.push((format!("c_l{l}"), Array::f32(&sizes, raw::floats(c)?)));
+        }
+        self.optimizer.save(&self.model.shape.tensors(), &mut arrays);
+        save(&state, &arrays)?;
+        Ok(Checkpoint { step: n, weights, state })
+    }
+
+    fn around(mut model: Model, train: &Train, rows: usize, threads: usize) -> Result<Self> {
+        let differentiated = model.recurrent().len();
+        for tensor in &mut model.tensors[..differentiated] {
+            *tensor = tensor.f_set_requires_grad(true)?;
+        }
+        Ok(Self {
+            optimizer: Optimizer::new(train, &model.shape.tensors(), threads),
+            carry: model.zero_carry(rows)?,
+            plateau: Plateau::START,
+            nonfinite: 0,
+            diverged: false,
+            model,
+        })
+    }
+}

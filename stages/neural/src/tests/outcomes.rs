@@ -1,0 +1,94 @@
+//! Losses: pinned, not finite, and scored.
+
+use std::sync::atomic::AtomicBool;
+
+use serde_json::json;
+use stages::files::Ids;
+use stages::protocol::Reply;
+use tch::{Kind, Reduction, Tensor};
+
+use super::{Space, VOCAB};
+use crate::evaluate::score_in_chunks;
+use crate::model::Model;
+use crate::train::End;
+
+/// Losses of steps 0, 1, 11 and 23 of a training on the test corpus, in nats.
+const GOLDEN: [f64; 4] = [3.129426, 3.106746, 3.130122, 3.031136];
+
+/// The valid loss after it, in nats.
+const GOLDEN_VALID: f64 = 3.069_086;
+
+#[test]
+fn losses_are_those_that_this_version_of_the_stages_computes() {
+    let space = Space::new();
+    let changes = json!({"layers": 2, "dropout": 0.25, "clip_norm": 0.5, "warmup": 3, "forget_bias": 1.0});
+    let told = space.train("golden", changes, 0, 24, None);
+    let steps = told.steps();
+    let losses = [0, 1, 11, 23].map(|n: usize| steps[n].loss.0);
+    for (found, pinned) in losses.iter().zip(GOLDEN) {
+        assert!(
+            (found - pinned).abs() < 1e-5,
+            "train computes {losses:?} where {GOLDEN:?} is pinned: if that is meant, raise the stage's version in \
+             stages/src/params.rs, so that no older result is taken for a new one, and pin these"
+        );
+    }
+    let model = Model::load(&told.folder.join("weights-24.safetensors")).unwrap();
+    let valid = Ids::open(&space.path("valid")).unwrap();
+    let found = score_in_chunks(&model, &valid, 512, 1, &AtomicBool::new(false), |_, _| Ok(())).unwrap().unwrap();
+    assert!(
+        (found.loss - GOLDEN_VALID).abs() < 1e-5,
+        "evaluate computes {} where {GOLDEN_VALID} is pinned: if that is meant, raise the stage's version in \
+         stages/src/params.rs and pin it",
+        found.loss
+    );
+}
+
+#[test]
+fn a_loss_that_is_not_finite_is_an_outcome() {
+    let space = Space::new();
+    // The gradient of a softmax is bounded, so a rate of 10^38 alone keeps the loss finite, at 10^37 nats; decay of the
+    // weights at such a rate multiplies them instead.
+    let wild = |after| json!({"optimizer": "sgd", "learning_rate": 1e9, "weight_decay": 1.0, "on_nonfinite": after});
+    let told = space.train("wild", wild(json!({"stop_after": 4})), 0, 24, None);
+    let first = told.steps().iter().find(|step| !step.loss.0.is_finite()).unwrap().step;
+    assert_eq!(told.end, End { reached: first + 4, stopped: false });
+    assert_eq!(told.events(), [("nonfinite", first), ("stopped_nonfinite", first + 3)]);
+    assert!(matches!(told.replies.last(), Some(Reply::Checkpoint(last)) if last.step == first + 4));
+
+    let on = space.train("on", wild(json!("continue")), 0, 24, None);
+    assert_eq!((on.end.reached, on.events()), (24, vec![("nonfinite", first)]));
+    // The first is the trajectory's, not the segment's; and a resumed one stops where the whole one did.
+    assert!(first < 7, "the checkpoint at step 7 must lie behind the first loss that is not finite");
+    let rest = space.train("rest", wild(json!("continue")), 7, 24, Some(&on.folder));
+    assert_eq!(rest.events(), []);
+    assert_eq!(on.file("state", 24), rest.file("state", 24));
+}
+
+#[test]
+fn a_split_is_one_stream_however_it_is_cut() {
+    let space = Space::new();
+    let told = space.train("told", json!({"layers": 2, "steps": 9}), 0, 9, None);
+    let model = Model::load(&told.folder.join("weights-9.safetensors")).unwrap();
+    let ids = Ids::open(&space.path("valid")).unwrap();
+    let never = AtomicBool::new(false);
+    let cut = |chunk: usize| score_in_chunks(&model, &ids, chunk, 1, &never, |_, _| Ok(())).unwrap().unwrap();
+    let whole = cut(1000);
+    assert_eq!(whole.tokens, 89);
+    for chunk in [1, 7, 44, 89] {
+        assert!((cut(chunk).loss - whole.loss).abs() < 1e-6, "in chunks of {chunk}");
+    }
+    // The same by libtorch's own operators over the whole split.
+    let mut tokens = Vec::new();
+    ids.read(0, 90, &mut tokens).unwrap();
+    let tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
+    let x = Tensor::from_slice(&tokens[..89]).reshape([-1, 1]);
+    let y = model.run(&x, &mut model.zero_carry(1).unwrap(), |_, a| Ok(a)).unwrap();
+    let logits = y.linear(model.decoder(), Some(model.decoder_bias()));
+    assert_eq!(logits.size(), [89, i64::from(VOCAB)]);
+    let targets = Tensor::from_slice(&tokens[1..]);
+    let loss = logits.to_kind(Kind::Double).cross_entropy_loss::<Tensor>(&targets, None, Reduction::Mean, -100, 0.0);
+    assert!((loss.double_value(&[]) - whole.loss).abs() < 1e-6);
+
+    let stop = AtomicBool::new(true);
+    assert_eq!(score_in_chunks(&model, &ids, 10, 1, &stop, |_, _| Ok(())).unwrap(), None);
+}

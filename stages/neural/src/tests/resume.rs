@@ -1,0 +1,116 @@
+//! What goes on from a checkpoint computes what the undisturbed training does, to the bit.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+use stages::protocol::Reply;
+
+use super::{Space, params};
+use crate::model::{Model, Shape};
+use crate::train::{End, Training};
+
+fn assert_resumes(changes: Value) {
+    let space = Space::new();
+    let whole = space.train("whole", changes.clone(), 0, 24, None);
+    let rest = space.train("rest", changes.clone(), 7, 24, Some(&whole.folder));
+    assert_eq!(whole.bits()[7..], rest.bits()[..], "{changes}");
+    for n in [7, 24] {
+        assert_eq!(whole.file("weights", n), rest.file("weights", n), "weights {n}: {changes}");
+        assert_eq!(whole.file("state", n), rest.file("state", n), "state {n}: {changes}");
+    }
+}
+
+#[test]
+fn every_optimizer_resumes_to_the_bit() {
+    for optimizer in ["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] {
+        assert_resumes(json!({
+            "optimizer": optimizer, "dropout": 0.3, "layers": 2, "weight_decay": 0.01, "clip_norm": 0.2,
+        }));
+    }
+}
+
+#[test]
+fn every_schedule_resumes_to_the_bit() {
+    for schedule in [
+        json!({"kind": "exponential", "rate": 0.5, "every": 5, "staircase": false}),
+        json!({"kind": "epoch", "rate": 0.5, "after": 1}),
+        json!({"kind": "cosine", "floor": 0.001}),
+        json!({"kind": "plateau", "rate": 0.5, "every": 3, "patience": 1}),
+    ] {
+        assert_resumes(json!({"schedule": schedule, "warmup": 4, "learning_rate": 0.5, "tied": true, "embedding": 8}));
+    }
+}
+
+#[test]
+fn the_same_training_twice_has_the_same_bits_with_probes_or_without() {
+    let space = Space::new();
+    let changes = |probes: u64| json!({"dropout": 0.2, "clip_norm": 0.5, "probes": probes});
+    let [often, never] = [space.train("often", changes(1), 0, 24, None), space.train("never", changes(0), 0, 24, None)];
+    assert_eq!(often.bits(), never.bits());
+    assert_eq!(often.file("weights", 24), never.file("weights", 24));
+    assert_eq!(often.file("state", 24), never.file("state", 24));
+    assert!(never.steps().iter().all(|step| step.entropy.is_none()));
+    for step in often.steps() {
+        let (ratio, entropy) = (step.update_ratio.unwrap().0, step.entropy.unwrap().0);
+        assert!(ratio > 0.0 && ratio < 1.0 && entropy > 0.0 && entropy <= f64::from(super::VOCAB).ln() + 1e-6);
+        assert!(step.logit_max.unwrap().0 > 0.0);
+    }
+}
+
+#[test]
+fn checkpoint_0_is_the_untouched_model() {
+    let space = Space::new();
+    let told = space.train("only", json!({}), 0, 0, None);
+    assert_eq!(told.end, End { reached: 0, stopped: false });
+    assert!(matches!(told.replies[..], [Reply::Checkpoint(ref checkpoint)] if checkpoint.step == 0));
+    let train = super::train_defaults();
+    let shape = Shape::new(&train, super::VOCAB).unwrap();
+    let untouched = Model::new(shape, train.init, train.forget_bias, train.seed).unwrap();
+    untouched.save(&space.path("untouched")).unwrap();
+    assert_eq!(told.file("weights", 0), std::fs::read(space.path("untouched")).unwrap());
+    // A training that goes further has the same one.
+    assert_eq!(told.file("weights", 0), space.train("more", json!({}), 0, 3, None).file("weights", 0));
+}
+
+#[test]
+fn a_stop_ends_after_the_present_step_and_can_be_gone_on_from() {
+    let space = Space::new();
+    let whole = space.train("whole", json!({"dropout": 0.1}), 0, 24, None);
+    let order = space.order("stopped", params(json!({"dropout": 0.1})), 0, 24, None);
+    let stop = AtomicBool::new(false);
+    let mut steps = 0;
+    let mut observe = |reply: Reply| {
+        steps += u64::from(matches!(reply, Reply::Step(_)));
+        stop.store(steps == 11, Ordering::Relaxed);
+        Ok(())
+    };
+    let end = Training::open(&order).unwrap().run(&mut observe, &stop).unwrap();
+    assert_eq!(end, End { reached: 11, stopped: true });
+    let rest = space.train("rest", json!({"dropout": 0.1}), 11, 24, Some(&order.folder));
+    assert_eq!(whole.bits()[11..], rest.bits()[..]);
+    assert_eq!(whole.file("weights", 24), rest.file("weights", 24));
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let space = Space::new();
+    let told = space.train("told", json!({}), 0, 9, None);
+    let refused = |changes: Value, from: u64| {
+        let order = space.order("refused", params(changes), from, 30, Some(&told.folder));
+        format!("{:#}", Training::open(&order).unwrap_err())
+    };
+    assert!(refused(json!({"optimizer": "momentum"}), 9).contains("momentum_buffer.encoder.weight is missing"));
+    assert!(refused(json!({"optimizer": "sgd"}), 9).contains("has no place in it"));
+    assert!(refused(json!({"hidden": 9}), 9).contains("another shape"));
+    assert!(refused(json!({"tied": true}), 9).contains("train.embedding = train.hidden"));
+    assert!(refused(json!({}), 8).contains("weights-8.safetensors"));
+    std::fs::copy(told.folder.join("weights-9.safetensors"), told.folder.join("weights-8.safetensors")).unwrap();
+    std::fs::copy(told.folder.join("state-9.safetensors"), told.folder.join("state-8.safetensors")).unwrap();
+    assert!(refused(json!({}), 8).contains("the state at step 9, where that at step 8"));
+    std::fs::write(told.folder.join("state-9.safetensors"), b"nonsense").unwrap();
+    assert!(refused(json!({}), 9).contains("state-9.safetensors"));
+    std::fs::write(space.path("train"), [99, 0, 0, 0].repeat(400)).unwrap();
+    let order = space.order("strange", params(json!({})), 0, 3, None);
+    let ran = Training::open(&order).unwrap().run(&mut |_| Ok(()), &AtomicBool::new(false));
+    assert!(ran.unwrap_err().to_string().contains("token 99, and the vocabulary has 23 types"));
+}

@@ -1,0 +1,79 @@
+//! Each update rule against a naive twin in double precision, written from PyTorch's documentation.
+
+use serde_json::json;
+use stages::params::{Optimizer as Rule, Train, read};
+use stages::random::Stream;
+
+use super::params;
+use crate::model::tensor;
+use crate::optimizer::{Optimizer, clip_coefficient, global_norm};
+use crate::raw;
+
+/// One weight's update in double precision: (θ, first moment, second moment) after update number t.
+fn twin(train: &Train, (w, m, v): (f64, f64, f64), g: f64, t: i32) -> (f64, f64, f64) {
+    let (rate, epsilon, decay) = (train.learning_rate, train.epsilon, train.weight_decay);
+    let g = if train.optimizer == Rule::Adamw { g } else { g + decay * w };
+    match train.optimizer {
+        Rule::Sgd => (w - rate * g, m, v),
+        Rule::Momentum => {
+            let m = if t == 1 { g } else { train.momentum * m + g };
+            (w - rate * m, m, v)
+        }
+        Rule::Adagrad => (w - rate * g / ((m + g * g).sqrt() + epsilon), m + g * g, v),
+        Rule::Rmsprop => {
+            let m = train.alpha * m + (1.0 - train.alpha) * g * g;
+            (w - rate * g / (m.sqrt() + epsilon), m, v)
+        }
+        Rule::Adam | Rule::Adamw => {
+            let w = if train.optimizer == Rule::Adamw { w - rate * decay * w } else { w };
+            let (m, v) = (train.beta1 * m + (1.0 - train.beta1) * g, train.beta2 * v + (1.0 - train.beta2) * g * g);
+            let (m_hat, v_hat) = (m / (1.0 - train.beta1.powi(t)), v / (1.0 - train.beta2.powi(t)));
+            (w - rate * m_hat / (v_hat.sqrt() + epsilon), m, v)
+        }
+    }
+}
+
+#[test]
+fn every_rule_agrees_with_its_twin() {
+    // More than a block, and no multiple of any vector's width.
+    let sizes = [3, 12_345];
+    let n = 3 * 12_345;
+    let shapes = [("w".to_owned(), sizes.to_vec())];
+    let draws = Stream::new(1, "test updates");
+    for rule in ["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] {
+        for decay in [0.0, 0.1] {
+            let changes = json!({"optimizer": rule, "weight_decay": decay, "learning_rate": 0.01});
+            let train: Train = read("train", &params(changes)).unwrap();
+            let mut optimizer = Optimizer::new(&train, &shapes, 2);
+            let start: Vec<f32> = (0..n).map(|i| draws.normal(i) as f32).collect();
+            let mut weights = [tensor(&start, &sizes).unwrap()];
+            let mut twins: Vec<_> = start.iter().map(|&w| (f64::from(w), 0.0, 0.0)).collect();
+            for t in 1..=5u64 {
+                let gradient: Vec<f32> = (0..n).map(|i| draws.normal(t * n + i) as f32).collect();
+                let gradients = [tensor(&gradient, &sizes).unwrap()];
+                optimizer.update(&mut weights, &gradients, 0.5, train.learning_rate, t).unwrap();
+                for (twin_of, g) in twins.iter_mut().zip(&gradient) {
+                    *twin_of = twin(&train, *twin_of, 0.5 * f64::from(*g), t as i32);
+                }
+            }
+            for (found, (expected, ..)) in raw::floats(&weights[0]).unwrap().iter().zip(&twins) {
+                let error = (f64::from(*found) - expected).abs();
+                assert!(error < 2e-6 * expected.abs().max(1.0), "{rule}, decay {decay}: {found} for {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn clipping_is_that_of_clip_grad_norm() {
+    let gradients = [tensor(&[3.0; 4], &[4]).unwrap(), tensor(&[4.0; 4], &[2, 2]).unwrap()];
+    let norm = global_norm(&gradients, 2).unwrap();
+    assert_eq!(norm, 10.0);
+    assert_eq!(clip_coefficient(norm, 0.0), 1.0);
+    assert_eq!(clip_coefficient(norm, 20.0), 1.0);
+    assert_eq!(clip_coefficient(norm, 5.0), (5.0 / 10.000_001) as f32);
+    assert_eq!(clip_coefficient(f64::INFINITY, 5.0), 0.0);
+    assert!(clip_coefficient(f64::NAN, 5.0).is_nan());
+    // Finite in double precision where single would overflow.
+    assert!(global_norm(&[tensor(&[1e30; 2], &[2]).unwrap()], 1).unwrap().is_finite());
+}

@@ -1,0 +1,253 @@
+//! The stage `train`: a segment of a trajectory, step after step.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use stages::files::{Ids, count_types};
+use stages::params::{OnNonfinite, Schedule, Train, read};
+use stages::protocol::{Evaluation, Event, Measured, Order, Reply, Segment, Step, kind_of};
+use tch::Tensor;
+
+use crate::batches::Batches;
+use crate::dropout::Dropout;
+use crate::evaluate::{Score, score};
+use crate::model::Shape;
+use crate::optimizer::{clip_coefficient, global_norm};
+use crate::schedule::rate;
+use crate::softmax::{Gradients, Softmax};
+use crate::state::State;
+use crate::{log, raw};
+
+/// Between two lines of the log.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+
+/// What is told of a training while it goes on.
+pub(crate) type Observe<'a> = dyn FnMut(Reply) -> Result<()> + 'a;
+
+/// A training that is ready to go on.
+#[derive(Debug)]
+pub(crate) struct Training {
+    train: Train,
+    segment: Segment,
+    folder: PathBuf,
+    batches: Batches,
+    /// Read by a plateau schedule alone.
+    valid: Option<Ids>,
+    state: State,
+    softmax: Softmax,
+    threads: usize,
+}
+
+/// How a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End {
+    /// The step after the last one computed.
+    pub(crate) reached: u64,
+    /// Whether a stop was asked for.
+    pub(crate) stopped: bool,
+}
+
+impl Training {
+    /// Reads what an order names.
+    ///
+    /// # Errors
+    /// When a file can't be read or does not belong to the others.
+    pub(crate) fn open(order: &Order) -> Result<Self> {
+        let train: Train = read("train", &order.params)?;
+        let segment = order.segment.clone().context("an order for train names no segment")?;
+        let Segment { from, to, length, .. } = segment;
+        ensure!(from <= to && to <= length, "a segment must have from <= to <= length, not {from}, {to}, {length}");
+        let input = |name: &str| order.inputs.get(name).with_context(|| format!("the order has no input `{name}`"));
+        let shape = Shape::new(&train, count_types(input("vocab")?)?)?;
+        let batches = Batches::open(input("plan")?, input("train")?, shape.vocab)?;
+        let valid = if train.reads_valid() { Some(Ids::open(input("valid")?)?) } else { None };
+        let (rows, threads) = (usize::try_from(batches.plan.size)?, order.threads as usize);
+        let file = |path: &Option<PathBuf>, what: &str| {
+            path.clone().with_context(|| format!("a segment that begins at step {from} names no {what}"))
+        };
+        let state = if from == 0 {
+            State::new(&train, shape, rows, threads)?
+        } else {
+            let (weights, state) = (file(&segment.weights, "weights")?, file(&segment.state, "state")?);
+            State::load(&train, shape, rows, threads, from, &weights, &state)?
+        };
+        let folder = order.folder.clone();
+        Ok(Self { train, segment, folder, batches, valid, state, softmax: Softmax::new(threads), threads })
+    }
+
+    /// The first step to compute.
+    pub(crate) fn from(&self) -> u64 {
+        self.segment.from
+    }
+
+    /// What begins, in one line.
+    pub(crate) fn summary(&self) -> String {
+        let (Train { optimizer, learning_rate, .. }, Segment { from, to, length, .. }) = (&self.train, &self.segment);
+        let Shape { vocab, embedding, hidden, layers, .. } = self.state.model.shape;
+        let optimizer = format!("{optimizer:?}").to_lowercase();
+        format!(
+            "train: steps {from}..{to} of {length}, {vocab} types, embedding {embedding}, {layers} x {hidden} hidden, \
+             {optimizer} at {learning_rate}, {} threads",
+            self.threads
+        )
+    }
+
+    /// The training loop. Symbols are those of Zaremba et al. 2014: θ the weights, η the learning rate, L the loss, n
+    /// the number of updates done, which is also the step to come.
+    ///
+    /// # Errors
+    /// Those of files and of libtorch; a loss that is not finite is none.
+    pub(crate) fn run(&mut self, observe: &mut Observe<'_>, stop: &AtomicBool) -> Result<End> {
+        let Train { clip_norm, probes, .. } = self.train;
+        let dropout = Dropout { share: self.train.dropout, seed: self.train.seed };
+        let mut n = self.segment.from;
+        let (mut written, mut said) = (Instant::now(), (Instant::now(), n));
+        loop {
+            let stopped = stop.load(Ordering::Relaxed) && n < self.segment.to;
+            let ends = n == self.segment.to || stopped || self.gives_up(n, observe)?;
+            let late =
+                written.elapsed() >= Duration::from_secs(self.segment.checkpoint_seconds) && n > self.segment.from;
+            if ends || late || self.segment.checkpoints.contains(&n) {
+                observe(Reply::Checkpoint(self.state.save(&self.folder, n)?))?;
+                written = Instant::now();
+            }
+            if ends {
+                return Ok(End { reached: n, stopped });
+            }
+
+            let begun = Instant::now();
+            let epoch = self.batches.plan.epoch(n);
+            let eta = rate(&self.train, n, epoch, self.segment.length, &self.state.plateau);
+            let probed = probes > 0 && n.is_multiple_of(probes);
+            let State { model, carry, .. } = &mut self.state;
+            let (x, targets) = self.batches.read(n)?; // [T, B] and T·B ids, time-major
+            if self.batches.plan.resets_state(n) {
+                *carry = model.zero_carry(usize::try_from(self.batches.plan.size)?)?;
+            }
+            let y = model.run(&x, carry, |layer, a| dropout.apply(n, layer, a))?; // [T·B, H]
+            let (loss, upper) = self.softmax.learn(model, &y, &targets, probed)?; // L = −1/(T·B) Σ ln p(target)
+            let gradients = self.state.backward(&y, upper)?; // ∂L/∂θ
+            let norm = global_norm(&gradients, self.threads)?;
+            let clip = clip_coefficient(norm, clip_norm);
+            let before = if probed { Some(self.state.weights()?) } else { None };
+            self.state.optimizer.update(&mut self.state.model.tensors, &gradients, clip, eta, n + 1)?;
+            let update_ratio = before.map(|before| self.state.update_ratio(&before)).transpose()?;
+            let seconds = begun.elapsed().as_secs_f64();
+
+            let step = Step {
+                step: n,
+                epoch,
+                loss: Measured(loss.mean),
+                learning_rate: eta,
+                grad_norm: Measured(norm),
+                clipped: clip < 1.0,
+                update_ratio: update_ratio.map(Measured),
+                logit_max: loss.probes.map(|(largest, _)| Measured(largest)),
+                entropy: loss.probes.map(|(_, entropy)| Measured(entropy)),
+                tokens: targets.len() as u64,
+                seconds,
+            };
+            observe(Reply::Step(step))?;
+            self.judge(n, loss.mean, observe)?;
+            n += 1;
+            self.look(n, observe)?;
+            if said.0.elapsed() >= SAY_EVERY {
+                self.say(n, n - said.1, said.0.elapsed(), loss.mean);
+                said = (Instant::now(), n);
+            }
+        }
+    }
+
+    /// Whether the loss has not been finite for so long that the training ends before step `n`.
+    fn gives_up(&self, n: u64, observe: &mut Observe<'_>) -> Result<bool> {
+        let OnNonfinite::StopAfter(patience) = self.train.on_nonfinite else { return Ok(false) };
+        if self.state.nonfinite < patience {
+            return Ok(false);
+        }
+        let message = format!("the loss was not finite for {} steps in a row", self.state.nonfinite);
+        let step = Some(n.saturating_sub(1));
+        observe(Reply::Event(Event { step, kind: "stopped_nonfinite".to_owned(), message }))?;
+        Ok(true)
+    }
+
+    /// Takes notice of a loss that is not finite: of the first in the trajectory with an event.
+    fn judge(&mut self, step: u64, loss: f64, observe: &mut Observe<'_>) -> Result<()> {
+        if loss.is_finite() {
+            self.state.nonfinite = 0;
+            return Ok(());
+        }
+        self.state.nonfinite += 1;
+        if std::mem::replace(&mut self.state.diverged, true) {
+            return Ok(());
+        }
+        let message = format!("the loss is {} for the first time", kind_of(loss));
+        log(&format!("train: step {step}: {message}"));
+        observe(Reply::Event(Event { step: Some(step), kind: "nonfinite".to_owned(), message }))
+    }
+
+    /// Looks at the valid loss of the weights after `n` updates, where the schedule wants it.
+    fn look(&mut self, n: u64, observe: &mut Observe<'_>) -> Result<()> {
+        let Schedule::Plateau { rate, every, patience } = self.train.schedule else { return Ok(()) };
+        let Some(valid) = self.valid.as_ref().filter(|_| n.is_multiple_of(every)) else { return Ok(()) };
+        let begun = Instant::now();
+        // Not stopped in the middle: the look belongs to the step before it.
+        let never = AtomicBool::new(false);
+        let found = score(&self.state.model, valid, self.threads, &never, |_, _| Ok(()))?;
+        let Score { loss, tokens } = found.context("BUG: scoring stopped by itself")?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let split = "valid".to_owned();
+        observe(Reply::Evaluation(Evaluation { split, step: Some(n), loss: Measured(loss), tokens, seconds }))?;
+        if self.state.plateau.look(loss, rate, patience) {
+            let lowered = self.train.learning_rate * self.state.plateau.factor;
+            let message = format!("valid loss {loss:.4} is no new best: learning rate lowered to {lowered}");
+            log(&format!("train: step {n}: {message}"));
+            observe(Reply::Event(Event { step: Some(n), kind: "rate_lowered".to_owned(), message }))?;
+        }
+        Ok(())
+    }
+
+    /// One line for whoever reads the log.
+    fn say(&self, n: u64, steps: u64, time: Duration, loss: f64) {
+        let speed = (steps * self.batches.plan.tokens_per_step()) as f64 / time.as_secs_f64();
+        log(&format!("train: step {n} of {}, loss {loss:.4}, {speed:.0} tokens a second", self.segment.to));
+    }
+}
+
+impl State {
+    /// The gradients of every weight, from those that the softmax layer sends down to its inputs `y`.
+    pub(crate) fn backward(&self, y: &Tensor, upper: Gradients) -> Result<Vec<Tensor>> {
+        // tch starts autograd only from a scalar; this one's gradient by y is exactly ∂L/∂y.
+        let scalar = (y.f_mul(&upper.y)?).f_sum(None)?;
+        let mut gradients = Tensor::f_run_backward(&[scalar], self.model.recurrent(), false, false)?;
+        for gradient in &mut gradients {
+            *gradient = gradient.f_contiguous()?;
+        }
+        if self.model.shape.tied {
+            gradients[0] = gradients[0].f_add(&upper.weight)?;
+        } else {
+            gradients.push(upper.weight);
+        }
+        gradients.push(upper.bias);
+        Ok(gradients)
+    }
+
+    /// A copy of every weight.
+    fn weights(&self) -> Result<Vec<Vec<f32>>> {
+        self.model.tensors.iter().map(|tensor| Ok(raw::floats(tensor)?.to_vec())).collect()
+    }
+
+    /// ‖θ − before‖ / ‖before‖ over all weights.
+    fn update_ratio(&self, before: &[Vec<f32>]) -> Result<f64> {
+        let (mut moved, mut was) = (0.0, 0.0);
+        for (tensor, before) in self.model.tensors.iter().zip(before) {
+            for (now, before) in raw::floats(tensor)?.iter().zip(before) {
+                let (now, before) = (f64::from(*now), f64::from(*before));
+                moved += (now - before) * (now - before);
+                was += before * before;
+            }
+        }
+        Ok((moved / was).sqrt())
+    }
+}

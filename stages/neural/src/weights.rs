@@ -1,0 +1,145 @@
+//! Tensors in files: the safetensors format, without its `__metadata__`, whose order would change the bytes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::raw;
+
+/// Numbers with a shape, as they lie in a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Array<'a> {
+    /// Sizes, outermost first.
+    shape: Vec<usize>,
+    data: Data<'a>,
+}
+
+/// The element types that our files hold.
+#[derive(Debug, Clone, PartialEq)]
+enum Data<'a> {
+    /// Weights, moments, hidden state.
+    F32(Cow<'a, [f32]>),
+    /// What is summed or compared in double precision.
+    F64(Vec<f64>),
+    /// Counters.
+    U64(Vec<u64>),
+}
+
+impl<'a> Array<'a> {
+    pub(crate) fn f32(shape: &[usize], data: &'a [f32]) -> Self {
+        Self { shape: shape.to_vec(), data: Data::F32(data.into()) }
+    }
+
+    pub(crate) fn f64(data: &[f64]) -> Self {
+        Self { shape: vec![data.len()], data: Data::F64(data.into()) }
+    }
+
+    pub(crate) fn u64(data: &[u64]) -> Self {
+        Self { shape: vec![data.len()], data: Data::U64(data.into()) }
+    }
+}
+
+/// Writes tensors to a file, complete when this returns. (Making it durable is the receiver's part.)
+///
+/// The bytes depend on the tensors alone: the format's writer sorts them by element type and name.
+///
+/// # Errors
+/// When the file can't be written.
+pub(crate) fn save(path: &Path, arrays: &[(String, Array<'_>)]) -> Result<()> {
+    let bytes: Vec<(Dtype, Cow<'_, [u8]>)> = arrays
+        .iter()
+        .map(|(_, array)| match &array.data {
+            Data::F32(data) => (Dtype::F32, raw::bytes(data).into()),
+            Data::F64(data) => (Dtype::F64, data.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Data::U64(data) => (Dtype::U64, data.iter().flat_map(|x| x.to_le_bytes()).collect()),
+        })
+        .collect();
+    let mut views = Vec::new();
+    for ((name, array), (dtype, bytes)) in arrays.iter().zip(&bytes) {
+        views.push((name.as_str(), TensorView::new(*dtype, array.shape.clone(), bytes)?));
+    }
+    safetensors::serialize_to_file(views, None, path).with_context(|| path.display().to_string())
+}
+
+/// A file's tensors by name, each to be taken once; what is left over is a tensor that nobody expected.
+#[derive(Debug)]
+pub(crate) struct Arrays(BTreeMap<String, Array<'static>>);
+
+impl Arrays {
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// When it can't be read, breaks the format, or holds an element type that none of our files has.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let name = || path.display().to_string();
+        let bytes = std::fs::read(path).with_context(name)?;
+        let file = SafeTensors::deserialize(&bytes).with_context(name)?;
+        let mut arrays = BTreeMap::new();
+        for (tensor, view) in file.iter() {
+            let data = match view.dtype() {
+                Dtype::F32 => Data::F32(chunks(view.data(), f32::from_le_bytes).into()),
+                Dtype::F64 => Data::F64(chunks(view.data(), f64::from_le_bytes)),
+                Dtype::U64 => Data::U64(chunks(view.data(), u64::from_le_bytes)),
+                other => bail!("{}: {tensor} is {other:?}, which no file of ours holds", name()),
+            };
+            arrays.insert(tensor.to_owned(), Array { shape: view.shape().to_vec(), data });
+        }
+        Ok(Self(arrays))
+    }
+
+    /// The shape of a tensor, where the file has it.
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
+        Some(&self.0.get(name)?.shape)
+    }
+
+    /// Takes f32 elements of the given shape.
+    ///
+    /// # Errors
+    /// When there are none of that name, type and shape.
+    pub(crate) fn take_f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let array = self.take(name)?;
+        ensure!(array.shape == shape, "{name} has the shape {:?} where {shape:?} is expected", array.shape);
+        let Data::F32(data) = array.data else { bail!("{name} does not hold 32-bit floats") };
+        Ok(data.into_owned())
+    }
+
+    /// Takes `N` doubles.
+    ///
+    /// # Errors
+    /// When there are none of that name, type and count.
+    pub(crate) fn take_f64<const N: usize>(&mut self, name: &str) -> Result<[f64; N]> {
+        let Data::F64(data) = self.take(name)?.data else { bail!("{name} does not hold 64-bit floats") };
+        data.try_into().ok().with_context(|| format!("{name} does not hold {N} numbers"))
+    }
+
+    /// Takes `N` counters.
+    ///
+    /// # Errors
+    /// When there are none of that name, type and count.
+    pub(crate) fn take_u64<const N: usize>(&mut self, name: &str) -> Result<[u64; N]> {
+        let Data::U64(data) = self.take(name)?.data else { bail!("{name} does not hold 64-bit integers") };
+        data.try_into().ok().with_context(|| format!("{name} does not hold {N} numbers"))
+    }
+
+    /// Refuses what was not taken.
+    ///
+    /// # Errors
+    /// When anything is left.
+    pub(crate) fn finish(self) -> Result<()> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => bail!("{name} has no place in it"),
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Result<Array<'static>> {
+        self.0.remove(name).with_context(|| format!("{name} is missing"))
+    }
+}
+
+fn chunks<T, const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
+}

@@ -85,7 +85,7 @@ impl Optimizer {
                 g = rest;
             }
         }
-        parallel::each(self.threads, blocks, |block| raw::widest(block));
+        parallel::each(self.threads, blocks, raw::widest);
         Ok(())
     }
 

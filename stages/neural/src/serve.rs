@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -21,10 +21,29 @@ use crate::{EXIT_ABANDONED, EXIT_OK, log, raw};
 /// What the thread that reads requests shares with the one that works.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Orders that were read and are not answered.
-    open: AtomicUsize,
-    /// Whether the order in progress is to end after its step.
+    /// Orders that were read and are not settled.
+    open: Mutex<usize>,
+    /// Whether the order in progress is to end after its step; written only while `open` is locked.
     stop: AtomicBool,
+}
+
+impl Shared {
+    fn open(&self) -> MutexGuard<'_, usize> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// With no order in progress there is nothing to stop, and the next order did not ask for it.
+    fn ask_to_stop(&self) {
+        let open = self.open();
+        self.stop.store(*open > 0, Ordering::Relaxed);
+    }
+
+    /// An order's work is over. A stop that came too late for it must not meet the next one.
+    fn settle(&self) {
+        let mut open = self.open();
+        *open -= 1;
+        self.stop.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Serves orders from standard input; returns only when the parent no longer listens.
@@ -43,10 +62,10 @@ pub(crate) fn serve(frames: File) -> Result<()> {
     let reader = Arc::clone(&shared);
     std::thread::spawn(move || read_requests(&reader, &sender));
     for order in orders {
-        answer(&order, &mut pipe, &shared.stop)?;
-        // A stop that came too late for this order must not meet the next one.
-        shared.stop.store(false, Ordering::SeqCst);
-        shared.open.fetch_sub(1, Ordering::SeqCst);
+        let last = answer(&order, &mut pipe, &shared.stop);
+        // Before the reply is sent: whoever reads it finds a worker without work.
+        shared.settle();
+        pipe.send(&last)?;
     }
     Ok(())
 }
@@ -57,21 +76,13 @@ fn read_requests(shared: &Shared, orders: &mpsc::Sender<Box<Order>>) {
     loop {
         match read_frame::<Request>(&mut input) {
             Ok(Some(Request::Order(order))) => {
-                shared.open.fetch_add(1, Ordering::SeqCst);
+                *shared.open() += 1;
                 if orders.send(order).is_err() {
                     return;
                 }
             }
-            Ok(Some(Request::Stop)) => {
-                // With no order in progress there is nothing to stop, and the next order did not ask for it.
-                if shared.open.load(Ordering::SeqCst) > 0 {
-                    shared.stop.store(true, Ordering::SeqCst);
-                }
-            }
-            Ok(None) => {
-                let abandoned = shared.open.load(Ordering::SeqCst) > 0;
-                raw::exit_now(if abandoned { EXIT_ABANDONED } else { EXIT_OK });
-            }
+            Ok(Some(Request::Stop)) => shared.ask_to_stop(),
+            Ok(None) => raw::exit_now(if *shared.open() > 0 { EXIT_ABANDONED } else { EXIT_OK }),
             Err(error) => {
                 log(&format!("error: standard input: {error}"));
                 raw::exit_now(EXIT_ABANDONED);
@@ -80,11 +91,8 @@ fn read_requests(shared: &Shared, orders: &mpsc::Sender<Box<Order>>) {
     }
 }
 
-/// Serves one order: [`Reply::Done`] or [`Reply::Failed`] is the last that it sends.
-///
-/// # Errors
-/// When a frame can't be written; what goes wrong with the order itself is a reply.
-pub(crate) fn answer(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<()> {
+/// Serves one order; returns the last reply to it, [`Reply::Done`] or [`Reply::Failed`].
+fn answer(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Reply {
     // tch panics where it has no fallible twin; the worker has nothing that such a panic could leave half done.
     let outcome = catch_unwind(AssertUnwindSafe(|| carry_out(order, pipe, stop)));
     let outcome = outcome.unwrap_or_else(|panic| {
@@ -92,13 +100,13 @@ pub(crate) fn answer(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Resul
         Err(anyhow!("BUG: {}", text.unwrap_or("a panic without a message")))
     });
     match outcome {
-        Ok(done) => Ok(pipe.send(&Reply::Done(done))?),
+        Ok(done) => Reply::Done(done),
         Err(error) => {
             // libtorch's messages go on with a stack trace.
             let whole = format!("{error:#}");
             let message = whole.lines().next().unwrap_or_default().to_owned();
             log(&format!("{}: failed: {whole}", order.stage));
-            Ok(pipe.send(&Reply::Failed { order: order.id, message })?)
+            Reply::Failed { order: order.id, message }
         }
     }
 }

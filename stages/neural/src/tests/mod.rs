@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use serde_json::{Value, json};
 use stages::files::{Cut, Types};
 use stages::params::{Train, Unit, read, stage_keys};
-use stages::protocol::{Event, Order, Reply, Segment, Step};
+use stages::protocol::{Order, Reply, Segment, Step};
 use stages::random::Stream;
 
 use crate::train::{End, Training};
@@ -132,13 +132,15 @@ impl Space {
 
 impl Told {
     pub(crate) fn steps(&self) -> Vec<&Step> {
-        let step = |reply| if let &Reply::Step(ref step) = reply { Some(step) } else { None };
-        self.replies.iter().filter_map(step).collect()
+        let steps =
+            self.replies.iter().filter_map(|reply| if let Reply::Step(step) = reply { Some(step) } else { None });
+        steps.collect()
     }
 
     pub(crate) fn events(&self) -> Vec<(&str, u64)> {
-        let event = |reply| if let &Reply::Event(ref event) = reply { Some(event) } else { None };
-        self.replies.iter().filter_map(event).map(|e: &Event| (e.kind.as_str(), e.step.unwrap())).collect()
+        let events =
+            self.replies.iter().filter_map(|reply| if let Reply::Event(event) = reply { Some(event) } else { None });
+        events.map(|event| (event.kind.as_str(), event.step.unwrap())).collect()
     }
 
     /// What a step's numbers are, to the bit; its duration is not among them.

@@ -1,0 +1,177 @@
+//! The worker as `pipeline` meets it: a process, its three streams and its exit code.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use stages::files::{Cut, Types};
+use stages::params::{Unit, stage_keys};
+use stages::protocol::{Describe, PROTOCOL, Reply, Request, read_frame, write_frame};
+
+fn worker(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pipeline-neural"));
+    command.args(args);
+    command
+}
+
+struct Worker {
+    process: Child,
+    stdin: Option<ChildStdin>,
+    stdout: ChildStdout,
+}
+
+impl Worker {
+    fn start() -> Self {
+        let mut command = worker(&["serve"]);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stdin, stdout) = (process.stdin.take(), process.stdout.take().unwrap());
+        let mut this = Self { process, stdin, stdout };
+        assert!(matches!(this.next(), Some(Reply::Hello(_))));
+        this
+    }
+
+    fn send(&mut self, request: &Request) {
+        write_frame(self.stdin.as_mut().unwrap(), request).unwrap();
+    }
+
+    fn order(&mut self, order: Value) {
+        self.send(&Request::Order(Box::new(serde_json::from_value(order).unwrap())));
+    }
+
+    fn next(&mut self) -> Option<Reply> {
+        read_frame(&mut self.stdout).unwrap()
+    }
+
+    /// Everything up to the end of the order.
+    fn answer(&mut self) -> Vec<Reply> {
+        let mut replies = Vec::new();
+        loop {
+            let reply = self.next().unwrap();
+            let last = matches!(reply, Reply::Done(_) | Reply::Failed { .. });
+            replies.push(reply);
+            if last {
+                return replies;
+            }
+        }
+    }
+
+    /// Closes standard input; the exit code and the log.
+    fn end(mut self) -> (Option<i32>, String) {
+        self.stdin = None;
+        let begun = Instant::now();
+        let status = self.process.wait().unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(2), "the worker outlived its parent");
+        let mut log = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (status.code(), log)
+    }
+}
+
+/// An order for a training that takes days.
+fn train(folder: &Path, id: u64, changes: &Value) -> Value {
+    let keys = stage_keys("train").unwrap().keys;
+    let mut params: Value = keys.iter().filter_map(|key| Some((key.name.to_owned(), key.default_value(1)?))).collect();
+    (params["embedding"], params["hidden"]) = (json!(6), json!(8));
+    for (key, value) in changes.as_object().unwrap() {
+        params[key] = value.clone();
+    }
+    let ids: Vec<u8> = (0..400u32).flat_map(|i| (i * i % 11).to_le_bytes()).collect();
+    std::fs::write(folder.join("train"), ids).unwrap();
+    let cut = Cut { unit: Unit::Word, lowercase: false, eos: String::new() };
+    let types = Types { cut, types: (0..11).map(|i| i.to_string()).collect(), counts: vec![1; 11] };
+    types.save(&folder.join("vocab")).unwrap();
+    let plan = json!({"version": 1, "layout": "streams", "size": 4, "unroll": 5, "tokens": 400, "seed": 0});
+    std::fs::write(folder.join("plan"), plan.to_string()).unwrap();
+    let path = |name: &str| folder.join(name);
+    let length = 1u64 << 40;
+    json!({
+        "id": id, "stage": "train", "params": params, "folder": folder, "threads": 1,
+        "inputs": {"train": path("train"), "vocab": path("vocab"), "plan": path("plan")},
+        "segment": {"from": 0, "to": length, "length": length, "checkpoints": [0], "checkpoint_seconds": 3600},
+    })
+}
+
+#[test]
+fn it_describes_itself() {
+    let output = worker(&["describe"]).output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1);
+    let describe: Describe = serde_json::from_str(&text).unwrap();
+    assert_eq!(describe.protocol, PROTOCOL);
+    assert_eq!(describe.stages.keys().collect::<Vec<_>>(), ["evaluate", "train"]);
+    assert!(describe.libtorch.starts_with("2."), "{}", describe.libtorch);
+    let names: Vec<_> = describe.libraries.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    assert!(names.contains(&"libc10.so") && names.contains(&"libtorch_cpu.so"), "{names:?}");
+    assert!(describe.libraries.iter().all(|path| path.is_file()));
+}
+
+#[test]
+fn a_command_line_without_sense_is_refused_in_one_line() {
+    for args in [&[][..], &["sreve"], &["serve", "now"]] {
+        let output = worker(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(output.stdout.is_empty());
+        let usage = "usage: pipeline-neural describe | serve | --version | --help\n";
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), usage);
+    }
+}
+
+#[test]
+fn orders_are_served_one_after_another_and_a_bad_one_harms_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    // A stop with nothing to stop must not meet the order that follows.
+    worker.send(&Request::Stop);
+    worker.order(json!({"id": 1, "stage": "sample", "params": {}, "inputs": {}, "folder": "/", "threads": 1}));
+    worker.order(train(folder.path(), 2, &json!({"tied": true})));
+    let failed = |replies: Vec<Reply>, id: u64, text: &str| match &replies[..] {
+        [Reply::Failed { order, message }] => {
+            assert_eq!(*order, id);
+            assert!(message.contains(text) && !message.contains('\n'), "{message}");
+        }
+        other => panic!("{other:?}"),
+    };
+    failed(worker.answer(), 1, "train and evaluate, not sample");
+    failed(worker.answer(), 2, "train.embedding = train.hidden");
+
+    worker.order(train(folder.path(), 3, &json!({})));
+    while !matches!(worker.next(), Some(Reply::Step(_))) {}
+    worker.send(&Request::Stop);
+    let replies = worker.answer();
+    let [.., Reply::Checkpoint(checkpoint), Reply::Done(done)] = &replies[..] else { panic!("{replies:?}") };
+    assert!(done.stopped && done.order == 3 && done.peak_memory > 1 << 20);
+    assert_eq!(done.reached, Some(checkpoint.step));
+    assert_eq!(done.report["steps"], checkpoint.step);
+
+    worker.order(json!({
+        "id": 4, "stage": "evaluate", "params": {"split": "test"}, "folder": folder.path(), "threads": 1,
+        "inputs": {"weights": checkpoint.weights, "ids": folder.path().join("train")},
+    }));
+    let replies = worker.answer();
+    let [Reply::Progress { .. }, Reply::Evaluation(score), Reply::Done(done)] = &replies[..] else {
+        panic!("{replies:?}")
+    };
+    assert_eq!((score.split.as_str(), score.tokens, score.step, done.stopped), ("test", 399, None, false));
+    assert!(score.loss.0 > 0.0 && score.loss.0 < 3.0);
+
+    let (code, log) = worker.end();
+    assert_eq!(code, Some(0));
+    for part in
+        ["train: failed: ", "train: steps 0..", "stopped on request", "evaluate: test, 400 tokens", "nats a token"]
+    {
+        assert!(log.contains(part), "{part} is not in the log:\n{log}");
+    }
+}
+
+#[test]
+fn it_ends_with_its_parent_in_the_middle_of_an_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = Worker::start();
+    worker.order(train(folder.path(), 1, &json!({})));
+    while !matches!(worker.next(), Some(Reply::Step(_))) {}
+    assert_eq!(worker.end().0, Some(1));
+}

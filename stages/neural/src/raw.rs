@@ -28,13 +28,6 @@ pub(crate) fn private_stdout() -> io::Result<File> {
     }
 }
 
-/// Has the kernel kill this process when the thread that started it ends: a second guard beside the end of standard
-/// input, which a process stuck inside a library would see late.
-pub(crate) fn die_with_parent() {
-    // SAFETY: a system call without pointers. Where it fails, the end of standard input still ends the process.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-}
-
 /// Keeps freed memory in the process. The default gives each activation of a step back to the system, and pays for
 /// its pages again at the next step: a seventh of a training step (measured). To be called before the first tensor.
 pub(crate) fn keep_freed_memory() {

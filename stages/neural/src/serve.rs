@@ -51,7 +51,6 @@ impl Shared {
 /// # Errors
 /// When a frame can't be written.
 pub(crate) fn serve(frames: File) -> Result<()> {
-    raw::die_with_parent();
     raw::keep_freed_memory();
     tch::set_num_interop_threads(1);
     let mut pipe = Pipe::new(frames);

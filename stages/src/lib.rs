@@ -9,6 +9,8 @@
 
 pub mod batch;
 pub mod files;
+#[cfg(test)]
+mod golden;
 pub mod params;
 pub mod plan;
 pub mod protocol;

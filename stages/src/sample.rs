@@ -1,8 +1,152 @@
-//! stub
+//! The stage `sample`: texts drawn from a model.
+//!
+//! Inputs: `weights` (safetensors, names in [`model`]) and `vocab`. It has no output files: the texts are in
+//! [`Outcome::samples`], one for each way of drawing.
+//!
+//! The state starts at zero and reads the token for a line's end, where there is one, then the prompt, cut as the corpus
+//! was, its unknown words `<unk>`. If that is no token at all, the most frequent token (id 0) is read; it is not part of
+//! the text. Token i of the text for entry j of `decode` is drawn with number i of the stream "sample j". A text
+//! ends early where a logit is not finite.
+
+mod decode;
+mod join;
+mod kernels;
+mod model;
+mod repetition;
+
+use serde_json::json;
+
+use crate::files::{Types, UNKNOWN};
+use crate::params::{Decode, Sample};
+use crate::protocol::{Event, SampleText};
+use crate::random::Stream;
+use crate::tokenize::cut_prompt;
 use crate::{Context, Outcome, StageError};
-/// stub
+
+use decode::Chooser;
+use kernels::Kernels;
+use model::{Model, State};
+
+/// Draws one text for each entry of `decode`.
+///
 /// # Errors
-/// never
-pub fn run(_: &crate::params::Sample, _: &Context) -> Result<Outcome, StageError> {
-    Ok(Outcome::default())
+/// [`StageError::Format`] when the weights and the vocabulary don't fit; [`StageError::Io`] when one can't be read.
+/// Weights that aren't finite are no error: their texts are empty, and say why.
+pub fn run(params: &Sample, context: &Context) -> Result<Outcome, StageError> {
+    let vocab = Types::load(context.input("vocab")?)?;
+    let kernels = Kernels::detect();
+    let model = Model::load(context.input("weights")?, vocab.types.len(), kernels)?;
+    let read_first = first_tokens(&vocab, &params.prompt);
+    let mut start = model.start();
+    for (i, token) in read_first.iter().enumerate() {
+        context.check()?;
+        model.read(&mut start, *token, i + 1 == read_first.len());
+    }
+    let mut outcome = Outcome::default();
+    let mut total = 0;
+    for (entry, decode) in params.decode.iter().enumerate() {
+        let stream = Stream::new(params.seed, &format!("sample {entry}"));
+        let whole = params.length * params.decode.len() as u64;
+        let progress = |done: u64| context.advance(entry as u64 * params.length + done, whole);
+        let mut drawer = Drawer { model: &model, state: start.clone(), chooser: Chooser::new(kernels), stream };
+        let (tokens, fault) = drawer.draw(*decode, params.length, context, progress)?;
+        total += tokens.len();
+        if let Some(fault) = fault.filter(|_| !tokens.is_empty()) {
+            let message = format!("sample {entry}: {fault}, where its text ends");
+            outcome.events.push(Event { step: None, kind: "nonfinite".into(), message });
+        }
+        outcome.samples.push(describe(&vocab, params, *decode, &tokens, fault)?);
+    }
+    outcome.report = json!({
+        "texts": outcome.samples.len(),
+        "tokens": total,
+        "read_first": read_first.len(),
+        "kernels": kernels.name(),
+    });
+    Ok(outcome)
 }
+
+/// What the model reads before the text: at least one token.
+fn first_tokens(vocab: &Types, prompt: &str) -> Vec<u32> {
+    let id = |text: &str| vocab.types.iter().position(|known| known == text).map(|id| id as u32);
+    let eos = Some(vocab.cut.eos.as_str()).filter(|eos| !eos.is_empty()).and_then(id);
+    let mut tokens: Vec<u32> = eos.into_iter().collect();
+    tokens.extend(cut_prompt(&vocab.cut, prompt).iter().map(|token| id(token).or(id(UNKNOWN)).unwrap_or(0)));
+    if tokens.is_empty() {
+        tokens.push(0);
+    }
+    tokens
+}
+
+/// Why a text ended early.
+#[derive(Debug, Clone, Copy)]
+struct Fault {
+    nan: bool,
+    after: usize,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plural = if self.after == 1 { "" } else { "s" };
+        write!(f, "logits are {} after {} token{plural}", if self.nan { "NaN" } else { "infinite" }, self.after)
+    }
+}
+
+/// Draws one text.
+struct Drawer<'a> {
+    model: &'a Model,
+    state: State,
+    chooser: Chooser,
+    stream: Stream,
+}
+
+impl Drawer<'_> {
+    fn draw(
+        &mut self,
+        decode: Decode,
+        length: u64,
+        context: &Context,
+        progress: impl Fn(u64),
+    ) -> Result<(Vec<u32>, Option<Fault>), StageError> {
+        let mut tokens = Vec::new();
+        for i in 0..length {
+            context.check()?;
+            let logits = self.state.logits();
+            // No early end: like this the check is a vector instruction for every few logits.
+            if logits.iter().fold(false, |bad, x| bad | !x.is_finite()) {
+                let nan = logits.iter().any(|x| x.is_nan());
+                return Ok((tokens.clone(), Some(Fault { nan, after: tokens.len() })));
+            }
+            let token = self.chooser.choose(logits, decode, self.stream.uniform(i));
+            tokens.push(token);
+            self.model.read(&mut self.state, token, i + 1 < length);
+            progress(i + 1);
+        }
+        Ok((tokens, None))
+    }
+}
+
+fn describe(
+    vocab: &Types,
+    params: &Sample,
+    decode: Decode,
+    tokens: &[u32],
+    fault: Option<Fault>,
+) -> Result<SampleText, StageError> {
+    let repeats = repetition::terminal_loop(tokens);
+    Ok(SampleText {
+        decode: serde_json::to_value(decode).map_err(|error| StageError::Bug(error.to_string()))?,
+        prompt: params.prompt.clone(),
+        text: join::join(&vocab.cut, tokens.iter().map(|token| vocab.types[*token as usize].as_str())),
+        tokens: tokens.len() as u64,
+        distinct_1: repetition::distinct(tokens, 1),
+        distinct_2: repetition::distinct(tokens, 2),
+        seq_rep_4: repetition::repeated(tokens, 4),
+        loop_period: repeats.map(|repeats| repeats.period as u64),
+        loop_onset: repeats.map(|repeats| repeats.onset as u64),
+        why_empty: fault.filter(|_| tokens.is_empty()).map(|fault| fault.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,13 @@
 //! What the tests of several stages share.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
 use crate::files::Ids;
+use crate::random::Stream;
 use crate::{Context, Outcome};
 
 /// A temporary folder with inputs and a place for outputs.
@@ -65,4 +70,59 @@ pub(crate) fn read_ids(path: PathBuf) -> Vec<u32> {
 /// Token ids as a file holds them.
 pub(crate) fn bytes(ids: &[u32]) -> Vec<u8> {
     ids.iter().flat_map(|id| id.to_le_bytes()).collect()
+}
+
+/// The weights of a small model, drawn from a fixed stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Weights {
+    pub(crate) embedding: usize,
+    pub(crate) hidden: usize,
+    pub(crate) layers: usize,
+    pub(crate) tied: bool,
+    /// Shape and values by name.
+    pub(crate) tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+impl Weights {
+    pub(crate) fn new(types: usize, embedding: usize, hidden: usize, layers: usize, tied: bool) -> Self {
+        let mut this = Self { embedding, hidden, layers, tied, tensors: BTreeMap::new() };
+        this.draw("encoder.weight".into(), vec![types, embedding]);
+        for k in 0..layers {
+            let inputs = if k == 0 { embedding } else { hidden };
+            this.draw(format!("lstm.weight_ih_l{k}"), vec![4 * hidden, inputs]);
+            this.draw(format!("lstm.weight_hh_l{k}"), vec![4 * hidden, hidden]);
+            this.draw(format!("lstm.bias_ih_l{k}"), vec![4 * hidden]);
+            this.draw(format!("lstm.bias_hh_l{k}"), vec![4 * hidden]);
+        }
+        if !tied {
+            this.draw("decoder.weight".into(), vec![types, hidden]);
+        }
+        this.draw("decoder.bias".into(), vec![types]);
+        this
+    }
+
+    fn draw(&mut self, name: String, shape: Vec<usize>) {
+        let stream = Stream::new(1, &name);
+        // Uniform, not normal: no logarithm stands between the seed and the bits.
+        let values = (0..shape.iter().product::<usize>() as u64).map(|i| (stream.uniform(i) - 0.5) as f32);
+        let values = values.collect();
+        self.tensors.insert(name, (shape, values));
+    }
+
+    pub(crate) fn get(&self, name: &str) -> &[f32] {
+        &self.tensors[name].1
+    }
+
+    /// The file.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let data: BTreeMap<&str, Vec<u8>> = self
+            .tensors
+            .iter()
+            .map(|(name, (_, x))| (name.as_str(), x.iter().flat_map(|x| x.to_le_bytes()).collect()))
+            .collect();
+        let views = self.tensors.iter().map(|(name, (shape, _))| {
+            (name, TensorView::new(Dtype::F32, shape.clone(), &data[name.as_str()]).unwrap())
+        });
+        safetensors::serialize(views, None).unwrap()
+    }
 }

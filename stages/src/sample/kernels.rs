@@ -1,0 +1,323 @@
+//! Vector kernels of the forward pass, with the same bits on every processor.
+//!
+//! Approach: each kernel is written once, in plain Rust, and compiled three times: for AVX-512, for AVX2 with FMA, and
+//! for any processor. What is summed, and in which order, is fixed by the source; every product is fused
+//! (`f32::mul_add`, rounded once), and the compiler may not reorder floats. So the copies differ in speed alone, and a
+//! text drawn here is the text drawn anywhere. exp and tanh are polynomials for the same reason: the C library's last
+//! bit differs from one version to the next, and its functions don't vectorise.
+//!
+//! The matrix–vector product gives each row its own lane, so no sum crosses lanes. Without FMA instructions
+//! `mul_add` is a function call, and sampling fifty times slower: the price of equal bits on processors from before 2013.
+#![expect(unsafe_code, reason = "code compiled for an instruction set may only be called where the processor has it")]
+
+/// Rows of a panel: two AVX-512 vectors, four of AVX2.
+const LANES: usize = 32;
+
+/// A matrix `[rows, columns]` laid out for [`Kernels::multiply`].
+#[derive(Debug, Clone)]
+pub(super) struct Matrix {
+    rows: usize,
+    columns: usize,
+    /// Panel after panel of 32 rows, in each the columns one after the other; rows beyond the last are 0.
+    panels: Vec<[f32; LANES]>,
+}
+
+impl Matrix {
+    /// Lays out the matrix whose row `r` is what `row(r)` writes into a slice of `columns` floats.
+    pub(super) fn new(rows: usize, columns: usize, mut row: impl FnMut(usize, &mut [f32])) -> Self {
+        let mut panels = vec![[0.0; LANES]; rows.div_ceil(LANES) * columns];
+        let mut buffer = vec![0.0; columns];
+        for r in 0..rows {
+            row(r, &mut buffer);
+            let panel = &mut panels[r / LANES * columns..][..columns];
+            for (lanes, x) in panel.iter_mut().zip(&buffer) {
+                lanes[r % LANES] = *x;
+            }
+        }
+        Self { rows, columns, panels }
+    }
+
+    /// Floats that a result needs: the rows, filled up to whole panels.
+    pub(super) fn padded_rows(&self) -> usize {
+        self.rows.next_multiple_of(LANES)
+    }
+}
+
+/// What the processor was found to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+/// The fastest copy of each kernel that this processor can run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kernels {
+    /// Private, and only set from what was detected: that is what makes the calls below sound.
+    level: Level,
+}
+
+macro_rules! kernel {
+    ($(#[$doc:meta])* $name:ident, $body:ident($($arg:ident: $kind:ty),*)) => {
+        $(#[$doc])*
+        pub(super) fn $name(self, $($arg: $kind),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f")]
+            fn avx512($($arg: $kind),*) {
+                $body($($arg),*);
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($arg: $kind),*) {
+                $body($($arg),*);
+            }
+            match self.level {
+                // SAFETY: the level is Avx512 only after the processor was asked for avx512f.
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: the level is Avx2 only after the processor was asked for avx2 and fma.
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => unsafe { avx2($($arg),*) },
+                Level::Portable => $body($($arg),*),
+            }
+        }
+    };
+}
+
+impl Kernels {
+    /// Asks the processor.
+    pub(super) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") {
+                return Self { level: Level::Avx512 };
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return Self { level: Level::Avx2 };
+            }
+        }
+        Self { level: Level::Portable }
+    }
+
+    /// The instruction set in a word, for the report.
+    pub(super) fn name(self) -> &'static str {
+        match self.level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            Level::Portable => "portable",
+        }
+    }
+
+    kernel! {
+        /// `y = bias + matrix · x`, with `x` of the matrix's columns, `bias` and `y` of its padded rows.
+        multiply, multiply_any(matrix: &Matrix, bias: &[f32], x: &[f32], y: &mut [f32])
+    }
+    kernel! {
+        /// One step of an LSTM: from the gates' sums `[4H]` in PyTorch's order i, f, g, o, the cell `c` and the hidden
+        /// state `h`, both `[H]` (`c` in place): c = σ(f)·c + σ(i)·tanh(g), h = σ(o)·tanh(c).
+        cell, cell_any(gates: &[f32], c: &mut [f32], h: &mut [f32])
+    }
+    kernel! {
+        /// `out = exp((logits − max) · scale)`, for `max` the greatest of them.
+        exponentials, exponentials_any(logits: &[f32], max: f32, scale: f32, out: &mut [f32])
+    }
+}
+
+/// Each row is two chains, over its even and its odd columns, added at the end with the bias: half the latency, and a
+/// smaller rounding error, than one chain.
+#[inline(always)]
+fn multiply_any(matrix: &Matrix, bias: &[f32], x: &[f32], y: &mut [f32]) {
+    let (panels, bias, y) = (matrix.panels.chunks_exact(matrix.columns), bias.as_chunks().0, y.as_chunks_mut().0);
+    let (pairs, last) = x.as_chunks::<2>();
+    for ((panel, bias), y) in panels.zip(bias).zip(y) {
+        let bias: &[f32; LANES] = bias;
+        let y: &mut [f32; LANES] = y;
+        let (columns, last_column) = panel.as_chunks::<2>();
+        let (mut even, mut odd) = ([0.0f32; LANES], [0.0f32; LANES]);
+        for (column, x) in columns.iter().zip(pairs) {
+            for lane in 0..LANES {
+                even[lane] = column[0][lane].mul_add(x[0], even[lane]);
+                odd[lane] = column[1][lane].mul_add(x[1], odd[lane]);
+            }
+        }
+        for (column, x) in last_column.iter().zip(last) {
+            for lane in 0..LANES {
+                even[lane] = column[lane].mul_add(*x, even[lane]);
+            }
+        }
+        for lane in 0..LANES {
+            y[lane] = even[lane] + odd[lane] + bias[lane];
+        }
+    }
+}
+
+#[inline(always)]
+fn cell_any(gates: &[f32], c: &mut [f32], h: &mut [f32]) {
+    let n = c.len();
+    let (i, f, g, o) = (&gates[..n], &gates[n..2 * n], &gates[2 * n..3 * n], &gates[3 * n..4 * n]);
+    let h = &mut h[..n];
+    for k in 0..n {
+        c[k] = sigmoid(f[k]).mul_add(c[k], sigmoid(i[k]) * tanh(g[k]));
+        h[k] = sigmoid(o[k]) * tanh(c[k]);
+    }
+}
+
+#[inline(always)]
+fn exponentials_any(logits: &[f32], max: f32, scale: f32, out: &mut [f32]) {
+    for (out, logit) in out.iter_mut().zip(logits) {
+        // The difference is kept finite, so that no scale makes a NaN of it.
+        let x = at_least(logit - max, f32::MIN) * scale;
+        let (below, factor) = parts(at_least(x, LEAST));
+        *out = if x < LEAST { 0.0 } else { factor.mul_add(below, factor) };
+    }
+}
+
+/// Below this, exp(x) is 0 for every purpose here, and 2ⁿ would leave the normal numbers.
+const LEAST: f32 = -87.0;
+
+/// The greater of both, but a NaN stays one: `f32::max` would swallow it.
+#[inline(always)]
+fn at_least(x: f32, least: f32) -> f32 {
+    if x < least { least } else { x }
+}
+
+/// (exp(r) − 1, 2ⁿ) with x = n·ln 2 + r and |r| ≤ ln 2 / 2, for x in −87..=0: exp(x) = 2ⁿ + 2ⁿ·(exp(r) − 1).
+///
+/// ln 2 is taken off in two parts (Cody and Waite 1980); the series of exp to r⁷ leaves 5·10⁻⁹, a tenth of the last bit.
+#[inline(always)]
+fn parts(x: f32) -> (f32, f32) {
+    /// 1.5 · 2²³: adding it leaves a whole number in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, x));
+    let mut series = 1.0 / 5040.0;
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0] {
+        series = r.mul_add(series, coefficient);
+    }
+    (r * series, f32::from_bits(shifted.to_bits().wrapping_add(127) << 23))
+}
+
+/// 1 / (1 + exp(−x)).
+#[inline(always)]
+fn sigmoid(x: f32) -> f32 {
+    let (below, factor) = parts(at_least(-x.abs(), LEAST));
+    let e = factor.mul_add(below, factor);
+    let upper = 1.0 / (1.0 + e);
+    if x < 0.0 { e * upper } else { upper }
+}
+
+/// tanh(|x|) = −m / (2 + m) with m = exp(−2|x|) − 1, found without subtracting from 1 where x is small.
+#[inline(always)]
+fn tanh(x: f32) -> f32 {
+    let (below, factor) = parts(at_least(-2.0 * x.abs(), LEAST));
+    let m = factor.mul_add(below, factor - 1.0);
+    (-m / (2.0 + m)).copysign(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Stream;
+
+    fn levels() -> Vec<Kernels> {
+        let mut levels = vec![Kernels { level: Level::Portable }];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                levels.push(Kernels { level: Level::Avx2 });
+            }
+            if is_x86_feature_detected!("avx512f") {
+                levels.push(Kernels { level: Level::Avx512 });
+            }
+        }
+        levels
+    }
+
+    fn numbers(purpose: &str, n: usize, scale: f64) -> Vec<f32> {
+        let stream = Stream::new(7, purpose);
+        (0..n as u64).map(|i| (stream.normal(i) * scale) as f32).collect()
+    }
+
+    fn bits(x: &[f32]) -> Vec<u32> {
+        x.iter().map(|x| x.to_bits()).collect()
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        for (rows, columns) in [(1, 1), (31, 2), (32, 7), (33, 64), (200, 129), (1000, 200)] {
+            let w = numbers("w", rows * columns, 1.0);
+            let matrix = Matrix::new(rows, columns, |r, out| out.copy_from_slice(&w[r * columns..][..columns]));
+            let (x, bias) = (numbers("x", columns, 1.0), numbers("bias", matrix.padded_rows(), 1.0));
+            let all = levels().into_iter().map(|kernels| {
+                let mut y = vec![0.0; matrix.padded_rows()];
+                kernels.multiply(&matrix, &bias, &x, &mut y);
+                y
+            });
+            let all: Vec<_> = all.collect();
+            for other in &all[1..] {
+                assert_eq!(bits(&all[0]), bits(other), "{rows} × {columns}");
+            }
+            for r in 0..rows {
+                let terms = (0..columns).map(|j| f64::from(w[r * columns + j]) * f64::from(x[j]));
+                let terms: Vec<f64> = terms.chain([f64::from(bias[r])]).collect();
+                let scale: f64 = terms.iter().map(|term| term.abs()).sum();
+                let off = (f64::from(all[0][r]) - terms.iter().sum::<f64>()).abs();
+                assert!(off <= 1e-6 * scale, "row {r} of {rows} × {columns} is off by {off}");
+            }
+        }
+        let n = 133;
+        let gates = numbers("gates", 4 * n, 4.0);
+        let all = levels().into_iter().map(|kernels| {
+            let (mut c, mut h, mut out) = (numbers("c", n, 1.0), vec![0.0; n], vec![0.0; 4 * n]);
+            kernels.cell(&gates, &mut c, &mut h);
+            kernels.exponentials(&gates, 20.0, 1.7, &mut out);
+            bits(&[c, h, out].concat())
+        });
+        let all: Vec<_> = all.collect();
+        assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    /// The greatest relative error of `f`, in units of 2⁻²⁴, over x from −20 to 20 and tiny x.
+    fn error(f: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64) -> f64 {
+        let near = (-200_000..=200_000).map(|i| i as f32 * 1e-4);
+        let tiny = (0..1000).map(|i| 1e-6 * (i as f32 - 500.5));
+        let errors = near.chain(tiny).filter(|x| *x != 0.0).map(|x| {
+            let exact = exact(f64::from(x));
+            ((f64::from(f(x)) - exact) / exact).abs() * f64::from(1 << 24)
+        });
+        errors.fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn functions_are_within_a_few_last_bits() {
+        let exp = |x: f32| {
+            let mut out = [0.0];
+            exponentials_any(&[-x.abs()], 0.0, 1.0, &mut out);
+            out[0]
+        };
+        assert!(error(exp, |x| libm::exp(-x.abs())) < 3.0);
+        assert!(error(sigmoid, |x| 1.0 / (1.0 + libm::exp(-x))) < 5.0);
+        assert!(error(tanh, libm::tanh) < 5.0);
+    }
+
+    #[test]
+    fn extremes_stay_in_range_and_a_nan_stays_one() {
+        assert_eq!((sigmoid(f32::INFINITY), tanh(f32::INFINITY)), (1.0, 1.0));
+        assert!(sigmoid(f32::NEG_INFINITY) < 1e-37 && tanh(f32::NEG_INFINITY) == -1.0);
+        assert_eq!((sigmoid(0.0), tanh(0.0)), (0.5, 0.0));
+        assert!(sigmoid(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
+        let mut out = [0.0; 2];
+        exponentials_any(&[f32::MIN, f32::MAX], f32::MAX, 0.0, &mut out);
+        assert_eq!(out, [1.0, 1.0]);
+        exponentials_any(&[f32::MIN, f32::MAX], f32::MAX, 1e30, &mut out);
+        assert_eq!(out, [0.0, 1.0]);
+    }
+}

@@ -1,0 +1,275 @@
+//! The forward pass of an LSTM language model, one token at a time, from a safetensors file with PyTorch's names.
+//!
+//! `encoder.weight [V, E]`; for each layer k `lstm.weight_ih_lk [4H, E or H]`, `lstm.weight_hh_lk [4H, H]`,
+//! `lstm.bias_ih_lk [4H]`, `lstm.bias_hh_lk [4H]`, gates in the order i, f, g, o; `decoder.weight [V, H]`, absent where
+//! it is tied to the encoder's; `decoder.bias [V]`. All f32.
+
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+
+use super::kernels::{Kernels, Matrix};
+use crate::StageError;
+
+/// The weights, laid out for the kernels.
+#[derive(Debug)]
+pub(super) struct Model {
+    kernels: Kernels,
+    /// `[V, E]`, row after row.
+    encoder: Vec<f32>,
+    types: usize,
+    layers: Vec<Layer>,
+    decoder: Matrix,
+    decoder_bias: Vec<f32>,
+}
+
+/// Both products of a layer are one: `[W_ih | W_hh] · [x; h]`, with the sum of both biases.
+#[derive(Debug)]
+struct Layer {
+    weights: Matrix,
+    bias: Vec<f32>,
+    inputs: usize,
+    hidden: usize,
+}
+
+/// Where a text is: every layer's state, and the logits for the next token.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    layers: Vec<LayerState>,
+    logits: Vec<f32>,
+    types: usize,
+}
+
+#[derive(Debug, Clone)]
+struct LayerState {
+    /// The layer's input and, behind it, its hidden state.
+    input_and_hidden: Vec<f32>,
+    cell: Vec<f32>,
+    gates: Vec<f32>,
+}
+
+impl State {
+    /// The logits `[V]` after the last token that [`Model::read`] was asked for them.
+    pub(super) fn logits(&self) -> &[f32] {
+        &self.logits[..self.types]
+    }
+}
+
+impl Model {
+    /// Reads the weights of a vocabulary of `types`.
+    ///
+    /// # Errors
+    /// When the file can't be read, or a tensor is missing or of another shape.
+    pub(super) fn load(path: &Path, types: usize, kernels: Kernels) -> Result<Self, StageError> {
+        let bytes = std::fs::read(path).map_err(StageError::io(path))?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| StageError::format(path, error.to_string()))?;
+        let file = Tensors { path, tensors };
+        let encoder = file.matrix("encoder.weight", Some(types), None)?;
+        let mut layers: Vec<Layer> = Vec::new();
+        let mut inputs = encoder.columns;
+        while layers.is_empty() || file.has(&format!("lstm.weight_ih_l{}", layers.len())) {
+            let layer = file.layer(layers.len(), inputs)?;
+            inputs = layer.hidden;
+            layers.push(layer);
+        }
+        let name = if file.has("decoder.weight") { "decoder.weight" } else { "encoder.weight" };
+        let decoder = file.matrix(name, Some(types), Some(inputs))?;
+        let decoder_bias = file.vector("decoder.bias", types)?;
+        let decoder = Matrix::new(types, inputs, |r, out| out.copy_from_slice(decoder.row(r)));
+        let decoder_bias = padded(decoder_bias, &decoder);
+        Ok(Self { kernels, encoder: encoder.values, types, layers, decoder, decoder_bias })
+    }
+
+    /// The state before the first token: zero everywhere.
+    pub(super) fn start(&self) -> State {
+        let layer = |layer: &Layer| LayerState {
+            input_and_hidden: vec![0.0; layer.inputs + layer.hidden],
+            cell: vec![0.0; layer.hidden],
+            gates: vec![0.0; layer.weights.padded_rows()],
+        };
+        let layers = self.layers.iter().map(layer).collect();
+        State { layers, logits: vec![0.0; self.decoder.padded_rows()], types: self.types }
+    }
+
+    /// Reads one token; the logits for the next are computed where they are `wanted`.
+    pub(super) fn read(&self, state: &mut State, token: u32, wanted: bool) {
+        let width = self.layers[0].inputs;
+        let mut input = &self.encoder[token as usize * width..][..width];
+        for (layer, state) in self.layers.iter().zip(&mut state.layers) {
+            state.input_and_hidden[..layer.inputs].copy_from_slice(input);
+            self.kernels.multiply(&layer.weights, &layer.bias, &state.input_and_hidden, &mut state.gates);
+            let hidden = &mut state.input_and_hidden[layer.inputs..];
+            self.kernels.cell(&state.gates, &mut state.cell, hidden);
+            input = &state.input_and_hidden[layer.inputs..];
+        }
+        if wanted {
+            self.kernels.multiply(&self.decoder, &self.decoder_bias, input, &mut state.logits);
+        }
+    }
+}
+
+/// The tensors of a file, with complaints that name them.
+struct Tensors<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+}
+
+/// Row after row.
+struct Rows {
+    values: Vec<f32>,
+    columns: usize,
+}
+
+impl Rows {
+    fn row(&self, r: usize) -> &[f32] {
+        &self.values[r * self.columns..][..self.columns]
+    }
+}
+
+impl Tensors<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.tensors.tensor(name).is_ok()
+    }
+
+    fn layer(&self, k: usize, inputs: usize) -> Result<Layer, StageError> {
+        let recurrent = self.matrix(&format!("lstm.weight_hh_l{k}"), None, None)?;
+        let hidden = recurrent.columns;
+        let recurrent = self.matrix(&format!("lstm.weight_hh_l{k}"), Some(4 * hidden), Some(hidden))?;
+        let input = self.matrix(&format!("lstm.weight_ih_l{k}"), Some(4 * hidden), Some(inputs))?;
+        let mut bias = self.vector(&format!("lstm.bias_ih_l{k}"), 4 * hidden)?;
+        for (sum, x) in bias.iter_mut().zip(self.vector(&format!("lstm.bias_hh_l{k}"), 4 * hidden)?) {
+            *sum += x;
+        }
+        let weights = Matrix::new(4 * hidden, inputs + hidden, |r, out| {
+            out[..inputs].copy_from_slice(input.row(r));
+            out[inputs..].copy_from_slice(recurrent.row(r));
+        });
+        Ok(Layer { bias: padded(bias, &weights), weights, inputs, hidden })
+    }
+
+    fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, StageError> {
+        let (shape, values) = self.values(name)?;
+        if shape != [length] {
+            return Err(self.wrong(format!("{name} has the shape {shape:?} instead of [{length}]")));
+        }
+        Ok(values)
+    }
+
+    /// A matrix of the given rows and columns; `None` is any number but 0.
+    fn matrix(&self, name: &str, rows: Option<usize>, columns: Option<usize>) -> Result<Rows, StageError> {
+        let (shape, values) = self.values(name)?;
+        match shape[..] {
+            [r, c]
+                if r > 0
+                    && c > 0
+                    && rows.is_none_or(|rows| rows == r)
+                    && columns.is_none_or(|columns| columns == c) =>
+            {
+                Ok(Rows { values, columns: c })
+            }
+            _ => {
+                let word = |n: Option<usize>| n.map_or("any".to_owned(), |n| n.to_string());
+                Err(self.wrong(format!(
+                    "{name} has the shape {shape:?} instead of [{}, {}]",
+                    word(rows),
+                    word(columns)
+                )))
+            }
+        }
+    }
+
+    fn values(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), StageError> {
+        let tensor = self.tensors.tensor(name).map_err(|error| self.wrong(format!("{name}: {error}")))?;
+        if tensor.dtype() != Dtype::F32 {
+            return Err(self.wrong(format!("{name} is {:?} instead of F32", tensor.dtype())));
+        }
+        let values = tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        Ok((tensor.shape().to_vec(), values))
+    }
+
+    fn wrong(&self, message: String) -> StageError {
+        StageError::format(self.path, message)
+    }
+}
+
+fn padded(mut values: Vec<f32>, matrix: &Matrix) -> Vec<f32> {
+    values.resize(matrix.padded_rows(), 0.0);
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Space, Weights};
+
+    fn sigmoid(x: f64) -> f64 {
+        1.0 / (1.0 + libm::exp(-x))
+    }
+
+    /// W · x in f64.
+    fn product(w: &[f32], x: &[f64]) -> Vec<f64> {
+        w.chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| f64::from(*w) * x).sum()).collect()
+    }
+
+    /// PyTorch's formulas, written out in f64.
+    fn naive(weights: &Weights, tokens: &[u32]) -> Vec<f64> {
+        let get = |name: &str| weights.get(name);
+        let hidden = weights.hidden;
+        let mut state = vec![(vec![0.0; hidden], vec![0.0; hidden]); weights.layers];
+        let mut top = Vec::new();
+        for token in tokens {
+            let row = &get("encoder.weight")[*token as usize * weights.embedding..][..weights.embedding];
+            let mut x: Vec<f64> = row.iter().copied().map(f64::from).collect();
+            for (k, (h, c)) in state.iter_mut().enumerate() {
+                let of_x = product(get(&format!("lstm.weight_ih_l{k}")), &x);
+                let of_h = product(get(&format!("lstm.weight_hh_l{k}")), h);
+                let (b, d) = (get(&format!("lstm.bias_ih_l{k}")), get(&format!("lstm.bias_hh_l{k}")));
+                let sum = |r: usize| of_x[r] + of_h[r] + f64::from(b[r]) + f64::from(d[r]);
+                for n in 0..hidden {
+                    let (i, f) = (sigmoid(sum(n)), sigmoid(sum(hidden + n)));
+                    let (g, o) = (libm::tanh(sum(2 * hidden + n)), sigmoid(sum(3 * hidden + n)));
+                    c[n] = f * c[n] + i * g;
+                    h[n] = o * libm::tanh(c[n]);
+                }
+                x.clone_from(h);
+            }
+            top = x;
+        }
+        let decoder = if weights.tied { "encoder.weight" } else { "decoder.weight" };
+        let logits = product(get(decoder), &top);
+        logits.iter().zip(get("decoder.bias")).map(|(x, bias)| x + f64::from(*bias)).collect()
+    }
+
+    #[test]
+    fn logits_agree_with_the_formulas() {
+        for (embedding, hidden, layers, tied) in [(5, 7, 1, false), (33, 20, 2, false), (12, 12, 3, true)] {
+            let weights = Weights::new(41, embedding, hidden, layers, tied);
+            let space = Space::new().with("weights", weights.bytes());
+            let model = Model::load(&space.context.inputs["weights"], 41, Kernels::detect()).unwrap();
+            let mut state = model.start();
+            let tokens: Vec<u32> = (0..20).map(|i| i * 7 % 41).collect();
+            for token in &tokens {
+                model.read(&mut state, *token, true);
+            }
+            for (found, expected) in state.logits().iter().zip(naive(&weights, &tokens)) {
+                assert!((f64::from(*found) - expected).abs() < 2e-6, "{found} instead of {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_shape_is_refused() {
+        let load = |weights: &Weights, types: usize| {
+            let space = Space::new().with("weights", weights.bytes());
+            let path = &space.context.inputs["weights"];
+            Model::load(path, types, Kernels::detect()).unwrap_err().to_string()
+        };
+        let weights = Weights::new(9, 4, 4, 1, false);
+        assert!(load(&weights, 10).ends_with("encoder.weight has the shape [9, 4] instead of [10, any]"));
+        let mut missing = weights.clone();
+        missing.tensors.remove("decoder.bias");
+        assert!(load(&missing, 9).contains("decoder.bias"));
+        let untied = Weights::new(9, 4, 6, 1, true);
+        assert!(load(&untied, 9).contains("encoder.weight has the shape [9, 4] instead of [9, 6]"));
+    }
+}

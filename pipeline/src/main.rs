@@ -9,6 +9,7 @@ mod failure;
 mod places;
 mod plan;
 mod record;
+mod selector;
 mod ui;
 
 use std::process::ExitCode;

@@ -1,6 +1,12 @@
 //! Everything that is printed: stdout is data, stderr is talk. Nothing else in this program prints.
 
+pub mod axis;
+pub mod curve;
+pub mod format;
+pub mod look;
+pub mod overlay;
 pub mod progress;
+pub mod table;
 
 use std::io::Write as _;
 

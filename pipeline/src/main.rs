@@ -6,6 +6,7 @@ mod corpus;
 mod engine;
 mod experiment;
 mod failure;
+mod insight;
 mod places;
 mod plan;
 mod record;

@@ -42,7 +42,8 @@ impl Fixture {
 fn write_the_fixture() {
     let db = PathBuf::from(std::env::var("PIPELINE_FIXTURE").unwrap());
     fill(&db);
-    long_pair(&mut Record::create(&db).unwrap(), 1_000_000);
+    let mut record = Record::create(&db).unwrap();
+    [5, 6].map(|run| long_run(&mut record, run, 1_000_000));
 }
 
 fn fill(db: &Path) {
@@ -359,50 +360,34 @@ fn blocks(record: &mut Record, trajectory: i64) {
         .unwrap();
 }
 
-/// The step of the long pair's one spike, and the step from which its two losses differ by one bit.
+/// The step of a long run's one spike, where it is that long.
 pub const SPIKE: i64 = 777_777;
-/// See [`SPIKE`].
-pub const PARTING: i64 = 900_001;
+/// The step from which the losses of the long runs 5 and 6 differ by one bit.
+pub const PARTING: i64 = 150_001;
 
-/// Adds run5 and run6: two long trainings with one spike each, equal to the bit until [`PARTING`].
-pub fn long_pair(record: &mut Record, steps: i64) {
-    for run in [5i64, 6] {
-        record
-            .transaction(async |connection| {
-                sqlx::query("INSERT INTO trajectories VALUES (?1, 'long-' || ?1, '[]', 1, 'AVX512', 'T')")
-                    .bind(run)
-                    .execute(&mut *connection)
-                    .await?;
-                sqlx::query(
-                    "INSERT INTO runs (id, uid, run_key, experiment_id, status, point, seed, trajectory_id, length, steps, \
-                     created_at, finished_at, seconds, host, program_version) \
-                     VALUES (?1, 'long-' || ?1, 'k', 1, 'finished', '{}', ?1, ?1, ?2, ?2, '2026-03-02T10:00:00Z', \
-                     '2026-03-02T14:00:00Z', 14400.0, 'workbench', '0.1.0')",
-                )
-                .bind(run)
-                .bind(steps)
-                .execute(&mut *connection)
-                .await?;
-                sqlx::query("INSERT INTO params VALUES (?1, 'train.seed', ?1), (?1, 'train.learning_rate', 0.1)")
-                    .bind(run)
-                    .execute(&mut *connection)
-                    .await?;
-                sqlx::query(
-                    "INSERT INTO steps WITH RECURSIVE n (step) AS (SELECT 0 UNION ALL SELECT step + 1 FROM n WHERE step + 1 < ?2) \
-                     SELECT ?1, step, step / 19, \
-                            CASE step WHEN ?3 THEN 60.0 ELSE 2.0 + 1.0 / (1.0 + step * 0.0001) + (step * 7919 % 101) * 0.0001 END \
-                            + CASE WHEN ?1 = 6 AND step >= ?4 THEN 1e-15 ELSE 0.0 END, \
-                            'finite', 0.1, 1.0, 0, NULL, NULL, NULL, 60, 0.01, NULL FROM n",
-                )
-                .bind(run)
-                .bind(steps)
-                .bind(SPIKE)
-                .bind(PARTING)
-                .execute(&mut *connection)
-                .await?;
-                Ok(())
-            })
-            .unwrap();
-        blocks(record, run);
-    }
+/// Adds a long training; all are equal to the bit, but run6 from [`PARTING`] on.
+pub fn long_run(record: &mut Record, run: i64, steps: i64) {
+    let add = |statement: &'static str| sqlx::query(statement).bind(run).bind(steps).bind(SPIKE).bind(PARTING);
+    record
+        .transaction(async |connection| {
+            for statement in [
+                "INSERT INTO trajectories VALUES (?1, 'long-' || ?1, '[]', 1, 'AVX512', 'T')",
+                "INSERT INTO runs (id, uid, run_key, experiment_id, status, point, seed, trajectory_id, length, steps, \
+                 created_at, finished_at, seconds, host, program_version) \
+                 VALUES (?1, 'long-' || ?1, 'k', 1, 'finished', '{}', ?1, ?1, ?2, ?2, '2026-03-02T10:00:00Z', \
+                 '2026-03-02T14:00:00Z', 14400.0, 'workbench', '0.1.0')",
+                "INSERT INTO params VALUES (?1, 'train.seed', ?1), (?1, 'train.learning_rate', 0.1)",
+                "INSERT INTO steps \
+                 WITH RECURSIVE n (step) AS (SELECT 0 UNION ALL SELECT step + 1 FROM n WHERE step + 1 < ?2) \
+                 SELECT ?1, step, step / 19, \
+                        CASE step WHEN ?3 THEN 60.0 ELSE 2.0 + 1.0 / (1.0 + step * 0.0001) + (step * 7919 % 101) * 0.0001 END \
+                        + CASE WHEN ?1 = 6 AND step >= ?4 THEN 1e-15 ELSE 0.0 END, \
+                        'finite', 0.1, 1.0, 0, NULL, NULL, NULL, 60, 0.01, NULL FROM n",
+            ] {
+                add(statement).execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    blocks(record, run);
 }

@@ -159,7 +159,8 @@ impl<'a> Frame<'a> {
             let free = (row..rows).chain((0..row).rev()).find(|&row| labels[row].is_empty());
             labels[free.unwrap_or(row)] = label(baseline);
         }
-        let unit = if self.scale.log { "loss, nats a token (logarithmic)" } else { "loss, nats a token" };
+        let unit =
+            if self.scale.log { "loss, nats a token (logarithmic), by step" } else { "loss, nats a token, by step" };
         let mut text = format!("{}\n", look.paint(Ink::Dim, unit));
         for (row, cells) in self.cells.iter().enumerate() {
             let edge = if ticks[row].is_empty() { '│' } else { '┤' };
@@ -195,12 +196,13 @@ impl<'a> Frame<'a> {
         }
         let mut numbers = String::new();
         for (column, label) in ticks {
-            let at = (LEFT + column).saturating_sub(label.width() / 2);
+            let end = self.look.width.saturating_sub(label.width());
+            let at = (LEFT + column).saturating_sub(label.width() / 2).min(end);
             if at > numbers.width() || numbers.is_empty() {
                 numbers = format!("{numbers}{}{label}", " ".repeat(at - numbers.width()));
             }
         }
-        format!("{line}\n{}\n", self.look.paint(Ink::Dim, &format!("{numbers} steps")))
+        format!("{line}\n{}\n", self.look.paint(Ink::Dim, &numbers))
     }
 }
 

@@ -26,7 +26,15 @@ struct Span {
     extremes: Option<(f64, f64)>,
 }
 
-/// Draws the curves, each run's mean with its mark and what rose above or fell below with `│`; the text, and whether
+impl Span {
+    fn mean(&self) -> f64 {
+        let (low, high) = self.extremes.unwrap_or_default();
+        // A sum of losses near the largest float overflows; their mean does not.
+        (self.sum / self.finite.max(1) as f64).clamp(low, high)
+    }
+}
+
+/// Draws the curves, each run's mean with its mark and what rose or fell two rows from it with `│`; the text, and whether
 /// runs met in a cell. Empty when there is nothing to draw.
 pub fn overlay(look: Look, steps: i64, runs: &[Vec<Bucket>], baselines: &[Baseline]) -> (String, bool) {
     let Some(scale) = Scale::fit(runs.iter().flatten(), baselines).filter(|_| runs.iter().any(|run| !run.is_empty()))
@@ -38,7 +46,11 @@ pub fn overlay(look: Look, steps: i64, runs: &[Vec<Bucket>], baselines: &[Baseli
     for (place, spans) in all.iter().enumerate() {
         for (column, span) in spans.iter().enumerate() {
             let Some((low, high)) = span.extremes else { continue };
-            for row in frame.row(high, 1)..=frame.row(low, 1) {
+            // Noise of a row above or below is left out: it would hide the runs behind.
+            let (top, bottom, middle) = (frame.row(high, 1), frame.row(low, 1), frame.row(span.mean(), 1));
+            let start = if top + 1 < middle { top } else { middle };
+            let end = if middle + 1 < bottom { bottom } else { middle };
+            for row in start..=end {
                 let cell = frame.cell(row, column);
                 *cell = if cell.0 == ' ' { ('│', Ink::Series(place)) } else { ('│', Ink::Dim) };
             }
@@ -47,10 +59,10 @@ pub fn overlay(look: Look, steps: i64, runs: &[Vec<Bucket>], baselines: &[Baseli
     let mut met = false;
     for (place, spans) in all.iter().enumerate() {
         for (column, span) in spans.iter().enumerate() {
-            let Some((low, high)) = span.extremes else { continue };
-            // A sum of losses near the largest float overflows; their mean does not.
-            let mean = (span.sum / span.finite as f64).clamp(low, high);
-            let row = frame.row(mean, 1);
+            if span.extremes.is_none() {
+                continue;
+            }
+            let row = frame.row(span.mean(), 1);
             let cell = frame.cell(row, column);
             let free = matches!(cell.0, ' ' | '│');
             met |= !free;

@@ -25,6 +25,8 @@ pub struct StageRow {
     #[serde(serialize_with = "as_json")]
     pub report: Option<String>,
     pub error: Option<String>,
+    #[serde(skip)]
+    pub process: Option<String>,
     /// The first run that executed it.
     pub executed_by: Option<i64>,
 }

@@ -1,5 +1,5 @@
 SELECT rs.stage, rs.item, rs.step, rs.how, x.uid AS execution, x.stage_key, x.status, x.seconds, x.threads, x.device,
-       x.cpu_capability, x.libtorch, x.from_step, x.to_step, x.report, x.error,
+       x.cpu_capability, x.libtorch, x.from_step, x.to_step, x.report, x.error, x.process,
        (SELECT min(o.run_id) FROM run_stages o WHERE o.execution_id = rs.execution_id AND o.how = 'executed') AS executed_by
 FROM run_stages rs
 JOIN executions x ON x.id = rs.execution_id

@@ -88,11 +88,6 @@ pub struct Study {
 }
 
 impl Record {
-    /// Where the store is, as it was recorded.
-    pub fn store_path(&mut self) -> Result<Option<String>> {
-        self.wait(async |connection| sqlx::query_scalar(sql!("store_path")).fetch_optional(connection).await)
-    }
-
     /// All run numbers, ascending.
     pub fn run_numbers(&mut self) -> Result<Vec<i64>> {
         self.wait(async |connection| sqlx::query_scalar(sql!("read_run_numbers")).fetch_all(connection).await)

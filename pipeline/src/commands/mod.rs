@@ -1,7 +1,14 @@
 //! One short file a command.
 
+mod compare;
 mod completions;
+mod defaults;
+mod filter;
+mod reading;
 mod run;
+mod runs;
+mod show;
+mod sql;
 
 use std::path::Path;
 
@@ -15,6 +22,10 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
     match cli.command {
         Command::Completions(args) => completions::completions(args),
         Command::Run(args) => run::run(&args, &paths, here),
+        Command::Runs(args) => runs::runs(args, &paths),
+        Command::Show(args) => show::show(args, &paths),
+        Command::Compare(args) => compare::compare(args, &paths),
+        Command::Sql(args) => sql::sql(args, &paths),
         _ => Err(Failure::failed("not built yet", "")),
     }
 }

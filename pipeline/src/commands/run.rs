@@ -73,7 +73,16 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let mut screen = Screen::new();
     let capability = describe.cpu_capability;
     let work = Work::new(
-        &mut record, Arc::clone(&store), stages, facts, capability, pool, settings, tracks, Arc::clone(&stop), &mut screen,
+        &mut record,
+        Arc::clone(&store),
+        stages,
+        facts,
+        capability,
+        pool,
+        settings,
+        tracks,
+        Arc::clone(&stop),
+        &mut screen,
     );
     let summary = work.run().map_err(work_failure)?;
     drop(screen);

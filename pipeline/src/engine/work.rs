@@ -338,7 +338,8 @@ impl<'a> Work<'a> {
                 let Some(upstream) = self.upstream(path, &stage) else { continue };
                 match self.paths[path].track.plan.nodes(stage.name, &upstream) {
                     Ok(nodes) => {
-                        let keys = nodes.into_iter().map(|node| self.want(path, stage, node)).collect::<Result<_, _>>()?;
+                        let keys =
+                            nodes.into_iter().map(|node| self.want(path, stage, node)).collect::<Result<_, _>>()?;
                         self.paths[path].columns[column] = Column::Expanded { keys, served: false };
                     }
                     Err(error) => return self.lose_path(path, failed(&error)),
@@ -458,8 +459,10 @@ impl<'a> Work<'a> {
         if self.stopping {
             return Ok(());
         }
-        let mut places =
-            self.settings.jobs.saturating_sub(self.jobs.values().filter(|j| matches!(j.state, State::Running(_))).count());
+        let mut places = self
+            .settings
+            .jobs
+            .saturating_sub(self.jobs.values().filter(|j| matches!(j.state, State::Running(_))).count());
         // Points in their order, and each as deep as it goes: the first results come early.
         let mut candidates: Vec<StageKey> = self
             .order
@@ -521,8 +524,7 @@ impl<'a> Work<'a> {
         let job = &self.jobs[&key];
         let Some(training) = job.node.training.clone() else { return Ok(None) };
         let identity = TrajectoryId(fields.digest());
-        let trajectory =
-            self.record.start_trajectory(identity, fields, self.settings.threads, &self.cpu_capability)?;
+        let trajectory = self.record.start_trajectory(identity, fields, self.settings.threads, &self.cpu_capability)?;
         if trajectory.steps > 0 && trajectory.cpu_capability != self.cpu_capability {
             self.watch.note(&format!(
                 "this training began with {} and goes on with {}: bits may differ, and are compared",
@@ -533,7 +535,8 @@ impl<'a> Work<'a> {
             Some(in_a_row) => self.record.ended_early(trajectory.row, in_a_row)?,
             None => None,
         };
-        let probes = self.record.missing_probes(trajectory.row, training.probes, trajectory.steps.min(training.length))?;
+        let probes =
+            self.record.missing_probes(trajectory.row, training.probes, trajectory.steps.min(training.length))?;
         let store = &self.store;
         let missing = segment::missing(&trajectory, &training, ended, probes > 0, |id| {
             matches!(store.check(id), Ok(Health::Sound))
@@ -751,7 +754,8 @@ impl<'a> Work<'a> {
                 ("failed", End::Failed { message: error.to_string(), key: None, hint })
             }
             TaskError::Worker(_) => {
-                let hint = self.paths[self.jobs[&key].users[0]].track.run.map(|run| format!("pipeline show {run} --log"));
+                let hint =
+                    self.paths[self.jobs[&key].users[0]].track.run.map(|run| format!("pipeline show {run} --log"));
                 ("failed", End::Failed { message: error.to_string(), key: None, hint: hint.unwrap_or_default() })
             }
         };

@@ -4,6 +4,9 @@
 //! likeliest; `top_p` leaves, of those, the fewest likeliest whose probabilities, taken over what `top_k` left, reach p
 //! (Holtzman et al. 2020, arXiv 1904.09751). Of equally likely tokens the smaller id comes first. Then one number,
 //! uniform in [0, 1), falls into what is left, which lies in the order of the ids.
+//!
+//! Probabilities are summed as whole numbers, for their sum is then the same in any order: what is drawn can't depend on
+//! how a sort or a vector instruction goes about it.
 
 use std::cmp::Ordering;
 
@@ -14,13 +17,18 @@ use crate::params::Decode;
 #[derive(Debug)]
 pub(super) struct Chooser {
     kernels: Kernels,
-    weights: Vec<f32>,
+    exponentials: Vec<f32>,
+    weights: Vec<u64>,
     order: Vec<u32>,
 }
 
+/// The weight of the likeliest token. 2²⁴ types, the most that a vocabulary holds, can't overflow a sum of weights, and
+/// only tokens 3·10¹¹ times less likely than the likeliest are never drawn.
+const ONE: f32 = (1u64 << 38) as f32;
+
 impl Chooser {
     pub(super) fn new(kernels: Kernels) -> Self {
-        Self { kernels, weights: Vec::new(), order: Vec::new() }
+        Self { kernels, exponentials: Vec::new(), weights: Vec::new(), order: Vec::new() }
     }
 
     /// The next token; all `logits` must be finite, and there must be one. `uniform` in [0, 1) decides a draw.
@@ -29,8 +37,11 @@ impl Chooser {
         let Decode::Draw { temperature, top_k, top_p } = decode else { return best };
         // Kept finite: at a temperature near 0 all but the likeliest then weigh nothing, rather than NaN.
         let scale = (1.0 / temperature).min(1e30) as f32;
-        self.weights.resize(logits.len(), 0.0);
-        self.kernels.exponentials(logits, logits[best as usize], scale, &mut self.weights);
+        self.exponentials.resize(logits.len(), 0.0);
+        self.kernels.exponentials(logits, logits[best as usize], scale, &mut self.exponentials);
+        self.weights.clear();
+        // Times a power of two: exact, then rounded down.
+        self.weights.extend(self.exponentials.iter().map(|x| (x * ONE) as u64));
         if top_k.is_none() && top_p.is_none() {
             return fall(&self.weights, 0..logits.len() as u32, uniform);
         }
@@ -74,52 +85,43 @@ fn keep_first(ids: &mut Vec<u32>, k: usize, logits: &[f32]) {
     }
 }
 
-/// Leaves the fewest likeliest of `ids` (in ascending order) whose weights reach the share `p` of all their weights.
+/// Leaves the fewest likeliest of `ids` whose weights reach the share `p` of all their weights, in the order of the ids.
 ///
-/// Approach: most of the weight lies in few tokens, so ever more of the likeliest are sorted until they suffice;
-/// sorting all would cost more than the forward pass.
-fn keep_share(ids: &mut Vec<u32>, p: f64, logits: &[f32], weights: &[f32]) {
-    let weight = |id: &u32| f64::from(weights[*id as usize]);
-    let enough = p * ids.iter().map(weight).sum::<f64>();
-    let mut tried = 64;
-    loop {
-        if tried < ids.len() {
-            ids.select_nth_unstable_by(tried, order_by(logits));
+/// Approach: bisection. `ids[..low]` are the likeliest and don't suffice, `ids[..high]` do; selecting the likelier half
+/// of those between costs half as much each time, where sorting all would cost more than the forward pass.
+fn keep_share(ids: &mut Vec<u32>, p: f64, logits: &[f32], weights: &[u64]) {
+    let sum = |ids: &[u32]| ids.iter().map(|id| weights[*id as usize]).sum::<u64>();
+    let total = sum(ids);
+    let enough = ((p * total as f64).ceil() as u64).min(total);
+    let (mut low, mut high, mut below) = (0, ids.len(), 0);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        ids[low..high].select_nth_unstable_by(middle - low, order_by(logits));
+        let half = sum(&ids[low..middle]);
+        if below + half >= enough {
+            high = middle;
+        } else {
+            below += half;
+            low = middle;
         }
-        let tried_ids = tried.min(ids.len());
-        ids[..tried_ids].sort_unstable_by(order_by(logits));
-        let mut sum = 0.0;
-        let reached = ids[..tried_ids].iter().position(|id| {
-            sum += weight(id);
-            sum >= enough
-        });
-        if let Some(last) = reached {
-            ids.truncate(last + 1);
-        }
-        // Rounding may leave the sum of all just short of p = 1: then all are kept.
-        if reached.is_some() || tried >= ids.len() {
-            ids.sort_unstable();
-            return;
-        }
-        tried *= 8;
     }
+    ids.truncate(high);
+    ids.sort_unstable();
 }
 
 /// The id into whose weight `uniform` of the sum of all falls.
-fn fall(weights: &[f32], ids: impl Iterator<Item = u32> + Clone, uniform: f64) -> u32 {
-    let weight = |id: u32| f64::from(weights[id as usize]);
-    let target = uniform * ids.clone().map(weight).sum::<f64>();
-    let mut sum = 0.0;
-    let mut last = 0;
+fn fall(weights: &[u64], ids: impl Iterator<Item = u32> + Clone, uniform: f64) -> u32 {
+    let weight = |id: u32| weights[id as usize];
+    let total: u64 = ids.clone().map(weight).sum();
+    // Below the total even where the product rounds up to it: the last id that weighs anything then takes it.
+    let mut rest = ((uniform * total as f64) as u64).min(total.saturating_sub(1));
     for id in ids {
-        sum += weight(id);
-        last = id;
-        // The same sums in the same order: the last one passes every target, for `uniform` is below 1.
-        if sum > target {
-            break;
+        match rest.checked_sub(weight(id)) {
+            Some(less) => rest = less,
+            None => return id,
         }
     }
-    last
+    0
 }
 
 #[cfg(test)]

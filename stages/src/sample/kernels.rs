@@ -138,22 +138,22 @@ fn multiply_any(matrix: &Matrix, bias: &[f32], x: &[f32], y: &mut [f32]) {
         let bias: &[f32; LANES] = bias;
         let y: &mut [f32; LANES] = y;
         let (columns, last_column) = panel.as_chunks::<2>();
-        let (mut even, mut odd) = ([0.0f32; LANES], [0.0f32; LANES]);
+        let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
         for (column, x) in columns.iter().zip(pairs) {
-            for lane in 0..LANES {
-                even[lane] = column[0][lane].mul_add(x[0], even[lane]);
-                odd[lane] = column[1][lane].mul_add(x[1], odd[lane]);
-            }
+            even = add_product(even, &column[0], x[0]);
+            odd = add_product(odd, &column[1], x[1]);
         }
         for (column, x) in last_column.iter().zip(last) {
-            for lane in 0..LANES {
-                even[lane] = column[lane].mul_add(*x, even[lane]);
-            }
+            even = add_product(even, column, *x);
         }
-        for lane in 0..LANES {
-            y[lane] = even[lane] + odd[lane] + bias[lane];
-        }
+        *y = std::array::from_fn(|lane| even[lane] + odd[lane] + bias[lane]);
     }
+}
+
+/// By value, not in place: so the compiler keeps the sums in registers.
+#[inline(always)]
+fn add_product(sums: [f32; LANES], column: &[f32; LANES], x: f32) -> [f32; LANES] {
+    std::array::from_fn(|lane| column[lane].mul_add(x, sums[lane]))
 }
 
 #[inline(always)]

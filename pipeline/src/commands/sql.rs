@@ -1,6 +1,6 @@
 //! `pipeline sql`.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::ops::ControlFlow;
 
 use serde_json::json;

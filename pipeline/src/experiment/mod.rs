@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::failure::Failure;
-pub use check::{did_you_mean, nearest};
+pub use check::nearest;
 use tree::{Node, Place};
 
 /// An experiment with what the command line overrode.

@@ -328,11 +328,6 @@ impl Record {
         })
     }
 
-    /// Records something that happened to a run.
-    pub fn run_event(&mut self, run: RunId, event: &Event) -> Result<()> {
-        self.transaction(async |c| insert_event(c, Some(run), None, None, event).await)
-    }
-
     /// The fields of earlier executions of a stage, newest first: what `--explain` compares with.
     pub fn earlier_fields(&mut self, stage: &str) -> Result<Vec<String>> {
         self.wait(async |c| sqlx::query_scalar(sql!("earlier_fields")).bind(stage).fetch_all(c).await)

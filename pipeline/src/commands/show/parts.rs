@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::commands::defaults::Defaults;
 use crate::commands::reading::best;
 use crate::commands::runs::status_ink;
-use crate::record::read::{Cell, Detail, Evaluation, Event, Param, Sample, StageRow, Summary};
+use crate::record::read::{Detail, Evaluation, Event, Param, Sample, StageRow, Summary};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};

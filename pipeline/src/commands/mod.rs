@@ -2,8 +2,10 @@
 
 mod compare;
 mod completions;
+mod dag;
 mod defaults;
 mod filter;
+mod objects;
 mod reading;
 mod run;
 mod runs;
@@ -26,6 +28,7 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
         Command::Show(args) => show::show(args, &paths),
         Command::Compare(args) => compare::compare(args, &paths),
         Command::Sql(args) => sql::sql(args, &paths),
-        _ => Err(Failure::failed("not built yet", "")),
+        Command::Dag(args) => dag::dag(&args, &paths, here),
+        Command::Objects(args) => objects::objects(&args, &paths),
     }
 }

@@ -17,7 +17,7 @@ const WORDS: [&str; 12] = ["the", "king", "<eos>", "and", "of", "a", "crown", "i
 
 /// A folder with `experiments.db` and its store, gone with the value.
 pub struct Fixture {
-    pub folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     pub db: PathBuf,
 }
 
@@ -27,7 +27,7 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let db = folder.path().join("experiments.db");
         fill(&db);
-        Self { folder, db }
+        Self { _folder: folder, db }
     }
 
     /// Opened for reading.
@@ -37,15 +37,6 @@ impl Fixture {
 }
 
 /// Writes the fixture where a person wants to look at it.
-#[test]
-#[ignore = "writes to PIPELINE_FIXTURE, for looking at screens: PIPELINE_FIXTURE=/tmp/x/experiments.db"]
-fn write_the_fixture() {
-    let db = PathBuf::from(std::env::var("PIPELINE_FIXTURE").unwrap());
-    fill(&db);
-    let mut record = Record::create(&db).unwrap();
-    [5, 6].map(|run| long_run(&mut record, run, 1_000_000));
-}
-
 fn fill(db: &Path) {
     let store = db.parent().unwrap().join("data/store");
     let mut f = Filler { record: Record::create(db).unwrap(), store, made: 0 };

@@ -7,6 +7,7 @@
 #[cfg(test)]
 pub mod fixture;
 mod migrate;
+pub mod objects;
 pub mod read;
 pub mod rows;
 mod steps;

@@ -41,6 +41,16 @@ pub fn float(x: f64) -> String {
     }
 }
 
+/// Bytes with a unit: `512 B`, `11.3 MB`.
+pub fn bytes(n: u64) -> String {
+    match n as f64 {
+        n if n < 1e3 => format!("{n} B"),
+        n if n < 1e6 => format!("{:.1} kB", n / 1e3),
+        n if n < 1e9 => format!("{:.1} MB", n / 1e6),
+        n => format!("{:.2} GB", n / 1e9),
+    }
+}
+
 /// A loss, or the word for what it was in place of a number.
 pub fn loss(loss: Option<f64>, kind: Option<&str>) -> String {
     match (loss, kind) {

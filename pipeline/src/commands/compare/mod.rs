@@ -166,7 +166,7 @@ mod tests {
     fn one_bit_in_many_steps_is_found() {
         let fixture = Fixture::new();
         let mut record = Record::create(&fixture.db).unwrap();
-        [5, 6].map(|run| long_run(&mut record, run, 200_000));
+        [5, 6].into_iter().for_each(|run| long_run(&mut record, run, 200_000));
         let comparison = compared(&fixture, &[5, 6]);
         let text = parts::screen(&comparison, Look::PLAIN);
         let parting = comparison.parting.unwrap();

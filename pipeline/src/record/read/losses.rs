@@ -26,15 +26,6 @@ pub struct Bucket {
     pub first_nonfinite: Option<i64>,
 }
 
-impl Bucket {
-    /// The mean of its finite losses.
-    pub fn mean(&self) -> Option<f64> {
-        // A sum of losses near the largest float overflows; their mean does not.
-        (self.finite > 0)
-            .then(|| (self.sum / self.finite as f64).clamp(self.minimum.unwrap_or(0.0), self.maximum.unwrap_or(0.0)))
-    }
-}
-
 /// The first step at which two trajectories have different losses.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
 pub struct Difference {

@@ -8,8 +8,8 @@ mod stages;
 mod texts;
 
 pub use cell::Cell;
-pub use free::{Asked, QueryError, Relation};
+pub use free::{Asked, Relation};
 pub use losses::{Bucket, Difference, StepRow};
-pub use runs::{Detail, Param, Study, Summary};
-pub use stages::{LogPart, StageRow};
+pub use runs::{Detail, Param, Summary};
+pub use stages::StageRow;
 pub use texts::{Evaluation, Event, Sample};

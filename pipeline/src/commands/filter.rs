@@ -58,6 +58,18 @@ impl FromStr for Filter {
     }
 }
 
+/// What the table calls some columns.
+const SHORT: [(&str, &str); 8] = [
+    ("loss", "last_loss"),
+    ("best", "best_loss"),
+    ("valid", "valid_perplexity"),
+    ("test", "test_perplexity"),
+    ("perplexity", "valid_perplexity"),
+    ("nonfinite", "nonfinite_steps"),
+    ("time", "seconds"),
+    ("started", "created_at"),
+];
+
 /// The values that runs can be compared by.
 #[derive(Debug)]
 pub struct Columns {
@@ -96,6 +108,9 @@ impl Columns {
     fn name(&self, typed: &str) -> Result<String, Failure> {
         if self.columns.contains(typed) || self.params.contains(typed) || self.values.is_empty() {
             return Ok(typed.to_owned());
+        }
+        if let Some((_, column)) = SHORT.iter().find(|(short, _)| *short == typed) {
+            return Ok((*column).to_owned());
         }
         let ends = |name: &&String| name.rsplit_once('.').is_some_and(|(_, last)| last == typed);
         match self.params.iter().filter(ends).collect::<Vec<_>>()[..] {

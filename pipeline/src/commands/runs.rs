@@ -27,7 +27,7 @@ pub fn runs(args: RunsArgs, paths: &Paths) -> Result<(), Failure> {
     let (text, left_out) = table(&summaries, Look::stdout());
     ui::data(&text);
     if !left_out.is_empty() {
-        ui::talk(&format!("no room for: {} (a wider terminal, a pipe or --json has them)", left_out.join(", ")));
+        ui::talk(&format!("not shown at this width: {}; --json has all", left_out.join(", ")));
     }
     Ok(())
 }
@@ -82,8 +82,8 @@ fn cells(run: &Summary) -> Vec<(String, Ink)> {
         plain(format::count(run.steps)),
         (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd(last_is_odd)),
         plain(format::loss(run.best_loss, None)),
-        plain(format::perplexity(run.valid_perplexity)),
-        plain(format::perplexity(run.test_perplexity)),
+        plain(format::perplexity(run.valid_perplexity, run.valid_loss_kind.as_deref())),
+        plain(format::perplexity(run.test_perplexity, run.test_loss_kind.as_deref())),
         (format::count(run.nonfinite_steps), odd(run.nonfinite_steps > 0)),
         plain(format::seconds(run.seconds)),
         (format::time(&run.created_at), Ink::Dim),

@@ -224,6 +224,39 @@ mod tests {
         );
     }
 
+    /// docs/sql.md, which every release ships.
+    const DOCS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/sql.md"));
+
+    #[test]
+    fn every_documented_query_is_answered() {
+        let fixture = Fixture::new();
+        let mut record = fixture.record();
+        let queries: Vec<&str> = DOCS.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert_eq!(queries.len(), 20);
+        for query in queries {
+            let mut out = Vec::new();
+            answer(&mut record, query, Format::Csv, &mut out).unwrap_or_else(|failure| panic!("{query}{failure}"));
+            let rows = String::from_utf8(out).unwrap().lines().count() - 1;
+            assert!(rows > 0, "no rows: {query}");
+        }
+    }
+
+    #[test]
+    fn every_view_and_its_columns_are_documented() {
+        let relations = Fixture::new().record().relations().unwrap();
+        for view in relations.iter().filter(|relation| relation.kind == "view") {
+            let (_, part) =
+                DOCS.split_once(&format!("### `{}`\n", view.name)).unwrap_or_else(|| panic!("{}", view.name));
+            let part = part.split("\n#").next().unwrap();
+            let columns = part.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+            let wanted: Vec<&str> = view.columns.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(columns.collect::<Vec<_>>(), wanted, "{}", view.name);
+        }
+        for table in relations.iter().filter(|relation| relation.kind == "table") {
+            assert!(DOCS.contains(&format!("`{}`", table.name)), "{} is not documented", table.name);
+        }
+    }
+
     #[test]
     fn the_schema_names_every_view() {
         let text = schema(&Fixture::new().record().relations().unwrap(), Format::Table, Look::PLAIN);

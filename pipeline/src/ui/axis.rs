@@ -21,7 +21,8 @@ pub struct Baseline {
 pub struct Scale {
     low: f64,
     high: f64,
-    log: bool,
+    /// Between two ticks of a linear scale; `None` where the scale is logarithmic, and `low` and `high` are powers of ten.
+    step: Option<f64>,
 }
 
 impl Scale {
@@ -46,36 +47,34 @@ impl Scale {
         if low > high {
             return None;
         }
-        let log = low > 0.0 && high > 4.0 * reference;
-        if log {
-            return Some(Self { low: low.log10(), high: high.log10().max(low.log10() + 0.1), log });
+        if low > 0.0 && high > 4.0 * reference {
+            return Some(Self { low: low.log10(), high: high.log10().max(low.log10() + 0.1), step: None });
         }
         let step = nice((high - low).max(1e-9) / 4.0);
         let (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
-        Some(Self { low, high: if high > low { high } else { low + step }, log })
+        Some(Self { low, high: if high > low { high } else { low + step }, step: Some(step) })
     }
 
     /// The row of a loss among `rows`, from the top.
     pub fn row(&self, loss: f64, rows: usize) -> usize {
-        let place = if self.log { loss.log10() } else { loss };
+        let place = if self.step.is_none() { loss.log10() } else { loss };
         let share = (self.high - place) / (self.high - self.low);
         ((share * (rows - 1) as f64).round().max(0.0) as usize).min(rows - 1)
     }
 
     fn ticks(&self) -> Vec<f64> {
-        if self.log {
-            let (first, last) = (self.low.floor() as i32, self.high.ceil() as i32);
-            let every = ((last - first) / 6).max(1);
-            let factors: &[f64] = if last - first <= 3 { &[1.0, 2.0, 5.0] } else { &[1.0] };
-            return (first..=last)
-                .step_by(every.unsigned_abs() as usize)
-                .flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)))
-                .filter(|tick| (self.low..=self.high).contains(&tick.log10()))
-                .collect();
+        if let Some(step) = self.step {
+            let n = ((self.high - self.low) / step).round() as i32;
+            return (0..=n).map(|i| self.low + f64::from(i) * step).collect();
         }
-        let step = nice((self.high - self.low) / 4.0);
-        let n = ((self.high - self.low) / step).round() as i32;
-        (0..=n).map(|i| self.low + f64::from(i) * step).collect()
+        let (first, last) = (self.low.floor() as i32, self.high.ceil() as i32);
+        let every = ((last - first) / 6).max(1);
+        let factors: &[f64] = if last - first <= 3 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        (first..=last)
+            .step_by(every.unsigned_abs() as usize)
+            .flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)))
+            .filter(|tick| (self.low..=self.high).contains(&tick.log10()))
+            .collect()
     }
 }
 
@@ -159,8 +158,11 @@ impl<'a> Frame<'a> {
             let free = (row..rows).chain((0..row).rev()).find(|&row| labels[row].is_empty());
             labels[free.unwrap_or(row)] = label(baseline);
         }
-        let unit =
-            if self.scale.log { "loss, nats a token (logarithmic), by step" } else { "loss, nats a token, by step" };
+        let unit = if self.scale.step.is_none() {
+            "loss in nats (logarithmic), by step"
+        } else {
+            "loss in nats, by step"
+        };
         let mut text = format!("{}\n", look.paint(Ink::Dim, unit));
         for (row, cells) in self.cells.iter().enumerate() {
             let edge = if ticks[row].is_empty() { '│' } else { '┤' };

@@ -49,3 +49,69 @@ pub fn curve(look: Look, steps: i64, buckets: &[Bucket], baselines: &[Baseline])
     }
     frame.render()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::overlay::overlay;
+
+    fn bucket(first: i64, steps: i64, losses: &[f64]) -> Bucket {
+        let finite: Vec<f64> = losses.iter().copied().filter(|loss| loss.is_finite()).collect();
+        Bucket {
+            first,
+            steps,
+            finite: finite.len() as i64,
+            minimum: finite.iter().copied().reduce(f64::min),
+            maximum: finite.iter().copied().reduce(f64::max),
+            sum: finite.iter().sum(),
+            first_nonfinite: losses.iter().position(|loss| !loss.is_finite()).map(|at| first + at as i64),
+        }
+    }
+
+    #[test]
+    fn odd_losses_are_drawn_too() {
+        let curves: [&[f64]; 8] = [
+            &[2.5],
+            &[0.0, 0.0, 0.0],
+            &[9.2, f64::NAN],
+            &[9.2, f64::MAX, f64::MAX],
+            &[1e-300, 2e-300],
+            &[9.2, 1e30, 3.0],
+            &[-0.0, 5e-324],
+            &[2.0, 2.0 + f64::EPSILON],
+        ];
+        let baselines = [Baseline { label: "ln V".into(), value: 9.21 }];
+        for losses in curves {
+            let buckets: Vec<Bucket> =
+                losses.iter().enumerate().map(|(step, loss)| bucket(step as i64, 1, &[*loss])).collect();
+            for width in [20, 40, 80, 200] {
+                let look = Look { width, ..Look::PLAIN };
+                for baselines in [&baselines[..], &[]] {
+                    let text = curve(look, losses.len() as i64, &buckets, baselines);
+                    assert!(text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{losses:?}\n{text}");
+                    assert!(width < 40 || text.lines().all(|line| line.chars().count() <= width), "{losses:?}\n{text}");
+                    let (text, _) = overlay(look, 1000, &[buckets.clone(), Vec::new(), buckets.clone()], baselines);
+                    assert!(text.contains('∗'), "{losses:?}\n{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_without_a_finite_loss_still_shows_where() {
+        let text = curve(Look::PLAIN, 2, &[bucket(0, 2, &[f64::NAN, f64::NAN])], &[]);
+        assert_eq!(text, "", "nothing to draw, no scale");
+        let baselines = [Baseline { label: "ln V".into(), value: 9.21 }];
+        let text = curve(Look::PLAIN, 2, &[bucket(0, 2, &[f64::NAN, f64::NAN])], &baselines);
+        assert!(text.contains("✗✗✗"), "{text}");
+    }
+
+    #[test]
+    fn a_spike_of_one_step_reaches_its_height() {
+        let mut buckets: Vec<Bucket> = (0..1000).map(|block| bucket(block * 1000, 1000, &[2.0, 2.1])).collect();
+        buckets[700] = bucket(700_000, 1000, &[2.0, 7.0]);
+        let text = curve(Look::PLAIN, 1_000_000, &buckets, &[]);
+        let heights = text.lines().filter(|line| line.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c))).count();
+        assert!(heights >= 12, "{text}");
+    }
+}

@@ -60,10 +60,11 @@ pub fn loss(loss: Option<f64>, kind: Option<&str>) -> String {
     }
 }
 
-/// A perplexity: one decimal while it has fewer than four digits before it.
-pub fn perplexity(x: Option<f64>) -> String {
+/// A perplexity, or the word for what its loss was: one decimal while it has fewer than four digits before it.
+pub fn perplexity(x: Option<f64>, kind: Option<&str>) -> String {
     match x {
-        None => NOTHING.to_owned(),
+        // A loss that is finite may have a perplexity beyond any float.
+        None => kind.map_or(NOTHING, |kind| if kind == "finite" { "inf" } else { kind }).to_owned(),
         Some(x) if x.abs() >= 1e6 => format!("{x:.2e}"),
         Some(x) if x.abs() >= 1000.0 => count(x.round() as i64),
         Some(x) if x.abs() >= 10.0 => format!("{x:.1}"),
@@ -216,7 +217,10 @@ mod tests {
             [loss(None, Some("nan")), loss(Some(2.5), Some("finite")), loss(None, None)],
             ["nan", "2.5000", "–"]
         );
-        assert_eq!([perplexity(Some(114.52)), perplexity(Some(10000.0)), perplexity(None)], ["114.5", "10,000", "–"]);
+        assert_eq!(
+            [perplexity(Some(114.52), None), perplexity(Some(10000.0), None), perplexity(None, Some("nan"))],
+            ["114.5", "10,000", "nan"]
+        );
         assert_eq!([share(0.0), share(0.984), share(0.0006), share(1.0)], ["0 %", "98.4 %", "0.06 %", "100 %"]);
         assert_eq!([seconds(0.004), seconds(3.21), seconds(42.0), seconds(100.0)], ["4 ms", "3.2 s", "42 s", "2 min"]);
         assert_eq!(seconds(36_000.0), "10h00");

@@ -109,8 +109,8 @@ fn runs(all: &Comparison, look: Look) -> String {
             plain(count(run.steps)),
             (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd),
             plain(format::loss(run.best_loss, None)),
-            plain(format::perplexity(run.valid_perplexity)),
-            plain(format::perplexity(run.test_perplexity)),
+            plain(format::perplexity(run.valid_perplexity, run.valid_loss_kind.as_deref())),
+            plain(format::perplexity(run.test_perplexity, run.test_loss_kind.as_deref())),
             (count(run.nonfinite_steps), if run.nonfinite_steps > 0 { Ink::Bad } else { Ink::Plain }),
             plain(run.first_nonfinite_step.map_or(String::new(), count)),
         ]);
@@ -194,11 +194,10 @@ fn scores(runs: &[Summary], scores: &[Scores], look: Look) -> String {
             }));
         }
         cells.extend(row.runs.iter().map(|e| match e {
-            // A loss that is finite may still have a perplexity beyond any float.
-            Some(e) if e.perplexity.is_none() => {
-                (if e.loss.is_some() { "inf" } else { &e.loss_kind }.to_owned(), Ink::Bad)
+            Some(e) => {
+                let ink = if e.perplexity.is_none() { Ink::Bad } else { Ink::Plain };
+                (format::perplexity(e.perplexity, Some(&e.loss_kind)), ink)
             }
-            Some(e) => (format::perplexity(e.perplexity), Ink::Plain),
             None => nothing(),
         }));
         table.row(cells);

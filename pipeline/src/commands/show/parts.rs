@@ -221,7 +221,7 @@ pub fn evaluations(evaluations: &[Evaluation], look: Look) -> String {
             (e.step.map_or(String::new(), count), Ink::Plain),
             (e.split.clone(), Ink::Plain),
             (format::loss(e.loss, Some(&e.loss_kind)), ink),
-            (format::perplexity(e.perplexity), Ink::Plain),
+            (format::perplexity(e.perplexity, Some(&e.loss_kind)), Ink::Plain),
             (count(e.tokens), Ink::Plain),
             (remarks.join(", "), Ink::Good),
         ]);

@@ -77,6 +77,8 @@ impl FetchError {
 enum Broken {
     /// Worth another attempt.
     Lost(String),
+    /// No connection came about: worth another attempt only after one that did.
+    Unreached(String),
     Final(FetchError),
 }
 
@@ -154,13 +156,17 @@ impl Fetcher {
 
     /// Brings a part to its end, over as many connections as it takes.
     fn download(&self, url: &str, part: &Path, watch: &mut dyn FnMut(News<'_>)) -> Result<(), FetchError> {
-        let (mut failures, mut furthest) = (0, size(part));
+        let (mut failures, mut furthest, mut reached) = (0, size(part), false);
         loop {
             let words = match self.attempt(url, part, watch) {
                 Ok(()) => return Ok(()),
                 Err(Broken::Final(error)) => return Err(error),
-                Err(Broken::Lost(words)) => words,
+                Err(Broken::Unreached(words)) if !reached => {
+                    return Err(FetchError::Connection { url: url.to_owned(), words });
+                }
+                Err(Broken::Lost(words) | Broken::Unreached(words)) => words,
             };
+            reached = true;
             // Only a connection that brought nothing new counts: a large file over a poor line still arrives.
             if size(part) > furthest {
                 (failures, furthest) = (0, size(part));
@@ -236,10 +242,16 @@ fn begins_at<T>(response: &Response<T>) -> Option<u64> {
 
 /// Whether an error is worth another attempt.
 fn broken(url: &str, error: ureq::Error) -> Broken {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
     match error {
-        ureq::Error::Io(error) => Broken::Lost(error.to_string()),
-        ureq::Error::Timeout(_) => Broken::Lost(error.to_string()),
-        ureq::Error::ConnectionFailed => Broken::Lost(error.to_string()),
+        ureq::Error::Io(error) => match error.kind() {
+            BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof => {
+                Broken::Lost(error.to_string())
+            }
+            _ => Broken::Unreached(error.to_string()),
+        },
+        ureq::Error::Timeout(_) => Broken::Lost("no answer for too long".to_owned()),
+        ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => Broken::Unreached(error.to_string()),
         error => Broken::Final(FetchError::Connection { url: url.to_owned(), words: error.to_string() }),
     }
 }

@@ -80,6 +80,14 @@ pub fn is_alive(store: &Path, process: &str) -> bool {
     }
 }
 
+/// Whether any process at all holds its lock.
+pub fn is_anyone_alive(store: &Path) -> bool {
+    let entries = std::fs::read_dir(folder(store)).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_prefix("process-")?.to_owned()))
+        .any(|process| is_alive(store, &process))
+}
+
 /// Removes the lock files that killed processes left.
 pub fn sweep(store: &Path) {
     for entry in std::fs::read_dir(folder(store)).into_iter().flatten().flatten() {
@@ -129,6 +137,7 @@ mod tests {
         let own = enlist(store.path(), "a").unwrap();
         assert!(is_alive(store.path(), "a"));
         assert!(!is_alive(store.path(), "b"));
+        assert!(is_anyone_alive(store.path()));
         let claim = try_lock(store.path(), "key-1").unwrap().unwrap();
         assert!(try_lock(store.path(), "key-1").unwrap().is_none());
         sweep(store.path());

@@ -34,7 +34,7 @@ pub enum Health {
     Sound,
     /// There is no such file.
     Missing,
-    /// Its bytes are something else; it was set aside.
+    /// Its bytes are something else; it was set aside, where that was possible.
     Damaged,
 }
 
@@ -141,9 +141,10 @@ impl Store {
             return Ok(Health::Sound);
         }
         cache.forget(&path);
+        // Where nothing can be written it stays, and is found damaged again at each look.
         let aside = self.root.join("damaged");
-        std::fs::create_dir_all(&aside)?;
-        std::fs::rename(&path, aside.join(format!("{id}-is-{found}")))?;
+        let _ = std::fs::create_dir_all(&aside)
+            .and_then(|()| std::fs::rename(&path, aside.join(format!("{id}-is-{found}"))));
         Ok(Health::Damaged)
     }
 

@@ -3,7 +3,7 @@
 use super::{Record, Result, sql};
 
 /// A reference to an object.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct Reference {
     /// The object's digest.
     pub digest: String,
@@ -15,11 +15,46 @@ pub struct Reference {
     pub run: Option<i64>,
     /// The experiment's file of that run.
     pub experiment: Option<String>,
+    /// What the command line overrode in it: a JSON list of texts.
+    pub overrides: Option<String>,
+    /// Whether an accepted result or a run still wants it; else a newer execution took its place.
+    pub needed: bool,
+}
+
+/// An execution, as far as what it may have left behind goes.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct Trace {
+    /// Its identity, which names its scratch folder.
+    pub uid: String,
+    pub stage: String,
+    /// The log that it wrote to, in the store's folder of logs.
+    pub log: Option<String>,
+    /// The process that works on it, while it is said to be running.
+    pub process: Option<String>,
+    /// A run that it belongs to, where there is one.
+    pub run: Option<i64>,
 }
 
 impl Record {
     /// Every reference to an object, one row for each run that has it.
     pub fn references(&mut self) -> Result<Vec<Reference>> {
         self.wait(async |c| sqlx::query_as(sql!("objects_references")).fetch_all(c).await)
+    }
+
+    /// Every execution.
+    pub fn traces(&mut self) -> Result<Vec<Trace>> {
+        self.wait(async |c| sqlx::query_as(sql!("objects_executions")).fetch_all(c).await)
+    }
+
+    /// Forgets the checkpoints' objects that are gone and that no run would make again: states, and weights of
+    /// checkpoints that were only steps on the way.
+    pub fn forget_checkpoints(&mut self, digests: &[&str]) -> Result<()> {
+        self.transaction(async |c| {
+            for digest in digests {
+                sqlx::query(sql!("objects_forget_state")).bind(*digest).execute(&mut *c).await?;
+                sqlx::query(sql!("objects_forget_weights")).bind(*digest).execute(&mut *c).await?;
+            }
+            Ok(())
+        })
     }
 }

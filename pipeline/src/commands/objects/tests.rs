@@ -1,0 +1,151 @@
+//! A small store with everything in it that can be wrong.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::gc::{Folders, screen, waste};
+use super::verify::{look, tell};
+use super::*;
+use crate::engine::lock;
+use crate::record::objects::Trace;
+use crate::ui::look::Look;
+
+struct Small {
+    _folder: tempfile::TempDir,
+    store: Store,
+}
+
+fn small() -> Small {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    Small { _folder: folder, store }
+}
+
+impl Small {
+    fn put(&self, text: &str) -> ObjectId {
+        let file = self.store.scratch("new").unwrap().join("out");
+        std::fs::write(&file, text).unwrap();
+        let id = self.store.put(&file).unwrap().id;
+        std::fs::remove_dir(file.parent().unwrap()).unwrap();
+        id
+    }
+
+    fn spoil(&self, id: ObjectId) {
+        let path = self.store.path(id);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[0] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+}
+
+fn reference(id: ObjectId, stage: &str, name: &str, run: i64) -> Reference {
+    Reference {
+        digest: id.to_string(),
+        stage: stage.to_owned(),
+        name: name.to_owned(),
+        run: Some(run),
+        experiment: Some("tiny.toml".to_owned()),
+        overrides: Some("[\"train.steps=600\"]".to_owned()),
+        needed: true,
+    }
+}
+
+#[test]
+fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
+    let small = small();
+    let (vocab, weights, state) = (small.put("vocab"), small.put("weights"), small.put("state"));
+    let references = [
+        reference(vocab, "vocab", "vocab", 1),
+        reference(vocab, "vocab", "vocab", 2),
+        reference(weights, "train", "weights@100", 2),
+        reference(state, "train", "state@100", 2),
+    ];
+    let owners = owners(&references);
+    let (text, result) = tell(&look(&small.store, &owners).unwrap(), &owners);
+    assert_eq!(text, "3 objects, 17 B, all sound\n");
+    result.unwrap();
+
+    small.spoil(vocab);
+    std::fs::remove_file(small.store.path(state)).unwrap();
+    let (text, result) = tell(&look(&small.store, &owners).unwrap(), &owners);
+    let mut wanted = [
+        format!("{vocab}  damaged, set aside: vocab vocab of run1, run2\n"),
+        format!("{state}  missing: train state@100 of run2\n"),
+    ];
+    wanted.sort();
+    assert_eq!(text, wanted.concat());
+    let failure = result.unwrap_err();
+    assert_eq!((failure.code, failure.message.as_str()), (1, "1 objects damaged, 1 missing"));
+    assert_eq!(
+        failure.hint,
+        "pipeline objects gc forgets what only resuming would need; \
+         pipeline run tiny.toml --set 'train.steps=600' makes it again"
+    );
+
+    // What a newer execution took the place of is not missed.
+    let mut replaced = reference(weights, "train", "weights@100", 2);
+    (replaced.needed, replaced.run) = (false, None);
+    std::fs::remove_file(small.store.path(weights)).unwrap();
+    let replaced = [replaced];
+    assert!(look(&small.store, &super::owners(&replaced)).unwrap().wrong.is_empty());
+}
+
+#[test]
+fn sizes_are_told_by_stage_and_run_and_each_byte_once() {
+    let small = small();
+    let (vocab, weights, state) = (small.put("vocab"), small.put("weights"), small.put("state"));
+    small.put("an orphan");
+    std::fs::write(small.store.root().join("logs/a.log"), "words").unwrap();
+    let references = [
+        reference(vocab, "vocab", "vocab", 1),
+        reference(vocab, "vocab", "vocab", 2),
+        reference(weights, "train", "weights@100", 2),
+        reference(state, "train", "state@100", 2),
+    ];
+    let text = super::size::screen(&small.store, &references, Look::PLAIN).unwrap();
+    ui::screen_is("objects_size", &text);
+}
+
+#[test]
+fn nothing_goes_that_a_living_process_may_want() {
+    let small = small();
+    let root = small.store.root().to_owned();
+    let orphan = small.put("an orphan");
+    for uid in ["dead", "alive", "unknown"] {
+        std::fs::write(small.store.scratch(uid).unwrap().join("half"), "12345").unwrap();
+    }
+    for log in ["known.log", "unknown.log"] {
+        std::fs::write(root.join("logs").join(log), "words").unwrap();
+    }
+    let damaged = small.put("a sample");
+    small.spoil(damaged);
+    small.store.verify(damaged).unwrap();
+    let trace = |uid: &str, process: Option<&str>, log: Option<&str>| Trace {
+        uid: uid.to_owned(),
+        stage: "train".to_owned(),
+        log: log.map(str::to_owned),
+        process: process.map(str::to_owned),
+        run: Some(3),
+    };
+    let traces = [trace("dead", Some("p1"), Some("known.log")), trace("alive", Some("p2"), None)];
+    let references = [reference(damaged, "sample", "text", 3)];
+    let owners = owners(&references);
+    let found = || {
+        let found = waste(&small.store, Folders::read(&small.store), &traces, &owners);
+        screen(&[(orphan, 9)], &found, Look::PLAIN)
+    };
+    let lock = lock::enlist(&root, "p2").unwrap();
+    let with = found();
+    drop(lock);
+    ui::screen_is("objects_gc", &format!("{with}\n{}", found()));
+}
+
+#[test]
+fn only_a_store_that_is_the_records_own_says_what_is_lost() {
+    let small = small();
+    let (state, other) = (small.put("state"), small.put("other"));
+    let references = [reference(state, "train", "state@1", 1), reference(other, "vocab", "vocab", 1)];
+    let owners = owners(&references);
+    assert!(super::gc::lost(&owners, &BTreeMap::new()).is_empty());
+    assert_eq!(super::gc::lost(&owners, &BTreeMap::from([(other, 5)])), [state.to_string()]);
+}

@@ -1,0 +1,120 @@
+//! `pipeline objects verify`.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use serde_json::Value;
+
+use super::{Owners, disk, owners, whose};
+use crate::engine::digest::ObjectId;
+use crate::engine::store::{Health, Store};
+use crate::failure::Failure;
+use crate::record::Record;
+use crate::record::objects::Reference;
+use crate::ui;
+use crate::ui::counter::Counter;
+use crate::ui::format::{bytes, count};
+
+/// What is wrong with an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrong {
+    SetAside,
+    /// Damaged, in a store that can't be written.
+    LeftThere,
+    Missing,
+    Unreadable(String),
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Report {
+    pub objects: usize,
+    pub bytes: u64,
+    pub wrong: Vec<(ObjectId, Wrong)>,
+}
+
+/// Reads every object and compares it with its name.
+pub fn verify(store: &Store, record: &mut Record) -> Result<(), Failure> {
+    // Asked before the folders are read: what is referred to by now is there by then.
+    let references = record.references()?;
+    let owners = owners(&references);
+    let mut report = look(store, &owners).map_err(disk(store))?;
+    // What went because a run let go of it meanwhile is not missed.
+    let missing: Vec<ObjectId> =
+        report.wrong.iter().filter(|(_, wrong)| *wrong == Wrong::Missing).map(|(id, _)| *id).collect();
+    let released = record.unreferenced(&missing)?;
+    report.wrong.retain(|(id, wrong)| *wrong != Wrong::Missing || !released.contains(id));
+    let (text, result) = tell(&report, &owners);
+    ui::data(&text);
+    store.save_cache();
+    result
+}
+
+/// Reads all that is there, and notes what is not.
+pub fn look(store: &Store, owners: &Owners<'_>) -> io::Result<Report> {
+    let objects = store.objects()?;
+    let whole: u64 = objects.iter().map(|(_, bytes)| bytes).sum();
+    let mut counter = Counter::new("verifying", 0, Some(whole));
+    let mut report = Report { objects: objects.len(), bytes: whole, wrong: Vec::new() };
+    for (id, bytes) in &objects {
+        let wrong = match store.verify(*id) {
+            Ok(Health::Sound) => None,
+            Ok(Health::Damaged) if store.path(*id).exists() => Some(Wrong::LeftThere),
+            Ok(Health::Damaged) => Some(Wrong::SetAside),
+            // Nobody's: it was removed since the folders were read.
+            Ok(Health::Missing) => owners.contains_key(id).then_some(Wrong::Missing),
+            Err(error) => Some(Wrong::Unreadable(error.to_string())),
+        };
+        report.wrong.extend(wrong.map(|wrong| (*id, wrong)));
+        counter.advance(*bytes);
+    }
+    let there: BTreeSet<ObjectId> = objects.iter().map(|(id, _)| *id).collect();
+    let needed = owners.iter().filter(|(_, references)| references.iter().any(|reference| reference.needed));
+    let gone = needed.map(|(id, _)| *id).filter(|id| !there.contains(id));
+    report.wrong.extend(gone.map(|id| (id, Wrong::Missing)));
+    report.wrong.sort_by_key(|(id, _)| *id);
+    Ok(report)
+}
+
+/// The report as data, and how the command ends.
+pub fn tell(report: &Report, owners: &Owners<'_>) -> (String, Result<(), Failure>) {
+    let Report { objects, bytes: whole, wrong } = report;
+    if wrong.is_empty() {
+        return (format!("{} objects, {}, all sound\n", count(*objects as i64), bytes(*whole)), Ok(()));
+    }
+    let mut text = String::new();
+    let mut commands = BTreeSet::new();
+    for (id, wrong) in wrong {
+        let what = match wrong {
+            Wrong::SetAside => "damaged, set aside".to_owned(),
+            Wrong::LeftThere => "damaged, and can't be set aside".to_owned(),
+            Wrong::Missing => "missing".to_owned(),
+            Wrong::Unreadable(words) => format!("can't be read ({words})"),
+        };
+        let references = owners.get(id).map_or(&[][..], Vec::as_slice);
+        let whose = if references.is_empty() { "nothing refers to it".to_owned() } else { whose(references) };
+        text.push_str(&format!("{id}  {what}: {whose}\n"));
+        commands.extend(again(references));
+    }
+    let missing = wrong.iter().filter(|(_, wrong)| *wrong == Wrong::Missing).count();
+    let damaged = wrong.len() - missing;
+    let message = match (damaged, missing) {
+        (_, 0) => format!("{} of {} objects damaged", count(damaged as i64), count(*objects as i64)),
+        (0, _) => format!("{} objects missing", count(missing as i64)),
+        _ => format!("{} objects damaged, {} missing", count(damaged as i64), count(missing as i64)),
+    };
+    (text, Err(Failure::failed(message, commands.into_iter().collect::<Vec<_>>().join("; "))))
+}
+
+/// What makes an object good again: the experiment, or forgetting it where no run asks for it by itself.
+fn again<'a>(references: &'a [&Reference]) -> impl Iterator<Item = String> + 'a {
+    references.iter().map(|reference| match (&reference.experiment, reference.name.starts_with("state@")) {
+        (Some(path), false) => {
+            let overrides: Vec<Value> =
+                reference.overrides.as_deref().and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
+            let set = |value: &Value| format!(" --set '{}'", value.as_str().unwrap_or_default());
+            format!("pipeline run {path}{} makes it again", overrides.iter().map(set).collect::<String>())
+        }
+        _ => "pipeline objects gc forgets what only resuming would need".to_owned(),
+    })
+}

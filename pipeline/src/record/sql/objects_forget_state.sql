@@ -1,0 +1,1 @@
+UPDATE checkpoints SET state = NULL WHERE state = ?1

@@ -104,6 +104,15 @@ impl PointPlan {
     }
 }
 
+/// What a point's parameters add to the keys of a stage, as far as is known before anything ran; `None` where the
+/// experiment leaves the stage out.
+pub fn key_params(point: &Point, stage: &str) -> Option<Value> {
+    let params = point.stages.get(stage)?;
+    // evaluate's choose which executions there are; the split alone tells these apart.
+    let read = reads(stage, params, &[Role::Selection]);
+    Some(if stage == "evaluate" { Value::Null } else { read })
+}
+
 /// A stage's parameters without those in some roles, and without those that the chosen variant does not read.
 fn reads(stage: &str, params: &Value, without: &[Role]) -> Value {
     let Some(keys) = params::stage_keys(stage) else { return params.clone() };

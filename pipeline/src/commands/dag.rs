@@ -8,44 +8,58 @@ use crate::engine::graph::{self, Stage};
 use crate::experiment::{Experiment, Point};
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::plan::STAGES;
+use crate::plan::{STAGES, key_params};
 use crate::ui;
+use crate::ui::look::Look;
+use crate::ui::table::{Table, left};
 
 /// Draws the graph of an experiment's stages.
 pub fn dag(args: &DagArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let experiment = Experiment::load(&args.experiment, &args.set, here, paths.root())?;
-    let stages = graph::order(STAGES).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
-    let first = &experiment.points[0];
-    let used: Vec<Stage> = stages.into_iter().filter(|stage| first.stages.contains_key(stage.name)).collect();
-    let boxes: Vec<Box> = used.iter().map(|stage| describe(stage, &used, &experiment.points)).collect();
+    let drawn = drawn(&experiment)?;
     ui::data(&match args.format {
-        Drawing::Text => text(&experiment, &boxes),
-        Drawing::Mermaid => mermaid(&boxes),
-        Drawing::Dot => dot(&experiment, &boxes),
+        Drawing::Text => text(&experiment, &drawn, Look::stdout()),
+        Drawing::Mermaid => mermaid(&drawn),
+        Drawing::Dot => dot(&experiment.name, &drawn),
     });
     Ok(())
 }
 
 /// A stage as it is drawn.
-struct Box {
+struct Drawn {
     name: &'static str,
-    needs: &'static [&'static str],
-    /// How many times it is computed, in words.
-    times: String,
+    needs: Vec<&'static str>,
+    /// What it is executed for when not just once.
+    each: &'static str,
+    /// How many different keys the points make of it, in words; empty for a single point.
+    keys: String,
+    /// The swept keys that it reads itself.
+    swept: Vec<String>,
 }
 
-fn describe(stage: &Stage, all: &[Stage], points: &[Point]) -> Box {
-    let variants = variants(stage, all, points);
-    let mut times = match (variants, points.len()) {
-        (_, 1) => String::new(),
-        (1, points) => format!("once for all {points} points"),
-        (variants, points) if variants == points => format!("once for each of {points} points"),
-        (variants, points) => format!("{variants} times for {points} points"),
+fn drawn(experiment: &Experiment) -> Result<Vec<Drawn>, Failure> {
+    let points = &experiment.points;
+    let stages = graph::order(STAGES).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
+    // A stage may be there at some points only, where the study sweeps a key of its table.
+    let used = |stage: &Stage| points.iter().any(|point| point.stages.contains_key(stage.name));
+    let stages: Vec<Stage> = stages.into_iter().filter(used).collect();
+    let draw = |stage: &Stage| Drawn {
+        name: stage.name,
+        needs: if stage.needs.is_empty() { vec!["corpus"] } else { stage.needs.to_vec() },
+        each: stage.each.unwrap_or(""),
+        keys: keys(variants(stage, &stages, points), points.len()),
+        swept: swept(stage, points),
     };
-    if let Some(each) = stage.each {
-        times = if times.is_empty() { format!("for {each}") } else { format!("{times}, for {each}") };
+    Ok(stages.iter().map(draw).collect())
+}
+
+fn keys(variants: usize, points: usize) -> String {
+    match (variants, points) {
+        (_, 1) => String::new(),
+        (1, points) => format!("shared by all {points} points"),
+        (variants, points) if variants == points => format!("one for each of {points} points"),
+        (variants, points) => format!("{variants} for {points} points"),
     }
-    Box { name: stage.name, needs: stage.needs, times }
 }
 
 /// How many different computations the points ask of a stage, as far as parameters tell: outputs that turn out equal
@@ -59,62 +73,160 @@ fn variants(stage: &Stage, all: &[Stage], points: &[Point]) -> usize {
         }
     }
     let read = |point: &Point| {
-        let tables: Vec<String> = point
-            .stages
-            .iter()
-            .filter(|(name, _)| above.contains(*name))
-            .map(|(name, table)| format!("{name} {table}"))
-            .collect();
-        format!("{:?} {}", point.corpus, tables.join(" "))
+        let tables = above.iter().map(|name| key_params(point, name).map_or(String::new(), |table| table.to_string()));
+        format!("{:?} {}", point.corpus, tables.collect::<Vec<_>>().join(" "))
     };
-    points.iter().map(read).collect::<BTreeSet<_>>().len()
+    let asking = points.iter().filter(|point| point.stages.contains_key(stage.name));
+    asking.map(read).collect::<BTreeSet<_>>().len()
 }
 
-fn text(experiment: &Experiment, boxes: &[Box]) -> String {
-    let mut text = format!("{}: {} point(s)\n", experiment.name, experiment.points.len());
-    for point in experiment.points.iter().filter(|point| !point.swept.is_empty()) {
-        text.push_str(&format!("  {}\n", point.label()));
+/// The swept keys that a stage reads itself: of its own table, of the corpus, or the seed that its own defaults to.
+fn swept(stage: &Stage, points: &[Point]) -> Vec<String> {
+    let differs = |key: &str| {
+        let read = |point: &Point| key_params(point, stage.name).map(|table| table[key].to_string());
+        points.iter().map(read).collect::<BTreeSet<_>>().len() > 1
+    };
+    let reads = |key: &str| match key.split_once('.') {
+        Some(("corpus", _)) => stage.needs.is_empty(),
+        Some((table, rest)) => table == stage.name && differs(rest.split('.').next().unwrap_or(rest)),
+        None => key == "seed" && differs("seed"),
+    };
+    let mut found = Vec::new();
+    for (key, _) in points.iter().flat_map(|point| &point.swept) {
+        if reads(key) && !found.contains(key) {
+            found.push(key.clone());
+        }
     }
-    for stage in boxes {
-        let needs = if stage.needs.is_empty() { "corpus".to_owned() } else { stage.needs.join(" + ") };
-        text.push_str(format!("{needs:>15} -> {:<9} {}", stage.name, stage.times).trim_end());
-        text.push('\n');
+    found
+}
+
+fn text(experiment: &Experiment, drawn: &[Drawn], look: Look) -> String {
+    let points = experiment.points.len();
+    let mut text = format!("{}: {points} point{}\n", experiment.name, if points == 1 { "" } else { "s" });
+    let mut table = Table::new(["stage", "needs", "for", "keys", "swept"].map(left).into());
+    for stage in drawn {
+        let each = if stage.each.is_empty() { "once" } else { stage.each };
+        let keys = if stage.keys.is_empty() { "one" } else { &stage.keys };
+        let cells = [stage.name, &stage.needs.join(", "), each, keys, &stage.swept.join(", ")];
+        table.plain(cells.map(str::to_owned).into());
+    }
+    text.push_str(&table.render(look).0);
+    let in_keys = |key: &String| drawn.iter().any(|stage| stage.swept.contains(key));
+    let swept: BTreeSet<&String> =
+        experiment.points.iter().flat_map(|point| &point.swept).map(|(key, _)| key).collect();
+    for key in swept.into_iter().filter(|key| !in_keys(key)) {
+        // Momentum where the optimiser has none; or a choice of checkpoints, which only says what is executed.
+        text.push_str(&format!("{key} is swept and changes no key\n"));
     }
     text
 }
 
-fn mermaid(boxes: &[Box]) -> String {
+/// What stands in a box under the stage's name.
+fn lines(stage: &Drawn) -> Vec<String> {
+    let swept = if stage.swept.is_empty() { String::new() } else { format!("swept: {}", stage.swept.join(", ")) };
+    let each = if stage.each.is_empty() { String::new() } else { format!("for {}", stage.each) };
+    [each, stage.keys.clone(), swept].into_iter().filter(|line| !line.is_empty()).collect()
+}
+
+fn mermaid(drawn: &[Drawn]) -> String {
     let mut text = "flowchart LR\n  corpus[(\"corpus\")]\n".to_owned();
-    for stage in boxes {
-        let times = if stage.times.is_empty() { String::new() } else { format!("<br/>{}", stage.times) };
-        text.push_str(&format!("  {}[\"{}{times}\"]\n", stage.name, stage.name));
+    for stage in drawn {
+        let lines: Vec<String> = std::iter::once(stage.name.to_owned())
+            .chain(lines(stage))
+            .map(|line| line.replace('"', "#quot;"))
+            .collect();
+        text.push_str(&format!("  {}[\"{}\"]\n", stage.name, lines.join("<br/>")));
     }
-    for (from, to) in arrows(boxes) {
+    for (from, to) in arrows(drawn) {
         text.push_str(&format!("  {from} --> {to}\n"));
     }
     text
 }
 
-fn dot(experiment: &Experiment, boxes: &[Box]) -> String {
-    let mut text =
-        format!("digraph \"{}\" {{\n  rankdir=LR\n  node [shape=box]\n  corpus [shape=cylinder]\n", experiment.name);
-    for stage in boxes {
-        let times = if stage.times.is_empty() { String::new() } else { format!("\\n{}", stage.times) };
-        text.push_str(&format!("  {} [label=\"{}{times}\"]\n", stage.name, stage.name));
+fn dot(name: &str, drawn: &[Drawn]) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let mut text = format!("digraph {} {{\n  rankdir=LR\n  node [shape=box]\n", quoted(name));
+    text.push_str("  \"corpus\" [shape=cylinder]\n");
+    for stage in drawn {
+        let mut label = quoted(stage.name);
+        label.pop();
+        for line in lines(stage) {
+            // `\n` is Graphviz's own escape.
+            label.push_str(&format!("\\n{}", quoted(&line).trim_matches('"')));
+        }
+        text.push_str(&format!("  {} [label={label}\"]\n", quoted(stage.name)));
     }
-    for (from, to) in arrows(boxes) {
-        text.push_str(&format!("  {from} -> {to}\n"));
+    for (from, to) in arrows(drawn) {
+        text.push_str(&format!("  {} -> {}\n", quoted(from), quoted(to)));
     }
     text.push_str("}\n");
     text
 }
 
-fn arrows(boxes: &[Box]) -> Vec<(&'static str, &'static str)> {
-    let of = |stage: &Box| -> Vec<(&'static str, &'static str)> {
-        if stage.needs.is_empty() {
-            return vec![("corpus", stage.name)];
+fn arrows(drawn: &[Drawn]) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
+    drawn.iter().flat_map(|stage| stage.needs.iter().map(|need| (*need, stage.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(name: &str, overrides: &[&str]) -> Experiment {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+        Experiment::load(&root.join("experiments").join(name), &overrides, &root, &root).unwrap()
+    }
+
+    /// What each stage has as keys and sweeps, of those that are not shared.
+    fn counted(overrides: &[&str]) -> Vec<String> {
+        let drawn = drawn(&load("tiny.toml", overrides)).unwrap();
+        let own = drawn.iter().filter(|stage| !stage.keys.starts_with("shared"));
+        own.map(|stage| format!("{} {} [{}]", stage.name, stage.keys, stage.swept.join(" "))).collect()
+    }
+
+    #[test]
+    fn the_graph_of_a_study() {
+        let study = load("lr_study.toml", &["vocab.size=[5000,10000]"]);
+        let stages = drawn(&study).unwrap();
+        let all = [
+            text(&study, &stages, Look { terminal: false, ..Look::PLAIN }),
+            mermaid(&stages),
+            dot(&study.name, &stages),
+        ];
+        ui::screen_is("dag", &all.join("\n"));
+        let idle = load("tiny.toml", &["train.momentum=[0.5,0.9]"]);
+        let text = text(&idle, &drawn(&idle).unwrap(), Look::PLAIN);
+        assert!(text.ends_with("\ntrain.momentum is swept and changes no key\n"), "{text}");
+    }
+
+    #[test]
+    fn what_no_stage_reads_makes_no_further_key() {
+        let fixed = "train.learning_rate=0.01";
+        // Adam reads no momentum, streams draw nothing, and a selection is part of no key.
+        for set in ["train.momentum=[0.5,0.9]", "batch.seed=[1,2]", "sample.at=[\"last\",\"all\"]"] {
+            assert_eq!(counted(&[fixed, set]), [""; 0], "{set}");
         }
-        stage.needs.iter().map(|need| (*need, stage.name)).collect()
-    };
-    boxes.iter().flat_map(of).collect()
+        assert_eq!(counted(&[fixed, "sample.length=[10,20]"]), ["sample one for each of 2 points [sample.length]"]);
+        assert_eq!(
+            counted(&[fixed, "seed=[1,2]"]),
+            [
+                "train one for each of 2 points [seed]",
+                "evaluate one for each of 2 points []",
+                "sample one for each of 2 points [seed]"
+            ]
+        );
+        assert_eq!(
+            counted(&["sample.length=[10,20]"]),
+            [
+                "train 2 for 4 points [train.learning_rate]",
+                "evaluate 2 for 4 points []",
+                "sample one for each of 4 points [sample.length]"
+            ]
+        );
+    }
+
+    #[test]
+    fn labels_are_quoted() {
+        assert!(dot("a \"b\" \\c", &[]).starts_with("digraph \"a \\\"b\\\" \\\\c\" {"));
+    }
 }

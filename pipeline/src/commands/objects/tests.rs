@@ -75,11 +75,11 @@ fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
     wanted.sort();
     assert_eq!(text, wanted.concat());
     let failure = result.unwrap_err();
-    assert_eq!((failure.code, failure.message.as_str()), (1, "1 objects damaged, 1 missing"));
+    assert_eq!((failure.code, failure.message.as_str()), (1, "1 of 2 objects damaged, 1 missing"));
     assert_eq!(
         failure.hint,
-        "pipeline objects gc forgets what only resuming would need; \
-         pipeline run tiny.toml --set 'train.steps=600' makes it again"
+        "pipeline run tiny.toml --set 'train.steps=600' makes it again; \
+         pipeline objects gc forgets what only resuming would need"
     );
 
     // What a newer execution took the place of is not missed.

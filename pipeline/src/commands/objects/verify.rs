@@ -83,6 +83,7 @@ pub fn tell(report: &Report, owners: &Owners<'_>) -> (String, Result<(), Failure
         return (format!("{} objects, {}, all sound\n", count(*objects as i64), bytes(*whole)), Ok(()));
     }
     let mut text = String::new();
+    // Sorted, so that runs come before what only forgets.
     let mut commands = BTreeSet::new();
     for (id, wrong) in wrong {
         let what = match wrong {
@@ -100,21 +101,23 @@ pub fn tell(report: &Report, owners: &Owners<'_>) -> (String, Result<(), Failure
     let damaged = wrong.len() - missing;
     let message = match (damaged, missing) {
         (_, 0) => format!("{} of {} objects damaged", count(damaged as i64), count(*objects as i64)),
+        (0, 1) => "1 object missing".to_owned(),
         (0, _) => format!("{} objects missing", count(missing as i64)),
-        _ => format!("{} objects damaged, {} missing", count(damaged as i64), count(missing as i64)),
+        _ => format!("{} of {} objects damaged, {} missing", count(damaged as i64), count(*objects as i64), missing),
     };
-    (text, Err(Failure::failed(message, commands.into_iter().collect::<Vec<_>>().join("; "))))
+    let hint: Vec<String> = commands.into_iter().map(|(_, words)| words).collect();
+    (text, Err(Failure::failed(message, hint.join("; "))))
 }
 
-/// What makes an object good again: the experiment, or forgetting it where no run asks for it by itself.
-fn again<'a>(references: &'a [&Reference]) -> impl Iterator<Item = String> + 'a {
+/// What makes an object good again: the experiment, or forgetting it where no run asks for it by itself. With a rank.
+fn again<'a>(references: &'a [&Reference]) -> impl Iterator<Item = (u8, String)> + 'a {
     references.iter().map(|reference| match (&reference.experiment, reference.name.starts_with("state@")) {
         (Some(path), false) => {
             let overrides: Vec<Value> =
                 reference.overrides.as_deref().and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
             let set = |value: &Value| format!(" --set '{}'", value.as_str().unwrap_or_default());
-            format!("pipeline run {path}{} makes it again", overrides.iter().map(set).collect::<String>())
+            (0, format!("pipeline run {path}{} makes it again", overrides.iter().map(set).collect::<String>()))
         }
-        _ => "pipeline objects gc forgets what only resuming would need".to_owned(),
+        _ => (1, "pipeline objects gc forgets what only resuming would need".to_owned()),
     })
 }

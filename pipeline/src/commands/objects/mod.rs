@@ -25,6 +25,13 @@ pub fn objects(args: &ObjectsArgs, paths: &Paths) -> Result<(), Failure> {
     // Looking works where nothing may be written.
     let mut record = if writes { Record::create(&paths.db)? } else { Record::open(&paths.db)? };
     let store = Store::over(&paths.store(record.store_path()?.as_deref()));
+    // Every object would be missing from a folder that is not there; more likely another is meant.
+    if !store.root().is_dir() {
+        return Err(Failure::input(
+            format!("{}: no such store", store.root().display()),
+            "name the store with --store",
+        ));
+    }
     match args.command {
         ObjectsCommand::Verify => verify::verify(&store, &mut record),
         ObjectsCommand::Size => {

@@ -68,13 +68,13 @@ mod tests {
     fn fetched_corpora_are_in_the_users_cache() {
         let found = |variables: &[(&str, &str)]| {
             let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
-            corpora(variable, Path::new("/work")).map(|path| path.display().to_string())
+            corpora(variable, Path::new("/here")).map(|path| path.display().to_string())
         };
         let home = ("HOME", "/home/ann");
         assert_eq!(found(&[home]).unwrap(), "/home/ann/.cache/pipeline/corpora");
         assert_eq!(found(&[home, ("XDG_CACHE_HOME", "/fast")]).unwrap(), "/fast/pipeline/corpora");
         assert_eq!(found(&[home, ("XDG_CACHE_HOME", "fast")]).unwrap(), "/home/ann/.cache/pipeline/corpora");
-        assert_eq!(found(&[home, ("PIPELINE_CACHE", "own")]).unwrap(), "/work/own/corpora");
+        assert_eq!(found(&[home, ("PIPELINE_CACHE", "own")]).unwrap(), "/here/own/corpora");
         assert_eq!(found(&[("PIPELINE_CACHE", "")]), None);
     }
 }

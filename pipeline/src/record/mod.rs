@@ -62,7 +62,7 @@ impl Record {
     /// Opens the database for writing; makes it, and brings it to this version, where needed.
     pub fn create(path: &Path) -> Result<Self> {
         // Two processes that meet on a fresh file race for the journal's mode as well as for the tables.
-        let gate = path.with_file_name(format!("{}-open", path.file_name().unwrap_or_default().display()));
+        let gate = beside(path, "-open");
         let filesystem =
             |error: std::io::Error| RecordError::Filesystem { path: gate.clone(), message: error.to_string() };
         let lock = std::fs::File::create(&gate).map_err(filesystem)?;
@@ -78,8 +78,19 @@ impl Record {
         if !path.exists() {
             return Err(RecordError::Missing(path.to_owned()));
         }
-        let mut record = Self::connect(path, options(path).read_only(true))?;
-        if migrate::is_older(&mut record)? {
+        let attempt = |options| -> Result<(Self, bool)> {
+            let mut record = Self::connect(path, options)?;
+            let older = migrate::is_older(&mut record)?;
+            Ok((record, older))
+        };
+        let options = options(path).read_only(true);
+        let (record, older) = match attempt(options.clone()) {
+            // Even to read, SQLite keeps an index of the log beside the database. Where that can't be written and there
+            // is no log, nobody writes, and the file alone is all there is.
+            Err(RecordError::Filesystem { .. }) if !beside(path, "-wal").exists() => attempt(options.immutable(true))?,
+            other => other?,
+        };
+        if older {
             drop(Self::create(path)?);
         }
         Ok(record)
@@ -146,6 +157,11 @@ impl Drop for Record {
             let _ = self.runtime.block_on(connection.close());
         }
     }
+}
+
+/// The file beside the database whose name goes on with `ending`.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    path.with_file_name(format!("{}{ending}", path.file_name().unwrap_or_default().display()))
 }
 
 /// Now, as the record writes times: UTC, ISO 8601, milliseconds.

@@ -87,7 +87,9 @@ impl Record {
         let (record, older) = match attempt(options.clone()) {
             // Even to read, SQLite keeps an index of the log beside the database. Where that can't be written and there
             // is no log, nobody writes, and the file alone is all there is.
-            Err(RecordError::Filesystem { .. }) if !beside(path, "-wal").exists() => attempt(options.immutable(true))?,
+            Err(RecordError::Filesystem { .. }) if beside(path, "-wal").metadata().map_or(0, |log| log.len()) == 0 => {
+                attempt(options.immutable(true))?
+            }
             other => other?,
         };
         if older {

@@ -16,7 +16,11 @@ fn rows(keys: &[Key], prefix: &str, text: &mut String) {
             Default::Absent => "none".to_owned(),
         };
         let allowed = allowed(&key.kind).replace('|', "\\|");
-        text.push_str(&format!("| `{prefix}{}` | {allowed} | {default} | {} |\n", key.name, key.doc.replace('|', "\\|")));
+        text.push_str(&format!(
+            "| `{prefix}{}` | {allowed} | {default} | {} |\n",
+            key.name,
+            key.doc.replace('|', "\\|")
+        ));
         match &key.kind {
             Kind::Table(inner) => rows(inner, &format!("{prefix}{}.", key.name), text),
             Kind::Tagged(tags) => {

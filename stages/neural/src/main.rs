@@ -1,4 +1,2 @@
 //! The worker.
-fn main() {
-    println!("{}", tch::Cuda::is_available());
-}
+fn main() { println!("{}", tch::Cuda::is_available()); }

@@ -34,7 +34,11 @@ fn experiments_that_are_wrong() {
     space.write("corpus2.txt", "");
     set("corpus.text=\"corpus2.txt\"", "corpus2.txt is empty");
     space.write("corpus2.txt", "   \t ");
-    std::fs::write(space.path().join("corpus3.txt"), b"good\nbad \xff byte\n").unwrap();
+    std::fs::write(
+        space.path().join("corpus3.txt"),
+        [b"good\nbad \xff byte\n".as_slice(), &b"more\n".repeat(100)].concat(),
+    )
+    .unwrap();
     refused(&space, &["run", "x.toml", "--set", "corpus.text=\"corpus3.txt\""], "line 2");
     refused(&space, &["run", "missing.toml"], "missing.toml: no such experiment");
     refused(&space, &["show", "run99"], "run99");

@@ -46,7 +46,7 @@ fn nobody(what: &str, folders: &[&str], words: &[&str], except: &[&str]) {
 
 #[test]
 fn each_thing_has_one_home() {
-    nobody("only neural names tch", &["pipeline/src", "stages/src"], &["tch::"], &[]);
+    nobody("only neural names tch", &["pipeline/src", "stages/src"], &["use tch", " tch::", "(tch::", "<tch::"], &[]);
     nobody(
         "only record names sqlx",
         &["pipeline/src", "stages/src", "stages/neural/src"],

@@ -78,9 +78,11 @@ fn a_worker_is_killed_at_twenty_moments() {
     for i in 0..20 {
         let space = Space::new();
         let delay = whole.mul_f64(0.1 + 0.7 * Stream::new(2, "kill a worker").uniform(i));
-        let mut child = start(&space);
+        let child = start(&space);
         std::thread::sleep(delay);
-        let workers = children(child.id());
+        let serving =
+            |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.ends_with(b"serve\0"));
+        let workers: Vec<u32> = children(child.id()).into_iter().filter(serving).collect();
         if let Some(worker) = workers.get(i as usize % workers.len().max(1)) {
             kill(*worker, "-9");
         }

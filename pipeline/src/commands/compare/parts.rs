@@ -228,7 +228,8 @@ fn samples(runs: &[Summary], texts: &[Texts], look: Look) -> String {
                     let Some(sample) = sample else { continue };
                     text.push_str(&format!("    {} {}\n", run.name(), look.paint(Ink::Dim, &figures(sample))));
                     for line in written(sample, look.width - 6) {
-                        text.push_str(&format!("      {line}\n"));
+                        text.push_str(format!("      {line}").trim_end());
+                        text.push('\n');
                     }
                 }
             }

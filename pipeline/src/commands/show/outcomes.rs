@@ -60,7 +60,8 @@ pub fn samples(samples: &[Sample], look: Look) -> String {
             text.push_str(&format!("    {}\n", look.paint(Ink::Dim, &line)));
         }
         for line in written(sample, look.width - 4) {
-            text.push_str(&format!("    {line}\n"));
+            text.push_str(format!("    {line}").trim_end());
+            text.push('\n');
         }
     }
     text
@@ -68,11 +69,21 @@ pub fn samples(samples: &[Sample], look: Look) -> String {
 
 /// A sample's prompt and text, wrapped; or why there is none.
 pub fn written(sample: &Sample, width: usize) -> Vec<String> {
-    match &sample.why_empty {
+    let lines = match &sample.why_empty {
         Some(why) if sample.text.is_empty() => format::wrap(&format!("(no text: {why})"), width),
         _ if sample.prompt.is_empty() => format::wrap(&sample.text, width),
         _ => format::wrap(&format!("[{}] {}", sample.prompt, sample.text), width),
+    };
+    // A text that loops over a line's end would fill the screen with nothing.
+    let mut shown = Vec::new();
+    for same in lines.chunk_by(|a, b| a.trim() == b.trim()) {
+        match same {
+            [line, _, _, ..] if line.trim().is_empty() => shown.push(format!("({} empty lines)", same.len())),
+            [line, _, _, ..] => shown.extend([line.clone(), format!("({} more lines like it)", same.len() - 1)]),
+            few => shown.extend(few.iter().cloned()),
+        }
     }
+    shown
 }
 
 /// How a text was drawn: `greedy`, `temperature=1.0`.

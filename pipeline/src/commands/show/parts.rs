@@ -42,7 +42,22 @@ pub fn header(run: &Summary, detail: &Detail, look: Look) -> String {
     if let Some(error) = &run.error {
         lines.push(look.paint(Ink::Bad, &format!("error: {}", format::line(error))));
     }
+    let name = run.name();
+    match run.status.as_str() {
+        "interrupted" => lines.push(format!("goes on with: {}", again(detail))),
+        "failed" => {
+            lines.push(format!("pipeline show {name} --log has the worker's output; again with: {}", again(detail)))
+        }
+        _ => {}
+    }
     lines.join("\n  ") + "\n"
+}
+
+/// The command that made the run.
+fn again(detail: &Detail) -> String {
+    let overrides: Vec<String> = serde_json::from_str(&detail.overrides).unwrap_or_default();
+    let set = overrides.iter().map(|text| format!(" --set '{text}'"));
+    format!("pipeline run {}{}", detail.experiment_path, set.collect::<String>())
 }
 
 /// Parameters: those that differ from their defaults in two columns, the rest in a few lines.

@@ -182,7 +182,6 @@ pub fn flatten(name: &str, value: &Value, all: &mut Vec<(String, Value)>) {
 }
 
 #[cfg(test)]
-mod tests;
-
-#[cfg(test)]
 mod docs_test;
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Everything that is printed: stdout is data, stderr is talk. Nothing else in this program prints.
 
 pub mod axis;
+pub mod counter;
 pub mod curve;
 pub mod format;
 pub mod look;

@@ -11,8 +11,8 @@ use crate::places::Paths;
 use crate::record::objects::Reference;
 use crate::record::{Record, RecordError};
 use crate::ui;
+use crate::ui::counter::Counter;
 use crate::ui::format::{bytes, count};
-use crate::ui::progress::Counter;
 
 /// Looks after the store.
 pub fn objects(args: &ObjectsArgs, paths: &Paths) -> Result<(), Failure> {
@@ -61,7 +61,7 @@ fn verify(store: &Store, references: &[Reference]) -> Result<(), Failure> {
     let owners = by_object(references);
     let objects = store.objects().map_err(disk(store.root()))?;
     let whole: u64 = objects.iter().map(|(_, bytes)| bytes).sum();
-    let mut counter = Counter::new("verifying", whole);
+    let mut counter = Counter::new("verifying", 0, Some(whole));
     let mut wrong = Vec::new();
     let mut sound = 0;
     for (id, bytes) in &objects {

@@ -174,33 +174,3 @@ impl Drop for Screen {
         }
     }
 }
-
-/// Progress of one thing that has a size in bytes; silent where no terminal watches.
-pub struct Counter(Option<ProgressBar>);
-
-impl Counter {
-    /// `what` will take in `whole` bytes.
-    pub fn new(what: &str, whole: u64) -> Self {
-        let watched = std::io::stderr().is_terminal();
-        Self(watched.then(|| {
-            let bar = ProgressBar::new(whole)
-                .with_style(style("{prefix} {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"));
-            bar.with_prefix(what.to_owned())
-        }))
-    }
-
-    /// So many bytes more are done.
-    pub fn advance(&mut self, bytes: u64) {
-        if let Some(bar) = &self.0 {
-            bar.inc(bytes);
-        }
-    }
-}
-
-impl Drop for Counter {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
-    }
-}

@@ -6,5 +6,6 @@ mod bad_input;
 mod caching;
 mod houses_laws;
 mod kills;
+mod readme;
 mod space;
 mod together;

@@ -1,1 +1,1 @@
-//! Whole-program tests.
+//! Whole-program tests live in `tests/whole.rs`; this library is only their package's reason to be.

@@ -85,7 +85,7 @@ fn cells(run: &Summary) -> Vec<(String, Ink)> {
         plain(format::perplexity(run.valid_perplexity, run.valid_loss_kind.as_deref())),
         plain(format::perplexity(run.test_perplexity, run.test_loss_kind.as_deref())),
         (format::count(run.nonfinite_steps), odd(run.nonfinite_steps > 0)),
-        plain(format::seconds(run.seconds)),
+        plain(if run.seconds > 0.0 { format::seconds(run.seconds) } else { format::NOTHING.to_owned() }),
         (format::time(&run.created_at), Ink::Dim),
     ]
 }

@@ -175,6 +175,8 @@ struct Running {
 struct Recording {
     trajectory: Trajectory,
     missing: Missing,
+    /// Where the training ends: its length, or the step at which its loss had stayed non-finite for too long.
+    limit: u64,
     /// Steps that were recorded before this execution.
     recorded: u64,
     waiting: Vec<Step>,

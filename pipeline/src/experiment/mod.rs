@@ -182,4 +182,6 @@ pub fn flatten(name: &str, value: &Value, all: &mut Vec<(String, Value)>) {
 }
 
 #[cfg(test)]
+mod docs_test;
+#[cfg(test)]
 mod tests;

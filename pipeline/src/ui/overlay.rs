@@ -34,7 +34,7 @@ impl Span {
     }
 }
 
-/// Draws the curves, each run's mean with its mark and what rose or fell two rows from it with `│`; the text, and whether
+/// Draws the curves, each run's mean with its mark and what rose or fell three rows from it with `│`; the text, and whether
 /// runs met in a cell. Empty when there is nothing to draw.
 pub fn overlay(look: Look, steps: i64, runs: &[Vec<Bucket>], baselines: &[Baseline]) -> (String, bool) {
     let Some(scale) = Scale::fit(runs.iter().flatten(), baselines).filter(|_| runs.iter().any(|run| !run.is_empty()))
@@ -46,10 +46,10 @@ pub fn overlay(look: Look, steps: i64, runs: &[Vec<Bucket>], baselines: &[Baseli
     for (place, spans) in all.iter().enumerate() {
         for (column, span) in spans.iter().enumerate() {
             let Some((low, high)) = span.extremes else { continue };
-            // Noise of a row above or below is left out: it would hide the runs behind.
+            // Noise of two rows above or below is left out: it would hide the runs behind.
             let (top, bottom, middle) = (frame.row(high, 1), frame.row(low, 1), frame.row(span.mean(), 1));
-            let start = if top + 1 < middle { top } else { middle };
-            let end = if middle + 1 < bottom { bottom } else { middle };
+            let start = if top + 2 < middle { top } else { middle };
+            let end = if middle + 2 < bottom { bottom } else { middle };
             for row in start..=end {
                 let cell = frame.cell(row, column);
                 *cell = if cell.0 == ' ' { ('│', Ink::Series(place)) } else { ('│', Ink::Dim) };

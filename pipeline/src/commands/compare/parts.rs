@@ -5,7 +5,8 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{Comparison, Parting};
 use crate::commands::defaults::Defaults;
 use crate::commands::runs::status_ink;
-use crate::commands::show::parts::{decode, figures, written};
+use crate::commands::show::outcomes::{decode, figures, written};
+use crate::commands::show::parts::indent;
 use crate::insight::comparison::{Differing, Scores, Texts};
 use crate::record::read::{Difference, Sample, Summary};
 use crate::ui::format::{self, count};
@@ -227,7 +228,8 @@ fn samples(runs: &[Summary], texts: &[Texts], look: Look) -> String {
                     let Some(sample) = sample else { continue };
                     text.push_str(&format!("    {} {}\n", run.name(), look.paint(Ink::Dim, &figures(sample))));
                     for line in written(sample, look.width - 6) {
-                        text.push_str(&format!("      {line}\n"));
+                        text.push_str(format!("      {line}").trim_end());
+                        text.push('\n');
                     }
                 }
             }
@@ -263,8 +265,4 @@ fn beside(look: Look, a: (&str, &Sample), b: (&str, &Sample)) -> String {
         text.push('\n');
     }
     text
-}
-
-fn indent(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
 }

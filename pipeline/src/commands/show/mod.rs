@@ -1,6 +1,7 @@
 //! `pipeline show`.
 
 mod log;
+pub mod outcomes;
 pub mod parts;
 mod step;
 
@@ -87,9 +88,9 @@ fn screen(whole: &Whole, look: Look) -> String {
         parts::params(&whole.listed, &whole.summary, look),
         parts::stages(&whole.stages, whole.summary.run, look),
         loss(whole, look),
-        parts::evaluations(&whole.evaluations, look),
-        parts::samples(&whole.samples, look),
-        parts::events(&whole.events, look),
+        outcomes::evaluations(&whole.evaluations, look),
+        outcomes::samples(&whole.samples, look),
+        outcomes::events(&whole.events, look),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }

@@ -86,8 +86,15 @@ impl Work<'_> {
         let evaluations = std::mem::take(&mut running.evaluations);
         let events = std::mem::take(&mut running.events);
         let trajectory = running.training.as_ref().map(|recording| recording.trajectory.clone());
+        let segment = running.training.as_ref().map(|recording| (recording.missing.to, recording.limit));
         let error = match result {
-            Ok(made) => {
+            Ok(mut made) => {
+                // A segment that only made a lost checkpoint again ends before its training does.
+                if let Some((to, limit)) = segment
+                    && made.reached == Some(to)
+                {
+                    made.reached = Some(limit);
+                }
                 let accepted = match &trajectory {
                     Some(trajectory) => self.accept(key, execution, made, trajectory, &evaluations, &events)?,
                     None => self.accept_simple(key, execution, made, &evaluations, &events)?,

@@ -110,6 +110,7 @@ impl Work<'_> {
             recorded: trajectory.steps,
             trajectory,
             missing,
+            limit: ended.unwrap_or(training.length).min(training.length),
             waiting: Vec::new(),
             flushed: Instant::now(),
             tokens: 0,

@@ -1,6 +1,7 @@
 //! Losses of a trajectory, in as few rows as show every spike.
 
 use serde::Serialize;
+use serde::ser::SerializeStruct as _;
 
 use crate::record::{Record, Result, sql};
 
@@ -11,7 +12,7 @@ const MANY_STEPS: i64 = 128 * BLOCK;
 const BLOCK: i64 = 1024;
 
 /// Neighbouring steps in one row.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct Bucket {
     /// The first step.
     pub first: i64,
@@ -21,9 +22,32 @@ pub struct Bucket {
     pub finite: i64,
     pub minimum: Option<f64>,
     pub maximum: Option<f64>,
-    #[serde(skip)]
     pub sum: f64,
     pub first_nonfinite: Option<i64>,
+}
+
+impl Bucket {
+    /// The mean of its finite losses.
+    pub fn mean(&self) -> Option<f64> {
+        // A sum of losses near the largest float overflows; their mean does not.
+        (self.finite > 0)
+            .then(|| (self.sum / self.finite as f64).clamp(self.minimum.unwrap_or(0.0), self.maximum.unwrap_or(0.0)))
+    }
+}
+
+/// With the mean in place of the sum, which is only a means to it.
+impl Serialize for Bucket {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Bucket", 7)?;
+        fields.serialize_field("first", &self.first)?;
+        fields.serialize_field("steps", &self.steps)?;
+        fields.serialize_field("finite", &self.finite)?;
+        fields.serialize_field("minimum", &self.minimum)?;
+        fields.serialize_field("maximum", &self.maximum)?;
+        fields.serialize_field("mean", &self.mean())?;
+        fields.serialize_field("first_nonfinite", &self.first_nonfinite)?;
+        fields.end()
+    }
 }
 
 /// The first step at which two trajectories have different losses.

@@ -158,11 +158,8 @@ impl<'a> Frame<'a> {
             let free = (row..rows).chain((0..row).rev()).find(|&row| labels[row].is_empty());
             labels[free.unwrap_or(row)] = label(baseline);
         }
-        let unit = if self.scale.step.is_none() {
-            "loss in nats (logarithmic), by step"
-        } else {
-            "loss in nats, by step"
-        };
+        let unit =
+            if self.scale.step.is_none() { "loss in nats (logarithmic), by step" } else { "loss in nats, by step" };
         let mut text = format!("{}\n", look.paint(Ink::Dim, unit));
         for (row, cells) in self.cells.iter().enumerate() {
             let edge = if ticks[row].is_empty() { '│' } else { '┤' };

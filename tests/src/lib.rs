@@ -1,1 +1,66 @@
-//! Whole-program tests.
+//! Whole-program tests: the two programs are run as a user would run them, and what they leave behind is looked at with
+//! an own reading of SQLite and an own SHA-256.
+
+pub mod mount;
+pub mod process;
+pub mod record;
+pub mod space;
+
+pub use process::{Ended, Started};
+pub use record::Cell;
+pub use space::{TestSpace, copy_folder};
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository")
+}
+
+/// The folder of the two programs, built once in the profile of this test: with nothing to do it takes a moment.
+pub fn programs() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        // target/<profile>/deps/<test>
+        let test = std::env::current_exe().expect("a test knows its own path");
+        let folder = test.ancestors().nth(2).expect("a test lies in target/<profile>/deps");
+        let profile = match folder.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(name) => name,
+        };
+        // The whole workspace, as `make build`: the features of shared dependencies are then those of that build.
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--workspace", "--bins", "--profile", profile])
+            .current_dir(repository())
+            .status()
+            .expect("cargo starts");
+        assert!(status.success(), "the programs were not built");
+        folder.to_owned()
+    })
+}
+
+/// Draws that are the same each time: splitmix64.
+pub struct Draws(u64);
+
+impl Draws {
+    /// From a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number from 0 to 1.
+    pub fn share(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}

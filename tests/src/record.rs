@@ -158,6 +158,21 @@ impl TestSpace {
         .collect()
     }
 
+    /// Checks that the bits are those of another space.
+    #[track_caller]
+    pub fn assert_bits(&self, expected: &BTreeMap<&'static str, Vec<Row>>, when: &str) {
+        for (what, rows) in self.bits() {
+            let expected = &expected[what];
+            let differs = rows.iter().zip(expected).find(|(a, b)| a != b);
+            assert!(
+                rows == *expected,
+                "{when}: {what} differ, {} rows and {}: {differs:?}",
+                rows.len(),
+                expected.len()
+            );
+        }
+    }
+
     /// Checks that nothing is shown as running.
     #[track_caller]
     pub fn assert_nothing_runs(&self) {

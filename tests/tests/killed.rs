@@ -24,10 +24,7 @@ fn undisturbed() -> (BTreeMap<&'static str, Vec<Row>>, f64) {
 #[track_caller]
 fn assert_completes(space: &TestSpace, expected: &BTreeMap<&'static str, Vec<Row>>, when: &str) {
     space.run("longer", &[]).ok();
-    for (what, rows) in space.bits() {
-        let differs = rows.iter().zip(&expected[what]).find(|(a, b)| a != b);
-        assert!(rows == expected[what], "{when}: {what} differ ({} rows): {differs:?}", rows.len());
-    }
+    space.assert_bits(expected, when);
     space.assert_nothing_runs();
     space.assert_objects_are_sound();
     let doubled = "SELECT count(*) FROM (SELECT 1 FROM executions WHERE status = 'finished' AND stage <> 'train'

@@ -2,5 +2,8 @@
 
 mod again;
 mod first;
+mod input;
 mod killed;
+mod objects;
 mod together;
+mod trouble;

@@ -726,8 +726,12 @@ impl<'a> Work<'a> {
         let evaluations = std::mem::take(&mut running.evaluations);
         let events = std::mem::take(&mut running.events);
         let trajectory = running.training.as_ref().map(|recording| recording.trajectory.clone());
+        let recorded = running.training.as_ref().map(|recording| recording.recorded);
         let error = match result {
-            Ok(made) => {
+            Ok(mut made) => {
+                // A segment that only makes lost checkpoints again ends before the steps that were there.
+                let length = self.jobs[&key].node.training.as_ref().map_or(0, |training| training.length);
+                made.reached = made.reached.max(recorded.map(|recorded| recorded.min(length)));
                 let accepted = match &trajectory {
                     Some(trajectory) => self.accept(key, execution, made, trajectory, &evaluations, &events)?,
                     None => self.accept_simple(key, execution, made, &evaluations, &events)?,

@@ -1,16 +1,33 @@
 //! Corpus files brought to hand: found on disk or fetched, and checked against their digests.
 
+mod fetch;
+
 use std::path::PathBuf;
+
+pub use fetch::{Fetcher, News};
 
 use crate::engine::digest::Digest;
 use crate::engine::store::Store;
 use crate::experiment::{Origin, Source};
 
+/// Where fetched corpora are kept, and whether more may be fetched.
+pub struct Shelf<'a> {
+    /// The folder, one file a corpus, named by its digest; `None` where nothing says whose cache it would be.
+    pub folder: Option<PathBuf>,
+    /// Whether nothing may be fetched.
+    pub dry_run: bool,
+    /// Told what is being fetched.
+    pub watch: &'a mut dyn FnMut(News<'_>),
+}
+
+/// A message and a hint.
+type Words = (String, String);
+
 /// The path and digest of a corpus file; a message and a hint when it can't be had.
-pub fn obtain(source: &Source, store: &Store) -> Result<(PathBuf, Digest), (String, String)> {
+pub fn obtain(source: &Source, store: &Store, shelf: &mut Shelf<'_>) -> Result<(PathBuf, Digest), Words> {
     let path = match &source.origin {
         Origin::File(path) => path.clone(),
-        Origin::Url(url) => return Err((format!("{url}: fetching is not built yet"), String::new())),
+        Origin::Url(url) => return from_shelf(url, source.sha256.as_deref().unwrap_or(""), store, shelf),
     };
     let digest = store.digest_of(&path).map_err(|error| (format!("{}: {error}", path.display()), String::new()))?;
     match &source.sha256 {
@@ -21,3 +38,30 @@ pub fn obtain(source: &Source, store: &Store) -> Result<(PathBuf, Digest), (Stri
         _ => Ok((path, digest)),
     }
 }
+
+/// A fetched corpus: from the shelf, or brought there now.
+fn from_shelf(url: &str, sha256: &str, store: &Store, shelf: &mut Shelf<'_>) -> Result<(PathBuf, Digest), Words> {
+    let expected: Digest = sha256.parse().map_err(|error| (format!("{url}: {error}"), String::new()))?;
+    let Some(folder) = &shelf.folder else {
+        let message = format!("{url}: there is no home folder to keep it in");
+        return Err((message, "name a folder in the environment variable PIPELINE_CACHE".to_owned()));
+    };
+    let path = folder.join(sha256);
+    // A file that was changed or damaged since is no longer what its name says: it is fetched anew.
+    let sound = |path: &PathBuf| store.digest_of(path).is_ok_and(|found| found == expected);
+    if sound(&path) {
+        return Ok((path, expected));
+    }
+    if shelf.dry_run {
+        let message = format!("{url} is not fetched yet, and a dry run fetches nothing");
+        return Err((message, "without --dry-run, `--until tokenize` fetches it and stops soon after".to_owned()));
+    }
+    let fetcher = Fetcher::new(folder.clone());
+    fetcher.fetch(url, expected, shelf.watch).map_err(|error| (error.to_string(), error.hint().to_owned()))?;
+    Ok((path, expected))
+}
+
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod tests;

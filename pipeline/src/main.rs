@@ -6,9 +6,11 @@ mod corpus;
 mod engine;
 mod experiment;
 mod failure;
+mod insight;
 mod places;
 mod plan;
 mod record;
+mod selector;
 mod ui;
 
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! Where the record and the store are.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::args::Places;
@@ -45,5 +46,35 @@ impl Paths {
     /// both can be moved together.
     pub fn to_be_recorded(&self, store: &Path) -> String {
         store.strip_prefix(self.root()).unwrap_or(store).display().to_string()
+    }
+}
+
+/// The folder of fetched corpora, for all projects of a user: in `PIPELINE_CACHE`, or else where the XDG base directory
+/// specification puts caches, whose relative paths count as none.
+pub fn corpora(variable: impl Fn(&str) -> Option<OsString>, here: &Path) -> Option<PathBuf> {
+    let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
+    let named = path("PIPELINE_CACHE").map(|path| here.join(path));
+    let usual = || absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    let cache = named.or_else(|| usual().map(|cache| cache.join("pipeline")))?;
+    Some(cache.join("corpora"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fetched_corpora_are_in_the_users_cache() {
+        let found = |variables: &[(&str, &str)]| {
+            let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+            corpora(variable, Path::new("/work")).map(|path| path.display().to_string())
+        };
+        let home = ("HOME", "/home/ann");
+        assert_eq!(found(&[home]).unwrap(), "/home/ann/.cache/pipeline/corpora");
+        assert_eq!(found(&[home, ("XDG_CACHE_HOME", "/fast")]).unwrap(), "/fast/pipeline/corpora");
+        assert_eq!(found(&[home, ("XDG_CACHE_HOME", "fast")]).unwrap(), "/home/ann/.cache/pipeline/corpora");
+        assert_eq!(found(&[home, ("PIPELINE_CACHE", "own")]).unwrap(), "/work/own/corpora");
+        assert_eq!(found(&[("PIPELINE_CACHE", "")]), None);
     }
 }

@@ -247,8 +247,7 @@ pub fn weights(step: u64) -> String {
 /// The kept checkpoints at which something is measured, ascending.
 fn chosen(at: At, upstream: &Upstream) -> Result<Vec<u64>, StageError> {
     let outputs = &upstream.of("train")?.outputs;
-    let mut steps: Vec<u64> =
-        outputs.keys().filter_map(|name| name.strip_prefix("weights@")?.parse().ok()).collect();
+    let mut steps: Vec<u64> = outputs.keys().filter_map(|name| name.strip_prefix("weights@")?.parse().ok()).collect();
     steps.sort_unstable();
     Ok(match at {
         At::All => steps,

@@ -1,7 +1,7 @@
 //! The stage `sample`: texts drawn from a model.
 //!
-//! Inputs: `weights` (safetensors, names in [`model`]) and `vocab`. It has no output files: the texts are in
-//! [`Outcome::samples`], one for each way of drawing.
+//! Inputs: `vocab`, and `weights`, a safetensors file with PyTorch's names for an `encoder`, an `lstm` and a `decoder`.
+//! There are no output files: the texts are in [`Outcome::samples`], one for each way of drawing.
 //!
 //! The state starts at zero and reads the token for a line's end, where there is one, then the prompt, cut as the corpus
 //! was, its unknown words `<unk>`. If that is no token at all, the most frequent token (id 0) is read; it is not part of
@@ -115,7 +115,8 @@ impl Drawer<'_> {
             // No early end: like this the check is a vector instruction for every few logits.
             if logits.iter().fold(false, |bad, x| bad | !x.is_finite()) {
                 let nan = logits.iter().any(|x| x.is_nan());
-                return Ok((tokens.clone(), Some(Fault { nan, after: tokens.len() })));
+                let after = tokens.len();
+                return Ok((tokens, Some(Fault { nan, after })));
             }
             let token = self.chooser.choose(logits, decode, self.stream.uniform(i));
             tokens.push(token);

@@ -35,7 +35,8 @@ impl TestSpace {
         space
     }
 
-    /// Also with `experiments/longer.toml`: tiny's first point and its second, with more steps and checkpoints.
+    /// Also with `experiments/longer.toml`: tiny with more steps and checkpoints, and with dropout, whose draws a resumed
+    /// training must repeat.
     pub fn longer(steps: u32, every: u32) -> Self {
         let space = Self::new();
         space.vary(
@@ -43,7 +44,7 @@ impl TestSpace {
             "longer",
             &[
                 ("name = \"tiny\"", "name = \"longer\""),
-                ("steps = 200", &format!("steps = {steps}")),
+                ("steps = 200", &format!("steps = {steps}\ndropout = 0.2")),
                 ("every = 100", &format!("every = {every}")),
             ],
         );

@@ -50,12 +50,22 @@ fn wrong_words_on_the_command_line_are_refused() {
         (&["run", "experiments/tiny.toml", "--jobs", "0"], "0"),
         (&["run", "experiments/tiny.toml", "--until", "trian"], "trian"),
         (&["rnu"], "rnu"),
+        (&["show", "run99"], "run99"),
+        (&["show", "newest"], "newest"),
+        (&["compare", "run1", "run99"], "run99"),
+        (&["compare", "study:none"], "none"),
+        (&["runs", "--where", "train.learning_rte>1"], "train.learning_rte"),
+        (&["sql", "SELECT none FROM runs"], "none"),
+        (&["sql", "DELETE FROM runs"], ""),
+        (&["sql", "PRAGMA user_version = 3"], ""),
+        (&["dag", "experiments/none.toml"], "experiments/none.toml"),
+        (&["runs", "--db", "data/none.db"], "data/none.db"),
         (&["run", "experiments/tiny.toml", "--db", "none/experiments.db"], "none/"),
     ] {
         space.pipeline(words).complains(2, says);
         assert_eq!(space.dump(), before, "{words:?}");
     }
-    assert!(!space.path("none").exists());
+    assert!(!space.path("none").exists() && !space.path("data/none.db").exists());
 }
 
 #[test]
@@ -79,6 +89,16 @@ fn a_corpus_without_words_is_refused() {
             }
         }
     }
+}
+
+#[test]
+fn a_corpus_that_is_no_text_is_refused_with_its_line() {
+    let space = TestSpace::new();
+    let text = space.read("data/sonnets.txt").into_bytes();
+    let at = 1 + text.iter().position(|byte| *byte == b'\n').unwrap();
+    std::fs::write(space.path("data/sonnets.txt"), [&text[..at], b"bad \xff byte\n", &text[at..]].concat()).unwrap();
+    space.run("tiny", &[]).complains(2, "line 2");
+    space.assert_nothing_runs();
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod again;
 mod first;
 mod input;
 mod killed;
+mod laws;
 mod objects;
 mod together;
 mod trouble;

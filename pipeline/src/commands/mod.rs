@@ -1,7 +1,16 @@
 //! One short file a command.
 
+mod compare;
 mod completions;
+mod dag;
+mod defaults;
+mod filter;
+mod objects;
+mod reading;
 mod run;
+mod runs;
+mod show;
+mod sql;
 
 use std::path::Path;
 
@@ -15,6 +24,11 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
     match cli.command {
         Command::Completions(args) => completions::completions(args),
         Command::Run(args) => run::run(&args, &paths, here),
-        _ => Err(Failure::failed("not built yet", "")),
+        Command::Runs(args) => runs::runs(args, &paths),
+        Command::Show(args) => show::show(args, &paths),
+        Command::Compare(args) => compare::compare(args, &paths),
+        Command::Sql(args) => sql::sql(args, &paths),
+        Command::Dag(args) => dag::dag(&args, &paths, here),
+        Command::Objects(args) => objects::objects(&args, &paths),
     }
 }

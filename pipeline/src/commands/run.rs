@@ -1,12 +1,13 @@
 //! `pipeline run`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
 use crate::args::RunArgs;
+use crate::corpus::{News, Shelf};
 use crate::engine::graph::{self, WorkerFacts};
 use crate::engine::lock;
 use crate::engine::store::Store;
@@ -15,10 +16,11 @@ use crate::engine::work::{End, Settings, Summary, Track, Work, WorkError};
 use crate::engine::worker::{self, WorkerError};
 use crate::experiment::{Experiment, Point};
 use crate::failure::{FAILED, Failure, INTERRUPTED};
-use crate::places::Paths;
+use crate::places::{Paths, corpora};
 use crate::plan::{PointPlan, STAGES};
 use crate::record::Record;
 use crate::record::rows::{NewExperiment, NewRun, Origin, RunId, RunRow};
+use crate::ui::counter::Counter;
 use crate::ui::progress::Screen;
 use crate::{corpus, ui};
 
@@ -45,7 +47,7 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let describe = worker::describe(&program, &root).map_err(worker_failure)?;
     let facts = WorkerFacts { libtorch: describe.libtorch.clone(), device: "cpu" };
 
-    let plans = plans(&experiment, &store)?;
+    let plans = plans(&experiment, &store, corpora(|name| std::env::var_os(name), here), args.dry_run)?;
     let overrides = Value::from(experiment.overrides.clone()).to_string();
     let path = experiment.path.display().to_string();
     let new = NewExperiment { name: &experiment.name, path: &path, toml: &experiment.text, overrides: &overrides };
@@ -73,7 +75,16 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let mut screen = Screen::new();
     let capability = describe.cpu_capability;
     let work = Work::new(
-        &mut record, Arc::clone(&store), stages, facts, capability, pool, settings, tracks, Arc::clone(&stop), &mut screen,
+        &mut record,
+        Arc::clone(&store),
+        stages,
+        facts,
+        capability,
+        pool,
+        settings,
+        tracks,
+        Arc::clone(&stop),
+        &mut screen,
     );
     let summary = work.run().map_err(work_failure)?;
     drop(screen);
@@ -86,12 +97,28 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
 }
 
 /// The points' plans, with their corpora at hand and digested.
-fn plans(experiment: &Experiment, store: &Store) -> Result<Vec<PointPlan>, Failure> {
+fn plans(
+    experiment: &Experiment,
+    store: &Store,
+    folder: Option<PathBuf>,
+    dry_run: bool,
+) -> Result<Vec<PointPlan>, Failure> {
+    let mut counter: Option<Counter> = None;
+    let mut watch = |news: News<'_>| match news {
+        News::Waiting { url } => ui::talk(&format!("another process fetches {url}; waiting for it")),
+        News::Begins { url, from, whole } => counter = Some(Counter::new(&format!("fetching {url}"), from, whole)),
+        News::Arrived(bytes) => counter.iter_mut().for_each(|counter| counter.advance(bytes)),
+        News::Lost { url, words } => {
+            counter = None;
+            ui::talk(&format!("{url}: {words}; trying again"));
+        }
+    };
+    let mut shelf = Shelf { folder, dry_run, watch: &mut watch };
     let mut plans = Vec::with_capacity(experiment.points.len());
     for point in &experiment.points {
         let mut sources = Vec::new();
         for source in &point.corpus.sources {
-            let (path, digest) = corpus::obtain(source, store)
+            let (path, digest) = corpus::obtain(source, store, &mut shelf)
                 .map_err(|(message, hint)| experiment.complain(&format!("corpus.{}", source.name), &message, &hint))?;
             sources.push((source.name.clone(), digest, path));
         }

@@ -142,12 +142,7 @@ pub fn order(stages: &[Stage]) -> Result<Vec<Stage>, String> {
     Ok(placed)
 }
 
-fn place(
-    stage: &Stage,
-    stages: &[Stage],
-    placed: &mut Vec<Stage>,
-    path: &mut Vec<&'static str>,
-) -> Result<(), String> {
+fn place(stage: &Stage, stages: &[Stage], placed: &mut Vec<Stage>, path: &mut Vec<&'static str>) -> Result<(), String> {
     if placed.iter().any(|other| other.name == stage.name) {
         return Ok(());
     }

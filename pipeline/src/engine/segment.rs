@@ -91,7 +91,7 @@ mod tests {
     use stages::params::{All, Checkpoints, Keep};
 
     use super::*;
-    use crate::engine::digest::{Digest, TrajectoryId};
+    use crate::engine::digest::Digest;
     use crate::record::rows::TrajectoryRow;
 
     fn object(text: &str) -> ObjectId {
@@ -104,7 +104,7 @@ mod tests {
         };
         Trajectory {
             row: TrajectoryRow(1),
-            identity: TrajectoryId(Digest::of(b"t")),
+
             threads: 1,
             cpu_capability: String::new(),
             steps,

@@ -131,6 +131,12 @@ impl Worker {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(file)
+            .envs(
+                stages::protocol::WORKER_ENVIRONMENT
+                    .iter()
+                    .filter(|(name, _)| std::env::var_os(name).is_none())
+                    .copied(),
+            )
             // A Ctrl-C at the terminal is for this program, which asks its workers to stop in good order.
             .process_group(0)
             .spawn()

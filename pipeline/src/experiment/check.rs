@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use stages::schema::{Default, Key, Kind, Range};
 
 use super::Problem;
-use super::tree::{Node, Place, Raw};
+use super::tree::{Node, Raw};
 
 /// The canonical value of `node`, which stands at the dotted `path`.
 pub fn check(kind: &Kind, node: &Node, path: &str, seed: i64) -> Result<Value, Problem> {
@@ -162,12 +162,4 @@ pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<
         .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
-}
-
-/// The place of the default in messages.
-impl Place {
-    /// Whether a value stands in the experiment or on the command line.
-    pub fn is_written(&self) -> bool {
-        *self != Self::Default
-    }
 }

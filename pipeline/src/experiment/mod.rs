@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::failure::Failure;
-pub use check::{did_you_mean, nearest};
+pub use check::nearest;
 use tree::{Node, Place};
 
 /// An experiment with what the command line overrode.
@@ -181,5 +181,7 @@ pub fn flatten(name: &str, value: &Value, all: &mut Vec<(String, Value)>) {
     }
 }
 
+#[cfg(test)]
+mod docs_test;
 #[cfg(test)]
 mod tests;

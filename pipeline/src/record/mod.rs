@@ -4,7 +4,11 @@
 //! migrations. Calls are plain functions that wait: one thread of a process talks to the database, and SQLite answers
 //! in microseconds, so callers need not know that the driver is asynchronous.
 
+#[cfg(test)]
+pub mod fixture;
 mod migrate;
+pub mod objects;
+pub mod read;
 pub mod rows;
 mod steps;
 mod write;
@@ -18,7 +22,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 /// The text of a statement, by its file's name in the folder `sql`.
 macro_rules! sql {
     ($name:literal) => {
-        include_str!(concat!("sql/", $name, ".sql"))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/record/sql/", $name, ".sql"))
     };
 }
 pub(crate) use sql;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use stages::protocol::{Evaluation, Event, SampleText};
 
-use crate::engine::digest::{ObjectId, StageKey, TrajectoryId};
+use crate::engine::digest::{ObjectId, StageKey};
 use crate::engine::key::Fields;
 
 /// `run42` is 42.
@@ -117,7 +117,6 @@ pub struct Finished<'a> {
 #[derive(Debug, Clone)]
 pub struct Trajectory {
     pub row: TrajectoryRow,
-    pub identity: TrajectoryId,
     /// Fixed when it started.
     pub threads: u32,
     /// The vector extensions it started with.

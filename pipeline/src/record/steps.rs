@@ -19,11 +19,6 @@ const BLOCK: u64 = 1024;
 const ROWS: usize = 50;
 
 impl Record {
-    /// The trajectory of an identity, where it has started.
-    pub fn trajectory(&mut self, identity: TrajectoryId) -> Result<Option<Trajectory>> {
-        self.wait(async |c| load(c, identity).await)
-    }
-
     /// Starts a trajectory, or finds it as it stands.
     pub fn start_trajectory(
         &mut self,
@@ -192,7 +187,6 @@ async fn load(c: &mut SqliteConnection, identity: TrajectoryId) -> sqlx::Result<
     }
     Ok(Some(Trajectory {
         row: TrajectoryRow(row),
-        identity,
         threads: threads as u32,
         cpu_capability,
         steps: steps as u64,

@@ -116,7 +116,11 @@ impl Watch for Screen {
         };
         let said = (self.bars.is_none() && line.said.elapsed() > LINE_EVERY).then(|| {
             line.said = Instant::now();
-            if text.is_empty() { format!("  {}: {} %", line.title, share / 10) } else { format!("  {}: {text}", line.title) }
+            if text.is_empty() {
+                format!("  {}: {} %", line.title, share / 10)
+            } else {
+                format!("  {}: {text}", line.title)
+            }
         });
         if let Some(said) = said {
             self.say(&said);
@@ -154,7 +158,8 @@ impl Watch for Screen {
     fn tick(&mut self, done: usize, known: usize) {
         let Some(bars) = &self.bars else { return };
         let total = self.total.get_or_insert_with(|| {
-            let bar = ProgressBar::new(1).with_style(style("  {pos} of {len} known stage executions done, {elapsed} so far"));
+            let bar =
+                ProgressBar::new(1).with_style(style("  {pos} of {len} known stage executions done, {elapsed} so far"));
             bars.add(bar)
         });
         total.set_length(known as u64);

@@ -29,7 +29,7 @@ pub(crate) fn private_stdout() -> io::Result<File> {
 }
 
 /// Keeps freed memory in the process. The default gives each activation of a step back to the system, and pays for
-/// its pages again at the next step: a seventh of a training step (measured). To be called before the first tensor.
+/// its pages again at the next step: an eighth of a training step (measured). To be called before the first tensor.
 pub(crate) fn keep_freed_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: the allocator's own switches, set before any other thread exists.

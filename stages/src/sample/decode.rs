@@ -4,8 +4,9 @@
 //! likeliest; `top_p` leaves, of those, the fewest likeliest whose probabilities, taken over what `top_k` left, reach p
 //! (Holtzman et al. 2020, arXiv 1904.09751). Of equally likely tokens the smaller id comes first. Then one number,
 //! uniform in [0, 1), falls into what is left, which lies in the order of the ids.
-
-use std::cmp::Ordering;
+//!
+//! Probabilities are summed as whole numbers, for their sum is then the same in any order: what is drawn can't depend on
+//! how a sort or a vector instruction goes about it.
 
 use super::kernels::Kernels;
 use crate::params::Decode;
@@ -14,13 +15,18 @@ use crate::params::Decode;
 #[derive(Debug)]
 pub(super) struct Chooser {
     kernels: Kernels,
-    weights: Vec<f32>,
-    order: Vec<u32>,
+    exponentials: Vec<f32>,
+    weights: Vec<u64>,
+    ranks: Vec<u64>,
 }
+
+/// The weight of the likeliest token. 2²⁴ types, the most that a vocabulary holds, can't overflow a sum of weights, and
+/// only tokens 3·10¹¹ times less likely than the likeliest are never drawn.
+const ONE: f32 = (1u64 << 38) as f32;
 
 impl Chooser {
     pub(super) fn new(kernels: Kernels) -> Self {
-        Self { kernels, weights: Vec::new(), order: Vec::new() }
+        Self { kernels, exponentials: Vec::new(), weights: Vec::new(), ranks: Vec::new() }
     }
 
     /// The next token; all `logits` must be finite, and there must be one. `uniform` in [0, 1) decides a draw.
@@ -29,20 +35,35 @@ impl Chooser {
         let Decode::Draw { temperature, top_k, top_p } = decode else { return best };
         // Kept finite: at a temperature near 0 all but the likeliest then weigh nothing, rather than NaN.
         let scale = (1.0 / temperature).min(1e30) as f32;
-        self.weights.resize(logits.len(), 0.0);
-        self.kernels.exponentials(logits, logits[best as usize], scale, &mut self.weights);
-        if top_k.is_none() && top_p.is_none() {
-            return fall(&self.weights, 0..logits.len() as u32, uniform);
+        self.exponentials.resize(logits.len(), 0.0);
+        self.kernels.exponentials(logits, logits[best as usize], scale, &mut self.exponentials);
+        self.weights.clear();
+        // Times a power of two: exact, then rounded down.
+        self.weights.extend(self.exponentials.iter().map(|x| (x * ONE) as u64));
+        if top_k.is_some() || top_p.is_some() {
+            self.cut(logits, top_k, top_p);
         }
-        self.order.clear();
-        self.order.extend(0..logits.len() as u32);
-        if let Some(k) = top_k {
-            keep_first(&mut self.order, usize::try_from(k).unwrap_or(usize::MAX), logits);
+        fall(&self.weights, uniform)
+    }
+
+    /// Takes the weight of every token that `top_k` or `top_p` leaves out.
+    fn cut(&mut self, logits: &[f32], top_k: Option<u64>, top_p: Option<f64>) {
+        self.ranks.clear();
+        self.ranks.extend(logits.iter().zip(0..).map(|(logit, id)| rank(*logit, id)));
+        let k = top_k.and_then(|k| usize::try_from(k).ok()).unwrap_or(usize::MAX);
+        if k < self.ranks.len() {
+            self.ranks.select_nth_unstable(k);
+            self.ranks.truncate(k);
         }
         if let Some(p) = top_p {
-            keep_share(&mut self.order, p, logits, &self.weights);
+            keep_share(&mut self.ranks, p, &self.weights);
         }
-        fall(&self.weights, self.order.iter().copied(), uniform)
+        let last = self.ranks.iter().copied().max().unwrap_or(u64::MAX);
+        for ((weight, logit), id) in self.weights.iter_mut().zip(logits).zip(0..) {
+            if rank(*logit, id) > last {
+                *weight = 0;
+            }
+        }
     }
 }
 
@@ -57,69 +78,50 @@ fn likeliest(logits: &[f32]) -> u32 {
     best as u32
 }
 
-/// The likelier first, then the smaller id.
-fn order_by(logits: &[f32]) -> impl Fn(&u32, &u32) -> Ordering + '_ {
-    |a, b| {
-        let (x, y) = (logits[*a as usize], logits[*b as usize]);
-        y.partial_cmp(&x).unwrap_or(Ordering::Equal).then(a.cmp(b))
-    }
+/// A number that is smaller for a likelier token and, of equals, for the smaller id, which is its low half: one compare
+/// of whole numbers where selecting would follow an index into the logits.
+fn rank(logit: f32, id: u32) -> u64 {
+    // 0 is added so that −0 equals 0.
+    let bits = (logit + 0.0).to_bits();
+    let descending = if bits >> 31 == 0 { !(bits | 1 << 31) } else { bits };
+    u64::from(descending) << 32 | u64::from(id)
 }
 
-/// Leaves the `k` likeliest of `ids`, in the order of the ids.
-fn keep_first(ids: &mut Vec<u32>, k: usize, logits: &[f32]) {
-    if k < ids.len() {
-        ids.select_nth_unstable_by(k, order_by(logits));
-        ids.truncate(k);
-        ids.sort_unstable();
-    }
-}
-
-/// Leaves the fewest likeliest of `ids` (in ascending order) whose weights reach the share `p` of all their weights.
+/// Leaves the fewest likeliest of `ranks` whose weights reach the share `p` of all their weights.
 ///
-/// Approach: most of the weight lies in few tokens, so ever more of the likeliest are sorted until they suffice;
-/// sorting all would cost more than the forward pass.
-fn keep_share(ids: &mut Vec<u32>, p: f64, logits: &[f32], weights: &[f32]) {
-    let weight = |id: &u32| f64::from(weights[*id as usize]);
-    let enough = p * ids.iter().map(weight).sum::<f64>();
-    let mut tried = 64;
-    loop {
-        if tried < ids.len() {
-            ids.select_nth_unstable_by(tried, order_by(logits));
+/// Approach: bisection. `ranks[..low]` are the likeliest and don't suffice, `ranks[..high]` do; selecting the likelier
+/// half of those between costs half as much each time, where sorting all would cost more than the forward pass.
+fn keep_share(ranks: &mut Vec<u64>, p: f64, weights: &[u64]) {
+    let sum = |ranks: &[u64]| ranks.iter().map(|rank| weights[*rank as u32 as usize]).sum::<u64>();
+    let total = sum(ranks);
+    let enough = ((p * total as f64).ceil() as u64).min(total);
+    let (mut low, mut high, mut below) = (0, ranks.len(), 0);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        ranks[low..high].select_nth_unstable(middle - low);
+        let half = sum(&ranks[low..middle]);
+        if below + half >= enough {
+            high = middle;
+        } else {
+            below += half;
+            low = middle;
         }
-        let tried_ids = tried.min(ids.len());
-        ids[..tried_ids].sort_unstable_by(order_by(logits));
-        let mut sum = 0.0;
-        let reached = ids[..tried_ids].iter().position(|id| {
-            sum += weight(id);
-            sum >= enough
-        });
-        if let Some(last) = reached {
-            ids.truncate(last + 1);
-        }
-        // Rounding may leave the sum of all just short of p = 1: then all are kept.
-        if reached.is_some() || tried >= ids.len() {
-            ids.sort_unstable();
-            return;
-        }
-        tried *= 8;
     }
+    ranks.truncate(high);
 }
 
 /// The id into whose weight `uniform` of the sum of all falls.
-fn fall(weights: &[f32], ids: impl Iterator<Item = u32> + Clone, uniform: f64) -> u32 {
-    let weight = |id: u32| f64::from(weights[id as usize]);
-    let target = uniform * ids.clone().map(weight).sum::<f64>();
-    let mut sum = 0.0;
-    let mut last = 0;
-    for id in ids {
-        sum += weight(id);
-        last = id;
-        // The same sums in the same order: the last one passes every target, for `uniform` is below 1.
-        if sum > target {
-            break;
+fn fall(weights: &[u64], uniform: f64) -> u32 {
+    let total: u64 = weights.iter().sum();
+    // Below the total even where the product rounds up to it: the last id that weighs anything then takes it.
+    let mut rest = ((uniform * total as f64) as u64).min(total.saturating_sub(1));
+    for (weight, id) in weights.iter().zip(0..) {
+        match rest.checked_sub(*weight) {
+            Some(less) => rest = less,
+            None => return id,
         }
     }
-    last
+    0
 }
 
 #[cfg(test)]
@@ -189,6 +191,13 @@ mod tests {
         assert_eq!(chooser.choose(&logits, draw(1.0, Some(1), None), 0.99), 1);
         assert_eq!(chooser.choose(&logits, draw(1.0, Some(2), None), 0.99), 3);
         assert_eq!(chooser.choose(&logits, draw(1.0, None, Some(0.01)), 0.99), 1);
+    }
+
+    #[test]
+    fn ranks_order_as_logits_and_ids_do() {
+        let logits = [f32::MAX, 1.5, f32::MIN_POSITIVE, 0.0, -f32::MIN_POSITIVE, -1.5, f32::MIN];
+        assert!(logits.windows(2).all(|pair| rank(pair[0], 9) < rank(pair[1], 0)));
+        assert!(rank(-0.0, 1) < rank(0.0, 2) && rank(0.0, 1) < rank(-0.0, 2));
     }
 
     #[test]

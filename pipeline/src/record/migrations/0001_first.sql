@@ -285,7 +285,7 @@ WHERE rs.stage = 'sample';
 CREATE VIEW run_events AS
 SELECT r.id AS run, e.step, e.kind, e.message, e.created_at
 FROM runs r
-JOIN events e ON e.trajectory_id = r.trajectory_id
+JOIN events e ON e.trajectory_id = r.trajectory_id AND e.run_id IS NULL
  AND (e.step IS NULL OR e.step <= coalesce(r.steps, r.length))
 UNION ALL
 SELECT e.run_id, e.step, e.kind, e.message, e.created_at FROM events e WHERE e.run_id IS NOT NULL
@@ -328,8 +328,12 @@ SELECT r.id AS run,
         )) AS best_loss,
        (SELECT v.perplexity FROM run_evaluations v
          WHERE v.run = r.id AND v.split = 'valid' AND v.source = 'evaluate' ORDER BY v.step DESC LIMIT 1) AS valid_perplexity,
+       (SELECT v.loss_kind FROM run_evaluations v
+         WHERE v.run = r.id AND v.split = 'valid' AND v.source = 'evaluate' ORDER BY v.step DESC LIMIT 1) AS valid_loss_kind,
        (SELECT v.perplexity FROM run_evaluations v
          WHERE v.run = r.id AND v.split = 'test' AND v.source = 'evaluate' ORDER BY v.step DESC LIMIT 1) AS test_perplexity,
+       (SELECT v.loss_kind FROM run_evaluations v
+         WHERE v.run = r.id AND v.split = 'test' AND v.source = 'evaluate' ORDER BY v.step DESC LIMIT 1) AS test_loss_kind,
        r.seconds,
        (SELECT coalesce(sum(k), 0) FROM (
             SELECT sum(b.steps - b.finite) AS k FROM step_blocks b WHERE b.trajectory_id = e.t AND b.block < e.whole / 1024
@@ -351,6 +355,7 @@ JOIN extent e ON e.run = r.id;
 
 CREATE VIEW study_by_learning_rate AS
 SELECT st.id AS study_id, st.name AS study, s.learning_rate, count(*) AS runs,
+       sum(s.nonfinite_steps > 0) AS nonfinite_runs,
        avg(s.last_loss) AS mean_last_loss, min(s.best_loss) AS best_loss,
        min(s.valid_perplexity) AS best_valid_perplexity, avg(s.valid_perplexity) AS mean_valid_perplexity,
        sum(s.steps) AS steps, sum(s.nonfinite_steps) AS nonfinite_steps,

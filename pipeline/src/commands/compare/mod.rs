@@ -1,0 +1,177 @@
+//! `pipeline compare`.
+
+mod parts;
+
+use serde::Serialize;
+
+use crate::args::CompareArgs;
+use crate::commands::reading::{Reader, baselines};
+use crate::failure::Failure;
+use crate::insight::comparison::{self, Differing, Scores, Texts};
+use crate::places::Paths;
+use crate::record::read::{Bucket, Cell, Detail, Difference, StageRow, Summary};
+use crate::ui::axis::Baseline;
+use crate::ui::look::Look;
+use crate::{selector, ui};
+
+/// What two or more runs have in common, and what not.
+#[derive(Debug, Serialize)]
+struct Comparison {
+    runs: Vec<Summary>,
+    /// Parameters.
+    parameters: Vec<Differing>,
+    /// What is no parameter but may change numbers or times: program, threads, processor.
+    circumstances: Vec<Differing>,
+    baselines: Vec<Baseline>,
+    /// For two runs alone.
+    parting: Option<Parting>,
+    evaluations: Vec<Scores>,
+    samples: Vec<Texts>,
+    /// The loss of neighbouring steps of each run.
+    curves: Vec<Vec<Bucket>>,
+}
+
+/// Where the losses of two runs part.
+#[derive(Debug, Serialize)]
+struct Parting {
+    /// Steps that both runs have.
+    common_steps: i64,
+    /// The first of them whose losses differ in any bit.
+    first: Option<Difference>,
+}
+
+/// Compares runs.
+pub fn compare(args: CompareArgs, paths: &Paths) -> Result<(), Failure> {
+    let mut reader = Reader::open(paths)?;
+    let runs = selector::resolve(&mut reader.record, &args.selectors)?;
+    if let [only] = runs[..] {
+        let message = format!("{} is run{only} alone; compare wants two runs or more", args.selectors.join(" "));
+        return Err(Failure::input(message, format!("pipeline show run{only}")));
+    }
+    let look = Look::stdout();
+    let comparison = read(&mut reader, &runs, look)?;
+    ui::data(&if args.json { ui::json(&comparison) } else { parts::screen(&comparison, look) });
+    Ok(())
+}
+
+fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Failure> {
+    let summaries = reader.summaries(Some(runs))?;
+    let record = &mut reader.record;
+    let parameters = comparison::differing(record.params(runs)?, runs);
+    let (mut details, mut stages) = (Vec::new(), Vec::new());
+    let (mut curves, mut evaluations, mut samples) = (Vec::new(), Vec::new(), Vec::new());
+    for (run, summary) in runs.iter().zip(&summaries) {
+        let detail = record.detail(*run)?;
+        curves.push(match detail.trajectory_id {
+            Some(trajectory) => record.buckets(trajectory, summary.steps, look.width as i64 * 8)?,
+            None => Vec::new(),
+        });
+        details.push(detail);
+        stages.push(record.stages(*run)?);
+        evaluations.push(record.evaluations(*run)?);
+        samples.push(record.samples(*run)?);
+    }
+    let parting = match (&details[..], &summaries[..]) {
+        ([a, b], [first, second]) => {
+            let common_steps = first.steps.min(second.steps);
+            let difference = match (a.trajectory_id, b.trajectory_id) {
+                (Some(a), Some(b)) => record.first_difference(a, b, common_steps)?,
+                _ => None,
+            };
+            Some(Parting { common_steps, first: difference })
+        }
+        _ => None,
+    };
+    Ok(Comparison {
+        parameters,
+        circumstances: circumstances(&details, &stages),
+        baselines: joint_baselines(&summaries, &stages),
+        parting,
+        evaluations: comparison::scores(&evaluations),
+        samples: comparison::texts(&samples),
+        curves,
+        runs: summaries,
+    })
+}
+
+fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differing> {
+    let text = |text: &Option<String>| text.clone().map(Cell::Text);
+    let train = |of: &dyn Fn(&StageRow) -> Option<Cell>| -> Vec<Option<Cell>> {
+        stages.iter().map(|stages| stages.iter().find(|stage| stage.stage == "train").and_then(of)).collect()
+    };
+    let commit = |detail: &Detail| {
+        let dirty = if detail.git_dirty == Some(true) { " and changes" } else { "" };
+        detail.git_commit.as_ref().map(|commit| Cell::Text(format!("{}{dirty}", commit.get(..12).unwrap_or(commit))))
+    };
+    let rows = [
+        ("pipeline", details.iter().map(|detail| Some(Cell::Text(detail.program_version.clone()))).collect()),
+        ("git", details.iter().map(commit).collect()),
+        ("host", details.iter().map(|detail| Some(Cell::Text(detail.host.clone()))).collect()),
+        ("threads", train(&|stage| stage.threads.map(Cell::Integer))),
+        ("device", train(&|stage| text(&stage.device))),
+        ("processor", train(&|stage| text(&stage.cpu_capability))),
+        ("libtorch", train(&|stage| text(&stage.libtorch))),
+    ];
+    let rows = rows.into_iter().map(|(name, values)| Differing { name: name.to_owned(), values });
+    rows.filter(Differing::differs).collect()
+}
+
+/// Baselines of all runs; where they differ, each names the first run that it belongs to.
+fn joint_baselines(runs: &[Summary], stages: &[Vec<StageRow>]) -> Vec<Baseline> {
+    let mut all: Vec<(Baseline, String)> = Vec::new();
+    for (run, stages) in runs.iter().zip(stages) {
+        for baseline in baselines(stages) {
+            if !all.iter().any(|(known, _)| *known == baseline) {
+                all.push((baseline, run.name()));
+            }
+        }
+    }
+    let several = |label: &str| all.iter().filter(|(baseline, _)| baseline.label == label).count() > 1;
+    let named = |(baseline, run): &(Baseline, String)| match several(&baseline.label) {
+        true => Baseline { label: format!("{} {run}", baseline.label), ..baseline.clone() },
+        false => baseline.clone(),
+    };
+    all.iter().map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+    use crate::record::fixture::{Fixture, PARTING, long_run};
+    use crate::ui::screen_is;
+
+    fn compared(fixture: &Fixture, runs: &[i64]) -> Comparison {
+        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), store: None }).unwrap();
+        read(&mut reader, runs, Look::PLAIN).unwrap()
+    }
+
+    #[test]
+    fn two_runs() {
+        let comparison = compared(&Fixture::new(), &[1, 2]);
+        screen_is("compare_two", &parts::screen(&comparison, Look::PLAIN));
+        assert_eq!(comparison.parting.unwrap().first.unwrap().step, 1);
+    }
+
+    #[test]
+    fn a_study() {
+        let comparison = compared(&Fixture::new(), &[1, 2, 3]);
+        screen_is("compare_study", &parts::screen(&comparison, Look::PLAIN));
+        let json = serde_json::to_value(&comparison).unwrap();
+        assert_eq!(json["parameters"][0]["values"], serde_json::json!([0.1, 1.0, 10.0]));
+        assert_eq!(json["runs"][2]["last_loss_kind"], "nan");
+    }
+
+    #[test]
+    fn one_bit_in_many_steps_is_found() {
+        let fixture = Fixture::new();
+        let mut record = Record::create(&fixture.db).unwrap();
+        [5, 6].into_iter().for_each(|run| long_run(&mut record, run, 200_000));
+        let comparison = compared(&fixture, &[5, 6]);
+        let text = parts::screen(&comparison, Look::PLAIN);
+        let parting = comparison.parting.unwrap();
+        assert_eq!((parting.common_steps, parting.first.unwrap().step), (200_000, PARTING));
+        assert!(text.contains("identical to the bit up to step 150,000;"), "{text}");
+        assert!(record.first_difference(5, 6, PARTING).unwrap().is_none());
+    }
+}

@@ -1,0 +1,233 @@
+//! `--where` and `--sort`: any column of `run_summary`, any parameter.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use crate::experiment::nearest;
+use crate::failure::Failure;
+use crate::record::read::{Cell, Param, Summary};
+
+/// One comparison, as a user typed it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filter {
+    name: String,
+    operator: Operator,
+    value: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Is,
+    IsNot,
+    Less,
+    LessOrIs,
+    More,
+    MoreOrIs,
+}
+
+/// Two-character operators first: `<=` is no `<`.
+const OPERATORS: [(&str, Operator); 7] = [
+    ("!=", Operator::IsNot),
+    ("<=", Operator::LessOrIs),
+    (">=", Operator::MoreOrIs),
+    ("==", Operator::Is),
+    ("=", Operator::Is),
+    ("<", Operator::Less),
+    (">", Operator::More),
+];
+
+impl FromStr for Filter {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let at = text.find(['=', '!', '<', '>']);
+        let found = at.and_then(|at| {
+            let (sign, operator) = OPERATORS.iter().find(|(sign, _)| text[at..].starts_with(sign))?;
+            let (name, value) = (text[..at].trim(), text[at + sign.len()..].trim());
+            (!name.is_empty()).then(|| Self { name: name.into(), operator: *operator, value: value.into() })
+        });
+        found.ok_or_else(|| {
+            Failure::input(
+                format!("--where '{text}': no comparison; allowed: COLUMN=VALUE, with =, !=, <, <=, > or >="),
+                "--where 'train.learning_rate>=0.1'",
+            )
+        })
+    }
+}
+
+/// What the table calls some columns.
+const SHORT: [(&str, &str); 8] = [
+    ("loss", "last_loss"),
+    ("best", "best_loss"),
+    ("valid", "valid_perplexity"),
+    ("test", "test_perplexity"),
+    ("perplexity", "valid_perplexity"),
+    ("nonfinite", "nonfinite_steps"),
+    ("time", "seconds"),
+    ("started", "created_at"),
+];
+
+/// The values that runs can be compared by.
+#[derive(Debug)]
+pub struct Columns {
+    /// By run, then by name.
+    values: BTreeMap<i64, BTreeMap<String, Cell>>,
+    columns: BTreeSet<String>,
+    params: BTreeSet<String>,
+}
+
+impl Columns {
+    /// Of some runs, with their parameters.
+    pub fn of(summaries: &[Summary], params: Vec<Param>) -> Self {
+        let mut this = Self { values: BTreeMap::new(), columns: BTreeSet::new(), params: BTreeSet::new() };
+        for summary in summaries {
+            let Ok(Value::Object(entries)) = serde_json::to_value(summary) else { continue };
+            let values = this.values.entry(summary.run).or_default();
+            for (name, value) in entries {
+                this.columns.insert(name.clone());
+                values.insert(name, cell(value));
+            }
+            // `last_loss=nan` is what one types.
+            if summary.last_loss.is_none()
+                && let Some(kind) = &summary.last_loss_kind
+            {
+                values.insert("last_loss".to_owned(), Cell::Text(kind.clone()));
+            }
+        }
+        for param in params {
+            this.params.insert(param.name.clone());
+            this.values.entry(param.run).or_default().insert(param.name, param.value);
+        }
+        this
+    }
+
+    /// The whole name of what a user named: a column, a parameter, or a parameter's last segment if it is alone.
+    fn name(&self, typed: &str) -> Result<String, Failure> {
+        if self.columns.contains(typed) || self.params.contains(typed) || self.values.is_empty() {
+            return Ok(typed.to_owned());
+        }
+        if let Some((_, column)) = SHORT.iter().find(|(short, _)| *short == typed) {
+            return Ok((*column).to_owned());
+        }
+        let ends = |name: &&String| name.rsplit_once('.').is_some_and(|(_, last)| last == typed);
+        match self.params.iter().filter(ends).collect::<Vec<_>>()[..] {
+            [only] => Ok(only.clone()),
+            [] => {
+                let last = self.params.iter().filter_map(|name| Some(name.rsplit_once('.')?.1));
+                let names = self.columns.iter().chain(&self.params).map(String::as_str).chain(last);
+                let hint = match nearest(typed, names) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => "pipeline sql --schema lists columns, pipeline show latest parameters".to_owned(),
+                };
+                Err(Failure::input(format!("there is no column or parameter {typed}"), hint))
+            }
+            ref several => {
+                let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
+                Err(Failure::input(format!("{typed} may be {}", names.join(" or ")), "name one of them"))
+            }
+        }
+    }
+
+    fn value(&self, run: i64, name: &str) -> &Cell {
+        self.values.get(&run).and_then(|values| values.get(name)).unwrap_or(&Cell::Null)
+    }
+}
+
+/// The runs that pass every filter, sorted by `sort`, which a leading `-` reverses.
+pub fn apply(
+    mut runs: Vec<Summary>,
+    columns: &Columns,
+    filters: &[Filter],
+    sort: Option<&str>,
+) -> Result<Vec<Summary>, Failure> {
+    for filter in filters {
+        let name = columns.name(&filter.name)?;
+        runs.retain(|run| filter.passes(columns.value(run.run, &name)));
+    }
+    let Some(sort) = sort else { return Ok(runs) };
+    let (reversed, typed) = sort.strip_prefix('-').map_or((false, sort), |typed| (true, typed));
+    let name = columns.name(typed)?;
+    runs.sort_by(|a, b| {
+        let (a, b) = (columns.value(a.run, &name), columns.value(b.run, &name));
+        // What has no value, or none that is a number among numbers, stands last whichever way.
+        match (rank(a), rank(b)) {
+            (0, 0) if reversed => order(b, a),
+            (0, 0) => order(a, b),
+            (a, b) => a.cmp(&b),
+        }
+    });
+    // Runs whose values are all words are sorted by them.
+    if runs.iter().all(|run| rank(columns.value(run.run, &name)) > 0) {
+        runs.sort_by(|a, b| {
+            let order = columns.value(a.run, &name).text().cmp(&columns.value(b.run, &name).text());
+            if reversed { order.reverse() } else { order }
+        });
+    }
+    Ok(runs)
+}
+
+impl Filter {
+    /// Whether a value compares so. As in SQL, what has no value passes nothing.
+    fn passes(&self, cell: &Cell) -> bool {
+        let typed = match self.value.as_str() {
+            "true" if matches!(cell, Cell::Integer(_)) => "1",
+            "false" if matches!(cell, Cell::Integer(_)) => "0",
+            other => other,
+        };
+        let order = match (cell, number(cell), typed.parse::<f64>()) {
+            (Cell::Null, ..) => return false,
+            // A word never lies on either side of a number: `last_loss<5` finds no diverged run.
+            (_, None, Ok(typed)) if typed.is_finite() => return self.operator == Operator::IsNot,
+            (_, Some(value), Ok(typed)) => match value.partial_cmp(&typed) {
+                Some(order) => order,
+                None => return self.operator == Operator::IsNot,
+            },
+            _ => cell.text().as_str().cmp(typed),
+        };
+        match self.operator {
+            Operator::Is => order == Ordering::Equal,
+            Operator::IsNot => order != Ordering::Equal,
+            Operator::Less => order == Ordering::Less,
+            Operator::LessOrIs => order != Ordering::Greater,
+            Operator::More => order == Ordering::Greater,
+            Operator::MoreOrIs => order != Ordering::Less,
+        }
+    }
+}
+
+fn number(cell: &Cell) -> Option<f64> {
+    match cell {
+        Cell::Integer(value) => Some(*value as f64),
+        Cell::Real(value) => Some(*value),
+        _ => None,
+    }
+}
+
+/// Numbers before words before nothing.
+fn rank(cell: &Cell) -> u8 {
+    match cell {
+        Cell::Integer(_) | Cell::Real(_) => 0,
+        Cell::Text(_) | Cell::Blob(_) => 1,
+        Cell::Null => 2,
+    }
+}
+
+fn order(a: &Cell, b: &Cell) -> Ordering {
+    number(a).unwrap_or(f64::NAN).total_cmp(&number(b).unwrap_or(f64::NAN))
+}
+
+fn cell(value: Value) -> Cell {
+    match value {
+        Value::Null => Cell::Null,
+        Value::Bool(value) => Cell::Integer(i64::from(value)),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => Cell::Integer(integer),
+            None => Cell::Real(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => Cell::Text(text),
+        other => Cell::Text(other.to_string()),
+    }
+}

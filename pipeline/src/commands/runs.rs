@@ -1,0 +1,171 @@
+//! `pipeline runs`.
+
+use crate::args::RunsArgs;
+use crate::commands::filter::{Columns, Filter};
+use crate::commands::reading::Reader;
+use crate::failure::Failure;
+use crate::places::Paths;
+use crate::record::read::Summary;
+use crate::ui::look::{Ink, Look};
+use crate::ui::table::{Table, left, right};
+use crate::ui::{self, format};
+use crate::{commands::filter, selector};
+
+/// Lists runs.
+pub fn runs(args: RunsArgs, paths: &Paths) -> Result<(), Failure> {
+    let mut reader = Reader::open(paths)?;
+    let summaries = select(&mut reader, &args)?;
+    if args.json {
+        ui::data(&ui::json(&summaries));
+        return Ok(());
+    }
+    if summaries.is_empty() {
+        let all_were_wanted = args.selectors.is_empty() && args.filter.is_empty();
+        ui::talk(if all_were_wanted { "there are no runs yet" } else { "no run is like that" });
+        return Ok(());
+    }
+    let (text, left_out) = table(&summaries, Look::stdout());
+    ui::data(&text);
+    if !left_out.is_empty() {
+        ui::talk(&format!("not shown at this width: {}; --json has all", left_out.join(", ")));
+    }
+    Ok(())
+}
+
+/// The runs that the arguments name, filtered and sorted.
+fn select(reader: &mut Reader, args: &RunsArgs) -> Result<Vec<Summary>, Failure> {
+    let filters: Vec<Filter> = args.filter.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let named = match args.selectors.is_empty() {
+        true => None,
+        false => Some(selector::resolve(&mut reader.record, &args.selectors)?),
+    };
+    let summaries = reader.summaries(named.as_deref())?;
+    // Runs that were named stand in the order in which they were named.
+    let as_named = args.sort == "run" && named.is_some();
+    if filters.is_empty() && (args.sort == "run" || as_named) {
+        return Ok(summaries);
+    }
+    let runs: Vec<i64> = summaries.iter().map(|summary| summary.run).collect();
+    let columns = Columns::of(&summaries, reader.record.params(&runs)?);
+    filter::apply(summaries, &columns, &filters, Some(args.sort.as_str()).filter(|_| !as_named))
+}
+
+/// The table, and the columns that found no room.
+fn table(runs: &[Summary], look: Look) -> (String, Vec<String>) {
+    let one_experiment = runs.windows(2).all(|pair| pair[0].experiment == pair[1].experiment);
+    let mut heads = vec![left("run"), left("experiment").spare(if one_experiment { 7 } else { 2 })];
+    heads.extend([left("point"), left("status"), right("steps").spare(4)]);
+    heads.extend([right("loss"), right("best loss").spare(5), right("valid ppl"), right("test ppl").spare(6)]);
+    heads.extend([right("nan/inf").spare(1), right("time").spare(8), left("started (UTC)").spare(9)]);
+    // A column that says nothing is the first to go.
+    let nothing = |cell: &str| matches!(cell, "" | "0" | format::NOTHING);
+    let rows: Vec<Vec<(String, Ink)>> = runs.iter().map(cells).collect();
+    for (column, head) in heads.iter_mut().enumerate().skip(2) {
+        if rows.iter().all(|row| nothing(&row[column].0)) {
+            *head = head.clone().spare(10);
+        }
+    }
+    let mut table = Table::new(heads);
+    rows.into_iter().for_each(|row| table.row(row));
+    table.render(look)
+}
+
+fn cells(run: &Summary) -> Vec<(String, Ink)> {
+    let plain = |text: String| (text, Ink::Plain);
+    let odd = |is: bool| if is { Ink::Bad } else { Ink::Plain };
+    let last_is_odd = run.last_loss_kind.as_deref().is_some_and(|kind| kind != "finite");
+    vec![
+        (run.name(), Ink::Bold),
+        plain(run.experiment.clone()),
+        plain(format::cut(&format::point(&run.swept()), 40)),
+        (run.status.clone(), status_ink(&run.status)),
+        plain(format::count(run.steps)),
+        (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd(last_is_odd)),
+        plain(format::loss(run.best_loss, None)),
+        plain(format::perplexity(run.valid_perplexity, run.valid_loss_kind.as_deref())),
+        plain(format::perplexity(run.test_perplexity, run.test_loss_kind.as_deref())),
+        (format::count(run.nonfinite_steps), odd(run.nonfinite_steps > 0)),
+        plain(if run.seconds > 0.0 { format::seconds(run.seconds) } else { format::NOTHING.to_owned() }),
+        (format::time(&run.created_at), Ink::Dim),
+    ]
+}
+
+/// The ink of a status.
+pub fn status_ink(status: &str) -> Ink {
+    match status {
+        "finished" => Ink::Good,
+        "failed" => Ink::Bad,
+        _ => Ink::Warn,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+    use crate::record::fixture::Fixture;
+    use crate::ui::screen_is;
+
+    fn asked(fixture: &Fixture, words: &[&str]) -> Result<Vec<Summary>, String> {
+        let cli = Cli::parse_from(["pipeline", "runs"].iter().chain(words));
+        let Command::Runs(args) = cli.command else { panic!("not runs") };
+        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), store: None }).unwrap();
+        select(&mut reader, &args).map_err(|failure| format!("{} | {}", failure.message, failure.hint))
+    }
+
+    fn numbers(fixture: &Fixture, words: &[&str]) -> Result<Vec<i64>, String> {
+        Ok(asked(fixture, words)?.iter().map(|run| run.run).collect())
+    }
+
+    #[test]
+    fn the_table() {
+        let fixture = Fixture::new();
+        let runs = asked(&fixture, &[]).unwrap();
+        let (text, left_out) = table(&runs, Look { width: 140, ..Look::PLAIN });
+        screen_is("runs", &text);
+        assert!(left_out.is_empty());
+        let (text, left_out) = table(&runs, Look::PLAIN);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert_eq!(left_out, ["started (UTC)", "time", "test ppl", "best loss", "steps"]);
+    }
+
+    #[test]
+    fn filters_and_orders() {
+        let fixture = Fixture::new();
+        assert_eq!(numbers(&fixture, &["--where", "train.learning_rate>=1"]), Ok(vec![2, 3]));
+        assert_eq!(numbers(&fixture, &["--where", "optimizer=sgd", "--where", "status!=finished"]), Ok(vec![4]));
+        assert_eq!(numbers(&fixture, &["--where", "last_loss=nan"]), Ok(vec![3]));
+        assert_eq!(numbers(&fixture, &["--where", "last_loss<100"]), Ok(vec![1, 2, 4]));
+        assert_eq!(numbers(&fixture, &["--where", "tied=false", "--sort", "-run"]), Ok(vec![4, 3, 2, 1]));
+        // What has no value stands last, whichever way.
+        assert_eq!(numbers(&fixture, &["--sort", "valid_perplexity"]).unwrap()[..2], [1, 2]);
+        assert_eq!(numbers(&fixture, &["--sort", "-valid_perplexity"]).unwrap()[..2], [2, 1]);
+        assert_eq!(numbers(&fixture, &["study:lr_study", "run1"]), Ok(vec![1, 2, 3]));
+        let said = |words: &[&str]| numbers(&fixture, words).unwrap_err();
+        assert_eq!(
+            said(&["--where", "learning_rte>1"]),
+            "there is no column or parameter learning_rte | did you mean learning_rate?"
+        );
+        assert_eq!(
+            said(&["--sort", "beginning"]),
+            "there is no column or parameter beginning | pipeline sql --schema lists columns, pipeline show latest parameters"
+        );
+        assert_eq!(said(&["--where", "size=3"]), "size may be batch.size or vocab.size | name one of them");
+        assert_eq!(
+            said(&["--where", "loss"]),
+            "--where 'loss': no comparison; allowed: COLUMN=VALUE, with =, !=, <, <=, > or >= | --where 'train.learning_rate>=0.1'"
+        );
+    }
+
+    #[test]
+    fn json_says_what_was_no_number() {
+        let fixture = Fixture::new();
+        let json = serde_json::to_value(asked(&fixture, &["run3"]).unwrap()).unwrap();
+        assert_eq!(json[0]["run"], 3);
+        assert_eq!(json[0]["point"]["train.learning_rate"], 10.0);
+        assert_eq!((&json[0]["last_loss"], &json[0]["last_loss_kind"]), (&serde_json::Value::Null, &"nan".into()));
+        assert_eq!((&json[0]["nonfinite_steps"], &json[0]["first_nonfinite_step"]), (&20.into(), &480.into()));
+    }
+}

@@ -1,0 +1,34 @@
+//! `pipeline show --log`: what a run's workers wrote.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+
+use crate::commands::reading::Reader;
+use crate::failure::Failure;
+use crate::ui;
+
+/// Prints the output of the run's executions of train and evaluate, one after another.
+pub fn log(reader: &mut Reader, run: i64) -> Result<(), Failure> {
+    let parts = reader.record.logs(run)?;
+    if parts.is_empty() {
+        ui::talk(&format!("run{run} has no worker's output yet"));
+    }
+    for part in parts {
+        let path = reader.store.join("logs").join(&part.log);
+        let from = part.log_from.and_then(|from| u64::try_from(from).ok()).unwrap_or(0);
+        let length = part.log_to.and_then(|to| u64::try_from(to).ok()).map_or(u64::MAX, |to| to.saturating_sub(from));
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            let mut file = File::open(&path)?;
+            file.seek(SeekFrom::Start(from))?;
+            file.take(length).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        ui::talk(format!("==> {} {}", part.stage, part.item).trim_end());
+        match read() {
+            Ok(bytes) => ui::data(&String::from_utf8_lossy(&bytes)),
+            Err(error) => ui::talk(&format!("{}: {error}", path.display())),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! `pipeline show`.
+
+mod log;
+pub mod outcomes;
+pub mod parts;
+mod step;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::args::ShowArgs;
+use crate::commands::defaults;
+use crate::commands::reading::{Reader, baselines};
+use crate::failure::Failure;
+use crate::places::Paths;
+use crate::record::read::{Bucket, Detail, Evaluation, Event, Param, Sample, StageRow, Summary};
+use crate::ui::axis::Baseline;
+use crate::ui::curve::curve;
+use crate::ui::look::Look;
+use crate::{selector, ui};
+
+/// Everything that is known of one run.
+#[derive(Debug, Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    summary: Summary,
+    #[serde(flatten)]
+    detail: Detail,
+    params: Map<String, Value>,
+    stages: Vec<StageRow>,
+    baselines: Vec<Baseline>,
+    /// The loss of neighbouring steps; `run_steps` in SQL has every one.
+    curve: Vec<Bucket>,
+    evaluations: Vec<Evaluation>,
+    samples: Vec<Sample>,
+    events: Vec<Event>,
+    #[serde(skip)]
+    listed: Vec<Param>,
+}
+
+/// Shows one run.
+pub fn show(args: ShowArgs, paths: &Paths) -> Result<(), Failure> {
+    let mut reader = Reader::open(paths)?;
+    let run = selector::one(&mut reader.record, &args.run)?;
+    let look = Look::stdout();
+    if args.log {
+        return log::log(&mut reader, run);
+    }
+    if let Some(step) = args.step {
+        let batch = step::read(&mut reader, run, step)?;
+        ui::data(&if args.json { ui::json(&batch) } else { step::screen(&batch, look) });
+        return Ok(());
+    }
+    let whole = read(&mut reader, run, look)?;
+    ui::data(&if args.json { ui::json(&whole) } else { screen(&whole, look) });
+    Ok(())
+}
+
+fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
+    let summary = reader.summaries(Some(&[run]))?.pop().ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
+    let stages = reader.stages(run)?;
+    let record = &mut reader.record;
+    let detail = record.detail(run)?;
+    let listed = record.params(&[run])?;
+    let curve = match detail.trajectory_id {
+        // Several rows for each column of dots, so that rows need not end where columns do.
+        Some(trajectory) => record.buckets(trajectory, summary.steps, look.width as i64 * 8)?,
+        None => Vec::new(),
+    };
+    Ok(Whole {
+        params: listed.iter().map(|param| (param.name.clone(), defaults::json(&param.value))).collect(),
+        baselines: baselines(&stages),
+        curve,
+        evaluations: record.evaluations(run)?,
+        samples: record.samples(run)?,
+        events: record.events(run)?,
+        summary,
+        detail,
+        stages,
+        listed,
+    })
+}
+
+/// The whole screen.
+fn screen(whole: &Whole, look: Look) -> String {
+    let parts = [
+        parts::header(&whole.summary, &whole.detail, look),
+        parts::params(&whole.listed, &whole.summary, look),
+        parts::stages(&whole.stages, whole.summary.run, look),
+        loss(whole, look),
+        outcomes::evaluations(&whole.evaluations, look),
+        outcomes::samples(&whole.samples, look),
+        outcomes::events(&whole.events, look),
+    ];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn loss(whole: &Whole, look: Look) -> String {
+    let plot = curve(look, whole.summary.steps, &whole.curve, &whole.baselines);
+    format!("{plot}{}", parts::losses(&whole.summary, look))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::fixture::{Fixture, SPIKE, long_run};
+    use crate::record::{Record, read::Bucket};
+    use crate::ui::screen_is;
+
+    fn whole(fixture: &Fixture, run: i64) -> Whole {
+        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), store: None }).unwrap();
+        read(&mut reader, run, Look::PLAIN).unwrap()
+    }
+
+    #[test]
+    fn a_stable_run() {
+        let text = screen(&whole(&Fixture::new(), 1), Look::PLAIN);
+        screen_is("show_run1", &text);
+    }
+
+    #[test]
+    fn a_diverged_run() {
+        let fixture = Fixture::new();
+        let run = whole(&fixture, 3);
+        let text = screen(&run, Look::PLAIN);
+        screen_is("show_run3", &text);
+        let json = serde_json::to_value(&run).unwrap();
+        assert_eq!(json["last_loss_kind"], "nan");
+        assert_eq!(json["params"]["train.optimizer"], "sgd");
+        assert_eq!(json["evaluations"][1]["loss"], Value::Null);
+        assert_eq!(json["evaluations"][1]["loss_kind"], "nan");
+    }
+
+    #[test]
+    fn a_run_whose_process_died_is_interrupted() {
+        let fixture = Fixture::new();
+        let text = screen(&whole(&fixture, 4), Look::PLAIN);
+        assert!(text.starts_with("run4  tiny  interrupted"), "{text}");
+    }
+
+    #[test]
+    fn a_single_spike_in_a_million_steps_is_seen() {
+        let fixture = Fixture::new();
+        long_run(&mut Record::create(&fixture.db).unwrap(), 5, 1_000_000);
+        let run = whole(&fixture, 5);
+        let highest = |bucket: &&Bucket| bucket.maximum == Some(60.0);
+        let spike: Vec<&Bucket> = run.curve.iter().filter(highest).collect();
+        assert_eq!(spike.len(), 1);
+        assert!((spike[0].first..spike[0].first + spike[0].steps).contains(&SPIKE));
+        let text = curve(Look::PLAIN, run.summary.steps, &run.curve, &[]);
+        let top = text.lines().find(|line| line.contains("50 ┤") || line.contains("60 ┤")).unwrap();
+        assert!(top.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{text}");
+    }
+}

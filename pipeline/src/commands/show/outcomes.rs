@@ -1,0 +1,125 @@
+//! What a run's checkpoints came to, and what happened on the way.
+
+use super::parts::indent;
+use crate::commands::reading::best;
+use crate::record::read::{Evaluation, Event, Sample};
+use crate::ui::format::{self, count};
+use crate::ui::look::{Ink, Look};
+use crate::ui::table::{Table, left, right};
+
+/// Rows of evaluations and events that a screen shows; JSON and SQL have all.
+const MOST_ROWS: usize = 16;
+
+/// Scores by checkpoint, the best of each split marked.
+pub fn evaluations(evaluations: &[Evaluation], look: Look) -> String {
+    if evaluations.is_empty() {
+        return String::new();
+    }
+    let best: Vec<usize> = ["valid", "test"].iter().filter_map(|split| best(evaluations, split)).collect();
+    let mut table =
+        Table::new(vec![right("step"), left("split"), right("loss"), right("perplexity"), right("tokens"), left("")]);
+    let shown = |at: usize| at < 3 || at + MOST_ROWS - 4 >= evaluations.len() || best.contains(&at);
+    let mut hidden = 0;
+    for (at, e) in evaluations.iter().enumerate() {
+        if evaluations.len() > MOST_ROWS && !shown(at) {
+            hidden += 1;
+            continue;
+        }
+        let several = evaluations.iter().filter(|other| other.split == e.split).count() > 1;
+        let mut remarks: Vec<&str> = Vec::new();
+        if e.source == "train" {
+            remarks.push("in training");
+        }
+        if several && best.contains(&at) {
+            remarks.push("best");
+        }
+        let ink = if e.loss.is_none() { Ink::Bad } else { Ink::Plain };
+        table.row(vec![
+            (e.step.map_or(String::new(), count), Ink::Plain),
+            (e.split.clone(), Ink::Plain),
+            (format::loss(e.loss, Some(&e.loss_kind)), ink),
+            (format::perplexity(e.perplexity, Some(&e.loss_kind)), Ink::Plain),
+            (count(e.tokens), Ink::Plain),
+            (remarks.join(", "), Ink::Good),
+        ]);
+    }
+    let (mut text, _) = table.render(look);
+    if hidden > 0 {
+        text.push_str(&format!("… {hidden} more (--json has all)\n"));
+    }
+    format!("{}\n{}", look.heading("evaluations"), indent(&text))
+}
+
+/// The texts of the last checkpoint that has some.
+pub fn samples(samples: &[Sample], look: Look) -> String {
+    let Some(last) = samples.last() else { return String::new() };
+    let mut text = format!("{}\n", look.heading(&format!("samples of checkpoint {}", count(last.step.unwrap_or(0)))));
+    for sample in samples.iter().filter(|sample| sample.step == last.step) {
+        text.push_str(&format!("  {}\n", decode(&sample.decode)));
+        for line in format::wrap(&figures(sample), look.width - 4) {
+            text.push_str(&format!("    {}\n", look.paint(Ink::Dim, &line)));
+        }
+        for line in written(sample, look.width - 4) {
+            text.push_str(format!("    {line}").trim_end());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// A sample's prompt and text, wrapped; or why there is none.
+pub fn written(sample: &Sample, width: usize) -> Vec<String> {
+    let lines = match &sample.why_empty {
+        Some(why) if sample.text.is_empty() => format::wrap(&format!("(no text: {why})"), width),
+        _ if sample.prompt.is_empty() => format::wrap(&sample.text, width),
+        _ => format::wrap(&format!("[{}] {}", sample.prompt, sample.text), width),
+    };
+    // A text that loops over a line's end would fill the screen with nothing.
+    let mut shown = Vec::new();
+    for same in lines.chunk_by(|a, b| a.trim() == b.trim()) {
+        match same {
+            [line, _, _, ..] if line.trim().is_empty() => shown.push(format!("({} empty lines)", same.len())),
+            [line, _, _, ..] => shown.extend([line.clone(), format!("({} more lines like it)", same.len() - 1)]),
+            few => shown.extend(few.iter().cloned()),
+        }
+    }
+    shown
+}
+
+/// How a text was drawn: `greedy`, `temperature=1.0`.
+pub fn decode(json: &str) -> String {
+    serde_json::from_str(json).map_or_else(|_| format::line(json), |value| format::value(&value))
+}
+
+/// How much a text repeats itself.
+pub fn figures(sample: &Sample) -> String {
+    let figure = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {value:.2}"));
+    let looped = sample.loop_period.zip(sample.loop_onset).map(|(period, onset)| {
+        let what = if period == 1 { "one token".to_owned() } else { format!("{period} tokens") };
+        format!("loops over {what} from token {onset} on")
+    });
+    let said = [
+        figure("distinct-1", sample.distinct_1),
+        figure("distinct-2", sample.distinct_2),
+        figure("seq-rep-4", sample.seq_rep_4),
+        looped,
+    ];
+    said.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// What happened, by step.
+pub fn events(events: &[Event], look: Look) -> String {
+    if events.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(vec![right("step"), left("event"), left("")]);
+    for event in events.iter().take(MOST_ROWS) {
+        let step = event.step.map_or(String::new(), count);
+        table.plain(vec![step, event.kind.clone(), format::line(&event.message)]);
+    }
+    let (mut text, _) = table.render(look);
+    if events.len() > MOST_ROWS {
+        text.push_str(&format!("… {} more (--json has all)\n", events.len() - MOST_ROWS));
+    }
+    format!("{}\n{}", look.heading("events"), indent(&text))
+}

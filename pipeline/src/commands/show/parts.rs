@@ -1,0 +1,212 @@
+//! The parts of a run's screen.
+
+use serde_json::Value;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::commands::defaults::Defaults;
+use crate::commands::runs::status_ink;
+use crate::record::read::{Detail, Param, StageRow, Summary};
+use crate::ui::format::{self, count};
+use crate::ui::look::{Ink, Look};
+use crate::ui::table::{Table, left, right};
+
+/// Who, what, when, where, and with what.
+pub fn header(run: &Summary, detail: &Detail, look: Look) -> String {
+    let mut first = vec![look.paint(Ink::Bold, &run.name()), run.experiment.clone()];
+    let point = format::point(&run.swept());
+    if !point.is_empty() {
+        first.push(point);
+    }
+    first.push(look.paint(status_ink(&run.status), &run.status));
+    let length = match detail.length {
+        Some(length) if length != run.steps => format!("{} of {} steps", count(run.steps), count(length)),
+        _ => format!("{} steps", count(run.steps)),
+    };
+    let commit = match &detail.git_commit {
+        None => "no git commit".to_owned(),
+        Some(commit) => {
+            let dirty = if detail.git_dirty == Some(true) { ", with uncommitted changes" } else { "" };
+            format!("git {}{dirty}", commit.get(..12).unwrap_or(commit))
+        }
+    };
+    let mut lines = vec![
+        first.join("  "),
+        format!("{length} in {}, seed {}", format::seconds(run.seconds), run.seed),
+        format!("started {} UTC on {}", format::time(&run.created_at), detail.host),
+        format!("pipeline {}, {commit}", detail.program_version),
+        format!("{}, {}", detail.experiment_path, detail.uid),
+    ];
+    if let Some(finished) = &detail.finished_at {
+        lines[2].push_str(&format!(", finished {} UTC", format::time(finished)));
+    }
+    if let Some(error) = &run.error {
+        lines.push(look.paint(Ink::Bad, &format!("error: {}", format::line(error))));
+    }
+    let name = run.name();
+    match run.status.as_str() {
+        "interrupted" => lines.push(format!("goes on with: {}", again(detail))),
+        "failed" => {
+            lines.push(format!("pipeline show {name} --log has the worker's output; again with: {}", again(detail)))
+        }
+        _ => {}
+    }
+    lines.join("\n  ") + "\n"
+}
+
+/// The command that made the run.
+fn again(detail: &Detail) -> String {
+    let overrides: Vec<String> = serde_json::from_str(&detail.overrides).unwrap_or_default();
+    let set = overrides.iter().map(|text| format!(" --set '{text}'"));
+    format!("pipeline run {}{}", detail.experiment_path, set.collect::<String>())
+}
+
+/// Parameters: those that differ from their defaults in two columns, the rest in a few lines.
+pub fn params(params: &[Param], run: &Summary, look: Look) -> String {
+    if params.is_empty() {
+        return String::new();
+    }
+    let defaults = Defaults::of(run.seed);
+    let (unchanged, set): (Vec<&Param>, Vec<&Param>) = params.iter().partition(|param| defaults.hold(param));
+    let mut text = format!("{}\n", look.heading("parameters"));
+    text.push_str(&two_columns(&set, &defaults, look));
+    if !unchanged.is_empty() {
+        let said: Vec<String> = unchanged
+            .iter()
+            .map(|param| format!("{}={}", param.name, defaults.shown(&param.name, &param.value).replace(' ', "\u{a0}")))
+            .collect();
+        for line in format::wrap(&format!("by default: {}", said.join(" ")), look.width - 2) {
+            text.push_str(&format!("  {}\n", look.paint(Ink::Dim, &line.replace('\u{a0}', " "))));
+        }
+    }
+    text
+}
+
+fn two_columns(params: &[&Param], defaults: &Defaults, look: Look) -> String {
+    let name = params.iter().map(|param| param.name.width()).max().unwrap_or(0);
+    let half = (look.width - 2) / 2;
+    let entries: Vec<String> = params
+        .iter()
+        .map(|param| format!("{}  {}", format::pad(&param.name, name), defaults.shown(&param.name, &param.value)))
+        .collect();
+    let (short, long): (Vec<&String>, Vec<&String>) = entries.iter().partition(|entry| entry.width() < half - 1);
+    let rows = short.len().div_ceil(2);
+    let mut text = String::new();
+    for row in 0..rows {
+        let right = short.get(rows + row).map_or("", |entry| entry.as_str());
+        let line = format!("  {}{right}", format::pad(short[row], half));
+        text.push_str(&format!("{}\n", line.trim_end()));
+    }
+    for entry in long {
+        text.push_str(&format!("  {}\n", format::cut(entry, look.width - 2)));
+    }
+    text
+}
+
+/// One line for each stage; a stage of many executions is counted.
+pub fn stages(stages: &[StageRow], run: i64, look: Look) -> String {
+    if stages.is_empty() {
+        return String::new();
+    }
+    let mut table =
+        Table::new(vec![left("stage"), left("item"), left("how"), right("time"), left("key").spare(1), left("facts")]);
+    for group in stages.chunk_by(|a, b| a.stage == b.stage) {
+        if let [only] = group {
+            let ink = if only.status == "finished" { Ink::Plain } else { status_ink(&only.status) };
+            table.row(vec![
+                (only.stage.clone(), Ink::Plain),
+                (only.item.clone(), Ink::Plain),
+                (how(only, run), ink),
+                (only.seconds.map_or(format::NOTHING.to_owned(), format::seconds), Ink::Plain),
+                (only.stage_key.chars().take(8).collect(), Ink::Dim),
+                (facts(only), Ink::Plain),
+            ]);
+            continue;
+        }
+        let executed = group.iter().filter(|stage| stage.how == "executed").count();
+        let how = match group.len() - executed {
+            0 => format!("{executed} executed"),
+            cached if executed == 0 => format!("{cached} cached"),
+            cached => format!("{executed} executed, {cached} cached"),
+        };
+        let seconds: f64 = group.iter().filter_map(|stage| stage.seconds).sum();
+        table.plain(vec![
+            group[0].stage.clone(),
+            items(group),
+            how,
+            format::seconds(seconds),
+            String::new(),
+            String::new(),
+        ]);
+    }
+    let (text, _) = table.render(Look { width: look.width - 2, ..look });
+    format!("{}\n{}", look.heading("stages"), indent(&text))
+}
+
+fn items(group: &[StageRow]) -> String {
+    let mut steps: Vec<i64> = group.iter().filter_map(|stage| stage.step).collect();
+    steps.dedup();
+    match (steps.first(), steps.last()) {
+        (Some(first), Some(last)) if first != last => {
+            format!("{}–{}", count(*first), count(*last))
+        }
+        (Some(step), _) => count(*step),
+        _ => format!("{} items", group.len()),
+    }
+}
+
+fn how(stage: &StageRow, run: i64) -> String {
+    match stage.executed_by {
+        _ if stage.status != "finished" => stage.status.clone(),
+        Some(by) if stage.how == "cached" && by != run => format!("cached, run{by}"),
+        _ => stage.how.clone(),
+    }
+}
+
+/// What is worth knowing of an execution, in a few words.
+fn facts(stage: &StageRow) -> String {
+    let report = stage.facts();
+    let n = |value: &Value| value.as_i64().map(count);
+    let said: Vec<Option<String>> = match stage.stage.as_str() {
+        "tokenize" => vec![
+            n(&report["tokens"]["train"]).map(|n| format!("{n} tokens")),
+            n(&report["types"]["train"]).map(|n| format!("{n} types")),
+        ],
+        "vocab" => vec![
+            n(&report["types"]).map(|n| format!("{n} types")),
+            report["coverage"].as_f64().map(|coverage| format!("coverage {}", format::share(coverage))),
+        ],
+        "batch" => vec![
+            n(&report["steps_per_epoch"]).map(|n| format!("{n} steps an epoch")),
+            report["overlap"].as_f64().map(|overlap| format!("overlap {}", format::share(overlap))),
+        ],
+        "train" => vec![
+            n(&report["steps"]).map(|n| format!("{n} steps")),
+            stage.threads.map(|threads| format!("{threads} thread{}", if threads == 1 { "" } else { "s" })),
+            stage.device.clone(),
+        ],
+        _ => Vec::new(),
+    };
+    let mut said: Vec<String> = said.into_iter().flatten().collect();
+    said.extend(stage.error.as_deref().map(format::line));
+    said.join(", ")
+}
+
+/// The last loss and the best, and what was not finite.
+pub fn losses(run: &Summary, look: Look) -> String {
+    let Some(kind) = run.last_loss_kind.as_deref() else { return String::new() };
+    let best = run.best_loss.map_or(String::new(), |best| format!(", best {}", format::float(best)));
+    format!("last {}{best}\n{}", format::loss(run.last_loss, Some(kind)), nonfinite(run, look))
+}
+
+/// What was not finite, in one line.
+fn nonfinite(run: &Summary, look: Look) -> String {
+    let Some(first) = run.first_nonfinite_step else { return String::new() };
+    let steps = if run.nonfinite_steps == 1 { "step" } else { "steps" };
+    let said = format!("✗ {} {steps} without a finite loss, the first at {}", count(run.nonfinite_steps), count(first));
+    format!("{}\n", look.paint(Ink::Bad, &said))
+}
+
+/// A part's lines, two columns in.
+pub fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}

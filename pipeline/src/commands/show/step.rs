@@ -1,0 +1,193 @@
+//! `pipeline show --step`: the batch of one step as a person wants to see it.
+
+use serde::Serialize;
+use stages::files::{Ids, Types};
+use stages::plan::Plan;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::commands::reading::Reader;
+use crate::failure::Failure;
+use crate::record::read::StepRow;
+use crate::ui::format::{self, count};
+use crate::ui::look::{Ink, Look};
+
+/// Rows of a batch that a screen shows; JSON has all.
+const MOST_ROWS: usize = 8;
+
+/// One step of a run, with the tokens that it read.
+#[derive(Debug, Serialize)]
+pub struct Batch {
+    run: i64,
+    step: u64,
+    /// What the step came to; absent for a step that was not computed.
+    measured: Option<StepRow>,
+    plan: Plan,
+    epoch: u64,
+    /// The share of the step's input positions that the step before also held.
+    overlap: f64,
+    /// Distinct corpus positions that the steps up to this one have read.
+    covered: u64,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    /// The corpus offset of the first input; the targets begin one token later.
+    offset: u64,
+    inputs: Vec<String>,
+    targets: Vec<String>,
+}
+
+/// Reads a step's numbers from the record and its tokens from the store.
+pub fn read(reader: &mut Reader, run: i64, step: u64) -> Result<Batch, Failure> {
+    let plan = Plan::load(&reader.object(run, "batch", "plan")?)?;
+    let types = Types::load(&reader.object(run, "vocab", "vocab")?)?.types;
+    let ids = Ids::open(&reader.object(run, "vocab", "train")?)?;
+    let measured = reader.record.step(run, i64::try_from(step).unwrap_or(i64::MAX))?;
+    if measured.is_none() {
+        let steps = reader.summaries(Some(&[run]))?.first().map_or(0, |summary| summary.steps);
+        let has = if steps == 0 { "none yet".to_owned() } else { format!("steps 0 to {}", count(steps - 1)) };
+        return Err(Failure::input(format!("run{run} has no step {step}; it has {has}"), ""));
+    }
+    let word = |id: &u32| types.get(*id as usize).map_or_else(|| format!("#{id}"), Clone::clone);
+    let mut rows = Vec::new();
+    for row in 0..plan.size {
+        let offset = plan.offset(step, row);
+        let mut window = Vec::new();
+        ids.read(offset, plan.unroll as usize + 1, &mut window)?;
+        let words: Vec<String> = window.iter().map(word).collect();
+        rows.push(Row { offset, inputs: words[..words.len() - 1].to_vec(), targets: words[1..].to_vec() });
+    }
+    Ok(Batch {
+        run,
+        step,
+        measured,
+        epoch: plan.epoch(step),
+        overlap: plan.overlap(step),
+        covered: plan.covered(step + 1),
+        plan,
+        rows,
+    })
+}
+
+/// The screen.
+pub fn screen(batch: &Batch, look: Look) -> String {
+    let plan = &batch.plan;
+    let whole = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
+    let title = look.paint(Ink::Bold, &format!("run{}, step {}", batch.run, whole(batch.step)));
+    let mut text = format!("{title} (epoch {})\n", batch.epoch);
+    if let Some(measured) = &batch.measured {
+        for line in format::wrap(&numbers(measured), look.width - 2) {
+            text.push_str(&format!("  {line}\n"));
+        }
+    }
+    let layout = serde_json::to_value(plan.layout).map_or(String::new(), |layout| format::value(&layout));
+    let facts = format!(
+        "{} rows of {} tokens, {layout}. {} of its positions were in the step before. Steps 0 to {} have read {} of {} \
+         tokens ({}).",
+        whole(plan.size),
+        whole(plan.unroll),
+        format::share(batch.overlap),
+        whole(batch.step),
+        whole(batch.covered),
+        whole(plan.tokens),
+        format::share(batch.covered as f64 / plan.tokens.max(1) as f64)
+    );
+    for line in format::wrap(&facts, look.width - 2) {
+        text.push_str(&format!("  {line}\n"));
+    }
+    for (number, row) in batch.rows.iter().take(MOST_ROWS).enumerate() {
+        let title = format!("row {number}, corpus token {}", whole(row.offset));
+        text.push_str(&format!("\n{}\n", look.paint(Ink::Dim, &title)));
+        text.push_str(&lines(row, look));
+    }
+    if batch.rows.len() > MOST_ROWS {
+        let more = batch.rows.len() - MOST_ROWS;
+        let rows = if more == 1 { "row" } else { "rows" };
+        text.push_str(&format!("\n… {more} more {rows} (--json has all)\n"));
+    }
+    text
+}
+
+/// Inputs above targets, each pair in one column, as many pairs as the width holds.
+fn lines(row: &Row, look: Look) -> String {
+    let (mut inputs, mut targets) = (String::from("  inputs  "), String::from("  targets "));
+    for (input, target) in row.inputs.iter().zip(&row.targets) {
+        let (input, target) = (visible(input), visible(target));
+        let width = input.width().max(target.width());
+        if inputs.width() + width + 2 > look.width {
+            inputs.push('…');
+            targets.push('…');
+            break;
+        }
+        inputs.push_str(&format::pad(&input, width + 1));
+        targets.push_str(&format::pad(&target, width + 1));
+    }
+    format!("{}\n{}\n", inputs.trim_end(), targets.trim_end())
+}
+
+/// A token that can be seen: a space or a line's end is a token of its own where characters are.
+fn visible(token: &str) -> String {
+    if token.chars().all(|c| c == ' ') { "␠".repeat(token.len()) } else { format::line(token) }
+}
+
+fn numbers(step: &StepRow) -> String {
+    // `nonfinite` names what is NULL because it was not a number; the rest was not measured.
+    let odd = |column: &str| {
+        let named = step.nonfinite.as_deref().unwrap_or("").split([',', ' ']);
+        named
+            .filter_map(|entry| entry.split_once(':'))
+            .find(|(name, _)| *name == column)
+            .map(|(_, kind)| kind.to_owned())
+    };
+    let measured = |name: &str, column: &str, value: Option<f64>| {
+        value.map(format::float).or_else(|| odd(column)).map(|value| format!("{name} {value}"))
+    };
+    let clipped = if step.clipped { ", clipped" } else { "" };
+    let said = [
+        Some(format!("loss {} nats a token", format::loss(step.loss, Some(&step.loss_kind)))),
+        Some(format!("learning rate {}", format::value(&serde_json::Value::from(step.learning_rate)))),
+        measured("gradient norm", "grad_norm", step.grad_norm).map(|norm| format!("{norm}{clipped}")),
+        measured("update ratio", "update_ratio", step.update_ratio),
+        measured("largest logit", "logit_max", step.logit_max),
+        measured("entropy", "entropy", step.entropy),
+        Some(format!("{} tokens in {}", count(step.tokens), format::seconds(step.seconds))),
+    ];
+    said.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::places::Paths;
+    use crate::record::fixture::Fixture;
+    use crate::ui::screen_is;
+
+    fn reader(fixture: &Fixture) -> Reader {
+        Reader::open(&Paths { db: fixture.db.clone(), store: None }).unwrap()
+    }
+
+    #[test]
+    fn the_batch_of_a_step() {
+        let fixture = Fixture::new();
+        let batch = read(&mut reader(&fixture), 1, 20).unwrap();
+        let text = screen(&batch, Look::PLAIN);
+        screen_is("show_step", &text);
+        assert_eq!(serde_json::to_value(&batch).unwrap()["rows"].as_array().unwrap().len(), 10);
+    }
+
+    #[test]
+    fn numbers_that_were_none_are_said() {
+        let fixture = Fixture::new();
+        let batch = read(&mut reader(&fixture), 3, 490).unwrap();
+        let text = screen(&batch, Look::PLAIN);
+        assert!(text.contains("loss nan nats a token; learning rate 10.0; gradient norm nan;"), "{text}");
+    }
+
+    #[test]
+    fn a_step_that_is_not_there() {
+        let fixture = Fixture::new();
+        let failure = read(&mut reader(&fixture), 3, 500).unwrap_err();
+        assert_eq!(failure.message, "run3 has no step 500; it has steps 0 to 499");
+    }
+}

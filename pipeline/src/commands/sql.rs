@@ -1,0 +1,267 @@
+//! `pipeline sql`.
+
+use std::io::Read as _;
+use std::ops::ControlFlow;
+
+use serde_json::json;
+
+use crate::args::{Format, SqlArgs};
+use crate::experiment::nearest;
+use crate::failure::Failure;
+use crate::places::Paths;
+use crate::record::read::{Asked, Cell, Relation};
+use crate::record::{Record, Result as Recorded};
+use crate::ui::look::{Ink, Look};
+use crate::ui::table::{Table, left, right};
+use crate::ui::{self, format};
+
+/// Answers a query, or prints the schema.
+pub fn sql(args: SqlArgs, paths: &Paths) -> Result<(), Failure> {
+    let mut record = Record::open(&paths.db)?;
+    let Some(query) = args.query else {
+        let relations = record.relations()?;
+        ui::data(&schema(&relations, args.format, Look::stdout()));
+        return Ok(());
+    };
+    let query = if query == "-" { standard_input()? } else { query };
+    let mut out = ui::sink();
+    answer(&mut record, &query, args.format, &mut out)
+}
+
+fn standard_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(|error| {
+        Failure::input(format!("standard input: {error}"), "echo 'SELECT * FROM run_summary' | pipeline sql -")
+    })?;
+    Ok(text)
+}
+
+/// Writes the answer. A reader that went away ends it early and is no error.
+fn answer(record: &mut Record, query: &str, format: Format, out: &mut dyn std::io::Write) -> Result<(), Failure> {
+    let asked = match format {
+        Format::Csv => csv(record, query, out)?,
+        Format::Json => json(record, query, out)?,
+        Format::Table => table(record, query, out)?,
+    };
+    match asked {
+        Ok(()) => {
+            let _ = out.flush();
+            Ok(())
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let hint = hint(&text, &record.relations()?);
+            Err(Failure::input(text, hint))
+        }
+    }
+}
+
+fn csv(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recorded<Asked<()>> {
+    // Shared by the two visitors, which never run at once.
+    let writer = std::cell::RefCell::new(csv::Writer::from_writer(out));
+    let write = |fields: Vec<String>| match writer.borrow_mut().write_record(fields) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    };
+    let asked = record.ask(
+        query,
+        &mut |columns| {
+            let _ = write(columns.to_vec());
+        },
+        &mut |row| write(row.iter().map(Cell::text).collect()),
+    );
+    let _ = writer.borrow_mut().flush();
+    asked
+}
+
+/// An object a row, one row a line, so that a long answer needs no memory. Of columns with the same name the last one
+/// stands, as in any JSON.
+fn json(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recorded<Asked<()>> {
+    let names = std::cell::RefCell::new(Vec::new());
+    let mut before = "[\n";
+    let asked = record.ask(query, &mut |columns| *names.borrow_mut() = columns.to_vec(), &mut |row| {
+        let names = names.borrow();
+        let pairs = names.iter().zip(&row).map(|(name, cell)| {
+            let cell = serde_json::to_string(cell).unwrap_or_else(|_| "null".to_owned());
+            format!("{}: {cell}", json!(name))
+        });
+        let object = format!("{before}  {{{}}}", pairs.collect::<Vec<_>>().join(", "));
+        before = ",\n";
+        if out.write_all(object.as_bytes()).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    if asked.is_ok() {
+        let _ = out.write_all(if before == "[\n" { b"[]\n" } else { b"\n]\n" });
+    }
+    Ok(asked)
+}
+
+fn table(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recorded<Asked<()>> {
+    let mut names = Vec::new();
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    let asked = record.ask(query, &mut |columns| names = columns.to_vec(), &mut |row| {
+        rows.push(row);
+        ControlFlow::Continue(())
+    })?;
+    if asked.is_ok() {
+        let is_number = |column: usize| {
+            rows.iter().any(|row| row[column].is_number())
+                && rows.iter().all(|row| row[column].is_number() || row[column] == Cell::Null)
+        };
+        let heads = names.iter().enumerate();
+        let heads = heads.map(|(column, name)| if is_number(column) { right(name) } else { left(name) }).collect();
+        let mut table = Table::new(heads);
+        for row in &rows {
+            table.plain(row.iter().map(|cell| format::line(&cell.text())).collect());
+        }
+        let _ = out.write_all(table.render(Look::stdout()).0.as_bytes());
+    }
+    Ok(asked)
+}
+
+/// The nearest name, for SQLite's words about one that it doesn't know.
+fn hint(message: &str, relations: &[Relation]) -> String {
+    let unknown = |what: &str| message.strip_prefix(what).map(|name| name.trim().rsplit('.').next().unwrap_or(""));
+    let near = if let Some(table) = unknown("no such table:") {
+        nearest(table, relations.iter().map(|relation| relation.name.as_str()))
+    } else if let Some(column) = unknown("no such column:") {
+        // Views come first, so that of equally near names a view's is taken.
+        let columns = relations.iter().flat_map(|relation| &relation.columns);
+        nearest(column, columns.map(|(name, _)| name.as_str()))
+    } else {
+        return match message.contains("read-only") {
+            true => "pipeline sql only asks; sqlite3 on a copy of the database can do anything".to_owned(),
+            false => String::new(),
+        };
+    };
+    near.map_or("pipeline sql --schema lists views and columns".to_owned(), |near| format!("did you mean {near}?"))
+}
+
+fn schema(relations: &[Relation], format: Format, look: Look) -> String {
+    match format {
+        Format::Json => {
+            let column = |(name, of): &(String, String)| json!({"name": name, "type": of});
+            let of = |relation: &Relation| {
+                let columns: Vec<_> = relation.columns.iter().map(column).collect();
+                json!({"name": relation.name, "kind": relation.kind, "columns": columns})
+            };
+            ui::json(&relations.iter().map(of).collect::<Vec<_>>())
+        }
+        Format::Csv => {
+            let mut text = String::from("relation,kind,column,type\n");
+            for relation in relations {
+                for (column, of) in &relation.columns {
+                    text.push_str(&format!("{},{},{column},{of}\n", relation.name, relation.kind));
+                }
+            }
+            text
+        }
+        Format::Table => {
+            let mut text = String::new();
+            for (kind, title) in [("view", "views (the public interface: docs/sql.md)"), ("table", "tables")] {
+                text.push_str(&format!("{}\n", look.heading(title)));
+                for relation in relations.iter().filter(|relation| relation.kind == kind) {
+                    let columns: Vec<&str> = relation.columns.iter().map(|(name, _)| name.as_str()).collect();
+                    text.push_str(&format!("  {}\n", look.paint(Ink::Good, &relation.name)));
+                    for line in format::wrap(&columns.join(", "), look.width - 4) {
+                        text.push_str(&format!("    {line}\n"));
+                    }
+                }
+            }
+            text
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::fixture::Fixture;
+
+    fn said(query: &str, format: Format) -> Result<String, String> {
+        let fixture = Fixture::new();
+        let mut out = Vec::new();
+        answer(&mut fixture.record(), query, format, &mut out)
+            .map_err(|failure| format!("{} | {}", failure.message, failure.hint))?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    const VALUES: &str = "SELECT 1 AS a, 0.1 AS b, NULL AS c, x'00ff' AS d, 'a,\"b\"' AS e, 9e999 AS f, 2.0 AS g";
+
+    #[test]
+    fn values_in_each_format() {
+        assert_eq!(
+            said(VALUES, Format::Table).unwrap(),
+            "a    b  c  d     e        f    g\n1  0.1     00ff  a,\"b\"  inf  2.0\n"
+        );
+        assert_eq!(said(VALUES, Format::Csv).unwrap(), "a,b,c,d,e,f,g\n1,0.1,,00ff,\"a,\"\"b\"\"\",inf,2.0\n");
+        let json = "[\n  {\"a\": 1, \"b\": 0.1, \"c\": null, \"d\": \"00ff\", \"e\": \"a,\\\"b\\\"\", \"f\": \"inf\", \"g\": 2.0}\n]\n";
+        assert_eq!(said(VALUES, Format::Json).unwrap(), json);
+        assert_eq!(said("SELECT run FROM run_summary WHERE run > 99", Format::Json).unwrap(), "[]\n");
+        assert_eq!(said("SELECT run, status FROM run_summary WHERE run > 99", Format::Csv).unwrap(), "run,status\n");
+        // A view's columns have no types of their own, and values of one column may differ in theirs.
+        let mixed = "SELECT value FROM run_params WHERE run = 1 AND name IN ('train.tied', 'train.clip_norm', 'train.optimizer')";
+        assert_eq!(said(mixed, Format::Csv).unwrap(), "value\n1.25\nsgd\n0\n");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        let wrong = |query: &str| said(query, Format::Table).unwrap_err();
+        assert_eq!(
+            wrong("SELECT learning_rte FROM run_summary"),
+            "no such column: learning_rte | did you mean learning_rate?"
+        );
+        assert_eq!(wrong("SELECT * FROM run_sumary"), "no such table: run_sumary | did you mean run_summary?");
+        assert_eq!(
+            wrong("SELEC 1"),
+            "the record is read-only here: SELEC is not SELECT, WITH, VALUES, EXPLAIN or PRAGMA | pipeline sql only asks; sqlite3 on a copy of the database can do anything"
+        );
+        assert_eq!(wrong("SELECT 1; SELECT 2"), "one statement at a time: another begins at `SELECT 2` | ");
+        assert_eq!(wrong("SELECT (1"), "incomplete input | ");
+        assert!(
+            wrong("WITH a AS (SELECT 1) DELETE FROM runs").contains("readonly"),
+            "{}",
+            wrong("WITH a AS (SELECT 1) DELETE FROM runs")
+        );
+    }
+
+    /// docs/sql.md, which every release ships.
+    const DOCS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/sql.md"));
+
+    #[test]
+    fn every_documented_query_is_answered() {
+        let fixture = Fixture::new();
+        let mut record = fixture.record();
+        let queries: Vec<&str> = DOCS.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert_eq!(queries.len(), 20);
+        for query in queries {
+            let mut out = Vec::new();
+            answer(&mut record, query, Format::Csv, &mut out).unwrap_or_else(|failure| panic!("{query}{failure}"));
+            let rows = String::from_utf8(out).unwrap().lines().count() - 1;
+            assert!(rows > 0, "no rows: {query}");
+        }
+    }
+
+    #[test]
+    fn every_view_and_its_columns_are_documented() {
+        let relations = Fixture::new().record().relations().unwrap();
+        for view in relations.iter().filter(|relation| relation.kind == "view") {
+            let (_, part) =
+                DOCS.split_once(&format!("### `{}`\n", view.name)).unwrap_or_else(|| panic!("{}", view.name));
+            let part = part.split("\n#").next().unwrap();
+            let columns = part.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+            let wanted: Vec<&str> = view.columns.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(columns.collect::<Vec<_>>(), wanted, "{}", view.name);
+        }
+        for table in relations.iter().filter(|relation| relation.kind == "table") {
+            assert!(DOCS.contains(&format!("`{}`", table.name)), "{} is not documented", table.name);
+        }
+    }
+
+    #[test]
+    fn the_schema_names_every_view() {
+        let text = schema(&Fixture::new().record().relations().unwrap(), Format::Table, Look::PLAIN);
+        for view in ["run_summary", "run_steps", "run_params", "run_lineage", "study_by_learning_rate"] {
+            assert!(text.contains(&format!("\n  {view}\n")), "{text}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Fetches a corpus over HTTP into a folder, in which each file is named by the SHA-256 of its bytes.
+//!
+//! Nothing has its final name before its digest was checked. What arrived of an unfinished file stays beside it, as
+//! `<sha256>.part`, and the next attempt asks for the rest alone, be it of this process or of a later one.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::Response;
+
+use crate::engine::digest::Digest;
+use crate::engine::lock;
+
+/// How often a lost connection is made again before any further byte has arrived.
+const RETRIES: u32 = 3;
+
+/// How often a file that another process fetches is looked at again.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A server that says nothing for so long is taken for gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What happens while something is fetched.
+#[derive(Debug, PartialEq, Eq)]
+pub enum News<'a> {
+    /// Another process fetches the same file; its result is waited for.
+    Waiting { url: &'a str },
+    /// Bytes begin to arrive, at this place; `whole` is the file's size, where the server says it.
+    Begins { url: &'a str, from: u64, whole: Option<u64> },
+    /// So many bytes more are there.
+    Arrived(u64),
+    /// The connection is lost and will be made again.
+    Lost { url: &'a str, words: &'a str },
+}
+
+/// Why a file could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The server has something to say against it.
+    #[error("{url}: the server answers {status}{}", reason.map(|words| format!(" {words}")).unwrap_or_default())]
+    Status { url: String, status: u16, reason: Option<&'static str> },
+    /// No connection, or not for long enough.
+    #[error("{url}: {words}")]
+    Connection { url: String, words: String },
+    /// These are other bytes.
+    #[error("{url} has SHA-256 {found}; expected {expected}")]
+    Wrong { url: String, found: Digest, expected: Digest },
+    /// The folder can't be used.
+    #[error("{}: {error}", path.display())]
+    Disk { path: PathBuf, error: io::Error },
+}
+
+impl FetchError {
+    /// What could be done about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Status { status: 401 | 403, .. } => {
+                "fetch it by hand and name the file: { path = \"…\", sha256 = \"…\" }"
+            }
+            Self::Status { status: 429 | 500.., .. } => "the server is at fault or busy: try again later",
+            Self::Status { .. } => "is the address right?",
+            Self::Connection { .. } => {
+                "is there a network? run again to go on where it stopped, or name a file: { path = \"…\", sha256 = \"…\" }"
+            }
+            Self::Wrong { .. } => {
+                "another edition of the corpus? correct the address or the digest; what came was not kept"
+            }
+            Self::Disk { .. } => "name another folder in the environment variable PIPELINE_CACHE",
+        }
+    }
+}
+
+/// How one attempt ended, when not well.
+enum Broken {
+    /// Worth another attempt.
+    Lost(String),
+    Final(FetchError),
+}
+
+/// Fetches into one folder.
+pub struct Fetcher {
+    agent: Agent,
+    folder: PathBuf,
+    /// Before the first retry; before the next it is twice as long.
+    pause: Duration,
+}
+
+impl Fetcher {
+    /// Fetches into `folder`, which is made where it is missing. A proxy is taken from the environment.
+    pub fn new(folder: PathBuf) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .user_agent(concat!("pipeline/", env!("CARGO_PKG_VERSION")))
+            // A compressed answer has other offsets than the file.
+            .accept_encoding("identity")
+            .timeout_connect(Some(PATIENCE))
+            .timeout_per_read(Some(PATIENCE));
+        Self { agent: config.build().new_agent(), folder, pause: Duration::from_millis(500) }
+    }
+
+    /// The same without a proxy and without patience.
+    #[cfg(test)]
+    pub fn hasty(folder: PathBuf) -> Self {
+        let config = Agent::config_builder().http_status_as_error(false).proxy(None);
+        let config = config.timeout_per_read(Some(Duration::from_millis(300)));
+        Self { agent: config.build().new_agent(), folder, pause: Duration::from_millis(1) }
+    }
+
+    /// Fetches a file unless it is there; two that want the same fetch it once.
+    ///
+    /// # Errors
+    /// When the server or the network fails, the bytes are others than expected, or the folder can't be written.
+    pub fn fetch(&self, url: &str, expected: Digest, watch: &mut dyn FnMut(News<'_>)) -> Result<PathBuf, FetchError> {
+        let disk = |error: io::Error| FetchError::Disk { path: self.folder.clone(), error };
+        let (path, part) = (self.folder.join(expected.to_string()), self.folder.join(format!("{expected}.part")));
+        std::fs::create_dir_all(self.folder.join("locks")).map_err(disk)?;
+        let mut told = false;
+        let _lock = loop {
+            if let Some(lock) = lock::try_lock(&self.folder, &expected.to_string()).map_err(disk)? {
+                break lock;
+            }
+            if !told {
+                watch(News::Waiting { url });
+                told = true;
+            }
+            std::thread::sleep(TICK);
+        };
+        // Whoever held the lock before may have brought it.
+        if Digest::of_file(&path).is_ok_and(|found| found == expected) {
+            return Ok(path);
+        }
+        let mut old = size(&part) > 0;
+        loop {
+            // A process that was killed before it could rename its file leaves a whole part.
+            if !(old && Digest::of_file(&part).is_ok_and(|found| found == expected)) {
+                self.download(url, &part, watch)?;
+            }
+            let found = Digest::of_file(&part).map_err(disk)?;
+            if found == expected {
+                std::fs::rename(&part, &path).map_err(disk)?;
+                return Ok(path);
+            }
+            std::fs::remove_file(&part).map_err(disk)?;
+            if !old {
+                return Err(FetchError::Wrong { url: url.to_owned(), found, expected });
+            }
+            // The part that an earlier process left was at fault, or the address: once more from the start tells.
+            old = false;
+        }
+    }
+
+    /// Brings a part to its end, over as many connections as it takes.
+    fn download(&self, url: &str, part: &Path, watch: &mut dyn FnMut(News<'_>)) -> Result<(), FetchError> {
+        let (mut failures, mut furthest) = (0, size(part));
+        loop {
+            let words = match self.attempt(url, part, watch) {
+                Ok(()) => return Ok(()),
+                Err(Broken::Final(error)) => return Err(error),
+                Err(Broken::Lost(words)) => words,
+            };
+            // Only a connection that brought nothing new counts: a large file over a poor line still arrives.
+            if size(part) > furthest {
+                (failures, furthest) = (0, size(part));
+            }
+            if failures == RETRIES {
+                return Err(FetchError::Connection { url: url.to_owned(), words });
+            }
+            watch(News::Lost { url, words: &words });
+            std::thread::sleep(self.pause * 2_u32.pow(failures));
+            failures += 1;
+        }
+    }
+
+    /// One connection.
+    fn attempt(&self, url: &str, part: &Path, watch: &mut dyn FnMut(News<'_>)) -> Result<(), Broken> {
+        let have = size(part);
+        let mut request = self.agent.get(url);
+        if have > 0 {
+            request = request.header("Range", format!("bytes={have}-"));
+        }
+        let mut response = request.call().map_err(|error| broken(url, error))?;
+        let from = match response.status().as_u16() {
+            // A server that knows no ranges sends everything.
+            200 => 0,
+            206 if have > 0 && begins_at(&response) == Some(have) => have,
+            206 | 416 if have > 0 => {
+                std::fs::remove_file(part).map_err(|error| disk(part, error))?;
+                return self.attempt(url, part, watch);
+            }
+            status => {
+                let reason = response.status().canonical_reason();
+                return Err(Broken::Final(FetchError::Status { url: url.to_owned(), status, reason }));
+            }
+        };
+        let whole = response.body().content_length().map(|rest| from + rest);
+        watch(News::Begins { url, from, whole });
+        let file = File::options().create(true).write(true).append(from > 0).truncate(from == 0).open(part);
+        let mut file = file.map_err(|error| disk(part, error))?;
+        let mut body = response.body_mut().as_reader();
+        let mut block = vec![0; 1 << 16];
+        loop {
+            let n = match body.read(&mut block) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // Whatever it is, the bytes so far are good to go on from.
+                Err(error) => return Err(Broken::Lost(error.to_string())),
+            };
+            file.write_all(&block[..n]).map_err(|error| disk(part, error))?;
+            watch(News::Arrived(n as u64));
+        }
+        if whole.is_some_and(|whole| size(part) < whole) {
+            return Err(Broken::Lost("the connection ended too soon".to_owned()));
+        }
+        // What is renamed must be on the disk: a cache of digests goes by the file's size and times.
+        file.sync_all().map_err(|error| disk(part, error))
+    }
+}
+
+fn size(file: &Path) -> u64 {
+    file.metadata().map_or(0, |meta| meta.len())
+}
+
+fn disk(path: &Path, error: io::Error) -> Broken {
+    Broken::Final(FetchError::Disk { path: path.to_owned(), error })
+}
+
+/// The first byte that a partial answer holds: `Content-Range: bytes 100-199/200`.
+fn begins_at<T>(response: &Response<T>) -> Option<u64> {
+    let range = response.headers().get("content-range")?.to_str().ok()?;
+    range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
+}
+
+/// Whether an error is worth another attempt.
+fn broken(url: &str, error: ureq::Error) -> Broken {
+    match error {
+        ureq::Error::Io(error) => Broken::Lost(error.to_string()),
+        ureq::Error::Timeout(_) => Broken::Lost(error.to_string()),
+        ureq::Error::ConnectionFailed => Broken::Lost(error.to_string()),
+        error => Broken::Final(FetchError::Connection { url: url.to_owned(), words: error.to_string() }),
+    }
+}

@@ -1,0 +1,128 @@
+//! Corpora fetched from a server that fails in the ways that servers do.
+
+use std::path::Path;
+
+use super::fetch::FetchError;
+use super::server::{Answer, Server};
+use super::*;
+
+fn body() -> Vec<u8> {
+    (0..300_000_u32).flat_map(|n| n.to_le_bytes()).collect()
+}
+
+fn fetch(folder: &Path, server: &Server, expected: Digest) -> Result<PathBuf, FetchError> {
+    Fetcher::hasty(folder.to_owned()).fetch(&server.url, expected, &mut |_| {})
+}
+
+/// The server's answers end in the file, over these ranges.
+fn arrives(answers: &[Answer], part: &[u8], ranges: &[&str]) {
+    let (folder, body) = (tempfile::tempdir().unwrap(), body());
+    let digest = Digest::of(&body);
+    let beside = folder.path().join(format!("{digest}.part"));
+    if !part.is_empty() {
+        std::fs::write(&beside, part).unwrap();
+    }
+    let server = Server::new(&body, answers);
+    let path = fetch(folder.path(), &server, digest).unwrap();
+    assert_eq!(path, folder.path().join(digest.to_string()));
+    assert!(std::fs::read(path).unwrap() == body, "other bytes arrived");
+    assert!(!beside.exists());
+    assert_eq!(server.asked(), ranges);
+}
+
+#[test]
+fn a_file_arrives_whole_and_a_cut_connection_is_resumed() {
+    arrives(&[Answer::File], &[], &[""]);
+    arrives(
+        &[Answer::Cut(1000), Answer::Cut(0), Answer::Cut(500), Answer::File],
+        &[],
+        &["", "bytes=1000-", "bytes=1000-", "bytes=1500-"],
+    );
+    // What a killed process left; all of it, but for the renaming.
+    arrives(&[Answer::File], &body()[..777], &["bytes=777-"]);
+    arrives(&[Answer::File], &body(), &[]);
+}
+
+#[test]
+fn where_a_server_can_not_go_on_it_starts_over() {
+    arrives(&[Answer::Whole], &body()[..777], &["bytes=777-"]);
+    arrives(&[Answer::WrongRange, Answer::File], &body()[..777], &["bytes=777-", ""]);
+    // A part that is longer than the file meets 416; one of other bytes shows in the digest.
+    arrives(&[Answer::File], &[7; 2_000_000], &["bytes=2000000-", ""]);
+    arrives(&[Answer::File], &[7; 777], &["bytes=777-", ""]);
+}
+
+#[test]
+fn a_server_that_never_gets_further_is_given_up() {
+    let (folder, body) = (tempfile::tempdir().unwrap(), body());
+    for answer in [Answer::WholeCut(1000), Answer::Silence] {
+        let server = Server::new(&body, &[answer]);
+        let error = fetch(folder.path(), &server, Digest::of(&body)).unwrap_err();
+        assert!(matches!(error, FetchError::Connection { .. }), "{error}");
+        assert_eq!(error.to_string().lines().count(), 1);
+        assert!(server.asked().len() <= 5, "{answer:?}: asked {} times", server.asked().len());
+    }
+    let gone = Server { url: "http://127.0.0.1:1/x".to_owned(), asked: std::sync::Arc::default() };
+    let error = fetch(folder.path(), &gone, Digest::of(&body)).unwrap_err();
+    assert!(error.to_string().starts_with("http://127.0.0.1:1/x: Connection refused"), "{error}");
+}
+
+#[test]
+fn a_status_and_other_bytes_are_one_line_and_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::new(b"", &[Answer::Status("404 Not Found")]);
+    let error = fetch(folder.path(), &server, Digest::of(b"abc")).unwrap_err();
+    assert_eq!(error.to_string(), format!("{}: the server answers 404 Not Found", server.url));
+    assert_eq!(server.asked().len(), 1, "a refusal is not asked again");
+    let server = Server::new(b"abd", &[Answer::File]);
+    let error = fetch(folder.path(), &server, Digest::of(b"abc")).unwrap_err();
+    let (found, expected) = (Digest::of(b"abd"), Digest::of(b"abc"));
+    assert_eq!(error.to_string(), format!("{} has SHA-256 {found}; expected {expected}", server.url));
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["locks"]);
+}
+
+#[test]
+fn two_at_once_fetch_once() {
+    let (folder, body) = (tempfile::tempdir().unwrap(), body());
+    let server = Server::new(&body, &[Answer::Late(200)]);
+    let waited = std::thread::scope(|scope| {
+        let one = || {
+            let mut waited = false;
+            let mut watch = |news: News<'_>| waited |= matches!(news, News::Waiting { .. });
+            Fetcher::hasty(folder.path().to_owned()).fetch(&server.url, Digest::of(&body), &mut watch).unwrap();
+            waited
+        };
+        let both = [scope.spawn(one), scope.spawn(one)];
+        both.map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(waited.iter().filter(|waited| **waited).count(), 1);
+    assert_eq!(server.asked(), [""]);
+}
+
+#[test]
+fn a_fetched_corpus_is_checked_at_each_use_and_a_dry_run_fetches_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store")).unwrap();
+    let shelf = folder.path().join("corpora");
+    let digest = Digest::of(b"a text");
+    let source = |url: &str| Source {
+        name: "text".to_owned(),
+        origin: Origin::Url(url.to_owned()),
+        sha256: Some(digest.to_string()),
+    };
+    let obtain = |source: &Source, dry_run| {
+        let mut shelf = Shelf { folder: Some(shelf.clone()), dry_run, watch: &mut |_| {} };
+        super::obtain(source, &store, &mut shelf)
+    };
+    let (message, hint) = obtain(&source("http://127.0.0.1:1/x"), true).unwrap_err();
+    assert_eq!(message, "http://127.0.0.1:1/x is not fetched yet, and a dry run fetches nothing");
+    assert!(!hint.is_empty());
+    std::fs::create_dir_all(&shelf).unwrap();
+    std::fs::write(shelf.join(digest.to_string()), "a text").unwrap();
+    // Nobody answers there: the file that is there is used.
+    let (path, found) = obtain(&source("http://127.0.0.1:1/x"), true).unwrap();
+    assert_eq!(found, digest);
+    std::fs::write(&path, "a test").unwrap();
+    obtain(&source("http://127.0.0.1:1/x"), true).unwrap_err();
+}

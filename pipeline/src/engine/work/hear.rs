@@ -1,0 +1,214 @@
+//! What tasks tell: steps, checkpoints, evaluations, and how they ended.
+
+use super::*;
+
+impl Work<'_> {
+    pub(super) fn running(&mut self, key: StageKey) -> Option<&mut Running> {
+        match &mut self.jobs.get_mut(&key)?.state {
+            State::Running(running) => Some(running),
+            _ => None,
+        }
+    }
+
+    pub(super) fn hear(&mut self, message: Message) -> Result<(), WorkError> {
+        match message {
+            Message::Taken { key, stopper, log, log_from } => {
+                if self.stopping {
+                    stopper.stop();
+                }
+                if let Some(running) = self.running(key) {
+                    running.stopper = Some(stopper);
+                    let execution = running.execution;
+                    self.record.set_log(execution, &log, log_from)?;
+                }
+            }
+            Message::Step(key, step) => {
+                if let Some(Running { training: Some(recording), .. }) = self.running(key) {
+                    recording.tokens += step.tokens;
+                    recording.last = Some((step.step, step.loss.0));
+                    recording.waiting.push(step);
+                    if recording.waiting.len() >= FLUSH_STEPS {
+                        self.flush(key)?;
+                    }
+                }
+            }
+            Message::Checkpoint { key, step, weights, state } => {
+                // Steps first: whoever finds a checkpoint finds all steps before it.
+                self.flush(key)?;
+                let Some(running) = self.running(key) else { return Ok(()) };
+                let execution = running.execution;
+                let Some(recording) = &mut running.training else { return Ok(()) };
+                recording.trajectory.checkpoints.insert(step, (weights.id, Some(state.id)));
+                let row = recording.trajectory.row;
+                let (w, s) = ((weights.id, weights.bytes), (state.id, state.bytes));
+                self.record.add_checkpoint(row, execution, step, w, s)?;
+                drop((weights, state));
+                self.thin(key)?;
+            }
+            Message::Evaluation(key, evaluation) => {
+                let Some(running) = self.running(key) else { return Ok(()) };
+                let execution = running.execution;
+                match &running.training {
+                    Some(recording) => {
+                        let row = recording.trajectory.row;
+                        self.record.trajectory_evaluation(row, execution, &evaluation)?;
+                    }
+                    None => running.evaluations.push(evaluation),
+                }
+            }
+            Message::Event(key, event) => {
+                self.flush(key)?;
+                let Some(running) = self.running(key) else { return Ok(()) };
+                match &running.training {
+                    Some(recording) => {
+                        let row = recording.trajectory.row;
+                        self.record.trajectory_event(row, &event)?;
+                    }
+                    None => running.events.push(event.clone()),
+                }
+                let job = &self.jobs[&key];
+                let label = &self.paths[job.users[0]].track.label;
+                self.watch.note(format!("{label}: {}", event.message).trim_start_matches(": "));
+            }
+            Message::Progress(key, share) => {
+                let job = &self.jobs[&key];
+                self.watch.progress(&shown(key, job, &self.paths), &Progress::Share(share));
+            }
+            Message::Ended(key, result) => self.hear_end(key, result)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn hear_end(&mut self, key: StageKey, result: Result<Made, TaskError>) -> Result<(), WorkError> {
+        self.flush(key)?;
+        let Some(running) = self.running(key) else { return Ok(()) };
+        let (execution, seconds) = (running.execution, running.began.elapsed().as_secs_f64());
+        let evaluations = std::mem::take(&mut running.evaluations);
+        let events = std::mem::take(&mut running.events);
+        let trajectory = running.training.as_ref().map(|recording| recording.trajectory.clone());
+        let segment = running.training.as_ref().map(|recording| (recording.missing.to, recording.limit));
+        let error = match result {
+            Ok(mut made) => {
+                // A segment that only made a lost checkpoint again ends before its training does.
+                if let Some((to, limit)) = segment
+                    && made.reached == Some(to)
+                {
+                    made.reached = Some(limit);
+                }
+                let accepted = match &trajectory {
+                    Some(trajectory) => self.accept(key, execution, made, trajectory, &evaluations, &events)?,
+                    None => self.accept_simple(key, execution, made, &evaluations, &events)?,
+                };
+                self.remove_dropped(key)?;
+                self.executed += 1;
+                let job = &self.jobs[&key];
+                self.watch.ended(&shown(key, job, &self.paths), seconds, None);
+                return self.done(key, accepted, "executed");
+            }
+            Err(error) => error,
+        };
+        let (status, end) = match &error {
+            TaskError::Stopped => ("interrupted", End::Interrupted { error: None }),
+            TaskError::Worker(WorkerError::Died { killed: true, .. }) => {
+                ("interrupted", End::Interrupted { error: Some(error.to_string()) })
+            }
+            TaskError::Stage(error) => ("failed", failed(error)),
+            TaskError::Disk { .. } => {
+                let hint = "free some space, or name another place with --store".to_owned();
+                ("failed", End::Failed { message: error.to_string(), key: None, hint })
+            }
+            TaskError::Worker(_) => {
+                let hint =
+                    self.paths[self.jobs[&key].users[0]].track.run.map(|run| format!("pipeline show {run} --log"));
+                ("failed", End::Failed { message: error.to_string(), key: None, hint: hint.unwrap_or_default() })
+            }
+        };
+        let exit = matches!(error, TaskError::Worker(_)).then(|| error.to_string());
+        self.record.give_up(execution, status, &error.to_string(), exit.as_deref())?;
+        let job = &self.jobs[&key];
+        let words = error.to_string();
+        self.watch.ended(&shown(key, job, &self.paths), seconds, Some(&words));
+        let users = job.users.clone();
+        self.turn(key, State::Lost);
+        for path in users {
+            self.lose_path(path, end.clone())?;
+        }
+        Ok(())
+    }
+
+    /// A job's result is accepted: its points go on.
+    pub(super) fn done(&mut self, key: StageKey, accepted: Accepted, how: &'static str) -> Result<(), WorkError> {
+        self.turn(key, State::Done { accepted, how });
+        for path in self.jobs[&key].users.clone() {
+            self.advance(path)?;
+        }
+        Ok(())
+    }
+
+    /// Accepts a training: its outputs are the kept checkpoints of its trajectory.
+    pub(super) fn accept(
+        &mut self,
+        key: StageKey,
+        execution: ExecutionId,
+        made: Made,
+        trajectory: &Trajectory,
+        evaluations: &[Evaluation],
+        events: &[Event],
+    ) -> Result<Accepted, WorkError> {
+        let reached = made.reached.unwrap_or(0);
+        let training = self.jobs[&key].node.training.as_ref();
+        let kept = training.map(|training| training.checkpoints.kept(training.length.min(reached))).unwrap_or_default();
+        let mut outputs = Vec::new();
+        for step in kept {
+            if let Some((weights, _)) = trajectory.checkpoints.get(&step) {
+                let bytes = self.store.path(*weights).metadata().map_or(0, |meta| meta.len());
+                outputs.push((format!("weights@{step}"), *weights, bytes));
+            }
+        }
+        self.accept_outputs(key, execution, &made, outputs, evaluations, events)
+    }
+
+    pub(super) fn accept_simple(
+        &mut self,
+        key: StageKey,
+        execution: ExecutionId,
+        made: Made,
+        evaluations: &[Evaluation],
+        events: &[Event],
+    ) -> Result<Accepted, WorkError> {
+        let outputs = made.outputs.iter().map(|(name, put)| (name.clone(), put.id, put.bytes)).collect();
+        // `made` holds the store's content until its references are recorded.
+        self.accept_outputs(key, execution, &made, outputs, evaluations, events)
+    }
+
+    pub(super) fn accept_outputs(
+        &mut self,
+        key: StageKey,
+        execution: ExecutionId,
+        made: &Made,
+        outputs: Vec<(String, ObjectId, u64)>,
+        evaluations: &[Evaluation],
+        events: &[Event],
+    ) -> Result<Accepted, WorkError> {
+        let accepted = Accepted {
+            execution,
+            outputs: outputs.iter().map(|(name, id, _)| (name.clone(), *id)).collect(),
+            report: made.report.clone(),
+            reached: made.reached,
+        };
+        let all_events: Vec<Event> = events.iter().chain(&made.events).cloned().collect();
+        self.record.accept(&Finished {
+            execution,
+            key,
+            outputs,
+            report: &made.report,
+            evaluations,
+            samples: &made.samples,
+            events: &all_events,
+            seconds: made.seconds,
+            peak_memory: made.peak_memory,
+            to_step: made.reached,
+        })?;
+        Ok(accepted)
+    }
+}

@@ -1,0 +1,123 @@
+//! Points walk their stages: nodes become jobs, jobs that are done let a point go on.
+
+use super::*;
+
+impl Work<'_> {
+    /// Moves a point as far as its results allow.
+    pub(super) fn advance(&mut self, path: usize) -> Result<(), WorkError> {
+        if self.paths[path].end.is_some() {
+            return Ok(());
+        }
+        for column in 0..self.stages.len() {
+            let stage = self.stages[column];
+            if matches!(self.paths[path].columns[column], Column::Open) {
+                let Some(upstream) = self.upstream(path, &stage) else { continue };
+                match self.paths[path].track.plan.nodes(stage.name, &upstream) {
+                    Ok(nodes) => {
+                        let keys =
+                            nodes.into_iter().map(|node| self.want(path, stage, node)).collect::<Result<_, _>>()?;
+                        self.paths[path].columns[column] = Column::Expanded { keys, served: false };
+                    }
+                    Err(error) => return self.lose_path(path, failed(&error)),
+                }
+            }
+            self.serve(path, column)?;
+        }
+        let all_served = self.paths[path].columns.iter().all(|c| matches!(c, Column::Expanded { served: true, .. }));
+        if all_served && !self.settings.dry_run {
+            self.end_path(path, End::Finished)?;
+        }
+        Ok(())
+    }
+
+    /// What a stage's needs made for a point; `None` while one is not done.
+    pub(super) fn upstream(&self, path: usize, stage: &Stage) -> Option<Upstream> {
+        let mut upstream = Upstream::default();
+        for need in stage.needs {
+            let column = self.stages.iter().position(|other| other.name == *need)?;
+            let Column::Expanded { keys, .. } = &self.paths[path].columns[column] else { return None };
+            let mut made = graph::Made::default();
+            for key in keys {
+                let State::Done { accepted, .. } = &self.jobs.get(key)?.state else { return None };
+                made.outputs.extend(accepted.outputs.clone());
+                made.report = accepted.report.clone();
+                made.reached = accepted.reached;
+            }
+            upstream.put(self.stages[column].name, made);
+        }
+        Some(upstream)
+    }
+
+    /// A point asks for a node: finds its job, or makes one.
+    pub(super) fn want(&mut self, path: usize, stage: Stage, node: Node) -> Result<StageKey, WorkError> {
+        let fields = graph::key_fields(&stage, &node, &self.facts);
+        let key = StageKey(fields.digest());
+        if let (Some(training), Some(run)) = (&node.training, self.paths[path].track.run)
+            && !self.paths[path].track.settled
+        {
+            let fields = graph::trajectory_fields(&stage, &node, training, &self.facts);
+            let identity = TrajectoryId(fields.digest());
+            let threads = self.settings.threads;
+            let trajectory = self.record.start_trajectory(identity, &fields, threads, &self.cpu_capability)?;
+            self.record.tie_run(run, trajectory.row, training.length)?;
+        }
+        if let Some(job) = self.jobs.get_mut(&key) {
+            if !job.users.contains(&path) {
+                job.users.push(path);
+            }
+            return Ok(key);
+        }
+        self.order.push(key);
+        self.jobs.insert(key, Job { stage, node, fields, state: State::Ready, users: vec![path] });
+        if let Some(accepted) = self.look_up(key)? {
+            self.cached += 1;
+            self.turn(key, State::Done { accepted, how: "cached" });
+        } else if self.settings.explain {
+            let job = &self.jobs[&key];
+            let why = explain::why(self.record, job.stage.name, &job.fields)?;
+            self.watch.explained(&shown(key, job, &self.paths), &why);
+        }
+        Ok(key)
+    }
+
+    /// The accepted result of a job, when there is one and all that it made is sound.
+    pub(super) fn look_up(&mut self, key: StageKey) -> Result<Option<Accepted>, WorkError> {
+        let Some(accepted) = self.record.result(key)? else { return Ok(None) };
+        let mut sound = true;
+        for (name, id) in &accepted.outputs {
+            let path = self.store.path(*id);
+            let health = self.store.check(*id).map_err(|error| WorkError::Store { path: path.clone(), error })?;
+            if health != Health::Sound {
+                let what = if health == Health::Missing { "is missing" } else { "is damaged and was set aside" };
+                self.watch.note(&format!("object {id} ({name}) {what}; it is made again"));
+                sound = false;
+            }
+        }
+        Ok(sound.then_some(accepted))
+    }
+
+    /// Writes down which executions served a stage of a point, once all are done.
+    pub(super) fn serve(&mut self, path: usize, column: usize) -> Result<(), WorkError> {
+        let Column::Expanded { keys, served: false } = &self.paths[path].columns[column] else { return Ok(()) };
+        let mut nodes = Vec::with_capacity(keys.len());
+        for key in keys {
+            let job = &self.jobs[key];
+            let State::Done { accepted, how } = &job.state else { return Ok(()) };
+            // Executed for the point that asked first; for the others it was there.
+            let how = if job.users.first() == Some(&path) { how } else { "cached" };
+            nodes.push((job.node.item.clone(), job.node.step, accepted.execution, how));
+        }
+        let executed = nodes.iter().any(|(.., how)| *how == "executed");
+        let Path { track, executed: any, .. } = &mut self.paths[path];
+        *any |= executed;
+        if let Some(run) = track.run
+            && (!track.settled || executed)
+        {
+            self.record.serve(run, self.stages[column].name, &nodes)?;
+        }
+        if let Column::Expanded { served, .. } = &mut self.paths[path].columns[column] {
+            *served = true;
+        }
+        Ok(())
+    }
+}

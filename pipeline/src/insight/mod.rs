@@ -1,0 +1,3 @@
+//! Pure functions from records to conclusions.
+
+pub mod comparison;

@@ -1,0 +1,179 @@
+//! SQL that a user typed, on a connection that can only read.
+
+use std::ops::ControlFlow;
+
+use futures_util::TryStreamExt as _;
+use sqlx::{Column as _, Executor as _, SqlSafeStr as _, SqliteConnection, Statement as _};
+
+use super::Cell;
+use crate::record::{Record, Result, sql};
+
+/// What a query came to.
+pub type Asked<T> = std::result::Result<T, QueryError>;
+
+/// Why a query was not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// Nothing but white space and comments.
+    #[error("the query is empty")]
+    Empty,
+    /// More than one statement.
+    #[error("one statement at a time: another begins at `{0}`")]
+    Several(String),
+    /// A statement that does not ask.
+    #[error("the record is read-only here: {0} is not SELECT, WITH, VALUES, EXPLAIN or PRAGMA")]
+    Writes(String),
+    /// SQLite's own words.
+    #[error("{0}")]
+    Sqlite(String),
+}
+
+/// A view or a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    pub name: String,
+    /// `view` or `table`.
+    pub kind: String,
+    /// Columns and their declared types; an expression's column in a view has none.
+    pub columns: Vec<(String, String)>,
+}
+
+impl Record {
+    /// Hands the columns' names, then each row, to `visit`, until it breaks off.
+    pub fn ask(
+        &mut self,
+        query: &str,
+        columns: &mut dyn FnMut(&[String]),
+        row: &mut dyn FnMut(Vec<Cell>) -> ControlFlow<()>,
+    ) -> Result<Asked<()>> {
+        if let Err(refusal) = check(query) {
+            return Ok(Err(refusal));
+        }
+        self.wait(async |connection| match ask(connection, query, columns, row).await {
+            // A query that is wrong is no fault of the record's.
+            Err(sqlx::Error::Database(error)) if !is_damage(&*error) => {
+                Ok(Err(QueryError::Sqlite(one_line(error.message()))))
+            }
+            Err(sqlx::Error::ColumnDecode { source, .. }) => Ok(Err(QueryError::Sqlite(source.to_string()))),
+            other => other.map(Ok),
+        })
+    }
+
+    /// Every view, then every table.
+    pub fn relations(&mut self) -> Result<Vec<Relation>> {
+        type Row = (String, String, String, String);
+        let rows: Vec<Row> =
+            self.wait(async |connection| sqlx::query_as(sql!("read_relations")).fetch_all(connection).await)?;
+        let mut relations: Vec<Relation> = Vec::new();
+        for (name, kind, column, of) in rows {
+            match relations.last_mut().filter(|last| last.name == name) {
+                Some(last) => last.columns.push((column, of)),
+                None => relations.push(Relation { name, kind, columns: vec![(column, of)] }),
+            }
+        }
+        Ok(relations)
+    }
+}
+
+async fn ask(
+    connection: &mut SqliteConnection,
+    query: &str,
+    columns: &mut dyn FnMut(&[String]),
+    row: &mut dyn FnMut(Vec<Cell>) -> ControlFlow<()>,
+) -> sqlx::Result<()> {
+    // The file is open read-only already; this closes the temporary tables and attached files.
+    connection.execute("PRAGMA query_only = ON").await?;
+    let text = sqlx::AssertSqlSafe(query.to_owned()).into_sql_str();
+    let statement = connection.prepare(text).await?;
+    columns(&statement.columns().iter().map(|column| column.name().to_owned()).collect::<Vec<_>>());
+    let mut rows = statement.query().fetch(connection);
+    while let Some(next) = rows.try_next().await? {
+        if row(Cell::row(&next)?).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn is_damage(error: &dyn sqlx::error::DatabaseError) -> bool {
+    let code = error.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0);
+    matches!(code & 0xff, 10 | 11 | 26)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Refuses what is not one statement that asks. SQLite would refuse most writes itself, but in words about a
+/// database; and `VACUUM INTO` writes a file whatever the connection may do.
+fn check(query: &str) -> Asked<()> {
+    let first = skip(query);
+    if first.is_empty() {
+        return Err(QueryError::Empty);
+    }
+    let word: String = first.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let word = word.to_uppercase();
+    if !matches!(word.as_str(), "SELECT" | "WITH" | "VALUES" | "EXPLAIN" | "PRAGMA") {
+        let shown = if word.is_empty() { first.chars().take(1).collect() } else { word };
+        return Err(QueryError::Writes(shown));
+    }
+    match after_statement(first) {
+        "" => Ok(()),
+        rest => Err(QueryError::Several(one_line(&rest.chars().take(24).collect::<String>()))),
+    }
+}
+
+/// The text without leading white space, comments and empty statements.
+fn skip(mut text: &str) -> &str {
+    loop {
+        text = text.trim_start_matches(|c: char| c.is_whitespace() || c == ';');
+        text = if let Some(comment) = text.strip_prefix("--") {
+            comment.split_once('\n').map_or("", |(_, rest)| rest)
+        } else if let Some(comment) = text.strip_prefix("/*") {
+            comment.split_once("*/").map_or("", |(_, rest)| rest)
+        } else {
+            return text;
+        };
+    }
+}
+
+/// What stands behind the first statement's semicolon.
+fn after_statement(text: &str) -> &str {
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        rest = match c {
+            ';' => return skip(after),
+            // A doubled quote inside a quoted text closes it and opens the next: the same in the end.
+            '\'' | '"' | '`' => after.split_once(c).map_or("", |(_, rest)| rest),
+            '[' => after.split_once(']').map_or("", |(_, rest)| rest),
+            '-' if after.starts_with('-') => after.split_once('\n').map_or("", |(_, rest)| rest),
+            '/' if after.starts_with('*') => after[1..].split_once("*/").map_or("", |(_, rest)| rest),
+            _ => after,
+        };
+    }
+    ""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_statement_that_asks_is_let_through() {
+        for good in [
+            "SELECT 1",
+            "  -- a comment; with a semicolon\n select ';' ; -- and another",
+            "WITH a AS (SELECT 1) SELECT * FROM a;;",
+            "SELECT 'it''s; fine', \"a;b\", [c;d] /* ; */",
+            "EXPLAIN QUERY PLAN SELECT 1",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        assert_eq!(check(" -- nothing\n;"), Err(QueryError::Empty));
+        assert_eq!(check("SELECT 1; DROP TABLE runs"), Err(QueryError::Several("DROP TABLE runs".into())));
+        assert_eq!(check("delete from runs"), Err(QueryError::Writes("DELETE".into())));
+        assert_eq!(check("VACUUM INTO 'copy.db'"), Err(QueryError::Writes("VACUUM".into())));
+        assert_eq!(check("ATTACH 'x' AS x"), Err(QueryError::Writes("ATTACH".into())));
+    }
+}

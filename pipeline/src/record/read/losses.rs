@@ -1,0 +1,115 @@
+//! Losses of a trajectory, in as few rows as show every spike.
+
+use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+
+use crate::record::{Record, Result, sql};
+
+/// From this many steps on, curves are drawn from blocks: finer than any terminal's columns, and a thousandth of the rows.
+const MANY_STEPS: i64 = 128 * BLOCK;
+
+/// Steps of a block.
+const BLOCK: i64 = 1024;
+
+/// Neighbouring steps in one row.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct Bucket {
+    /// The first step.
+    pub first: i64,
+    /// How many.
+    pub steps: i64,
+    /// How many had a finite loss; what follows is over them.
+    pub finite: i64,
+    pub minimum: Option<f64>,
+    pub maximum: Option<f64>,
+    pub sum: f64,
+    pub first_nonfinite: Option<i64>,
+}
+
+impl Bucket {
+    /// The mean of its finite losses.
+    pub fn mean(&self) -> Option<f64> {
+        // A sum of losses near the largest float overflows; their mean does not.
+        (self.finite > 0)
+            .then(|| (self.sum / self.finite as f64).clamp(self.minimum.unwrap_or(0.0), self.maximum.unwrap_or(0.0)))
+    }
+}
+
+/// With the mean in place of the sum, which is only a means to it.
+impl Serialize for Bucket {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Bucket", 7)?;
+        fields.serialize_field("first", &self.first)?;
+        fields.serialize_field("steps", &self.steps)?;
+        fields.serialize_field("finite", &self.finite)?;
+        fields.serialize_field("minimum", &self.minimum)?;
+        fields.serialize_field("maximum", &self.maximum)?;
+        fields.serialize_field("mean", &self.mean())?;
+        fields.serialize_field("first_nonfinite", &self.first_nonfinite)?;
+        fields.end()
+    }
+}
+
+/// The first step at which two trajectories have different losses.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Difference {
+    pub step: i64,
+    pub loss_a: Option<f64>,
+    pub kind_a: String,
+    pub loss_b: Option<f64>,
+    pub kind_b: String,
+}
+
+/// One optimiser step of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct StepRow {
+    pub step: i64,
+    pub epoch: i64,
+    pub loss: Option<f64>,
+    pub loss_kind: String,
+    pub learning_rate: f64,
+    pub grad_norm: Option<f64>,
+    pub clipped: bool,
+    pub update_ratio: Option<f64>,
+    pub logit_max: Option<f64>,
+    pub entropy: Option<f64>,
+    pub tokens: i64,
+    pub seconds: f64,
+    /// Names every measured column that was not finite: `grad_norm:inf`.
+    pub nonfinite: Option<String>,
+}
+
+impl Record {
+    /// The losses of the first `steps` steps of a trajectory, in about `rows` rows or more that lose no extreme.
+    pub fn buckets(&mut self, trajectory: i64, steps: i64, rows: i64) -> Result<Vec<Bucket>> {
+        let whole = if steps >= MANY_STEPS { steps / BLOCK * BLOCK } else { 0 };
+        let width = if whole > 0 { BLOCK } else { (steps / rows.max(1)).max(1) };
+        self.wait(async |connection| {
+            let blocks = sqlx::query_as(sql!("read_blocks")).bind(trajectory).bind(whole);
+            let mut buckets: Vec<Bucket> = blocks.fetch_all(&mut *connection).await?;
+            let rest = sqlx::query_as(sql!("read_step_buckets")).bind(trajectory).bind(whole).bind(steps).bind(width);
+            buckets.extend(rest.fetch_all(connection).await?);
+            Ok(buckets)
+        })
+    }
+
+    /// The first of the `steps` steps that two trajectories share at which their losses differ in any bit.
+    pub fn first_difference(&mut self, a: i64, b: i64, steps: i64) -> Result<Option<Difference>> {
+        if a == b {
+            return Ok(None);
+        }
+        self.wait(async |connection| {
+            let equal = sqlx::query_scalar(sql!("read_equal_until")).bind(a).bind(b);
+            let equal: i64 = equal.fetch_one(&mut *connection).await?;
+            let difference = sqlx::query_as(sql!("read_first_difference")).bind(a).bind(b).bind(equal).bind(steps);
+            difference.fetch_optional(connection).await
+        })
+    }
+
+    /// One step of a run.
+    pub fn step(&mut self, run: i64, step: i64) -> Result<Option<StepRow>> {
+        self.wait(async |connection| {
+            sqlx::query_as(sql!("read_step")).bind(run).bind(step).fetch_optional(connection).await
+        })
+    }
+}

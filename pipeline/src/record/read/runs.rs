@@ -1,0 +1,140 @@
+//! Runs, their parameters, and the studies that they belong to.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Cell;
+use crate::record::{Record, Result, sql};
+
+/// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Summary {
+    pub run: i64,
+    pub experiment: String,
+    /// The swept parameters: JSON in the record, an object when it is printed.
+    #[serde(serialize_with = "as_json")]
+    pub point: Option<String>,
+    pub status: String,
+    pub seed: i64,
+    pub learning_rate: Option<f64>,
+    pub steps: i64,
+    pub last_loss: Option<f64>,
+    pub last_loss_kind: Option<String>,
+    pub best_loss: Option<f64>,
+    pub valid_perplexity: Option<f64>,
+    pub valid_loss_kind: Option<String>,
+    pub test_perplexity: Option<f64>,
+    pub test_loss_kind: Option<String>,
+    pub seconds: f64,
+    pub nonfinite_steps: i64,
+    pub first_nonfinite_step: Option<i64>,
+    pub error: Option<String>,
+    pub created_at: String,
+    /// The process that works on it, while it does.
+    #[serde(skip)]
+    pub process: Option<String>,
+}
+
+impl Summary {
+    /// `run42`.
+    pub fn name(&self) -> String {
+        format!("run{}", self.run)
+    }
+
+    /// The swept parameters.
+    pub fn swept(&self) -> Map<String, Value> {
+        self.point.as_deref().and_then(|point| serde_json::from_str(point).ok()).unwrap_or_default()
+    }
+}
+
+fn as_json<S: serde::Serializer>(text: &Option<String>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    let value: Option<Value> = text.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    value.serialize(serializer)
+}
+
+/// What one run's screen shows beside its summary.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Detail {
+    pub uid: String,
+    #[serde(skip)]
+    pub trajectory_id: Option<i64>,
+    pub length: Option<i64>,
+    pub finished_at: Option<String>,
+    pub host: String,
+    pub program_version: String,
+    pub git_commit: Option<String>,
+    pub git_dirty: Option<bool>,
+    pub experiment_path: String,
+    #[serde(serialize_with = "text_as_json")]
+    pub overrides: String,
+}
+
+fn text_as_json<S: serde::Serializer>(text: &str, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
+}
+
+/// One hyper-parameter of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    pub run: i64,
+    pub name: String,
+    pub value: Cell,
+}
+
+/// A study, by its newest entry.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Study {
+    pub id: i64,
+    pub name: String,
+    pub runs: i64,
+}
+
+impl Record {
+    /// All run numbers, ascending.
+    pub fn run_numbers(&mut self) -> Result<Vec<i64>> {
+        self.wait(async |connection| sqlx::query_scalar(sql!("read_run_numbers")).fetch_all(connection).await)
+    }
+
+    /// The named runs, or all, ascending.
+    pub fn summaries(&mut self, runs: Option<&[i64]>) -> Result<Vec<Summary>> {
+        let runs = runs.map(list);
+        self.wait(async |connection| sqlx::query_as(sql!("read_runs")).bind(runs).fetch_all(connection).await)
+    }
+
+    /// What else is known of a run.
+    pub fn detail(&mut self, run: i64) -> Result<Detail> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_run")).bind(run).fetch_one(connection).await)
+    }
+
+    /// The parameters of some runs, by name and then run.
+    pub fn params(&mut self, runs: &[i64]) -> Result<Vec<Param>> {
+        let runs = list(runs);
+        self.wait(async |connection| {
+            let rows = sqlx::query(sql!("read_params")).bind(runs).fetch_all(connection).await?;
+            let param = |row| {
+                let mut cells = Cell::row(row)?.into_iter();
+                match (cells.next(), cells.next(), cells.next()) {
+                    (Some(Cell::Integer(run)), Some(Cell::Text(name)), Some(value)) => Ok(Param { run, name, value }),
+                    _ => Err(sqlx::Error::Protocol("BUG: a parameter is run, name and value".into())),
+                }
+            };
+            rows.iter().map(param).collect()
+        })
+    }
+
+    /// The newest study of each name, newest first.
+    pub fn studies(&mut self) -> Result<Vec<Study>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_studies")).fetch_all(connection).await)
+    }
+
+    /// A study's runs in grid order.
+    pub fn study_runs(&mut self, study: i64) -> Result<Vec<i64>> {
+        self.wait(async |connection| {
+            sqlx::query_scalar(sql!("read_study_runs")).bind(study).fetch_all(connection).await
+        })
+    }
+}
+
+fn list(runs: &[i64]) -> String {
+    Value::from(runs).to_string()
+}

@@ -1,0 +1,77 @@
+//! Which executions served a run, what they made, and where their logs are.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::record::{Record, Result, sql};
+
+/// One stage of a run, with the execution that served it.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct StageRow {
+    pub stage: String,
+    pub item: String,
+    pub step: Option<i64>,
+    pub how: String,
+    pub execution: String,
+    pub stage_key: String,
+    pub status: String,
+    pub seconds: Option<f64>,
+    pub threads: Option<i64>,
+    pub device: Option<String>,
+    pub cpu_capability: Option<String>,
+    pub libtorch: Option<String>,
+    pub from_step: Option<i64>,
+    pub to_step: Option<i64>,
+    #[serde(serialize_with = "as_json")]
+    pub report: Option<String>,
+    pub error: Option<String>,
+    #[serde(skip)]
+    pub process: Option<String>,
+    /// The first run that executed it.
+    pub executed_by: Option<i64>,
+}
+
+impl StageRow {
+    /// The execution's small facts; null where there are none.
+    pub fn facts(&self) -> Value {
+        self.report.as_deref().and_then(|report| serde_json::from_str(report).ok()).unwrap_or(Value::Null)
+    }
+}
+
+fn as_json<S: serde::Serializer>(text: &Option<String>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    let value: Option<Value> = text.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    value.serialize(serializer)
+}
+
+/// Where the output of one execution's worker is.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct LogPart {
+    pub stage: String,
+    pub item: String,
+    /// A file in the store's folder `logs`.
+    pub log: String,
+    /// Its first byte.
+    pub log_from: Option<i64>,
+    /// The byte after its last; the file's end where absent.
+    pub log_to: Option<i64>,
+}
+
+impl Record {
+    /// A run's stages in their order.
+    pub fn stages(&mut self, run: i64) -> Result<Vec<StageRow>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_stages")).bind(run).fetch_all(connection).await)
+    }
+
+    /// The digest of an output of one of a run's stages.
+    pub fn output(&mut self, run: i64, stage: &str, name: &str) -> Result<Option<String>> {
+        self.wait(async |connection| {
+            let query = sqlx::query_scalar(sql!("read_output")).bind(run).bind(stage).bind(name);
+            query.fetch_optional(connection).await
+        })
+    }
+
+    /// Where a run's workers wrote.
+    pub fn logs(&mut self, run: i64) -> Result<Vec<LogPart>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_logs")).bind(run).fetch_all(connection).await)
+    }
+}

@@ -1,0 +1,69 @@
+//! Evaluations, samples and events of a run.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::record::{Record, Result, sql};
+
+/// A split scored at one checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Evaluation {
+    pub step: Option<i64>,
+    pub split: String,
+    pub loss: Option<f64>,
+    pub loss_kind: String,
+    pub perplexity: Option<f64>,
+    pub tokens: i64,
+    pub seconds: f64,
+    /// `evaluate`, or `train` where a rule inside training needed it.
+    pub source: String,
+}
+
+/// A text drawn at one checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Sample {
+    pub step: Option<i64>,
+    pub position: i64,
+    /// How it was drawn: JSON in the record, a value when it is printed.
+    #[serde(serialize_with = "as_json")]
+    pub decode: String,
+    pub prompt: String,
+    pub text: String,
+    pub tokens: i64,
+    pub distinct_1: Option<f64>,
+    pub distinct_2: Option<f64>,
+    pub seq_rep_4: Option<f64>,
+    pub loop_period: Option<i64>,
+    pub loop_onset: Option<i64>,
+    pub why_empty: Option<String>,
+}
+
+fn as_json<S: serde::Serializer>(text: &str, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
+}
+
+/// Something worth a line.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Event {
+    pub step: Option<i64>,
+    pub kind: String,
+    pub message: String,
+    pub created_at: String,
+}
+
+impl Record {
+    /// A run's evaluations by step.
+    pub fn evaluations(&mut self, run: i64) -> Result<Vec<Evaluation>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_evaluations")).bind(run).fetch_all(connection).await)
+    }
+
+    /// A run's samples by step and place.
+    pub fn samples(&mut self, run: i64) -> Result<Vec<Sample>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_samples")).bind(run).fetch_all(connection).await)
+    }
+
+    /// A run's events by step.
+    pub fn events(&mut self, run: i64) -> Result<Vec<Event>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_events")).bind(run).fetch_all(connection).await)
+    }
+}

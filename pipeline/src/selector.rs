@@ -1,0 +1,160 @@
+//! Which runs a user means: `run42`, `42`, `latest`, `study:lr_study`.
+
+use std::str::FromStr;
+
+use crate::experiment::nearest;
+use crate::failure::Failure;
+use crate::record::Record;
+
+/// One word that names runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// A run by its number.
+    Run(i64),
+    /// The run with the highest number.
+    Latest,
+    /// The newest study of a name; its runs in grid order.
+    Study(String),
+}
+
+impl FromStr for Selector {
+    type Err = Failure;
+
+    fn from_str(word: &str) -> Result<Self, Failure> {
+        if word == "latest" {
+            return Ok(Self::Latest);
+        }
+        if let Some(name) = word.strip_prefix("study:") {
+            return Ok(Self::Study(name.to_owned()));
+        }
+        match word.strip_prefix("run").unwrap_or(word).parse() {
+            Ok(number) if !word.contains(['+', '-']) => Ok(Self::Run(number)),
+            _ => Err(Failure::input(
+                format!("`{word}` names no run; allowed: run42, 42, latest, study:NAME"),
+                "pipeline runs lists them",
+            )),
+        }
+    }
+}
+
+/// The runs that some words name, in their order, each once.
+pub fn resolve(record: &mut Record, words: &[String]) -> Result<Vec<i64>, Failure> {
+    let mut runs = Vec::new();
+    for word in words {
+        let named = match word.parse() {
+            Ok(selector) => runs_of(record, &selector)?,
+            Err(failure) => return Err(perhaps_a_study(record, word, failure)?),
+        };
+        for run in named {
+            if !runs.contains(&run) {
+                runs.push(run);
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// The one run that a word names.
+pub fn one(record: &mut Record, word: &str) -> Result<i64, Failure> {
+    match resolve(record, &[word.to_owned()])?[..] {
+        [run] => Ok(run),
+        ref runs => {
+            let names: Vec<String> = runs.iter().take(8).map(|run| format!("run{run}")).collect();
+            let more = if runs.len() > 8 { ", …" } else { "" };
+            Err(Failure::input(
+                format!("{word} is {} runs ({}{more}); one is wanted here", runs.len(), names.join(", ")),
+                format!("pipeline compare {word}"),
+            ))
+        }
+    }
+}
+
+fn runs_of(record: &mut Record, selector: &Selector) -> Result<Vec<i64>, Failure> {
+    match selector {
+        Selector::Latest => {
+            let latest = record.run_numbers()?.pop();
+            latest.map(|run| vec![run]).ok_or_else(none)
+        }
+        Selector::Run(run) => {
+            let numbers = record.run_numbers()?;
+            if numbers.contains(run) {
+                return Ok(vec![*run]);
+            }
+            let what = match (numbers.first(), numbers.last()) {
+                (Some(first), Some(last)) if first == last => format!("the only one is run{first}"),
+                (Some(first), Some(last)) => format!("there are {} from run{first} to run{last}", numbers.len()),
+                _ => return Err(none()),
+            };
+            Err(Failure::input(format!("there is no run{run}; {what}"), "pipeline runs lists them"))
+        }
+        Selector::Study(name) => {
+            let studies = record.studies()?;
+            if let Some(study) = studies.iter().find(|study| study.name == *name) {
+                let runs = record.study_runs(study.id)?;
+                if runs.is_empty() {
+                    return Err(Failure::input(format!("the study {name} has no runs yet"), ""));
+                }
+                return Ok(runs);
+            }
+            let names: Vec<&str> = studies.iter().map(|study| study.name.as_str()).collect();
+            if names.is_empty() {
+                return Err(none());
+            }
+            let near = nearest(name, names.iter().copied());
+            let hint =
+                near.map_or("pipeline runs lists the runs".to_owned(), |near| format!("did you mean study:{near}?"));
+            let listed: Vec<&str> = names.iter().copied().take(8).collect();
+            Err(Failure::input(format!("there is no study {name}; studies: {}", listed.join(", ")), hint))
+        }
+    }
+}
+
+/// A word that is no selector but a study's name, or nearly one.
+fn perhaps_a_study(record: &mut Record, word: &str, failure: Failure) -> Result<Failure, Failure> {
+    let studies = record.studies()?;
+    let near = nearest(word, studies.iter().map(|study| study.name.as_str()));
+    Ok(match near {
+        Some(name) => Failure { hint: format!("did you mean study:{name}?"), ..failure },
+        None => failure,
+    })
+}
+
+fn none() -> Failure {
+    Failure::input("there are no runs yet", "pipeline run experiments/lr_study.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::fixture::Fixture;
+
+    #[test]
+    fn words_name_runs() {
+        let fixture = Fixture::new();
+        let mut record = fixture.record();
+        let mut named = |words: &[&str]| {
+            resolve(&mut record, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+                .map_err(|failure| format!("{} | {}", failure.message, failure.hint))
+        };
+        assert_eq!(named(&["run2", "2", "latest"]), Ok(vec![2, 4]));
+        assert_eq!(named(&["study:lr_study", "run1"]), Ok(vec![1, 2, 3]));
+        let said = |words: &[&str], text: &str| assert_eq!(named(words), Err(text.to_owned()));
+        let mut said = said;
+        said(&["run99"], "there is no run99; there are 4 from run1 to run4 | pipeline runs lists them");
+        said(&["study:lr_stdy"], "there is no study lr_stdy; studies: tiny, lr_study | did you mean study:lr_study?");
+        said(
+            &["lr_study"],
+            "`lr_study` names no run; allowed: run42, 42, latest, study:NAME | did you mean study:lr_study?",
+        );
+        said(&["-3"], "`-3` names no run; allowed: run42, 42, latest, study:NAME | pipeline runs lists them");
+    }
+
+    #[test]
+    fn one_run_is_one() {
+        let fixture = Fixture::new();
+        let mut record = fixture.record();
+        assert_eq!(one(&mut record, "latest").unwrap(), 4);
+        let failure = one(&mut record, "study:lr_study").unwrap_err();
+        assert_eq!(failure.message, "study:lr_study is 3 runs (run1, run2, run3); one is wanted here");
+    }
+}

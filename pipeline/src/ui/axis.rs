@@ -1,0 +1,221 @@
+//! The frame of a plot: scale, labels, baselines and the axis of steps.
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::format;
+use super::look::{Ink, Look};
+use crate::record::read::Bucket;
+
+/// Columns of the labels left of a plot, the axis included.
+const LEFT: usize = 9;
+
+/// A loss that a model can be held against: ln V, the unigram entropy.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Baseline {
+    pub label: String,
+    pub value: f64,
+}
+
+/// How losses lie on rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    low: f64,
+    high: f64,
+    /// Between two ticks of a linear scale; `None` where the scale is logarithmic, and `low` and `high` are powers of ten.
+    step: Option<f64>,
+}
+
+impl Scale {
+    /// A scale that holds every finite loss and every baseline; `None` when there is neither.
+    ///
+    /// A loss that rose to several times where it began, and above every baseline, wants a logarithmic scale: on a linear
+    /// one the rest of the curve would be a line at the bottom.
+    pub fn fit<'a>(buckets: impl Iterator<Item = &'a Bucket>, baselines: &[Baseline]) -> Option<Self> {
+        let (mut low, mut high, mut reference) = (f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY);
+        for bucket in buckets {
+            low = low.min(bucket.minimum.unwrap_or(f64::INFINITY));
+            high = high.max(bucket.maximum.unwrap_or(f64::NEG_INFINITY));
+            if bucket.first == 0 {
+                reference = reference.max(bucket.minimum.unwrap_or(f64::NEG_INFINITY));
+            }
+        }
+        for baseline in baselines {
+            low = low.min(baseline.value);
+            high = high.max(baseline.value);
+            reference = reference.max(baseline.value);
+        }
+        if low > high {
+            return None;
+        }
+        if low > 0.0 && high > 4.0 * reference {
+            return Some(Self { low: low.log10(), high: high.log10().max(low.log10() + 0.1), step: None });
+        }
+        let step = nice((high - low).max(1e-9) / 4.0);
+        let (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
+        Some(Self { low, high: if high > low { high } else { low + step }, step: Some(step) })
+    }
+
+    /// The row of a loss among `rows`, from the top.
+    pub fn row(&self, loss: f64, rows: usize) -> usize {
+        let place = if self.step.is_none() { loss.log10() } else { loss };
+        let share = (self.high - place) / (self.high - self.low);
+        ((share * (rows - 1) as f64).round().max(0.0) as usize).min(rows - 1)
+    }
+
+    fn ticks(&self) -> Vec<f64> {
+        if let Some(step) = self.step {
+            let n = ((self.high - self.low) / step).round() as i32;
+            return (0..=n).map(|i| self.low + f64::from(i) * step).collect();
+        }
+        let (first, last) = (self.low.floor() as i32, self.high.ceil() as i32);
+        let every = ((last - first) / 6).max(1);
+        let factors: &[f64] = if last - first <= 3 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        (first..=last)
+            .step_by(every.unsigned_abs() as usize)
+            .flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)))
+            .filter(|tick| (self.low..=self.high).contains(&tick.log10()))
+            .collect()
+    }
+}
+
+/// 1, 2 or 5 times a power of ten, not less than `x`.
+fn nice(x: f64) -> f64 {
+    let power = 10f64.powf(x.log10().floor());
+    [1.0, 2.0, 5.0, 10.0]
+        .iter()
+        .map(|factor| factor * power)
+        .find(|&step| step >= x * 0.999_999)
+        .unwrap_or(10.0 * power)
+}
+
+/// A plot's cells, and what stands around them.
+pub struct Frame<'a> {
+    look: Look,
+    scale: Scale,
+    baselines: &'a [Baseline],
+    steps: i64,
+    cells: Vec<Vec<(char, Ink)>>,
+    /// Columns in which some loss was not finite.
+    nonfinite: Vec<bool>,
+}
+
+impl<'a> Frame<'a> {
+    /// An empty plot of `steps` steps, `rows` high, as wide as the screen allows.
+    pub fn new(look: Look, scale: Scale, baselines: &'a [Baseline], steps: i64, rows: usize) -> Self {
+        let right = baselines.iter().map(|baseline| label(baseline).width() + 1).max().unwrap_or(0).max(6);
+        let columns = look.width.min(120).saturating_sub(LEFT + right).max(16);
+        let cells = vec![vec![(' ', Ink::Plain); columns]; rows];
+        Self { look, scale, baselines, steps: steps.max(1), cells, nonfinite: vec![false; columns] }
+    }
+
+    /// Rows and columns of cells.
+    pub fn size(&self) -> (usize, usize) {
+        (self.cells.len(), self.nonfinite.len())
+    }
+
+    /// The row of a loss where each cell has `dots` dots above one another.
+    pub fn row(&self, loss: f64, dots: usize) -> usize {
+        self.scale.row(loss, self.cells.len() * dots)
+    }
+
+    /// The columns that a bucket covers where each cell has `dots` dots side by side.
+    pub fn columns(&self, bucket: &Bucket, dots: usize) -> std::ops::Range<usize> {
+        let whole = (self.nonfinite.len() * dots) as i128;
+        let at = |step: i64, up: i128| ((i128::from(step) * whole + up) / i128::from(self.steps)) as usize;
+        let start = at(bucket.first, 0).min(whole as usize - 1);
+        start..at(bucket.first + bucket.steps, i128::from(self.steps) - 1).clamp(start + 1, whole as usize)
+    }
+
+    /// Marks the column of a step whose loss was not finite.
+    pub fn mark_nonfinite(&mut self, bucket: &Bucket) {
+        let Some(first) = bucket.first_nonfinite else { return };
+        let steps = bucket.first + bucket.steps - first;
+        for column in self.columns(&Bucket { first, steps, ..bucket.clone() }, 1) {
+            self.nonfinite[column] = true;
+        }
+    }
+
+    /// A cell.
+    pub fn cell(&mut self, row: usize, column: usize) -> &mut (char, Ink) {
+        &mut self.cells[row][column]
+    }
+
+    /// The plot as text.
+    pub fn render(mut self) -> String {
+        let look = self.look;
+        let rows = self.cells.len();
+        let mut ticks = vec![String::new(); rows];
+        for tick in self.scale.ticks() {
+            ticks[self.scale.row(tick, rows)] = tick_label(tick);
+        }
+        let mut labels = vec![String::new(); rows];
+        for baseline in self.baselines {
+            let row = self.scale.row(baseline.value, rows);
+            for cell in self.cells[row].iter_mut().filter(|cell| cell.0 == ' ') {
+                *cell = ('┄', Ink::Dim);
+            }
+            // Two baselines in one row: the second is named in the next free one.
+            let free = (row..rows).chain((0..row).rev()).find(|&row| labels[row].is_empty());
+            labels[free.unwrap_or(row)] = label(baseline);
+        }
+        let unit =
+            if self.scale.step.is_none() { "loss in nats (logarithmic), by step" } else { "loss in nats, by step" };
+        let mut text = format!("{}\n", look.paint(Ink::Dim, unit));
+        for (row, cells) in self.cells.iter().enumerate() {
+            let edge = if ticks[row].is_empty() { '│' } else { '┤' };
+            let mut line = look.paint(Ink::Dim, &format!("{:>7} {edge}", ticks[row]));
+            for run in cells.chunk_by(|a, b| a.1 == b.1) {
+                line.push_str(&look.paint(run[0].1, &run.iter().map(|cell| cell.0).collect::<String>()));
+            }
+            line.push_str(&look.paint(Ink::Dim, &format!(" {}", labels[row])));
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text.push_str(&self.steps_axis());
+        text
+    }
+
+    fn steps_axis(&self) -> String {
+        let columns = self.nonfinite.len();
+        let step = (nice(self.steps as f64 / 5.0) as i64).max(1);
+        let ticks: Vec<(usize, String)> = (0..=self.steps / step)
+            .map(|i| ((i * step) as i128 * columns as i128 / i128::from(self.steps), format::count(i * step)))
+            .map(|(column, label)| (column as usize, label))
+            .collect();
+        let mut axis: Vec<(char, Ink)> = vec![('─', Ink::Dim); columns + 1];
+        for (column, _) in &ticks {
+            axis[*column].0 = '┬';
+        }
+        for column in (0..columns).filter(|&column| self.nonfinite[column]) {
+            axis[column] = ('✗', Ink::Bad);
+        }
+        let mut line = self.look.paint(Ink::Dim, &format!("{:>LEFT$}", '└'));
+        for run in axis.chunk_by(|a, b| a.1 == b.1) {
+            line.push_str(&self.look.paint(run[0].1, &run.iter().map(|cell| cell.0).collect::<String>()));
+        }
+        let mut numbers = String::new();
+        for (column, label) in ticks {
+            let end = self.look.width.saturating_sub(label.width());
+            let at = (LEFT + column).saturating_sub(label.width() / 2).min(end);
+            if at > numbers.width() || numbers.is_empty() {
+                numbers = format!("{numbers}{}{label}", " ".repeat(at - numbers.width()));
+            }
+        }
+        format!("{line}\n{}\n", self.look.paint(Ink::Dim, &numbers))
+    }
+}
+
+fn label(baseline: &Baseline) -> String {
+    format!("{} {:.2}", baseline.label, baseline.value)
+}
+
+fn tick_label(tick: f64) -> String {
+    let size = tick.abs();
+    if size >= 1e5 || (size > 0.0 && size < 1e-3) {
+        format!("{tick:.0e}")
+    } else {
+        // Rounded, for 0.1 + 0.2 is no label.
+        let text = format!("{tick:.4}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+}

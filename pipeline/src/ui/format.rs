@@ -1,0 +1,242 @@
+//! Numbers, times and texts as people read them.
+
+use serde_json::{Map, Value};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use crate::record::read::Cell;
+
+/// What stands where nothing was measured.
+pub const NOTHING: &str = "–";
+
+/// A whole number with its thousands apart: `1,000,000`.
+pub fn count(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if n < 0 { format!("-{text}") } else { text }
+}
+
+/// A measured float: four decimals while they mean something, else an exponent.
+pub fn float(x: f64) -> String {
+    let size = x.abs();
+    if x == 0.0 {
+        "0".to_owned()
+    } else if !x.is_finite() {
+        stages::protocol::kind_of(x).to_owned()
+    } else if size >= 1e6 {
+        format!("{x:.2e}")
+    } else if size >= 1000.0 {
+        format!("{x:.0}")
+    } else if size >= 100.0 {
+        format!("{x:.2}")
+    } else if size >= 0.001 {
+        format!("{x:.4}")
+    } else {
+        format!("{x:.2e}")
+    }
+}
+
+/// Bytes with a unit: `512 B`, `11.3 MB`.
+pub fn bytes(n: u64) -> String {
+    match n as f64 {
+        n if n < 1e3 => format!("{n} B"),
+        n if n < 1e6 => format!("{:.1} kB", n / 1e3),
+        n if n < 1e9 => format!("{:.1} MB", n / 1e6),
+        n => format!("{:.2} GB", n / 1e9),
+    }
+}
+
+/// A loss, or the word for what it was in place of a number.
+pub fn loss(loss: Option<f64>, kind: Option<&str>) -> String {
+    match (loss, kind) {
+        (Some(loss), _) => float(loss),
+        (None, Some(kind)) => kind.to_owned(),
+        (None, None) => NOTHING.to_owned(),
+    }
+}
+
+/// A perplexity, or the word for what its loss was: one decimal while it has fewer than four digits before it.
+pub fn perplexity(x: Option<f64>, kind: Option<&str>) -> String {
+    match x {
+        // A loss that is finite may have a perplexity beyond any float.
+        None => kind.map_or(NOTHING, |kind| if kind == "finite" { "inf" } else { kind }).to_owned(),
+        Some(x) if x.abs() >= 1e6 => format!("{x:.2e}"),
+        Some(x) if x.abs() >= 1000.0 => count(x.round() as i64),
+        Some(x) if x.abs() >= 10.0 => format!("{x:.1}"),
+        Some(x) => format!("{x:.3}"),
+    }
+}
+
+/// A share of one: `6.9 %`.
+pub fn share(x: f64) -> String {
+    let percent = x * 100.0;
+    if percent == 0.0 || percent == 100.0 {
+        format!("{percent:.0} %")
+    } else if percent < 0.1 {
+        format!("{percent:.2} %")
+    } else {
+        format!("{percent:.1} %")
+    }
+}
+
+/// A duration.
+pub fn seconds(s: f64) -> String {
+    if s < 0.0995 {
+        format!("{:.0} ms", s * 1000.0)
+    } else if s < 9.95 {
+        format!("{s:.1} s")
+    } else if s < 99.5 {
+        format!("{s:.0} s")
+    } else {
+        let minutes = (s / 60.0).round() as i64;
+        if minutes < 100 { format!("{minutes} min") } else { format!("{}h{:02}", minutes / 60, minutes % 60) }
+    }
+}
+
+/// A time of the record, which is UTC and ISO 8601, to the minute: `2026-03-01 10:00`.
+pub fn time(iso: &str) -> String {
+    iso.get(..16).unwrap_or(iso).replace('T', " ")
+}
+
+/// A value as an experiment would say it, without the quotes.
+pub fn value(value: &Value) -> String {
+    match value {
+        Value::String(text) => line(text),
+        Value::Number(number) => number.as_f64().filter(|_| number.is_f64()).map_or(number.to_string(), rate),
+        Value::Object(entries) => {
+            let short = |(name, value): (&String, &Value)| format!("{name}={}", self::value(value));
+            entries.iter().map(short).collect::<Vec<_>>().join(" ")
+        }
+        Value::Array(values) => values.iter().map(self::value).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// A parameter's value. Lists are JSON in the record.
+pub fn cell(cell: &Cell) -> String {
+    match cell {
+        Cell::Real(x) => rate(*x),
+        Cell::Text(text) if text.is_empty() => "\"\"".to_owned(),
+        Cell::Text(text) if text.starts_with('[') => serde_json::from_str(text).map_or(line(text), |list| value(&list)),
+        Cell::Text(text) => line(text),
+        other => other.text(),
+    }
+}
+
+/// A float that a person typed, as short as it reads back: `1.0`, `0.0001`, `1e-8`.
+fn rate(x: f64) -> String {
+    format!("{x:?}")
+}
+
+/// The swept parameters in a few characters: `learning_rate=0.1`; a name whose last segment is not alone stays whole.
+pub fn point(swept: &Map<String, Value>) -> String {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or("").to_owned();
+    let short = |(name, value): (&String, &Value)| {
+        let alone = swept.keys().filter(|other| last(other) == last(name)).count() == 1;
+        format!("{}={}", if alone { last(name) } else { name.clone() }, self::value(value))
+    };
+    swept.iter().map(short).collect::<Vec<_>>().join(" ")
+}
+
+/// A text on one line, harmless to a terminal.
+pub fn line(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// A text cut to a width, with `…` where something is missing.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut cut = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used >= width {
+            break;
+        }
+        cut.push(c);
+    }
+    cut.push('…');
+    cut
+}
+
+/// A text filled up to a width with spaces.
+pub fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+/// A text's lines, wrapped to a width at white space; control characters are made visible.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut now = String::new();
+        for word in paragraph.split(' ').map(line) {
+            let mut word = word.as_str();
+            if !now.is_empty() && now.width() + 1 + word.width() > width {
+                lines.push(std::mem::take(&mut now));
+            } else if !now.is_empty() {
+                now.push(' ');
+            }
+            // A word that is longer than a line is broken.
+            while word.width() > width {
+                let fits = word.char_indices().scan(0, |used, (at, c)| {
+                    *used += c.width().unwrap_or(0);
+                    (*used <= width).then_some(at + c.len_utf8())
+                });
+                let at = fits.last().unwrap_or(word.len());
+                lines.push(word[..at].to_owned());
+                word = &word[at..];
+            }
+            now.push_str(word);
+        }
+        lines.push(now);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_as_people_read_them() {
+        assert_eq!([count(0), count(999), count(1000), count(-1_234_567)], ["0", "999", "1,000", "-1,234,567"]);
+        assert_eq!(
+            [float(9.21034), float(1e30), float(0.00012), float(172.4)],
+            ["9.2103", "1.00e30", "1.20e-4", "172.40"]
+        );
+        assert_eq!(
+            [loss(None, Some("nan")), loss(Some(2.5), Some("finite")), loss(None, None)],
+            ["nan", "2.5000", "–"]
+        );
+        assert_eq!(
+            [perplexity(Some(114.52), None), perplexity(Some(10000.0), None), perplexity(None, Some("nan"))],
+            ["114.5", "10,000", "nan"]
+        );
+        assert_eq!([share(0.0), share(0.984), share(0.0006), share(1.0)], ["0 %", "98.4 %", "0.06 %", "100 %"]);
+        assert_eq!([seconds(0.004), seconds(3.21), seconds(42.0), seconds(100.0)], ["4 ms", "3.2 s", "42 s", "2 min"]);
+        assert_eq!(seconds(36_000.0), "10h00");
+    }
+
+    #[test]
+    fn points_are_short_and_unambiguous() {
+        let swept = json!({"train.learning_rate": 0.1, "batch.seed": 1, "train.seed": 2});
+        assert_eq!(point(swept.as_object().unwrap()), "batch.seed=1 learning_rate=0.1 train.seed=2");
+    }
+
+    #[test]
+    fn texts_are_wrapped_and_harmless() {
+        assert_eq!(wrap("the cat sat\non it", 7), ["the cat", "sat", "on it"]);
+        assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+        assert_eq!(line("a\u{1b}[31m\tb"), "a\\u{1b}[31m\\tb");
+        assert_eq!(cut("a long text", 6), "a lon…");
+    }
+}

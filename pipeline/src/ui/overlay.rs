@@ -1,0 +1,91 @@
+//! The loss curves of several runs in one plot, told apart by marks that need no colour.
+
+use super::axis::{Baseline, Frame, Scale};
+use super::look::{Ink, Look};
+use crate::record::read::Bucket;
+
+/// A run's mark by its place; the twelfth run begins anew.
+const MARKS: [char; 12] = ['●', '○', '×', '+', '▲', '△', '■', '□', '◆', '◇', '▼', '▽'];
+
+/// Where several runs share a cell.
+pub const SEVERAL: char = '∗';
+
+/// Rows of the plot.
+const ROWS: usize = 16;
+
+/// The mark of the run at `place`.
+pub fn mark(place: usize) -> char {
+    MARKS[place % MARKS.len()]
+}
+
+/// What one run had in one column.
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    sum: f64,
+    finite: i64,
+    extremes: Option<(f64, f64)>,
+}
+
+impl Span {
+    fn mean(&self) -> f64 {
+        let (low, high) = self.extremes.unwrap_or_default();
+        // A sum of losses near the largest float overflows; their mean does not.
+        (self.sum / self.finite.max(1) as f64).clamp(low, high)
+    }
+}
+
+/// Draws the curves, each run's mean with its mark and what rose or fell three rows from it with `│`; the text, and whether
+/// runs met in a cell. Empty when there is nothing to draw.
+pub fn overlay(look: Look, steps: i64, runs: &[Vec<Bucket>], baselines: &[Baseline]) -> (String, bool) {
+    let Some(scale) = Scale::fit(runs.iter().flatten(), baselines).filter(|_| runs.iter().any(|run| !run.is_empty()))
+    else {
+        return (String::new(), false);
+    };
+    let mut frame = Frame::new(look, scale, baselines, steps, ROWS);
+    let all: Vec<Vec<Span>> = runs.iter().map(|buckets| spans(&mut frame, buckets)).collect();
+    for (place, spans) in all.iter().enumerate() {
+        for (column, span) in spans.iter().enumerate() {
+            let Some((low, high)) = span.extremes else { continue };
+            // Noise of two rows above or below is left out: it would hide the runs behind.
+            let (top, bottom, middle) = (frame.row(high, 1), frame.row(low, 1), frame.row(span.mean(), 1));
+            let start = if top + 2 < middle { top } else { middle };
+            let end = if middle + 2 < bottom { bottom } else { middle };
+            for row in start..=end {
+                let cell = frame.cell(row, column);
+                *cell = if cell.0 == ' ' { ('│', Ink::Series(place)) } else { ('│', Ink::Dim) };
+            }
+        }
+    }
+    let mut met = false;
+    for (place, spans) in all.iter().enumerate() {
+        for (column, span) in spans.iter().enumerate() {
+            if span.extremes.is_none() {
+                continue;
+            }
+            let row = frame.row(span.mean(), 1);
+            let cell = frame.cell(row, column);
+            let free = matches!(cell.0, ' ' | '│');
+            met |= !free;
+            *cell = if free { (mark(place), Ink::Series(place)) } else { (SEVERAL, Ink::Plain) };
+        }
+    }
+    (frame.render(), met)
+}
+
+fn spans(frame: &mut Frame<'_>, buckets: &[Bucket]) -> Vec<Span> {
+    let mut spans = vec![Span::default(); frame.size().1];
+    for bucket in buckets {
+        frame.mark_nonfinite(bucket);
+        let (Some(minimum), Some(maximum)) = (bucket.minimum, bucket.maximum) else { continue };
+        for column in frame.columns(bucket, 1) {
+            let span = &mut spans[column];
+            let (low, high) = span.extremes.unwrap_or((minimum, maximum));
+            *span = Span {
+                sum: span.sum + bucket.sum,
+                finite: span.finite + bucket.finite,
+                extremes: Some((low.min(minimum), high.max(maximum))),
+            };
+        }
+    }
+    spans
+}

@@ -87,7 +87,9 @@ fn mounted(space: &TestSpace, script: &str) -> Option<Ended> {
     std::fs::create_dir_all(space.path("place")).unwrap();
     let plain = space.command(&[]);
     command.current_dir(space.path(".")).env("pipeline", plain.get_program());
-    ["PIPELINE_DB", "PIPELINE_STORE", "PIPELINE_NEURAL"].iter().for_each(|name| drop(command.env_remove(name)));
+    for variable in ["PIPELINE_DB", "PIPELINE_STORE", "PIPELINE_NEURAL"] {
+        command.env_remove(variable);
+    }
     Some(Started::new(&mut command).end())
 }
 

@@ -102,7 +102,7 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// Chosen by the sender; every reply carries it.
+    /// Chosen by the sender; progress and the reply that ends the order carry it.
     pub id: u64,
     /// `train` or `evaluate`.
     pub stage: String,

@@ -17,7 +17,11 @@ fn space() -> TestSpace {
 fn undisturbed() -> (BTreeMap<&'static str, Vec<Row>>, f64) {
     let space = space();
     let ended = space.run("longer", &[]).ok();
-    (space.bits(), ended.seconds)
+    let bits = space.bits();
+    // Else equal would mean equally empty.
+    assert_eq!(bits["steps"].len(), 600 + 21);
+    assert!(bits.values().all(|rows| rows.len() > 1), "a part of the answer is empty");
+    (bits, ended.seconds)
 }
 
 /// The next run completes, under the same numbers and with the same bits.

@@ -8,5 +8,6 @@ mod input;
 mod killed;
 mod laws;
 mod objects;
+mod readme;
 mod together;
 mod trouble;

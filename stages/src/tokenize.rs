@@ -71,6 +71,11 @@ fn run_in_blocks(params: &Tokenize, context: &Context, block: usize) -> Result<O
         }
         outcome.output(split, path);
     }
+    if corpus.interner.iter().all(|token| token == cut.eos.as_bytes()) {
+        let key = parts[0].as_ref().map_or("corpus.text", |part| part.text.key());
+        let message = format!("{key} holds no token but the ends of its lines");
+        return Err(StageError::input(key, message, "name a file with text in it"));
+    }
     train_counts.resize(corpus.interner.len(), 0);
     let texts = corpus.interner.iter().map(|bytes| String::from_utf8(bytes.to_vec()));
     let texts =

@@ -193,7 +193,7 @@ fn explain(path: &Path, error: sqlx::Error) -> RecordError {
         11 | 26 => RecordError::Damaged { path, message: error.to_string() },
         8 => RecordError::Filesystem { path, message: "the database can't be written here".into() },
         14 => RecordError::Filesystem { path, message: "the database can't be opened here".into() },
-        10 => RecordError::Filesystem { path, message: format!("the disk failed ({error})") },
+        10 => RecordError::Filesystem { path, message: format!("the disk failed; is it full? ({error})") },
         13 => RecordError::Filesystem { path, message: "the disk is full".into() },
         15 => RecordError::Filesystem { path, message: "this filesystem has no working locks".into() },
         _ => RecordError::Statement { path, error },

@@ -229,12 +229,9 @@ impl Record {
         })
     }
 
-    /// Whether a process other than `own` that lives works on a run.
-    pub fn is_worked_on(&mut self, run: RunId, own: &str, store: &std::path::Path) -> Result<bool> {
-        let process: Option<String> = self.wait(async |c| {
-            Ok(sqlx::query_scalar(sql!("run_process")).bind(run.0).fetch_optional(c).await?.flatten())
-        })?;
-        Ok(process.is_some_and(|process| process != own && crate::engine::lock::is_alive(store, &process)))
+    /// The process that works on a run, or did when it died.
+    pub fn process_of(&mut self, run: RunId) -> Result<Option<String>> {
+        self.wait(async |c| Ok(sqlx::query_scalar(sql!("run_process")).bind(run.0).fetch_optional(c).await?.flatten()))
     }
 
     /// Accepts an attempt with all that it made, in one transaction that is synced to the disk.

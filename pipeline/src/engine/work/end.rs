@@ -50,7 +50,11 @@ impl Work<'_> {
         if track.settled && !(*executed) && end == End::Finished {
             return Ok(());
         }
-        if track.attached && self.record.is_worked_on(run, &self.settings.process, self.store.root())? {
+        if track.attached
+            && let Some(process) = self.record.process_of(run)?
+            && process != self.settings.process
+            && lock::is_alive(self.store.root(), &process)
+        {
             return Ok(());
         }
         let seconds = began.elapsed().as_secs_f64();

@@ -5,19 +5,15 @@
 
 use std::process::Command;
 
-use crate::space::{Space, programs, repository};
+use tests::{TestSpace, copy_folder, programs, repository};
 
 #[test]
 fn every_command_of_the_readme_does_what_it_shows() {
-    let space = Space::new();
-    for folder in ["data", "experiments"] {
-        std::fs::create_dir_all(space.path().join(folder)).unwrap();
-        for entry in std::fs::read_dir(repository().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                std::fs::copy(&path, space.path().join(folder).join(path.file_name().unwrap())).unwrap();
-            }
-        }
+    let space = TestSpace::new();
+    copy_folder(&repository().join("experiments"), &space.path("experiments"));
+    std::fs::create_dir_all(space.path("target/release")).unwrap();
+    for program in ["pipeline", "pipeline-neural"] {
+        std::os::unix::fs::symlink(programs().join(program), space.path("target/release").join(program)).unwrap();
     }
     let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
     let mut printed = String::new();
@@ -25,13 +21,18 @@ fn every_command_of_the_readme_does_what_it_shows() {
     for block in readme.split("```console\n").skip(1) {
         let mut said = Vec::new();
         for line in block.split("```").next().unwrap().lines() {
-            let Some(words) = line.strip_prefix("$ target/release/pipeline ") else {
+            let Some(words) = line.strip_prefix("$ ") else {
                 let shown = line.trim() == "…" || line.contains(['┤', '│', '└']) || said.contains(&gist(line));
                 assert!(shown, "the README says `{line}`, the program:\n{printed}");
                 continue;
             };
-            let script = format!("'{}' {words} 2>&1", programs().join("pipeline").display());
-            let output = Command::new("sh").args(["-c", &script]).current_dir(space.path()).output().unwrap();
+            assert!(words.starts_with("target/release/pipeline "), "a command for somebody else: {words}");
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("{words} 2>&1")]).current_dir(space.path("."));
+            for variable in ["PIPELINE_DB", "PIPELINE_STORE", "PIPELINE_NEURAL", "PIPELINE_LOG"] {
+                shell.env_remove(variable);
+            }
+            let output = shell.output().unwrap();
             printed = String::from_utf8(output.stdout).unwrap();
             assert!(output.status.success(), "{words}: {printed}");
             said = printed.lines().map(gist).collect();
@@ -47,8 +48,11 @@ fn gist(line: &str) -> String {
         if word.len() >= 8 && word.bytes().all(|b| b.is_ascii_hexdigit()) {
             return "#".to_owned();
         }
-        if word == "ms" {
-            return "s".to_owned();
+        match word {
+            "ms" => return "s".to_owned(),
+            // More cores, more threads.
+            "threads," => return "thread,".to_owned(),
+            _ => {}
         }
         let mut text = String::new();
         for c in word.chars() {

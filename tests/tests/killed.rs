@@ -1,0 +1,144 @@
+//! Ended from outside at any moment, the program goes on where it stopped and comes to the same bits.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tests::record::Row;
+use tests::{Draws, Ended, TestSpace, process};
+
+/// Moments at which the program is killed, and moments at which a worker is.
+const MOMENTS: usize = 20;
+
+fn space() -> TestSpace {
+    TestSpace::longer(600, 50)
+}
+
+/// The bits of a run that nobody disturbed, and how long it took.
+fn undisturbed() -> (BTreeMap<&'static str, Vec<Row>>, f64) {
+    let space = space();
+    let ended = space.run("longer", &[]).ok();
+    let bits = space.bits();
+    // Else equal would mean equally empty.
+    assert_eq!(bits["steps"].len(), 600 + 21);
+    assert!(bits.values().all(|rows| rows.len() > 1), "a part of the answer is empty");
+    (bits, ended.seconds)
+}
+
+/// The next run completes, under the same numbers and with the same bits.
+#[track_caller]
+fn assert_completes(space: &TestSpace, expected: &BTreeMap<&'static str, Vec<Row>>, when: &str) {
+    space.run("longer", &[]).ok();
+    space.assert_bits(expected, when);
+    space.assert_nothing_runs();
+    space.assert_objects_are_sound();
+    let doubled = "SELECT count(*) FROM (SELECT 1 FROM executions WHERE status = 'finished' AND stage <> 'train'
+                   GROUP BY stage_key HAVING count(*) > 1)";
+    assert_eq!(space.number(doubled), 0, "{when}: a finished stage was computed again");
+    let before = space.dump();
+    assert_eq!(space.run("longer", &[]).ok().executed(), 0);
+    assert_eq!(space.dump(), before);
+}
+
+fn nap(seconds: f64) {
+    std::thread::sleep(Duration::from_secs_f64(seconds));
+}
+
+#[test]
+fn the_program_killed_at_random_moments() {
+    let (expected, seconds) = undisturbed();
+    let mut draws = Draws::new(1);
+    let mut killed = 0;
+    for _ in 0..MOMENTS / 2 {
+        let space = space();
+        let delays = [draws.share() * seconds, draws.share() * seconds];
+        for delay in delays {
+            let run = space.start_run("longer", &[]);
+            nap(delay);
+            run.signal(libc::SIGKILL);
+            killed += usize::from(run.end().signal == Some(libc::SIGKILL));
+        }
+        assert_completes(&space, &expected, &format!("killed after {delays:?} s"));
+    }
+    assert!(killed > MOMENTS / 2, "only {killed} kills met the program alive");
+}
+
+/// Waits for a worker, and a while, and kills a worker. `None` when none was there any more.
+fn with_worker_killed(space: &TestSpace, delay: f64, choice: u64) -> Option<Ended> {
+    let mut run = space.start_run("longer", &[]);
+    if !run.wait_until(|run| !run.workers().is_empty()) {
+        run.end().ok();
+        return None;
+    }
+    nap(delay);
+    let workers = run.workers();
+    if workers.is_empty() {
+        run.end().ok();
+        return None;
+    }
+    process::send(workers[choice as usize % workers.len()], libc::SIGKILL);
+    Some(run.end())
+}
+
+#[test]
+fn a_worker_killed_at_random_moments() {
+    let (expected, seconds) = undisturbed();
+    let mut draws = Draws::new(2);
+    let mut noticed = 0;
+    for _ in 0..MOMENTS / 2 {
+        let space = space();
+        let delays = [draws.share() * seconds, draws.share() * seconds];
+        for delay in delays {
+            let Some(ended) = with_worker_killed(&space, delay, draws.next_u64()) else { continue };
+            if ended.code == Some(0) {
+                // It was idle, and nothing was asked of it any more.
+                continue;
+            }
+            let ended = ended.complains(1, "the worker was killed (signal 9").hints("goes on where it stopped");
+            noticed += 1;
+            assert!(ended.stdout.contains("interrupted"), "{ended}");
+            space.assert_nothing_runs();
+            assert_eq!(space.number("SELECT count(*) FROM runs WHERE status = 'failed'"), 0, "{ended}");
+            assert!(space.number("SELECT count(*) FROM runs WHERE status = 'interrupted'") >= 1, "{ended}");
+        }
+        assert_completes(&space, &expected, &format!("worker killed after {delays:?} s"));
+    }
+    assert!(noticed >= MOMENTS / 4, "only {noticed} kills met a worker at work");
+}
+
+#[test]
+fn ctrl_c_ends_in_good_order_and_the_next_run_goes_on() {
+    let steps = 4000;
+    let space = TestSpace::longer(steps, 500);
+    let whole = TestSpace::longer(steps, 500);
+    whole.run("longer", &[]).ok();
+    let database = space.path("experiments.db");
+    for (group, from) in [(false, 200), (true, 1500)] {
+        let mut run = space.start_run("longer", &[]);
+        let reached = "SELECT count(*) FROM steps WHERE trajectory_id = 1";
+        let met = run.wait_until(|_| {
+            nap(0.02);
+            let rows = tests::record::ask(&database, reached).unwrap_or_default();
+            matches!(rows.first().map(|row| &row[0]), Some(tests::Cell::Integer(steps)) if *steps >= from)
+        });
+        assert!(met, "it was over before the signal");
+        let workers = run.workers();
+        if group {
+            run.signal_group(libc::SIGINT);
+        } else {
+            run.signal(libc::SIGINT);
+        }
+        let ended = run.end().complains(130, "interrupted").hints("pipeline run experiments/longer.toml goes on");
+        assert!(ended.seconds < 60.0);
+        assert!(ended.stdout.contains("run1  learning_rate=0.01  interrupted"), "{ended}");
+        assert_eq!(space.texts("SELECT status FROM runs WHERE id = 1"), ["interrupted"]);
+        space.assert_nothing_runs();
+        space.assert_objects_are_sound();
+        for worker in workers {
+            let state = std::fs::read_to_string(format!("/proc/{worker}/cmdline")).unwrap_or_default();
+            assert!(!state.contains("pipeline-neural"), "a worker outlives the program");
+        }
+    }
+    assert_completes(&space, &whole.bits(), "after Ctrl-C");
+    // It went on instead of beginning anew.
+    assert!(space.number("SELECT max(from_step) FROM executions WHERE stage = 'train' AND trajectory_id = 1") >= 1000);
+}

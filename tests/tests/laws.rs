@@ -1,0 +1,190 @@
+//! The laws of the house, read off the sources (docs and DESIGN say why each).
+
+use std::path::{Path, PathBuf};
+
+/// A source file without comments and without its tests.
+struct Source {
+    /// Its path in the repository.
+    name: String,
+    lines: Vec<(usize, String)>,
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The modules that a file declares for its tests alone.
+fn test_modules(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let declared = text.split("#[cfg(test)]").skip(1).filter_map(|rest| {
+        let line = rest.trim_start().lines().next()?;
+        Some(line.split_once("mod ")?.1.strip_suffix(';')?.to_owned())
+    });
+    declared.collect()
+}
+
+/// The sources of a folder, tests left out: a law is about what the programs do.
+fn sources(folder: &str) -> Vec<Source> {
+    let mut paths = Vec::new();
+    collect(&tests::repository().join(folder), &mut paths);
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let lines = (1..).zip(code.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"));
+        let lines = lines.map(|(number, line)| (number, line.to_owned())).collect();
+        let name = path.strip_prefix(tests::repository()).unwrap().display().to_string();
+        Source { name, lines }
+    };
+    let only_tested: Vec<String> = paths.iter().flat_map(|path| test_modules(path)).collect();
+    let is_test = |path: &PathBuf| {
+        let part = |name: &str| path.iter().any(|it| it == name || it.to_str() == Some(&format!("{name}.rs")));
+        only_tested.iter().any(|name| part(name))
+    };
+    let sources: Vec<Source> = paths.into_iter().filter(|path| !is_test(path)).map(read).collect();
+    assert!(sources.len() > 5, "{folder} has few sources");
+    sources
+}
+
+/// Whether a word stands in a line, not as a part of another.
+fn has(line: &str, word: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    let (first, last) = (word.chars().next().is_some_and(part), word.chars().last().is_some_and(part));
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back().is_some_and(part);
+        let after = line[at + word.len()..].chars().next().is_some_and(part);
+        !(first && before || last && after)
+    })
+}
+
+/// Checks that words stand nowhere but where they may, and says how often they stand there: a law whose words stand
+/// nowhere at all may be spelled wrong.
+fn assert_only(folders: &[&str], words: &[&str], may: &dyn Fn(&str) -> bool, law: &str) -> usize {
+    let mut broken = Vec::new();
+    let mut kept = 0;
+    for source in folders.iter().flat_map(|folder| sources(folder)) {
+        for (number, line) in &source.lines {
+            for word in words.iter().filter(|word| has(line, word)) {
+                if may(&source.name) {
+                    kept += 1;
+                } else {
+                    broken.push(format!("{}:{number}: {word}", source.name));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{law}:\n{}", broken.join("\n"));
+    kept
+}
+
+const ALL: &[&str] = &["pipeline/src", "stages/src", "stages/neural/src"];
+
+#[test]
+fn only_neural_names_tch() {
+    let may = |name: &str| name.starts_with("stages/neural/");
+    assert!(assert_only(ALL, &["tch", "torch_sys"], &may, "only neural names tch") > 0);
+    for package in ["pipeline", "stages"] {
+        let manifest = std::fs::read_to_string(tests::repository().join(package).join("Cargo.toml")).unwrap();
+        let needs = |name: &str| manifest.lines().any(|line| line.starts_with(name));
+        assert!(!needs("tch") && !needs("torch-sys") && !needs("neural"), "{package} links libtorch");
+    }
+}
+
+#[test]
+fn only_record_names_sqlx() {
+    let may = |name: &str| name.starts_with("pipeline/src/record/") || name == "pipeline/src/record.rs";
+    assert!(assert_only(ALL, &["sqlx"], &may, "only record names sqlx") > 0);
+}
+
+#[test]
+fn only_ui_prints() {
+    let may = |name: &str| name.starts_with("pipeline/src/ui");
+    let words = ["println!", "eprintln!", "print!", "eprint!", "io::stdout", "io::stderr()"];
+    assert!(assert_only(&["pipeline/src", "stages/src"], &words, &may, "only ui prints") > 0);
+}
+
+#[test]
+fn only_main_exits() {
+    let may = |name: &str| name == "pipeline/src/main.rs";
+    assert_only(&["pipeline/src", "stages/src"], &["process::exit", "exit("], &may, "only main exits");
+    assert!(assert_only(&["pipeline/src", "stages/src"], &["ExitCode"], &may, "only main chooses an exit code") > 0);
+}
+
+#[test]
+fn the_engine_names_no_stage() {
+    let stages = ["\"tokenize\"", "\"vocab\"", "\"batch\"", "\"train\"", "\"evaluate\"", "\"sample\""];
+    assert_only(&["pipeline/src/engine"], &stages, &|_| false, "the engine names no stage");
+    assert_only(&["pipeline/src/engine"], &["stages::train", "stages::sample", "clap"], &|_| false, "nor a flag");
+}
+
+#[test]
+fn nothing_is_unsafe_outside_two_files() {
+    let may = |name: &str| ["stages/src/sample/kernels.rs", "stages/neural/src/raw.rs"].contains(&name);
+    assert!(assert_only(ALL, &["unsafe"], &may, "unsafe stands in the kernels and in raw.rs alone") > 0);
+}
+
+/// The floors of the house, from the top down; those of one entry stand beside each other.
+const FLOORS: &[&[&str]] = &[
+    &["main"],
+    &["commands", "args", "places"],
+    &["ui"],
+    &["insight"],
+    &["plan", "corpus", "selector"],
+    &["engine"],
+    &["experiment"],
+    &["failure"],
+    &["record"],
+];
+
+/// The modules that a line names after `crate::`.
+fn named(line: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in line.match_indices("crate::") {
+        let rest = &line[at + "crate::".len()..];
+        let names = match rest.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap_or_default().split(',').collect(),
+            None => vec![rest],
+        };
+        for name in names {
+            let path: String =
+                name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':').collect();
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn arrows_between_the_parts_never_run_up() {
+    let floor = |part: &str| FLOORS.iter().position(|parts| parts.contains(&part));
+    let mut broken = Vec::new();
+    let mut arrows = 0;
+    for source in sources("pipeline/src") {
+        let path = source.name.trim_start_matches("pipeline/src/").trim_end_matches(".rs");
+        let part = path.split('/').next().unwrap_or_default();
+        let own = floor(part).unwrap_or_else(|| panic!("{} stands on no floor of the house", source.name));
+        for (number, line) in &source.lines {
+            for name in named(line) {
+                let Some(other) = floor(name.split("::").next().unwrap_or_default()) else { continue };
+                arrows += 1;
+                // A row is kept under the same digests and fields that the engine computes.
+                let types = part == "record" && ["engine::digest", "engine::key"].iter().any(|it| name.starts_with(it));
+                if other < own && !types {
+                    broken.push(format!("{}:{number}: {part} uses {name}", source.name));
+                }
+            }
+            // A way to the crate's root that `crate::` would not show.
+            if line.contains("super::super::") {
+                broken.push(format!("{}:{number}: super::super", source.name));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "arrows run up:\n{}", broken.join("\n"));
+    assert!(arrows > 20, "arrows are not found any more");
+}

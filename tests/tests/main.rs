@@ -1,0 +1,13 @@
+//! The whole program, tried as a user would try it.
+
+#![expect(clippy::unwrap_used, reason = "a test may unwrap: its panic names the line")]
+
+mod again;
+mod first;
+mod input;
+mod killed;
+mod laws;
+mod objects;
+mod readme;
+mod together;
+mod trouble;

@@ -1,0 +1,68 @@
+//! Stored objects that were damaged.
+
+use std::time::{Duration, SystemTime};
+
+use tests::TestSpace;
+
+const OUTPUTS: &str = "SELECT DISTINCT o.digest FROM execution_outputs o JOIN objects USING (digest) WHERE bytes > 0
+                       ORDER BY o.digest";
+
+#[test]
+fn every_damaged_object_is_noticed_set_aside_and_made_again() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--set", "vocab.size=300"]).ok();
+    let expected = space.bits();
+    for digest in space.texts(OUTPUTS) {
+        let object = space.object(&digest);
+        let sound = std::fs::read(&object).unwrap();
+        space.damage(&object);
+        let ended = space.run("tiny", &["--set", "vocab.size=300"]).ok();
+        assert!(ended.stderr.contains(&digest) && ended.stderr.contains("damaged"), "{ended}");
+        assert!(std::fs::read(&object).unwrap() == sound, "{digest} is made again with the same digest\n{ended}");
+        assert!(object.metadata().unwrap().permissions().readonly());
+        space.assert_bits(&expected, &format!("{digest} was damaged"));
+        let aside = std::fs::read_dir(space.path("data/store/damaged")).unwrap();
+        assert!(aside.flatten().any(|file| file.file_name().display().to_string().starts_with(&digest)));
+    }
+    space.assert_objects_are_sound();
+    assert_eq!(space.run("tiny", &["--set", "vocab.size=300"]).ok().executed(), 0);
+}
+
+#[test]
+fn verify_finds_a_flipped_bit_that_the_files_times_do_not_show() {
+    let space = TestSpace::new();
+    space.run("tiny", &[]).ok();
+    let expected = space.bits();
+    space.pipeline(&["objects", "verify"]).ok();
+    // Old enough to be trusted by their times from here on.
+    std::thread::sleep(Duration::from_millis(2100));
+    space.run("tiny", &[]).ok();
+    let digest = space.texts(OUTPUTS).pop().unwrap();
+    let object = space.object(&digest);
+    let modified: SystemTime = object.metadata().unwrap().modified().unwrap();
+    space.damage(&object);
+    std::fs::File::options().write(true).open(&object).unwrap().set_modified(modified).unwrap();
+    let before = space.dump();
+    let ended = space.pipeline(&["objects", "verify"]);
+    assert_eq!(ended.code, Some(1), "{ended}");
+    assert!(ended.stdout.contains(&digest) && ended.stdout.contains("damaged"), "{ended}");
+    assert_eq!(space.dump(), before, "looking changes no row");
+    assert!(!object.exists(), "it is set aside");
+    space.run("tiny", &[]).ok();
+    space.pipeline(&["objects", "verify"]).ok();
+    space.assert_bits(&expected, "a bit was flipped");
+}
+
+#[test]
+fn a_missing_object_is_made_again() {
+    let space = TestSpace::new();
+    space.run("tiny", &[]).ok();
+    let expected = space.bits();
+    let (_, path) = space.objects().into_iter().next().unwrap();
+    std::fs::remove_dir_all(space.path("data/store/sha256")).unwrap();
+    let ended = space.run("tiny", &[]).ok();
+    assert!(ended.stderr.contains("missing"), "{ended}");
+    assert!(path.exists());
+    space.assert_bits(&expected, "all objects were gone");
+    space.assert_objects_are_sound();
+}

@@ -1,0 +1,144 @@
+//! A worker, a database or a disk that does not work.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use tests::{Ended, Started, TestSpace, mount};
+
+/// Runs tiny with a worker that is a shell script.
+fn with_worker(space: &TestSpace, script: &str) -> Ended {
+    space.write("worker", script);
+    std::fs::set_permissions(space.path("worker"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = space.command(&["run", "experiments/tiny.toml", "--jobs", "2", "--threads", "1"]);
+    Started::new(command.env("PIPELINE_NEURAL", space.path("worker"))).end()
+}
+
+/// A worker that says who it is, as the true one, and then does something else.
+fn impostor(then: &str) -> String {
+    let neural = tests::programs().join("pipeline-neural");
+    format!("#!/bin/sh\nif [ \"$1\" = describe ]; then exec '{}' describe; fi\n{then}\n", neural.display())
+}
+
+#[test]
+fn a_worker_that_is_missing_or_does_not_answer_is_named() {
+    let space = TestSpace::new();
+    let mut command = space.command(&["run", "experiments/tiny.toml"]);
+    let ended = Started::new(command.env("PIPELINE_NEURAL", "/nonexistent")).end();
+    ended.complains(2, "/nonexistent").hints("PIPELINE_NEURAL");
+    with_worker(&space, "#!/bin/sh\necho hello\n").complains(2, "worker");
+    with_worker(&space, "#!/bin/sh\necho 'libtorch is missing' >&2; exit 127\n").complains(2, "libtorch is missing");
+    assert_eq!(space.counts(), (0, 0, 0), "nothing was begun");
+}
+
+#[test]
+fn a_worker_that_dies_fails_its_run_with_its_last_words() {
+    let space = TestSpace::new();
+    let ended = with_worker(&space, &impostor("echo 'no memory for the tensor' >&2; exit 3"));
+    let ended = ended.complains(1, "exit code 3").hints("--log");
+    assert!(ended.stderr.contains("no memory for the tensor"), "{ended}");
+    assert!(space.number("SELECT count(*) FROM runs WHERE status = 'failed' AND error LIKE '%exit code 3%'") >= 1);
+    assert_eq!(space.number("SELECT count(*) FROM executions WHERE stage = 'batch' AND status = 'finished'"), 1);
+    space.assert_nothing_runs();
+    with_worker(&space, &impostor("echo nonsense; sleep 1")).complains(1, "worker");
+    // The true worker then has everything to do that failed, and nothing else.
+    let before = space.last_execution();
+    space.run("tiny", &[]).ok();
+    assert_eq!(space.stages_since(before), ["evaluate", "sample", "train"]);
+    assert_eq!(space.number("SELECT count(*) FROM runs WHERE status = 'finished'"), 2);
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_left_alone() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--until", "vocab"]).ok();
+    space.rows("PRAGMA user_version = 999");
+    let before = space.dump();
+    space.run("tiny", &[]).complains(2, "newer version").hints("--db");
+    assert_eq!(space.dump(), before);
+    assert_eq!(space.number("PRAGMA user_version"), 999);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_left_alone() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--until", "vocab"]).ok();
+    let sound = std::fs::read(space.path("experiments.db")).unwrap();
+    let garbage: Vec<u8> = "no database, only words. ".repeat(1000).into_bytes();
+    let mut scratched = sound.clone();
+    scratched[100..4096].fill(0xa5);
+    for (name, bytes) in
+        [("garbage", garbage), ("truncated", sound[..sound.len() / 3].to_vec()), ("scratched", scratched)]
+    {
+        std::fs::write(space.path("experiments.db"), &bytes).unwrap();
+        let ended = space.run("tiny", &[]);
+        assert_eq!(ended.code, Some(2), "{name}: {ended}");
+        ended.complains(2, "experiments.db: not a sound database").hints("--db");
+        assert_eq!(std::fs::read(space.path("experiments.db")).unwrap(), bytes, "{name}: it was written to");
+    }
+    std::fs::write(space.path("experiments.db"), sound).unwrap();
+    space.run("tiny", &[]).ok();
+}
+
+/// Runs a script where filesystems can be mounted over `place`; it may use `$pipeline`. Nothing where that is forbidden.
+fn mounted(space: &TestSpace, script: &str) -> Option<Ended> {
+    let Some(mut command) = mount::script(&format!("set -e\n{script}")) else {
+        eprintln!("skipped: this user may not mount");
+        return None;
+    };
+    std::fs::create_dir_all(space.path("place")).unwrap();
+    let plain = space.command(&[]);
+    command.current_dir(space.path(".")).env("pipeline", plain.get_program());
+    for variable in ["PIPELINE_DB", "PIPELINE_STORE", "PIPELINE_NEURAL"] {
+        command.env_remove(variable);
+    }
+    Some(Started::new(&mut command).end())
+}
+
+const RUN: &str = "\"$pipeline\" run ../experiments/tiny.toml --jobs 2 --threads 1";
+
+#[test]
+fn a_read_only_folder_is_named_and_not_written_to() {
+    let space = TestSpace::new();
+    // Once without a record, and once with one that can be read.
+    for fill in ["", &format!("(cd place && {RUN} --until vocab)\n")] {
+        let script =
+            format!("{fill}mount --bind place place\nmount -o remount,ro,bind place\ncd place\nexec {RUN} >&2");
+        let Some(ended) = mounted(&space, &script) else { return };
+        ended.complains(2, "place/").hints("--db");
+    }
+    assert_eq!(tests::record::ask(&space.path("place/experiments.db"), "SELECT id FROM runs").unwrap().len(), 2);
+}
+
+#[test]
+fn a_full_disk_is_named_and_keeps_what_was_recorded() {
+    let space = TestSpace::new();
+    // Room is left for less and less, so that the disk is full at one place after another.
+    for (spare, until) in [(0, "vocab"), (64, "vocab"), (256, "batch"), (700, "batch")] {
+        let _ = std::fs::remove_dir_all(space.path("out"));
+        let script = format!(
+            "mount -t tmpfs -o size=16m none place; cd place
+             {RUN} --until {until} >&2; mkdir ../out; cp experiments.db* ../out; rm -f experiments.db-open
+             dd if=/dev/zero of=filler bs=1k status=none 2>/dev/null || true
+             truncate -s -{spare}k filler
+             echo ==== >&2; set +e; {RUN} >&2; code=$?
+             mkdir ../out/after; cp experiments.db* ../out/after; rm filler
+             echo ==== >&2; {RUN} >&2; echo again $?; exit $code"
+        );
+        let Some(ended) = mounted(&space, &script) else { return };
+        let [_, full, _] = ended.stderr.split("====").collect::<Vec<_>>()[..] else { panic!("{ended}") };
+        let again = ended.stdout.clone();
+        let full = Ended { stderr: full.to_owned(), ..ended };
+        assert!(matches!(full.code, Some(1 | 2)), "{spare}: {full}");
+        let code = full.code.unwrap_or(0);
+        let full = full.complains(code, "");
+        let said = full.stderr.to_lowercase();
+        assert!(["full", "no space left"].iter().any(|word| said.contains(word)), "{spare}: {full}");
+        assert!(full.stderr.contains("hint: "), "{spare}: {full}");
+        assert_eq!(again, "again 0\n", "with room again it goes on\n{full}");
+
+        let before = tests::record::dump(&space.path("out/experiments.db")).unwrap();
+        let after = tests::record::dump(&space.path("out/after/experiments.db")).unwrap();
+        for table in ["executions", "results", "objects", "execution_outputs", "execution_inputs", "steps"] {
+            assert!(before[table].iter().all(|row| after[table].contains(row)), "{spare}: {table} lost rows");
+        }
+    }
+}

@@ -6,8 +6,11 @@ use std::time::Duration;
 use tests::record::Row;
 use tests::{Draws, Ended, TestSpace, process};
 
-/// Moments at which the program is killed, and moments at which a worker is.
+/// Kills that meet the program alive, and kills that meet a worker at work. Those that come too late are not counted.
 const MOMENTS: usize = 20;
+
+/// Spaces in which that many kills must have met something: two are tried in each.
+const SPACES: usize = 3 * MOMENTS;
 
 fn space() -> TestSpace {
     TestSpace::longer(600, 50)
@@ -45,21 +48,29 @@ fn nap(seconds: f64) {
 
 #[test]
 fn the_program_killed_at_random_moments() {
-    let (expected, seconds) = undisturbed();
+    let (expected, mut span) = undisturbed();
     let mut draws = Draws::new(1);
     let mut killed = 0;
-    for _ in 0..MOMENTS / 2 {
+    for _ in 0..SPACES {
         let space = space();
-        let delays = [draws.share() * seconds, draws.share() * seconds];
-        for delay in delays {
+        let delays = [draws.share() * span, draws.share() * span];
+        for (i, delay) in delays.into_iter().enumerate() {
             let run = space.start_run("longer", &[]);
             nap(delay);
             run.signal(libc::SIGKILL);
-            killed += usize::from(run.end().signal == Some(libc::SIGKILL));
+            if run.end().signal == Some(libc::SIGKILL) {
+                killed += 1;
+            } else if i == 0 {
+                // The undisturbed run was measured on a busier machine; a run that goes on is shorter in any case.
+                span *= 0.8;
+            }
         }
         assert_completes(&space, &expected, &format!("killed after {delays:?} s"));
+        if killed >= MOMENTS {
+            return;
+        }
     }
-    assert!(killed > MOMENTS / 2, "only {killed} kills met the program alive");
+    panic!("only {killed} kills met the program alive");
 }
 
 /// Waits for a worker, and a while, and kills a worker. `None` when none was there any more.
@@ -81,18 +92,19 @@ fn with_worker_killed(space: &TestSpace, delay: f64, choice: u64) -> Option<Ende
 
 #[test]
 fn a_worker_killed_at_random_moments() {
-    let (expected, seconds) = undisturbed();
+    let (expected, mut span) = undisturbed();
     let mut draws = Draws::new(2);
     let mut noticed = 0;
-    for _ in 0..MOMENTS / 2 {
+    for _ in 0..SPACES {
         let space = space();
-        let delays = [draws.share() * seconds, draws.share() * seconds];
-        for delay in delays {
-            let Some(ended) = with_worker_killed(&space, delay, draws.next_u64()) else { continue };
-            if ended.code == Some(0) {
-                // It was idle, and nothing was asked of it any more.
+        let delays = [draws.share() * span, draws.share() * span];
+        for (i, delay) in delays.into_iter().enumerate() {
+            // None when all was over; exit code 0 when the worker was idle, and nothing was asked of it any more.
+            let met = with_worker_killed(&space, delay, draws.next_u64()).filter(|ended| ended.code != Some(0));
+            let Some(ended) = met else {
+                span *= if i == 0 { 0.8 } else { 1.0 };
                 continue;
-            }
+            };
             let ended = ended.complains(1, "the worker was killed (signal 9").hints("goes on where it stopped");
             noticed += 1;
             assert!(ended.stdout.contains("interrupted"), "{ended}");
@@ -101,8 +113,11 @@ fn a_worker_killed_at_random_moments() {
             assert!(space.number("SELECT count(*) FROM runs WHERE status = 'interrupted'") >= 1, "{ended}");
         }
         assert_completes(&space, &expected, &format!("worker killed after {delays:?} s"));
+        if noticed >= MOMENTS {
+            return;
+        }
     }
-    assert!(noticed >= MOMENTS / 4, "only {noticed} kills met a worker at work");
+    panic!("only {noticed} kills met a worker at work");
 }
 
 #[test]

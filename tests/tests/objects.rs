@@ -66,3 +66,23 @@ fn a_missing_object_is_made_again() {
     space.assert_bits(&expected, "all objects were gone");
     space.assert_objects_are_sound();
 }
+
+#[test]
+fn a_store_that_two_databases_share_loses_nothing_of_either() {
+    let space = TestSpace::new();
+    let run = |db: &str, more: &[&str]| {
+        space.pipeline(&[&["run", "experiments/tiny.toml", "--db", db, "--store", "both"][..], more].concat()).ok();
+    };
+    run("a.db", &[]);
+    run("b.db", &["--set", "seed=5"]);
+    // States are thinned on the way; those of the other database stay.
+    run("b.db", &["--set", "train.steps=400", "--set", "train.checkpoints.every=20"]);
+    let gc = |db: &str| space.pipeline(&["objects", "gc", "--db", db, "--store", "both"]);
+    gc("a.db").complains(2, "b.db").hints("--store");
+    for db in ["a.db", "b.db"] {
+        space.pipeline(&["objects", "verify", "--db", db, "--store", "both"]).ok();
+    }
+    std::fs::remove_file(space.path("b.db")).unwrap();
+    gc("a.db").ok();
+    space.pipeline(&["objects", "verify", "--db", "a.db", "--store", "both"]).ok();
+}

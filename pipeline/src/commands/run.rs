@@ -41,6 +41,7 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
         lock::sweep(&root);
         store.sweep_scratch();
         record.sweep(|process| lock::is_alive(&root, process))?;
+        store.enrol(&paths.db).map_err(unusable)?;
         record.set_store_path(&paths.to_be_recorded(&root))?;
     }
     let program = worker::find().map_err(worker_failure)?;
@@ -228,7 +229,9 @@ fn conclude(
             End::Failed { .. } => "failed",
             End::Interrupted { .. } => "interrupted",
         };
-        ui::data(&format!("{}  {}  {status}\n", row.id, point.label()));
+        let (run, label) = (row.id.to_string(), point.label());
+        let words: Vec<&str> = [&run, &label, status].into_iter().filter(|word| !word.is_empty()).collect();
+        ui::data(&format!("{}\n", words.join("  ")));
     }
     let counted = format!("{} executed, {} cached", summary.executed, summary.cached);
     let all = summary.ends.iter().all(|end| *end == End::Finished);

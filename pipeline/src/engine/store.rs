@@ -2,6 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -74,6 +75,33 @@ impl Store {
         let folder = self.root.join("tmp").join(name);
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
+    }
+
+    /// Notes that a database keeps its objects here: one small file each, so that two at once are in nobody's way.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn enrol(&self, database: &Path) -> io::Result<()> {
+        let path = database.canonicalize()?;
+        let folder = self.root.join("databases");
+        let file = folder.join(Digest::of(path.as_os_str().as_encoded_bytes()).to_string());
+        if file.exists() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(file, path.as_os_str().as_encoded_bytes())
+    }
+
+    /// The databases other than `own` that keep their objects here: what one record does not need another may.
+    pub fn other_databases(&self, own: &Path) -> Vec<PathBuf> {
+        let own = own.canonicalize().ok();
+        let entries = std::fs::read_dir(self.root.join("databases")).into_iter().flatten().flatten();
+        let paths = entries.filter_map(|entry| std::fs::read(entry.path()).ok());
+        // One that was deleted needs nothing any more.
+        paths
+            .map(|path| PathBuf::from(std::ffi::OsString::from_vec(path)))
+            .filter(|path| path.exists() && Some(path) != own.as_ref())
+            .collect()
     }
 
     /// Removes scratch folders that killed executions left. A folder that somebody writes to is younger than a day.

@@ -27,6 +27,14 @@ pub struct Waste {
 
 /// Removes what nothing in the record refers to.
 pub fn gc(store: &Store, record: &mut Record, dry_run: bool) -> Result<(), Failure> {
+    if let Some(other) = store.other_databases(record.path()).first() {
+        let message =
+            format!("{} is also the store of {}, whose objects would go", store.root().display(), other.display());
+        return Err(Failure::input(
+            message,
+            "keep a store for each database (--store), or delete the other database first",
+        ));
+    }
     let folders = Folders::read(store);
     let references = record.references()?;
     let owners = owners(&references);

@@ -74,7 +74,8 @@ impl Work<'_> {
     pub(super) fn remove_dropped(&mut self, key: StageKey) -> Result<(), WorkError> {
         let Some(Running { training: Some(recording), .. }) = self.running(key) else { return Ok(()) };
         let dropped = std::mem::take(&mut recording.dropped);
-        if dropped.is_empty() {
+        // Another database may need what this one let go of; both then stay.
+        if dropped.is_empty() || !self.store.other_databases(self.record.path()).is_empty() {
             return Ok(());
         }
         let mut gone = Vec::new();

@@ -16,7 +16,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done
   1    a run failed, or an object is damaged
-  2    the input is wrong: nothing was changed
+  2    the input is wrong; what was recorded before is unchanged
   130  interrupted; `pipeline run` goes on where it stopped";
 
 /// Runs studies of language-model training as a graph of cached stages, and records every step in SQLite.

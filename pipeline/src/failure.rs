@@ -6,7 +6,7 @@ use std::fmt;
 pub const DONE: u8 = 0;
 /// A run failed, or an object is damaged.
 pub const FAILED: u8 = 1;
-/// The input is wrong; nothing was changed.
+/// The input is wrong; nothing that was recorded before is changed.
 pub const WRONG_INPUT: u8 = 2;
 /// Interrupted; `pipeline run` goes on where it stopped.
 pub const INTERRUPTED: u8 = 130;

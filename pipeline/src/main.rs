@@ -32,7 +32,8 @@ fn main() -> ExitCode {
             return ExitCode::from(failure::WRONG_INPUT);
         }
     };
-    match commands::dispatch(cli, &here) {
+    let done = commands::dispatch(cli, &here).and_then(|()| ui::lost().map_or(Ok(()), Err));
+    match done {
         Ok(()) => ExitCode::from(failure::DONE),
         Err(failure) => {
             ui::failure(&failure);

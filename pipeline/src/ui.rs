@@ -10,18 +10,49 @@ pub mod progress;
 pub mod table;
 
 use std::io::Write as _;
+use std::sync::OnceLock;
 
 use crate::failure::Failure;
 
-/// Prints data. A reader that went away (`| head`) is no error.
+/// Why data could not be printed, if it could not.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// Prints data. A reader that went away (`| head`) is no error; anything else ends the program with one, see [`lost`].
 pub fn data(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        lose(&error);
+    }
 }
 
-/// Where data that is too long to be held goes; a write fails when the reader went away.
+/// Remembers that data could not be printed.
+fn lose(error: &std::io::Error) {
+    if error.kind() != std::io::ErrorKind::BrokenPipe {
+        LOST.get_or_init(|| error.to_string());
+    }
+}
+
+/// The failure of a command whose data were not all printed, as on a full disk.
+pub fn lost() -> Option<Failure> {
+    LOST.get().map(|error| Failure::failed(format!("standard output: {error}"), "what was printed is incomplete"))
+}
+
+/// Where data that is too long to be held goes; a write fails when the reader went away, or the disk is full.
 pub fn sink() -> impl std::io::Write {
-    std::io::BufWriter::new(std::io::stdout().lock())
+    std::io::BufWriter::new(Watched(std::io::stdout().lock()))
+}
+
+/// Standard output, with an eye on what could not be written.
+struct Watched(std::io::StdoutLock<'static>);
+
+impl std::io::Write for Watched {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes).inspect_err(lose)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush().inspect_err(lose)
+    }
 }
 
 /// A value as JSON, for data.

@@ -142,3 +142,16 @@ fn a_full_disk_is_named_and_keeps_what_was_recorded() {
         }
     }
 }
+
+#[test]
+fn standard_output_on_a_full_disk_is_an_error() {
+    let space = TestSpace::new();
+    space.run("tiny", &[]).ok();
+    for words in [&["runs"][..], &["show", "run1"], &["sql", "--format", "csv", "SELECT * FROM run_steps"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = space.command(words).stdout(full).stderr(std::process::Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with("error: standard output: No space left"), "{said}");
+    }
+}

@@ -163,7 +163,11 @@ impl Point {
     /// What tells this point from its siblings, in a few characters: `learning_rate=0.1`.
     pub fn label(&self) -> String {
         let short = |(name, value): &(String, Value)| {
-            format!("{}={}", name.rsplit('.').next().unwrap_or(name), value.to_string().trim_matches('"'))
+            let value = match value.as_f64() {
+                Some(float) if value.is_f64() => format!("{float:?}"),
+                _ => value.to_string().trim_matches('"').to_owned(),
+            };
+            format!("{}={value}", name.rsplit('.').next().unwrap_or(name))
         };
         self.swept.iter().map(short).collect::<Vec<_>>().join(" ")
     }

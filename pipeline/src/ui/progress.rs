@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::engine::digest::StageKey;
 use crate::engine::work::{Progress, Shown, Watch};
@@ -52,8 +52,10 @@ impl Screen {
         let total = self.total.as_ref();
         let line = self.jobs.get_mut(&key)?;
         if line.bar.is_none() && line.began.elapsed() > QUICK {
-            let bar = ProgressBar::new(1000).with_style(style("  {prefix:30!} {bar:20} {msg}"));
-            bar.set_prefix(line.title.clone());
+            // Nothing is set on a bar before it has its place: it would draw itself, and that line would stay.
+            let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::hidden())
+                .with_style(style("  {prefix:26!} {bar:8} {wide_msg}"))
+                .with_prefix(line.title.clone());
             let bar = match total {
                 Some(total) => bars.insert_before(total, bar),
                 None => bars.add(bar),
@@ -109,8 +111,8 @@ impl Watch for Screen {
                 }
                 let done = (step + 1).saturating_sub(from).max(1);
                 let left = line.began.elapsed().as_secs_f64() / done as f64 * to.saturating_sub(step + 1) as f64;
-                let rate = line.rate.map_or(String::new(), |rate| format!(", {rate:.0} tokens/s"));
-                let text = format!("step {}/{to}, loss {loss:.3}{rate}, {} left", step + 1, duration(left));
+                let rate = line.rate.map_or(String::new(), |rate| format!(", {rate:.0} tok/s"));
+                let text = format!("{}/{to}, loss {loss:.3}, {} left{rate}", step + 1, duration(left));
                 (done * 1000 / (to - from).max(1), text)
             }
         };
@@ -158,8 +160,8 @@ impl Watch for Screen {
     fn tick(&mut self, done: usize, known: usize) {
         let Some(bars) = &self.bars else { return };
         let total = self.total.get_or_insert_with(|| {
-            let bar =
-                ProgressBar::new(1).with_style(style("  {pos} of {len} known stage executions done, {elapsed} so far"));
+            let bar = ProgressBar::new(1)
+                .with_style(style("  {pos} of {len} known stage executions done, {elapsed} so far{wide_msg}"));
             bars.add(bar)
         });
         total.set_length(known as u64);

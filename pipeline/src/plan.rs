@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use stages::params::{self, At, Evaluate, OnNonfinite, Train};
-use stages::schema::Role;
+use stages::params::{self, At, Batch, Evaluate, OnNonfinite, Tokenize, Train};
+use stages::plan::Plan as BatchPlan;
+use stages::schema::{self, Role};
 use stages::{Context, Outcome, StageError};
 
 use crate::engine::digest::Digest;
@@ -81,6 +82,19 @@ impl PointPlan {
         Self { params: point.stages.clone(), sources }
     }
 
+    /// Refuses what the first lines of the corpus rule out: a blank corpus, and a batch that it can't fill.
+    ///
+    /// # Errors
+    /// With the key that is at fault.
+    pub fn look_ahead(&self) -> Result<(), StageError> {
+        let read = |stage: &str| self.params.get(stage).ok_or_else(|| StageError::Bug(format!("no {stage}")));
+        let tokenize: Tokenize = params::read("tokenize", read("tokenize")?)?;
+        let batch: Batch = params::read("batch", read("batch")?)?;
+        let inputs = self.sources.iter().map(|(name, _, path)| (name.clone(), path.clone())).collect();
+        let needed = BatchPlan::fewest_tokens(batch.layout, batch.size, batch.unroll);
+        stages::batch::check_fit(&batch, stages::tokenize::look_ahead(&tokenize, &inputs, needed)?)
+    }
+
     /// What tells this point's runs from all others: every parameter that is read, the corpus, the versions.
     pub fn run_fields(&self, worker: &crate::engine::graph::WorkerFacts) -> crate::engine::key::Fields {
         let mut fields = crate::engine::key::Fields::default();
@@ -113,17 +127,11 @@ pub fn key_params(point: &Point, stage: &str) -> Option<Value> {
     Some(if stage == "evaluate" { Value::Null } else { read })
 }
 
-/// A stage's parameters without those in some roles, and without those that the chosen variant does not read.
+/// A stage's parameters without those in some roles, those that the chosen variant does not read, and later ones at
+/// their default.
 fn reads(stage: &str, params: &Value, without: &[Role]) -> Value {
     let Some(keys) = params::stage_keys(stage) else { return params.clone() };
-    let Value::Object(entries) = params else { return params.clone() };
-    let dropped = |name: &str| {
-        let role = keys.keys.iter().find(|key| key.name == name).map_or(Role::Numbers, |key| key.role);
-        without.contains(&role) || !params::is_read(stage, name, params)
-    };
-    let mut read = entries.clone();
-    read.retain(|name, _| !dropped(name));
-    Value::from(read)
+    schema::covered(keys.keys, params, &|key| without.contains(&key.role) || !params::is_read(stage, key.name, params))
 }
 
 impl Plan for PointPlan {

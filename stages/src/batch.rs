@@ -45,7 +45,11 @@ pub fn run(params: &Batch, context: &Context) -> Result<Outcome, StageError> {
     Ok(outcome)
 }
 
-fn check_fit(params: &Batch, tokens: u64) -> Result<(), StageError> {
+/// Whether one batch fits a train part of so many tokens.
+///
+/// # Errors
+/// [`StageError::Input`] when it does not.
+pub fn check_fit(params: &Batch, tokens: u64) -> Result<(), StageError> {
     let Batch { size, unroll, layout, .. } = *params;
     let needed = Plan::fewest_tokens(layout, size, unroll);
     if tokens >= needed {
@@ -63,7 +67,7 @@ fn check_fit(params: &Batch, tokens: u64) -> Result<(), StageError> {
         _ => format!("batch.size = {largest} or less"),
     };
     let message = format!(
-        "train holds {tokens} token{}, but one batch of size = {size} and unroll = {unroll} needs {needed}",
+        "batch.size {size} × unroll {unroll} needs {needed} tokens; train holds {tokens} token{}",
         if tokens == 1 { "" } else { "s" }
     );
     Err(StageError::input("batch.size", message, hint))
@@ -125,8 +129,8 @@ mod tests {
     #[test]
     fn a_corpus_too_small_is_refused_with_its_numbers() {
         let error = batch(Layout::Streams, 20, 20, 100).unwrap_err();
-        assert_eq!(error.to_string(), "train holds 100 tokens, but one batch of size = 20 and unroll = 20 needs 420");
+        assert_eq!(error.to_string(), "batch.size 20 × unroll 20 needs 420 tokens; train holds 100 tokens");
         let error = batch(Layout::Streams, 20, 20, 1).unwrap_err();
-        assert!(error.to_string().starts_with("train holds 1 token, but"));
+        assert!(error.to_string().ends_with("train holds 1 token"));
     }
 }

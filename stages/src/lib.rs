@@ -11,6 +11,7 @@ pub mod batch;
 pub mod files;
 #[cfg(test)]
 mod golden;
+mod measured;
 pub mod params;
 pub mod plan;
 pub mod protocol;

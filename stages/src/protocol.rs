@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::measured::{Measured, kind_of};
+
 /// The version of this contract; both sides must agree on it.
 pub const PROTOCOL: u32 = 1;
 
@@ -24,49 +26,6 @@ pub const WORKER_ENVIRONMENT: [(&str, &str); 1] = [("OMP_WAIT_POLICY", "PASSIVE"
 
 /// The longest frame that is believed, in bytes: a longer one means that the stream is out of step.
 const LONGEST: u32 = 1 << 26;
-
-/// A float as it was measured, finite or not.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Measured(pub f64);
-
-impl Serialize for Measured {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.is_finite() { serializer.serialize_f64(self.0) } else { serializer.serialize_str(kind_of(self.0)) }
-    }
-}
-
-impl<'de> Deserialize<'de> for Measured {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either {
-            Number(f64),
-            Word(String),
-        }
-        match Either::deserialize(deserializer)? {
-            Either::Number(number) => Ok(Self(number)),
-            Either::Word(word) => match word.as_str() {
-                "nan" => Ok(Self(f64::NAN)),
-                "inf" => Ok(Self(f64::INFINITY)),
-                "-inf" => Ok(Self(f64::NEG_INFINITY)),
-                _ => Err(serde::de::Error::custom(format!("`{word}` is no measured number"))),
-            },
-        }
-    }
-}
-
-/// `finite`, `nan`, `inf` or `-inf`: the kinds of a measured float in the record.
-pub fn kind_of(x: f64) -> &'static str {
-    if x.is_nan() {
-        "nan"
-    } else if x == f64::INFINITY {
-        "inf"
-    } else if x == f64::NEG_INFINITY {
-        "-inf"
-    } else {
-        "finite"
-    }
-}
 
 /// What `pipeline-neural describe` prints, and what a worker says of itself before it works.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

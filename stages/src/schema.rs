@@ -16,6 +16,9 @@ pub struct Key {
     pub default: Default,
     /// What part it plays in a stage's identity.
     pub role: Role,
+    /// Whether it was added when results without it were already out there. Its default then changes nothing, and at
+    /// that value it is part of no key, so that those results stay valid.
+    pub later: bool,
     /// One line for people.
     pub doc: &'static str,
 }
@@ -105,7 +108,7 @@ pub enum Role {
 impl Key {
     /// A key that changes the numbers, with a default.
     pub const fn new(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Self {
-        Self { name, kind, default: Default::Is(default), role: Role::Numbers, doc }
+        Self { name, kind, default: Default::Is(default), role: Role::Numbers, later: false, doc }
     }
 
     /// The same key in another role.
@@ -114,14 +117,21 @@ impl Key {
         self
     }
 
+    /// The same key, added when results without it were already out there.
+    pub const fn later(mut self) -> Self {
+        self.later = true;
+        self
+    }
+
     /// A key that may be left out.
     pub const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self { name, kind, default: Default::Absent, role: Role::Numbers, doc }
+        Self { name, kind, default: Default::Absent, role: Role::Numbers, later: false, doc }
     }
 
     /// A seed, which defaults to the experiment's.
     pub const fn seed(doc: &'static str) -> Self {
-        Self { name: "seed", kind: Kind::Int(0, i64::MAX), default: Default::Seed, role: Role::Numbers, doc }
+        let kind = Kind::Int(0, i64::MAX);
+        Self { name: "seed", kind, default: Default::Seed, role: Role::Numbers, later: false, doc }
     }
 
     /// The default as a value; `None` where there is none.
@@ -134,5 +144,77 @@ impl Key {
             Default::Seed => Some(Value::from(seed)),
             Default::Absent => None,
         }
+    }
+}
+
+/// What a key covers of a table that was checked and completed: all of it but the entries for which `left_out` says so,
+/// and later keys at their default, here and in the tables inside.
+pub fn covered(keys: &[Key], table: &Value, left_out: &dyn Fn(&Key) -> bool) -> Value {
+    let Value::Object(entries) = table else { return table.clone() };
+    let part = |(name, value): (&String, &Value)| {
+        let Some(key) = keys.iter().find(|key| key.name == name) else { return Some((name.clone(), value.clone())) };
+        let unchanged =
+            key.later && matches!(key.default, Default::Is(_)) && key.default_value(0).as_ref() == Some(value);
+        (!unchanged && !left_out(key)).then(|| (name.clone(), covered_inside(&key.kind, value)))
+    };
+    entries.iter().filter_map(part).collect()
+}
+
+fn covered_inside(kind: &Kind, value: &Value) -> Value {
+    let keys = match kind {
+        Kind::Table(keys) => *keys,
+        Kind::Tagged(tags) => tags.iter().find(|(tag, _)| value["kind"] == *tag).map_or(&[][..], |(_, keys)| keys),
+        // Tables of one choice have no key in common.
+        Kind::Any(kinds) => {
+            let fits = |kind: &&Kind| match kind {
+                Kind::Table(keys) => keys.iter().any(|key| value.get(key.name).is_some()),
+                kind => matches!(kind, Kind::Tagged(_)) && value.get("kind").is_some(),
+            };
+            return kinds.iter().find(fits).map_or_else(|| value.clone(), |kind| covered_inside(kind, value));
+        }
+        _ => return value.clone(),
+    };
+    covered(keys, value, &|_| false)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_later_key_counts_only_beside_its_default() {
+        const INNER: &[Key] =
+            &[Key::new("every", Kind::Int(0, 9), "1", ""), Key::new("at", Kind::Int(0, 9), "3", "").later()];
+        const KEYS: &[Key] = &[
+            Key::new("rate", Kind::Float(Range::POSITIVE), "1.0", ""),
+            Key::new("scale", Kind::Choice(&["mean", "sum"]), "\"mean\"", "").later(),
+            Key::new("steps", Kind::Int(0, 9), "1", "").role(Role::Length),
+            Key::new("table", Kind::Table(INNER), "{}", ""),
+            Key::new("tagged", Kind::Tagged(&[("a", &[]), ("b", INNER)]), "{\"kind\": \"a\"}", ""),
+            Key::new("any", Kind::Any(&[Kind::Choice(&["x"]), Kind::Table(INNER)]), "\"x\"", ""),
+        ];
+        let read = |table: Value| covered(KEYS, &table, &|key| key.role == Role::Length);
+        let old = json!({"rate": 1.0, "steps": 3, "table": {"every": 1}, "tagged": {"kind": "a"}, "any": "x"});
+        let mut new = old.clone();
+        new["scale"] = json!("mean");
+        new["table"]["at"] = json!(3);
+        assert_eq!(read(new.clone()), read(old));
+        assert!(read(new.clone()).get("steps").is_none());
+        for (pointer, value) in [
+            ("/scale", json!("sum")),
+            ("/table", json!({"every": 1, "at": 4})),
+            ("/tagged", json!({"kind": "b", "every": 1, "at": 3})),
+            ("/any", json!({"every": 1, "at": 4})),
+        ] {
+            let mut other = new.clone();
+            *other.pointer_mut(pointer).unwrap() = value;
+            assert_ne!(read(other), read(new.clone()), "{pointer}");
+        }
+        let inside =
+            |at: u64| read(json!({"tagged": {"kind": "b", "every": 1, "at": at}, "any": {"every": 2, "at": at}}));
+        assert_eq!(inside(3), json!({"tagged": {"kind": "b", "every": 1}, "any": {"every": 2}}));
+        assert_eq!(inside(4)["any"], json!({"every": 2, "at": 4}));
     }
 }

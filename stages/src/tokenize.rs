@@ -14,14 +14,16 @@
 //!
 //! Memory grows with the number of types and the longest token, never with the corpus or its longest line.
 
+mod ahead;
 mod cutter;
 mod intern;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::ops::Range;
-use std::path::Path;
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, json};
 
@@ -29,6 +31,7 @@ use crate::files::{Cut, Types};
 use crate::params::{Split, Tokenize};
 use crate::{Context, Outcome, StageError};
 
+pub use ahead::look_ahead;
 use cutter::Cutter;
 pub(crate) use cutter::cut_prompt;
 use intern::Interner;
@@ -51,7 +54,7 @@ pub fn run(params: &Tokenize, context: &Context) -> Result<Outcome, StageError> 
 
 fn run_in_blocks(params: &Tokenize, context: &Context, block: usize) -> Result<Outcome, StageError> {
     let cut = Cut { unit: params.unit, lowercase: params.lowercase, eos: params.eos.clone() };
-    let parts = parts(params.split, context, block)?;
+    let parts = parts(params.split, &context.inputs, block)?;
     let whole = parts.iter().flatten().map(|part| part.range.end - part.range.start).sum();
     let mut outcome = Outcome::default();
     let mut corpus = Corpus { interner: Interner::new(), bytes: 0, lines: 0, whole };
@@ -72,9 +75,7 @@ fn run_in_blocks(params: &Tokenize, context: &Context, block: usize) -> Result<O
         outcome.output(split, path);
     }
     if corpus.interner.iter().all(|token| token == cut.eos.as_bytes()) {
-        let key = parts[0].as_ref().map_or("corpus.text", |part| part.text.key());
-        let message = format!("{key} holds no token but the ends of its lines");
-        return Err(StageError::input(key, message, "name a file with text in it"));
+        return Err(parts[0].as_ref().map_or_else(|| StageError::Bug("no train".into()), Part::blank));
     }
     train_counts.resize(corpus.interner.len(), 0);
     let texts = corpus.interner.iter().map(|bytes| String::from_utf8(bytes.to_vec()));
@@ -107,20 +108,31 @@ impl Part {
         let hint = "give the text more lines, or set corpus.split.valid = 0 and corpus.split.test = 0";
         StageError::input("corpus.split", message, hint)
     }
+
+    /// The complaint about a corpus without a word.
+    fn blank(&self) -> StageError {
+        let key = self.text.key();
+        StageError::input(key, format!("{key} holds no token but the ends of its lines"), "name a file with text in it")
+    }
 }
 
 /// Where train, valid and test lie, in this order.
-fn parts(split: Option<Split>, context: &Context, block: usize) -> Result<[Option<Part>; 3], StageError> {
+fn parts(
+    split: Option<Split>,
+    inputs: &BTreeMap<String, PathBuf>,
+    block: usize,
+) -> Result<[Option<Part>; 3], StageError> {
     let open = |name: &str| -> Result<_, StageError> {
-        Ok(std::rc::Rc::new(Text::open(context.input(name)?, format!("corpus.{name}"), block)?))
+        let path = inputs.get(name).ok_or_else(|| StageError::Bug(format!("no input named {name}")))?;
+        Ok(std::rc::Rc::new(Text::open(path, format!("corpus.{name}"), block)?))
     };
-    if !context.inputs.contains_key("text") {
+    if !inputs.contains_key("text") {
         let part = |name: &str| -> Result<_, StageError> {
             let text = open(name)?;
             let range = 0..text.len();
             Ok(Some(Part { text, range, wanted: true }))
         };
-        let optional = |name: &str| if context.inputs.contains_key(name) { part(name) } else { Ok(None) };
+        let optional = |name: &str| if inputs.contains_key(name) { part(name) } else { Ok(None) };
         return Ok([part("train")?, optional("valid")?, optional("test")?]);
     }
     let Split { valid, test } = split.ok_or_else(|| StageError::Bug("a text without a split".into()))?;
@@ -183,7 +195,8 @@ impl Corpus {
             cutter.feed(text, &mut |token| ids.push(interner.id(token)));
             open = text.as_bytes().last().map_or(open, |last| *last != b'\n');
             context.advance(self.bytes + done, self.whole);
-            write(&mut ids, interner.len())
+            write(&mut ids, interner.len())?;
+            Ok(ControlFlow::Continue(()))
         })?;
         cutter.flush(&mut |token| ids.push(interner.id(token)));
         if open {

@@ -157,15 +157,16 @@ fn a_dry_run_writes_nothing() {
 
 #[test]
 fn keep_going_finishes_the_points_that_can_be() {
-    let corpus = "to be or not to be that is the question\n".repeat(60);
-    // 600 tokens, less the splits: enough for the second size and not for the first.
-    let sizes = "batch.size=[60,2]";
-    for (words, finished) in [(&["--set", sizes][..], None), (&["--set", sizes, "--keep-going"], Some(1))] {
+    // One corpus of two holds a byte that is no text, far behind what is looked at beforehand.
+    let corpora = "corpus.text=[\"data/bad.txt\",\"data/sonnets.txt\"]";
+    for (more, finished) in [(&[][..], None), (&["--keep-going"], Some(1))] {
         let space = TestSpace::new();
-        space.write("data/sonnets.txt", &corpus);
-        let words: Vec<&str> =
-            ["--set", "train.learning_rate=0.01", "--set", "train.steps=20"].iter().chain(words).copied().collect();
-        let ended = space.run("tiny", &words);
+        let mut bad = space.read("data/sonnets.txt").into_bytes();
+        let middle = bad.len() / 2;
+        bad[middle] = 0xff;
+        std::fs::write(space.path("data/bad.txt"), bad).unwrap();
+        let words = ["--set", "train.learning_rate=0.01", "--set", "train.steps=20", "--set", corpora];
+        let ended = space.run("tiny", &[&words[..], more].concat());
         assert_eq!(ended.code, Some(2), "{ended}");
         let count = space.number("SELECT count(*) FROM runs WHERE status = 'finished'");
         if let Some(finished) = finished {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
+use stages::StageError;
 
 use crate::args::RunArgs;
 use crate::corpus::{News, Shelf};
@@ -54,7 +55,15 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let new = NewExperiment { name: &experiment.name, path: &path, toml: &experiment.text, overrides: &overrides };
     let points: Vec<NewRun> =
         experiment.points.iter().zip(&plans).map(|(point, plan)| new_run(point, plan, &facts)).collect();
-    let rows = if args.dry_run { Vec::new() } else { register(&mut record, &new, &points, &process, here)? };
+    let answered = answered(&mut record, &new, &points)?;
+    if answered.is_none() {
+        look_ahead(&experiment, &plans)?;
+    }
+    let rows = match answered {
+        _ if args.dry_run => Vec::new(),
+        Some(rows) => rows,
+        None => record.register(&new, &points, &origin(&process, here))?,
+    };
     for row in rows.iter().filter(|row| !row.new && row.status != "finished") {
         if !is_attached(row, &process, &root) {
             record.take_run(row.id, &process)?;
@@ -138,31 +147,33 @@ fn new_run(point: &Point, plan: &PointPlan, facts: &WorkerFacts) -> NewRun {
     }
 }
 
-/// Finds or makes the runs of the points. Where every point is answered by a study that stands, nothing is written.
-fn register(
-    record: &mut Record,
-    new: &NewExperiment<'_>,
-    points: &[NewRun],
-    process: &str,
-    here: &Path,
-) -> Result<Vec<RunRow>, Failure> {
+/// Refuses what the corpora rule out, before anything is written down.
+fn look_ahead(experiment: &Experiment, plans: &[PointPlan]) -> Result<(), Failure> {
+    plans.iter().try_for_each(|plan| match plan.look_ahead() {
+        Err(StageError::Input { key, message, hint }) => Err(experiment.complain(&key, &message, &hint)),
+        other => Ok(other?),
+    })
+}
+
+/// The runs of the points, where every point is answered by a study that stands: then nothing is written.
+fn answered(record: &mut Record, new: &NewExperiment<'_>, points: &[NewRun]) -> Result<Option<Vec<RunRow>>, Failure> {
     let keys: Vec<String> = points.iter().map(|point| point.run_key.clone()).collect();
     let answers: Option<Vec<RunRow>> = record.answers(&keys)?.into_iter().collect();
-    if let Some(rows) = answers
-        && rows.iter().all(|row| row.status == "finished")
-        && record.study_stands(new, &rows.iter().map(|row| row.id).collect::<Vec<RunId>>())?
-    {
-        return Ok(rows);
-    }
+    let Some(rows) = answers.filter(|rows| rows.iter().all(|row| row.status == "finished")) else { return Ok(None) };
+    let ids: Vec<RunId> = rows.iter().map(|row| row.id).collect();
+    Ok(record.study_stands(new, &ids)?.then_some(rows))
+}
+
+/// Where runs come from that are made now.
+fn origin(process: &str, here: &Path) -> Origin {
     let (git_commit, git_dirty) = git(here);
-    let origin = Origin {
+    Origin {
         process: process.to_owned(),
         host: std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         git_commit,
         git_dirty,
-    };
-    Ok(record.register(new, points, &origin)?)
+    }
 }
 
 /// The commit of the working tree that is run in, and whether it was changed since; nothing where git says nothing.

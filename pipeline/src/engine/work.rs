@@ -5,6 +5,7 @@
 
 mod end;
 mod hear;
+mod interface;
 mod start;
 mod training;
 mod walk;
@@ -19,17 +20,19 @@ use std::time::{Duration, Instant};
 use stages::StageError;
 use stages::protocol::{Evaluation, Event, Step};
 
+pub use interface::{End, Progress, Settings, Shown, Summary, Track, Watch, WorkError};
+
 use super::digest::{ObjectId, StageKey, TrajectoryId};
 use super::explain;
-use super::graph::{self, Node, Plan, Stage, Upstream, Way, WorkerFacts};
+use super::graph::{self, Node, Stage, Upstream, Way, WorkerFacts};
 use super::key::Fields;
 use super::lock::{self, Lock};
 use super::segment::{self, Missing};
 use super::store::{Health, Store};
 use super::task::{self, Bench, Made, Message, Pool, TaskError, WorkerTask};
 use super::worker::{Stopper, WorkerError};
-use crate::record::rows::{Accepted, ExecutionId, Finished, NewExecution, RunId, Trajectory};
-use crate::record::{Record, RecordError};
+use crate::record::Record;
+use crate::record::rows::{Accepted, ExecutionId, Finished, NewExecution, Trajectory};
 
 /// Steps wait this long at most before they are written.
 const FLUSH: Duration = Duration::from_millis(250);
@@ -37,111 +40,6 @@ const FLUSH: Duration = Duration::from_millis(250);
 const FLUSH_STEPS: usize = 1024;
 /// How often a claim that another holds is tried again, and progress is shown.
 const TICK: Duration = Duration::from_millis(100);
-
-/// How the work is to be done.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Executions side by side.
-    pub jobs: usize,
-    /// Threads of an execution by the worker, where a trajectory does not say otherwise.
-    pub threads: u32,
-    /// The last stage to compute.
-    pub until: Option<String>,
-    /// Compute nothing.
-    pub dry_run: bool,
-    /// Say why each job is computed.
-    pub explain: bool,
-    /// Go on with other points when one fails.
-    pub keep_going: bool,
-    /// This process.
-    pub process: String,
-}
-
-/// What the state machine tells whoever watches.
-pub trait Watch {
-    /// A job begins.
-    fn started(&mut self, job: &Shown<'_>);
-    /// A job is so far.
-    fn progress(&mut self, job: &Shown<'_>, progress: &Progress);
-    /// A job ended; `None` when it was accepted.
-    fn ended(&mut self, job: &Shown<'_>, seconds: f64, error: Option<&str>);
-    /// Why a job is computed.
-    fn explained(&mut self, job: &Shown<'_>, why: &[String]);
-    /// Anything else that a user should read.
-    fn note(&mut self, text: &str);
-    /// Called ten times a second: jobs that are done, and that are known so far.
-    fn tick(&mut self, done: usize, known: usize);
-}
-
-/// A job as people know it.
-#[derive(Debug, Clone)]
-pub struct Shown<'a> {
-    pub key: StageKey,
-    pub stage: &'static str,
-    pub item: &'a str,
-    /// The point that asked first.
-    pub label: &'a str,
-    /// How many points ask.
-    pub users: usize,
-}
-
-/// How far a job is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Progress {
-    /// A training.
-    Steps { from: u64, step: u64, to: u64, loss: f64, tokens: u64 },
-    /// Anything else, in thousandths.
-    Share(u64),
-}
-
-/// A point on its way.
-pub struct Track<'a> {
-    /// What it asks of each stage.
-    pub plan: &'a dyn Plan,
-    /// Its run; none in a dry run.
-    pub run: Option<RunId>,
-    /// Whether its run was finished before: then nothing is written about it unless something is executed.
-    pub settled: bool,
-    /// Whether another living process works on its run, so that its end is that one's to write.
-    pub attached: bool,
-    /// What tells it from its siblings.
-    pub label: String,
-}
-
-/// How a point ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// Every stage is accepted.
-    Finished,
-    /// Something failed; with the words, and the experiment's key that is at fault, if one is.
-    Failed { message: String, key: Option<String>, hint: String },
-    /// The user, or a failure elsewhere, stopped it before its end; or a worker was killed, and `error` says so.
-    Interrupted { error: Option<String> },
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub struct Summary {
-    /// How each point ended, in their order.
-    pub ends: Vec<End>,
-    /// Jobs that were executed.
-    pub executed: usize,
-    /// Jobs whose results were there.
-    pub cached: usize,
-    /// In a dry run: jobs that would be executed, by stage; what comes after them is not known yet.
-    pub pending: Vec<(&'static str, String, String)>,
-}
-
-/// What can end the work as a whole.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkError {
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    #[error("{}: {error}", path.display())]
-    Store { path: PathBuf, error: std::io::Error },
-    #[error("the store failed: {0}")]
-    Disk(#[from] std::io::Error),
-}
 
 /// Where a job stands.
 #[derive(Debug)]
@@ -229,6 +127,8 @@ pub struct Work<'a> {
     jobs: HashMap<StageKey, Job>,
     /// Keys in the order in which they were asked for.
     order: Vec<StageKey>,
+    /// Objects whose want or damage was told.
+    noted: HashSet<ObjectId>,
     stop_asked: Arc<AtomicBool>,
     /// Nothing new is started.
     stopping: bool,
@@ -281,6 +181,7 @@ impl<'a> Work<'a> {
             paths,
             jobs: HashMap::new(),
             order: Vec::new(),
+            noted: HashSet::new(),
             stop_asked,
             stopping: false,
             executed: 0,

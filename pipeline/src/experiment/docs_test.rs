@@ -5,7 +5,7 @@ use stages::params::{SPLIT, STAGES};
 use stages::schema::{Default, Key, Kind, Role};
 
 use super::check::allowed;
-use super::keys::CORPUS;
+use super::corpus::CORPUS;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/experiment.md");
 

@@ -1,7 +1,8 @@
 //! The points of a study: what `[study]` sweeps, and what the command line overrides.
 
 use super::check::takes_list;
-use super::keys::{self, Folders};
+use super::corpus::Folders;
+use super::keys;
 use super::tree::{self, Node, Place, Raw};
 use super::{Point, Problem};
 
@@ -82,6 +83,13 @@ pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>,
 }
 
 impl Axes {
+    /// Where each swept key is swept.
+    pub fn places(&self) -> Vec<(String, Place)> {
+        let listed = self.listed.iter().flatten().map(|(key, node)| (key.clone(), node.place.clone()));
+        let axes = self.axes.iter().filter_map(|(key, values)| Some((key.clone(), values.first()?.place.clone())));
+        axes.chain(listed).collect()
+    }
+
     fn add(&mut self, key: String, values: Vec<Node>, place: Place) -> Result<(), Problem> {
         if values.is_empty() {
             return Err(Problem::new(place, format!("{key} is swept over an empty list"), ""));

@@ -1,51 +1,19 @@
 //! The keys of an experiment outside the stages' own tables, and the rules that tie keys together.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
-use stages::params::{self, Batch, STAGES, Split, Train, Vocab};
+use stages::params::{self, Batch, STAGES, Train, Vocab};
 use stages::plan::Plan;
-use stages::schema::{Key, Kind, Role};
+use stages::schema::{Key, Kind};
 
 use super::check::{check, check_table, did_you_mean};
+use super::corpus::{self, CORPUS, Folders};
 use super::tree::{Node, Place, Raw};
-use super::{Corpus, Origin, Point, Problem, Source};
-
-const SOURCE: Kind = Kind::Any(&[
-    Kind::Path,
-    Kind::Table(&[required("path", Kind::Path, "a file"), SHA256]),
-    Kind::Table(&[required("url", Kind::Text, "an address, http or https"), SHA256]),
-]);
-
-const SHA256: Key = Key::optional("sha256", Kind::Text, "the SHA-256 that the file's bytes must have");
-
-const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key { name, kind, default: stages::schema::Default::Absent, role: Role::Numbers, doc }
-}
-
-/// The keys of `[corpus]`.
-pub const CORPUS: &[Key] = &[
-    Key::optional("text", SOURCE, "one text, cut in three by split: a path, { path, sha256 } or { url, sha256 }"),
-    Key::optional("train", SOURCE, "the training text, in place of text"),
-    Key::optional("valid", SOURCE, "the validation text beside train"),
-    Key::optional("test", SOURCE, "the test text beside train"),
-    Key::optional("url", Kind::Text, "the address of one text, in place of text"),
-    SHA256,
-    Key::optional("split", Kind::Table(params::SPLIT), "the shares of one text that are held out"),
-];
+use super::{Origin, Point, Problem, Source};
 
 const NAME: Kind = Kind::Text;
 const SEED: Kind = Kind::Int(0, i64::MAX);
-
-/// Folders in which a relative path is looked for, in order.
-pub type Folders = Vec<PathBuf>;
-
-/// Where relative corpus paths are looked for.
-pub fn folders(experiment: &Path, here: &Path, root: &Path) -> Folders {
-    let mut folders = vec![here.to_owned(), root.to_owned()];
-    folders.extend(experiment.ancestors().skip(1).map(Path::to_owned));
-    folders
-}
 
 /// A hint that names experiments beside a path that has none.
 pub fn nearby_experiments(path: &Path) -> String {
@@ -174,13 +142,13 @@ pub fn point(tree: &Node, folders: &Folders) -> Result<Point, Problem> {
         };
         let mut checked = check_table(stage.keys, table, stage.stage, seed)?;
         if stage.stage == "tokenize"
-            && let Some(split) = split(tree, seed)?
+            && let Some(split) = corpus::split(tree, seed)?
         {
             checked.insert("split".to_owned(), split);
         }
         stages.insert(stage.stage, Value::from(checked));
     }
-    let corpus = corpus(tree, folders, seed)?;
+    let corpus = corpus::corpus(tree, folders, seed)?;
     let point = Point { swept: Vec::new(), seed, corpus, stages };
     tie(tree, &point)?;
     Ok(point)
@@ -196,115 +164,6 @@ pub fn value_of(point: &Point, key: &str, node: &Node) -> Value {
         None if key == "seed" => Value::from(point.seed),
         None => Value::from(node.raw.to_string().trim_matches('"')),
     }
-}
-
-/// The split of a corpus that is one text; `None` for three files.
-fn split(tree: &Node, seed: i64) -> Result<Option<Value>, Problem> {
-    let written = tree.at("corpus.split");
-    if tree.at("corpus.train").is_some() {
-        return match written {
-            Some(node) => {
-                Err(Problem::new(node.place.clone(), "corpus.split goes with corpus.text, not with corpus.train", ""))
-            }
-            None => Ok(None),
-        };
-    }
-    let empty = Node { raw: Raw::Table(Vec::new()), place: Place::Default };
-    let node = written.unwrap_or(&empty);
-    let value = Value::from(check_table(params::SPLIT, node, "corpus.split", seed)?);
-    let shares: Split =
-        params::read("tokenize", &value).map_err(|error| Problem::new(node.place.clone(), error.to_string(), ""))?;
-    if shares.valid + shares.test >= 1.0 {
-        return Err(Problem::new(
-            node.place.clone(),
-            format!(
-                "corpus.split leaves nothing for train: valid {} + test {}; allowed: a sum below 1",
-                shares.valid, shares.test
-            ),
-            "split = { valid = 0.05, test = 0.05 }",
-        ));
-    }
-    Ok(Some(value))
-}
-
-fn corpus(tree: &Node, folders: &Folders, seed: i64) -> Result<Corpus, Problem> {
-    let hint = "[corpus]\ntext = \"data/shakespeare.txt\"".replace('\n', " ");
-    let Some(table) = tree.get("corpus") else {
-        return Err(Problem::new(Place::Default, "the experiment has no corpus", hint));
-    };
-    let checked = check_table(CORPUS, table, "corpus", seed)?;
-    let has = |key: &str| table.get(key).is_some();
-    let forms = [has("text"), has("url"), has("train")];
-    if forms.iter().filter(|has| **has).count() != 1 {
-        return Err(Problem::new(table.place.clone(), "corpus wants exactly one of text, url and train", hint));
-    }
-    if !has("train")
-        && let Some(extra) = ["valid", "test"].iter().find_map(|key| table.get(key))
-    {
-        return Err(Problem::new(extra.place.clone(), "corpus.valid and corpus.test go with corpus.train", ""));
-    }
-    if has("sha256") && has("train") {
-        let place = table.get("sha256").map_or(Place::Default, |node| node.place.clone());
-        return Err(Problem::new(
-            place,
-            "corpus.sha256 goes with text or url",
-            "train = { path = \"…\", sha256 = \"…\" }",
-        ));
-    }
-    let mut sources = Vec::new();
-    for name in ["text", "url", "train", "valid", "test"] {
-        let Some(value) = checked.get(name) else { continue };
-        let place = table.get(name).map_or(Place::Default, |node| node.place.clone());
-        let sha256 = value.get("sha256").or(checked.get("sha256")).and_then(Value::as_str);
-        let url = if name == "url" { value.as_str() } else { value.get("url").and_then(Value::as_str) };
-        let path = if name == "url" { None } else { value.as_str().or(value.get("path").and_then(Value::as_str)) };
-        let source = source(if name == "url" { "text" } else { name }, path, url, sha256, folders)
-            .map_err(|(message, hint)| Problem::new(place, format!("corpus.{name}: {message}"), hint))?;
-        sources.push(source);
-    }
-    Ok(Corpus { sources, split: split(tree, seed)? })
-}
-
-fn source(
-    name: &str,
-    path: Option<&str>,
-    url: Option<&str>,
-    sha256: Option<&str>,
-    folders: &Folders,
-) -> Result<Source, (String, String)> {
-    if let Some(digest) = sha256
-        && !(digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit()))
-    {
-        return Err((format!("sha256 is \"{digest}\"; allowed: 64 hexadecimal digits"), String::new()));
-    }
-    let sha256 = sha256.map(str::to_lowercase);
-    let origin = match (path, url) {
-        (_, Some(url)) => {
-            if !(url.starts_with("http://") || url.starts_with("https://")) {
-                return Err((format!("{url} is no address"), "url = \"https://…\"".to_owned()));
-            }
-            if sha256.is_none() {
-                return Err((
-                    format!("{url} has no sha256: what is fetched must be checked"),
-                    "sha256 = \"…\"".to_owned(),
-                ));
-            }
-            Origin::Url(url.to_owned())
-        }
-        (path, None) => {
-            let path = path.unwrap_or("");
-            let found = folders.iter().map(|folder| folder.join(path)).find(|path| path.is_file());
-            let Some(found) = found else {
-                return Err((format!("no file {path}"), "paths are looked for from the working directory, then beside the database, then beside the experiment".to_owned()));
-            };
-            let bytes = found.metadata().map_err(|error| (format!("{path}: {error}"), String::new()))?.len();
-            if bytes == 0 {
-                return Err((format!("{path} is empty"), String::new()));
-            }
-            Origin::File(found)
-        }
-    };
-    Ok(Source { name: name.to_owned(), origin, sha256 })
 }
 
 /// Rules that tie keys together.

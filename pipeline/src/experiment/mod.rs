@@ -3,6 +3,7 @@
 //! Whatever is wrong is found here, before anything runs, and is said with its line.
 
 mod check;
+mod corpus;
 mod grid;
 mod keys;
 mod tree;
@@ -29,8 +30,10 @@ pub struct Experiment {
     pub name: String,
     /// The points of its study, in grid order: one where nothing is swept.
     pub points: Vec<Point>,
-    /// Where each written key stands, for complaints that only turn up while a stage runs.
+    /// Where each written key stands, for complaints that only turn up when a stage runs or its corpus is looked at.
     root: Node,
+    /// Where each swept key is swept.
+    axes: Vec<(String, Place)>,
 }
 
 /// One full set of values.
@@ -113,16 +116,16 @@ impl Experiment {
             std::io::ErrorKind::InvalidData => Failure::input(format!("{}: not UTF-8", path.display()), ""),
             _ => Failure::input(format!("{}: {error}", path.display()), ""),
         })?;
-        let folders = keys::folders(&file, here, root);
-        let read = || -> Result<(String, Vec<Point>, Node), Problem> {
+        let folders = corpus::folders(&file, here, root);
+        let read = || -> Result<(String, Vec<Point>, Node, grid::Axes), Problem> {
             let mut tree = tree::parse(&text)?;
             let axes = grid::axes(&mut tree, overrides)?;
             let points = grid::points(&tree, &axes, &folders)?;
             let name = keys::name(&tree)?;
-            Ok((name, points, tree))
+            Ok((name, points, tree, axes))
         };
-        let (name, points, root) = read().map_err(|problem| problem.at(path))?;
-        Ok(Self { path: path.to_owned(), text, overrides: overrides.to_vec(), name, points, root })
+        let (name, points, root, axes) = read().map_err(|problem| problem.at(path))?;
+        Ok(Self { path: path.to_owned(), text, overrides: overrides.to_vec(), name, points, root, axes: axes.places() })
     }
 
     /// Words a complaint about `key` that turned up while a stage ran, with the key's line.
@@ -130,8 +133,9 @@ impl Experiment {
         // The nearest written key above it, when the key itself is a default.
         let mut path = key;
         let place = loop {
-            match (self.root.at(path), path.rsplit_once('.')) {
-                (Some(node), _) => break node.place.clone(),
+            let swept = self.axes.iter().find(|(axis, _)| axis == path).map(|(_, place)| place);
+            match (swept.or(self.root.at(path).map(|node| &node.place)), path.rsplit_once('.')) {
+                (Some(place), _) => break place.clone(),
                 (None, Some((above, _))) => path = above,
                 (None, None) => break Place::Default,
             }

@@ -4,6 +4,8 @@
 //! migrations. Calls are plain functions that wait: one thread of a process talks to the database, and SQLite answers
 //! in microseconds, so callers need not know that the driver is asynchronous.
 
+mod blocks;
+mod executions;
 #[cfg(test)]
 pub mod fixture;
 mod migrate;
@@ -11,7 +13,7 @@ pub mod objects;
 pub mod read;
 pub mod rows;
 mod steps;
-mod write;
+mod studies;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
 use stages::protocol::{Evaluation, Event, Measured, Step, kind_of};
 
+use super::blocks::summarise;
+use super::executions::{finite, insert_evaluation, insert_event, insert_object};
 use super::rows::{ExecutionId, Mismatch, Trajectory, TrajectoryRow};
-use super::write::{finite, insert_evaluation, insert_event, insert_object};
 use super::{Record, Result, now, sql};
 use crate::engine::digest::{ObjectId, TrajectoryId};
 use crate::engine::key::Fields;
-
-/// Steps of one row of `step_blocks`.
-const BLOCK: u64 = 1024;
 
 /// Rows of one INSERT; more gains nothing, and SQLite limits the number of parameters.
 const ROWS: usize = 50;
@@ -266,83 +263,4 @@ async fn compare(c: &mut SqliteConnection, trajectory: TrajectoryRow, step: &Ste
         before: words(loss, &kind, grad_norm),
         now: words(finite(step.loss.0), kind_of(step.loss.0), finite(step.grad_norm.0)),
     }))
-}
-
-/// One row of `step_blocks` as it grows.
-struct Block {
-    steps: i64,
-    finite: i64,
-    minimum: Option<f64>,
-    maximum: Option<f64>,
-    sum: f64,
-    first_nonfinite: Option<i64>,
-    tokens: i64,
-    chain: Vec<u8>,
-}
-
-type BlockRow = (i64, i64, Option<f64>, Option<f64>, f64, Option<i64>, i64, Vec<u8>);
-
-/// Adds new steps to their blocks.
-async fn summarise(c: &mut SqliteConnection, trajectory: TrajectoryRow, steps: &[Step]) -> sqlx::Result<()> {
-    for steps in steps.chunk_by(|a, b| a.step / BLOCK == b.step / BLOCK) {
-        let number = steps[0].step / BLOCK;
-        let row: Option<BlockRow> =
-            sqlx::query_as(sql!("block")).bind(trajectory.0).bind(number as i64).fetch_optional(&mut *c).await?;
-        let mut block = match row {
-            Some((steps, finite, minimum, maximum, sum, first_nonfinite, tokens, chain)) => {
-                Block { steps, finite, minimum, maximum, sum, first_nonfinite, tokens, chain }
-            }
-            None => {
-                let query = sqlx::query_scalar(sql!("chain_before")).bind(trajectory.0).bind(number as i64 - 1);
-                let chain: Option<Vec<u8>> = query.fetch_optional(&mut *c).await?;
-                Block {
-                    steps: 0,
-                    finite: 0,
-                    minimum: None,
-                    maximum: None,
-                    sum: 0.0,
-                    first_nonfinite: None,
-                    tokens: 0,
-                    chain: chain.unwrap_or_else(|| vec![0; 32]),
-                }
-            }
-        };
-        steps.iter().for_each(|step| block.add(step));
-        sqlx::query(sql!("put_block"))
-            .bind(trajectory.0)
-            .bind(number as i64)
-            .bind(block.steps)
-            .bind(block.finite)
-            .bind(block.minimum)
-            .bind(block.maximum)
-            .bind(block.sum)
-            .bind(block.first_nonfinite)
-            .bind(block.tokens)
-            .bind(block.chain)
-            .execute(&mut *c)
-            .await?;
-    }
-    Ok(())
-}
-
-impl Block {
-    fn add(&mut self, step: &Step) {
-        let loss = step.loss.0;
-        self.steps += 1;
-        self.tokens += step.tokens as i64;
-        if loss.is_finite() {
-            self.finite += 1;
-            self.minimum = Some(self.minimum.map_or(loss, |m| m.min(loss)));
-            self.maximum = Some(self.maximum.map_or(loss, |m| m.max(loss)));
-            self.sum += loss;
-        } else {
-            self.first_nonfinite.get_or_insert(step.step as i64);
-        }
-        let mut hash = Sha256::new();
-        hash.update(&self.chain);
-        // One bit pattern for every NaN: which one arises depends on the processor.
-        let bits = if loss.is_nan() { f64::NAN.to_bits() } else { loss.to_bits() };
-        hash.update(bits.to_le_bytes());
-        self.chain = hash.finalize().to_vec();
-    }
 }

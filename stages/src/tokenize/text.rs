@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -63,14 +63,15 @@ impl Text {
         }
     }
 
-    /// Hands the bytes of `range` to `visit`, block after block, each with the number of bytes done in this range.
+    /// Hands the bytes of `range` to `visit`, block after block, each with the number of bytes done in this range, until
+    /// it has seen enough.
     ///
     /// # Errors
     /// When it can't be read, isn't UTF-8 (with line and byte), or `visit` says so.
     pub(crate) fn blocks(
         &self,
         range: Range<u64>,
-        mut visit: impl FnMut(&str, u64) -> Result<(), StageError>,
+        mut visit: impl FnMut(&str, u64) -> Result<ControlFlow<()>, StageError>,
     ) -> Result<(), StageError> {
         let mut buffer = vec![0; self.block];
         // Bytes at the buffer's start: the first bytes of a character that the last block cut in two.
@@ -92,7 +93,9 @@ impl Text {
                 }
                 Err(error) => return Err(self.not_utf8(start + error.valid_up_to() as u64)?),
             };
-            visit(valid, at - range.start)?;
+            if visit(valid, at - range.start)?.is_break() {
+                break;
+            }
             let done = valid.len();
             carried = filled.len() - done;
             buffer.copy_within(done..done + carried, 0);
@@ -152,7 +155,7 @@ mod tests {
             let mut seen = String::new();
             text.blocks(0..text.len(), |part, _| {
                 seen.push_str(part);
-                Ok(())
+                Ok(ControlFlow::Continue(()))
             })
             .unwrap();
             assert_eq!(seen, whole);
@@ -167,7 +170,7 @@ mod tests {
         ] {
             for block in 4..30 {
                 let (_folder, text) = text(bytes, block);
-                let error = text.blocks(0..text.len(), |_, _| Ok(())).unwrap_err();
+                let error = text.blocks(0..text.len(), |_, _| Ok(ControlFlow::Continue(()))).unwrap_err();
                 assert_eq!(error.to_string(), expected);
             }
         }

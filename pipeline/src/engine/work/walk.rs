@@ -87,10 +87,14 @@ impl Work<'_> {
         for (name, id) in &accepted.outputs {
             let path = self.store.path(*id);
             let health = self.store.check(*id).map_err(|error| WorkError::Store { path: path.clone(), error })?;
-            if health != Health::Sound {
+            if health == Health::Sound {
+                continue;
+            }
+            sound = false;
+            // Several results may list it, and a result is looked up again under its claim.
+            if self.noted.insert(*id) {
                 let what = if health == Health::Missing { "is missing" } else { "is damaged and was set aside" };
                 self.watch.note(&format!("object {id} ({name}) {what}; it is made again"));
-                sound = false;
             }
         }
         Ok(sound.then_some(accepted))

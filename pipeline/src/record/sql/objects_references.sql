@@ -7,16 +7,11 @@ LEFT JOIN run_stages rs ON rs.execution_id = x.id
 LEFT JOIN runs r ON r.id = rs.run_id
 LEFT JOIN experiments e ON e.id = r.experiment_id
 UNION
-SELECT c.weights, x.stage, 'weights@' || c.step, r.id, e.path, e.overrides, 1
-FROM checkpoints c
+SELECT c.digest, x.stage, c.name, r.id, e.path, e.overrides, 1
+FROM (SELECT trajectory_id, step, execution_id, weights AS digest, 'weights@' || step AS name FROM checkpoints
+      UNION ALL
+      SELECT trajectory_id, step, execution_id, state, 'state@' || step FROM checkpoints WHERE state IS NOT NULL) c
 JOIN executions x ON x.id = c.execution_id
 LEFT JOIN runs r ON r.trajectory_id = c.trajectory_id AND c.step <= coalesce(r.steps, r.length, c.step)
 LEFT JOIN experiments e ON e.id = r.experiment_id
-UNION
-SELECT c.state, x.stage, 'state@' || c.step, r.id, e.path, e.overrides, 1
-FROM checkpoints c
-JOIN executions x ON x.id = c.execution_id
-LEFT JOIN runs r ON r.trajectory_id = c.trajectory_id AND c.step <= coalesce(r.steps, r.length, c.step)
-LEFT JOIN experiments e ON e.id = r.experiment_id
-WHERE c.state IS NOT NULL
 ORDER BY 1, 4, 3

@@ -1,15 +1,11 @@
-//! Studies, runs and executions: what `pipeline run` writes.
+//! Studies and runs, as `pipeline run` writes them.
 
 use serde_json::Value;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use stages::protocol::{Evaluation, Event, kind_of};
 
-use super::rows::{
-    Accepted, ExecutionId, Finished, NewExecution, NewExperiment, NewRun, Origin, RunId, RunRow, TrajectoryRow,
-};
+use super::rows::{NewExperiment, NewRun, Origin, RunId, RunRow, TrajectoryRow};
 use super::{Record, Result, now, sql};
-use crate::engine::digest::StageKey;
 
 /// A statement with a JSON scalar bound in its own type: booleans 0 and 1, lists and tables as their text.
 fn bind_value<'q>(
@@ -176,158 +172,9 @@ impl Record {
         })
     }
 
-    /// The accepted result of a key.
-    pub fn result(&mut self, key: StageKey) -> Result<Option<Accepted>> {
-        self.wait(async |c| {
-            let row: Option<(i64, Option<String>, Option<i64>)> =
-                sqlx::query_as(sql!("result")).bind(key.to_string()).fetch_optional(&mut *c).await?;
-            let Some((execution, report, reached)) = row else { return Ok(None) };
-            let outputs: Vec<(String, String)> =
-                sqlx::query_as(sql!("outputs")).bind(execution).fetch_all(&mut *c).await?;
-            let outputs = outputs
-                .into_iter()
-                .map(|(name, digest)| Ok((name, digest.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?)))
-                .collect::<sqlx::Result<_>>()?;
-            Ok(Some(Accepted {
-                execution: ExecutionId(execution),
-                outputs,
-                report: report.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null),
-                reached: reached.map(|step| step as u64),
-            }))
-        })
-    }
-
-    /// Begins an attempt.
-    pub fn begin(&mut self, new: &NewExecution<'_>) -> Result<ExecutionId> {
-        self.transaction(async |c| {
-            let id: i64 = sqlx::query_scalar(sql!("insert_execution"))
-                .bind(new.uid)
-                .bind(new.stage)
-                .bind(new.key.to_string())
-                .bind(new.fields.to_json())
-                .bind(new.process)
-                .bind(now())
-                .bind(new.threads)
-                .bind(new.device)
-                .bind(new.cpu_capability)
-                .bind(new.libtorch)
-                .bind(new.trajectory.map(|row| row.0))
-                .bind(new.from_step.map(|step| step as i64))
-                .fetch_one(&mut *c)
-                .await?;
-            for (name, digest) in &new.inputs {
-                sqlx::query(sql!("insert_input")).bind(id).bind(name).bind(digest).execute(&mut *c).await?;
-            }
-            Ok(ExecutionId(id))
-        })
-    }
-
-    /// Says where the worker's words about an attempt begin.
-    pub fn set_log(&mut self, execution: ExecutionId, log: &str, from: u64) -> Result<()> {
-        self.transaction(async |c| {
-            sqlx::query(sql!("set_log")).bind(execution.0).bind(log).bind(from as i64).execute(c).await.map(|_| ())
-        })
-    }
-
     /// The process that works on a run, or did when it died.
     pub fn process_of(&mut self, run: RunId) -> Result<Option<String>> {
         self.wait(async |c| Ok(sqlx::query_scalar(sql!("run_process")).bind(run.0).fetch_optional(c).await?.flatten()))
-    }
-
-    /// Accepts an attempt with all that it made, in one transaction that is synced to the disk.
-    pub fn accept(&mut self, done: &Finished<'_>) -> Result<()> {
-        self.durable(async |c| {
-            for (name, object, bytes) in &done.outputs {
-                insert_object(c, &object.to_string(), *bytes).await?;
-                sqlx::query(sql!("insert_output"))
-                    .bind(done.execution.0)
-                    .bind(name)
-                    .bind(object.to_string())
-                    .execute(&mut *c)
-                    .await?;
-            }
-            for evaluation in done.evaluations {
-                insert_evaluation(c, done.execution, evaluation, None).await?;
-            }
-            for (position, sample) in done.samples.iter().enumerate() {
-                sqlx::query(sql!("insert_sample"))
-                    .bind(done.execution.0)
-                    .bind(position as i64)
-                    .bind(sample.decode.to_string())
-                    .bind(&sample.prompt)
-                    .bind(&sample.text)
-                    .bind(sample.tokens as i64)
-                    .bind(sample.distinct_1)
-                    .bind(sample.distinct_2)
-                    .bind(sample.seq_rep_4)
-                    .bind(sample.loop_period.map(|n| n as i64))
-                    .bind(sample.loop_onset.map(|n| n as i64))
-                    .bind(&sample.why_empty)
-                    .execute(&mut *c)
-                    .await?;
-            }
-            for event in done.events {
-                insert_event(c, None, Some(done.execution), None, event).await?;
-            }
-            sqlx::query(sql!("finish_execution"))
-                .bind(done.execution.0)
-                .bind(now())
-                .bind(done.seconds)
-                .bind(done.peak_memory.map(|bytes| bytes as i64))
-                .bind(done.report.to_string())
-                .bind(done.to_step.map(|step| step as i64))
-                .execute(&mut *c)
-                .await?;
-            sqlx::query(sql!("accept_result"))
-                .bind(done.key.to_string())
-                .bind(done.execution.0)
-                .execute(&mut *c)
-                .await?;
-            Ok(())
-        })
-    }
-
-    /// Ends an attempt that made nothing to accept.
-    pub fn give_up(&mut self, execution: ExecutionId, status: &str, error: &str, exit: Option<&str>) -> Result<()> {
-        self.transaction(async |c| {
-            sqlx::query(sql!("give_up"))
-                .bind(execution.0)
-                .bind(status)
-                .bind(now())
-                .bind(error)
-                .bind(exit)
-                .execute(c)
-                .await
-                .map(|_| ())
-        })
-    }
-
-    /// Says which execution served which stage of a run.
-    pub fn serve(
-        &mut self,
-        run: RunId,
-        stage: &str,
-        nodes: &[(String, Option<u64>, ExecutionId, &'static str)],
-    ) -> Result<()> {
-        self.transaction(async |c| {
-            for (item, step, execution, how) in nodes {
-                sqlx::query(sql!("serve"))
-                    .bind(run.0)
-                    .bind(stage)
-                    .bind(item)
-                    .bind(step.map(|step| step as i64))
-                    .bind(execution.0)
-                    .bind(*how)
-                    .execute(&mut *c)
-                    .await?;
-            }
-            Ok(())
-        })
-    }
-
-    /// The fields of earlier executions of a stage, newest first: what `--explain` compares with.
-    pub fn earlier_fields(&mut self, stage: &str) -> Result<Vec<String>> {
-        self.wait(async |c| sqlx::query_scalar(sql!("earlier_fields")).bind(stage).fetch_all(c).await)
     }
 }
 
@@ -363,57 +210,4 @@ async fn insert_run(
         bind_value(query, value).execute(&mut *c).await?;
     }
     Ok(RunRow { id: RunId(id), status: "running".into(), process: Some(origin.process.clone()), new: true })
-}
-
-pub(super) async fn insert_object(c: &mut SqliteConnection, digest: &str, bytes: u64) -> sqlx::Result<()> {
-    sqlx::query(sql!("insert_object")).bind(digest).bind(bytes as i64).bind(now()).execute(c).await.map(|_| ())
-}
-
-pub(super) async fn insert_event(
-    c: &mut SqliteConnection,
-    run: Option<RunId>,
-    execution: Option<ExecutionId>,
-    trajectory: Option<TrajectoryRow>,
-    event: &Event,
-) -> sqlx::Result<()> {
-    sqlx::query(sql!("insert_event"))
-        .bind(run.map(|run| run.0))
-        .bind(execution.map(|execution| execution.0))
-        .bind(trajectory.map(|row| row.0))
-        .bind(event.step.map(|step| step as i64))
-        .bind(&event.kind)
-        .bind(&event.message)
-        .bind(now())
-        .execute(c)
-        .await
-        .map(|_| ())
-}
-
-/// `trajectory` is given where training itself scored the split.
-pub(super) async fn insert_evaluation(
-    c: &mut SqliteConnection,
-    execution: ExecutionId,
-    evaluation: &Evaluation,
-    trajectory: Option<TrajectoryRow>,
-) -> sqlx::Result<()> {
-    let loss = evaluation.loss.0;
-    sqlx::query(sql!("insert_evaluation"))
-        .bind(execution.0)
-        .bind(if trajectory.is_some() { "train" } else { "evaluate" })
-        .bind(trajectory.map(|row| row.0))
-        .bind(evaluation.step.map(|step| step as i64))
-        .bind(&evaluation.split)
-        .bind(finite(loss))
-        .bind(kind_of(loss))
-        .bind(finite(loss.exp()))
-        .bind(evaluation.tokens as i64)
-        .bind(evaluation.seconds)
-        .execute(c)
-        .await
-        .map(|_| ())
-}
-
-/// A float that SQLite can hold as a number: it has no NaN, and an infinity would poison sums.
-pub(super) fn finite(x: f64) -> Option<f64> {
-    x.is_finite().then_some(x)
 }

@@ -1,0 +1,202 @@
+//! The parameters of `train`.
+
+use serde::{Deserialize, Serialize};
+
+use super::variants::{Checkpoints, Init, OnNonfinite, Optimizer, SCHEDULES, STEPS, Schedule};
+use crate::schema::{Key, Kind, Range, Role};
+
+pub(super) const TRAIN: &[Key] = &[
+    Key::new("embedding", Kind::Int(1, 1 << 16), "128", "width of a word vector, E"),
+    Key::new("hidden", Kind::Int(1, 1 << 16), "128", "width of an LSTM layer, H"),
+    Key::new("layers", Kind::Int(1, 64), "1", "LSTM layers, one above the other"),
+    Key::new(
+        "dropout",
+        Kind::Float(Range::BELOW_ONE),
+        "0.0",
+        "share of activations dropped on the non-recurrent connections: after the embedding, between layers, before the softmax",
+    ),
+    Key::new("tied", Kind::Bool, "false", "whether the softmax uses the embedding's matrix (wants embedding = hidden)"),
+    Key::new(
+        "init",
+        Kind::Any(&[
+            Kind::Choice(&["xavier"]),
+            Kind::Table(&[Key::optional(
+                "uniform",
+                Kind::Float(Range::NOT_NEGATIVE),
+                "every parameter, biases too, uniform in ± this (Zaremba et al. 2014)",
+            )]),
+            Kind::Table(&[Key::optional(
+                "normal",
+                Kind::Float(Range::NOT_NEGATIVE),
+                "weights normal with this standard deviation, biases 0",
+            )]),
+        ]),
+        r#"{"uniform": 0.1}"#,
+        "initial weights: \"xavier\" (Glorot and Bengio 2010, uniform, biases 0), { uniform = 0.1 } or { normal = 0.02 }",
+    ),
+    Key::new("forget_bias", Kind::Float(Range::FINITE), "0.0", "added to the initial bias of the forget gates"),
+    Key::new(
+        "optimizer",
+        Kind::Choice(&["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"]),
+        r#""adam""#,
+        "the update rule, with PyTorch's formulas",
+    ),
+    Key::new("momentum", Kind::Float(Range::BELOW_ONE), "0.9", "read by momentum"),
+    Key::new("alpha", Kind::Float(Range::BELOW_ONE), "0.99", "smoothing of squared gradients, read by rmsprop"),
+    Key::new("beta1", Kind::Float(Range::BELOW_ONE), "0.9", "decay of the first moment, read by adam and adamw"),
+    Key::new("beta2", Kind::Float(Range::BELOW_ONE), "0.999", "decay of the second moment, read by adam and adamw"),
+    Key::new("epsilon", Kind::Float(Range::POSITIVE), "1e-8", "read by adagrad, rmsprop, adam and adamw"),
+    Key::new(
+        "weight_decay",
+        Kind::Float(Range::NOT_NEGATIVE),
+        "0.0",
+        "times the weights, added to the gradient; apart from it for adamw",
+    ),
+    Key::new("learning_rate", Kind::Float(Range::POSITIVE), "0.001", "the rate before any schedule, for a mean loss"),
+    Key::new("warmup", Kind::Int(0, 1 << 40), "0", "steps in which the rate rises linearly, before any schedule"),
+    Key::new(
+        "schedule",
+        Kind::Tagged(SCHEDULES),
+        r#"{"kind": "constant"}"#,
+        "how the rate changes: constant, exponential, epoch, cosine or plateau",
+    ),
+    Key::new(
+        "clip_norm",
+        Kind::Float(Range::NOT_NEGATIVE),
+        "0.0",
+        "gradients are scaled down to this global norm (Pascanu et al. 2013); 0 is off",
+    ),
+    Key::optional(
+        "steps",
+        Kind::Int(0, 1 << 40),
+        "optimiser updates in all; 1000 where neither this nor epochs stands",
+    )
+    .role(Role::Length),
+    Key::optional("epochs", Kind::Int(1, 1 << 32), "passes over the corpus, in place of steps").role(Role::Length),
+    Key::new(
+        "checkpoints",
+        Kind::Table(&[
+            Key::new(
+                "every",
+                Kind::Int(0, 1 << 40),
+                "100",
+                "steps between checkpoints; 0: the first and the last alone",
+            ),
+            Key::new(
+                "keep",
+                Kind::Any(&[
+                    Kind::Choice(&["all"]),
+                    Kind::Table(&[
+                        Key::optional("last", Kind::Int(1, 1 << 40), "how many of the newest").role(Role::Cadence)
+                    ]),
+                    Kind::List(&Kind::Int(0, 1 << 40)),
+                ]),
+                r#""all""#,
+                "which weights are kept: \"all\", { last = n }, or a list of steps",
+            ),
+        ]),
+        r#"{"every": 100, "keep": "all"}"#,
+        "when weights are written down and kept; checkpoint 0 is the untouched model",
+    )
+    .role(Role::Cadence),
+    Key::new(
+        "probes",
+        Kind::Int(0, 1 << 40),
+        "10",
+        "steps between measurements of update ratio, largest logit and entropy; 0 is off",
+    )
+    .role(Role::Cadence),
+    Key::new(
+        "on_nonfinite",
+        Kind::Any(&[
+            Kind::Choice(&["continue"]),
+            Kind::Table(&[Key::optional(
+                "stop_after",
+                STEPS,
+                "training ends after this many steps in a row with a loss that is not finite",
+            )
+            .role(Role::Length)]),
+        ]),
+        r#"{"stop_after": 20}"#,
+        "what a loss that is not finite leads to: { stop_after = 20 } or \"continue\"",
+    )
+    .role(Role::Length),
+    Key::seed("the seed of initial weights and dropout"),
+];
+
+/// What `train` reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Train {
+    /// Width of a word vector, E.
+    pub embedding: i64,
+    /// Width of an LSTM layer, H.
+    pub hidden: i64,
+    /// LSTM layers.
+    pub layers: i64,
+    /// Share of activations dropped on the non-recurrent connections.
+    pub dropout: f64,
+    /// Whether the softmax uses the embedding's matrix.
+    pub tied: bool,
+    /// Initial weights.
+    pub init: Init,
+    /// Added to the initial bias of the forget gates.
+    pub forget_bias: f64,
+    /// The update rule.
+    pub optimizer: Optimizer,
+    /// Read by `momentum`.
+    pub momentum: f64,
+    /// Read by `rmsprop`.
+    pub alpha: f64,
+    /// Read by `adam` and `adamw`.
+    pub beta1: f64,
+    /// Read by `adam` and `adamw`.
+    pub beta2: f64,
+    /// Read by `adagrad`, `rmsprop`, `adam` and `adamw`.
+    pub epsilon: f64,
+    /// L2 penalty; decoupled for `adamw`.
+    pub weight_decay: f64,
+    /// The rate before any schedule, for a mean loss.
+    pub learning_rate: f64,
+    /// Steps in which the rate rises linearly.
+    pub warmup: u64,
+    /// How the rate changes.
+    pub schedule: Schedule,
+    /// Global norm to which gradients are scaled down; 0 is off.
+    pub clip_norm: f64,
+    /// Optimiser updates in all.
+    #[serde(default)]
+    pub steps: Option<u64>,
+    /// Passes over the corpus, in place of `steps`.
+    #[serde(default)]
+    pub epochs: Option<u64>,
+    /// When weights are written down and kept.
+    pub checkpoints: Checkpoints,
+    /// Steps between probes; 0 is off.
+    pub probes: u64,
+    /// What a loss that is not finite leads to.
+    pub on_nonfinite: OnNonfinite,
+    /// Seed of initial weights and dropout.
+    pub seed: u64,
+}
+
+impl Train {
+    /// How many steps the training has: `steps`, or `epochs` of `windows` steps each, or 1000.
+    pub fn length(&self, windows: u64) -> u64 {
+        match (self.steps, self.epochs) {
+            (Some(steps), _) => steps,
+            (None, Some(epochs)) => epochs.saturating_mul(windows),
+            (None, None) => 1000,
+        }
+    }
+
+    /// Whether the learning rate of a step depends on how long the training is.
+    pub fn schedule_reads_length(&self) -> bool {
+        matches!(self.schedule, Schedule::Cosine { .. })
+    }
+
+    /// Whether the training itself scores the valid split.
+    pub fn reads_valid(&self) -> bool {
+        matches!(self.schedule, Schedule::Plateau { .. })
+    }
+}

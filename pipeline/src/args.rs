@@ -15,7 +15,7 @@ const STYLES: Styles = Styles::styled()
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    a run failed, or an object is damaged
+  1    a run failed, an object is damaged or gone, or the disk or the database failed
   2    the input is wrong; what was recorded before is unchanged
   130  interrupted; `pipeline run` goes on where it stopped";
 
@@ -99,15 +99,15 @@ Examples:
   pipeline runs --where 'train.learning_rate>=0.1' --where status=finished
   pipeline runs --json | jq '.[].run'")]
 pub struct RunsArgs {
-    /// Runs to list: run42, 42, latest or study:NAME [default: all]
+    /// Runs to list: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER [default: all]
     #[arg(value_name = "RUN")]
     pub selectors: Vec<String>,
     /// Keep runs whose column or parameter compares so: COLUMN=VALUE, with =, !=, <, <=, > or >= (may be repeated)
     #[arg(long = "where", value_name = "FILTER")]
     pub filter: Vec<String>,
-    /// Sort by a column or parameter; a leading - reverses
-    #[arg(long, value_name = "COLUMN", default_value = "run", allow_hyphen_values = true)]
-    pub sort: String,
+    /// Sort by a column or parameter; a leading - reverses [default: by run, or as they were named]
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    pub sort: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -144,7 +144,7 @@ Examples:
   pipeline compare study:lr_study
   pipeline compare 1 2 3 --json")]
 pub struct CompareArgs {
-    /// Runs: run42, 42, latest or study:NAME; two or more in all
+    /// Runs: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER; two or more in all
     #[arg(value_name = "RUN", required = true)]
     pub selectors: Vec<String>,
     /// Print JSON

@@ -54,9 +54,12 @@ impl From<crate::record::RecordError> for Failure {
                 "move it away, or name another with --db; sqlite3's .recover command may save its rows"
             }
             E::Filesystem { .. } => "name a writable place on a local disk with --db and --store",
+            E::Busy { .. } => "close what has it open for writing, then run the same again: what is done is kept",
+            E::Disk { .. } => "free some space, then run the same again: what is done is kept",
             E::Statement { .. } => "",
         };
-        let code = if matches!(error, E::Statement { .. }) { FAILED } else { WRONG_INPUT };
+        let failed = matches!(error, E::Busy { .. } | E::Disk { .. } | E::Statement { .. });
+        let code = if failed { FAILED } else { WRONG_INPUT };
         Self { code, message: error.to_string(), hint: hint.to_owned() }
     }
 }

@@ -65,7 +65,7 @@ fn run<P: for<'de> serde::Deserialize<'de>>(
     context: &Context,
     stage: fn(&P, &Context) -> Result<Outcome, StageError>,
 ) -> Result<Outcome, StageError> {
-    stage(&params::read("", params)?, context)
+    stage(&params::read("the stage", params)?, context)
 }
 
 /// What one point asks of each stage.
@@ -80,6 +80,12 @@ impl PointPlan {
     /// The plan of a point whose corpus files are at hand.
     pub fn new(point: &Point, sources: Vec<(String, Digest, PathBuf)>) -> Self {
         Self { params: point.stages.clone(), sources }
+    }
+
+    /// What [`Self::look_ahead`] reads: points that agree in it need one look.
+    pub fn looked_at(&self) -> String {
+        let sources: Vec<_> = self.sources.iter().map(|(name, digest, _)| (name, digest)).collect();
+        format!("{:?} {:?} {sources:?}", self.params.get("tokenize"), self.params.get("batch"))
     }
 
     /// Refuses what the first lines of the corpus rule out: a blank corpus, and a batch that it can't fill.
@@ -173,12 +179,11 @@ impl Plan for PointPlan {
                     ])
                 };
                 let node = |step: u64| -> Result<Node, StageError> {
-                    let read = reads(stage, params, &[Role::Selection]);
                     Ok(Node {
                         item: step.to_string(),
                         step: Some(step),
-                        params: read.clone(),
-                        key_params: read,
+                        params: params.clone(),
+                        key_params: reads(stage, params, &[Role::Selection]),
                         inputs: inputs(step)?,
                         training: None,
                     })
@@ -195,6 +200,10 @@ impl PointPlan {
         let read: Train = params::read("train", params)?;
         let steps_per_epoch = upstream.of("batch")?.report["steps_per_epoch"].as_u64().unwrap_or(0);
         let length = read.length(steps_per_epoch);
+        // With epochs the length is known only now.
+        if let Some((message, hint)) = params::too_many_checkpoints(&read.checkpoints, length) {
+            return Err(StageError::input("train.checkpoints", message, hint));
+        }
         let mut inputs = vec![
             upstream.input("vocab", "train", "train")?,
             upstream.input("vocab", "vocab", "vocab")?,

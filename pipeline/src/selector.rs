@@ -5,6 +5,7 @@ use std::str::FromStr;
 use crate::experiment::nearest;
 use crate::failure::Failure;
 use crate::record::Record;
+use crate::record::read::Study;
 
 /// One word that names runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +14,8 @@ pub enum Selector {
     Run(i64),
     /// The run with the highest number.
     Latest,
-    /// The newest study of a name; its runs in grid order.
-    Study(String),
+    /// The newest study of a name, or the one of that number; its runs in grid order.
+    Study(String, Option<i64>),
 }
 
 impl FromStr for Selector {
@@ -25,7 +26,14 @@ impl FromStr for Selector {
             return Ok(Self::Latest);
         }
         if let Some(name) = word.strip_prefix("study:") {
-            return Ok(Self::Study(name.to_owned()));
+            return match name.split_once('@').map(|(name, number)| (name, number.parse())) {
+                None => Ok(Self::Study(name.to_owned(), None)),
+                Some((name, Ok(number))) => Ok(Self::Study(name.to_owned(), Some(number))),
+                Some((name, Err(_))) => {
+                    let message = format!("`{word}` names no study; allowed: study:{name}, or study:{name}@NUMBER");
+                    Err(Failure::input(message, format!("pipeline runs study:{name}")))
+                }
+            };
         }
         match word.strip_prefix("run").unwrap_or(word).parse() {
             Ok(number) if !word.contains(['+', '-']) => Ok(Self::Run(number)),
@@ -37,12 +45,21 @@ impl FromStr for Selector {
     }
 }
 
-/// The runs that some words name, in their order, each once.
-pub fn resolve(record: &mut Record, words: &[String]) -> Result<Vec<i64>, Failure> {
-    let mut runs = Vec::new();
+/// What some words name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Runs in the order of the words, each once.
+    pub runs: Vec<i64>,
+    /// What else the words could have meant.
+    pub notes: Vec<String>,
+}
+
+/// The runs that some words name.
+pub fn resolve(record: &mut Record, words: &[String]) -> Result<Named, Failure> {
+    let Named { mut runs, mut notes } = Named::default();
     for word in words {
         let named = match word.parse() {
-            Ok(selector) => runs_of(record, &selector)?,
+            Ok(selector) => runs_of(record, &selector, &mut notes)?,
             Err(failure) => return Err(perhaps_a_study(record, word, failure)?),
         };
         for run in named {
@@ -51,12 +68,12 @@ pub fn resolve(record: &mut Record, words: &[String]) -> Result<Vec<i64>, Failur
             }
         }
     }
-    Ok(runs)
+    Ok(Named { runs, notes })
 }
 
 /// The one run that a word names.
 pub fn one(record: &mut Record, word: &str) -> Result<i64, Failure> {
-    match resolve(record, &[word.to_owned()])?[..] {
+    match resolve(record, &[word.to_owned()])?.runs[..] {
         [run] => Ok(run),
         ref runs => {
             let names: Vec<String> = runs.iter().take(8).map(|run| format!("run{run}")).collect();
@@ -69,7 +86,7 @@ pub fn one(record: &mut Record, word: &str) -> Result<i64, Failure> {
     }
 }
 
-fn runs_of(record: &mut Record, selector: &Selector) -> Result<Vec<i64>, Failure> {
+fn runs_of(record: &mut Record, selector: &Selector, notes: &mut Vec<String>) -> Result<Vec<i64>, Failure> {
     match selector {
         Selector::Latest => {
             let latest = record.run_numbers()?.pop();
@@ -87,16 +104,43 @@ fn runs_of(record: &mut Record, selector: &Selector) -> Result<Vec<i64>, Failure
             };
             Err(Failure::input(format!("there is no run{run}; {what}"), "pipeline runs lists them"))
         }
-        Selector::Study(name) => {
+        Selector::Study(name, number) => {
             let studies = record.studies()?;
-            if let Some(study) = studies.iter().find(|study| study.name == *name) {
+            let named: Vec<&Study> = studies.iter().filter(|study| study.name == *name).collect();
+            let numbers = || {
+                let shown = named.iter().skip(usize::from(number.is_none())).take(5);
+                shown
+                    .map(|study| format!("study:{name}@{} ({} runs)", study.id, study.runs))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            if let Some(number) = number
+                && !named.is_empty()
+                && named.iter().all(|study| study.id != *number)
+            {
+                let message = format!("the study {name} has no number {number}; there is {}", numbers());
+                return Err(Failure::input(message, format!("pipeline runs study:{name}")));
+            }
+            if let Some(study) = named.iter().find(|study| number.is_none_or(|number| study.id == number)) {
+                if number.is_none() && named.len() > 1 {
+                    let n = named.len();
+                    notes.push(format!(
+                        "study:{name} is the newest of {n} studies of that name; before it: {}",
+                        numbers()
+                    ));
+                }
                 let runs = record.study_runs(study.id)?;
                 if runs.is_empty() {
                     return Err(Failure::input(format!("the study {name} has no runs yet"), ""));
                 }
                 return Ok(runs);
             }
-            let names: Vec<&str> = studies.iter().map(|study| study.name.as_str()).collect();
+            let mut names: Vec<&str> = Vec::new();
+            for study in &studies {
+                if !names.contains(&study.name.as_str()) {
+                    names.push(&study.name);
+                }
+            }
             if names.is_empty() {
                 return Err(none());
             }
@@ -134,12 +178,17 @@ mod tests {
         let mut record = fixture.record();
         let mut named = |words: &[&str]| {
             resolve(&mut record, &words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+                .map(|named| named.runs)
                 .map_err(|failure| format!("{} | {}", failure.message, failure.hint))
         };
         assert_eq!(named(&["run2", "2", "latest"]), Ok(vec![2, 4]));
         assert_eq!(named(&["study:lr_study", "run1"]), Ok(vec![1, 2, 3]));
         let said = |words: &[&str], text: &str| assert_eq!(named(words), Err(text.to_owned()));
         let mut said = said;
+        said(
+            &["study:tiny@7"],
+            "the study tiny has no number 7; there is study:tiny@2 (1 runs) | pipeline runs study:tiny",
+        );
         said(&["run99"], "there is no run99; there are 4 from run1 to run4 | pipeline runs lists them");
         said(&["study:lr_stdy"], "there is no study lr_stdy; studies: tiny, lr_study | did you mean study:lr_study?");
         said(
@@ -147,6 +196,21 @@ mod tests {
             "`lr_study` names no run; allowed: run42, 42, latest, study:NAME | did you mean study:lr_study?",
         );
         said(&["-3"], "`-3` names no run; allowed: run42, 42, latest, study:NAME | pipeline runs lists them");
+    }
+
+    #[test]
+    fn an_earlier_study_of_a_name_is_named_by_its_number() {
+        let fixture = Fixture::new();
+        fixture.study(3, "lr_study", &[4]);
+        let mut record = fixture.record();
+        let named = |record: &mut Record, word: &str| resolve(record, &[word.to_owned()]).unwrap();
+        let newest = named(&mut record, "study:lr_study");
+        assert_eq!(newest.runs, [4]);
+        assert_eq!(
+            newest.notes,
+            ["study:lr_study is the newest of 2 studies of that name; before it: study:lr_study@1 (3 runs)"]
+        );
+        assert_eq!(named(&mut record, "study:lr_study@1"), Named { runs: vec![1, 2, 3], notes: vec![] });
     }
 
     #[test]

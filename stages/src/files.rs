@@ -9,7 +9,7 @@
 //! [`Cut`]); the number of types (u32); for each its count (u64), its length in bytes (u32) and its UTF-8 bytes.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -103,6 +103,9 @@ impl Types {
             let bytes = text(length, &mut input)?;
             this.counts.push(u64::from_le_bytes(count));
             this.types.push(String::from_utf8(bytes).map_err(|error| StageError::format(path, error.to_string()))?);
+        }
+        if !input.fill_buf().map_err(StageError::io(path))?.is_empty() {
+            return Err(StageError::format(path, "something stands behind its last type"));
         }
         Ok(this)
     }
@@ -211,6 +214,8 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert!(Types::load(&path).unwrap_err().to_string().contains("cut short"));
+        std::fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
+        assert!(Types::load(&path).unwrap_err().to_string().contains("behind its last type"));
     }
 
     #[test]

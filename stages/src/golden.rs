@@ -24,7 +24,7 @@ struct Pinned {
 const PINNED: &[Pinned] = &[
     Pinned {
         stage: "tokenize",
-        version: 1,
+        version: 2,
         digests: &[
             ("word train", "f6d61792742686a769b6112af0255b2b2e390f594ccd0455ffca4d6cf080100b"),
             ("word valid", "2bc78ef8c2f0a11c91335c7052488ff49cfc5f7225b3d37a7fbeb1d5732a322f"),
@@ -72,7 +72,7 @@ const PINNED: &[Pinned] = &[
     },
     Pinned {
         stage: "sample",
-        version: 1,
+        version: 2,
         digests: &[
             ("untied", "7a815b53d466f3c9c44ce75c7803fd8d9e7b0d350159fd6391650eaf658c16be"),
             ("tied", "9cf7d23c735aba9be570fb726cb4f8b01e7dfe70e161533c607a174594aa9d74"),

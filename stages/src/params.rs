@@ -19,7 +19,7 @@ use train::TRAIN;
 pub use measure::{At, Decode, Evaluate, Greedy, Sample};
 pub use text::{Batch, Layout, SPLIT, Split, Tokenize, Unit, Vocab};
 pub use train::Train;
-pub use variants::{All, Checkpoints, Init, Keep, OnNonfinite, Optimizer, Schedule};
+pub use variants::{All, Checkpoints, Init, Keep, OnNonfinite, Optimizer, Schedule, too_many_checkpoints};
 
 /// One table of an experiment that belongs to a stage.
 #[derive(Debug)]
@@ -34,12 +34,12 @@ pub struct StageKeys {
 
 /// The tables of all stages, in the order in which they run.
 pub const STAGES: &[StageKeys] = &[
-    StageKeys { stage: "tokenize", version: 1, keys: TOKENIZE },
+    StageKeys { stage: "tokenize", version: 2, keys: TOKENIZE },
     StageKeys { stage: "vocab", version: 1, keys: VOCAB },
     StageKeys { stage: "batch", version: 1, keys: BATCH },
-    StageKeys { stage: "train", version: 1, keys: TRAIN },
-    StageKeys { stage: "evaluate", version: 1, keys: EVALUATE },
-    StageKeys { stage: "sample", version: 1, keys: SAMPLE },
+    StageKeys { stage: "train", version: 2, keys: TRAIN },
+    StageKeys { stage: "evaluate", version: 2, keys: EVALUATE },
+    StageKeys { stage: "sample", version: 2, keys: SAMPLE },
 ];
 
 /// The table of one stage.
@@ -128,5 +128,13 @@ mod tests {
         assert_eq!(keep(100, Keep::Last { last: 2 }).kept(300), [200, 300]);
         assert_eq!(keep(100, Keep::Steps(vec![40, 7])).kept(300), [7, 40, 300]);
         assert_eq!(keep(100, Keep::All(All::All)).kept(0), [0]);
+        assert_eq!(keep(100, Keep::Last { last: 2 }).kept(250), [200, 250]);
+        assert_eq!(keep(100, Keep::Last { last: 9 }).kept(250), [0, 100, 200, 250]);
+        assert_eq!(keep(0, Keep::Last { last: 1 }).kept(0), [0]);
+        assert_eq!(keep(100, Keep::Last { last: 2 }).kept_until(1000, 330), [330]);
+        assert_eq!(keep(100, Keep::All(All::All)).kept_until(1000, 330), [0, 100, 200, 300, 330]);
+        // However long, without a list of them all.
+        assert_eq!(keep(1, Keep::Last { last: 1 }).kept(1 << 40), [1 << 40]);
+        assert_eq!(keep(3, Keep::All(All::All)).count(1 << 40), (1 << 40) / 3 + 2);
     }
 }

@@ -259,7 +259,8 @@ pub struct SampleText {
 pub fn write_frame<T: Serialize>(out: &mut impl Write, message: &T) -> std::io::Result<()> {
     let mut bytes = vec![0; 4];
     serde_json::to_writer(&mut bytes, message)?;
-    let length = u32::try_from(bytes.len() - 4).map_err(std::io::Error::other)?;
+    let length = u32::try_from(bytes.len() - 4).ok().filter(|length| *length <= LONGEST);
+    let length = length.ok_or_else(|| std::io::Error::other("a message is longer than a frame may be"))?;
     bytes[..4].copy_from_slice(&length.to_le_bytes());
     out.write_all(&bytes)
 }

@@ -17,7 +17,7 @@ mod repetition;
 use serde_json::json;
 
 use crate::files::{Types, UNKNOWN};
-use crate::params::{Decode, Sample};
+use crate::params::{Decode, Sample, Unit};
 use crate::protocol::{Event, SampleText};
 use crate::random::Stream;
 use crate::tokenize::cut_prompt;
@@ -69,8 +69,11 @@ pub fn run(params: &Sample, context: &Context) -> Result<Outcome, StageError> {
 /// What the model reads before the text: at least one token.
 fn first_tokens(vocab: &Types, prompt: &str) -> Vec<u32> {
     let id = |text: &str| vocab.types.iter().position(|known| known == text).map(|id| id as u32);
-    let eos = Some(vocab.cut.eos.as_str()).filter(|eos| !eos.is_empty()).and_then(id);
-    let mut tokens: Vec<u32> = eos.into_iter().collect();
+    let end_of_line = match (vocab.cut.eos.as_str(), vocab.cut.unit) {
+        ("", Unit::Char) => id("\n"),
+        (eos, _) => id(eos),
+    };
+    let mut tokens: Vec<u32> = end_of_line.into_iter().collect();
     tokens.extend(cut_prompt(&vocab.cut, prompt).iter().map(|token| id(token).or(id(UNKNOWN)).unwrap_or(0)));
     if tokens.is_empty() {
         tokens.push(0);

@@ -64,6 +64,8 @@ pub struct Range {
 impl Range {
     /// Every finite number above 0.
     pub const POSITIVE: Self = Self { min: 0.0, min_in: false, max: f64::INFINITY, max_in: false };
+    /// Every number above 0 that a single float can hold.
+    pub const POSITIVE_SINGLE: Self = Self { min: 0.0, min_in: false, max: 3.4e38, max_in: true };
     /// 0 and every finite number above it.
     pub const NOT_NEGATIVE: Self = Self { min: 0.0, min_in: true, max: f64::INFINITY, max_in: false };
     /// From 0, to but not including 1.

@@ -6,11 +6,12 @@
 //!
 //! - A line ends at `\n`, and `\r\n` is one line's end. Each line's end is the token `eos`, also the end of a last line
 //!   without `\n`; with `eos = ""` there is none, except that by character the newline is a token itself.
+//! - A byte order mark at a file's start is no part of the text.
 //! - *whitespace*: what stands between characters of the Unicode property White_Space. *word*: a match of
 //!   `\w+|[^\w\s]+`, with `\w` as UTS #18 and the `regex` crate have it. *char*: a Unicode scalar value.
 //! - A split text: train is the lines before the first line that starts at or after byte
 //!   ⌊bytes · (1 − valid − test)⌋, test the lines from the first that starts at or after ⌊bytes · (1 − test)⌋ on, and
-//!   valid those between.
+//!   valid those between; in double precision, from left to right.
 //!
 //! Memory grows with the number of types and the longest token, never with the corpus or its longest line.
 
@@ -129,7 +130,7 @@ fn parts(
     if !inputs.contains_key("text") {
         let part = |name: &str| -> Result<_, StageError> {
             let text = open(name)?;
-            let range = 0..text.len();
+            let range = text.start()..text.len();
             Ok(Some(Part { text, range, wanted: true }))
         };
         let optional = |name: &str| if inputs.contains_key(name) { part(name) } else { Ok(None) };
@@ -147,8 +148,9 @@ fn parts(
     let text = open("text")?;
     let boundary = |share: f64| text.line_start((text.len() as f64 * share) as u64);
     let (first, second) = (boundary(1.0 - valid - test)?, boundary(1.0 - test)?);
+    let start = text.start().min(first);
     let part = |range, wanted| Some(Part { text: text.clone(), range, wanted });
-    Ok([part(0..first, true), part(first..second, valid > 0.0), part(second..text.len(), test > 0.0)])
+    Ok([part(start..first, true), part(first..second, valid > 0.0), part(second..text.len(), test > 0.0)])
 }
 
 /// What grows while a corpus is read.

@@ -33,6 +33,16 @@ impl Cell {
 /// A row.
 pub type Row = Vec<Cell>;
 
+/// Holds a database as another program would that is in the middle of writing.
+///
+/// # Panics
+/// When it can't be had.
+pub fn hold(database: &Path) -> Connection {
+    let connection = Connection::open(database).expect("a database");
+    connection.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
+    connection
+}
+
 /// Asks a database.
 ///
 /// # Errors

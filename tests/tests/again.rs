@@ -1,6 +1,6 @@
 //! What is computed again, and what is not.
 
-use tests::TestSpace;
+use tests::{Cell, TestSpace};
 
 const NOTHING: [String; 0] = [];
 
@@ -80,7 +80,7 @@ fn training_longer_computes_the_new_segment_alone() {
     space.run("tiny", &with("train.steps=200")).ok();
     let trained =
         space.rows(&format!("SELECT from_step, to_step FROM executions WHERE id > {before} AND stage = 'train'"));
-    assert_eq!(trained, [[tests::Cell::Integer(100), tests::Cell::Integer(200)]]);
+    assert_eq!(trained, [[Cell::Integer(100), Cell::Integer(200)]]);
     let items = "SELECT DISTINCT stage || ' ' || item FROM run_stages WHERE run_id = 2 AND how =";
     let executed = space.texts(&format!("{items} 'executed' AND stage <> 'train' ORDER BY 1"));
     assert_eq!(executed, ["evaluate 150 valid", "evaluate 200 test", "evaluate 200 valid", "sample 150", "sample 200"]);
@@ -174,4 +174,123 @@ fn keep_going_finishes_the_points_that_can_be() {
         }
         space.assert_nothing_runs();
     }
+}
+
+/// Whether an execution of a stage is said to be running.
+fn at_work(space: &TestSpace, stage: &str) -> bool {
+    let query = format!("SELECT count(*) FROM executions WHERE stage = '{stage}' AND status = 'running'");
+    let database = space.path("experiments.db");
+    database.exists() && tests::record::ask(&database, &query).is_ok_and(|rows| rows != [[Cell::Integer(0)]])
+}
+
+#[test]
+fn a_point_goes_on_with_what_another_that_failed_had_asked_for() {
+    // Both points share the untouched model, and so the text that is sampled from it. When the first point loses its
+    // worker in evaluate, nobody has begun that text; the second point asks for it later.
+    let words = ["run", "experiments/tiny.toml", "--jobs", "1", "--threads", "1", "--keep-going"];
+    let set = ["--set", "train.learning_rate=[0.01,0.02]", "--set", "corpus.split={valid=0.45,test=0.05}"];
+    for _ in 0..20 {
+        let space = TestSpace::new();
+        let mut started = space.start(&[&words[..], &set].concat());
+        let met = started.wait_until(|_| at_work(&space, "evaluate"));
+        started.workers().into_iter().for_each(|worker| tests::process::send(worker, libc::SIGKILL));
+        let ended = started.end();
+        if !met || ended.code == Some(0) {
+            continue;
+        }
+        let ended = ended.complains(1, "worker was killed").hints("--set");
+        assert_eq!(space.texts("SELECT status FROM runs ORDER BY id"), ["interrupted", "finished"], "{ended}");
+        assert!(space.pipeline(&[&words[..], &set].concat()).ok().executed() > 0);
+        assert_eq!(space.texts("SELECT status FROM runs ORDER BY id"), ["finished", "finished"]);
+        return;
+    }
+    panic!("no worker was met while it evaluated");
+}
+
+#[test]
+fn a_corpus_that_changes_while_others_are_computed_is_not_taken_for_what_it_was() {
+    let space = TestSpace::new();
+    let text = space.read("data/sonnets.txt");
+    space.write("data/second.txt", &text.to_lowercase());
+    let corpora = "corpus.text=[\"data/sonnets.txt\",\"data/second.txt\"]";
+    let words = ["run", "experiments/tiny.toml", "--jobs", "1", "--threads", "1", "--set", corpora];
+    let words = [&words[..], &["--set", "train.learning_rate=0.01"]].concat();
+    let mut started = space.start(&words);
+    assert!(started.wait_until(|_| at_work(&space, "train")));
+    // The first point trains; the second text is not tokenized yet.
+    space.write("data/second.txt", &text.to_uppercase());
+    started.end().complains(1, "second.txt was changed while the program ran").hints("run again");
+    let tokenized =
+        "SELECT count(*) FROM results r JOIN executions x ON x.id = r.execution_id WHERE x.stage = 'tokenize'";
+    assert_eq!(space.number(tokenized), 1);
+    space.assert_nothing_runs();
+    space.pipeline(&words).ok();
+}
+
+#[test]
+fn greedy_alone_is_a_way_to_sample() {
+    let space = TestSpace::new();
+    let greedy = ["--set", "train.learning_rate=0.01", "--set", "sample.decode=[\"greedy\"]"];
+    space.run("tiny", &greedy).ok();
+    assert_eq!(space.number("SELECT count(*) FROM run_samples WHERE text <> ''"), 3);
+    // Nothing is drawn, so that another seed of it changes nothing.
+    assert_eq!(space.run("tiny", &[&greedy[..], &["--set", "sample.seed=7"]].concat()).ok().executed(), 0);
+}
+
+#[test]
+fn a_training_that_ended_early_goes_on_under_another_rule_without_its_event() {
+    let space = TestSpace::new();
+    let under = |rule: &str| {
+        let rule = format!("train.on_nonfinite={rule}");
+        space.run("tiny", &["--set", "train.learning_rate=1e38", "--set", &rule]).ok();
+    };
+    let steps = |run: i64| space.number(&format!("SELECT steps FROM run_summary WHERE run = {run}"));
+    let events = |run: i64| space.texts(&format!("SELECT kind FROM run_events WHERE run = {run} ORDER BY step"));
+    under("{stop_after=20}");
+    under("\"continue\"");
+    assert_eq!((steps(1), steps(2)), (21, 200));
+    assert_eq!(events(1), ["nonfinite", "stopped_nonfinite"]);
+    assert_eq!(events(2), ["nonfinite"]);
+    // With a rule that the recorded steps answer, its event is there all the same.
+    under("{stop_after=50}");
+    assert_eq!(steps(3), 51);
+    assert_eq!(events(3), ["nonfinite", "stopped_nonfinite"]);
+}
+
+#[test]
+fn a_training_keeps_to_its_threads_and_says_where_the_processor_is_another() {
+    let space = TestSpace::new();
+    let run = |steps: &str, more: &[&str], capability: Option<&str>| {
+        let words = ["run", "experiments/tiny.toml", "--set", "train.learning_rate=0.01", "--set", steps];
+        let mut command = space.command(&[&words[..], more].concat());
+        command.env_remove("ATEN_CPU_CAPABILITY");
+        capability.map(|capability| command.env("ATEN_CPU_CAPABILITY", capability));
+        tests::Started::new(&mut command).end().ok()
+    };
+    run("train.steps=100", &["--threads", "1"], None);
+    let ended = run("train.steps=120", &["--threads", "2"], None);
+    assert!(ended.stderr.contains("began with 1 thread and keeps to that"), "{ended}");
+    assert_eq!(space.number("SELECT count(*) FROM executions WHERE stage = 'train' AND threads = 1"), 2);
+    let ended = run("train.steps=140", &[], Some("default"));
+    assert!(ended.stderr.contains("goes on with DEFAULT: bits may differ"), "{ended}");
+    assert_eq!(space.texts("SELECT DISTINCT cpu_capability FROM executions WHERE stage = 'train'").len(), 2);
+}
+
+#[test]
+fn a_schedule_that_reads_its_length_says_why_it_begins_afresh() {
+    let space = TestSpace::new();
+    let cosine = |steps: &str| {
+        let schedule = "train.schedule={kind=\"cosine\"}";
+        space.run("tiny", &["--set", "train.learning_rate=0.01", "--set", schedule, "--set", steps]).ok()
+    };
+    assert!(!cosine("train.steps=40").stderr.contains("afresh"));
+    let ended = cosine("train.steps=60");
+    assert!(ended.stderr.contains("it begins afresh, and does not go on from the 40 steps"), "{ended}");
+}
+
+#[test]
+fn until_the_last_stage_leaves_nothing_to_be_done() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--set", "train.learning_rate=0.01", "--until", "sample"]).ok();
+    assert_eq!(space.texts("SELECT status FROM runs"), ["finished"]);
 }

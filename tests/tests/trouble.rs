@@ -35,6 +35,13 @@ fn a_worker_that_dies_fails_its_run_with_its_last_words() {
     let ended = with_worker(&space, &impostor("echo 'no memory for the tensor' >&2; exit 3"));
     let ended = ended.complains(1, "exit code 3").hints("--log");
     assert!(ended.stderr.contains("no memory for the tensor"), "{ended}");
+    // The hint leads to the worker's words, and the run's screen shows what failed.
+    let run = space.number("SELECT min(id) FROM runs WHERE status = 'failed'").to_string();
+    let log = space.pipeline(&["show", &run, "--log"]).ok();
+    assert!(log.stdout.contains("no memory for the tensor"), "{log}");
+    let shown = space.pipeline(&["show", &run]).ok();
+    let train = shown.stdout.lines().find(|line| line.trim_start().starts_with("train ")).unwrap_or_default();
+    assert!(train.contains("failed"), "{shown}");
     assert!(space.number("SELECT count(*) FROM runs WHERE status = 'failed' AND error LIKE '%exit code 3%'") >= 1);
     assert_eq!(space.number("SELECT count(*) FROM executions WHERE stage = 'batch' AND status = 'finished'"), 1);
     space.assert_nothing_runs();
@@ -81,6 +88,12 @@ fn a_file_that_is_no_database_is_left_alone() {
 /// Runs a script where filesystems can be mounted over `place`; it may use `$pipeline`. Nothing where that is forbidden.
 fn mounted(space: &TestSpace, script: &str) -> Option<Ended> {
     let Some(mut command) = mount::script(&format!("set -e\n{script}")) else {
+        // Where nobody watches, a test that was not made must not pass for one that was.
+        let asked = std::env::var_os("PIPELINE_TEST_NO_MOUNT").is_some();
+        assert!(
+            asked || std::env::var_os("CI").is_none(),
+            "this user may not mount: PIPELINE_TEST_NO_MOUNT=1 leaves this out"
+        );
         eprintln!("skipped: this user may not mount");
         return None;
     };
@@ -154,4 +167,39 @@ fn standard_output_on_a_full_disk_is_an_error() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.starts_with("error: standard output: No space left"), "{said}");
     }
+}
+
+#[test]
+fn a_worker_of_another_build_is_refused() {
+    let space = TestSpace::new();
+    let neural = tests::programs().join("pipeline-neural");
+    let other = format!("#!/bin/sh\n'{}' describe | sed 's/\"train\":[0-9]*/\"train\":999/'\n", neural.display());
+    with_worker(&space, &other).complains(2, "version 999 of the stage train").hints("cargo build");
+    assert_eq!(space.counts(), (0, 0, 0), "nothing was begun");
+}
+
+#[test]
+fn a_second_store_for_one_database_is_refused() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--until", "vocab"]).ok();
+    let before = space.dump();
+    let ended = space.run("tiny", &["--store", "elsewhere"]).complains(2, "keeps its objects in").hints("--store");
+    assert_eq!(space.dump(), before, "{ended}");
+    assert!(!space.path("elsewhere").exists());
+    // Moved by hand, it is found under its new name from then on.
+    std::fs::rename(space.path("data/store"), space.path("elsewhere")).unwrap();
+    let ended = space.run("tiny", &["--store", "elsewhere", "--until", "vocab"]).ok();
+    assert_eq!(ended.executed(), 0, "{ended}");
+    assert_eq!(space.run("tiny", &["--until", "vocab"]).ok().executed(), 0);
+}
+
+#[test]
+fn a_database_that_another_program_holds_is_named() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--until", "vocab"]).ok();
+    let held = tests::record::hold(&space.path("experiments.db"));
+    let ended = space.run("tiny", &["--until", "batch"]).complains(1, "another program has held the database");
+    drop(held);
+    assert!(ended.stderr.contains("hint: "), "{ended}");
+    space.run("tiny", &["--until", "batch"]).ok();
 }

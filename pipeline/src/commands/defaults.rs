@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use stages::params::STAGES;
+use stages::params::{SPLIT, STAGES};
 
 use crate::experiment::flatten;
 use crate::record::read::{Cell, Param};
@@ -23,6 +23,9 @@ impl Defaults {
                     flatten(&format!("{}.{}", stage.stage, key.name), &value, &mut all);
                 }
             }
+        }
+        for key in SPLIT {
+            all.extend(key.default_value(seed).map(|value| (format!("corpus.split.{}", key.name), value)));
         }
         Self(all.into_iter().collect())
     }

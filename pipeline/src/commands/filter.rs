@@ -162,8 +162,10 @@ pub fn apply(
     // Runs whose values are all words are sorted by them.
     if runs.iter().all(|run| rank(columns.value(run.run, &name)) > 0) {
         runs.sort_by(|a, b| {
-            let order = columns.value(a.run, &name).text().cmp(&columns.value(b.run, &name).text());
-            if reversed { order.reverse() } else { order }
+            let (a, b) = (columns.value(a.run, &name), columns.value(b.run, &name));
+            let nothing = |cell: &Cell| matches!(cell, Cell::Null);
+            let order = a.text().cmp(&b.text());
+            nothing(a).cmp(&nothing(b)).then(if reversed { order.reverse() } else { order })
         });
     }
     Ok(runs)
@@ -180,6 +182,11 @@ impl Filter {
         let order = match (cell, number(cell), typed.parse::<f64>()) {
             (Cell::Null, ..) => return false,
             // A word never lies on either side of a number: `last_loss<5` finds no diverged run.
+            // But a word may look like one: an experiment may be called 2024.
+            (Cell::Text(word), None, Ok(number)) if number.is_finite() => {
+                return (self.operator == Operator::Is && word == typed)
+                    || (self.operator == Operator::IsNot && word != typed);
+            }
             (_, None, Ok(typed)) if typed.is_finite() => return self.operator == Operator::IsNot,
             (_, Some(value), Ok(typed)) => match value.partial_cmp(&typed) {
                 Some(order) => order,

@@ -1,13 +1,18 @@
 //! What the commands that only look have in common: the record, the store, and which runs still live.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::PathBuf;
 
+use crate::engine::digest::ObjectId;
 use crate::engine::lock::is_alive;
+use crate::engine::store::{Health, Store};
 use crate::failure::Failure;
 use crate::places::Paths;
+use crate::plan::STAGES;
 use crate::record::Record;
 use crate::record::read::{Evaluation, StageRow, Summary};
 use crate::ui::axis::Baseline;
+use crate::{selector, ui};
 
 /// The record, opened for reading, and the store beside it.
 pub struct Reader {
@@ -23,6 +28,13 @@ impl Reader {
         Ok(Self { record, store })
     }
 
+    /// The runs that some words name, in their order, each once; says what else they could have meant.
+    pub fn named(&mut self, words: &[String]) -> Result<Vec<i64>, Failure> {
+        let named = selector::resolve(&mut self.record, words)?;
+        named.notes.iter().for_each(|note| ui::talk(note));
+        Ok(named.runs)
+    }
+
     /// The named runs in the order given, or all. A run whose process is gone is interrupted, whatever the record
     /// says: a process that is killed can't write that down.
     pub fn summaries(&mut self, runs: Option<&[i64]>) -> Result<Vec<Summary>, Failure> {
@@ -33,14 +45,15 @@ impl Reader {
             }
         }
         if let Some(runs) = runs {
-            found.sort_by_key(|summary| runs.iter().position(|&run| run == summary.run));
+            let places: HashMap<i64, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
+            found.sort_by_key(|summary| places.get(&summary.run).copied());
         }
         Ok(found)
     }
 
     /// A run's stages in their order; those that a dead process was at are interrupted.
     pub fn stages(&mut self, run: i64) -> Result<Vec<StageRow>, Failure> {
-        let mut found = self.record.stages(run)?;
+        let mut found = self.record.stages(run, &STAGES.iter().map(|stage| stage.name).collect::<Vec<_>>())?;
         for stage in found.iter_mut().filter(|stage| stage.status == "running") {
             if !stage.process.as_deref().is_some_and(|process| is_alive(&self.store, process)) {
                 stage.status = "interrupted".to_owned();
@@ -51,26 +64,26 @@ impl Reader {
 
     /// The file of a run's output, such as the plan of `batch`.
     pub fn object(&mut self, run: i64, stage: &str, name: &str) -> Result<PathBuf, Failure> {
-        let digest = self.record.output(run, stage, name)?.filter(|digest| digest.len() > 2);
-        let Some(digest) = digest else {
+        let digest = self.record.output(run, stage, name)?;
+        let Some(id) = digest.and_then(|digest| digest.parse::<ObjectId>().ok()) else {
             return Err(Failure::input(
                 format!("run{run} has no {name} of the stage {stage} yet"),
                 format!("pipeline show run{run} lists its stages"),
             ));
         };
-        let path = object_path(&self.store, &digest);
-        if path.exists() {
-            return Ok(path);
-        }
+        let store = Store::over(&self.store);
+        let path = store.path(id);
+        let what = match store.check(id) {
+            Ok(Health::Sound) => return Ok(path),
+            Ok(Health::Missing) => "the object is gone from the store".to_owned(),
+            Ok(Health::Damaged) => "the object was damaged, and is set aside".to_owned(),
+            Err(error) => error.to_string(),
+        };
         Err(Failure::failed(
-            format!("{}: the object is gone from the store ({name} of {stage}, run{run})", path.display()),
+            format!("{}: {what} ({name} of {stage}, run{run})", path.display()),
             "name the store with --store, or run the experiment again: what is missing is made anew",
         ))
     }
-}
-
-fn object_path(store: &Path, digest: &str) -> PathBuf {
-    store.join("sha256").join(&digest[..2]).join(&digest[2..])
 }
 
 /// What a loss of a run can be held against, from what its stage `vocab` reported.

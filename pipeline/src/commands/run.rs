@@ -1,10 +1,11 @@
 //! `pipeline run`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use stages::StageError;
 
 use crate::args::RunArgs;
@@ -22,6 +23,7 @@ use crate::plan::{PointPlan, STAGES};
 use crate::record::Record;
 use crate::record::rows::{NewExperiment, NewRun, Origin, RunId, RunRow};
 use crate::ui::counter::Counter;
+use crate::ui::format;
 use crate::ui::progress::Screen;
 use crate::{corpus, ui};
 
@@ -31,7 +33,7 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     // A dry run writes nothing, so that where there is no record yet it imagines an empty one.
     let imagined = args.dry_run && !paths.db.exists();
     let mut record = if imagined { Record::imagine()? } else { Record::create(&paths.db)? };
-    let root = paths.store(record.store_path()?.as_deref());
+    let root = store_of(paths, &mut record)?;
     let unusable = |error: std::io::Error| {
         Failure::input(format!("{}: {error}", root.display()), "name a writable place on a local disk with --store")
     };
@@ -40,13 +42,14 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let _alive = if args.dry_run { None } else { Some(lock::enlist(&root, &process).map_err(unusable)?) };
     if !args.dry_run {
         lock::sweep(&root);
-        store.sweep_scratch();
         record.sweep(|process| lock::is_alive(&root, process))?;
+        sweep_scratch(&store, &mut record, &process)?;
         store.enrol(&paths.db).map_err(unusable)?;
         record.set_store_path(&paths.to_be_recorded(&root))?;
     }
     let program = worker::find().map_err(worker_failure)?;
     let describe = worker::describe(&program, &root).map_err(worker_failure)?;
+    worker::check_stages(&program, &describe, STAGES).map_err(worker_failure)?;
     let facts = WorkerFacts { libtorch: describe.libtorch.clone(), device: "cpu" };
 
     let plans = plans(&experiment, &store, corpora(|name| std::env::var_os(name), here), args.dry_run)?;
@@ -64,19 +67,15 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
         Some(rows) => rows,
         None => record.register(&new, &points, &origin(&process, here))?,
     };
-    for row in rows.iter().filter(|row| !row.new && row.status != "finished") {
-        if !is_attached(row, &process, &root) {
-            record.take_run(row.id, &process)?;
-        }
-    }
+    let attached = take(&mut record, &rows, &process, &root)?;
 
     let settings = settings(args, experiment.points.len(), process.clone());
     let tracks = experiment.points.iter().zip(&plans).enumerate().map(|(i, (point, plan))| Track {
         plan,
         run: rows.get(i).map(|row| row.id),
         settled: rows.get(i).is_some_and(|row| row.status == "finished"),
-        attached: rows.get(i).is_some_and(|row| is_attached(row, &process, &root)),
-        label: point.label(),
+        attached: attached.get(i).cloned().flatten(),
+        label: format::point(&swept(point)),
     });
     let tracks: Vec<Track<'_>> = tracks.collect();
     let stages = graph::order(STAGES).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
@@ -103,7 +102,7 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
         tell_dry(&summary);
         return Ok(());
     }
-    conclude(&experiment, &rows, &summary, args, stop.load(Ordering::Relaxed))
+    conclude(&experiment, &rows, &summary, stop.load(Ordering::Relaxed))
 }
 
 /// The points' plans, with their corpora at hand and digested.
@@ -137,19 +136,24 @@ fn plans(
     Ok(plans)
 }
 
+/// What tells a point from its siblings.
+fn swept(point: &Point) -> Map<String, Value> {
+    point.swept.iter().cloned().collect()
+}
+
 fn new_run(point: &Point, plan: &PointPlan, facts: &WorkerFacts) -> NewRun {
-    let swept: serde_json::Map<String, Value> = point.swept.iter().cloned().collect();
     NewRun {
         run_key: plan.run_fields(facts).digest().to_string(),
         params: point.flat(),
-        swept: Value::from(swept).to_string(),
+        swept: Value::from(swept(point)).to_string(),
         seed: point.seed,
     }
 }
 
 /// Refuses what the corpora rule out, before anything is written down.
 fn look_ahead(experiment: &Experiment, plans: &[PointPlan]) -> Result<(), Failure> {
-    plans.iter().try_for_each(|plan| match plan.look_ahead() {
+    let mut seen = HashSet::new();
+    plans.iter().filter(|plan| seen.insert(plan.looked_at())).try_for_each(|plan| match plan.look_ahead() {
         Err(StageError::Input { key, message, hint }) => Err(experiment.complain(&key, &message, &hint)),
         other => Ok(other?),
     })
@@ -187,9 +191,49 @@ fn git(here: &Path) -> (Option<String>, Option<bool>) {
     (commit, dirty.map(|changes| !changes.is_empty()))
 }
 
-fn is_attached(row: &RunRow, own: &str, store: &Path) -> bool {
-    row.status == "running"
-        && row.process.as_deref().is_some_and(|process| process != own && lock::is_alive(store, process))
+/// Takes over the runs that nobody works on; says of which another living process has them.
+fn take(record: &mut Record, rows: &[RunRow], own: &str, store: &Path) -> Result<Vec<Option<RunRow>>, Failure> {
+    let lives = |row: &RunRow| row.process.as_deref().is_some_and(|process| lock::is_alive(store, process));
+    let unfinished = |row: &RunRow| !row.new && row.status != "finished";
+    let idle: Vec<&RunRow> = rows.iter().filter(|row| unfinished(row) && !lives(row)).collect();
+    let taken: HashSet<RunId> =
+        idle.iter().zip(record.take_runs(&idle, own)?).filter(|(_, taken)| *taken).map(|(row, _)| row.id).collect();
+    // One that was not to be had was taken by another just now.
+    Ok(rows.iter().map(|row| (unfinished(row) && !taken.contains(&row.id)).then(|| row.clone())).collect())
+}
+
+/// The store's folder. A database has one: with two, objects would be missed in each, and locks would not be seen.
+fn store_of(paths: &Paths, record: &mut Record) -> Result<PathBuf, Failure> {
+    let recorded = record.store_path()?;
+    let root = paths.store(recorded.as_deref());
+    let held = recorded.map(|path| paths.root().join(path));
+    if let Some(held) = held
+        && let Ok(there) = held.canonicalize()
+        && root.canonicalize().ok() != Some(there)
+    {
+        return Err(Failure::input(
+            format!("{} keeps its objects in {}, not in {}", paths.db.display(), held.display(), root.display()),
+            "leave --store and PIPELINE_STORE out, or name another database with --db",
+        ));
+    }
+    Ok(root)
+}
+
+/// Removes scratch folders that killed executions left.
+fn sweep_scratch(store: &Store, record: &mut Record, own: &str) -> Result<(), Failure> {
+    for folder in store.scratch_folders() {
+        let uid = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let used = match record.scratch_process(uid)? {
+            Some(process) => process.is_some_and(|process| lock::is_alive(store.root(), &process)),
+            // Not this record's: it may be that of whoever else uses the store.
+            None => lock::is_anyone_alive(store.root(), Some(own)),
+        };
+        if !used {
+            // What can't be removed is tried again the next time.
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+    }
+    Ok(())
 }
 
 fn settings(args: &RunArgs, points: usize, process: String) -> Settings {
@@ -226,21 +270,15 @@ fn tell_dry(summary: &Summary) {
 }
 
 /// Says what came of it, and with which exit code.
-fn conclude(
-    experiment: &Experiment,
-    rows: &[RunRow],
-    summary: &Summary,
-    args: &RunArgs,
-    stopped: bool,
-) -> Result<(), Failure> {
+fn conclude(experiment: &Experiment, rows: &[RunRow], summary: &Summary, stopped: bool) -> Result<(), Failure> {
     for ((row, end), point) in rows.iter().zip(&summary.ends).zip(&experiment.points) {
         let status = match end {
-            End::Finished if args.until.is_some() && row.status != "finished" => "stopped as asked",
+            End::Finished if summary.partial && row.status != "finished" => "stopped as asked",
             End::Finished => "finished",
             End::Failed { .. } => "failed",
             End::Interrupted { .. } => "interrupted",
         };
-        let (run, label) = (row.id.to_string(), point.label());
+        let (run, label) = (row.id.to_string(), format::point(&swept(point)));
         let words: Vec<&str> = [&run, &label, status].into_iter().filter(|word| !word.is_empty()).collect();
         ui::data(&format!("{}\n", words.join("  ")));
     }
@@ -261,7 +299,7 @@ fn conclude(
                 failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
             }
             End::Interrupted { error: Some(error) } => {
-                let hint = format!("pipeline run {} goes on where it stopped", experiment.path.display());
+                let hint = format!("{} goes on where it stopped", again(experiment));
                 failure.get_or_insert_with(|| Failure::failed(format!("{}: {error}", row.id), hint));
             }
             End::Finished | End::Interrupted { error: None } => {}
@@ -272,10 +310,15 @@ fn conclude(
         None if stopped && !all => Err(Failure {
             code: INTERRUPTED,
             message: "interrupted".to_owned(),
-            hint: format!("pipeline run {} goes on where it stopped", experiment.path.display()),
+            hint: format!("{} goes on where it stopped", again(experiment)),
         }),
         None => Ok(()),
     }
+}
+
+/// The command that this was.
+fn again(experiment: &Experiment) -> String {
+    format::command(&experiment.path.display().to_string(), &experiment.overrides)
 }
 
 fn worker_failure(error: WorkerError) -> Failure {

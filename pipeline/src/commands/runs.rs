@@ -1,6 +1,7 @@
 //! `pipeline runs`.
 
 use crate::args::RunsArgs;
+use crate::commands::filter;
 use crate::commands::filter::{Columns, Filter};
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
@@ -9,7 +10,6 @@ use crate::record::read::Summary;
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use crate::ui::{self, format};
-use crate::{commands::filter, selector};
 
 /// Lists runs.
 pub fn runs(args: RunsArgs, paths: &Paths) -> Result<(), Failure> {
@@ -37,17 +37,17 @@ fn select(reader: &mut Reader, args: &RunsArgs) -> Result<Vec<Summary>, Failure>
     let filters: Vec<Filter> = args.filter.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let named = match args.selectors.is_empty() {
         true => None,
-        false => Some(selector::resolve(&mut reader.record, &args.selectors)?),
+        false => Some(reader.named(&args.selectors)?),
     };
     let summaries = reader.summaries(named.as_deref())?;
     // Runs that were named stand in the order in which they were named.
-    let as_named = args.sort == "run" && named.is_some();
-    if filters.is_empty() && (args.sort == "run" || as_named) {
+    let sort = args.sort.as_deref();
+    if filters.is_empty() && sort.is_none() {
         return Ok(summaries);
     }
     let runs: Vec<i64> = summaries.iter().map(|summary| summary.run).collect();
     let columns = Columns::of(&summaries, reader.record.params(&runs)?);
-    filter::apply(summaries, &columns, &filters, Some(args.sort.as_str()).filter(|_| !as_named))
+    filter::apply(summaries, &columns, &filters, sort)
 }
 
 /// The table, and the columns that found no room.

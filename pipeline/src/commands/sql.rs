@@ -128,7 +128,7 @@ fn hint(message: &str, relations: &[Relation]) -> String {
         let columns = relations.iter().flat_map(|relation| &relation.columns);
         nearest(column, columns.map(|(name, _)| name.as_str()))
     } else {
-        return match message.contains("read-only") {
+        return match message.contains("read-only") || message.contains("readonly") {
             true => "pipeline sql only asks; sqlite3 on a copy of the database can do anything".to_owned(),
             false => String::new(),
         };

@@ -65,7 +65,7 @@ pub struct Input {
 /// How a node computes a trajectory.
 #[derive(Debug, Clone)]
 pub struct Training {
-    /// The parameters that fix its numbers.
+    /// The parameters that fix its numbers; `length` among them where its rates depend on it.
     pub identity: Value,
     /// Steps in all.
     pub length: u64,
@@ -124,7 +124,7 @@ pub trait Plan {
     /// The nodes of a stage, once all stages that it needs are done.
     ///
     /// # Errors
-    /// When the outputs so far rule the point out, as a batch larger than the corpus.
+    /// When the outputs so far rule the point out.
     fn nodes(&self, stage: &str, upstream: &Upstream) -> Result<Vec<Node>, StageError>;
 }
 

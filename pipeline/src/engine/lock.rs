@@ -64,8 +64,13 @@ fn try_lock_at(path: PathBuf) -> io::Result<Option<Lock>> {
 pub fn enlist(store: &Path, process: &str) -> io::Result<Lock> {
     std::fs::create_dir_all(folder(store))?;
     let path = process_path(store, process);
-    let taken = || io::Error::other("the process's own lock is taken");
-    let lock = try_lock_at(path.clone())?.ok_or_else(taken)?;
+    // The name is nobody else's; but another process that sweeps, or looks who lives, may hold the lock for a moment.
+    let lock = loop {
+        match try_lock_at(path.clone())? {
+            Some(lock) => break lock,
+            None => std::thread::sleep(std::time::Duration::from_millis(1)),
+        }
+    };
     if try_lock_at(path)?.is_some() {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "this filesystem has no working file locks"));
     }
@@ -80,12 +85,12 @@ pub fn is_alive(store: &Path, process: &str) -> bool {
     }
 }
 
-/// Whether any process at all holds its lock.
-pub fn is_anyone_alive(store: &Path) -> bool {
+/// Whether any process but `own` holds its lock.
+pub fn is_anyone_alive(store: &Path, own: Option<&str>) -> bool {
     let entries = std::fs::read_dir(folder(store)).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| Some(entry.file_name().to_str()?.strip_prefix("process-")?.to_owned()))
-        .any(|process| is_alive(store, &process))
+        .any(|process| own != Some(process.as_str()) && is_alive(store, &process))
 }
 
 /// Removes the lock files that killed processes left.
@@ -137,7 +142,8 @@ mod tests {
         let own = enlist(store.path(), "a").unwrap();
         assert!(is_alive(store.path(), "a"));
         assert!(!is_alive(store.path(), "b"));
-        assert!(is_anyone_alive(store.path()));
+        assert!(is_anyone_alive(store.path(), None));
+        assert!(!is_anyone_alive(store.path(), Some("a")));
         let claim = try_lock(store.path(), "key-1").unwrap().unwrap();
         assert!(try_lock(store.path(), "key-1").unwrap().is_none());
         sweep(store.path());

@@ -25,12 +25,12 @@ pub struct Missing {
 /// The part of a trajectory that a training of some length still lacks; `None` when it lacks nothing.
 ///
 /// `ended` is the step at which it stopped because its loss stayed non-finite, if it did; `sound` says whether an
-/// object is in the store; `probes_missing` whether probes are asked for at steps that were computed without.
+/// object is in the store; `unprobed` the first of the steps computed without probes that are asked for now.
 pub fn missing(
     trajectory: &Trajectory,
     training: &Training,
     ended: Option<u64>,
-    probes_missing: bool,
+    unprobed: Option<u64>,
     mut sound: impl FnMut(ObjectId) -> bool,
 ) -> Option<Missing> {
     let length = ended.unwrap_or(training.length).min(training.length);
@@ -42,23 +42,20 @@ pub fn missing(
         .collect();
     let checkpoints: Vec<u64> = training
         .checkpoints
-        .kept(length)
+        .kept_until(training.length, length)
         .into_iter()
         .filter(|step| !there.get(step).is_some_and(|(weights, _)| *weights))
         .collect();
     let steps_missing = trajectory.steps < length;
     let to = if steps_missing { length } else { checkpoints.last().copied().unwrap_or(0) };
-    let to = if probes_missing { to.max(trajectory.steps.min(length)) } else { to };
-    if !steps_missing && checkpoints.is_empty() && !probes_missing {
+    let to = if unprobed.is_some() { to.max(trajectory.steps.min(length)) } else { to };
+    if !steps_missing && checkpoints.is_empty() && unprobed.is_none() {
         return None;
     }
     // No later than the first thing that is missing.
     let mut latest = if steps_missing { trajectory.steps } else { to };
-    if let Some(first) = checkpoints.first() {
+    for first in checkpoints.first().into_iter().chain(&unprobed) {
         latest = latest.min(*first);
-    }
-    if probes_missing {
-        latest = 0;
     }
     let start = there.range(..=latest).rev().find(|(step, (weights, state))| **step > 0 && *weights && *state);
     let from = start.map_or(0, |(step, _)| *step);
@@ -118,7 +115,7 @@ mod tests {
     }
 
     fn segment(trajectory: &Trajectory, training: &Training) -> Option<(u64, u64, Vec<u64>)> {
-        missing(trajectory, training, None, false, |_| true).map(|m| (m.from, m.to, m.checkpoints))
+        missing(trajectory, training, None, None, |_| true).map(|m| (m.from, m.to, m.checkpoints))
     }
 
     #[test]
@@ -136,21 +133,28 @@ mod tests {
         assert_eq!(segment(&done, &training(200, 50)), Some((0, 150, vec![50, 150])));
         assert_eq!(segment(&done, &training(150, 0)), Some((100, 150, vec![150])));
         // Ended early by a loss that stayed non-finite.
-        let ended = missing(&trajectory(30, &[(0, true), (30, true)]), &training(200, 100), Some(30), false, |_| true);
+        let ended = missing(&trajectory(30, &[(0, true), (30, true)]), &training(200, 100), Some(30), None, |_| true);
         assert_eq!(ended, None);
-        // Probes asked for afterwards are replayed from the start.
-        let probed = missing(&done, &training(200, 100), None, true, |_| true).unwrap();
-        assert_eq!((probed.from, probed.to, probed.checkpoints), (0, 200, vec![]));
+        // Probes asked for afterwards are replayed from the state before the first of them.
+        for (first, from) in [(0, 0), (90, 0), (130, 100)] {
+            let probed = missing(&done, &training(200, 100), None, Some(first), |_| true).unwrap();
+            assert_eq!((probed.from, probed.to, probed.checkpoints), (from, 200, vec![]));
+        }
+        // Of the checkpoints asked for, those that it reached before it ended early, and the end.
+        let last =
+            Training { checkpoints: Checkpoints { every: 100, keep: Keep::Last { last: 2 } }, ..training(1000, 100) };
+        let ended = trajectory(330, &[(0, true), (330, true)]);
+        assert_eq!(missing(&ended, &last, Some(330), None, |_| true), None);
     }
 
     #[test]
     fn damaged_objects_are_made_again_from_the_nearest_sound_state() {
         let done = trajectory(300, &[(0, false), (100, true), (200, true), (300, true)]);
         let lost = object("w300");
-        let again = missing(&done, &training(300, 100), None, false, |id| id != lost).unwrap();
+        let again = missing(&done, &training(300, 100), None, None, |id| id != lost).unwrap();
         assert_eq!((again.from, again.to, again.checkpoints), (200, 300, vec![300]));
         let lost = [object("w300"), object("s200")];
-        let again = missing(&done, &training(300, 100), None, false, |id| !lost.contains(&id)).unwrap();
+        let again = missing(&done, &training(300, 100), None, None, |id| !lost.contains(&id)).unwrap();
         assert_eq!((again.from, again.start), (100, Some((object("w100"), object("s100")))));
     }
 

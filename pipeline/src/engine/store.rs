@@ -77,42 +77,48 @@ impl Store {
         Ok(folder)
     }
 
-    /// Notes that a database keeps its objects here: one small file each, so that two at once are in nobody's way.
+    /// Notes that a database keeps its objects here: one small file each, so that two at once are in nobody's way. A
+    /// database whose folder holds the store is noted by its way from there, so that both can be moved together.
     ///
     /// # Errors
     /// When it can't be written.
     pub fn enrol(&self, database: &Path) -> io::Result<()> {
-        let path = database.canonicalize()?;
+        let (path, root) = (database.canonicalize()?, self.root.canonicalize()?);
+        let way = path.parent().and_then(|folder| root.strip_prefix(folder).ok()).map(|below| {
+            let up: PathBuf = below.components().map(|_| "..").collect();
+            up.join(path.file_name().unwrap_or_default())
+        });
+        let noted = way.unwrap_or(path).into_os_string().into_encoded_bytes();
         let folder = self.root.join("databases");
-        let file = folder.join(Digest::of(path.as_os_str().as_encoded_bytes()).to_string());
+        let file = folder.join(Digest::of(&noted).to_string());
         if file.exists() {
             return Ok(());
         }
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(file, path.as_os_str().as_encoded_bytes())
+        let beside = folder.join(format!("new-{}", std::process::id()));
+        std::fs::write(&beside, noted)?;
+        std::fs::rename(beside, file)
     }
 
-    /// The databases other than `own` that keep their objects here: what one record does not need another may.
-    pub fn other_databases(&self, own: &Path) -> Vec<PathBuf> {
+    /// The databases other than `own` that keep their objects here, each with the file that notes it: what one record
+    /// does not need another may. One that is not to be found may only be elsewhere for now.
+    pub fn other_databases(&self, own: &Path) -> Vec<(PathBuf, PathBuf)> {
         let own = own.canonicalize().ok();
         let entries = std::fs::read_dir(self.root.join("databases")).into_iter().flatten().flatten();
-        let paths = entries.filter_map(|entry| std::fs::read(entry.path()).ok());
-        // One that was deleted needs nothing any more.
-        paths
-            .map(|path| PathBuf::from(std::ffi::OsString::from_vec(path)))
-            .filter(|path| path.exists() && Some(path) != own.as_ref())
-            .collect()
+        let noted = entries.filter_map(|entry| {
+            let path = std::fs::read(entry.path()).ok()?;
+            let path = self.root.join(PathBuf::from(std::ffi::OsString::from_vec(path)));
+            // One that is not there has a folder at the most.
+            let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+            let real = folder.map(|folder| folder.join(path.file_name().unwrap_or_default()));
+            Some((path.canonicalize().ok().or(real).unwrap_or(path), entry.path()))
+        });
+        noted.filter(|(path, file)| is_digest(file) && Some(path) != own.as_ref()).collect()
     }
 
-    /// Removes scratch folders that killed executions left. A folder that somebody writes to is younger than a day.
-    pub fn sweep_scratch(&self) {
-        let day = std::time::Duration::from_secs(24 * 3600);
-        for folder in std::fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
-            let age = folder.metadata().and_then(|meta| meta.modified()).map(|time| time.elapsed().unwrap_or_default());
-            if age.is_ok_and(|age| age > day) {
-                let _ = std::fs::remove_dir_all(folder.path());
-            }
-        }
+    /// The scratch folders that are there: each is named by the uid of its execution.
+    pub fn scratch_folders(&self) -> Vec<PathBuf> {
+        std::fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
     }
 
     /// Takes a finished file into the store: hashed, synced, made read-only and renamed, so that an object is there
@@ -129,7 +135,10 @@ impl Store {
             std::fs::remove_file(file)?;
         } else {
             let folder = path.parent().unwrap_or(&self.root);
-            std::fs::create_dir_all(folder)?;
+            if !folder.exists() {
+                std::fs::create_dir_all(folder)?;
+                File::open(self.root.join("sha256"))?.sync_all()?;
+            }
             File::open(file)?.sync_all()?;
             std::fs::set_permissions(file, Permissions::from_mode(0o444))?;
             std::fs::rename(file, &path)?;
@@ -245,6 +254,11 @@ impl Store {
     }
 }
 
+/// Whether a file is named as a database is noted, and not still being written.
+fn is_digest(file: &Path) -> bool {
+    file.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.parse::<Digest>().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,6 +293,31 @@ mod tests {
         std::fs::write(&file, "abc").unwrap();
         assert_eq!(store.put(&file).unwrap().id, id);
         assert_eq!(store.verify(id).unwrap(), Health::Sound);
+    }
+
+    #[test]
+    fn a_database_moves_with_its_store_and_another_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+        let others = |at: &Path, own: &Path| -> Vec<PathBuf> {
+            Store::over(&at.join("data/store")).other_databases(own).into_iter().map(|(path, _)| path).collect()
+        };
+        let store = Store::open(&here.join("data/store")).unwrap();
+        let (own, other) = (here.join("experiments.db"), folder.path().join("other.db"));
+        std::fs::write(&own, "").unwrap();
+        store.enrol(&own).unwrap();
+        store.enrol(&own).unwrap();
+        assert_eq!(others(&here, &own), Vec::<PathBuf>::new());
+        std::fs::rename(&here, &there).unwrap();
+        let own = there.join("experiments.db");
+        assert_eq!(others(&there, &own), Vec::<PathBuf>::new());
+        std::fs::write(&other, "").unwrap();
+        Store::open(&there.join("data/store")).unwrap().enrol(&other).unwrap();
+        let other = other.canonicalize().unwrap();
+        assert_eq!(others(&there, &own), std::slice::from_ref(&other));
+        // Not to be found for now: its objects are still its own.
+        std::fs::remove_file(&other).unwrap();
+        assert_eq!(others(&there, &own), [other]);
     }
 
     #[test]

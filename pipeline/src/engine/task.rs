@@ -13,15 +13,18 @@ use serde_json::Value;
 use stages::protocol::{Describe, Evaluation, Event, Order, Reply, SampleText, Segment, Step};
 use stages::{Context, Outcome, StageError};
 
-use super::digest::StageKey;
+use super::digest::{Digest, ObjectId, StageKey};
+use super::graph::Input;
 use super::store::{Put, Store};
 use super::worker::{Stopper, Worker, WorkerError};
 
 /// What a task tells the state machine.
 #[derive(Debug)]
 pub enum Message {
-    /// A worker took the order: how to stop it, and where its words go.
-    Taken { key: StageKey, stopper: Stopper, log: String, log_from: u64 },
+    /// Where the words of the worker go that is about to take the order: a file of the store's logs, and a place in it.
+    Logs { key: StageKey, log: String, from: u64 },
+    /// The worker took the order: how to stop it.
+    Taken { key: StageKey, stopper: Stopper },
     /// One optimiser step.
     Step(StageKey, Step),
     /// A checkpoint whose objects are durable.
@@ -61,6 +64,9 @@ pub enum TaskError {
     /// The user asked to stop.
     #[error("stopped")]
     Stopped,
+    /// A file of the user's is no longer what its digest says.
+    #[error("{} was changed while the program ran", .0.display())]
+    Changed(PathBuf),
     /// The store's disk failed.
     #[error("{}: {error}", path.display())]
     Disk { path: PathBuf, error: std::io::Error },
@@ -91,13 +97,19 @@ impl Pool {
         Self { program, describe, logs, idle: Mutex::new(Vec::new()), next: AtomicU64::new(1) }
     }
 
-    fn take(&self) -> Result<Worker, WorkerError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match idle {
-            Some(worker) => Ok(worker),
+    /// A worker that has nothing to do. Where it logs is told before it is started: it may fail at that.
+    fn take(&self, mut logs: impl FnMut(String, u64) -> Result<(), WorkerError>) -> Result<Worker, WorkerError> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // One that was killed while it had nothing to do harms nobody.
+        match std::iter::from_fn(idle).find_map(|mut worker| worker.lives().then_some(worker)) {
+            Some(worker) => {
+                logs(worker.log_name(), worker.log_position())?;
+                Ok(worker)
+            }
             None => {
-                let log = self.logs.join(format!("{}.log", uuid::Uuid::now_v7()));
-                Worker::start(&self.program, &log, &self.describe)
+                let name = format!("{}.log", uuid::Uuid::now_v7());
+                logs(name.clone(), 0)?;
+                Worker::start(&self.program, &self.logs.join(name), &self.describe)
             }
         }
     }
@@ -114,24 +126,38 @@ pub fn spawn_here(
     uid: &str,
     stage: fn(&Value, &Context) -> Result<Outcome, StageError>,
     params: Value,
-    inputs: BTreeMap<String, PathBuf>,
+    inputs: &[Input],
 ) -> Arc<AtomicU64> {
     let bench = bench.clone();
     let uid = uid.to_owned();
+    let paths = paths(&bench.store, inputs);
+    let sources: Vec<(PathBuf, Digest)> =
+        inputs.iter().filter_map(|input| Some((input.file.clone()?, input.digest))).collect();
     let progress = Arc::new(AtomicU64::new(0));
     let context_progress = Arc::clone(&progress);
     std::thread::spawn(move || {
         let began = Instant::now();
         let work = || -> Result<Made, TaskError> {
             let folder = scratch(&bench.store, &uid)?;
-            let context =
-                Context { inputs, folder: folder.clone(), progress: context_progress, stop: Arc::clone(&bench.stop) };
+            let context = Context {
+                inputs: paths,
+                folder: folder.clone(),
+                progress: context_progress,
+                stop: Arc::clone(&bench.stop),
+            };
             let outcome = catch_unwind(AssertUnwindSafe(|| stage(&params, &context)))
                 .unwrap_or_else(|panic| Err(StageError::Bug(words_of(&*panic))));
             let outcome = match outcome {
                 Err(StageError::Cancelled(_)) => return Err(TaskError::Stopped),
                 outcome => outcome?,
             };
+            // What was read must be what the key says: a file of the user's may change at any time.
+            for (file, digest) in sources {
+                let found = bench.store.digest_of(&file);
+                if found.map_err(|error| TaskError::Disk { path: file.clone(), error })? != digest {
+                    return Err(TaskError::Changed(file));
+                }
+            }
             let outputs = outcome.outputs.into_iter().map(|output| Ok((output.name, put(&bench.store, &output.path)?)));
             Ok(Made {
                 outputs: outputs.collect::<Result<_, TaskError>>()?,
@@ -180,8 +206,7 @@ fn carry_out(bench: &Bench, task: WorkerTask) -> Result<Made, TaskError> {
         bench.messages.send(message).map_err(|_| WorkerError::Failed("the program is ending".to_owned()))
     };
     let folder = scratch(&bench.store, &task.uid)?;
-    let mut worker = bench.pool.take()?;
-    let log_from = worker.log_position();
+    let mut worker = bench.pool.take(|log, from| say(Message::Logs { key, log, from }))?;
     let order = Order {
         id: bench.pool.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
         stage: task.stage.to_owned(),
@@ -194,7 +219,7 @@ fn carry_out(bench: &Bench, task: WorkerTask) -> Result<Made, TaskError> {
     let id = order.id;
     worker.send(order)?;
     // Only now: a request to stop must not overtake the order.
-    say(Message::Taken { key, stopper: worker.stopper(), log: worker.log_name(), log_from })?;
+    say(Message::Taken { key, stopper: worker.stopper() })?;
     let mut disk = None;
     let result = worker.follow(id, |reply| {
         let message = match reply {
@@ -242,6 +267,12 @@ fn carry_out(bench: &Bench, task: WorkerTask) -> Result<Made, TaskError> {
         reached: done.reached,
         ..Made::default()
     })
+}
+
+/// Where inputs lie.
+pub fn paths(store: &Store, inputs: &[Input]) -> BTreeMap<String, PathBuf> {
+    let place = |input: &Input| input.file.clone().unwrap_or_else(|| store.path(ObjectId(input.digest)));
+    inputs.iter().map(|input| (input.name.clone(), place(input))).collect()
 }
 
 fn scratch(store: &Store, uid: &str) -> Result<PathBuf, TaskError> {

@@ -1,8 +1,10 @@
 //! The state machine: from the points of a study to accepted results.
 //!
 //! Every point walks its stages in order; nodes with equal keys are one job, whichever points ask for it. A job is in
-//! exactly one [`State`], and `turn` is the only function that moves it to another, so that counters can't drift.
+//! exactly one [`State`], and `turn` is the only function that moves it to another; it also keeps the sets of those that
+//! wait and run, and each point's clock, so that none of them can drift.
 
+mod accept;
 mod end;
 mod hear;
 mod interface;
@@ -11,7 +13,6 @@ mod training;
 mod walk;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -22,9 +23,9 @@ use stages::protocol::{Evaluation, Event, Step};
 
 pub use interface::{End, Progress, Settings, Shown, Summary, Track, Watch, WorkError};
 
-use super::digest::{ObjectId, StageKey, TrajectoryId};
+use super::digest::{Digest, ObjectId, StageKey, TrajectoryId};
 use super::explain;
-use super::graph::{self, Node, Stage, Upstream, Way, WorkerFacts};
+use super::graph::{self, Node, Stage, Training, Upstream, Way, WorkerFacts};
 use super::key::Fields;
 use super::lock::{self, Lock};
 use super::segment::{self, Missing};
@@ -32,7 +33,7 @@ use super::store::{Health, Store};
 use super::task::{self, Bench, Made, Message, Pool, TaskError, WorkerTask};
 use super::worker::{Stopper, WorkerError};
 use crate::record::Record;
-use crate::record::rows::{Accepted, ExecutionId, Finished, NewExecution, Trajectory};
+use crate::record::rows::{Accepted, ExecutionId, Finished, NewExecution, RunEnd, RunRow, Served, Trajectory};
 
 /// Steps wait this long at most before they are written.
 const FLUSH: Duration = Duration::from_millis(250);
@@ -52,8 +53,11 @@ enum State {
     Running(Box<Running>),
     /// Its result is accepted.
     Done { accepted: Accepted, how: &'static str },
-    /// It failed, or was not begun because something else failed.
-    Lost,
+    /// It failed, and with it every point that asks for it.
+    Failed(End),
+    /// It was not begun, because all that asked for it had failed elsewhere, or it was interrupted. Whoever asks next makes
+    /// it ready.
+    Idle,
 }
 
 #[derive(Debug)]
@@ -91,9 +95,13 @@ struct Job {
     stage: Stage,
     node: Node,
     fields: Fields,
+    /// What claims it: its key, or its trajectory's identity, since two lengths of one must not be computed at once.
+    claim: Digest,
     state: State,
     /// Indices of the points that ask for it, in the order in which they asked.
     users: Vec<usize>,
+    /// Its turn among those that wait: points in their order, and each as deep as it goes, so that results come early.
+    rank: (usize, usize),
 }
 
 /// A stage of one point.
@@ -108,8 +116,35 @@ struct Path<'a> {
     track: Track<'a>,
     columns: Vec<Column>,
     end: Option<End>,
-    began: Instant,
+    clock: Clock,
     executed: bool,
+}
+
+/// How long something was computed for a point.
+#[derive(Debug, Default)]
+struct Clock {
+    /// Jobs that are being computed for it.
+    running: usize,
+    since: Option<Instant>,
+    spent: Duration,
+}
+
+impl Clock {
+    fn begin(&mut self) {
+        self.running += 1;
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    fn end(&mut self) {
+        self.running = self.running.saturating_sub(1);
+        if self.running == 0 {
+            self.spent += self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        (self.spent + self.since.map_or(Duration::ZERO, |since| since.elapsed())).as_secs_f64()
+    }
 }
 
 /// The state machine.
@@ -125,8 +160,12 @@ pub struct Work<'a> {
     messages: Receiver<Message>,
     paths: Vec<Path<'a>>,
     jobs: HashMap<StageKey, Job>,
-    /// Keys in the order in which they were asked for.
-    order: Vec<StageKey>,
+    /// Jobs that are ready or computed elsewhere, by their ranks.
+    waiting: BTreeMap<(usize, usize), StageKey>,
+    running: HashSet<StageKey>,
+    done: usize,
+    /// Whether the experiment's stages were cut short.
+    partial: bool,
     /// Objects whose want or damage was told.
     noted: HashSet<ObjectId>,
     stop_asked: Arc<AtomicBool>,
@@ -159,12 +198,14 @@ impl<'a> Work<'a> {
             pool: Arc::new(pool),
         };
         let last = settings.until.as_ref().and_then(|until| stages.iter().position(|stage| stage.name == until));
-        let stages: Vec<Stage> = stages[..last.map_or(stages.len(), |last| last + 1)].to_vec();
+        let length = last.map_or(stages.len(), |last| last + 1);
+        let partial = length < stages.len();
+        let stages: Vec<Stage> = stages[..length].to_vec();
         let path = |track| Path {
             track,
             columns: stages.iter().map(|_| Column::Open).collect(),
             end: None,
-            began: Instant::now(),
+            clock: Clock::default(),
             executed: false,
         };
         let paths = tracks.into_iter().map(path).collect();
@@ -180,7 +221,10 @@ impl<'a> Work<'a> {
             messages,
             paths,
             jobs: HashMap::new(),
-            order: Vec::new(),
+            waiting: BTreeMap::new(),
+            running: HashSet::new(),
+            done: 0,
+            partial,
             noted: HashSet::new(),
             stop_asked,
             stopping: false,
@@ -200,15 +244,20 @@ impl<'a> Work<'a> {
         if self.settings.dry_run {
             return Ok(self.dry_summary());
         }
+        let mut ticked: Option<Instant> = None;
         loop {
             if self.stop_asked.load(Ordering::Relaxed) && !self.stopping {
                 self.watch.note("stopping: what is done is kept (again to stop at once)");
                 self.stop_all();
             }
-            self.start_ready()?;
-            let running = self.jobs.values().filter(|job| matches!(job.state, State::Running(_))).count();
-            let elsewhere = self.jobs.values().filter(|job| matches!(job.state, State::Elsewhere)).count();
-            if running == 0 && (self.stopping || elsewhere == 0) {
+            let tick = ticked.is_none_or(|last| last.elapsed() >= TICK);
+            if tick {
+                ticked = Some(Instant::now());
+                self.flush_waiting()?;
+                self.show_progress();
+            }
+            self.start_ready(tick)?;
+            if self.running.is_empty() && (self.stopping || self.waiting.is_empty()) {
                 break;
             }
             match self.messages.recv_timeout(TICK) {
@@ -222,12 +271,11 @@ impl<'a> Work<'a> {
                 // This side holds a sender too.
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.flush_waiting()?;
-            self.show_progress();
         }
         self.finish_paths()?;
         Ok(Summary {
-            ends: self.paths.iter().map(|path| path.end.clone().unwrap_or(End::Finished)).collect(),
+            ends: self.paths.iter().map(|path| path.end.clone().expect("BUG: a point without an end")).collect(),
+            partial: self.partial,
             executed: self.executed,
             cached: self.cached,
             pending: Vec::new(),
@@ -235,15 +283,19 @@ impl<'a> Work<'a> {
     }
 
     fn dry_summary(&self) -> Summary {
-        let pending = self.order.iter().filter(|key| matches!(self.jobs[key].state, State::Ready)).map(|key| {
-            let job = &self.jobs[key];
-            (job.stage.name, job.node.item.clone(), self.paths[job.users[0]].track.label.clone())
-        });
-        Summary { ends: Vec::new(), executed: 0, cached: self.cached, pending: pending.collect() }
+        let mut waiting: Vec<&Job> = self.waiting.values().map(|key| &self.jobs[key]).collect();
+        // As they were asked for.
+        waiting.sort_by_key(|job| job.rank.1);
+        let pending = waiting
+            .into_iter()
+            .map(|job| (job.stage.name, job.node.item.clone(), self.paths[job.users[0]].track.label.clone()));
+        let pending = pending.collect();
+        Summary { ends: Vec::new(), partial: self.partial, executed: 0, cached: self.cached, pending }
     }
 
     fn show_progress(&mut self) {
-        for (key, job) in &self.jobs {
+        for key in &self.running {
+            let job = &self.jobs[key];
             let State::Running(running) = &job.state else { continue };
             let shown = shown(*key, job, &self.paths);
             if let Some(share) = &running.share {
@@ -257,8 +309,7 @@ impl<'a> Work<'a> {
                 self.watch.progress(&shown, &progress);
             }
         }
-        let done = self.jobs.values().filter(|job| matches!(job.state, State::Done { .. })).count();
-        self.watch.tick(done, self.jobs.len());
+        self.watch.tick(self.done, self.jobs.len());
     }
 }
 

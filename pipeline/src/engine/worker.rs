@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use stages::protocol::{Describe, Done, Order, PROTOCOL, Reply, Request, read_frame, write_frame};
 
+use super::graph::{Stage, Way};
+
 /// The environment variable that names the worker.
 const VARIABLE: &str = "PIPELINE_NEURAL";
 
@@ -44,9 +46,11 @@ pub fn find() -> Result<PathBuf, WorkerError> {
     if path.is_file() { Ok(path) } else { Err(WorkerError::Missing(path)) }
 }
 
-/// A cached answer of `describe`: good as long as the program and its libraries are the same files.
+/// A cached answer of `describe`: good as long as the program and its libraries are the same files, and the processor is
+/// the same.
 #[derive(Serialize, Deserialize)]
 struct Cached {
+    capability: String,
     files: Vec<(PathBuf, u64, i64, i64, u64)>,
     describe: Describe,
 }
@@ -57,6 +61,16 @@ fn stat(path: &Path) -> Option<(PathBuf, u64, i64, i64, u64)> {
     Some((path.to_owned(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ino()))
 }
 
+/// What the vector extensions that a worker uses depend on: those of the processor, and the variable that lowers them.
+fn capability() -> String {
+    let mut start = Vec::new();
+    // The first processor's lines; a machine of many would take long to list them all.
+    let _ = std::fs::File::open("/proc/cpuinfo").and_then(|file| file.take(1 << 13).read_to_end(&mut start));
+    let text = String::from_utf8_lossy(&start);
+    let flags = text.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    format!("{} {flags}", std::env::var("ATEN_CPU_CAPABILITY").unwrap_or_default())
+}
+
 /// What a worker says of itself, without starting it where an earlier answer still holds.
 ///
 /// # Errors
@@ -65,6 +79,7 @@ pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
     let cache = store.join("worker-cache");
     let known: Option<Cached> = std::fs::read(&cache).ok().and_then(|text| serde_json::from_slice(&text).ok());
     if let Some(known) = known
+        && known.capability == capability()
         && known.files.first().is_some_and(|file| file.0 == program)
         && known.files.iter().all(|file| stat(&file.0).as_ref() == Some(file))
     {
@@ -80,7 +95,9 @@ pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
         serde_json::from_slice(&output.stdout).map_err(|error| broken(format!("its description: {error}")))?;
     check_protocol(program, &describe)?;
     let files = std::iter::once(program).chain(describe.libraries.iter().map(PathBuf::as_path)).filter_map(stat);
-    if let Ok(text) = serde_json::to_vec(&Cached { files: files.collect(), describe: describe.clone() }) {
+    if let Ok(text) =
+        serde_json::to_vec(&Cached { capability: capability(), files: files.collect(), describe: describe.clone() })
+    {
         // Only a cache: where it can't be written, the worker is asked each time.
         let beside = cache.with_extension(std::process::id().to_string());
         let _ = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &cache));
@@ -94,6 +111,25 @@ fn check_protocol(program: &Path, describe: &Describe) -> Result<(), WorkerError
     }
     let message = format!("it speaks protocol {}, this program {PROTOCOL}; build both anew", describe.protocol);
     Err(WorkerError::Broken { path: program.to_owned(), message })
+}
+
+/// Checks that a worker computes its stages in the versions that keys are made with.
+///
+/// # Errors
+/// When it is of another build.
+pub fn check_stages(program: &Path, describe: &Describe, stages: &[Stage]) -> Result<(), WorkerError> {
+    for stage in stages.iter().filter(|stage| matches!(stage.way, Way::Worker)) {
+        let has = describe.stages.get(stage.name);
+        if has != Some(&stage.version) {
+            let has = has.map_or("no version at all".to_owned(), |has| format!("version {has}"));
+            let message = format!(
+                "it has {has} of the stage {}, this program wants {}; build both anew",
+                stage.name, stage.version
+            );
+            return Err(WorkerError::Broken { path: program.to_owned(), message });
+        }
+    }
+    Ok(())
 }
 
 /// A running worker.
@@ -149,16 +185,20 @@ impl Worker {
         match worker.read()? {
             Reply::Hello(describe) => {
                 check_protocol(program, &describe)?;
-                if (&describe.libtorch, &describe.stages) != (&expected.libtorch, &expected.stages) {
-                    return Err(WorkerError::Changed(format!(
-                        "libtorch {} became {}",
-                        expected.libtorch, describe.libtorch
-                    )));
+                let facts = |it: &Describe| (it.libtorch.clone(), it.stages.clone(), it.cpu_capability.clone());
+                if facts(&describe) == facts(expected) {
+                    return Ok(worker);
                 }
-                Ok(worker)
+                let words = |it: &Describe| format!("libtorch {}, {}, {:?}", it.libtorch, it.cpu_capability, it.stages);
+                Err(WorkerError::Changed(format!("{} became {}", words(expected), words(&describe))))
             }
             _ => Err(broken("its first word is no greeting".to_owned())),
         }
+    }
+
+    /// Whether it still runs.
+    pub fn lives(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// How long its log is now: where the next order's part begins.

@@ -78,6 +78,13 @@ fn check_tagged(tags: &[(&str, &'static [Key])], node: &Node, path: &str, seed: 
     };
     let mut rest = node.clone();
     rest.remove("kind");
+    if let Raw::Table(entries) = &rest.raw
+        && let Some((name, entry)) = entries.iter().find(|(name, _)| keys.iter().all(|key| key.name != name))
+    {
+        let names = std::iter::once("kind").chain(keys.iter().map(|key| key.name)).collect::<Vec<_>>().join(", ");
+        let message = format!("{path}.{name} is no key of kind = \"{kind}\"; allowed: {names}");
+        return Err(Problem { hint: did_you_mean(name, keys.iter().map(|key| key.name)), ..problem(entry, message) });
+    }
     let mut checked = check_table(keys, &rest, path, seed)?;
     checked.insert("kind".to_owned(), Value::from(kind.as_str()));
     Ok(Value::from(checked))
@@ -133,15 +140,16 @@ pub fn allowed(kind: &Kind) -> String {
 }
 
 fn bounds(range: &Range) -> String {
+    let short = |x: f64| if x.abs() < 1e7 { x.to_string() } else { format!("{x:e}") };
     let from = match (range.min.is_finite(), range.min_in) {
         (false, _) => String::new(),
-        (true, true) => format!(" from {}", range.min),
-        (true, false) => format!(" above {}", range.min),
+        (true, true) => format!(" from {}", short(range.min)),
+        (true, false) => format!(" above {}", short(range.min)),
     };
     let to = match (range.max.is_finite(), range.max_in) {
         (false, _) => String::new(),
-        (true, true) => format!(", at most {}", range.max),
-        (true, false) => format!(", below {}", range.max),
+        (true, true) => format!(", at most {}", short(range.max)),
+        (true, false) => format!(", below {}", short(range.max)),
     };
     if from.is_empty() && to.is_empty() { " that is finite".to_owned() } else { format!("{from}{to}") }
 }
@@ -158,7 +166,7 @@ pub fn did_you_mean<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> St
 /// The nearest of some names, when one is near.
 pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     names
-        .map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), name), name))
+        .map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)

@@ -1,5 +1,9 @@
 //! The points of a study: what `[study]` sweeps, and what the command line overrides.
 
+use std::collections::HashSet;
+
+use stages::schema::Kind;
+
 use super::check::takes_list;
 use super::corpus::Folders;
 use super::keys;
@@ -9,51 +13,59 @@ use super::{Point, Problem};
 /// The most points of a study; more is taken for a slip.
 const MOST_POINTS: usize = 10_000;
 
+/// A key by its dotted name, and a value for it.
+type Entry = (String, Node);
+
 /// What is swept: every combination of the axes, for each of the listed points.
 #[derive(Debug, Default)]
 pub struct Axes {
     axes: Vec<(String, Vec<Node>)>,
-    listed: Vec<Vec<(String, Node)>>,
+    listed: Vec<Vec<Entry>>,
 }
 
 /// Takes `[study]` out of the tree and applies the overrides, which may add axes and replace them.
 pub fn axes(tree: &mut Node, overrides: &[String]) -> Result<Axes, Problem> {
-    let mut found = Axes::default();
-    if let Some(study) = tree.remove("study") {
-        read_study(&study, &mut found)?;
-    }
+    let mut found = match tree.remove("study") {
+        Some(study) => read_study(&study)?,
+        None => Axes::default(),
+    };
     for text in overrides {
         let (key, node) = tree::parse_set(text)?;
         let kind = keys::kind_at(&key).ok_or_else(|| keys::unknown(&key, node.place.clone()))?;
-        found.axes.retain(|(axis, _)| *axis != key);
-        for point in &mut found.listed {
-            point.retain(|(axis, _)| *axis != key);
-        }
-        for rival in keys::rivals(&key) {
-            tree.remove(rival);
-            found.axes.retain(|(axis, _)| axis != rival);
-        }
+        found.forget(&key, &node.place)?;
         match node.raw {
-            Raw::List(values) if !takes_list(kind) || values.iter().all(|v| matches!(v.raw, Raw::List(_))) => {
+            Raw::List(values) if !takes_list(kind) || is_list_of_lists(&values) => {
                 tree.remove(&key);
                 found.add(key, values, node.place)?;
             }
-            _ => tree.put(&key, node),
+            _ => keys::put(tree, &key, node),
         }
     }
-    found.listed.retain(|point| !point.is_empty());
+    // Points may differ in nothing but what was overridden.
+    let mut seen = HashSet::new();
+    found.listed.retain(|point| seen.insert(words(point)));
     Ok(found)
+}
+
+fn is_list_of_lists(values: &[Node]) -> bool {
+    !values.is_empty() && values.iter().all(|value| matches!(value.raw, Raw::List(_)))
+}
+
+/// A point as it would be written.
+fn words(point: &[Entry]) -> String {
+    point.iter().map(|(key, node)| format!("{key} = {}", node.raw)).collect::<Vec<_>>().join(", ")
 }
 
 /// Every point, checked.
 pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>, Problem> {
-    let mut combinations: Vec<Vec<(String, Node)>> =
-        if axes.listed.is_empty() { vec![Vec::new()] } else { axes.listed.clone() };
+    let mut combinations: Vec<Vec<Entry>> = if axes.listed.is_empty() { vec![Vec::new()] } else { axes.listed.clone() };
+    let factors = axes.axes.iter().map(|(_, values)| values.len());
+    let whole = factors.fold(combinations.len(), usize::saturating_mul);
+    if whole > MOST_POINTS {
+        let place = axes.places().into_iter().next().map_or(Place::Default, |(_, place)| place);
+        return Err(Problem::new(place, format!("the study has {whole} points; allowed: at most {MOST_POINTS}"), ""));
+    }
     for (key, values) in &axes.axes {
-        if combinations.len() * values.len() > MOST_POINTS {
-            let place = values.first().map_or(Place::Default, |value| value.place.clone());
-            return Err(Problem::new(place, format!("the study has more than {MOST_POINTS} points"), ""));
-        }
         combinations = combinations
             .iter()
             .flat_map(|point| {
@@ -66,16 +78,17 @@ pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>,
             .collect();
     }
     let mut points: Vec<Point> = Vec::with_capacity(combinations.len());
+    let mut seen = HashSet::new();
     for combination in combinations {
         let mut tree = tree.clone();
         for (key, value) in &combination {
-            tree.put(key, value.clone());
+            keys::put(&mut tree, key, value.clone());
         }
         let mut point = keys::point(&tree, folders)?;
         point.swept = combination.iter().map(|(key, node)| (key.clone(), keys::value_of(&point, key, node))).collect();
-        if points.iter().any(|other| other.stages == point.stages && other.corpus == point.corpus) {
+        if !seen.insert(format!("{:?} {:?}", point.stages, point.corpus)) {
             let place = combination.first().map_or(Place::Default, |(_, node)| node.place.clone());
-            return Err(Problem::new(place, format!("the study holds the point {} twice", point.label()), ""));
+            return Err(Problem::new(place, format!("the study holds the point {} twice", words(&combination)), ""));
         }
         points.push(point);
     }
@@ -97,27 +110,33 @@ impl Axes {
         self.axes.push((key, values));
         Ok(())
     }
+
+    /// Forgets what was swept of a key that is now set, and of those that it excludes.
+    fn forget(&mut self, key: &str, place: &Place) -> Result<(), Problem> {
+        if let Some((whole, _)) = self.axes.iter().find(|(axis, _)| is_part(key, axis)) {
+            let message = format!("{key} is part of {whole}, which the study sweeps");
+            return Err(Problem::new(place.clone(), message, format!("--set '{whole}=…' sets the whole")));
+        }
+        let rivals = keys::rivals(key);
+        let gone = |other: &str| other == key || is_part(other, key) || rivals.iter().any(|rival| rival == other);
+        self.axes.retain(|(axis, _)| !gone(axis));
+        self.listed.iter_mut().for_each(|point| point.retain(|(other, _)| !gone(other)));
+        Ok(())
+    }
 }
 
-fn read_study(study: &Node, found: &mut Axes) -> Result<(), Problem> {
-    let mut entries = Vec::new();
-    open(study, "", &mut entries);
-    for (key, node) in entries {
-        if key == "points" {
-            let Raw::List(items) = &node.raw else {
-                return Err(Problem::new(node.place, "study.points is a list of tables", "[[study.points]]"));
-            };
-            for item in items {
-                let mut point = Vec::new();
-                open(item, "", &mut point);
-                for (key, value) in &point {
-                    keys::kind_at(key).ok_or_else(|| keys::unknown(key, value.place.clone()))?;
-                }
-                found.listed.push(point);
-            }
-            continue;
-        }
-        keys::kind_at(&key).ok_or_else(|| keys::unknown(&key, node.place.clone()))?;
+/// Whether `key` lies inside the table `whole`.
+fn is_part(key: &str, whole: &str) -> bool {
+    key.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn read_study(study: &Node) -> Result<Axes, Problem> {
+    let mut found = Axes::default();
+    let Raw::Table(entries) = &study.raw else {
+        return Err(Problem::new(study.place.clone(), format!("study is {}; allowed: a table", study.raw), "[study]"));
+    };
+    let swept = entries.iter().filter(|(key, _)| key != "points").cloned().collect();
+    for (key, node) in opened(&Node { raw: Raw::Table(swept), place: study.place.clone() })? {
         match node.raw {
             Raw::List(values) => found.add(key, values, node.place)?,
             _ => {
@@ -126,25 +145,62 @@ fn read_study(study: &Node, found: &mut Axes) -> Result<(), Problem> {
             }
         }
     }
-    if let (Some((key, values)), false) = (found.axes.first(), found.listed.is_empty()) {
-        let both = found.listed.iter().flatten().any(|(other, _)| other == key);
-        if both {
-            let place = values.first().map_or(Place::Default, |value| value.place.clone());
-            return Err(Problem::new(place, format!("{key} is both an axis and in [[study.points]]"), ""));
+    if let Some(points) = study.get("points") {
+        let wrong = |node: &Node| {
+            let message = format!("study.points holds {}; allowed: tables", node.raw);
+            Problem::new(node.place.clone(), message, "[[study.points]]")
+        };
+        let Raw::List(items) = &points.raw else { return Err(wrong(points)) };
+        for item in items {
+            let Raw::Table(_) = &item.raw else { return Err(wrong(item)) };
+            found.listed.push(opened(item)?);
         }
     }
-    Ok(())
+    // One key must not get its value from two places.
+    let listed = found.listed.iter().flatten().map(|(key, _)| key);
+    let mut before: Vec<&String> = listed.collect();
+    for (axis, values) in &found.axes {
+        let meets = |other: &&&String| **other == axis || is_part(other, axis) || is_part(axis, other);
+        if let Some(other) = before.iter().find(meets) {
+            let place = values.first().map_or(Place::Default, |value| value.place.clone());
+            let message = if *other == axis {
+                format!("{axis} is both an axis and in [[study.points]]")
+            } else {
+                format!("{axis} and {other} are swept both, and one is part of the other")
+            };
+            return Err(Problem::new(place, message, ""));
+        }
+        before.push(axis);
+    }
+    Ok(found)
 }
 
-/// Opens tables to dotted names, so that `train.learning_rate = …` needs no quotes; tables inside lists stay whole.
-fn open(node: &Node, name: &str, entries: &mut Vec<(String, Node)>) {
+/// A table's entries by their dotted names, so that `train.learning_rate = …` needs no quotes.
+fn opened(table: &Node) -> Result<Vec<Entry>, Problem> {
+    let mut entries = Vec::new();
+    open(table, "", &mut entries);
+    for (key, node) in &entries {
+        keys::kind_at(key).ok_or_else(|| keys::unknown(key, node.place.clone()))?;
+    }
+    Ok(entries)
+}
+
+fn open(node: &Node, name: &str, entries: &mut Vec<Entry>) {
     let Raw::Table(inner) = &node.raw else { return };
     for (key, value) in inner {
         let path = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
-        match &value.raw {
-            // A table that is itself a value, as { uniform = 0.1 }, is one only where the path is no longer a key's.
-            Raw::Table(_) if keys::kind_at(&path).is_none() || keys::is_stage(&path) => open(value, &path, entries),
-            _ => entries.push((path, value.clone())),
-        }
+        if is_opened(&path, value) { open(value, &path, entries) } else { entries.push((path, value.clone())) }
+    }
+}
+
+/// Whether what stands at a path is no value but a table of keys.
+fn is_opened(path: &str, node: &Node) -> bool {
+    let Raw::Table(inner) = &node.raw else { return false };
+    match keys::kind_at(path) {
+        // An unknown one is opened only to name the key in it.
+        None | Some(Kind::Table(_)) => true,
+        // { kind = "cosine" } is a value; rate = [0.5, 0.9] inside of it is a sweep of one of its keys.
+        Some(Kind::Tagged(_)) => node.get("kind").is_none_or(|kind| matches!(kind.raw, Raw::List(_))),
+        Some(_) => inner.iter().any(|(_, value)| matches!(value.raw, Raw::List(_))),
     }
 }

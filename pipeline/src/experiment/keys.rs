@@ -62,23 +62,51 @@ fn kind_inside(kind: &'static Kind, path: &str) -> Option<&'static Kind> {
     }
 }
 
-/// Whether a path names a table that is opened, not a value.
-pub fn is_stage(path: &str) -> bool {
-    path == "corpus" || params::stage_keys(path).is_some()
-}
-
-/// Keys that exclude `key`: setting one on the command line takes the other away.
-pub fn rivals(key: &str) -> &'static [&'static str] {
-    match key {
+/// Keys that exclude `key`: setting one takes the others away.
+pub fn rivals(key: &str) -> Vec<String> {
+    let fixed: &[&str] = match key {
         "train.steps" => &["train.epochs"],
         "train.epochs" => &["train.steps"],
         "corpus.text" => &["corpus.url", "corpus.sha256", "corpus.train", "corpus.valid", "corpus.test"],
+        "corpus.url" => &["corpus.text", "corpus.sha256", "corpus.train", "corpus.valid", "corpus.test"],
+        "corpus.train" => &["corpus.text", "corpus.url", "corpus.sha256", "corpus.split"],
         _ => &[],
+    };
+    let mut all: Vec<String> = fixed.iter().map(|key| (*key).to_owned()).collect();
+    // Of tables that are told apart by their keys, the keys of the others: init.normal of init.uniform.
+    if let Some((table, last)) = key.rsplit_once('.')
+        && let Some(Kind::Any(kinds)) = kind_at(table)
+    {
+        let tables = kinds.iter().filter_map(|kind| if let Kind::Table(keys) = kind { Some(*keys) } else { None });
+        let others = tables.filter(|keys| keys.iter().all(|key| key.name != last));
+        all.extend(others.flatten().map(|key| format!("{table}.{}", key.name)));
     }
+    all
+}
+
+/// Sets a key, and takes those away that it excludes. Another `kind` has other keys: its table is made anew.
+pub fn put(tree: &mut Node, key: &str, value: Node) {
+    for rival in rivals(key) {
+        tree.remove(&rival);
+    }
+    let tagged = key.strip_suffix(".kind").filter(|table| matches!(kind_at(table), Some(Kind::Tagged(_))));
+    if let Some(table) = tagged
+        && tree.at(key).is_some_and(|before| before.raw != value.raw)
+    {
+        tree.remove(table);
+    }
+    tree.put(key, value);
 }
 
 /// The complaint about a path that is no key, with the nearest that is.
 pub fn unknown(path: &str, place: Place) -> Problem {
+    if path == "corpus" || params::stage_keys(path).is_some() {
+        return Problem::new(
+            place,
+            format!("{path} is a table; its keys are set one by one"),
+            format!("--set {path}.KEY=VALUE"),
+        );
+    }
     let mut all = vec!["name".to_owned(), "seed".to_owned()];
     all.extend(CORPUS.iter().map(|key| format!("corpus.{}", key.name)));
     for stage in STAGES {
@@ -156,14 +184,17 @@ pub fn point(tree: &Node, folders: &Folders) -> Result<Point, Problem> {
 
 /// The canonical value of a swept key in a point.
 pub fn value_of(point: &Point, key: &str, node: &Node) -> Value {
-    let pointer = key
-        .split_once('.')
-        .and_then(|(stage, rest)| point.stages.get(stage)?.pointer(&format!("/{}", rest.replace('.', "/"))));
-    match pointer {
-        Some(value) => value.clone(),
-        None if key == "seed" => Value::from(point.seed),
-        None => Value::from(node.raw.to_string().trim_matches('"')),
-    }
+    let inside = |table: &Value, path: &str| table.pointer(&format!("/{}", path.replace('.', "/"))).cloned();
+    let found = match key.split_once('.') {
+        None if key == "seed" => Some(Value::from(point.seed)),
+        Some(("corpus", "split")) => point.corpus.split.clone(),
+        Some(("corpus", rest)) => {
+            rest.strip_prefix("split.").and_then(|rest| inside(point.corpus.split.as_ref()?, rest))
+        }
+        Some((stage, rest)) => point.stages.get(stage).and_then(|table| inside(table, rest)),
+        None => None,
+    };
+    found.unwrap_or_else(|| node.raw.to_json())
 }
 
 /// Rules that tie keys together.
@@ -187,6 +218,20 @@ fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
     if train.tied && train.embedding != train.hidden {
         let message = format!("train.tied wants embedding = hidden; they are {} and {}", train.embedding, train.hidden);
         return Err(Problem::new(place("train.tied"), message, format!("train.embedding = {}", train.hidden)));
+    }
+    if train.reads_valid() {
+        let held_out = match &point.corpus.split {
+            Some(split) => split["valid"].as_f64().is_some_and(|share| share > 0.0),
+            None => point.corpus.sources.iter().any(|source| source.name == "valid"),
+        };
+        if !held_out {
+            let message = "train.schedule looks at the valid loss, and the corpus has no valid part";
+            return Err(Problem::new(place("train.schedule"), message, "corpus.split = { valid = 0.05, test = 0.05 }"));
+        }
+    }
+    if let Some((message, hint)) = train.steps.and_then(|steps| params::too_many_checkpoints(&train.checkpoints, steps))
+    {
+        return Err(Problem::new(place("train.checkpoints"), message, hint));
     }
     if point.stages.get("sample").is_some_and(|sample| sample["decode"].as_array().is_some_and(Vec::is_empty)) {
         return Err(Problem::new(

@@ -159,21 +159,13 @@ impl Point {
             flatten("corpus.split", split, &mut all);
         }
         for (stage, table) in &self.stages {
-            flatten(stage, table, &mut all);
+            let Value::Object(entries) = table else { continue };
+            // The split is handed to the stage that cuts, and is the corpus's to everybody else.
+            for (key, value) in entries.iter().filter(|(key, _)| self.corpus.split.is_none() || *key != "split") {
+                flatten(&format!("{stage}.{key}"), value, &mut all);
+            }
         }
         all
-    }
-
-    /// What tells this point from its siblings, in a few characters: `learning_rate=0.1`.
-    pub fn label(&self) -> String {
-        let short = |(name, value): &(String, Value)| {
-            let value = match value.as_f64() {
-                Some(float) if value.is_f64() => format!("{float:?}"),
-                _ => value.to_string().trim_matches('"').to_owned(),
-            };
-            format!("{}={value}", name.rsplit('.').next().unwrap_or(name))
-        };
-        self.swept.iter().map(short).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::Problem;
@@ -35,6 +36,20 @@ pub enum Raw {
     Text(String),
     List(Vec<Node>),
     Table(Vec<(String, Node)>),
+}
+
+impl Raw {
+    /// As JSON.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Bool(value) => Value::from(*value),
+            Self::Int(value) => Value::from(*value),
+            Self::Float(value) => Value::from(*value),
+            Self::Text(value) => Value::from(value.as_str()),
+            Self::List(items) => items.iter().map(|item| item.raw.to_json()).collect(),
+            Self::Table(entries) => entries.iter().map(|(key, node)| (key.clone(), node.raw.to_json())).collect(),
+        }
+    }
 }
 
 impl fmt::Display for Raw {

@@ -1,6 +1,6 @@
 //! What differs between runs, and what they have at equal steps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -16,11 +16,15 @@ pub struct Differing {
 
 /// The parameters that differ between `runs`. A parameter that only some runs have (a schedule's) differs.
 pub fn differing(params: Vec<Param>, runs: &[i64]) -> Vec<Differing> {
+    let places: HashMap<i64, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
     let mut by_name: BTreeMap<String, Vec<Option<Cell>>> = BTreeMap::new();
     for param in params {
-        let Some(place) = runs.iter().position(|&run| run == param.run) else { continue };
+        let Some(&place) = places.get(&param.run) else { continue };
         by_name.entry(param.name).or_insert_with(|| vec![None; runs.len()])[place] = Some(param.value);
     }
+    // A stage's seed that is the run's own says nothing that `seed` does not say.
+    let seed = by_name.get("seed").cloned();
+    by_name.retain(|name, values| !name.ends_with(".seed") || Some(&*values) != seed.as_ref());
     by_name.into_iter().map(|(name, values)| Differing { name, values }).filter(Differing::differs).collect()
 }
 
@@ -39,7 +43,7 @@ pub struct Scores {
     pub runs: Vec<Option<Evaluation>>,
 }
 
-/// Scores at the checkpoints that at least two runs share, by step; valid before test.
+/// Scores at the checkpoints that at least two runs share, and at the last of each run, by step; valid before test.
 pub fn scores(runs: &[Vec<Evaluation>]) -> Vec<Scores> {
     let keys: BTreeSet<(i64, std::cmp::Reverse<&str>)> =
         runs.iter().flatten().filter_map(|e| Some((e.step?, std::cmp::Reverse(e.split.as_str())))).collect();
@@ -52,38 +56,53 @@ pub fn scores(runs: &[Vec<Evaluation>]) -> Vec<Scores> {
         };
         Scores { step, split: split.0.to_owned(), runs: runs.iter().map(of).collect() }
     };
-    let shared = |scores: &Scores| scores.runs.iter().flatten().count() > 1;
-    keys.into_iter().map(row).filter(shared).collect()
+    let last = |run: &[Evaluation], split: &str| run.iter().filter(|e| e.split == split).filter_map(|e| e.step).max();
+    let told = |scores: &Scores| {
+        scores.runs.iter().flatten().count() > 1 || runs.iter().any(|run| last(run, &scores.split) == Some(scores.step))
+    };
+    keys.into_iter().map(row).filter(told).collect()
 }
 
-/// Texts drawn alike from the same checkpoint of several runs.
+/// Texts drawn alike from checkpoints of several runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Texts {
-    pub step: i64,
+    /// The checkpoint; `None` where it is each run's last.
+    pub step: Option<i64>,
     /// JSON, as the experiment says it.
     pub decode: String,
     pub prompt: String,
     pub runs: Vec<Option<Sample>>,
 }
 
-/// Texts at the checkpoints that at least two runs share, drawn in the same way, by step.
+/// Texts at the checkpoints that at least two runs share, drawn in the same way, by step; and behind them, of each run
+/// that did not end at the last of these, those of its own last.
 pub fn texts(runs: &[Vec<Sample>]) -> Vec<Texts> {
+    let ends: Vec<Option<i64>> = runs.iter().map(|run| run.iter().filter_map(|sample| sample.step).max()).collect();
+    let mut rows = joined(runs, |_, sample| sample.step.map(Some));
+    rows.retain(|texts| texts.runs.iter().flatten().count() > 1);
+    // Stable: within a step, texts stay in the order in which the experiment lists them.
+    rows.sort_by_key(|texts| texts.step);
+    let shared = rows.last().and_then(|texts| texts.step);
+    let elsewhere = |place: usize| ends[place].is_some() && ends[place] != shared;
+    rows.extend(joined(runs, |place, sample| (elsewhere(place) && sample.step == ends[place]).then_some(None)));
+    rows
+}
+
+/// The texts that are drawn in the same way, and that belong to the same row by `row`, beside each other.
+fn joined(runs: &[Vec<Sample>], row: impl Fn(usize, &Sample) -> Option<Option<i64>>) -> Vec<Texts> {
     let mut rows: Vec<Texts> = Vec::new();
-    let mut places: BTreeMap<(i64, &str, &str), usize> = BTreeMap::new();
+    let mut places: BTreeMap<(Option<i64>, &str, &str), usize> = BTreeMap::new();
     for (place, samples) in runs.iter().enumerate() {
         for sample in samples {
-            let Some(step) = sample.step else { continue };
-            let row = *places.entry((step, &sample.decode, &sample.prompt)).or_insert_with(|| {
+            let Some(step) = row(place, sample) else { continue };
+            let at = *places.entry((step, &sample.decode, &sample.prompt)).or_insert_with(|| {
                 let (decode, prompt) = (sample.decode.clone(), sample.prompt.clone());
                 rows.push(Texts { step, decode, prompt, runs: vec![None; runs.len()] });
                 rows.len() - 1
             });
-            rows[row].runs[place] = Some(sample.clone());
+            rows[at].runs[place] = Some(sample.clone());
         }
     }
-    rows.retain(|texts| texts.runs.iter().flatten().count() > 1);
-    // Stable: within a step, texts stay in the order in which the experiment lists them.
-    rows.sort_by_key(|texts| texts.step);
     rows
 }
 
@@ -120,8 +139,13 @@ mod tests {
         };
         let runs =
             [vec![score(0, "valid"), score(9, "valid"), score(9, "test")], vec![score(9, "test"), score(9, "valid")]];
-        let found = scores(&runs);
-        let rows: Vec<(i64, &str)> = found.iter().map(|row| (row.step, row.split.as_str())).collect();
-        assert_eq!(rows, [(9, "valid"), (9, "test")]);
+        let rows = |runs: &[Vec<Evaluation>]| -> Vec<(i64, String)> {
+            scores(runs).into_iter().map(|row| (row.step, row.split)).collect()
+        };
+        assert_eq!(rows(&runs), [(9, "valid".to_owned()), (9, "test".to_owned())]);
+        // A run that ended elsewhere: its last score is told all the same.
+        let runs = [runs[0].clone(), vec![score(0, "valid"), score(3, "valid"), score(5, "valid")]];
+        let expected = [(0, "valid"), (5, "valid"), (9, "valid"), (9, "test")];
+        assert_eq!(rows(&runs), expected.map(|(step, split)| (step, split.to_owned())));
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::sqlite::SqliteConnection;
 use stages::protocol::{Evaluation, Event, kind_of};
 
-use super::rows::{Accepted, ExecutionId, Finished, NewExecution, RunId, TrajectoryRow};
+use super::rows::{Accepted, ExecutionId, Finished, NewExecution, RunId, Served, TrajectoryRow};
 use super::{Record, Result, now, sql};
 use crate::engine::digest::StageKey;
 
@@ -51,7 +51,13 @@ impl Record {
             for (name, digest) in &new.inputs {
                 sqlx::query(sql!("insert_input")).bind(id).bind(name).bind(digest).execute(&mut *c).await?;
             }
-            Ok(ExecutionId(id))
+            let execution = ExecutionId(id);
+            for (i, run) in new.runs.iter().enumerate() {
+                let how = if i == 0 { "executed" } else { "cached" };
+                serve(c, *run, new.stage, &Served { item: new.item.to_owned(), step: new.step, execution, how })
+                    .await?;
+            }
+            Ok(execution)
         })
     }
 
@@ -95,7 +101,7 @@ impl Record {
                     .await?;
             }
             for event in done.events {
-                insert_event(c, None, Some(done.execution), None, event).await?;
+                insert_event(c, Some(done.execution), None, event).await?;
             }
             sqlx::query(sql!("finish_execution"))
                 .bind(done.execution.0)
@@ -130,27 +136,20 @@ impl Record {
         })
     }
 
-    /// Says which execution served which stage of a run.
-    pub fn serve(
-        &mut self,
-        run: RunId,
-        stage: &str,
-        nodes: &[(String, Option<u64>, ExecutionId, &'static str)],
-    ) -> Result<()> {
+    /// Says which executions served a stage of a run.
+    pub fn serve(&mut self, run: RunId, stage: &str, served: &[Served]) -> Result<()> {
         self.transaction(async |c| {
-            for (item, step, execution, how) in nodes {
-                sqlx::query(sql!("serve"))
-                    .bind(run.0)
-                    .bind(stage)
-                    .bind(item)
-                    .bind(step.map(|step| step as i64))
-                    .bind(execution.0)
-                    .bind(*how)
-                    .execute(&mut *c)
-                    .await?;
+            for served in served {
+                serve(c, run, stage, served).await?;
             }
             Ok(())
         })
+    }
+
+    /// The process that an execution runs in, by the uid that names its scratch folder: `None` where there is no such
+    /// execution, `Some(None)` where it has ended.
+    pub fn scratch_process(&mut self, uid: &str) -> Result<Option<Option<String>>> {
+        self.wait(async |c| sqlx::query_scalar(sql!("scratch_process")).bind(uid).fetch_optional(c).await)
     }
 
     /// The fields of earlier executions of a stage, newest first: what `--explain` compares with.
@@ -159,19 +158,30 @@ impl Record {
     }
 }
 
+async fn serve(c: &mut SqliteConnection, run: RunId, stage: &str, served: &Served) -> sqlx::Result<()> {
+    sqlx::query(sql!("serve"))
+        .bind(run.0)
+        .bind(stage)
+        .bind(&served.item)
+        .bind(served.step.map(|step| step as i64))
+        .bind(served.execution.0)
+        .bind(served.how)
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
 pub(super) async fn insert_object(c: &mut SqliteConnection, digest: &str, bytes: u64) -> sqlx::Result<()> {
     sqlx::query(sql!("insert_object")).bind(digest).bind(bytes as i64).bind(now()).execute(c).await.map(|_| ())
 }
 
 pub(super) async fn insert_event(
     c: &mut SqliteConnection,
-    run: Option<RunId>,
     execution: Option<ExecutionId>,
     trajectory: Option<TrajectoryRow>,
     event: &Event,
 ) -> sqlx::Result<()> {
     sqlx::query(sql!("insert_event"))
-        .bind(run.map(|run| run.0))
         .bind(execution.map(|execution| execution.0))
         .bind(trajectory.map(|row| row.0))
         .bind(event.step.map(|step| step as i64))

@@ -69,6 +69,30 @@ pub struct RunRow {
     pub new: bool,
 }
 
+/// An execution as a stage of a run has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// Tells apart the executions of one stage: `100`, `100 valid`.
+    pub item: String,
+    /// The checkpoint that it read, where it read one.
+    pub step: Option<u64>,
+    pub execution: ExecutionId,
+    /// `executed` or `cached`.
+    pub how: &'static str,
+}
+
+/// How a sitting of a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunEnd {
+    pub run: RunId,
+    pub status: &'static str,
+    /// Steps that it reached, where its training is done.
+    pub steps: Option<u64>,
+    /// How long something was computed for it.
+    pub seconds: f64,
+    pub error: Option<String>,
+}
+
 /// An accepted result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
@@ -90,6 +114,10 @@ pub struct NewExecution<'a> {
     pub fields: &'a Fields,
     pub process: &'a str,
     pub inputs: Vec<(String, String)>,
+    /// The runs that it is for, and what it is to them: they show it while it runs, and if it fails.
+    pub runs: Vec<RunId>,
+    pub item: &'a str,
+    pub step: Option<u64>,
     pub threads: Option<u32>,
     pub device: Option<&'a str>,
     pub cpu_capability: Option<&'a str>,

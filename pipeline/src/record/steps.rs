@@ -16,7 +16,7 @@ use crate::engine::key::Fields;
 const ROWS: usize = 50;
 
 impl Record {
-    /// Starts a trajectory, or finds it as it stands.
+    /// Makes a trajectory, or finds it as it stands.
     pub fn start_trajectory(
         &mut self,
         identity: TrajectoryId,
@@ -37,15 +37,41 @@ impl Record {
         })
     }
 
-    /// How many of the steps 0..steps that are multiples of `every` have no probes.
-    pub fn missing_probes(&mut self, trajectory: TrajectoryRow, every: u64, steps: u64) -> Result<u64> {
+    /// Begins to compute a trajectory, under its claim: where nothing of it is computed yet, these threads and this
+    /// capability are what it keeps to from now on.
+    pub fn begin_trajectory(
+        &mut self,
+        identity: TrajectoryId,
+        fields: &Fields,
+        threads: u32,
+        cpu_capability: &str,
+    ) -> Result<Trajectory> {
+        self.start_trajectory(identity, fields, threads, cpu_capability)?;
+        self.transaction(async |c| {
+            sqlx::query(sql!("begin_trajectory"))
+                .bind(identity.to_string())
+                .bind(threads)
+                .bind(cpu_capability)
+                .execute(&mut *c)
+                .await?;
+            load(c, identity).await?.ok_or(sqlx::Error::RowNotFound)
+        })
+    }
+
+    /// The fields and steps of trainings whose schedule reads their length, newest first.
+    pub fn other_lengths(&mut self) -> Result<Vec<(String, i64)>> {
+        self.wait(async |c| sqlx::query_as(sql!("other_lengths")).fetch_all(c).await)
+    }
+
+    /// The first of the steps 0..steps that is a multiple of `every` and has no probes.
+    pub fn missing_probes(&mut self, trajectory: TrajectoryRow, every: u64, steps: u64) -> Result<Option<u64>> {
         if every == 0 {
-            return Ok(0);
+            return Ok(None);
         }
         self.wait(async |c| {
             let query = sqlx::query_scalar(sql!("missing_probes"));
-            let n: i64 = query.bind(trajectory.0).bind(every as i64).bind(steps as i64).fetch_one(c).await?;
-            Ok(n as u64)
+            let step: Option<i64> = query.bind(trajectory.0).bind(every as i64).bind(steps as i64).fetch_one(c).await?;
+            Ok(step.map(|step| step as u64))
         })
     }
 
@@ -131,7 +157,7 @@ impl Record {
                 .fetch_one(&mut *c)
                 .await?;
             // A resumed training tells the same again.
-            if seen { Ok(()) } else { insert_event(c, None, None, Some(trajectory), event).await }
+            if seen { Ok(()) } else { insert_event(c, None, Some(trajectory), event).await }
         })
     }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
-use super::rows::{NewExperiment, NewRun, Origin, RunId, RunRow, TrajectoryRow};
+use super::rows::{NewExperiment, NewRun, Origin, RunEnd, RunId, RunRow, TrajectoryRow};
 use super::{Record, Result, now, sql};
 
 /// A statement with a JSON scalar bound in its own type: booleans 0 and 1, lists and tables as their text.
@@ -30,7 +30,7 @@ impl Record {
         self.wait(async |c| sqlx::query_scalar(sql!("store_path")).fetch_optional(c).await)
     }
 
-    /// Records the store's path, once.
+    /// Records the store's path.
     pub fn set_store_path(&mut self, path: &str) -> Result<()> {
         self.transaction(async |c| sqlx::query(sql!("set_store_path")).bind(path).execute(c).await.map(|_| ()))
     }
@@ -65,16 +65,7 @@ impl Record {
 
     /// Whether a study of this experiment already holds exactly these runs.
     pub fn study_stands(&mut self, experiment: &NewExperiment<'_>, runs: &[RunId]) -> Result<bool> {
-        self.wait(async |c| {
-            let held: Option<String> = sqlx::query_scalar(sql!("study_of"))
-                .bind(experiment.name)
-                .bind(experiment.toml)
-                .bind(experiment.overrides)
-                .fetch_optional(c)
-                .await?
-                .flatten();
-            Ok(held == Some(runs.iter().map(|run| run.0.to_string()).collect::<Vec<_>>().join(",")))
-        })
+        self.wait(async |c| holds(c, experiment, runs).await)
     }
 
     /// Registers a study: finds or makes a run for each point, in one transaction, so that two processes that start
@@ -107,14 +98,8 @@ impl Record {
                     None => insert_run(c, experiment_id, point, origin).await?,
                 });
             }
-            let held: Option<String> = sqlx::query_scalar(sql!("study_of"))
-                .bind(experiment.name)
-                .bind(experiment.toml)
-                .bind(experiment.overrides)
-                .fetch_optional(&mut *c)
-                .await?
-                .flatten();
-            if held != Some(rows.iter().map(|row| row.id.0.to_string()).collect::<Vec<_>>().join(",")) {
+            let runs: Vec<RunId> = rows.iter().map(|row| row.id).collect();
+            if !holds(c, experiment, &runs).await? {
                 let study: i64 = sqlx::query_scalar(sql!("insert_study"))
                     .bind(experiment_id)
                     .bind(experiment.name)
@@ -136,9 +121,20 @@ impl Record {
         })
     }
 
-    /// Takes an unfinished run over: it is `running`, in this process.
-    pub fn take_run(&mut self, run: RunId, process: &str) -> Result<()> {
-        self.transaction(async |c| sqlx::query(sql!("take_run")).bind(run.0).bind(process).execute(c).await.map(|_| ()))
+    /// Takes unfinished runs over: each is `running`, in this process, unless another took it since it was looked at.
+    /// Says which it took.
+    pub fn take_runs(&mut self, rows: &[&RunRow], process: &str) -> Result<Vec<bool>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.transaction(async |c| {
+            let mut taken = Vec::with_capacity(rows.len());
+            for row in rows {
+                let query = sqlx::query(sql!("take_run")).bind(row.id.0).bind(process).bind(&row.process);
+                taken.push(query.execute(&mut *c).await?.rows_affected() > 0);
+            }
+            Ok(taken)
+        })
     }
 
     /// Ties a run to the trajectory that it shows, up to `length`.
@@ -149,26 +145,25 @@ impl Record {
         })
     }
 
-    /// Ends a run's sitting. `steps` is how many it reached, where its training is done.
-    pub fn end_run(
-        &mut self,
-        run: RunId,
-        status: &str,
-        steps: Option<u64>,
-        seconds: f64,
-        error: Option<&str>,
-    ) -> Result<()> {
+    /// Ends the sittings of runs that `process` owns; others stay as they are.
+    pub fn end_runs(&mut self, ends: &[RunEnd], process: &str) -> Result<()> {
+        if ends.is_empty() {
+            return Ok(());
+        }
         self.durable(async |c| {
-            sqlx::query(sql!("end_run"))
-                .bind(run.0)
-                .bind(status)
-                .bind(steps.map(|steps| steps as i64))
-                .bind(seconds)
-                .bind(error)
-                .bind((status == "finished" || status == "failed").then(now))
-                .execute(c)
-                .await
-                .map(|_| ())
+            for end in ends {
+                sqlx::query(sql!("end_run"))
+                    .bind(end.run.0)
+                    .bind(end.status)
+                    .bind(end.steps.map(|steps| steps as i64))
+                    .bind(end.seconds)
+                    .bind(&end.error)
+                    .bind((end.status == "finished" || end.status == "failed").then(now))
+                    .bind(process)
+                    .execute(&mut *c)
+                    .await?;
+            }
+            Ok(())
         })
     }
 
@@ -176,6 +171,18 @@ impl Record {
     pub fn process_of(&mut self, run: RunId) -> Result<Option<String>> {
         self.wait(async |c| Ok(sqlx::query_scalar(sql!("run_process")).bind(run.0).fetch_optional(c).await?.flatten()))
     }
+}
+
+/// Whether the newest study of an experiment holds exactly these runs.
+async fn holds(c: &mut SqliteConnection, experiment: &NewExperiment<'_>, runs: &[RunId]) -> sqlx::Result<bool> {
+    let held: Option<String> = sqlx::query_scalar(sql!("study_of"))
+        .bind(experiment.name)
+        .bind(experiment.toml)
+        .bind(experiment.overrides)
+        .fetch_optional(c)
+        .await?
+        .flatten();
+    Ok(held == Some(runs.iter().map(|run| run.0.to_string()).collect::<Vec<_>>().join(",")))
 }
 
 async fn answer(c: &mut SqliteConnection, run_key: &str) -> sqlx::Result<Option<RunRow>> {

@@ -149,14 +149,19 @@ impl<'a> Frame<'a> {
             ticks[self.scale.row(tick, rows)] = tick_label(tick);
         }
         let mut labels = vec![String::new(); rows];
-        for baseline in self.baselines {
+        let mut ascending: Vec<&Baseline> = self.baselines.iter().collect();
+        ascending.sort_by(|a, b| a.value.total_cmp(&b.value));
+        // Of two baselines in one row the higher is named above the lower.
+        let mut above = rows;
+        for baseline in ascending {
             let row = self.scale.row(baseline.value, rows);
             for cell in self.cells[row].iter_mut().filter(|cell| cell.0 == ' ') {
                 *cell = ('┄', Ink::Dim);
             }
-            // Two baselines in one row: the second is named in the next free one.
-            let free = (row..rows).chain((0..row).rev()).find(|&row| labels[row].is_empty());
-            labels[free.unwrap_or(row)] = label(baseline);
+            if above > 0 {
+                above = row.min(above - 1);
+                labels[above] = label(baseline);
+            }
         }
         let unit =
             if self.scale.step.is_none() { "loss in nats (logarithmic), by step" } else { "loss in nats, by step" };

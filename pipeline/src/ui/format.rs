@@ -133,19 +133,31 @@ fn rate(x: f64) -> String {
     format!("{x:?}")
 }
 
-/// The swept parameters in a few characters: `learning_rate=0.1`; a name whose last segment is not alone stays whole.
+/// The swept parameters in a few characters: `learning_rate=0.1`.
 pub fn point(swept: &Map<String, Value>) -> String {
-    let last = |name: &str| name.rsplit('.').next().unwrap_or("").to_owned();
-    let short = |(name, value): (&String, &Value)| {
-        let alone = swept.keys().filter(|other| last(other) == last(name)).count() == 1;
-        format!("{}={}", if alone { last(name) } else { name.clone() }, self::value(value))
-    };
-    swept.iter().map(short).collect::<Vec<_>>().join(" ")
+    let names = short_names(&swept.keys().map(String::as_str).collect::<Vec<_>>());
+    let said = names.iter().zip(swept.values()).map(|(name, value)| match value {
+        Value::Object(_) => format!("{name}={{{}}}", self::value(value)),
+        value => format!("{name}={}", self::value(value)),
+    });
+    said.collect::<Vec<_>>().join(" ")
 }
 
-/// A text on one line, harmless to a terminal.
+/// Dotted names by their last segment, where that tells them apart.
+pub fn short_names(names: &[&str]) -> Vec<String> {
+    fn last(name: &str) -> &str {
+        name.rsplit('.').next().unwrap_or("")
+    }
+    let alone = |name: &str| names.iter().filter(|other| last(other) == last(name)).count() == 1;
+    names.iter().map(|name| if alone(name) { last(name) } else { name }.to_owned()).collect()
+}
+
+/// A text on one line, harmless to a terminal: without control characters, and without those that turn the direction
+/// of what follows.
 pub fn line(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let harmless = |c: char| if c.is_control() || turns(c) { c.escape_default().collect() } else { vec![c] };
+    text.chars().flat_map(harmless).collect()
 }
 
 /// A text cut to a width, with `…` where something is missing.
@@ -198,6 +210,21 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
         lines.push(now);
     }
     lines
+}
+
+/// The command that runs an experiment with some overrides, as a shell reads it.
+pub fn command(experiment: &str, overrides: &[String]) -> String {
+    let set = overrides.iter().map(|text| format!(" --set {}", quoted(text)));
+    format!("pipeline run {}{}", quoted(experiment), set.collect::<String>())
+}
+
+/// A word as a shell reads it: in quotes where it must be.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

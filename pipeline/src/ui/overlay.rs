@@ -4,7 +4,7 @@ use super::axis::{Baseline, Frame, Scale};
 use super::look::{Ink, Look};
 use crate::record::read::Bucket;
 
-/// A run's mark by its place; the twelfth run begins anew.
+/// A run's mark by its place; the thirteenth run begins anew.
 const MARKS: [char; 12] = ['●', '○', '×', '+', '▲', '△', '■', '□', '◆', '◇', '▼', '▽'];
 
 /// Where several runs share a cell.

@@ -44,9 +44,9 @@ impl Batches {
         let mut x = vec![0i64; t * b];
         let mut targets = vec![0u32; t * b];
         let mut window = Vec::with_capacity(t + 1);
-        for row in 0..b {
+        for (row, offset) in self.plan.offsets(step).into_iter().enumerate() {
             window.clear();
-            self.ids.read(self.plan.offset(step, row as u64), t + 1, &mut window)?;
+            self.ids.read(offset, t + 1, &mut window)?;
             check(&window, self.vocab)?;
             for i in 0..t {
                 x[i * b + row] = i64::from(window[i]);

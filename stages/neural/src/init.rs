@@ -3,7 +3,8 @@
 use stages::params::Init;
 use stages::random::Stream;
 
-/// The elements of the tensor `name`, row by row; element i reads number i of the stream `init <name>`.
+/// The elements of the tensor `name`, row by row; element i reads number i of the stream `init <name>`, a normal one
+/// numbers 2i and 2i + 1.
 pub(crate) fn draw(init: Init, seed: u64, name: &str, sizes: &[usize]) -> Vec<f32> {
     let stream = Stream::new(seed, &format!("init {name}"));
     let elements = 0..sizes.iter().product::<usize>() as u64;

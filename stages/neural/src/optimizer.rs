@@ -1,4 +1,4 @@
-//! Update rules, with PyTorch's formulas and defaults, on plain slices.
+//! Update rules, with PyTorch's formulas, on plain slices.
 //!
 //! `tch::nn::Optimizer` can neither save nor restore its moments, and its Adam takes nine times as long.
 
@@ -8,6 +8,7 @@ use tch::Tensor;
 
 use crate::parallel;
 use crate::raw::{self, Kernel};
+use crate::rows::flush;
 use crate::weights::{Array, Arrays};
 
 /// Elements of a block: its slices fit the second-level cache together.
@@ -18,7 +19,7 @@ const BLOCK: usize = 1 << 15;
 pub(crate) struct Optimizer {
     rule: Rule,
     momentum: f32,
-    alpha: f32,
+    alpha: f64,
     beta1: f64,
     beta2: f64,
     epsilon: f32,
@@ -47,7 +48,7 @@ impl Optimizer {
         Self {
             rule: train.optimizer,
             momentum: train.momentum as f32,
-            alpha: train.alpha as f32,
+            alpha: train.alpha,
             beta1: train.beta1,
             beta2: train.beta2,
             epsilon: train.epsilon as f32,
@@ -96,7 +97,10 @@ impl Optimizer {
             Rule::Sgd => Update::Sgd { rate: rate as f32 },
             Rule::Momentum => Update::Momentum { rate: rate as f32, momentum: self.momentum },
             Rule::Adagrad => Update::Adagrad { rate: rate as f32, epsilon },
-            Rule::Rmsprop => Update::Rmsprop { rate: rate as f32, alpha: self.alpha, epsilon },
+            Rule::Rmsprop => {
+                let fresh = (1.0 - self.alpha) as f32;
+                Update::Rmsprop { rate: rate as f32, alpha: self.alpha as f32, fresh, epsilon }
+            }
             Rule::Adam | Rule::Adamw => {
                 let shrink = if self.rule == Rule::Adamw { 1.0 - rate * self.weight_decay } else { 1.0 };
                 Update::Adam {
@@ -143,7 +147,8 @@ fn cut<'a>(slice: &mut &'a mut [f32]) -> &'a mut [f32] {
     block
 }
 
-/// One update's numbers. θ weights, g gradient, m and v what is remembered, η the rate.
+/// One update's numbers; what is remembered and falls below the least normal number becomes 0 (see [`flush`]), as the
+/// moments of a rare word's row would within a thousand steps. θ weights, g gradient, m and v what is remembered, η the rate.
 #[derive(Clone, Copy)]
 enum Update {
     /// θ ← θ − η g
@@ -153,7 +158,7 @@ enum Update {
     /// m ← m + g²; θ ← θ − η g / (√m + ε) (Duchi et al. 2011)
     Adagrad { rate: f32, epsilon: f32 },
     /// m ← α m + (1 − α) g²; θ ← θ − η g / (√m + ε) (Tieleman and Hinton 2012)
-    Rmsprop { rate: f32, alpha: f32, epsilon: f32 },
+    Rmsprop { rate: f32, alpha: f32, fresh: f32, epsilon: f32 },
     /// m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; θ ← shrink θ − size · m / (√v / root + ε) (Kingma and Ba 2015;
     /// the decay apart from the gradient, Loshchilov and Hutter 2019)
     Adam { shrink: f32, beta2: f32, fresh1: f32, fresh2: f32, size: f32, root: f32, epsilon: f32 },
@@ -186,7 +191,7 @@ impl Kernel for Block<'_> {
             }
             Update::Momentum { rate, momentum } => {
                 for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
-                    *m = momentum * *m + gradient(g, *w);
+                    *m = flush(momentum * *m + gradient(g, *w));
                     *w -= rate * *m;
                 }
             }
@@ -197,22 +202,67 @@ impl Kernel for Block<'_> {
                     *w -= rate * g / (m.sqrt() + epsilon);
                 }
             }
-            Update::Rmsprop { rate, alpha, epsilon } => {
+            Update::Rmsprop { rate, alpha, fresh, epsilon } => {
                 for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
                     let g = gradient(g, *w);
-                    *m = alpha * *m + (1.0 - alpha) * g * g;
+                    *m = flush(alpha * *m + fresh * g * g);
                     *w -= rate * g / (m.sqrt() + epsilon);
                 }
             }
             Update::Adam { shrink, beta2, fresh1, fresh2, size, root, epsilon } => {
                 for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
                     let g = gradient(g, *w);
-                    *m += fresh1 * (g - *m);
-                    *v = beta2 * *v + fresh2 * g * g;
+                    *m = flush(*m + fresh1 * (g - *m));
+                    *v = flush(beta2 * *v + fresh2 * g * g);
                     *w = shrink * *w - size * *m / (v.sqrt() / root + epsilon);
                 }
             }
         }
+    }
+}
+
+/// ‖θ − before‖ / ‖before‖ over all weights.
+///
+/// # Errors
+/// When a tensor is not plain memory.
+pub(crate) fn update_ratio(weights: &[Tensor], before: &[Vec<f32>], threads: usize) -> Result<f64> {
+    let mut pairs = Vec::new();
+    for (now, before) in weights.iter().zip(before) {
+        pairs.extend(raw::floats(now)?.chunks(BLOCK).zip(before.chunks(BLOCK)));
+    }
+    let mut squares = vec![(0.0, 0.0); pairs.len()];
+    let blocks = pairs.into_iter().zip(&mut squares).collect();
+    parallel::each(threads, blocks, |((now, before), squares)| *squares = raw::widest(Moved { now, before }));
+    let (moved, was) = squares.iter().fold((0.0, 0.0), |(m, w), (moved, was)| (m + moved, w + was));
+    Ok((moved / was).sqrt())
+}
+
+/// Σ (now − before)² and Σ before².
+struct Moved<'a> {
+    now: &'a [f32],
+    before: &'a [f32],
+}
+
+impl Kernel for Moved<'_> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn run(self) -> (f64, f64) {
+        let (mut moved, mut was) = ([0.0f64; 16], [0.0f64; 16]);
+        let ((now, now_rest), (before, before_rest)) = (self.now.as_chunks::<16>(), self.before.as_chunks::<16>());
+        for (now, before) in now.iter().zip(before) {
+            for i in 0..16 {
+                let (x, y) = (f64::from(now[i]), f64::from(before[i]));
+                moved[i] += (x - y) * (x - y);
+                was[i] += y * y;
+            }
+        }
+        for (i, (x, y)) in now_rest.iter().zip(before_rest).enumerate() {
+            let (x, y) = (f64::from(*x), f64::from(*y));
+            moved[i] += (x - y) * (x - y);
+            was[i] += y * y;
+        }
+        (moved.iter().sum(), was.iter().sum())
     }
 }
 

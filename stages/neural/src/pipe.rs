@@ -80,12 +80,12 @@ impl Pipe {
     ///
     /// # Errors
     /// When the parent is gone.
-    pub(crate) fn send(&mut self, reply: &Reply) -> io::Result<()> {
+    pub(crate) fn send(&mut self, reply: Reply) -> io::Result<()> {
         let begun = Instant::now();
         let awaited = matches!(reply, Reply::Hello(_) | Reply::Done(_) | Reply::Failed { .. });
         let full = {
             let mut waiting = self.shared.waiting();
-            waiting.push(reply.clone());
+            waiting.push(reply);
             waiting.len() >= FULL
         };
         if awaited || full {

@@ -36,7 +36,7 @@ impl Kernel for Turn<'_> {
         let sum = total(&sums);
         let factor = scale / sum;
         for (x, b) in row.iter_mut().zip(bias.iter_mut()) {
-            *x *= factor;
+            *x = flush(*x * factor);
             *b += *x;
         }
         row[target] -= scale;
@@ -70,18 +70,39 @@ impl Kernel for Partition<'_> {
     }
 }
 
-/// Σ (l − m) · e^(l − m).
-pub(crate) struct WeightedBelow<'a> {
+/// What a row of logits l looks like.
+pub(crate) struct Look<'a> {
     pub(crate) row: &'a [f32],
-    pub(crate) max: f32,
 }
 
-impl Kernel for WeightedBelow<'_> {
-    type Output = f64;
+impl Kernel for Look<'_> {
+    type Output = (f32, f64);
 
+    /// The largest |l|, NaN where a logit is, and the entropy of softmax(l) in nats: ln Σeˡ⁻ᵐ − Σ (l − m) eˡ⁻ᵐ / Σeˡ⁻ᵐ
+    /// with m the maximum.
     #[inline(always)]
-    fn run(self) -> f64 {
-        self.row.iter().map(|x| f64::from(exp(x - self.max) * (x - self.max))).sum()
+    fn run(self) -> (f32, f64) {
+        let max = maximum(self.row);
+        let (mut sums, mut weighted, mut largest) = ([0.0f64; LANES], [0.0f64; LANES], [0u32; LANES]);
+        let mut see = |i: usize, x: f32| {
+            let below = x - max;
+            let p = exp(below);
+            // Not 0 · −∞, which is NaN.
+            let product = if below < LOWEST { 0.0 } else { below * p };
+            sums[i] += f64::from(p);
+            weighted[i] += f64::from(product);
+            // Bit patterns of absolute values go up with the values, and NaN's are above all.
+            largest[i] = largest[i].max(x.abs().to_bits());
+        };
+        let (chunks, rest) = self.row.as_chunks::<LANES>();
+        for chunk in chunks {
+            for (i, &x) in chunk.iter().enumerate() {
+                see(i, x);
+            }
+        }
+        rest.iter().for_each(|&x| see(0, x));
+        let (sum, weighted): (f64, f64) = (sums.iter().sum(), weighted.iter().sum());
+        (f32::from_bits(largest.into_iter().fold(0, u32::max)), sum.ln() - weighted / sum)
     }
 }
 
@@ -112,7 +133,17 @@ fn total(lanes: &[f32; LANES]) -> f32 {
     lanes[0]
 }
 
-/// eˣ for x ≤ 0, within 2 units in the last place; what would be denormal is e⁻⁸⁷ instead, and NaN stays NaN.
+/// What is less than the least normal number becomes 0. Some processors take fifty times as long over numbers below it,
+/// and the products that read a diverged run's gradient would meet millions of them.
+#[inline(always)]
+pub(crate) fn flush(x: f32) -> f32 {
+    if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
+}
+
+/// Below this, eˣ is no normal number.
+const LOWEST: f32 = -87.0;
+
+/// eˣ for x ≤ 0, within 2 units in the last place; what would be no normal number is 0, and NaN stays NaN.
 ///
 /// The reduction and the polynomial are those of Cephes' `expf` (Moshier 1992): x = n·ln 2 + r with |r| ≤ ½ ln 2.
 #[inline(always)]
@@ -122,10 +153,10 @@ fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     // Not f32::max, which would turn NaN into a number.
-    let x = if x < -87.0 { -87.0 } else { x };
-    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let within = if x < LOWEST { LOWEST } else { x };
+    let shifted = within.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x));
+    let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, within));
     let mut p = 1.987_569_1e-4f32;
     p = p.mul_add(r, 1.398_199_9e-3);
     p = p.mul_add(r, 8.333_452e-3);
@@ -133,7 +164,8 @@ fn exp(x: f32) -> f32 {
     p = p.mul_add(r, 1.666_666_5e-1);
     p = p.mul_add(r, 0.5);
     p = p.mul_add(r * r, r) + 1.0;
-    p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000))
+    let power = p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
+    if x < LOWEST { 0.0 } else { power }
 }
 
 #[cfg(test)]
@@ -148,7 +180,7 @@ mod tests {
             let exact = f64::from(x).exp();
             assert!((f64::from(exp(x)) / exact - 1.0).abs() < 2.5e-7, "exp({x})");
         }
-        assert!(exp(f32::NEG_INFINITY) < 1e-37 && exp(-1e30) < 1e-37);
+        assert!(exp(f32::NEG_INFINITY) == 0.0 && exp(-1e30) == 0.0);
         assert!(exp(f32::NAN).is_nan());
         assert_eq!(exp(0.0), 1.0);
     }
@@ -165,6 +197,43 @@ mod tests {
             assert!((f64::from(*x) - expected).abs() < 1e-7, "element {i}");
             assert!((f64::from(bias[i]) - 1.0 - expected).abs() < 1e-6, "bias {i}");
         }
+    }
+
+    #[test]
+    fn a_look_at_a_row_is_that_of_its_naive_twin() {
+        let logits: Vec<f32> = (0..77).map(|i| ((i * 37) % 19) as f32 * 0.7 - 9.0).collect();
+        let exact = |row: &[f32]| {
+            let max = row.iter().fold(f64::NEG_INFINITY, |m, &x| m.max(f64::from(x)));
+            let sum: f64 = row.iter().map(|&x| (f64::from(x) - max).exp()).sum();
+            row.iter()
+                .map(|&x| f64::from(x) - max - sum.ln())
+                .map(|l| if l < -700.0 { 0.0 } else { -l * l.exp() })
+                .sum()
+        };
+        let close = |row: &[f32]| {
+            let (largest, entropy) = raw::widest(Look { row });
+            let expected: f64 = exact(row);
+            assert!((entropy - expected).abs() < 1e-6, "{entropy} for {expected}");
+            largest
+        };
+        assert_eq!(close(&logits), 9.0);
+        // A diverged run's logits: no entropy above ln V, whatever their scale.
+        assert_eq!(close(&[1e37, -3e37, 1e37, 0.0]), 3e37);
+        assert_eq!(close(&[3e38, -3e38, 0.0]), 3e38);
+        let mut row = logits;
+        row[40] = f32::INFINITY;
+        assert_eq!(raw::widest(Look { row: &row }).0, f32::INFINITY);
+        row[3] = f32::NAN;
+        let (largest, entropy) = raw::widest(Look { row: &row });
+        assert!(largest.is_nan() && entropy.is_nan());
+    }
+
+    #[test]
+    fn a_gradient_holds_no_denormal_number() {
+        // 85 nats below the maximum: a normal number before it is scaled, and none after.
+        let mut row: Vec<f32> = (0..64).map(|i| if i == 0 { 0.0 } else { -85.0 - (i % 5) as f32 }).collect();
+        raw::widest(Turn { row: &mut row, target: 0, scale: 1.0 / 640.0, bias: &mut [0.0; 64] });
+        assert!(row.iter().all(|x| *x == 0.0 || x.is_normal()), "{row:?}");
     }
 
     #[test]

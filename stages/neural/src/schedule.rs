@@ -35,22 +35,24 @@ impl Plateau {
 ///
 /// libm's functions rather than the C library's, so that the rate has the same bits on every host.
 pub(crate) fn rate(train: &Train, step: u64, epoch: u64, length: u64, plateau: &Plateau) -> f64 {
-    let base = train.learning_rate;
+    // What a plateau took away holds while the rate still rises, too.
+    let base = train.learning_rate * plateau.factor;
     if step < train.warmup {
         return base * ((step + 1) as f64 / train.warmup as f64);
     }
-    match train.schedule {
+    let rate = match train.schedule {
         Schedule::Constant => base,
         Schedule::Exponential { rate, every, staircase: true } => base * libm::pow(rate, (step / every) as f64),
         Schedule::Exponential { rate, every, staircase: false } => base * libm::pow(rate, step as f64 / every as f64),
         Schedule::Epoch { rate, after } => base * libm::pow(rate, (epoch + 1).saturating_sub(after) as f64),
         Schedule::Cosine { floor } => {
-            // The last step, length − 1, has the rate `floor`.
-            let share = (step as f64 / length.saturating_sub(1).max(1) as f64).min(1.0);
+            let share = (step as f64 / length.max(1) as f64).min(1.0);
             floor + (base - floor) * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * share))
         }
-        Schedule::Plateau { .. } => base * plateau.factor,
-    }
+        Schedule::Plateau { .. } => base,
+    };
+    // A factor above 1 may carry it beyond every number: then it stays at the largest.
+    rate.min(f64::MAX)
 }
 
 #[cfg(test)]
@@ -61,7 +63,7 @@ mod tests {
         let mut train = crate::tests::train_defaults();
         (train.learning_rate, train.warmup) = (2.0, warmup);
         train.schedule = serde_json::from_value(schedule).unwrap();
-        steps.iter().map(|&step| rate(&train, step, step / 10, 101, &Plateau::START)).collect()
+        steps.iter().map(|&step| rate(&train, step, step / 10, 100, &Plateau::START)).collect()
     }
 
     fn assert_close(found: &[f64], expected: &[f64]) {
@@ -87,6 +89,18 @@ mod tests {
         assert_close(&rates(epoch, 0, &[0, 39, 40, 50]), &[2.0, 2.0, 1.0, 0.5]);
         let cosine = json!({"kind": "cosine", "floor": 0.5});
         assert_close(&rates(cosine, 0, &[0, 50, 100]), &[2.0, 1.25, 0.5]);
+        let rising = json!({"kind": "exponential", "rate": 10.0, "every": 1, "staircase": false});
+        assert_eq!(rates(rising, 0, &[400]), [f64::MAX]);
+    }
+
+    #[test]
+    fn what_a_plateau_took_away_holds_during_warm_up() {
+        let mut train = crate::tests::train_defaults();
+        (train.learning_rate, train.warmup) = (2.0, 4);
+        train.schedule = Schedule::Plateau { rate: 0.5, every: 1, patience: 0 };
+        let lowered = Plateau { factor: 0.5, ..Plateau::START };
+        let rates: Vec<f64> = (0..6).map(|step| rate(&train, step, 0, 100, &lowered)).collect();
+        assert_close(&rates, &[0.25, 0.5, 0.75, 1.0, 1.0, 1.0]);
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(crate) fn serve(frames: File) -> Result<()> {
     raw::keep_freed_memory();
     tch::set_num_interop_threads(1);
     let mut pipe = Pipe::new(frames);
-    pipe.send(&Reply::Hello(describe()))?;
+    pipe.send(Reply::Hello(describe()))?;
 
     let shared = Arc::new(Shared::default());
     let (sender, orders) = mpsc::channel();
@@ -64,7 +64,7 @@ pub(crate) fn serve(frames: File) -> Result<()> {
         let last = answer(&order, &mut pipe, &shared.stop);
         // Before the reply is sent: whoever reads it finds a worker without work.
         shared.settle();
-        pipe.send(&last)?;
+        pipe.send(last)?;
     }
     Ok(())
 }
@@ -125,7 +125,7 @@ fn train(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
     let mut training = Training::open(order)?;
     log(&training.summary());
     let from = training.from();
-    let End { reached, stopped } = training.run(&mut |reply| Ok(pipe.send(&reply)?), stop)?;
+    let End { reached, stopped } = training.run(&mut |reply| Ok(pipe.send(reply)?), stop)?;
     let (seconds, observing) = (begun.elapsed().as_secs_f64(), (pipe.spent - spent_before).as_secs_f64());
     let steps = reached - from;
     let why = if stopped { ", stopped on request" } else { "" };
@@ -147,13 +147,13 @@ fn evaluate(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
     let ids = Ids::open(input("ids")?)?;
     let id = order.id;
     log(&format!("evaluate: {split}, {} tokens, {} types, {} threads", ids.len(), model.shape.vocab, order.threads));
-    let progress = |done, whole| Ok(pipe.send(&Reply::Progress { order: id, done, whole })?);
+    let progress = |done, whole| Ok(pipe.send(Reply::Progress { order: id, done, whole })?);
     let found = score(&model, &ids, order.threads as usize, stop, progress)?;
     let seconds = begun.elapsed().as_secs_f64();
     if let Some(Score { loss, tokens }) = found {
         log(&format!("evaluate: {split}: {loss:.4} nats a token, perplexity {:.2}, in {seconds:.1} s", loss.exp()));
         let (split, loss) = (split.to_owned(), Measured(loss));
-        pipe.send(&Reply::Evaluation(Evaluation { split, step: None, loss, tokens, seconds }))?;
+        pipe.send(Reply::Evaluation(Evaluation { split, step: None, loss, tokens, seconds }))?;
     }
     let (peak_memory, report) = (peak_memory(), json!({ "seconds": seconds }));
     Ok(Done { order: id, reached: None, stopped: found.is_none(), peak_memory, report })

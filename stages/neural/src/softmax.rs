@@ -8,7 +8,7 @@ use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 use crate::model::Model;
-use crate::rows::{Partition, Turn, WeightedBelow};
+use crate::rows::{Look, Partition, Turn};
 use crate::{parallel, raw};
 
 /// Rows are cut into this many blocks, whatever the number of threads, so that sums have one order.
@@ -115,20 +115,21 @@ impl Softmax {
         Ok(())
     }
 
-    /// The largest absolute logit, and the mean entropy of the predictions in nats: ln Σeˡ − Σ l·eˡ / Σeˡ.
+    /// The largest absolute logit, and the mean entropy of the predictions in nats.
     fn probe(&self, model: &Model) -> Result<(f64, f64)> {
+        let vocab = model.shape.vocab;
         let logits = raw::floats(&self.logits)?;
-        let (mut largest, mut entropy) = (0.0f64, 0.0);
-        for row in logits.chunks(model.shape.vocab) {
-            let (max, sum) = raw::widest(Partition { row });
-            let sum = f64::from(sum);
-            let weighted = raw::widest(WeightedBelow { row, max });
-            entropy += sum.ln() - weighted / sum;
-            let (low, high) = row.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), &x| (l.min(x), h.max(x)));
-            largest = largest.max(f64::from(low.abs().max(high.abs())));
-        }
-        // A NaN among the logits is in some row's entropy; minimum and maximum have passed it over.
-        let largest = if logits.iter().any(|x| x.is_nan()) { f64::NAN } else { largest };
-        Ok((largest, entropy / (logits.len() / model.shape.vocab) as f64))
+        let mut looks = vec![(0.0f32, 0.0f64); logits.len() / vocab];
+        let rows = looks.len().div_ceil(BLOCKS);
+        let blocks = logits.chunks(rows * vocab).zip(looks.chunks_mut(rows));
+        parallel::each(self.threads, blocks.collect(), |(logits, looks)| {
+            for (row, look) in logits.chunks(vocab).zip(looks) {
+                *look = raw::widest(Look { row });
+            }
+        });
+        // Not f32::max, which would pass NaN over.
+        let largest = looks.iter().fold(0, |bits, (largest, _)| largest.to_bits().max(bits));
+        let entropy = looks.iter().map(|(_, entropy)| entropy).sum::<f64>() / looks.len() as f64;
+        Ok((f64::from(f32::from_bits(largest)), entropy))
     }
 }

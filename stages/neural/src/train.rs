@@ -14,7 +14,7 @@ use crate::batches::Batches;
 use crate::dropout::Dropout;
 use crate::evaluate::{Score, score};
 use crate::model::Shape;
-use crate::optimizer::{clip_coefficient, global_norm};
+use crate::optimizer::{clip_coefficient, global_norm, update_ratio};
 use crate::schedule::rate;
 use crate::softmax::{Gradients, Softmax};
 use crate::state::State;
@@ -63,6 +63,10 @@ impl Training {
         let shape = Shape::new(&train, count_types(input("vocab")?)?)?;
         let batches = Batches::open(input("plan")?, input("train")?, shape.vocab)?;
         let valid = if train.reads_valid() { Some(Ids::open(input("valid")?)?) } else { None };
+        ensure!(
+            valid.as_ref().is_none_or(|valid| valid.len() >= 2),
+            "the schedule looks at the valid loss: valid is empty"
+        );
         let (rows, threads) = (usize::try_from(batches.plan.size)?, order.threads as usize);
         let file = |path: &Option<PathBuf>, what: &str| {
             path.clone().with_context(|| format!("a segment that begins at step {from} names no {what}"))
@@ -106,15 +110,18 @@ impl Training {
         let (mut written, mut said) = (Instant::now(), (Instant::now(), n));
         loop {
             let stopped = stop.load(Ordering::Relaxed) && n < self.segment.to;
-            let ends = n == self.segment.to || stopped || self.gives_up(n, observe)?;
+            let ends = n == self.segment.to || stopped || self.gives_up();
             let late =
                 written.elapsed() >= Duration::from_secs(self.segment.checkpoint_seconds) && n > self.segment.from;
-            if ends || late || self.segment.checkpoints.contains(&n) {
+            if ends || late || self.segment.checkpoints.binary_search(&n).is_ok() {
                 observe(Reply::Checkpoint(self.state.save(&self.folder, n)?))?;
                 written = Instant::now();
             }
             if ends {
                 return Ok(End { reached: n, stopped });
+            }
+            if !self.look(n, stop, observe)? {
+                continue; // A stop came, and ends the training above.
             }
 
             let begun = Instant::now();
@@ -133,7 +140,8 @@ impl Training {
             let clip = clip_coefficient(norm, clip_norm);
             let before = if probed { Some(self.state.weights()?) } else { None };
             self.state.optimizer.update(&mut self.state.model.tensors, &gradients, clip, eta, n + 1)?;
-            let update_ratio = before.map(|before| self.state.update_ratio(&before)).transpose()?;
+            let update_ratio =
+                before.map(|before| update_ratio(&self.state.model.tensors, &before, self.threads)).transpose()?;
             let seconds = begun.elapsed().as_secs_f64();
 
             let step = Step {
@@ -152,7 +160,6 @@ impl Training {
             observe(Reply::Step(step))?;
             self.judge(n, loss.mean, observe)?;
             n += 1;
-            self.look(n, observe)?;
             if said.0.elapsed() >= SAY_EVERY {
                 self.say(n, n - said.1, said.0.elapsed(), loss.mean);
                 said = (Instant::now(), n);
@@ -160,16 +167,9 @@ impl Training {
         }
     }
 
-    /// Whether the loss has not been finite for so long that the training ends before step `n`.
-    fn gives_up(&self, n: u64, observe: &mut Observe<'_>) -> Result<bool> {
-        let OnNonfinite::StopAfter(patience) = self.train.on_nonfinite else { return Ok(false) };
-        if self.state.nonfinite < patience {
-            return Ok(false);
-        }
-        let message = format!("the loss was not finite for {} steps in a row", self.state.nonfinite);
-        let step = Some(n.saturating_sub(1));
-        observe(Reply::Event(Event { step, kind: "stopped_nonfinite".to_owned(), message }))?;
-        Ok(true)
+    /// Whether the loss has not been finite for so long that the training ends.
+    fn gives_up(&self) -> bool {
+        matches!(self.train.on_nonfinite, OnNonfinite::StopAfter(patience) if self.state.nonfinite >= patience)
     }
 
     /// Takes notice of a loss that is not finite: of the first in the trajectory with an event.
@@ -187,15 +187,18 @@ impl Training {
         observe(Reply::Event(Event { step: Some(step), kind: "nonfinite".to_owned(), message }))
     }
 
-    /// Looks at the valid loss of the weights after `n` updates, where the schedule wants it.
-    fn look(&mut self, n: u64, observe: &mut Observe<'_>) -> Result<()> {
-        let Schedule::Plateau { rate, every, patience } = self.train.schedule else { return Ok(()) };
-        let Some(valid) = self.valid.as_ref().filter(|_| n.is_multiple_of(every)) else { return Ok(()) };
+    /// Looks at the valid loss of the weights after `n` updates, where the schedule wants it; says whether the training
+    /// may go on, which it may not when a stop came in the middle.
+    ///
+    /// A look belongs to the step that comes after it: a checkpoint n is the state before the look at n, so whoever goes
+    /// on from there looks again, and sees the same.
+    fn look(&mut self, n: u64, stop: &AtomicBool, observe: &mut Observe<'_>) -> Result<bool> {
+        let Schedule::Plateau { rate, every, patience } = self.train.schedule else { return Ok(true) };
+        let due = n > 0 && n.is_multiple_of(every);
+        let Some(valid) = self.valid.as_ref().filter(|_| due) else { return Ok(true) };
         let begun = Instant::now();
-        // Not stopped in the middle: the look belongs to the step before it.
-        let never = AtomicBool::new(false);
-        let found = score(&self.state.model, valid, self.threads, &never, |_, _| Ok(()))?;
-        let Score { loss, tokens } = found.context("BUG: scoring stopped by itself")?;
+        let found = score(&self.state.model, valid, self.threads, stop, |_, _| Ok(()))?;
+        let Some(Score { loss, tokens }) = found else { return Ok(false) };
         let seconds = begun.elapsed().as_secs_f64();
         let split = "valid".to_owned();
         observe(Reply::Evaluation(Evaluation { split, step: Some(n), loss: Measured(loss), tokens, seconds }))?;
@@ -205,7 +208,7 @@ impl Training {
             log(&format!("train: step {n}: {message}"));
             observe(Reply::Event(Event { step: Some(n), kind: "rate_lowered".to_owned(), message }))?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// One line for whoever reads the log.
@@ -236,18 +239,5 @@ impl State {
     /// A copy of every weight.
     fn weights(&self) -> Result<Vec<Vec<f32>>> {
         self.model.tensors.iter().map(|tensor| Ok(raw::floats(tensor)?.to_vec())).collect()
-    }
-
-    /// ‖θ − before‖ / ‖before‖ over all weights.
-    fn update_ratio(&self, before: &[Vec<f32>]) -> Result<f64> {
-        let (mut moved, mut was) = (0.0, 0.0);
-        for (tensor, before) in self.model.tensors.iter().zip(before) {
-            for (now, before) in raw::floats(tensor)?.iter().zip(before) {
-                let (now, before) = (f64::from(*now), f64::from(*before));
-                moved += (now - before) * (now - before);
-                was += before * before;
-            }
-        }
-        Ok((moved / was).sqrt())
     }
 }

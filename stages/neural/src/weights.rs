@@ -33,6 +33,12 @@ impl<'a> Array<'a> {
         Self { shape: shape.to_vec(), data: Data::F32(data.into()) }
     }
 
+    /// Its elements, where they are single floats.
+    #[cfg(test)]
+    pub(crate) fn floats(&self) -> &[f32] {
+        if let Data::F32(data) = &self.data { data } else { &[] }
+    }
+
     pub(crate) fn f64(data: &[f64]) -> Self {
         Self { shape: vec![data.len()], data: Data::F64(data.into()) }
     }

@@ -89,7 +89,7 @@ pub enum Greedy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
-    /// Which checkpoints are sampled; part of no key, so absent from what the stage is handed.
+    /// Which checkpoints are sampled; read by the plan, not by the stage.
     #[serde(default = "at_all")]
     pub at: At,
     /// Tokens drawn for each text.

@@ -52,7 +52,12 @@ pub(super) const TRAIN: &[Key] = &[
         "0.0",
         "times the weights, added to the gradient; apart from it for adamw",
     ),
-    Key::new("learning_rate", Kind::Float(Range::POSITIVE), "0.001", "the rate before any schedule, for a mean loss"),
+    Key::new(
+        "learning_rate",
+        Kind::Float(Range::POSITIVE_SINGLE),
+        "0.001",
+        "the rate before any schedule, for a mean loss",
+    ),
     Key::new("warmup", Kind::Int(0, 1 << 40), "0", "steps in which the rate rises linearly, before any schedule"),
     Key::new(
         "schedule",

@@ -120,16 +120,9 @@ impl Checkpoints {
     /// The checkpoints that a training of `length` steps keeps, ascending. The last one is always among them, and
     /// checkpoint 0 too unless `keep` names others.
     pub fn kept(&self, length: u64) -> Vec<u64> {
-        let mut all = vec![0];
-        let cadence = length.checked_div(self.every).unwrap_or(0);
-        all.extend((1..=cadence).map(|i| i * self.every));
-        all.push(length);
-        all.dedup();
         match &self.keep {
-            Keep::All(_) => all,
-            Keep::Last { last } => {
-                all.split_off(all.len().saturating_sub(usize::try_from(*last).unwrap_or(usize::MAX)))
-            }
+            Keep::All(_) => self.made(length, 0),
+            Keep::Last { last } => self.made(length, self.count_made(length).saturating_sub(*last)),
             Keep::Steps(steps) => {
                 let mut kept: Vec<u64> = steps.iter().copied().filter(|&step| step < length).collect();
                 kept.push(length);
@@ -139,6 +132,51 @@ impl Checkpoints {
             }
         }
     }
+
+    /// The same of a training that ends early, after `reached` of its steps: what it was to keep as far as it came, and
+    /// its end.
+    pub fn kept_until(&self, length: u64, reached: u64) -> Vec<u64> {
+        let mut kept = self.kept(length);
+        kept.retain(|&step| step < reached);
+        kept.push(reached);
+        kept
+    }
+
+    /// How many checkpoints a training of `length` steps keeps, at the most.
+    pub fn count(&self, length: u64) -> u64 {
+        match &self.keep {
+            Keep::All(_) => self.count_made(length),
+            Keep::Last { last } => self.count_made(length).min(*last),
+            Keep::Steps(steps) => steps.len() as u64 + 1,
+        }
+    }
+
+    /// Checkpoint 0, one at each multiple of `every`, and the last: from the `first` of them on, counted from 0.
+    fn made(&self, length: u64, first: u64) -> Vec<u64> {
+        let whole = length.checked_div(self.every).unwrap_or(0);
+        let mut made: Vec<u64> = (first..=whole).map(|i| i * self.every).collect();
+        if whole * self.every < length {
+            made.push(length);
+        }
+        made
+    }
+
+    fn count_made(&self, length: u64) -> u64 {
+        let whole = length.checked_div(self.every).unwrap_or(0);
+        whole + 1 + u64::from(whole * self.every < length)
+    }
+}
+
+/// The most checkpoints that a training may keep; more is taken for a slip, and would be terabytes.
+const MOST_CHECKPOINTS: u64 = 100_000;
+
+/// The complaint about a training of `length` steps that would keep too many checkpoints, with a hint.
+pub fn too_many_checkpoints(checkpoints: &Checkpoints, length: u64) -> Option<(String, String)> {
+    let count = checkpoints.count(length);
+    (count > MOST_CHECKPOINTS).then(|| {
+        let message = format!("{length} steps would keep {count} checkpoints; allowed: at most {MOST_CHECKPOINTS}");
+        (message, format!("train.checkpoints.every = {}", length.div_ceil(MOST_CHECKPOINTS / 100)))
+    })
 }
 
 /// What a loss that is not finite leads to.

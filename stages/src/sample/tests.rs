@@ -69,7 +69,9 @@ fn the_prompt_is_cut_as_the_corpus_was() {
     assert_eq!(first(cut(Unit::Word, "<eos>"), &types, "THE,\nZoo"), [2, 0, 3, 2, 1]);
     assert_eq!(first(cut(Unit::Word, "<eos>"), &types, ""), [2]);
     assert_eq!(first(cut(Unit::Whitespace, ""), &types, " "), [0]);
-    assert_eq!(first(cut(Unit::Char, ""), &types, ",\nx"), [3, 4, 1]);
+    // By character and without a token for it, the newline itself is the line's end that a text begins after.
+    assert_eq!(first(cut(Unit::Char, ""), &types, ",\nx"), [4, 3, 4, 1]);
+    assert_eq!(first(cut(Unit::Char, ""), &types[..4], ""), [0]);
 }
 
 #[test]

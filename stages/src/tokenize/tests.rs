@@ -113,3 +113,20 @@ fn a_request_to_stop_ends_it() {
     let error = run(&params(Unit::Word, "<eos>", None), &space.context).unwrap_err();
     assert!(matches!(error, StageError::Cancelled(_)));
 }
+
+#[test]
+fn a_byte_order_mark_is_no_text() {
+    let marked = "\u{feff}First line\nsecond \u{feff}line\n";
+    let plain = "First line\nsecond \u{feff}line\n";
+    for unit in [Unit::Whitespace, Unit::Word, Unit::Char] {
+        let of = |text: &str| {
+            let space = Space::new().with("train", text).with("valid", text);
+            let outcome = run(&params(unit, "<eos>", None), &space.context).unwrap();
+            (texts(&outcome, "train"), texts(&outcome, "valid"))
+        };
+        assert_eq!(of(marked), of(plain));
+    }
+    let space = Space::new().with("text", "\u{feff}a\nb\nc\n");
+    let outcome = run(&params(Unit::Char, "", Some((0.3, 0.0))), &space.context).unwrap();
+    assert_eq!(texts(&outcome, "train").concat(), "a\nb\n");
+}

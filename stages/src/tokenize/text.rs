@@ -15,9 +15,13 @@ pub(crate) struct Text {
     file: File,
     /// The experiment's key that names it, for messages.
     key: String,
+    start: u64,
     length: u64,
     block: usize,
 }
+
+/// What some editors write at the start of a UTF-8 file: a mark, no text.
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 impl Text {
     /// Opens the file that the experiment names under `key`; `block` bytes are read at once, at least 4.
@@ -27,7 +31,14 @@ impl Text {
     pub(crate) fn open(path: &Path, key: String, block: usize) -> Result<Self, StageError> {
         let file = File::open(path).map_err(StageError::io(path))?;
         let length = file.metadata().map_err(StageError::io(path))?.len();
-        Ok(Self { path: path.to_owned(), file, key, length, block })
+        let mut first = [0; 3];
+        let marked = length >= 3 && file.read_exact_at(&mut first, 0).is_ok() && first == BYTE_ORDER_MARK;
+        Ok(Self { path: path.to_owned(), file, key, start: if marked { 3 } else { 0 }, length, block })
+    }
+
+    /// Where its text begins: behind a byte order mark.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
     }
 
     /// Its length in bytes.

@@ -10,9 +10,9 @@ use crate::failure::Failure;
 use crate::insight::comparison::{self, Differing, Scores, Texts};
 use crate::places::Paths;
 use crate::record::read::{Bucket, Cell, Detail, Difference, StageRow, Summary};
+use crate::ui;
 use crate::ui::axis::Baseline;
 use crate::ui::look::Look;
-use crate::{selector, ui};
 
 /// What two or more runs have in common, and what not.
 #[derive(Debug, Serialize)]
@@ -43,7 +43,7 @@ struct Parting {
 /// Compares runs.
 pub fn compare(args: CompareArgs, paths: &Paths) -> Result<(), Failure> {
     let mut reader = Reader::open(paths)?;
-    let runs = selector::resolve(&mut reader.record, &args.selectors)?;
+    let runs = reader.named(&args.selectors)?;
     if let [only] = runs[..] {
         let message = format!("{} is run{only} alone; compare wants two runs or more", args.selectors.join(" "));
         return Err(Failure::input(message, format!("pipeline show run{only}")));
@@ -56,18 +56,18 @@ pub fn compare(args: CompareArgs, paths: &Paths) -> Result<(), Failure> {
 
 fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Failure> {
     let summaries = reader.summaries(Some(runs))?;
-    let record = &mut reader.record;
-    let parameters = comparison::differing(record.params(runs)?, runs);
+    let parameters = comparison::differing(reader.record.params(runs)?, runs);
     let (mut details, mut stages) = (Vec::new(), Vec::new());
     let (mut curves, mut evaluations, mut samples) = (Vec::new(), Vec::new(), Vec::new());
     for (run, summary) in runs.iter().zip(&summaries) {
+        stages.push(reader.stages(*run)?);
+        let record = &mut reader.record;
         let detail = record.detail(*run)?;
         curves.push(match detail.trajectory_id {
             Some(trajectory) => record.buckets(trajectory, summary.steps, look.width as i64 * 8)?,
             None => Vec::new(),
         });
         details.push(detail);
-        stages.push(record.stages(*run)?);
         evaluations.push(record.evaluations(*run)?);
         samples.push(record.samples(*run)?);
     }
@@ -75,7 +75,7 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
         ([a, b], [first, second]) => {
             let common_steps = first.steps.min(second.steps);
             let difference = match (a.trajectory_id, b.trajectory_id) {
-                (Some(a), Some(b)) => record.first_difference(a, b, common_steps)?,
+                (Some(a), Some(b)) => reader.record.first_difference(a, b, common_steps)?,
                 _ => None,
             };
             Some(Parting { common_steps, first: difference })

@@ -35,8 +35,18 @@ pub fn screen(all: &Comparison, look: Look) -> String {
         all.parting.as_ref().map_or(String::new(), |parting| part(&all.runs, parting, look)),
         scores(&all.runs, &all.evaluations, look),
         samples(&all.runs, &all.samples, look),
+        left_out(all, look),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// What a screen of many runs does not hold.
+fn left_out(all: &Comparison, look: Look) -> String {
+    if all.runs.len() <= MOST_BESIDE || all.evaluations.is_empty() && all.samples.is_empty() {
+        return String::new();
+    }
+    let said = format!("evaluations and samples stand side by side for up to {MOST_BESIDE} runs; --json has all");
+    format!("{}\n", look.paint(Ink::Dim, &said))
 }
 
 /// What differs, in a sentence, and as a table where it is more than the table of runs can hold.
@@ -53,34 +63,40 @@ fn parameters(all: &Comparison, look: Look) -> String {
         text.push_str(&differences(&all.runs, &all.parameters, look));
     }
     if !all.circumstances.is_empty() {
-        text.push_str(&format!("not parameters, yet not the same: {}\n", names(&all.circumstances)));
+        let said = format!("not parameters, yet not the same: {}", names(&all.circumstances));
+        text.extend(format::wrap(&said, look.width).iter().map(|line| format!("{line}\n")));
         text.push_str(&differences(&all.runs, &all.circumstances, look));
     }
     text
 }
 
 /// A differing value, short enough for a column.
-fn shown(row: &Differing, place: usize) -> String {
+fn shown(row: &Differing, place: usize, defaults: &Defaults) -> String {
     match &row.values[place] {
-        Some(cell) => format::cut(&Defaults::of(0).shown(&row.name, cell), 40),
+        Some(cell) => format::cut(&defaults.shown(&row.name, cell), 40),
         None => format::NOTHING.to_owned(),
     }
 }
 
 /// Names down and runs across while there are few runs, else the other way round.
 fn differences(runs: &[Summary], rows: &[Differing], look: Look) -> String {
+    let defaults = Defaults::of(0);
     let mut table;
     if runs.len() <= 4 {
         table = Table::new(std::iter::once(left("")).chain(runs.iter().map(|run| left(&run.name()))).collect());
         for row in rows {
             table.plain(
-                std::iter::once(row.name.clone()).chain((0..runs.len()).map(|place| shown(row, place))).collect(),
+                std::iter::once(row.name.clone())
+                    .chain((0..runs.len()).map(|place| shown(row, place, &defaults)))
+                    .collect(),
             );
         }
     } else {
         table = Table::new(std::iter::once(left("run")).chain(rows.iter().map(|row| left(&row.name))).collect());
         for (place, run) in runs.iter().enumerate() {
-            table.plain(std::iter::once(run.name()).chain(rows.iter().map(|row| shown(row, place))).collect());
+            table.plain(
+                std::iter::once(run.name()).chain(rows.iter().map(|row| shown(row, place, &defaults))).collect(),
+            );
         }
     }
     indent(&table.render(Look { width: look.width - 2, ..look }).0)
@@ -90,7 +106,9 @@ fn differences(runs: &[Summary], rows: &[Differing], look: Look) -> String {
 fn runs(all: &Comparison, look: Look) -> String {
     let columns: &[Differing] = if all.parameters.len() <= MOST_COLUMNS { &all.parameters } else { &[] };
     let mut heads = vec![left(""), left("run")];
-    heads.extend(columns.iter().map(|column| right(column.name.rsplit('.').next().unwrap_or(""))));
+    let defaults = Defaults::of(0);
+    let short = format::short_names(&columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
+    heads.extend(short.iter().map(|name| right(name)));
     heads.extend([left("status").spare(2), right("steps").spare(3), right("last loss"), right("best").spare(1)]);
     heads.extend([right("valid ppl"), right("test ppl").spare(4)]);
     if all.runs.iter().any(|run| run.nonfinite_steps > 0) {
@@ -102,7 +120,7 @@ fn runs(all: &Comparison, look: Look) -> String {
         let plain = |text: String| (text, Ink::Plain);
         let mark = if place < MOST_CURVES { mark(place).to_string() } else { String::new() };
         let mut row = vec![(mark, Ink::Series(place)), (run.name(), Ink::Bold)];
-        row.extend(columns.iter().map(|column| plain(shown(column, place))));
+        row.extend(columns.iter().map(|column| plain(shown(column, place, &defaults))));
         let odd =
             if run.last_loss_kind.as_deref().is_some_and(|kind| kind != "finite") { Ink::Bad } else { Ink::Plain };
         row.extend([
@@ -210,23 +228,53 @@ fn scores(runs: &[Summary], scores: &[Scores], look: Look) -> String {
     format!("{}\n{}", look.heading("evaluations"), indent(&text))
 }
 
-/// Texts of the last checkpoint that the runs share: two beside each other, more below each other.
+/// Texts of the last checkpoint that the runs share, and of each run's own last where those differ: two beside each
+/// other, more below each other.
 fn samples(runs: &[Summary], texts: &[Texts], look: Look) -> String {
-    let Some(last) = texts.last() else { return String::new() };
     if runs.len() > MOST_BESIDE {
         return String::new();
     }
-    let mut text = format!("{}\n", look.heading(&format!("samples of checkpoint {}", count(last.step))));
-    for row in texts.iter().filter(|row| row.step == last.step) {
+    let shared = texts.iter().rev().find_map(|texts| texts.step);
+    let apart: Vec<&Texts> = texts.iter().filter(|texts| texts.step.is_none()).collect();
+    let mut parts = Vec::new();
+    // An untouched model's words tell nothing where each run has others.
+    let all_apart = apart.first().is_some_and(|texts| texts.runs.iter().all(Option::is_some));
+    if let Some(step) = shared.filter(|step| !all_apart || *step > 0) {
+        let title = format!("samples of checkpoint {}", count(step));
+        parts.push(samples_of(runs, texts.iter().filter(|texts| texts.step == Some(step)), &title, look));
+    }
+    if let Some(first) = apart.first() {
+        let of: Vec<String> =
+            runs.iter().zip(&first.runs).filter_map(|(run, sample)| Some((run, sample.as_ref()?).0.name())).collect();
+        let whose = if all_apart { "each run".to_owned() } else { of.join(" and ") };
+        parts.push(samples_of(runs, apart.into_iter(), &format!("samples of the last checkpoint of {whose}"), look));
+    }
+    parts.join("\n")
+}
+
+fn samples_of<'a>(runs: &[Summary], rows: impl Iterator<Item = &'a Texts>, title: &str, look: Look) -> String {
+    let mut text = format!("{}\n", look.heading(title));
+    for row in rows {
         text.push_str(&format!("  {}\n", decode(&row.decode)));
+        let name = |run: &Summary, sample: &Sample| match (row.step, sample.step) {
+            (None, Some(step)) => format!("{} at {}", run.name(), count(step)),
+            _ => run.name(),
+        };
         match &row.runs[..] {
             [Some(a), Some(b)] if look.width >= 80 => {
-                text.push_str(&beside(look, (&runs[0].name(), a), (&runs[1].name(), b)));
+                text.push_str(&beside(look, (&name(&runs[0], a), a), (&name(&runs[1], b), b)));
             }
             _ => {
                 for (run, sample) in runs.iter().zip(&row.runs) {
                     let Some(sample) = sample else { continue };
-                    text.push_str(&format!("    {} {}\n", run.name(), look.paint(Ink::Dim, &figures(sample))));
+                    let said = format!("{} {}", name(run, sample), figures(sample));
+                    for (i, line) in format::wrap(said.trim_end(), look.width - 6).iter().enumerate() {
+                        text.push_str(&format!(
+                            "    {}{}\n",
+                            if i > 0 { "  " } else { "" },
+                            look.paint(Ink::Dim, line)
+                        ));
+                    }
                     for line in written(sample, look.width - 6) {
                         text.push_str(format!("      {line}").trim_end());
                         text.push('\n');

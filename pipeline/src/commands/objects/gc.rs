@@ -1,7 +1,7 @@
 //! `pipeline objects gc`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Owners, disk, entries, owners, size_of, whose};
 use crate::engine::digest::ObjectId;
@@ -27,13 +27,8 @@ pub struct Waste {
 
 /// Removes what nothing in the record refers to.
 pub fn gc(store: &Store, record: &mut Record, dry_run: bool) -> Result<(), Failure> {
-    if let Some(other) = store.other_databases(record.path()).first() {
-        let message =
-            format!("{} is also the store of {}, whose objects would go", store.root().display(), other.display());
-        return Err(Failure::input(
-            message,
-            "keep a store for each database (--store), or delete the other database first",
-        ));
+    if let Some((other, noted)) = store.other_databases(record.path()).first() {
+        return Err(shared(store, other, noted));
     }
     let folders = Folders::read(store);
     let references = record.references()?;
@@ -48,7 +43,12 @@ pub fn gc(store: &Store, record: &mut Record, dry_run: bool) -> Result<(), Failu
         return Ok(());
     }
     let mut gone = Vec::new();
+    let database = record.path().to_owned();
     let removed = store.remove(|| -> Result<_, Collecting> {
+        // Asked again: another may have begun to use the store.
+        if let Some((other, noted)) = store.other_databases(&database).pop() {
+            return Err(Collecting::Shared(other, noted));
+        }
         // Asked under the lock, so that nobody takes one up in between; and the rows go first, since a row without its
         // file would be taken for damage.
         gone = record.unreferenced(&ids)?;
@@ -63,6 +63,7 @@ pub fn gc(store: &Store, record: &mut Record, dry_run: bool) -> Result<(), Failu
         }
         Err(Collecting::Record(error)) => return Err(error.into()),
         Err(Collecting::Disk(error)) => return Err(disk(store)(error)),
+        Err(Collecting::Shared(other, noted)) => return Err(shared(store, &other, &noted)),
     };
     record.forget_checkpoints(&lost(&owners, &sizes))?;
     let mut swept = 0;
@@ -81,8 +82,20 @@ pub fn gc(store: &Store, record: &mut Record, dry_run: bool) -> Result<(), Failu
     Ok(())
 }
 
+/// The complaint about a store in which another database keeps its objects too.
+fn shared(store: &Store, other: &Path, noted: &Path) -> Failure {
+    let root = store.root().display();
+    if other.exists() {
+        let message = format!("{root} is also the store of {}, whose objects would go", other.display());
+        return Failure::input(message, "keep a store for each database: --db and --store of another run choose both");
+    }
+    let message = format!("{root} is also the store of {}, which is not to be found now", other.display());
+    Failure::input(message, format!("where it is gone for good: rm {}", noted.display()))
+}
+
 /// Why objects could not be removed.
 enum Collecting {
+    Shared(PathBuf, PathBuf),
     Record(RecordError),
     Disk(std::io::Error),
 }
@@ -116,7 +129,7 @@ impl Folders {
 /// What nobody needs of those folders.
 pub fn waste(store: &Store, folders: Folders, traces: &[Trace], owners: &Owners<'_>) -> Vec<Waste> {
     // What the record does not know may be a living process's that is about to record it, or one's with another record.
-    let anyone = lock::is_anyone_alive(store.root());
+    let anyone = lock::is_anyone_alive(store.root(), None);
     let by_uid: BTreeMap<&str, &Trace> = traces.iter().map(|trace| (trace.uid.as_str(), trace)).collect();
     let logs: BTreeSet<&str> = traces.iter().filter_map(|trace| trace.log.as_deref()).collect();
     let mut found = Vec::new();

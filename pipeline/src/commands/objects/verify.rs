@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use serde_json::Value;
-
 use super::{Owners, disk, owners, whose};
 use crate::engine::digest::ObjectId;
 use crate::engine::store::{Health, Store};
@@ -13,7 +11,7 @@ use crate::record::Record;
 use crate::record::objects::Reference;
 use crate::ui;
 use crate::ui::counter::Counter;
-use crate::ui::format::{bytes, count};
+use crate::ui::format::{self, bytes, count};
 
 /// What is wrong with an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,10 +111,9 @@ pub fn tell(report: &Report, owners: &Owners<'_>) -> (String, Result<(), Failure
 fn again<'a>(references: &'a [&Reference]) -> impl Iterator<Item = (u8, String)> + 'a {
     references.iter().map(|reference| match (&reference.experiment, reference.name.starts_with("state@")) {
         (Some(path), false) => {
-            let overrides: Vec<Value> =
+            let overrides: Vec<String> =
                 reference.overrides.as_deref().and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
-            let set = |value: &Value| format!(" --set '{}'", value.as_str().unwrap_or_default());
-            (0, format!("pipeline run {path}{} makes it again", overrides.iter().map(set).collect::<String>()))
+            (0, format!("{} makes it again", format::command(path, &overrides)))
         }
         _ => (1, "pipeline objects gc forgets what only resuming would need".to_owned()),
     })

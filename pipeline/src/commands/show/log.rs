@@ -7,12 +7,13 @@ use crate::commands::reading::Reader;
 use crate::failure::Failure;
 use crate::ui;
 
-/// Prints the output of the run's executions of train and evaluate, one after another.
+/// Prints the output of the run's executions by the worker, one after another: failed and interrupted ones too.
 pub fn log(reader: &mut Reader, run: i64) -> Result<(), Failure> {
     let parts = reader.record.logs(run)?;
     if parts.is_empty() {
         ui::talk(&format!("run{run} has no worker's output yet"));
     }
+    let mut lost = None;
     for part in parts {
         let path = reader.store.join("logs").join(&part.log);
         let from = part.log_from.and_then(|from| u64::try_from(from).ok()).unwrap_or(0);
@@ -27,8 +28,11 @@ pub fn log(reader: &mut Reader, run: i64) -> Result<(), Failure> {
         ui::talk(format!("==> {} {}", part.stage, part.item).trim_end());
         match read() {
             Ok(bytes) => ui::data(&String::from_utf8_lossy(&bytes)),
-            Err(error) => ui::talk(&format!("{}: {error}", path.display())),
+            Err(error) => {
+                let hint = "logs are kept in the store; name it with --store if it is elsewhere";
+                lost.get_or_insert_with(|| Failure::failed(format!("{}: {error}", path.display()), hint));
+            }
         }
     }
-    Ok(())
+    lost.map_or(Ok(()), Err)
 }

@@ -56,8 +56,7 @@ pub fn header(run: &Summary, detail: &Detail, look: Look) -> String {
 /// The command that made the run.
 fn again(detail: &Detail) -> String {
     let overrides: Vec<String> = serde_json::from_str(&detail.overrides).unwrap_or_default();
-    let set = overrides.iter().map(|text| format!(" --set '{text}'"));
-    format!("pipeline run {}{}", detail.experiment_path, set.collect::<String>())
+    format::command(&detail.experiment_path, &overrides)
 }
 
 /// Parameters: those that differ from their defaults in two columns, the rest in a few lines.

@@ -19,8 +19,7 @@ const MOST_ROWS: usize = 8;
 pub struct Batch {
     run: i64,
     step: u64,
-    /// What the step came to; absent for a step that was not computed.
-    measured: Option<StepRow>,
+    measured: StepRow,
     plan: Plan,
     epoch: u64,
     /// The share of the step's input positions that the step before also held.
@@ -43,16 +42,14 @@ pub fn read(reader: &mut Reader, run: i64, step: u64) -> Result<Batch, Failure> 
     let plan = Plan::load(&reader.object(run, "batch", "plan")?)?;
     let types = Types::load(&reader.object(run, "vocab", "vocab")?)?.types;
     let ids = Ids::open(&reader.object(run, "vocab", "train")?)?;
-    let measured = reader.record.step(run, i64::try_from(step).unwrap_or(i64::MAX))?;
-    if measured.is_none() {
+    let Some(measured) = reader.record.step(run, i64::try_from(step).unwrap_or(i64::MAX))? else {
         let steps = reader.summaries(Some(&[run]))?.first().map_or(0, |summary| summary.steps);
         let has = if steps == 0 { "none yet".to_owned() } else { format!("steps 0 to {}", count(steps - 1)) };
         return Err(Failure::input(format!("run{run} has no step {step}; it has {has}"), ""));
-    }
+    };
     let word = |id: &u32| types.get(*id as usize).map_or_else(|| format!("#{id}"), Clone::clone);
     let mut rows = Vec::new();
-    for row in 0..plan.size {
-        let offset = plan.offset(step, row);
+    for offset in plan.offsets(step) {
         let mut window = Vec::new();
         ids.read(offset, plan.unroll as usize + 1, &mut window)?;
         let words: Vec<String> = window.iter().map(word).collect();
@@ -76,10 +73,8 @@ pub fn screen(batch: &Batch, look: Look) -> String {
     let whole = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
     let title = look.paint(Ink::Bold, &format!("run{}, step {}", batch.run, whole(batch.step)));
     let mut text = format!("{title} (epoch {})\n", batch.epoch);
-    if let Some(measured) = &batch.measured {
-        for line in format::wrap(&numbers(measured), look.width - 2) {
-            text.push_str(&format!("  {line}\n"));
-        }
+    for line in format::wrap(&numbers(&batch.measured), look.width - 2) {
+        text.push_str(&format!("  {line}\n"));
     }
     let layout = serde_json::to_value(plan.layout).map_or(String::new(), |layout| format::value(&layout));
     let facts = format!(

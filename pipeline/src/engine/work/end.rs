@@ -7,8 +7,8 @@ impl Work<'_> {
     pub(super) fn stop_all(&mut self) {
         self.stopping = true;
         self.bench.stop.store(true, Ordering::Relaxed);
-        for job in self.jobs.values() {
-            if let State::Running(running) = &job.state
+        for key in &self.running {
+            if let State::Running(running) = &self.jobs[key].state
                 && let Some(stopper) = &running.stopper
             {
                 stopper.stop();
@@ -28,46 +28,52 @@ impl Work<'_> {
         let lost: HashSet<usize> = (0..self.paths.len())
             .filter(|path| matches!(self.paths[*path].end, Some(End::Failed { .. } | End::Interrupted { .. })))
             .collect();
-        let idle: Vec<StageKey> = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| matches!(job.state, State::Ready | State::Elsewhere))
-            .filter(|(_, job)| job.users.iter().all(|user| lost.contains(user)))
-            .map(|(key, _)| *key)
-            .collect();
+        let idle = |key: &&StageKey| self.jobs[*key].users.iter().all(|user| lost.contains(user));
+        let idle: Vec<StageKey> = self.waiting.values().filter(idle).copied().collect();
         for key in idle {
-            self.turn(key, State::Lost);
+            self.turn(key, State::Idle);
         }
         Ok(())
     }
 
     /// Writes a point's end down.
     pub(super) fn end_path(&mut self, path: usize, end: End) -> Result<(), WorkError> {
-        let reached = self.reached(path);
-        let Path { track, began, executed, end: slot, .. } = &mut self.paths[path];
+        let row = self.conclude(path, end)?;
+        Ok(self.record.end_runs(row.as_slice(), &self.settings.process)?)
+    }
+
+    /// Ends a point: what is to be written of its run, if anything is.
+    fn conclude(&mut self, path: usize, end: End) -> Result<Option<RunEnd>, WorkError> {
+        let steps = self.reached(path);
+        let partial = self.partial;
+        let Path { track, clock, end: slot, .. } = &mut self.paths[path];
         *slot = Some(end.clone());
-        let Some(run) = track.run else { return Ok(()) };
-        if track.settled && !(*executed) && end == End::Finished {
-            return Ok(());
-        }
-        if track.attached
-            && let Some(process) = self.record.process_of(run)?
-            && process != self.settings.process
-            && lock::is_alive(self.store.root(), &process)
-        {
-            return Ok(());
-        }
-        let seconds = began.elapsed().as_secs_f64();
-        let partial = self.settings.until.is_some();
-        let (status, error) = match &end {
-            End::Finished if partial && !track.settled => ("interrupted", None),
-            End::Finished => ("finished", None),
-            End::Failed { message, .. } => ("failed", Some(message.as_str())),
-            End::Interrupted { error } => ("interrupted", error.as_deref()),
-        };
         // A finished run stays one, also when a damaged object of it could not be made again just now.
-        let status = if track.settled { "finished" } else { status };
-        Ok(self.record.end_run(run, status, reached, seconds, error)?)
+        let Some(run) = track.run.filter(|_| !track.settled) else { return Ok(None) };
+        let (status, error) = match end {
+            End::Finished if partial => ("interrupted", None),
+            End::Finished => ("finished", None),
+            End::Failed { message, .. } => ("failed", Some(message)),
+            End::Interrupted { error } => ("interrupted", error),
+        };
+        let seconds = clock.seconds();
+        self.take_over(path)?;
+        Ok(Some(RunEnd { run, status, steps, seconds, error }))
+    }
+
+    /// Takes the run of a point over whose process, another one, has died meanwhile.
+    pub(super) fn take_over(&mut self, path: usize) -> Result<(), WorkError> {
+        let track = &mut self.paths[path].track;
+        let Some(row) = track.attached.as_ref() else { return Ok(()) };
+        let process = self.record.process_of(row.id)?;
+        if process.as_deref().is_some_and(|process| lock::is_alive(self.store.root(), process)) {
+            return Ok(());
+        }
+        let row = RunRow { process, ..row.clone() };
+        if self.record.take_runs(&[&row], &self.settings.process)?[0] {
+            track.attached = None;
+        }
+        Ok(())
     }
 
     /// The steps that a point's training reached.
@@ -83,11 +89,12 @@ impl Work<'_> {
 
     /// Whoever has not ended by now was interrupted.
     pub(super) fn finish_paths(&mut self) -> Result<(), WorkError> {
+        let mut rows = Vec::new();
         for path in 0..self.paths.len() {
             if self.paths[path].end.is_none() {
-                self.end_path(path, End::Interrupted { error: None })?;
+                rows.extend(self.conclude(path, End::Interrupted { error: None })?);
             }
         }
-        Ok(())
+        Ok(self.record.end_runs(&rows, &self.settings.process)?)
     }
 }

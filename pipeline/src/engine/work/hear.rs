@@ -12,14 +12,18 @@ impl Work<'_> {
 
     pub(super) fn hear(&mut self, message: Message) -> Result<(), WorkError> {
         match message {
-            Message::Taken { key, stopper, log, log_from } => {
+            Message::Logs { key, log, from } => {
+                if let Some(running) = self.running(key) {
+                    let execution = running.execution;
+                    self.record.set_log(execution, &log, from)?;
+                }
+            }
+            Message::Taken { key, stopper } => {
                 if self.stopping {
                     stopper.stop();
                 }
                 if let Some(running) = self.running(key) {
                     running.stopper = Some(stopper);
-                    let execution = running.execution;
-                    self.record.set_log(execution, &log, log_from)?;
                 }
             }
             Message::Step(key, step) => {
@@ -66,9 +70,7 @@ impl Work<'_> {
                     }
                     None => running.events.push(event.clone()),
                 }
-                let job = &self.jobs[&key];
-                let label = &self.paths[job.users[0]].track.label;
-                self.watch.note(format!("{label}: {}", event.message).trim_start_matches(": "));
+                self.note_event(key, &event);
             }
             Message::Progress(key, share) => {
                 let job = &self.jobs[&key];
@@ -79,7 +81,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    pub(super) fn hear_end(&mut self, key: StageKey, result: Result<Made, TaskError>) -> Result<(), WorkError> {
+    fn note_event(&mut self, key: StageKey, event: &Event) {
+        let label = &self.paths[self.jobs[&key].users[0]].track.label;
+        self.watch.note(format!("{label}: {}", event.message).trim_start_matches(": "));
+    }
+
+    fn hear_end(&mut self, key: StageKey, result: Result<Made, TaskError>) -> Result<(), WorkError> {
         self.flush(key)?;
         let Some(running) = self.running(key) else { return Ok(()) };
         let (execution, seconds) = (running.execution, running.began.elapsed().as_secs_f64());
@@ -95,10 +102,14 @@ impl Work<'_> {
                 {
                     made.reached = Some(limit);
                 }
-                let accepted = match &trajectory {
-                    Some(trajectory) => self.accept(key, execution, made, trajectory, &evaluations, &events)?,
-                    None => self.accept_simple(key, execution, made, &evaluations, &events)?,
-                };
+                made.events.extend(events);
+                if let (Some(training), Some(reached)) = (self.jobs[&key].node.training.as_ref(), made.reached)
+                    && let Some(event) = accept::early_end(training, reached)
+                {
+                    self.note_event(key, &event);
+                    made.events.push(event);
+                }
+                let accepted = self.accept(key, execution, made, trajectory.as_ref(), &evaluations)?;
                 self.remove_dropped(key)?;
                 self.executed += 1;
                 let job = &self.jobs[&key];
@@ -117,6 +128,10 @@ impl Work<'_> {
                 let hint = "free some space, or name another place with --store".to_owned();
                 ("failed", End::Failed { message: error.to_string(), key: None, hint })
             }
+            TaskError::Changed(_) => {
+                let hint = "run again: what was made of it before is kept".to_owned();
+                ("failed", End::Failed { message: error.to_string(), key: None, hint })
+            }
             TaskError::Worker(_) => {
                 let hint =
                     self.paths[self.jobs[&key].users[0]].track.run.map(|run| format!("pipeline show {run} --log"));
@@ -129,7 +144,9 @@ impl Work<'_> {
         let words = error.to_string();
         self.watch.ended(&shown(key, job, &self.paths), seconds, Some(&words));
         let users = job.users.clone();
-        self.turn(key, State::Lost);
+        // What was stopped or killed from outside did not fail by itself: whoever asks for it later may try.
+        let state = if let End::Failed { .. } = &end { State::Failed(end.clone()) } else { State::Idle };
+        self.turn(key, state);
         for path in users {
             self.lose_path(path, end.clone())?;
         }
@@ -143,72 +160,5 @@ impl Work<'_> {
             self.advance(path)?;
         }
         Ok(())
-    }
-
-    /// Accepts a training: its outputs are the kept checkpoints of its trajectory.
-    pub(super) fn accept(
-        &mut self,
-        key: StageKey,
-        execution: ExecutionId,
-        made: Made,
-        trajectory: &Trajectory,
-        evaluations: &[Evaluation],
-        events: &[Event],
-    ) -> Result<Accepted, WorkError> {
-        let reached = made.reached.unwrap_or(0);
-        let training = self.jobs[&key].node.training.as_ref();
-        let kept = training.map(|training| training.checkpoints.kept(training.length.min(reached))).unwrap_or_default();
-        let mut outputs = Vec::new();
-        for step in kept {
-            if let Some((weights, _)) = trajectory.checkpoints.get(&step) {
-                let bytes = self.store.path(*weights).metadata().map_or(0, |meta| meta.len());
-                outputs.push((format!("weights@{step}"), *weights, bytes));
-            }
-        }
-        self.accept_outputs(key, execution, &made, outputs, evaluations, events)
-    }
-
-    pub(super) fn accept_simple(
-        &mut self,
-        key: StageKey,
-        execution: ExecutionId,
-        made: Made,
-        evaluations: &[Evaluation],
-        events: &[Event],
-    ) -> Result<Accepted, WorkError> {
-        let outputs = made.outputs.iter().map(|(name, put)| (name.clone(), put.id, put.bytes)).collect();
-        // `made` holds the store's content until its references are recorded.
-        self.accept_outputs(key, execution, &made, outputs, evaluations, events)
-    }
-
-    pub(super) fn accept_outputs(
-        &mut self,
-        key: StageKey,
-        execution: ExecutionId,
-        made: &Made,
-        outputs: Vec<(String, ObjectId, u64)>,
-        evaluations: &[Evaluation],
-        events: &[Event],
-    ) -> Result<Accepted, WorkError> {
-        let accepted = Accepted {
-            execution,
-            outputs: outputs.iter().map(|(name, id, _)| (name.clone(), *id)).collect(),
-            report: made.report.clone(),
-            reached: made.reached,
-        };
-        let all_events: Vec<Event> = events.iter().chain(&made.events).cloned().collect();
-        self.record.accept(&Finished {
-            execution,
-            key,
-            outputs,
-            report: &made.report,
-            evaluations,
-            samples: &made.samples,
-            events: &all_events,
-            seconds: made.seconds,
-            peak_memory: made.peak_memory,
-            to_step: made.reached,
-        })?;
-        Ok(accepted)
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::engine::digest::StageKey;
 use crate::engine::graph::Plan;
 use crate::record::RecordError;
-use crate::record::rows::RunId;
+use crate::record::rows::{RunId, RunRow};
 
 /// How the work is to be done.
 #[derive(Debug, Clone)]
@@ -71,8 +71,8 @@ pub struct Track<'a> {
     pub run: Option<RunId>,
     /// Whether its run was finished before: then nothing is written about it unless something is executed.
     pub settled: bool,
-    /// Whether another living process works on its run, so that its end is that one's to write.
-    pub attached: bool,
+    /// Its run, where another living process works on it, so that its end is that one's to write.
+    pub attached: Option<RunRow>,
     /// What tells it from its siblings.
     pub label: String,
 }
@@ -93,6 +93,8 @@ pub enum End {
 pub struct Summary {
     /// How each point ended, in their order.
     pub ends: Vec<End>,
+    /// Whether stages were left out as asked, so that a point whose end is `Finished` is not.
+    pub partial: bool,
     /// Jobs that were executed.
     pub executed: usize,
     /// Jobs whose results were there.
@@ -108,6 +110,8 @@ pub enum WorkError {
     Record(#[from] RecordError),
     #[error("{}: {error}", path.display())]
     Store { path: PathBuf, error: std::io::Error },
+    #[error("BUG: checkpoint {0} is to be kept and was never written")]
+    NoCheckpoint(u64),
     #[error("the store failed: {0}")]
     Disk(#[from] std::io::Error),
 }

@@ -1,107 +1,104 @@
 //! Jobs are started: under a claim, and a training from where it stood.
 
+use std::ops::Bound;
+
 use super::*;
 
 impl Work<'_> {
-    /// The only place where a job's state changes.
+    /// The only place where a job's state changes. It moves the job between the sets of those that wait and run, and
+    /// starts and stops the clocks of its points.
     pub(super) fn turn(&mut self, key: StageKey, state: State) {
-        if let Some(job) = self.jobs.get_mut(&key) {
-            job.state = state;
+        let Some(job) = self.jobs.get_mut(&key) else { return };
+        let before = std::mem::replace(&mut job.state, state);
+        if let State::Running(_) = before {
+            self.running.remove(&key);
+            job.users.iter().for_each(|user| self.paths[*user].clock.end());
+        }
+        self.waiting.remove(&job.rank);
+        match job.state {
+            State::Ready | State::Elsewhere => drop(self.waiting.insert(job.rank, key)),
+            State::Running(_) => {
+                self.running.insert(key);
+                job.users.iter().for_each(|user| self.paths[*user].clock.begin());
+            }
+            State::Done { .. } => self.done += 1,
+            State::Failed(_) | State::Idle => {}
         }
     }
 
-    /// Starts what is ready, as far as there are places, and looks again at what is computed elsewhere.
-    pub(super) fn start_ready(&mut self) -> Result<(), WorkError> {
-        if self.stopping {
-            return Ok(());
-        }
-        let mut places = self
-            .settings
-            .jobs
-            .saturating_sub(self.jobs.values().filter(|j| matches!(j.state, State::Running(_))).count());
-        // Points in their order, and each as deep as it goes: the first results come early.
-        let mut candidates: Vec<StageKey> = self
-            .order
-            .iter()
-            .filter(|key| matches!(self.jobs[key].state, State::Ready | State::Elsewhere))
-            .copied()
-            .collect();
-        candidates.sort_by_key(|key| self.jobs[key].users.first().copied());
-        for key in candidates {
-            if places == 0 || self.stopping {
-                break;
-            }
-            if self.start(key)? {
-                places -= 1;
+    /// Starts what is ready, as far as there are places; at a tick also looks again at what is computed elsewhere.
+    pub(super) fn start_ready(&mut self, tick: bool) -> Result<(), WorkError> {
+        let mut from = None;
+        while !self.stopping && self.running.len() < self.settings.jobs {
+            let bounds = (from.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+            let Some((rank, key)) = self.waiting.range(bounds).next().map(|(rank, key)| (*rank, *key)) else { break };
+            from = Some(rank);
+            if tick || matches!(self.jobs[&key].state, State::Ready) {
+                self.start(key)?;
+                // What was there already may have made others ready, of any rank.
+                if matches!(self.jobs[&key].state, State::Done { .. }) {
+                    from = None;
+                }
             }
         }
         Ok(())
     }
 
-    /// Starts one job, unless somebody else computes it. Says whether it now takes a place.
-    pub(super) fn start(&mut self, key: StageKey) -> Result<bool, WorkError> {
+    /// Starts one job, unless somebody else computes it.
+    fn start(&mut self, key: StageKey) -> Result<(), WorkError> {
         let job = &self.jobs[&key];
-        let training = job.node.training.as_ref();
-        let identity = training.map(|training| graph::trajectory_fields(&job.stage, &job.node, training, &self.facts));
-        // Two lengths of one trajectory are two keys, and must not be computed at once.
-        let claim = identity.as_ref().map_or(key.0, Fields::digest);
         let store = |error| WorkError::Store { path: self.store.root().to_owned(), error };
-        let Some(claim) = lock::try_lock(self.store.root(), &format!("key-{claim}")).map_err(store)? else {
-            if matches!(job.state, State::Ready) {
-                let words = format!("{} {} is computed by another process; waiting", job.stage.name, job.node.item);
-                self.watch.note(words.trim());
+        let Some(claim) = lock::try_lock(self.store.root(), &format!("key-{}", job.claim)).map_err(store)? else {
+            let ours = self.running.iter().any(|other| self.jobs[other].claim == job.claim);
+            if matches!(job.state, State::Ready) && !ours {
+                let words = format!("{} {}", job.stage.name, job.node.item);
+                self.watch.note(&format!("{} is computed by another process; waiting", words.trim()));
             }
             self.turn(key, State::Elsewhere);
-            return Ok(false);
+            return Ok(());
         };
         // Under the claim: who held it before may have accepted the result.
         if let Some(accepted) = self.look_up(key)? {
             drop(claim);
             self.cached += 1;
-            self.done(key, accepted, "cached")?;
-            return Ok(false);
+            return self.done(key, accepted, "cached");
         }
-        let recording = match identity {
-            Some(fields) => match self.prepare(key, &fields)? {
+        let recording = match self.jobs[&key].node.training.clone() {
+            Some(training) => match self.prepare(key, &training)? {
                 Some(recording) => Some(recording),
-                None => {
-                    drop(claim);
-                    return Ok(false);
-                }
+                None => return Ok(()),
             },
             None => None,
         };
-        self.execute(key, claim, recording)?;
-        Ok(true)
+        self.execute(key, claim, recording)
     }
 
     /// Finds out what a training lacks; accepts it at once when that is nothing, and says `None`.
-    pub(super) fn prepare(&mut self, key: StageKey, fields: &Fields) -> Result<Option<Recording>, WorkError> {
+    fn prepare(&mut self, key: StageKey, training: &Training) -> Result<Option<Recording>, WorkError> {
         let job = &self.jobs[&key];
-        let Some(training) = job.node.training.clone() else { return Ok(None) };
-        let identity = TrajectoryId(fields.digest());
-        let trajectory = self.record.start_trajectory(identity, fields, self.settings.threads, &self.cpu_capability)?;
-        if trajectory.steps > 0 && trajectory.cpu_capability != self.cpu_capability {
-            self.watch.note(&format!(
-                "this training began with {} and goes on with {}: bits may differ, and are compared",
-                trajectory.cpu_capability, self.cpu_capability
-            ));
+        let fields = graph::trajectory_fields(&job.stage, &job.node, training, &self.facts);
+        let (identity, threads) = (TrajectoryId(job.claim), self.settings.threads);
+        let trajectory = self.record.begin_trajectory(identity, &fields, threads, &self.cpu_capability)?;
+        if trajectory.steps == 0 {
+            self.say_why_afresh(&fields, training)?;
+        } else {
+            self.say_what_is_kept_to(&trajectory, threads);
         }
         let ended = match training.stop_after {
             Some(in_a_row) => self.record.ended_early(trajectory.row, in_a_row)?,
             None => None,
         };
-        let probes =
-            self.record.missing_probes(trajectory.row, training.probes, trajectory.steps.min(training.length))?;
+        let computed = trajectory.steps.min(ended.unwrap_or(training.length)).min(training.length);
+        let unprobed = self.record.missing_probes(trajectory.row, training.probes, computed)?;
         let store = &self.store;
-        let missing = segment::missing(&trajectory, &training, ended, probes > 0, |id| {
-            matches!(store.check(id), Ok(Health::Sound))
-        });
+        let missing =
+            segment::missing(&trajectory, training, ended, unprobed, |id| matches!(store.check(id), Ok(Health::Sound)));
         let Some(missing) = missing else {
             let reached = ended.unwrap_or(training.length).min(training.length);
-            let made = Made { reached: Some(reached), report: serde_json::json!({}), ..Made::default() };
+            let events = accept::early_end(training, reached).into_iter().collect();
+            let made = Made { reached: Some(reached), report: serde_json::json!({}), events, ..Made::default() };
             let execution = self.begin(key, Some(&trajectory), Some(reached), None)?;
-            let accepted = self.accept(key, execution, made, &trajectory, &[], &[])?;
+            let accepted = self.accept(key, execution, made, Some(&trajectory), &[])?;
             self.cached += 1;
             self.done(key, accepted, "cached")?;
             return Ok(None);
@@ -120,7 +117,42 @@ impl Work<'_> {
         }))
     }
 
-    pub(super) fn begin(
+    /// A training whose rates depend on its length can't go on where a shorter one ended.
+    fn say_why_afresh(&mut self, own: &Fields, training: &Training) -> Result<(), WorkError> {
+        if training.identity.get("length").is_none() {
+            return Ok(());
+        }
+        let other = self.record.other_lengths()?.into_iter().find_map(|(fields, steps)| {
+            let other = Fields::from_json(&fields).filter(|_| steps > 0)?;
+            let differences = own.differences(&other);
+            (differences.len() == 1 && differences[0].name == "param.length").then_some(steps)
+        });
+        if let Some(steps) = other {
+            self.watch.note(&format!(
+                "the schedule depends on the length of the training: it begins afresh, and does not go on from the {steps} \
+                 steps of another length"
+            ));
+        }
+        Ok(())
+    }
+
+    /// A trajectory keeps to what it began with, whatever is asked for now.
+    fn say_what_is_kept_to(&mut self, trajectory: &Trajectory, threads: u32) {
+        let Trajectory { threads: began, cpu_capability, .. } = trajectory;
+        if *began != threads {
+            let plural = if *began == 1 { "" } else { "s" };
+            self.watch
+                .note(&format!("this training began with {began} thread{plural} and keeps to that, for equal bits"));
+        }
+        if *cpu_capability != self.cpu_capability {
+            self.watch.note(&format!(
+                "this training began with {cpu_capability} and goes on with {}: bits may differ, and are compared",
+                self.cpu_capability
+            ));
+        }
+    }
+
+    fn begin(
         &mut self,
         key: StageKey,
         trajectory: Option<&Trajectory>,
@@ -137,6 +169,15 @@ impl Work<'_> {
             fields: &job.fields,
             process: &self.settings.process,
             inputs: job.node.inputs.iter().map(|input| (input.name.clone(), input.digest.to_string())).collect(),
+            runs: job
+                .users
+                .iter()
+                .map(|user| &self.paths[*user].track)
+                .filter(|track| !track.settled)
+                .filter_map(|track| track.run)
+                .collect(),
+            item: &job.node.item,
+            step: job.node.step,
             threads: worker.then(|| trajectory.map_or(self.settings.threads, |t| t.threads)),
             device: worker.then_some(self.facts.device),
             cpu_capability: worker.then_some(self.cpu_capability.as_str()),
@@ -146,26 +187,24 @@ impl Work<'_> {
         })?)
     }
 
-    pub(super) fn execute(&mut self, key: StageKey, claim: Lock, training: Option<Recording>) -> Result<(), WorkError> {
+    fn execute(&mut self, key: StageKey, claim: Lock, training: Option<Recording>) -> Result<(), WorkError> {
+        for user in self.jobs[&key].users.clone() {
+            self.take_over(user)?;
+        }
         let uid = uuid::Uuid::now_v7().to_string();
         let trajectory = training.as_ref().map(|recording| &recording.trajectory);
         let from = training.as_ref().map(|recording| recording.missing.from);
         let execution = self.begin(key, trajectory, from, Some(&uid))?;
         let job = &self.jobs[&key];
-        let path_of = |id: ObjectId| self.store.path(id);
-        let inputs: BTreeMap<String, PathBuf> = job
-            .node
-            .inputs
-            .iter()
-            .map(|input| (input.name.clone(), input.file.clone().unwrap_or_else(|| path_of(ObjectId(input.digest)))))
-            .collect();
         self.watch.started(&shown(key, job, &self.paths));
         let mut share = None;
         match job.stage.way {
             Way::Here(stage) => {
-                share = Some(task::spawn_here(&self.bench, key, &uid, stage, job.node.params.clone(), inputs));
+                share =
+                    Some(task::spawn_here(&self.bench, key, &uid, stage, job.node.params.clone(), &job.node.inputs));
             }
             Way::Worker => {
+                let path_of = |id: ObjectId| self.store.path(id);
                 let segment = training.as_ref().map(|recording| stages::protocol::Segment {
                     from: recording.missing.from,
                     to: recording.missing.to,
@@ -180,7 +219,7 @@ impl Work<'_> {
                     uid,
                     stage: job.stage.name,
                     params: job.node.params.clone(),
-                    inputs,
+                    inputs: task::paths(&self.store, &job.node.inputs),
                     threads: trajectory.map_or(self.settings.threads, |t| t.threads),
                     segment,
                 };

@@ -32,15 +32,11 @@ impl Work<'_> {
     }
 
     pub(super) fn flush_waiting(&mut self) -> Result<(), WorkError> {
-        let due: Vec<StageKey> = self
-            .jobs
-            .iter()
-            .filter(|(_, job)| match &job.state {
-                State::Running(running) => running.training.as_ref().is_some_and(|r| r.flushed.elapsed() > FLUSH),
-                _ => false,
-            })
-            .map(|(key, _)| *key)
-            .collect();
+        let late = |key: &&StageKey| match &self.jobs[*key].state {
+            State::Running(running) => running.training.as_ref().is_some_and(|r| r.flushed.elapsed() > FLUSH),
+            _ => false,
+        };
+        let due: Vec<StageKey> = self.running.iter().filter(late).copied().collect();
         due.into_iter().try_for_each(|key| self.flush(key))
     }
 
@@ -51,21 +47,22 @@ impl Work<'_> {
         let checkpoints = &mut recording.trajectory.checkpoints;
         let with_state: Vec<u64> = checkpoints.iter().filter(|(_, c)| c.1.is_some()).map(|(step, _)| *step).collect();
         let states = segment::states_to_drop(&with_state);
-        let kept: HashSet<u64> = training.checkpoints.kept(training.length).into_iter().collect();
+        if states.is_empty() {
+            return self.remove_dropped(key);
+        }
+        let kept = training.checkpoints.kept_until(training.length, recording.limit);
         let mut whole = Vec::new();
         for step in &states {
             let Some((weights, state)) = checkpoints.get_mut(step) else { continue };
             recording.dropped.extend(state.take());
-            if !kept.contains(step) {
+            if kept.binary_search(step).is_err() {
                 recording.dropped.push(*weights);
                 whole.push(*step);
             }
         }
         checkpoints.retain(|step, _| !whole.contains(step));
         let row = recording.trajectory.row;
-        if !states.is_empty() {
-            self.record.thin_checkpoints(row, &states, &whole)?;
-        }
+        self.record.thin_checkpoints(row, &states, &whole)?;
         // In a long training the dropped states would fill the disk before its end.
         self.remove_dropped(key)
     }

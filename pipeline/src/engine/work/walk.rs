@@ -17,6 +17,10 @@ impl Work<'_> {
                         let keys =
                             nodes.into_iter().map(|node| self.want(path, stage, node)).collect::<Result<_, _>>()?;
                         self.paths[path].columns[column] = Column::Expanded { keys, served: false };
+                        // Asked for after it had failed for others.
+                        if let Some(end) = self.failed(path, column) {
+                            return self.lose_path(path, end);
+                        }
                     }
                     Err(error) => return self.lose_path(path, failed(&error)),
                 }
@@ -28,6 +32,15 @@ impl Work<'_> {
             self.end_path(path, End::Finished)?;
         }
         Ok(())
+    }
+
+    /// How a job ended that a stage of a point needs and that has failed.
+    fn failed(&self, path: usize, column: usize) -> Option<End> {
+        let Column::Expanded { keys, .. } = &self.paths[path].columns[column] else { return None };
+        keys.iter().find_map(|key| match &self.jobs[key].state {
+            State::Failed(end) => Some(end.clone()),
+            _ => None,
+        })
     }
 
     /// What a stage's needs made for a point; `None` while one is not done.
@@ -52,23 +65,34 @@ impl Work<'_> {
     pub(super) fn want(&mut self, path: usize, stage: Stage, node: Node) -> Result<StageKey, WorkError> {
         let fields = graph::key_fields(&stage, &node, &self.facts);
         let key = StageKey(fields.digest());
-        if let (Some(training), Some(run)) = (&node.training, self.paths[path].track.run)
-            && !self.paths[path].track.settled
-        {
-            let fields = graph::trajectory_fields(&stage, &node, training, &self.facts);
-            let identity = TrajectoryId(fields.digest());
-            let threads = self.settings.threads;
-            let trajectory = self.record.start_trajectory(identity, &fields, threads, &self.cpu_capability)?;
-            self.record.tie_run(run, trajectory.row, training.length)?;
-        }
+        let claim = match &node.training {
+            None => key.0,
+            Some(training) => {
+                let fields = graph::trajectory_fields(&stage, &node, training, &self.facts);
+                let identity = TrajectoryId(fields.digest());
+                if let Some(run) = self.paths[path].track.run.filter(|_| !self.paths[path].track.settled) {
+                    let threads = self.settings.threads;
+                    let trajectory = self.record.start_trajectory(identity, &fields, threads, &self.cpu_capability)?;
+                    self.record.tie_run(run, trajectory.row, training.length)?;
+                }
+                identity.0
+            }
+        };
         if let Some(job) = self.jobs.get_mut(&key) {
             if !job.users.contains(&path) {
                 job.users.push(path);
+                if let State::Running(_) = job.state {
+                    self.paths[path].clock.begin();
+                }
+            }
+            if let State::Idle = job.state {
+                self.turn(key, State::Ready);
             }
             return Ok(key);
         }
-        self.order.push(key);
-        self.jobs.insert(key, Job { stage, node, fields, state: State::Ready, users: vec![path] });
+        let rank = (path, self.jobs.len());
+        self.jobs.insert(key, Job { stage, node, fields, claim, state: State::Idle, users: vec![path], rank });
+        self.turn(key, State::Ready);
         if let Some(accepted) = self.look_up(key)? {
             self.cached += 1;
             self.turn(key, State::Done { accepted, how: "cached" });
@@ -109,9 +133,10 @@ impl Work<'_> {
             let State::Done { accepted, how } = &job.state else { return Ok(()) };
             // Executed for the point that asked first; for the others it was there.
             let how = if job.users.first() == Some(&path) { how } else { "cached" };
-            nodes.push((job.node.item.clone(), job.node.step, accepted.execution, how));
+            let Node { item, step, .. } = &job.node;
+            nodes.push(Served { item: item.clone(), step: *step, execution: accepted.execution, how });
         }
-        let executed = nodes.iter().any(|(.., how)| *how == "executed");
+        let executed = nodes.iter().any(|served| served.how == "executed");
         let Path { track, executed: any, .. } = &mut self.paths[path];
         *any |= executed;
         if let Some(run) = track.run

@@ -42,7 +42,7 @@ CREATE TABLE runs (
     process         TEXT,                                -- the process that works on it, while it does
     created_at      TEXT NOT NULL,
     finished_at     TEXT,
-    seconds         REAL NOT NULL DEFAULT 0,             -- wall-clock, over all sittings
+    seconds         REAL NOT NULL DEFAULT 0,             -- while something was computed for it, over all sittings
     host            TEXT NOT NULL,
     program_version TEXT NOT NULL,
     git_commit      TEXT,
@@ -50,7 +50,8 @@ CREATE TABLE runs (
     error           TEXT
 ) STRICT;
 CREATE INDEX runs_by_key ON runs (run_key);
-CREATE INDEX runs_unfinished ON runs (status) WHERE status IN ('running', 'interrupted');
+CREATE INDEX runs_by_trajectory ON runs (trajectory_id);
+CREATE INDEX runs_running ON runs (process) WHERE status = 'running';
 
 CREATE TABLE study_runs (
     study_id INTEGER NOT NULL REFERENCES studies (id),
@@ -92,7 +93,7 @@ CREATE TABLE executions (
     device         TEXT,
     cpu_capability TEXT,
     libtorch       TEXT,
-    peak_memory    INTEGER,              -- bytes
+    peak_memory    INTEGER,              -- bytes; of its worker, which may have served others before
     exit           TEXT,                 -- how the worker ended, where it did not end well
     report         TEXT,                 -- JSON object of small facts: token counts, coverage, entropy
     trajectory_id  INTEGER REFERENCES trajectories (id),
@@ -104,6 +105,8 @@ CREATE TABLE executions (
 ) STRICT;
 CREATE INDEX executions_by_key ON executions (stage_key);
 CREATE INDEX executions_by_stage ON executions (stage, id);
+CREATE INDEX executions_by_log ON executions (log, log_from);
+CREATE INDEX executions_by_trajectory ON executions (trajectory_id);
 CREATE INDEX executions_running ON executions (process) WHERE status = 'running';
 
 -- Which execution's outputs are accepted for a key.
@@ -158,6 +161,8 @@ CREATE TABLE checkpoints (
     execution_id  INTEGER NOT NULL REFERENCES executions (id),
     PRIMARY KEY (trajectory_id, step)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX checkpoints_by_weights ON checkpoints (weights);
+CREATE INDEX checkpoints_by_state ON checkpoints (state);
 
 -- One optimiser step. SQLite has no NaN, so `loss_kind` says what a loss was, and `nonfinite` names every other
 -- measured column that was not finite ('grad_norm:inf'); NULL without that means not measured.
@@ -231,9 +236,9 @@ CREATE TABLE samples (
     PRIMARY KEY (execution_id, position)
 ) STRICT, WITHOUT ROWID;
 
+-- Of a trajectory (its numbers), or of an execution alone (what one run's settings made of them).
 CREATE TABLE events (
     id            INTEGER PRIMARY KEY,
-    run_id        INTEGER REFERENCES runs (id),
     execution_id  INTEGER REFERENCES executions (id),
     trajectory_id INTEGER REFERENCES trajectories (id),
     step          INTEGER,
@@ -242,7 +247,6 @@ CREATE TABLE events (
     created_at    TEXT NOT NULL
 ) STRICT;
 CREATE INDEX events_by_trajectory ON events (trajectory_id, step);
-CREATE INDEX events_by_run ON events (run_id);
 CREATE INDEX events_by_execution ON events (execution_id);
 
 -- ------------------------------------------------------------------------------------------------ public views
@@ -285,15 +289,13 @@ WHERE rs.stage = 'sample';
 CREATE VIEW run_events AS
 SELECT r.id AS run, e.step, e.kind, e.message, e.created_at
 FROM runs r
-JOIN events e ON e.trajectory_id = r.trajectory_id AND e.run_id IS NULL
+JOIN events e ON e.trajectory_id = r.trajectory_id
  AND (e.step IS NULL OR e.step <= coalesce(r.steps, r.length))
-UNION ALL
-SELECT e.run_id, e.step, e.kind, e.message, e.created_at FROM events e WHERE e.run_id IS NOT NULL
 UNION ALL
 SELECT rs.run_id, e.step, e.kind, e.message, e.created_at
 FROM run_stages rs
 JOIN events e ON e.execution_id = rs.execution_id
-WHERE e.trajectory_id IS NULL AND e.run_id IS NULL;
+WHERE e.trajectory_id IS NULL;
 
 CREATE VIEW run_lineage AS
 SELECT rs.run_id AS run, rs.stage, rs.item, rs.how, x.uid AS execution, x.stage_key, 'input' AS direction, i.name, i.digest
@@ -307,7 +309,7 @@ JOIN executions x ON x.id = rs.execution_id
 JOIN execution_outputs o ON o.execution_id = x.id;
 
 -- Whole blocks are read from step_blocks and only the last, cut one from steps, so that a run of a million steps costs
--- a thousand rows. Losses are over finite steps; what was not finite stands beside them.
+-- a thousand rows. Scores are joined here and not taken from run_evaluations, whose union SQLite would scan for each run. Losses are over finite steps; what was not finite stands beside them.
 CREATE VIEW run_summary AS
 WITH extent AS (
     SELECT run, trajectory_id AS t, steps AS n, steps / 1024 * 1024 AS whole FROM run_extent
@@ -326,14 +328,14 @@ SELECT r.id AS run,
             UNION ALL
             SELECT min(s.loss) FROM steps s WHERE s.trajectory_id = e.t AND s.step >= e.whole AND s.step < e.n
         )) AS best_loss,
-       (SELECT v.perplexity FROM run_evaluations v
-         WHERE v.run = r.id AND v.split = 'valid' AND v.source = 'evaluate' ORDER BY v.step DESC LIMIT 1) AS valid_perplexity,
-       (SELECT v.loss_kind FROM run_evaluations v
-         WHERE v.run = r.id AND v.split = 'valid' AND v.source = 'evaluate' ORDER BY v.step DESC LIMIT 1) AS valid_loss_kind,
-       (SELECT v.perplexity FROM run_evaluations v
-         WHERE v.run = r.id AND v.split = 'test' AND v.source = 'evaluate' ORDER BY v.step DESC LIMIT 1) AS test_perplexity,
-       (SELECT v.loss_kind FROM run_evaluations v
-         WHERE v.run = r.id AND v.split = 'test' AND v.source = 'evaluate' ORDER BY v.step DESC LIMIT 1) AS test_loss_kind,
+       (SELECT v.perplexity FROM run_stages rs JOIN evaluations v ON v.execution_id = rs.execution_id
+         WHERE rs.run_id = r.id AND rs.stage = 'evaluate' AND v.split = 'valid' ORDER BY rs.step DESC LIMIT 1) AS valid_perplexity,
+       (SELECT v.loss_kind FROM run_stages rs JOIN evaluations v ON v.execution_id = rs.execution_id
+         WHERE rs.run_id = r.id AND rs.stage = 'evaluate' AND v.split = 'valid' ORDER BY rs.step DESC LIMIT 1) AS valid_loss_kind,
+       (SELECT v.perplexity FROM run_stages rs JOIN evaluations v ON v.execution_id = rs.execution_id
+         WHERE rs.run_id = r.id AND rs.stage = 'evaluate' AND v.split = 'test' ORDER BY rs.step DESC LIMIT 1) AS test_perplexity,
+       (SELECT v.loss_kind FROM run_stages rs JOIN evaluations v ON v.execution_id = rs.execution_id
+         WHERE rs.run_id = r.id AND rs.stage = 'evaluate' AND v.split = 'test' ORDER BY rs.step DESC LIMIT 1) AS test_loss_kind,
        r.seconds,
        (SELECT coalesce(sum(k), 0) FROM (
             SELECT sum(b.steps - b.finite) AS k FROM step_blocks b WHERE b.trajectory_id = e.t AND b.block < e.whole / 1024

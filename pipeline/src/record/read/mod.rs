@@ -7,9 +7,21 @@ mod runs;
 mod stages;
 mod texts;
 
+use serde::{Serialize as _, Serializer};
+use serde_json::Value;
+
 pub use cell::Cell;
 pub use free::{Asked, Relation};
 pub use losses::{Bucket, Difference, StepRow};
-pub use runs::{Detail, Param, Summary};
+pub use runs::{Detail, Param, Study, Summary};
 pub use stages::StageRow;
 pub use texts::{Evaluation, Event, Sample};
+
+/// JSON of the record as a value when it is printed; null where there is none.
+fn as_json<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    text_as_json(text.as_deref().unwrap_or("null"), serializer)
+}
+
+fn text_as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
+}

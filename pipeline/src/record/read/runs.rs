@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Cell;
+use super::{Cell, as_json, text_as_json};
 use crate::record::{Record, Result, sql};
 
 /// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
@@ -47,11 +47,6 @@ impl Summary {
     }
 }
 
-fn as_json<S: serde::Serializer>(text: &Option<String>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    let value: Option<Value> = text.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    value.serialize(serializer)
-}
-
 /// What one run's screen shows beside its summary.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
 pub struct Detail {
@@ -69,10 +64,6 @@ pub struct Detail {
     pub overrides: String,
 }
 
-fn text_as_json<S: serde::Serializer>(text: &str, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
-}
-
 /// One hyper-parameter of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Param {
@@ -81,7 +72,7 @@ pub struct Param {
     pub value: Cell,
 }
 
-/// A study, by its newest entry.
+/// A study; a name may have several.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Study {
     pub id: i64,
@@ -122,7 +113,7 @@ impl Record {
         })
     }
 
-    /// The newest study of each name, newest first.
+    /// All studies, newest first.
     pub fn studies(&mut self) -> Result<Vec<Study>> {
         self.wait(async |connection| sqlx::query_as(sql!("read_studies")).fetch_all(connection).await)
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::as_json;
 use crate::record::{Record, Result, sql};
 
 /// One stage of a run, with the execution that served it.
@@ -38,11 +39,6 @@ impl StageRow {
     }
 }
 
-fn as_json<S: serde::Serializer>(text: &Option<String>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    let value: Option<Value> = text.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    value.serialize(serializer)
-}
-
 /// Where the output of one execution's worker is.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct LogPart {
@@ -57,9 +53,12 @@ pub struct LogPart {
 }
 
 impl Record {
-    /// A run's stages in their order.
-    pub fn stages(&mut self, run: i64) -> Result<Vec<StageRow>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_stages")).bind(run).fetch_all(connection).await)
+    /// A run's stages, in the order that `order` gives them.
+    pub fn stages(&mut self, run: i64, order: &[&str]) -> Result<Vec<StageRow>> {
+        let order = Value::from(order).to_string();
+        self.wait(async |connection| {
+            sqlx::query_as(sql!("read_stages")).bind(run).bind(order).fetch_all(connection).await
+        })
     }
 
     /// The digest of an output of one of a run's stages.

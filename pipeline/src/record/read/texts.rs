@@ -1,7 +1,7 @@
 //! Evaluations, samples and events of a run.
 
+use super::text_as_json;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::record::{Record, Result, sql};
 
@@ -25,7 +25,7 @@ pub struct Sample {
     pub step: Option<i64>,
     pub position: i64,
     /// How it was drawn: JSON in the record, a value when it is printed.
-    #[serde(serialize_with = "as_json")]
+    #[serde(serialize_with = "text_as_json")]
     pub decode: String,
     pub prompt: String,
     pub text: String,
@@ -36,10 +36,6 @@ pub struct Sample {
     pub loop_period: Option<i64>,
     pub loop_onset: Option<i64>,
     pub why_empty: Option<String>,
-}
-
-fn as_json<S: serde::Serializer>(text: &str, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
 }
 
 /// Something worth a line.

@@ -1,7 +1,13 @@
--- A worker serves several executions and writes one log, so a part ends where the next execution's begins.
-SELECT rs.stage, rs.item, x.log, x.log_from,
+-- A worker serves several executions and writes one log, so a part ends where the next execution's begins. A training
+-- that was taken up again has several executions: all that computed a part of the run's trajectory.
+WITH mine AS (
+    SELECT execution_id AS id, stage, step, item FROM run_stages WHERE run_id = ?1
+    UNION
+    SELECT x.id, x.stage, NULL, '' FROM executions x JOIN runs r ON r.trajectory_id = x.trajectory_id WHERE r.id = ?1
+)
+SELECT m.stage, m.item, x.log, x.log_from,
        (SELECT min(n.log_from) FROM executions n WHERE n.log = x.log AND n.log_from > x.log_from) AS log_to
-FROM run_stages rs
-JOIN executions x ON x.id = rs.execution_id
-WHERE rs.run_id = ?1 AND rs.stage IN ('train', 'evaluate') AND x.log IS NOT NULL
-ORDER BY rs.stage DESC, rs.step, rs.item
+FROM mine m
+JOIN executions x ON x.id = m.id
+WHERE x.log IS NOT NULL
+ORDER BY x.id

@@ -1,6 +1,6 @@
 INSERT INTO run_stages (run_id, stage, item, step, execution_id, how) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (run_id, stage, item) DO UPDATE SET
     step = excluded.step,
-    -- What this very run executed in an earlier sitting stays executed.
-    how = CASE WHEN execution_id = excluded.execution_id THEN how ELSE excluded.how END,
+    -- What was executed for this very run stays executed, in whatever order two processes say so.
+    how = CASE WHEN execution_id = excluded.execution_id AND how = 'executed' THEN how ELSE excluded.how END,
     execution_id = excluded.execution_id

@@ -1,1 +1,1 @@
-INSERT INTO meta (key, value) VALUES ('store', ?1) ON CONFLICT DO NOTHING
+INSERT INTO meta (key, value) VALUES ('store', ?1) ON CONFLICT DO UPDATE SET value = excluded.value

@@ -5,6 +5,8 @@ use tch::{Reduction, Tensor};
 use super::{Space, VOCAB, train_defaults};
 use crate::batches::Batches;
 use crate::model::Shape;
+use crate::optimizer::{global_norm, update_ratio};
+use crate::raw;
 use crate::softmax::Softmax;
 use crate::state::State;
 
@@ -47,5 +49,34 @@ fn gradients_by_hand_are_those_of_autograd() {
         let exact = -(log_p.exp() * log_p).sum(tch::Kind::Double).double_value(&[]) / targets.len() as f64;
         assert!((entropy - exact).abs() < 1e-6);
         assert_eq!(largest, logits.abs().max().double_value(&[]));
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let space = Space::new();
+    let mut train = train_defaults();
+    (train.embedding, train.hidden, train.layers) = (70, 130, 2);
+    let shape = Shape::new(&train, VOCAB).unwrap();
+    let batches = Batches::open(&space.path("plan"), &space.path("train"), shape.vocab).unwrap();
+    let (x, targets) = batches.read(3).unwrap();
+    let computed = |threads: usize| {
+        let mut state = State::new(&train, shape, 4, threads).unwrap();
+        let y = state.model.run(&x, &mut state.carry, |_, a| Ok(a)).unwrap();
+        let (loss, upper) = Softmax::new(threads).learn(&state.model, &y, &targets, true).unwrap();
+        let gradients = state.backward(&y, upper).unwrap();
+        let norm = global_norm(&gradients, threads).unwrap();
+        let before: Vec<Vec<f32>> =
+            state.model.tensors.iter().map(|tensor| raw::floats(tensor).unwrap().to_vec()).collect();
+        state.optimizer.update(&mut state.model.tensors, &gradients, 0.5, 0.1, 1).unwrap();
+        let ratio = update_ratio(&state.model.tensors, &before, threads).unwrap();
+        let bits = |tensor: &Tensor| raw::floats(tensor).unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        let weights: Vec<_> = state.model.tensors.iter().map(bits).collect();
+        let (largest, entropy) = loss.probes.unwrap();
+        (weights, [loss.mean, norm, ratio, largest, entropy].map(f64::to_bits))
+    };
+    let one = computed(1);
+    for threads in [2, 3, 16] {
+        assert_eq!(computed(threads), one, "{threads} threads");
     }
 }

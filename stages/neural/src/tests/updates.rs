@@ -41,8 +41,9 @@ fn every_rule_agrees_with_its_twin() {
     let shapes = [("w".to_owned(), sizes.to_vec())];
     let draws = Stream::new(1, "test updates");
     for rule in ["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] {
-        for decay in [0.0, 0.1] {
-            let changes = json!({"optimizer": rule, "weight_decay": decay, "learning_rate": 0.01});
+        // Where 1 − alpha is small, it must not be taken in single precision.
+        for (decay, alpha) in [(0.0, 0.99), (0.1, 0.9999)] {
+            let changes = json!({"optimizer": rule, "weight_decay": decay, "alpha": alpha, "learning_rate": 0.01});
             let train: Train = read("train", &params(changes)).unwrap();
             let mut optimizer = Optimizer::new(&train, &shapes, 2);
             let start: Vec<f32> = (0..n).map(|i| draws.normal(i) as f32).collect();
@@ -76,4 +77,24 @@ fn clipping_is_that_of_clip_grad_norm() {
     assert!(clip_coefficient(f64::NAN, 5.0).is_nan());
     // Finite in double precision where single would overflow.
     assert!(global_norm(&[tensor(&[1e30; 2], &[2]).unwrap()], 1).unwrap().is_finite());
+}
+
+#[test]
+fn what_is_remembered_is_never_a_denormal_number() {
+    let shapes = [("w".to_owned(), vec![2, 2])];
+    for rule in ["momentum", "rmsprop", "adam"] {
+        let train: Train = read("train", &params(json!({"optimizer": rule, "alpha": 0.5, "beta2": 0.5}))).unwrap();
+        let mut optimizer = Optimizer::new(&train, &shapes, 1);
+        let mut weights = [tensor(&[1.0; 4], &[2, 2]).unwrap()];
+        // One gradient, and then none for long: what is left of it fades.
+        for t in 1..=1200 {
+            let gradient = [tensor(&[if t == 1 { 1.0 } else { 0.0 }; 4], &[2, 2]).unwrap()];
+            optimizer.update(&mut weights, &gradient, 1.0, 0.01, t).unwrap();
+            let mut arrays = Vec::new();
+            optimizer.save(&shapes, &mut arrays);
+            for (name, array) in arrays {
+                assert!(array.floats().iter().all(|x| *x == 0.0 || x.is_normal()), "{name} at {t}");
+            }
+        }
+    }
 }

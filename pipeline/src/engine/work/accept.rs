@@ -1,0 +1,60 @@
+//! Results are accepted.
+
+use super::*;
+
+impl Work<'_> {
+    /// Accepts what an execution made, in one transaction. The outputs of a training are the kept checkpoints of its
+    /// trajectory.
+    pub(super) fn accept(
+        &mut self,
+        key: StageKey,
+        execution: ExecutionId,
+        made: Made,
+        trajectory: Option<&Trajectory>,
+        evaluations: &[Evaluation],
+    ) -> Result<Accepted, WorkError> {
+        let training = self.jobs[&key].node.training.as_ref();
+        let outputs: Vec<(String, ObjectId, u64)> = match (trajectory, training) {
+            (Some(trajectory), Some(training)) => {
+                let reached = made.reached.unwrap_or(0);
+                let kept = training.checkpoints.kept_until(training.length, reached);
+                let weights = |step: u64| {
+                    let (id, _) = trajectory.checkpoints.get(&step).ok_or(WorkError::NoCheckpoint(step))?;
+                    let bytes = self.store.path(*id).metadata().map_or(0, |meta| meta.len());
+                    Ok((format!("weights@{step}"), *id, bytes))
+                };
+                kept.into_iter().map(weights).collect::<Result<_, WorkError>>()?
+            }
+            _ => made.outputs.iter().map(|(name, put)| (name.clone(), put.id, put.bytes)).collect(),
+        };
+        let accepted = Accepted {
+            execution,
+            outputs: outputs.iter().map(|(name, id, _)| (name.clone(), *id)).collect(),
+            report: made.report.clone(),
+            reached: made.reached,
+        };
+        // `made` holds the store's content until its references are recorded.
+        self.record.accept(&Finished {
+            execution,
+            key,
+            outputs,
+            report: &made.report,
+            evaluations,
+            samples: &made.samples,
+            events: &made.events,
+            seconds: made.seconds,
+            peak_memory: made.peak_memory,
+            to_step: made.reached,
+        })?;
+        Ok(accepted)
+    }
+}
+
+/// What is to be said of a training that ended before its length: it belongs to this execution and not to the
+/// trajectory, since another run may go on along it.
+pub(super) fn early_end(training: &Training, reached: u64) -> Option<Event> {
+    let steps = training.stop_after.filter(|_| reached < training.length)?;
+    let plural = if steps == 1 { "" } else { "s" };
+    let message = format!("the loss was not finite for {steps} step{plural} in a row: training ends");
+    Some(Event { step: Some(reached.saturating_sub(1)), kind: "stopped_nonfinite".to_owned(), message })
+}

@@ -1,0 +1,5 @@
+-- Before anything of it is computed, it has no threads to keep to: those of whoever begins it count.
+UPDATE trajectories SET threads = ?2, cpu_capability = ?3
+WHERE identity = ?1
+  AND NOT EXISTS (SELECT 1 FROM steps s WHERE s.trajectory_id = trajectories.id)
+  AND NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.trajectory_id = trajectories.id)

@@ -71,6 +71,11 @@ def blocks(losses, size):
 
 
 def draw(study, runs, ln_v, unigram):
+    # A run without one finite loss has no line; its name says so.
+    lineless = [label for label, losses in runs if not any(loss is not None for loss in losses)]
+    runs = [(label, losses) for label, losses in runs if label not in lineless]
+    if not runs:
+        sys.exit(f"no run of {study} has a finite loss")
     steps = max(len(losses) for _, losses in runs)
     least = min(loss for _, losses in runs for loss in losses if loss is not None)
     low, high = math.floor(least), math.ceil(ln_v) + 1
@@ -110,6 +115,7 @@ def draw(study, runs, ln_v, unigram):
         peak = max(loss for loss in losses if loss is not None)
         words = f"{label}: {last:.2f}" if last <= high else f"{label}: up to {peak:.0f}"
         ends.append([y(last), words, f"fill:{colour};font-weight:600"])
+    ends += [[floor - 15 * i, f"{label}: never finite", ""] for i, label in enumerate(lineless)]
     for nats, name in ((ln_v, "ln V"), (unigram, "unigram entropy")):
         out.append(f'<line class="base" x1="{LEFT}" x2="{right}" y1="{y(nats):.1f}" y2="{y(nats):.1f}"/>')
         ends.append([y(nats), f"{name}: {nats:.2f}", ""])

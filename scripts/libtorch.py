@@ -134,7 +134,8 @@ class Tree:
 
 def check_libtorch(path, origin):
     """Refuses a tree that torch-sys could not build against."""
-    hint = f"unset {origin} to let the CPU build be fetched, or point it at libtorch {VERSION}"
+    away = f"unset {origin}" if origin == "LIBTORCH" else f"delete {origin}"
+    hint = f"{away} to let the CPU build be fetched, or point it at libtorch {VERSION}"
     if origin == "LIBTORCH" and not os.path.isabs(path):
         raise Refusal(f"LIBTORCH is not an absolute path: {path}", "cargo runs build scripts in other folders; give the full path")
     libraries = path / "lib"
@@ -289,7 +290,8 @@ def configured():
     return Path(json.loads(found[1])) if found else None
 
 
-def write_config(libtorch):
+def new_config(libtorch):
+    """What the configuration must become to name this tree, or None where it does. Refuses one that is not ours."""
     path = config_file()
     # JSON's strings are TOML's. The entry is not forced, so a LIBTORCH in the environment wins.
     entry = f"[env]\nLIBTORCH = {json.dumps(str(libtorch), ensure_ascii=False)}\n"
@@ -297,12 +299,17 @@ def write_config(libtorch):
     if path.exists():
         old = path.read_text()
         if old == text or configured() == libtorch:
-            return
+            return None
         if not old.startswith(CONFIG_MARK):
             raise Refusal(
                 f"{path} is not this script's, so it was left alone",
                 f"add to it: {entry.strip().replace(chr(10), ' / ')}",
             )
+    return text
+
+
+def write_config(text):
+    path = config_file()
     path.parent.mkdir(exist_ok=True)
     beside = path.with_name(f"config.toml.{os.getpid()}")
     beside.write_text(text)
@@ -353,9 +360,12 @@ def main():
             say("would fetch nothing")
         say(f"would write LIBTORCH = {libtorch} to {config_file()}")
         return
+    # Before anything is fetched: half a gigabyte for a refusal would be dear.
+    text = new_config(libtorch)
     if tree and not tree.folder.exists():
         install(tree)
-    write_config(libtorch)
+    if text:
+        write_config(text)
     print(libtorch)
 
 

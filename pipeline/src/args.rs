@@ -162,7 +162,7 @@ Examples:
 The views are documented in docs/sql.md; `pipeline sql --schema` prints them.")]
 pub struct SqlArgs {
     /// The query; - reads it from standard input
-    #[arg(value_name = "QUERY", required_unless_present = "schema")]
+    #[arg(value_name = "QUERY", required_unless_present = "schema", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// How rows are printed
     #[arg(long, value_enum, default_value_t = Format::Table)]

@@ -46,7 +46,8 @@ impl From<crate::record::RecordError> for Failure {
     fn from(error: crate::record::RecordError) -> Self {
         use crate::record::RecordError as E;
         let hint = match &error {
-            E::Missing(_) => {
+            E::Foreign(_) => "name the record with --db, or a new file for one",
+            E::Missing(_) | E::Empty(_) => {
                 "run an experiment first (pipeline run experiments/tiny.toml), or name a database with --db"
             }
             E::Newer { .. } => "use the newer pipeline, or another database with --db",

@@ -13,6 +13,8 @@ const DATABASE: &str = "experiments.db";
 pub struct Paths {
     /// The database.
     pub db: PathBuf,
+    /// Whether the command line or the environment names it.
+    pub named: bool,
     /// The store's folder, where the command line or the environment names one.
     pub store: Option<PathBuf>,
 }
@@ -26,7 +28,7 @@ impl Paths {
                 .find(|db| db.exists())
                 .unwrap_or_else(|| here.join(DATABASE))
         });
-        Self { db, store: places.store.clone().map(|store| here.join(store)) }
+        Self { db, named: places.db.is_some(), store: places.store.clone().map(|store| here.join(store)) }
     }
 
     /// The folder of the database: what relative paths of an experiment are looked for in, after the experiment's own.

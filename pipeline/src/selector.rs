@@ -110,7 +110,10 @@ fn runs_of(record: &mut Record, selector: &Selector, notes: &mut Vec<String>) ->
             let numbers = || {
                 let shown = named.iter().skip(usize::from(number.is_none())).take(5);
                 shown
-                    .map(|study| format!("study:{name}@{} ({} runs)", study.id, study.runs))
+                    .map(|study| {
+                        let plural = if study.runs == 1 { "" } else { "s" };
+                        format!("study:{name}@{} ({} run{plural})", study.id, study.runs)
+                    })
                     .collect::<Vec<_>>()
                     .join(", ")
             };
@@ -187,7 +190,7 @@ mod tests {
         let mut said = said;
         said(
             &["study:tiny@7"],
-            "the study tiny has no number 7; there is study:tiny@2 (1 runs) | pipeline runs study:tiny",
+            "the study tiny has no number 7; there is study:tiny@2 (1 run) | pipeline runs study:tiny",
         );
         said(&["run99"], "there is no run99; there are 4 from run1 to run4 | pipeline runs lists them");
         said(&["study:lr_stdy"], "there is no study lr_stdy; studies: tiny, lr_study | did you mean study:lr_study?");

@@ -16,7 +16,7 @@ pub struct Defaults(BTreeMap<String, Value>);
 impl Defaults {
     /// With the seed that some of them follow.
     pub fn of(seed: i64) -> Self {
-        let mut all = Vec::new();
+        let mut all = vec![("seed".to_owned(), Value::from(1))];
         for stage in STAGES {
             for key in stage.keys {
                 if let Some(value) = key.default_value(seed) {
@@ -46,6 +46,16 @@ impl Defaults {
         match (self.0.get(name), cell) {
             (Some(Value::Bool(_)), Cell::Integer(value)) => (*value != 0).to_string(),
             _ => format::cell(cell),
+        }
+    }
+}
+
+impl Defaults {
+    /// A parameter's value as JSON, in its key's own type.
+    pub fn typed(&self, name: &str, cell: &Cell) -> Value {
+        match (self.0.get(name), cell) {
+            (Some(Value::Bool(_)), Cell::Integer(value)) => Value::from(*value != 0),
+            _ => json(cell),
         }
     }
 }

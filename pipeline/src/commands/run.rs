@@ -34,6 +34,10 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let imagined = args.dry_run && !paths.db.exists();
     let mut record = if imagined { Record::imagine()? } else { Record::create(&paths.db)? };
     let root = store_of(paths, &mut record)?;
+    tracing::info!(database = %paths.db.display(), store = %root.display(), "places");
+    if paths.root() != here && !paths.named {
+        ui::talk(&format!("recording in {}", paths.db.display()));
+    }
     let unusable = |error: std::io::Error| {
         Failure::input(format!("{}: {error}", root.display()), "name a writable place on a local disk with --store")
     };
@@ -242,6 +246,7 @@ fn settings(args: &RunArgs, points: usize, process: String) -> Settings {
     Settings {
         jobs,
         threads: args.threads.unwrap_or_else(|| u32::try_from(cores / jobs).unwrap_or(1).max(1)),
+        threads_asked: args.threads.is_some(),
         until: args.until.clone(),
         dry_run: args.dry_run,
         explain: args.explain,
@@ -250,10 +255,10 @@ fn settings(args: &RunArgs, points: usize, process: String) -> Settings {
     }
 }
 
-/// Set by the first Ctrl-C or termination; the second ends the program at once.
+/// Set by the first Ctrl-C, termination or closed terminal; the second ends the program at once.
 fn stop_flag() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         let _ = signal_hook::flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&stop));
         let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
     }
@@ -261,12 +266,21 @@ fn stop_flag() -> Arc<AtomicBool> {
 }
 
 fn tell_dry(summary: &Summary) {
-    for (stage, item, label) in &summary.pending {
-        let words: Vec<&str> = [*stage, item, label].into_iter().filter(|word| !word.is_empty()).collect();
-        ui::data(&format!("would execute {}\n", words.join(" ")));
+    for words in &summary.pending {
+        ui::data(&format!("would execute {words}\n"));
     }
-    let rest = if summary.pending.is_empty() { "nothing to do" } else { "what needs these comes after them" };
-    ui::talk(&format!("{} cached; {rest}", summary.cached));
+    let later: Vec<String> = summary
+        .later
+        .iter()
+        .map(
+            |(stage, points)| if *points == 1 { (*stage).to_owned() } else { format!("{stage} (for {points} points)") },
+        )
+        .collect();
+    if !later.is_empty() {
+        ui::data(&format!("after that, as far as it is not there: {}\n", later.join(", ")));
+    }
+    let rest = if summary.pending.is_empty() { "; nothing to do" } else { "" };
+    ui::talk(&format!("{} cached{rest}", summary.cached));
 }
 
 /// Says what came of it, and with which exit code.
@@ -284,7 +298,9 @@ fn conclude(experiment: &Experiment, rows: &[RunRow], summary: &Summary, stopped
     }
     let counted = format!("{} executed, {} cached", summary.executed, summary.cached);
     let all = summary.ends.iter().all(|end| *end == End::Finished);
-    if all && summary.executed == 0 {
+    if all && summary.executed == 0 && rows.iter().any(|row| row.new) {
+        ui::talk(&format!("{}: all that it asks for was there ({counted})", experiment.name));
+    } else if all && summary.executed == 0 {
         ui::talk(&format!("nothing to do: {} answered already ({counted})", experiment.name));
     } else {
         ui::talk(&format!("{}: {counted}", experiment.name));

@@ -111,7 +111,7 @@ mod tests {
     fn asked(fixture: &Fixture, words: &[&str]) -> Result<Vec<Summary>, String> {
         let cli = Cli::parse_from(["pipeline", "runs"].iter().chain(words));
         let Command::Runs(args) = cli.command else { panic!("not runs") };
-        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), store: None }).unwrap();
+        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap();
         select(&mut reader, &args).map_err(|failure| format!("{} | {}", failure.message, failure.hint))
     }
 

@@ -144,6 +144,7 @@ impl Store {
             std::fs::rename(file, &path)?;
             File::open(folder)?.sync_all()?;
         }
+        tracing::debug!(%id, bytes, "put");
         Ok(Put { id, bytes, _hold: hold })
     }
 
@@ -177,6 +178,7 @@ impl Store {
         if found == id.0 {
             return Ok(Health::Sound);
         }
+        tracing::warn!(%id, %found, "damaged");
         cache.forget(&path);
         // Where nothing can be written it stays, and is found damaged again at each look.
         let aside = self.root.join("damaged");

@@ -60,6 +60,20 @@ enum State {
     Idle,
 }
 
+impl State {
+    /// For whoever debugs.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Elsewhere => "elsewhere",
+            Self::Running(_) => "running",
+            Self::Done { how, .. } => how,
+            Self::Failed(_) => "failed",
+            Self::Idle => "idle",
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Running {
     _claim: Lock,
@@ -238,6 +252,12 @@ impl<'a> Work<'a> {
     /// # Errors
     /// When the record or the store fails as a whole; failures of stages are in the summary.
     pub fn run(mut self) -> Result<Summary, WorkError> {
+        tracing::info!(
+            points = self.paths.len(),
+            jobs = self.settings.jobs,
+            threads = self.settings.threads,
+            "work begins"
+        );
         for path in 0..self.paths.len() {
             self.advance(path)?;
         }
@@ -279,6 +299,7 @@ impl<'a> Work<'a> {
             executed: self.executed,
             cached: self.cached,
             pending: Vec::new(),
+            later: Vec::new(),
         })
     }
 
@@ -286,11 +307,27 @@ impl<'a> Work<'a> {
         let mut waiting: Vec<&Job> = self.waiting.values().map(|key| &self.jobs[key]).collect();
         // As they were asked for.
         waiting.sort_by_key(|job| job.rank.1);
-        let pending = waiting
-            .into_iter()
-            .map(|job| (job.stage.name, job.node.item.clone(), self.paths[job.users[0]].track.label.clone()));
-        let pending = pending.collect();
-        Summary { ends: Vec::new(), partial: self.partial, executed: 0, cached: self.cached, pending }
+        let words = |job: &Job| {
+            let points = match job.users.len() {
+                1 => self.paths[job.users[0]].track.label.clone(),
+                points => format!("(for {points} points)"),
+            };
+            let words = [job.stage.name, &job.node.item, &points];
+            words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        };
+        let open = |column: usize| {
+            let open = |path: &&Path<'_>| path.end.is_none() && matches!(path.columns[column], Column::Open);
+            self.paths.iter().filter(open).count()
+        };
+        let later = self.stages.iter().enumerate().map(|(column, stage)| (stage.name, open(column)));
+        Summary {
+            ends: Vec::new(),
+            partial: self.partial,
+            executed: 0,
+            cached: self.cached,
+            pending: waiting.into_iter().map(words).collect(),
+            later: later.filter(|(_, points)| *points > 0).collect(),
+        }
     }
 
     fn show_progress(&mut self) {

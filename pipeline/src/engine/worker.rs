@@ -85,6 +85,7 @@ pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
     {
         return Ok(known.describe);
     }
+    tracing::debug!(program = %program.display(), "asking the worker what it is");
     let broken = |message: String| WorkerError::Broken { path: program.to_owned(), message };
     let output = Command::new(program).arg("describe").output().map_err(|error| broken(error.to_string()))?;
     if !output.status.success() {
@@ -177,6 +178,7 @@ impl Worker {
             .process_group(0)
             .spawn()
             .map_err(|error| broken(error.to_string()))?;
+        tracing::debug!(pid = child.id(), log = %log.display(), "a worker starts");
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(broken("BUG: its pipes are missing".to_owned()));
         };
@@ -261,6 +263,7 @@ impl Worker {
 
     /// Says how a worker ended that closed its pipes.
     fn post_mortem(&mut self) -> WorkerError {
+        tracing::debug!(pid = self.child.id(), "a worker closed its pipes");
         match self.child.wait() {
             Ok(status) => WorkerError::Died {
                 ending: ending(status),
@@ -283,7 +286,9 @@ impl Worker {
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
         let text = read().unwrap_or_default();
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        // A backtrace is for the log; what was said before it is why.
+        let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("stack backtrace"));
+        let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
         lines[lines.len().saturating_sub(3)..].join(" / ")
     }
 }

@@ -88,7 +88,8 @@ pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>,
         point.swept = combination.iter().map(|(key, node)| (key.clone(), keys::value_of(&point, key, node))).collect();
         if !seen.insert(format!("{:?} {:?}", point.stages, point.corpus)) {
             let place = combination.first().map_or(Place::Default, |(_, node)| node.place.clone());
-            return Err(Problem::new(place, format!("the study holds the point {} twice", words(&combination)), ""));
+            let point = if combination.is_empty() { "(the experiment itself)".to_owned() } else { words(&combination) };
+            return Err(Problem::new(place, format!("the study holds the point {point} twice"), ""));
         }
         points.push(point);
     }

@@ -206,6 +206,10 @@ fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
     let train: Train = params::read("train", &point.stages["train"]).map_err(bug)?;
     let eos = point.stages["tokenize"]["eos"].as_str().unwrap_or("");
     let specials = if eos.is_empty() { 1 } else { 2 };
+    if eos == stages::files::UNKNOWN {
+        let message = format!("tokenize.eos is \"{eos}\", the type for unknown tokens; allowed: any other text");
+        return Err(Problem::new(place("tokenize.eos"), message, "eos = \"<eos>\""));
+    }
     if vocab.size < specials {
         let names = if specials == 1 { "<unk>".to_owned() } else { format!("<unk> and {eos}") };
         let message = format!("vocab.size is {}; allowed: at least {specials}, for the specials {names}", vocab.size);

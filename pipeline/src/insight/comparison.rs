@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use crate::record::read::{Cell, Evaluation, Param, Sample};
+use crate::record::read::{Cell, Evaluation, Param, Sample, text_as_json};
 
 /// Something that is not the same for all of some runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,6 +69,7 @@ pub struct Texts {
     /// The checkpoint; `None` where it is each run's last.
     pub step: Option<i64>,
     /// JSON, as the experiment says it.
+    #[serde(serialize_with = "text_as_json")]
     pub decode: String,
     pub prompt: String,
     pub runs: Vec<Option<Sample>>,

@@ -122,7 +122,14 @@ impl Record {
     }
 
     /// Ends an attempt that made nothing to accept.
-    pub fn give_up(&mut self, execution: ExecutionId, status: &str, error: &str, exit: Option<&str>) -> Result<()> {
+    pub fn give_up(
+        &mut self,
+        execution: ExecutionId,
+        status: &str,
+        error: &str,
+        exit: Option<&str>,
+        seconds: f64,
+    ) -> Result<()> {
         self.transaction(async |c| {
             sqlx::query(sql!("give_up"))
                 .bind(execution.0)
@@ -130,6 +137,7 @@ impl Record {
                 .bind(now())
                 .bind(error)
                 .bind(exit)
+                .bind(seconds)
                 .execute(c)
                 .await
                 .map(|_| ())

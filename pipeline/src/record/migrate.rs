@@ -10,8 +10,18 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
 
 const KNOWN: i64 = MIGRATIONS.len() as i64;
 
-/// Whether migrations are missing.
+/// What `file` and SQLite call an application's own format: "plrc".
+const APPLICATION: i64 = 0x706c_7263;
+
+/// Whether migrations are missing. A database of somebody else is refused, and left as it is.
 pub(super) fn is_older(record: &mut Record) -> Result<bool> {
+    let application = pragma(record, "PRAGMA application_id")?;
+    if application != APPLICATION {
+        let tables = pragma(record, "SELECT count(*) FROM sqlite_master")?;
+        if application != 0 || tables > 0 {
+            return Err(RecordError::Foreign(record.path().to_owned()));
+        }
+    }
     let found = version(record)?;
     if found > KNOWN {
         return Err(RecordError::Newer { path: record.path().to_owned(), found, known: KNOWN });
@@ -29,7 +39,7 @@ pub(super) fn bring_up(record: &mut Record) -> Result<()> {
         let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
         for (number, migration) in (1i64..).zip(MIGRATIONS).filter(|(number, _)| *number > found) {
             sqlx::raw_sql(*migration).execute(&mut *connection).await?;
-            let stamp = format!("PRAGMA user_version = {number}");
+            let stamp = format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {number}");
             sqlx::raw_sql(sqlx::AssertSqlSafe(stamp)).execute(&mut *connection).await?;
         }
         Ok(())
@@ -37,5 +47,9 @@ pub(super) fn bring_up(record: &mut Record) -> Result<()> {
 }
 
 fn version(record: &mut Record) -> Result<i64> {
-    record.wait(async |connection| sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await)
+    pragma(record, "PRAGMA user_version")
+}
+
+fn pragma(record: &mut Record, text: &'static str) -> Result<i64> {
+    record.wait(async |connection| sqlx::query_scalar(text).fetch_one(connection).await)
 }

@@ -35,6 +35,12 @@ pub enum RecordError {
     /// There is no database.
     #[error("{}: no such database", .0.display())]
     Missing(PathBuf),
+    /// There is nothing in it.
+    #[error("{}: an empty file", .0.display())]
+    Empty(PathBuf),
+    /// It is a database, and no record.
+    #[error("{}: a database of another program", .0.display())]
+    Foreign(PathBuf),
     /// It was written by a later version.
     #[error("{}: written by a newer version of pipeline (schema {found}, this program knows {known})", path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
@@ -72,12 +78,17 @@ pub struct Record {
 impl Record {
     /// Opens the database for writing; makes it, and brings it to this version, where needed.
     pub fn create(path: &Path) -> Result<Self> {
+        is_file(path)?;
         // Two processes that meet on a fresh file race for the journal's mode as well as for the tables.
         let gate = beside(path, "-open");
         let filesystem =
             |error: std::io::Error| RecordError::Filesystem { path: gate.clone(), message: error.to_string() };
         let lock = std::fs::File::create(&gate).map_err(filesystem)?;
         lock.lock().map_err(filesystem)?;
+        if path.exists() {
+            // Before its journal's mode is changed: it may be somebody else's.
+            migrate::is_older(&mut Self::connect(path, options(path))?)?;
+        }
         let mut record =
             Self::connect(path, options(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal))?;
         migrate::bring_up(&mut record)?;
@@ -88,6 +99,10 @@ impl Record {
     pub fn open(path: &Path) -> Result<Self> {
         if !path.exists() {
             return Err(RecordError::Missing(path.to_owned()));
+        }
+        is_file(path)?;
+        if path.metadata().is_ok_and(|meta| meta.len() == 0) {
+            return Err(RecordError::Empty(path.to_owned()));
         }
         let attempt = |options| -> Result<(Self, bool)> {
             let mut record = Self::connect(path, options)?;
@@ -124,6 +139,7 @@ impl Record {
             .enable_time()
             .build()
             .map_err(|error| RecordError::Filesystem { path: path.to_owned(), message: error.to_string() })?;
+        tracing::debug!(path = %path.display(), "opening");
         let connection = runtime.block_on(options.connect()).map_err(|error| explain(path, error))?;
         Ok(Self { path: path.to_owned(), runtime, connection: Some(connection) })
     }
@@ -171,6 +187,15 @@ impl Drop for Record {
             // Closing writes the log back into the database; a failure leaves the log, which the next open reads.
             let _ = self.runtime.block_on(connection.close());
         }
+    }
+}
+
+fn is_file(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(meta) if !meta.is_file() => {
+            Err(RecordError::Filesystem { path: path.to_owned(), message: "not a file".to_owned() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -241,6 +266,26 @@ mod tests {
     }
 
     #[test]
+    fn another_programs_database_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("theirs.db");
+        let mut theirs = Record::connect(&path, options(&path).create_if_missing(true)).unwrap();
+        theirs
+            .wait(async |connection| sqlx::query("CREATE TABLE runs (a)").execute(connection).await.map(|_| ()))
+            .unwrap();
+        drop(theirs);
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(Record::open(&path), Err(RecordError::Foreign(_))));
+        assert!(matches!(Record::create(&path), Err(RecordError::Foreign(_))));
+        assert!(std::fs::read(&path).unwrap() == before);
+        std::fs::write(&path, "").unwrap();
+        assert!(matches!(Record::open(&path), Err(RecordError::Empty(_))));
+        assert_eq!(path.metadata().unwrap().len(), 0);
+        drop(Record::create(&path).unwrap());
+        drop(Record::open(&path).unwrap());
+    }
+
+    #[test]
     fn a_runs_summary_reads_that_run_alone() {
         let folder = tempfile::tempdir().unwrap();
         let mut record = Record::create(&folder.path().join("experiments.db")).unwrap();
@@ -283,5 +328,6 @@ mod tests {
         std::fs::write(&path, "this is no database, and long enough to be sure about it.".repeat(100)).unwrap();
         assert!(matches!(Record::create(&path), Err(RecordError::Damaged { .. })));
         assert!(matches!(Record::open(&folder.path().join("none.db")), Err(RecordError::Missing(_))));
+        assert!(matches!(Record::open(folder.path()), Err(RecordError::Filesystem { .. })));
     }
 }

@@ -37,6 +37,11 @@ impl Record {
         })
     }
 
+    /// A trajectory as it stands, where there is one.
+    pub fn find_trajectory(&mut self, identity: TrajectoryId) -> Result<Option<Trajectory>> {
+        self.wait(async |c| load(c, identity).await)
+    }
+
     /// Begins to compute a trajectory, under its claim: where nothing of it is computed yet, these threads and this
     /// capability are what it keeps to from now on.
     pub fn begin_trajectory(

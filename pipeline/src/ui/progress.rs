@@ -110,7 +110,12 @@ impl Watch for Screen {
                     line.looked = (Instant::now(), tokens);
                 }
                 let done = (step + 1).saturating_sub(from).max(1);
-                let left = line.began.elapsed().as_secs_f64() / done as f64 * to.saturating_sub(step + 1) as f64;
+                // At the present rate, once it is known: the first steps are slower.
+                let a_step = match line.rate {
+                    Some(rate) if rate > 0.0 => tokens as f64 / done as f64 / rate,
+                    _ => line.began.elapsed().as_secs_f64() / done as f64,
+                };
+                let left = a_step * to.saturating_sub(step + 1) as f64;
                 let rate = line.rate.map_or(String::new(), |rate| format!(", {rate:.0} tok/s"));
                 let text = format!("{}/{to}, loss {loss:.3}, {} left{rate}", step + 1, duration(left));
                 (done * 1000 / (to - from).max(1), text)

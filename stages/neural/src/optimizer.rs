@@ -8,7 +8,6 @@ use tch::Tensor;
 
 use crate::parallel;
 use crate::raw::{self, Kernel};
-use crate::rows::flush;
 use crate::weights::{Array, Arrays};
 
 /// Elements of a block: its slices fit the second-level cache together.
@@ -147,8 +146,7 @@ fn cut<'a>(slice: &mut &'a mut [f32]) -> &'a mut [f32] {
     block
 }
 
-/// One update's numbers; what is remembered and falls below the least normal number becomes 0 (see [`flush`]), as the
-/// moments of a rare word's row would within a thousand steps. θ weights, g gradient, m and v what is remembered, η the rate.
+/// One update's numbers. θ weights, g gradient, m and v what is remembered, η the rate.
 #[derive(Clone, Copy)]
 enum Update {
     /// θ ← θ − η g
@@ -191,7 +189,7 @@ impl Kernel for Block<'_> {
             }
             Update::Momentum { rate, momentum } => {
                 for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
-                    *m = flush(momentum * *m + gradient(g, *w));
+                    *m = momentum * *m + gradient(g, *w);
                     *w -= rate * *m;
                 }
             }
@@ -205,15 +203,15 @@ impl Kernel for Block<'_> {
             Update::Rmsprop { rate, alpha, fresh, epsilon } => {
                 for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
                     let g = gradient(g, *w);
-                    *m = flush(alpha * *m + fresh * g * g);
+                    *m = alpha * *m + fresh * g * g;
                     *w -= rate * g / (m.sqrt() + epsilon);
                 }
             }
             Update::Adam { shrink, beta2, fresh1, fresh2, size, root, epsilon } => {
                 for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
                     let g = gradient(g, *w);
-                    *m = flush(*m + fresh1 * (g - *m));
-                    *v = flush(beta2 * *v + fresh2 * g * g);
+                    *m += fresh1 * (g - *m);
+                    *v = beta2 * *v + fresh2 * g * g;
                     *w = shrink * *w - size * *m / (v.sqrt() / root + epsilon);
                 }
             }

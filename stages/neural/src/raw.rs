@@ -43,6 +43,25 @@ pub(crate) fn keep_freed_memory() {
     }
 }
 
+/// Makes floats below the least normal number 0, on this thread and on every thread that it starts from now on: libtorch's
+/// too. Saturated gates and faded moments are full of such floats, over which some processors take fifty times as long.
+/// To be called before the first tensor.
+pub(crate) fn flush_denormals() {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // Flush to zero, and denormals are zero.
+        const FLUSH: u32 = 1 << 15 | 1 << 6;
+        let mut control = 0u32;
+        // SAFETY: reads and writes the control register of vector arithmetic. The compiler takes for granted that rounding
+        // and exceptions are as at the start, and so they stay.
+        unsafe {
+            std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack, preserves_flags));
+            control |= FLUSH;
+            std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const control, options(nostack, preserves_flags));
+        }
+    }
+}
+
 /// Ends the process at once, without the destructors of libraries that other threads are still inside of.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: does not return and touches no memory of ours.

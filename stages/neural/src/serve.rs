@@ -52,6 +52,7 @@ impl Shared {
 /// When a frame can't be written.
 pub(crate) fn serve(frames: File) -> Result<()> {
     raw::keep_freed_memory();
+    raw::flush_denormals();
     tch::set_num_interop_threads(1);
     let mut pipe = Pipe::new(frames);
     pipe.send(Reply::Hello(describe()))?;
@@ -146,7 +147,7 @@ fn evaluate(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
     let model = Model::load(input("weights")?)?;
     let ids = Ids::open(input("ids")?)?;
     let id = order.id;
-    log(&format!("evaluate: {split}, {} tokens, {} types, {} threads", ids.len(), model.shape.vocab, order.threads));
+    log(&format!("evaluate: {split}, {} tokens, {} types", ids.len(), model.shape.vocab));
     let progress = |done, whole| Ok(pipe.send(Reply::Progress { order: id, done, whole })?);
     let found = score(&model, &ids, order.threads as usize, stop, progress)?;
     let seconds = begun.elapsed().as_secs_f64();

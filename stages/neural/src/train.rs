@@ -93,8 +93,9 @@ impl Training {
         let optimizer = format!("{optimizer:?}").to_lowercase();
         format!(
             "train: steps {from}..{to} of {length}, {vocab} types, embedding {embedding}, {layers} x {hidden} hidden, \
-             {optimizer} at {learning_rate}, {} threads",
-            self.threads
+             {optimizer} at {learning_rate:?}, {} thread{}",
+            self.threads,
+            if self.threads == 1 { "" } else { "s" }
         )
     }
 

@@ -20,6 +20,8 @@ struct Comparison {
     runs: Vec<Summary>,
     /// Parameters.
     parameters: Vec<Differing>,
+    /// Why the runs' losses can't be held against each other, where they can't.
+    incomparable: Option<&'static str>,
     /// What is no parameter but may change numbers or times: program, threads, processor.
     circumstances: Vec<Differing>,
     baselines: Vec<Baseline>,
@@ -71,6 +73,7 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
         evaluations.push(record.evaluations(*run)?);
         samples.push(record.samples(*run)?);
     }
+    let incomparable = incomparable(reader, runs)?;
     let parting = match (&details[..], &summaries[..]) {
         ([a, b], [first, second]) => {
             let common_steps = first.steps.min(second.steps);
@@ -84,6 +87,7 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
     };
     Ok(Comparison {
         parameters,
+        incomparable,
         circumstances: circumstances(&details, &stages),
         baselines: joint_baselines(&summaries, &stages),
         parting,
@@ -92,6 +96,23 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
         curves,
         runs: summaries,
     })
+}
+
+/// Why the runs' losses can't be held against each other, where they can't.
+fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static str>, Failure> {
+    for (name, words) in [
+        ("vocab", "the runs have other vocabularies: their losses and perplexities can't be held against each other"),
+        ("valid", "the runs are scored on other valid texts: their perplexities can't be held against each other"),
+    ] {
+        let mut digests = Vec::new();
+        for run in runs {
+            digests.extend(reader.record.output(*run, "vocab", name)?);
+        }
+        if digests.windows(2).any(|pair| pair[0] != pair[1]) {
+            return Ok(Some(words));
+        }
+    }
+    Ok(None)
 }
 
 fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differing> {
@@ -142,7 +163,7 @@ mod tests {
     use crate::ui::screen_is;
 
     fn compared(fixture: &Fixture, runs: &[i64]) -> Comparison {
-        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), store: None }).unwrap();
+        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap();
         read(&mut reader, runs, Look::PLAIN).unwrap()
     }
 

@@ -59,6 +59,10 @@ fn parameters(all: &Comparison, look: Look) -> String {
             format::wrap(&said, look.width).iter().map(|line| format!("{line}\n")).collect()
         }
     };
+    if let Some(words) = all.incomparable {
+        let lines = format::wrap(words, look.width);
+        text.extend(lines.iter().map(|line| format!("{}\n", look.paint(Ink::Bad, line))));
+    }
     if all.parameters.len() > MOST_COLUMNS {
         text.push_str(&differences(&all.runs, &all.parameters, look));
     }

@@ -25,7 +25,7 @@ pub fn log(reader: &mut Reader, run: i64) -> Result<(), Failure> {
             file.take(length).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
-        ui::talk(format!("==> {} {}", part.stage, part.item).trim_end());
+        ui::data(&format!("{}\n", format!("==> {} {}", part.stage, part.item).trim_end()));
         match read() {
             Ok(bytes) => ui::data(&String::from_utf8_lossy(&bytes)),
             Err(error) => {

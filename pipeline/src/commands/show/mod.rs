@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::args::ShowArgs;
-use crate::commands::defaults;
+use crate::commands::defaults::Defaults;
 use crate::commands::reading::{Reader, baselines};
 use crate::failure::Failure;
 use crate::places::Paths;
@@ -62,13 +62,14 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
     let record = &mut reader.record;
     let detail = record.detail(run)?;
     let listed = record.params(&[run])?;
+    let defaults = Defaults::of(summary.seed);
     let curve = match detail.trajectory_id {
         // Several rows for each column of dots, so that rows need not end where columns do.
         Some(trajectory) => record.buckets(trajectory, summary.steps, look.width as i64 * 8)?,
         None => Vec::new(),
     };
     Ok(Whole {
-        params: listed.iter().map(|param| (param.name.clone(), defaults::json(&param.value))).collect(),
+        params: listed.iter().map(|param| (param.name.clone(), defaults.typed(&param.name, &param.value))).collect(),
         baselines: baselines(&stages),
         curve,
         evaluations: record.evaluations(run)?,
@@ -108,7 +109,7 @@ mod tests {
     use crate::ui::screen_is;
 
     fn whole(fixture: &Fixture, run: i64) -> Whole {
-        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), store: None }).unwrap();
+        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap();
         read(&mut reader, run, Look::PLAIN).unwrap()
     }
 

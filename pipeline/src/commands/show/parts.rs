@@ -33,8 +33,8 @@ pub fn header(run: &Summary, detail: &Detail, look: Look) -> String {
         first.join("  "),
         format!("{length} in {}, seed {}", format::seconds(run.seconds), run.seed),
         format!("started {} UTC on {}", format::time(&run.created_at), detail.host),
-        format!("pipeline {}, {commit}", detail.program_version),
-        format!("{}, {}", detail.experiment_path, detail.uid),
+        format!("pipeline {}, {commit}, uid {}", detail.program_version, detail.uid),
+        again(detail),
     ];
     if let Some(finished) = &detail.finished_at {
         lines[2].push_str(&format!(", finished {} UTC", format::time(finished)));
@@ -179,7 +179,10 @@ fn facts(stage: &StageRow) -> String {
             report["overlap"].as_f64().map(|overlap| format!("overlap {}", format::share(overlap))),
         ],
         "train" => vec![
-            n(&report["steps"]).map(|n| format!("{n} steps")),
+            stage.to_step.map(|to| match stage.from_step {
+                Some(from) if from > 0 && from < to => format!("{} steps, from {} on", count(to), count(from)),
+                _ => format!("{} steps", count(to)),
+            }),
             stage.threads.map(|threads| format!("{threads} thread{}", if threads == 1 { "" } else { "s" })),
             stage.device.clone(),
         ],

@@ -159,7 +159,7 @@ mod tests {
     use crate::ui::screen_is;
 
     fn reader(fixture: &Fixture) -> Reader {
-        Reader::open(&Paths { db: fixture.db.clone(), store: None }).unwrap()
+        Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap()
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Work<'_> {
             }
         };
         let exit = matches!(error, TaskError::Worker(_)).then(|| error.to_string());
-        self.record.give_up(execution, status, &error.to_string(), exit.as_deref())?;
+        self.record.give_up(execution, status, &error.to_string(), exit.as_deref(), seconds)?;
         let job = &self.jobs[&key];
         let words = error.to_string();
         self.watch.ended(&shown(key, job, &self.paths), seconds, Some(&words));

@@ -14,6 +14,8 @@ pub struct Settings {
     pub jobs: usize,
     /// Threads of an execution by the worker, where a trajectory does not say otherwise.
     pub threads: u32,
+    /// Whether the user asked for them.
+    pub threads_asked: bool,
     /// The last stage to compute.
     pub until: Option<String>,
     /// Compute nothing.
@@ -99,8 +101,10 @@ pub struct Summary {
     pub executed: usize,
     /// Jobs whose results were there.
     pub cached: usize,
-    /// In a dry run: jobs that would be executed, by stage; what comes after them is not known yet.
-    pub pending: Vec<(&'static str, String, String)>,
+    /// In a dry run: jobs that would be executed, in words.
+    pub pending: Vec<String>,
+    /// In a dry run: stages that come after them, each with the number of points whose keys are not known yet.
+    pub later: Vec<(&'static str, usize)>,
 }
 
 /// What can end the work as a whole.

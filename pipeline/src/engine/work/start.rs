@@ -10,6 +10,7 @@ impl Work<'_> {
     pub(super) fn turn(&mut self, key: StageKey, state: State) {
         let Some(job) = self.jobs.get_mut(&key) else { return };
         let before = std::mem::replace(&mut job.state, state);
+        tracing::debug!(stage = job.stage.name, item = job.node.item, %key, from = before.name(), to = job.state.name());
         if let State::Running(_) = before {
             self.running.remove(&key);
             job.users.iter().for_each(|user| self.paths[*user].clock.end());
@@ -51,8 +52,9 @@ impl Work<'_> {
         let Some(claim) = lock::try_lock(self.store.root(), &format!("key-{}", job.claim)).map_err(store)? else {
             let ours = self.running.iter().any(|other| self.jobs[other].claim == job.claim);
             if matches!(job.state, State::Ready) && !ours {
-                let words = format!("{} {}", job.stage.name, job.node.item);
-                self.watch.note(&format!("{} is computed by another process; waiting", words.trim()));
+                let words = [job.stage.name, &job.node.item, &self.paths[job.users[0]].track.label];
+                let words = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+                self.watch.note(&format!("{words} is computed by another process; waiting"));
             }
             self.turn(key, State::Elsewhere);
             return Ok(());
@@ -103,6 +105,7 @@ impl Work<'_> {
             self.done(key, accepted, "cached")?;
             return Ok(None);
         };
+        tracing::debug!(%key, recorded = trajectory.steps, ?missing, "a training");
         Ok(Some(Recording {
             recorded: trajectory.steps,
             trajectory,
@@ -139,7 +142,7 @@ impl Work<'_> {
     /// A trajectory keeps to what it began with, whatever is asked for now.
     fn say_what_is_kept_to(&mut self, trajectory: &Trajectory, threads: u32) {
         let Trajectory { threads: began, cpu_capability, .. } = trajectory;
-        if *began != threads {
+        if *began != threads && self.settings.threads_asked {
             let plural = if *began == 1 { "" } else { "s" };
             self.watch
                 .note(&format!("this training began with {began} thread{plural} and keeps to that, for equal bits"));

@@ -98,10 +98,26 @@ impl Work<'_> {
             self.turn(key, State::Done { accepted, how: "cached" });
         } else if self.settings.explain {
             let job = &self.jobs[&key];
-            let why = explain::why(self.record, job.stage.name, &job.fields)?;
+            let mut why = explain::why(self.record, job.stage.name, &job.fields)?;
+            why.extend(self.what_is_there(key)?);
+            let job = &self.jobs[&key];
             self.watch.explained(&shown(key, job, &self.paths), &why);
         }
         Ok(key)
+    }
+
+    /// How far a training is that was computed in part, or for another length.
+    fn what_is_there(&mut self, key: StageKey) -> Result<Option<String>, WorkError> {
+        let job = &self.jobs[&key];
+        let Some(training) = &job.node.training else { return Ok(None) };
+        let Some(trajectory) = self.record.find_trajectory(TrajectoryId(job.claim))? else { return Ok(None) };
+        let store = &self.store;
+        let sound = |id| matches!(store.check(id), Ok(Health::Sound));
+        let missing = segment::missing(&trajectory, training, None, None, sound);
+        let from = missing.map_or(training.length, |missing| missing.from);
+        let of = training.length;
+        Ok((trajectory.steps > 0)
+            .then(|| format!("{} steps of it are there: it goes on at step {from} of {of}", trajectory.steps)))
     }
 
     /// The accepted result of a job, when there is one and all that it made is sound.

@@ -316,7 +316,7 @@ WITH extent AS (
 )
 SELECT r.id AS run,
        x.name AS experiment,
-       (SELECT sr.point FROM study_runs sr WHERE sr.run_id = r.id ORDER BY sr.study_id DESC LIMIT 1) AS point,
+       (SELECT sr.point FROM study_runs sr WHERE sr.run_id = r.id ORDER BY sr.study_id LIMIT 1) AS point,
        r.status,
        r.seed,
        (SELECT p.value FROM params p WHERE p.run_id = r.id AND p.name = 'train.learning_rate') AS learning_rate,

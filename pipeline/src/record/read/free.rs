@@ -117,6 +117,14 @@ fn check(query: &str) -> Asked<()> {
         let shown = if word.is_empty() { first.chars().take(1).collect() } else { word };
         return Err(QueryError::Writes(shown));
     }
+    // PRAGMA journal_mode = … would change the file's form, and SQLite's answer speaks of a failing disk.
+    if word == "PRAGMA"
+        && first.contains(['=', '('])
+        && !first.to_lowercase().contains("_info")
+        && !first.to_lowercase().contains("_list")
+    {
+        return Err(QueryError::Writes("a PRAGMA that sets something".to_owned()));
+    }
     match after_statement(first) {
         "" => Ok(()),
         rest => Err(QueryError::Several(one_line(&rest.chars().take(24).collect::<String>()))),
@@ -175,5 +183,8 @@ mod tests {
         assert_eq!(check("delete from runs"), Err(QueryError::Writes("DELETE".into())));
         assert_eq!(check("VACUUM INTO 'copy.db'"), Err(QueryError::Writes("VACUUM".into())));
         assert_eq!(check("ATTACH 'x' AS x"), Err(QueryError::Writes("ATTACH".into())));
+        assert_eq!(check("PRAGMA table_info(runs)"), Ok(()));
+        assert_eq!(check("PRAGMA user_version"), Ok(()));
+        assert!(check("pragma journal_mode=delete").is_err());
     }
 }

@@ -22,6 +22,10 @@ fn as_json<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok,
     text_as_json(text.as_deref().unwrap_or("null"), serializer)
 }
 
-fn text_as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+/// The same of a text that is always there.
+///
+/// # Errors
+/// The serializer's own.
+pub fn text_as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
 }

@@ -81,6 +81,7 @@ fn clipping_is_that_of_clip_grad_norm() {
 
 #[test]
 fn what_is_remembered_is_never_a_denormal_number() {
+    raw::flush_denormals();
     let shapes = [("w".to_owned(), vec![2, 2])];
     for rule in ["momentum", "rmsprop", "adam"] {
         let train: Train = read("train", &params(json!({"optimizer": rule, "alpha": 0.5, "beta2": 0.5}))).unwrap();

@@ -106,6 +106,8 @@ impl Training {
     /// Those of files and of libtorch; a loss that is not finite is none.
     pub(crate) fn run(&mut self, observe: &mut Observe<'_>, stop: &AtomicBool) -> Result<End> {
         let Train { clip_norm, probes, .. } = self.train;
+        // The recipe's loss is this many times L.
+        let scale = self.train.loss_scale.factor(self.batches.plan.unroll);
         let dropout = Dropout { share: self.train.dropout, seed: self.train.seed };
         let mut n = self.segment.from;
         let (mut written, mut said) = (Instant::now(), (Instant::now(), n));
@@ -138,9 +140,9 @@ impl Training {
             let (loss, upper) = self.softmax.learn(model, &y, &targets, probed)?; // L = −1/(T·B) Σ ln p(target)
             let gradients = self.state.backward(&y, upper)?; // ∂L/∂θ
             let norm = global_norm(&gradients, self.threads)?;
-            let clip = clip_coefficient(norm, clip_norm);
+            let clip = clip_coefficient(scale * norm, clip_norm);
             let before = if probed { Some(self.state.weights()?) } else { None };
-            self.state.optimizer.update(&mut self.state.model.tensors, &gradients, clip, eta, n + 1)?;
+            self.state.optimizer.update(&mut self.state.model.tensors, &gradients, clip * scale as f32, eta, n + 1)?;
             let update_ratio =
                 before.map(|before| update_ratio(&self.state.model.tensors, &before, self.threads)).transpose()?;
             let seconds = begun.elapsed().as_secs_f64();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::variants::{Checkpoints, Init, OnNonfinite, Optimizer, SCHEDULES, STEPS, Schedule};
+use super::variants::{Checkpoints, Init, LossScale, OnNonfinite, Optimizer, SCHEDULES, STEPS, Schedule};
 use crate::schema::{Key, Kind, Range, Role};
 
 pub(super) const TRAIN: &[Key] = &[
@@ -56,8 +56,15 @@ pub(super) const TRAIN: &[Key] = &[
         "learning_rate",
         Kind::Float(Range::POSITIVE_SINGLE),
         "0.001",
-        "the rate before any schedule, for a mean loss",
+        "the rate before any schedule, for a loss on the scale of loss_scale",
     ),
+    Key::new(
+        "loss_scale",
+        Kind::Choice(&["mean", "sum"]),
+        r#""mean""#,
+        "the loss that learning_rate and clip_norm are meant for: its mean over rows and window, or its sum over the window, averaged over the rows (Zaremba et al. 2014)",
+    )
+    .later(),
     Key::new("warmup", Kind::Int(0, 1 << 40), "0", "steps in which the rate rises linearly, before any schedule"),
     Key::new(
         "schedule",
@@ -161,8 +168,11 @@ pub struct Train {
     pub epsilon: f64,
     /// L2 penalty; decoupled for `adamw`.
     pub weight_decay: f64,
-    /// The rate before any schedule, for a mean loss.
+    /// The rate before any schedule, for a loss on the scale of `loss_scale`.
     pub learning_rate: f64,
+    /// The loss that `learning_rate` and `clip_norm` are meant for.
+    #[serde(default)]
+    pub loss_scale: LossScale,
     /// Steps in which the rate rises linearly.
     pub warmup: u64,
     /// How the rate changes.

@@ -65,6 +65,27 @@ pub enum Optimizer {
     Adamw,
 }
 
+/// What a learning rate and a clipping norm are meant for. What is recorded is a mean loss and its gradient in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LossScale {
+    /// The mean over the B rows and T columns of a window.
+    #[default]
+    Mean,
+    /// The sum over the T columns, averaged over the B rows: T times as much (Zaremba et al. 2014, TensorFlow's tutorial).
+    Sum,
+}
+
+impl LossScale {
+    /// How many times the mean loss of a window of `unroll` columns it is.
+    pub fn factor(self, unroll: u64) -> f64 {
+        match self {
+            Self::Mean => 1.0,
+            Self::Sum => unroll as f64,
+        }
+    }
+}
+
 /// How the learning rate changes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]

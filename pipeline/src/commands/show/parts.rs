@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::commands::defaults::Defaults;
 use crate::commands::runs::status_ink;
-use crate::record::read::{Detail, Param, StageRow, Summary};
+use crate::record::read::{Cell, Detail, Param, StageRow, Summary};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
@@ -68,6 +68,9 @@ pub fn params(params: &[Param], run: &Summary, look: Look) -> String {
     let (unchanged, set): (Vec<&Param>, Vec<&Param>) = params.iter().partition(|param| defaults.hold(param));
     let mut text = format!("{}\n", look.heading("parameters"));
     text.push_str(&two_columns(&set, &defaults, look));
+    for line in scales(params).iter().flat_map(|said| format::wrap(said, look.width - 2)) {
+        text.push_str(&format!("  {line}\n"));
+    }
     if !unchanged.is_empty() {
         let said: Vec<String> = unchanged
             .iter()
@@ -78,6 +81,37 @@ pub fn params(params: &[Param], run: &Summary, look: Look) -> String {
         }
     }
     text
+}
+
+/// Rate and clipping norm for either scale of the loss, so that recipes can be held against each other. The rates of rules
+/// that divide by the gradient's own size are the same for both.
+fn scales(params: &[Param]) -> Option<String> {
+    let find = |name: &str| params.iter().find(|param| param.name == name).map(|param| &param.value);
+    let float = |name: &str| if let Some(Cell::Real(x)) = find(name) { Some(*x) } else { None };
+    let Some(Cell::Integer(unroll)) = find("batch.unroll") else { return None };
+    let text = |name: &str| if let Some(Cell::Text(text)) = find(name) { text.as_str() } else { "" };
+    let (rate, limit, t) = (float("train.learning_rate")?, float("train.clip_norm")?, *unroll as f64);
+    let plain = matches!(text("train.optimizer"), "sgd" | "momentum");
+    if (!plain && limit == 0.0) || t == 1.0 {
+        return None;
+    }
+    let summed = text("train.loss_scale") == "sum";
+    let said = |sum: bool| {
+        // Of a loss that is T times as large, so is the gradient.
+        let factor = if sum == summed {
+            1.0
+        } else if sum {
+            t
+        } else {
+            1.0 / t
+        };
+        // Five digits: 1/3 needs no sixteen.
+        let short = |x: f64| format!("{:?}", format!("{x:.4e}").parse().unwrap_or(x));
+        let rate = plain.then(|| format!("learning_rate {}", short(rate / factor)));
+        let limit = (limit > 0.0).then(|| format!("clip_norm {}", short(limit * factor)));
+        rate.into_iter().chain(limit).collect::<Vec<_>>().join(", ")
+    };
+    Some(format!("for a mean loss: {}; for one summed over {unroll} steps: {}", said(false), said(true)))
 }
 
 fn two_columns(params: &[&Param], defaults: &Defaults, look: Look) -> String {

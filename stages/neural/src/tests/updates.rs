@@ -80,6 +80,25 @@ fn clipping_is_that_of_clip_grad_norm() {
 }
 
 #[test]
+fn a_recipe_for_summed_losses_is_one_for_mean_losses_in_other_numbers() {
+    // Windows of 5 columns: a rate of 0.4 and a limit of 1.25 for the sum are 2 and 0.25 for the mean.
+    let space = super::Space::new();
+    let of = |name: &str, scale: &str, rate: f64, limit: f64| {
+        let changes = json!({"optimizer": "sgd", "loss_scale": scale, "learning_rate": rate, "clip_norm": limit});
+        space.train(name, changes, 0, 24, None)
+    };
+    let (sum, mean) = (of("sum", "sum", 0.4, 1.25), of("mean", "mean", 2.0, 0.25));
+    let clipped = |told: &super::Told| told.steps().iter().filter(|step| step.clipped).count();
+    assert!((1..24).contains(&clipped(&sum)), "{} of 24 are clipped", clipped(&sum));
+    assert_eq!(clipped(&sum), clipped(&mean));
+    for (a, b) in sum.steps().iter().zip(mean.steps()) {
+        assert!((a.loss.0 - b.loss.0).abs() < 1e-5 && (a.grad_norm.0 - b.grad_norm.0).abs() < 1e-5, "{a:?} {b:?}");
+    }
+    let other = of("other", "mean", 0.4, 1.25);
+    assert!((sum.steps()[23].loss.0 - other.steps()[23].loss.0).abs() > 1e-3);
+}
+
+#[test]
 fn what_is_remembered_is_never_a_denormal_number() {
     raw::flush_denormals();
     let shapes = [("w".to_owned(), vec![2, 2])];

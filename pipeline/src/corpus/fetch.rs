@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http::Response;
+use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::engine::digest::Digest;
 use crate::engine::lock;
@@ -91,10 +92,13 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// Fetches into `folder`, which is made where it is missing. A proxy is taken from the environment.
+    /// Fetches into `folder`, which is made where it is missing. A proxy is taken from the environment, and so are
+    /// certificates: those that the system trusts.
     pub fn new(folder: PathBuf) -> Self {
+        let trusted = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()
             .http_status_as_error(false)
+            .tls_config(trusted)
             .user_agent(concat!("pipeline/", env!("CARGO_PKG_VERSION")))
             // A compressed answer has other offsets than the file.
             .accept_encoding("identity")

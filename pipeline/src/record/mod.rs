@@ -18,7 +18,7 @@ mod studies;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 /// The text of a statement, by its file's name in the folder `sql`.
@@ -85,12 +85,14 @@ impl Record {
             |error: std::io::Error| RecordError::Filesystem { path: gate.clone(), message: error.to_string() };
         let lock = std::fs::File::create(&gate).map_err(filesystem)?;
         lock.lock().map_err(filesystem)?;
-        if path.exists() {
-            // Before its journal's mode is changed: it may be somebody else's.
-            migrate::is_older(&mut Self::connect(path, options(path))?)?;
+        let mut record = Self::connect(path, options(path).create_if_missing(true))?;
+        migrate::is_older(&mut record)?;
+        // Only now: a database of somebody else would be changed by this.
+        let mode: String = record.wait(async |c| sqlx::query_scalar("PRAGMA journal_mode = WAL").fetch_one(c).await)?;
+        if mode != "wal" {
+            let message = "this filesystem has no write-ahead log (WAL)".to_owned();
+            return Err(RecordError::Filesystem { path: path.to_owned(), message });
         }
-        let mut record =
-            Self::connect(path, options(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal))?;
         migrate::bring_up(&mut record)?;
         Ok(record)
     }

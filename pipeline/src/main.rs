@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     // For whoever debugs the program: PIPELINE_LOG=debug. What a user must read never goes through it.
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_env("PIPELINE_LOG").unwrap_or_else(|_| EnvFilter::new("off")))
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_ansi(ui::talk_is_watched())
         .with_writer(std::io::stderr)
         .init();
     let cli = args::Cli::parse();

@@ -28,6 +28,10 @@ impl Paths {
                 .find(|db| db.exists())
                 .unwrap_or_else(|| here.join(DATABASE))
         });
+        // One database has one root, whatever links lead to it: its locks lie there.
+        let folder = db.parent().and_then(|folder| folder.canonicalize().ok());
+        let real = folder.zip(db.file_name()).map(|(folder, name)| folder.join(name));
+        let db = db.canonicalize().ok().or(real).unwrap_or(db);
         Self { db, named: places.db.is_some(), store: places.store.clone().map(|store| here.join(store)) }
     }
 
@@ -65,6 +69,19 @@ pub fn corpora(variable: impl Fn(&str) -> Option<OsString>, here: &Path) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_to_a_database_leads_to_its_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("link")).unwrap();
+        std::fs::write(root.join("experiments.db"), "").unwrap();
+        std::os::unix::fs::symlink("../experiments.db", root.join("link/experiments.db")).unwrap();
+        let paths = Paths::find(&Places { db: None, store: None }, &root.join("link"));
+        assert_eq!((paths.db.as_path(), paths.root()), (root.join("experiments.db").as_path(), root.as_path()));
+        let new = Paths::find(&Places { db: Some("new.db".into()), store: None }, &root);
+        assert_eq!(new.db, root.join("new.db"));
+    }
 
     #[test]
     fn fetched_corpora_are_in_the_users_cache() {

@@ -210,6 +210,10 @@ fn take(record: &mut Record, rows: &[RunRow], own: &str, store: &Path) -> Result
 fn store_of(paths: &Paths, record: &mut Record) -> Result<PathBuf, Failure> {
     let recorded = record.store_path()?;
     let root = paths.store(recorded.as_deref());
+    if root.to_str().is_none() {
+        let message = format!("{}: the store's path is not UTF-8, and is to be recorded", root.display());
+        return Err(Failure::input(message, "name another place with --store"));
+    }
     let held = recorded.map(|path| paths.root().join(path));
     if let Some(held) = held
         && let Ok(there) = held.canonicalize()

@@ -82,7 +82,8 @@ impl StatCache {
         let mut text = String::new();
         for (name, Entry { digest, stat, .. }) in self.entries.iter().filter(|(_, entry)| entry.old) {
             let Stat { size, mtime_ns, ctime_ns, inode } = stat;
-            let _ = writeln!(text, "{name}\t{digest}\t{size}\t{mtime_ns}\t{ctime_ns}\t{inode}");
+            let line = format!("{name}\t{digest}\t{size}\t{mtime_ns}\t{ctime_ns}\t{inode}");
+            let _ = writeln!(text, "{line}\t{}", Digest::of(line.as_bytes()));
         }
         let beside = self.path.with_extension(format!("{}", std::process::id()));
         if std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &self.path)).is_err() {
@@ -92,6 +93,11 @@ impl StatCache {
 }
 
 fn parse(line: &str) -> Option<(String, Entry)> {
+    // A line that was damaged would make a file pass for another.
+    let (line, check) = line.rsplit_once('\t')?;
+    if Digest::of(line.as_bytes()).to_string() != check {
+        return None;
+    }
     let mut parts = line.split('\t');
     let name = parts.next()?.to_owned();
     let digest = parts.next()?.parse().ok()?;
@@ -144,5 +150,9 @@ mod tests {
         assert_eq!(cache.entries.len(), 1);
         std::fs::write(&file, "two").unwrap();
         assert_eq!(cache.digest(&file).unwrap(), Digest::of(b"two"));
+        let text = std::fs::read_to_string(folder.path().join("cache")).unwrap();
+        let other = Digest::of(b"other").to_string();
+        std::fs::write(folder.path().join("cache"), text.replace(&Digest::of(b"one").to_string(), &other)).unwrap();
+        assert!(StatCache::load(&folder.path().join("cache")).entries.is_empty(), "a damaged line is believed");
     }
 }

@@ -91,12 +91,14 @@ impl Store {
         let noted = way.unwrap_or(path).into_os_string().into_encoded_bytes();
         let folder = self.root.join("databases");
         let file = folder.join(Digest::of(&noted).to_string());
-        if file.exists() {
+        // A power cut may have left an empty one.
+        if std::fs::read(&file).is_ok_and(|there| there == noted) {
             return Ok(());
         }
         std::fs::create_dir_all(&folder)?;
         let beside = folder.join(format!("new-{}", std::process::id()));
         std::fs::write(&beside, noted)?;
+        File::open(&beside)?.sync_all()?;
         std::fs::rename(beside, file)
     }
 
@@ -167,6 +169,14 @@ impl Store {
     fn health(&self, id: ObjectId, read: bool) -> io::Result<Health> {
         let path = self.path(id);
         let mut cache = self.lock();
+        // Whatever stands in an object's place and is no file is not read: it might never end.
+        if std::fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+            cache.forget(&path);
+            let aside = self.root.join("damaged");
+            let _ = std::fs::create_dir_all(&aside)
+                .and_then(|()| std::fs::rename(&path, aside.join(format!("{id}-is-no-file"))));
+            return Ok(Health::Damaged);
+        }
         if read {
             cache.forget(&path);
         }
@@ -176,6 +186,11 @@ impl Store {
             Err(error) => return Err(error),
         };
         if found == id.0 {
+            return Ok(Health::Sound);
+        }
+        // Nothing is condemned unread.
+        cache.forget(&path);
+        if cache.digest(&path)? == id.0 {
             return Ok(Health::Sound);
         }
         tracing::warn!(%id, %found, "damaged");

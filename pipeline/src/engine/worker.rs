@@ -264,6 +264,17 @@ impl Worker {
     /// Says how a worker ended that closed its pipes.
     fn post_mortem(&mut self) -> WorkerError {
         tracing::debug!(pid = self.child.id(), "a worker closed its pipes");
+        // One that closed its pipes and lives on would be waited for for ever.
+        let begun = std::time::Instant::now();
+        while self.lives() && begun.elapsed() < std::time::Duration::from_secs(2) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        if self.lives() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+            let ending = "stopped listening or speaking, and was ended".to_owned();
+            return WorkerError::Died { ending, killed: false, tail: self.tail() };
+        }
         match self.child.wait() {
             Ok(status) => WorkerError::Died {
                 ending: ending(status),

@@ -161,13 +161,16 @@ fn read_study(study: &Node) -> Result<Axes, Problem> {
     let listed = found.listed.iter().flatten().map(|(key, _)| key);
     let mut before: Vec<&String> = listed.collect();
     for (axis, values) in &found.axes {
-        let meets = |other: &&&String| **other == axis || is_part(other, axis) || is_part(axis, other);
+        let rivals = keys::rivals(axis);
+        let meets = |other: &&&String| {
+            **other == axis || is_part(other, axis) || is_part(axis, other) || rivals.contains(other)
+        };
         if let Some(other) = before.iter().find(meets) {
             let place = values.first().map_or(Place::Default, |value| value.place.clone());
             let message = if *other == axis {
                 format!("{axis} is both an axis and in [[study.points]]")
             } else {
-                format!("{axis} and {other} are swept both, and one is part of the other")
+                format!("{axis} and {other} are swept both; allowed: one of them")
             };
             return Err(Problem::new(place, message, ""));
         }

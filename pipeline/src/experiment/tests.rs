@@ -208,7 +208,9 @@ fn a_key_has_its_value_from_one_place() {
     let text = format!(
         "{BARE}[study]\n'train.schedule'=[{{kind='cosine'}},{{kind='constant'}}]\n'train.schedule.floor'=[0.1]\n"
     );
-    assert!(complaint(&text, &[]).contains("train.schedule.floor and train.schedule are swept both"));
+    assert!(
+        complaint(&text, &[]).contains("train.schedule.floor and train.schedule are swept both; allowed: one of them")
+    );
     let text = format!("{BARE}[study]\n'train.schedule'=[{{kind='cosine'}},{{kind='constant'}}]\n");
     assert_eq!(
         complaint(&text, &["train.schedule.floor=0.1"]),

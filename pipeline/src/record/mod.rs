@@ -123,7 +123,10 @@ impl Record {
             other => other?,
         };
         if older {
+            // Opened anew: what was seen so far may be the state before a journal was played back.
+            drop(record);
             drop(Self::create(path)?);
+            return Self::connect(path, self::options(path).read_only(true));
         }
         Ok(record)
     }

@@ -28,7 +28,7 @@ impl Work<'_> {
             }
             Message::Step(key, step) => {
                 if let Some(Running { training: Some(recording), .. }) = self.running(key) {
-                    recording.tokens += step.tokens;
+                    recording.tokens = recording.tokens.saturating_add(step.tokens);
                     recording.last = Some((step.step, step.loss.0));
                     recording.waiting.push(step);
                     if recording.waiting.len() >= FLUSH_STEPS {

@@ -290,7 +290,7 @@ CREATE VIEW run_events AS
 SELECT r.id AS run, e.step, e.kind, e.message, e.created_at
 FROM runs r
 JOIN events e ON e.trajectory_id = r.trajectory_id
- AND (e.step IS NULL OR e.step <= coalesce(r.steps, r.length))
+ AND (e.step IS NULL OR e.step < coalesce(r.steps, r.length))
 UNION ALL
 SELECT rs.run_id, e.step, e.kind, e.message, e.created_at
 FROM run_stages rs

@@ -43,6 +43,28 @@ pub struct Types {
     pub counts: Vec<u64>,
 }
 
+/// Checks that a safetensors file is as long as its header says.
+///
+/// # Errors
+/// In words, what about it is not whole.
+pub fn whole_tensors(path: &Path) -> Result<(), String> {
+    let read = || -> std::io::Result<(u64, Vec<u8>)> {
+        let mut file = File::open(path)?;
+        let whole = file.metadata()?.len();
+        let mut length = [0; 8];
+        file.read_exact(&mut length)?;
+        let length = u64::from_le_bytes(length);
+        let mut header = Vec::new();
+        file.take(length.min(whole)).read_to_end(&mut header)?;
+        Ok((whole.saturating_sub(8).saturating_sub(length), header))
+    };
+    let (data, header) = read().map_err(|error| format!("cut short ({error})"))?;
+    let metadata: safetensors::tensor::Metadata =
+        serde_json::from_slice(&header).map_err(|error| format!("its header is no safetensors header ({error})"))?;
+    let wanted = metadata.data_len() as u64;
+    if data == wanted { Ok(()) } else { Err(format!("{data} bytes of tensors, where its header says {wanted}")) }
+}
+
 /// The type for tokens outside the vocabulary.
 pub const UNKNOWN: &str = "<unk>";
 

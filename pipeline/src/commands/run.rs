@@ -1,10 +1,13 @@
 //! `pipeline run`.
 
+mod own;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use own::{store_of, sweep_scratch, take};
 use serde_json::{Map, Value};
 use stages::StageError;
 
@@ -12,12 +15,12 @@ use crate::args::RunArgs;
 use crate::corpus::{News, Shelf};
 use crate::engine::graph::{self, WorkerFacts};
 use crate::engine::lock;
-use crate::engine::store::Store;
+use crate::engine::store::{self, Store};
 use crate::engine::task::Pool;
 use crate::engine::work::{End, Settings, Summary, Track, Work, WorkError};
 use crate::engine::worker::{self, WorkerError};
 use crate::experiment::{Experiment, Point};
-use crate::failure::{FAILED, Failure, INTERRUPTED};
+use crate::failure::{Failure, INTERRUPTED};
 use crate::places::{Paths, corpora};
 use crate::plan::{PointPlan, STAGES};
 use crate::record::Record;
@@ -29,17 +32,25 @@ use crate::{corpus, ui};
 
 /// Runs an experiment.
 pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
+    let stop = stop_flag();
     let experiment = Experiment::load(&args.experiment, &args.set, here, paths.root())?;
     // A dry run writes nothing, so that where there is no record yet it imagines an empty one.
-    let imagined = args.dry_run && !paths.db.exists();
-    let mut record = if imagined { Record::imagine()? } else { Record::create(&paths.db)? };
+    let mut record = match args.dry_run {
+        true if paths.db.exists() => Record::open(&paths.db)?,
+        true => Record::imagine()?,
+        false => Record::create(&paths.db)?,
+    };
     let root = store_of(paths, &mut record)?;
     tracing::info!(database = %paths.db.display(), store = %root.display(), "places");
     if paths.root() != here && !paths.named {
         ui::talk(&format!("recording in {}", paths.db.display()));
     }
     let unusable = |error: std::io::Error| {
-        Failure::input(format!("{}: {error}", root.display()), "name a writable place on a local disk with --store")
+        let hint = match error.kind() {
+            std::io::ErrorKind::StorageFull => store::advice(&error),
+            _ => "name a writable place on a local disk with --store",
+        };
+        Failure::input(format!("{}: {error}", root.display()), hint)
     };
     let store = Arc::new(if args.dry_run { Store::over(&root) } else { Store::open(&root).map_err(unusable)? });
     let process = uuid::Uuid::now_v7().to_string();
@@ -84,7 +95,8 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let tracks: Vec<Track<'_>> = tracks.collect();
     let stages = graph::order(STAGES).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
     let pool = Pool::new(program, describe.clone(), root.join("logs"));
-    let stop = stop_flag();
+    // From here on a first signal is a request.
+    stop.store(false, Ordering::Relaxed);
     let mut screen = Screen::new();
     let capability = describe.cpu_capability;
     let work = Work::new(
@@ -195,55 +207,6 @@ fn git(here: &Path) -> (Option<String>, Option<bool>) {
     (commit, dirty.map(|changes| !changes.is_empty()))
 }
 
-/// Takes over the runs that nobody works on; says of which another living process has them.
-fn take(record: &mut Record, rows: &[RunRow], own: &str, store: &Path) -> Result<Vec<Option<RunRow>>, Failure> {
-    let lives = |row: &RunRow| row.process.as_deref().is_some_and(|process| lock::is_alive(store, process));
-    let unfinished = |row: &RunRow| !row.new && row.status != "finished";
-    let idle: Vec<&RunRow> = rows.iter().filter(|row| unfinished(row) && !lives(row)).collect();
-    let taken: HashSet<RunId> =
-        idle.iter().zip(record.take_runs(&idle, own)?).filter(|(_, taken)| *taken).map(|(row, _)| row.id).collect();
-    // One that was not to be had was taken by another just now.
-    Ok(rows.iter().map(|row| (unfinished(row) && !taken.contains(&row.id)).then(|| row.clone())).collect())
-}
-
-/// The store's folder. A database has one: with two, objects would be missed in each, and locks would not be seen.
-fn store_of(paths: &Paths, record: &mut Record) -> Result<PathBuf, Failure> {
-    let recorded = record.store_path()?;
-    let root = paths.store(recorded.as_deref());
-    if root.to_str().is_none() {
-        let message = format!("{}: the store's path is not UTF-8, and is to be recorded", root.display());
-        return Err(Failure::input(message, "name another place with --store"));
-    }
-    let held = recorded.map(|path| paths.root().join(path));
-    if let Some(held) = held
-        && let Ok(there) = held.canonicalize()
-        && root.canonicalize().ok() != Some(there)
-    {
-        return Err(Failure::input(
-            format!("{} keeps its objects in {}, not in {}", paths.db.display(), held.display(), root.display()),
-            "leave --store and PIPELINE_STORE out, or name another database with --db",
-        ));
-    }
-    Ok(root)
-}
-
-/// Removes scratch folders that killed executions left.
-fn sweep_scratch(store: &Store, record: &mut Record, own: &str) -> Result<(), Failure> {
-    for folder in store.scratch_folders() {
-        let uid = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let used = match record.scratch_process(uid)? {
-            Some(process) => process.is_some_and(|process| lock::is_alive(store.root(), &process)),
-            // Not this record's: it may be that of whoever else uses the store.
-            None => lock::is_anyone_alive(store.root(), Some(own)),
-        };
-        if !used {
-            // What can't be removed is tried again the next time.
-            let _ = std::fs::remove_dir_all(&folder);
-        }
-    }
-    Ok(())
-}
-
 fn settings(args: &RunArgs, points: usize, process: String) -> Settings {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.map_or_else(|| points.clamp(1, cores), |jobs| jobs as usize);
@@ -259,9 +222,10 @@ fn settings(args: &RunArgs, points: usize, process: String) -> Settings {
     }
 }
 
-/// Set by the first Ctrl-C, termination or closed terminal; the second ends the program at once.
+/// Set by Ctrl-C, termination or a closed terminal. While it is set, and so from the start until it is first cleared, a
+/// signal ends the program at once.
 fn stop_flag() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(true));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         let _ = signal_hook::flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&stop));
         let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
@@ -351,8 +315,14 @@ fn worker_failure(error: WorkerError) -> Failure {
 }
 
 fn work_failure(error: WorkError) -> Failure {
+    let hint = match &error {
+        WorkError::Record(_) => "",
+        WorkError::Store { error, .. } | WorkError::Disk(error) => store::advice(error),
+        WorkError::NoCheckpoint(_) => "pipeline objects verify",
+        WorkError::Gone(_) => "leave experiments.db and its store alone while a run goes on; run again",
+    };
     match error {
         WorkError::Record(error) => error.into(),
-        error => Failure { code: FAILED, message: error.to_string(), hint: "is the disk full, or gone?".to_owned() },
+        error => Failure::failed(error.to_string(), hint),
     }
 }

@@ -3,6 +3,10 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long somebody who adds objects waits for somebody who removes some.
+const REMOVING: Duration = Duration::from_secs(120);
 
 /// A held lock; its file goes with it.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ fn folder(store: &Path) -> PathBuf {
 }
 
 /// The lock that a living process holds.
-fn process_path(store: &Path, process: &str) -> PathBuf {
+pub fn process_path(store: &Path, process: &str) -> PathBuf {
     folder(store).join(format!("process-{process}"))
 }
 
@@ -68,7 +72,7 @@ pub fn enlist(store: &Path, process: &str) -> io::Result<Lock> {
     let lock = loop {
         match try_lock_at(path.clone())? {
             Some(lock) => break lock,
-            None => std::thread::sleep(std::time::Duration::from_millis(1)),
+            None => std::thread::sleep(Duration::from_millis(1)),
         }
     };
     if try_lock_at(path)?.is_some() {
@@ -110,8 +114,20 @@ pub fn sweep(store: &Path) {
 /// When the folder can't be written.
 pub fn hold_content(store: &Path) -> io::Result<File> {
     let file = content_file(store)?;
-    file.lock_shared()?;
-    Ok(file)
+    let begun = Instant::now();
+    loop {
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < REMOVING => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let words = format!("another process has been removing objects for {} s", REMOVING.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, words));
+            }
+        }
+    }
 }
 
 /// The right to remove objects; `None` while any process is adding some.

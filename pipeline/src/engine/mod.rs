@@ -1,5 +1,6 @@
 //! The engine: keys, the store, the state machine, the worker. It knows no stage by name, no flag and no terminal.
 
+mod conduct;
 pub mod digest;
 mod explain;
 pub mod graph;

@@ -40,12 +40,15 @@ pub fn missing(
         .filter(|(step, _)| **step <= length)
         .map(|(step, (weights, state))| (*step, (sound(*weights), state.is_some_and(&mut sound))))
         .collect();
-    let checkpoints: Vec<u64> = training
-        .checkpoints
-        .kept_until(training.length, length)
-        .into_iter()
-        .filter(|step| !there.get(step).is_some_and(|(weights, _)| *weights))
-        .collect();
+    let kept = training.checkpoints.kept_until(training.length, length);
+    let unmade = kept.into_iter().filter(|step| !there.contains_key(step));
+    // Also one on the way, which only resuming needs: what is recorded is there, or is made again.
+    let damaged = trajectory.checkpoints.range(..=length).filter(|(step, (_, state))| {
+        let (weights_sound, state_sound) = there[step];
+        !weights_sound || (state.is_some() && !state_sound)
+    });
+    let mut checkpoints: Vec<u64> = unmade.chain(damaged.map(|(step, _)| *step)).collect();
+    checkpoints.sort_unstable();
     let steps_missing = trajectory.steps < length;
     let to = if steps_missing { length } else { checkpoints.last().copied().unwrap_or(0) };
     let to = if unprobed.is_some() { to.max(trajectory.steps.min(length)) } else { to };
@@ -153,6 +156,10 @@ mod tests {
         let lost = object("w300");
         let again = missing(&done, &training(300, 100), None, None, |id| id != lost).unwrap();
         assert_eq!((again.from, again.to, again.checkpoints), (200, 300, vec![300]));
+        let lost = object("s200");
+        let again = missing(&done, &training(300, 100), None, None, |id| id != lost).unwrap();
+        assert_eq!((again.from, again.to, again.checkpoints), (100, 200, vec![200]));
+        assert_eq!(missing(&done, &training(100, 100), None, None, |id| id != lost), None, "no part of a shorter one");
         let lost = [object("w300"), object("s200")];
         let again = missing(&done, &training(300, 100), None, None, |id| !lost.contains(&id)).unwrap();
         assert_eq!((again.from, again.start), (100, Some((object("w100"), object("s100")))));

@@ -183,6 +183,14 @@ impl Store {
         let found = match cache.digest(&path) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Health::Missing),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                // An object that nobody may read; where the folder is closed as well, it stays.
+                let aside = self.root.join("damaged");
+                return std::fs::create_dir_all(&aside)
+                    .and_then(|()| std::fs::rename(&path, aside.join(format!("{id}-is-unreadable"))))
+                    .map(|()| Health::Damaged)
+                    .map_err(|_| error);
+            }
             Err(error) => return Err(error),
         };
         if found == id.0 {
@@ -217,7 +225,7 @@ impl Store {
     pub fn objects(&self) -> io::Result<Vec<(ObjectId, u64)>> {
         let mut found = Vec::new();
         let sha256 = self.root.join("sha256");
-        if !sha256.exists() {
+        if !sha256.try_exists()? {
             return Ok(found);
         }
         for folder in std::fs::read_dir(sha256)? {
@@ -268,6 +276,21 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, StatCache> {
         // A panic elsewhere leaves a cache that is at worst incomplete.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What can be done when the system refuses a file.
+pub fn advice(error: &io::Error) -> &'static str {
+    use io::ErrorKind as E;
+    match error.kind() {
+        E::StorageFull | E::QuotaExceeded => "free some space, then run the same again: what is done is kept",
+        E::PermissionDenied => "make it readable and writable for this user, or name another place with --store",
+        E::ReadOnlyFilesystem => "name a writable place with --db and --store",
+        E::TimedOut => "see what the other process does; then run the same again",
+        E::NotFound => "something removed it: run the same again",
+        // EMFILE and ENFILE have no kind.
+        _ if matches!(error.raw_os_error(), Some(23 | 24)) => "raise the limit of open files: ulimit -n 4096",
+        _ => "is the disk sound? name another place with --store",
     }
 }
 

@@ -13,10 +13,11 @@ use serde_json::Value;
 use stages::protocol::{Describe, Evaluation, Event, Order, Reply, SampleText, Segment, Step};
 use stages::{Context, Outcome, StageError};
 
+use super::conduct::Conduct;
 use super::digest::{Digest, ObjectId, StageKey};
 use super::graph::Input;
 use super::store::{Put, Store};
-use super::worker::{Stopper, Worker, WorkerError};
+use super::worker::{self, Stopper, Worker, WorkerError};
 
 /// What a task tells the state machine.
 #[derive(Debug)]
@@ -70,6 +71,9 @@ pub enum TaskError {
     /// The store's disk failed.
     #[error("{}: {error}", path.display())]
     Disk { path: PathBuf, error: std::io::Error },
+    /// The system has no thread to give.
+    #[error("no thread could be started: {0}")]
+    Thread(std::io::Error),
 }
 
 /// What both kinds of task need.
@@ -109,13 +113,39 @@ impl Pool {
             None => {
                 let name = format!("{}.log", uuid::Uuid::now_v7());
                 logs(name.clone(), 0)?;
-                Worker::start(&self.program, &self.logs.join(name), &self.describe)
+                let started = Worker::start(&self.program, &self.logs.join(name), &self.describe);
+                if let (Err(WorkerError::Changed(_)), Some(store)) = (&started, self.logs.parent()) {
+                    worker::forget(store);
+                }
+                started
             }
         }
     }
 
     fn give_back(&self, worker: Worker) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+    }
+}
+
+/// Has `work` done on a thread of its own, with a scratch folder that goes when it ends, and tells of its end.
+fn spawn(
+    bench: &Bench,
+    key: StageKey,
+    uid: &str,
+    work: impl FnOnce(&Bench, PathBuf) -> Result<Made, TaskError> + Send + 'static,
+) {
+    let (inner, uid) = (bench.clone(), uid.to_owned());
+    let whole = move || {
+        let folder = inner.store.scratch(&uid);
+        let folder = folder.map_err(|error| TaskError::Disk { path: inner.store.root().to_owned(), error });
+        let made = folder.and_then(|folder| work(&inner, folder));
+        // Whatever is left after a kill is swept at the next start.
+        let _ = std::fs::remove_dir_all(inner.store.root().join("tmp").join(&uid));
+        // The receiver is gone only when the program is ending.
+        let _ = inner.messages.send(Message::Ended(key, made));
+    };
+    if let Err(error) = std::thread::Builder::new().spawn(whole) {
+        let _ = bench.messages.send(Message::Ended(key, Err(TaskError::Thread(error))));
     }
 }
 
@@ -128,49 +158,36 @@ pub fn spawn_here(
     params: Value,
     inputs: &[Input],
 ) -> Arc<AtomicU64> {
-    let bench = bench.clone();
-    let uid = uid.to_owned();
     let paths = paths(&bench.store, inputs);
     let sources: Vec<(PathBuf, Digest)> =
         inputs.iter().filter_map(|input| Some((input.file.clone()?, input.digest))).collect();
     let progress = Arc::new(AtomicU64::new(0));
     let context_progress = Arc::clone(&progress);
-    std::thread::spawn(move || {
+    spawn(bench, key, uid, move |bench, folder| {
         let began = Instant::now();
-        let work = || -> Result<Made, TaskError> {
-            let folder = scratch(&bench.store, &uid)?;
-            let context = Context {
-                inputs: paths,
-                folder: folder.clone(),
-                progress: context_progress,
-                stop: Arc::clone(&bench.stop),
-            };
-            let outcome = catch_unwind(AssertUnwindSafe(|| stage(&params, &context)))
-                .unwrap_or_else(|panic| Err(StageError::Bug(words_of(&*panic))));
-            let outcome = match outcome {
-                Err(StageError::Cancelled(_)) => return Err(TaskError::Stopped),
-                outcome => outcome?,
-            };
-            // What was read must be what the key says: a file of the user's may change at any time.
-            for (file, digest) in sources {
-                let found = bench.store.digest_of(&file);
-                if found.map_err(|error| TaskError::Disk { path: file.clone(), error })? != digest {
-                    return Err(TaskError::Changed(file));
-                }
-            }
-            let outputs = outcome.outputs.into_iter().map(|output| Ok((output.name, put(&bench.store, &output.path)?)));
-            Ok(Made {
-                outputs: outputs.collect::<Result<_, TaskError>>()?,
-                report: outcome.report,
-                samples: outcome.samples,
-                events: outcome.events,
-                ..Made::default()
-            })
+        let context = Context { inputs: paths, folder, progress: context_progress, stop: Arc::clone(&bench.stop) };
+        let outcome = catch_unwind(AssertUnwindSafe(|| stage(&params, &context)))
+            .unwrap_or_else(|panic| Err(StageError::Bug(words_of(&*panic))));
+        let outcome = match outcome {
+            Err(StageError::Cancelled(_)) => return Err(TaskError::Stopped),
+            outcome => outcome?,
         };
-        let made = work().map(|made| Made { seconds: began.elapsed().as_secs_f64(), ..made });
-        clean(&bench.store, &uid);
-        // The receiver is gone only when the program is ending.
-        let _ = bench.messages.send(Message::Ended(key, made));
+        // What was read must be what the key says: a file of the user's may change at any time.
+        for (file, digest) in sources {
+            let found = bench.store.digest_of(&file);
+            if found.map_err(|error| TaskError::Disk { path: file.clone(), error })? != digest {
+                return Err(TaskError::Changed(file));
+            }
+        }
+        let outputs = outcome.outputs.into_iter().map(|output| Ok((output.name, put(&bench.store, &output.path)?)));
+        Ok(Made {
+            outputs: outputs.collect::<Result<_, TaskError>>()?,
+            report: outcome.report,
+            samples: outcome.samples,
+            events: outcome.events,
+            seconds: began.elapsed().as_secs_f64(),
+            ..Made::default()
+        })
     });
     progress
 }
@@ -179,33 +196,27 @@ pub fn spawn_here(
 #[derive(Debug)]
 pub struct WorkerTask {
     pub key: StageKey,
-    pub uid: String,
     pub stage: &'static str,
     pub params: Value,
     pub inputs: BTreeMap<String, PathBuf>,
     pub threads: u32,
     pub segment: Option<Segment>,
+    /// Whether a training may end before its segment does, since its loss stayed non-finite.
+    pub may_give_up: bool,
 }
 
 /// Has a worker carry an order out.
-pub fn spawn_worker(bench: &Bench, task: WorkerTask) {
-    let bench = bench.clone();
-    std::thread::spawn(move || {
-        let (key, uid) = (task.key, task.uid.clone());
-        let made = carry_out(&bench, task);
-        clean(&bench.store, &uid);
-        let _ = bench.messages.send(Message::Ended(key, made));
-    });
+pub fn spawn_worker(bench: &Bench, uid: &str, task: WorkerTask) {
+    spawn(bench, task.key, uid, move |bench, folder| carry_out(bench, task, folder));
 }
 
-fn carry_out(bench: &Bench, task: WorkerTask) -> Result<Made, TaskError> {
+fn carry_out(bench: &Bench, task: WorkerTask, folder: PathBuf) -> Result<Made, TaskError> {
     let began = Instant::now();
     let key = task.key;
     let say = |message| {
         // The receiver is gone only when the program is ending, and then nobody waits for this order.
         bench.messages.send(message).map_err(|_| WorkerError::Failed("the program is ending".to_owned()))
     };
-    let folder = scratch(&bench.store, &task.uid)?;
     let mut worker = bench.pool.take(|log, from| say(Message::Logs { key, log, from }))?;
     let order = Order {
         id: bench.pool.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
@@ -217,11 +228,13 @@ fn carry_out(bench: &Bench, task: WorkerTask) -> Result<Made, TaskError> {
         segment: task.segment,
     };
     let id = order.id;
+    let mut conduct = Conduct::new(&order, task.may_give_up);
     worker.send(order)?;
     // Only now: a request to stop must not overtake the order.
     say(Message::Taken { key, stopper: worker.stopper() })?;
     let mut disk = None;
     let result = worker.follow(id, |reply| {
+        conduct.hear(&reply).map_err(WorkerError::Astray)?;
         let message = match reply {
             Reply::Step(step) => Message::Step(key, step),
             Reply::Evaluation(evaluation) => Message::Evaluation(key, evaluation),
@@ -256,6 +269,7 @@ fn carry_out(bench: &Bench, task: WorkerTask) -> Result<Made, TaskError> {
         }
         Err(error) => return Err(error.into()),
     };
+    conduct.end(&done, &bench.stop).map_err(WorkerError::Astray)?;
     bench.pool.give_back(worker);
     if done.stopped {
         return Err(TaskError::Stopped);
@@ -275,17 +289,8 @@ pub fn paths(store: &Store, inputs: &[Input]) -> BTreeMap<String, PathBuf> {
     inputs.iter().map(|input| (input.name.clone(), place(input))).collect()
 }
 
-fn scratch(store: &Store, uid: &str) -> Result<PathBuf, TaskError> {
-    store.scratch(uid).map_err(|error| TaskError::Disk { path: store.root().to_owned(), error })
-}
-
 fn put(store: &Store, file: &Path) -> Result<Put, TaskError> {
     store.put(file).map_err(|error| TaskError::Disk { path: file.to_owned(), error })
-}
-
-/// Removes an execution's scratch folder; whatever is left after a kill is swept at the next start.
-fn clean(store: &Store, uid: &str) {
-    let _ = std::fs::remove_dir_all(store.root().join("tmp").join(uid));
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> String {

@@ -6,8 +6,10 @@
 
 mod accept;
 mod end;
+mod ground;
 mod hear;
 mod interface;
+mod show;
 mod start;
 mod training;
 mod walk;
@@ -18,6 +20,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use ground::Ground;
+use show::shown;
 use stages::StageError;
 use stages::protocol::{Evaluation, Event, Step};
 
@@ -29,7 +33,7 @@ use super::graph::{self, Node, Stage, Training, Upstream, Way, WorkerFacts};
 use super::key::Fields;
 use super::lock::{self, Lock};
 use super::segment::{self, Missing};
-use super::store::{Health, Store};
+use super::store::{self, Health, Store};
 use super::task::{self, Bench, Made, Message, Pool, TaskError, WorkerTask};
 use super::worker::{Stopper, WorkerError};
 use crate::record::Record;
@@ -264,6 +268,8 @@ impl<'a> Work<'a> {
         if self.settings.dry_run {
             return Ok(self.dry_summary());
         }
+        let own = lock::process_path(self.store.root(), &self.settings.process);
+        let ground = Ground::of([self.record.path().to_owned(), own])?;
         let mut ticked: Option<Instant> = None;
         loop {
             if self.stop_asked.load(Ordering::Relaxed) && !self.stopping {
@@ -273,6 +279,7 @@ impl<'a> Work<'a> {
             let tick = ticked.is_none_or(|last| last.elapsed() >= TICK);
             if tick {
                 ticked = Some(Instant::now());
+                ground.stands()?;
                 self.flush_waiting()?;
                 self.show_progress();
             }
@@ -292,6 +299,7 @@ impl<'a> Work<'a> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        ground.stands()?;
         self.finish_paths()?;
         Ok(Summary {
             ends: self.paths.iter().map(|path| path.end.clone().expect("BUG: a point without an end")).collect(),
@@ -302,57 +310,6 @@ impl<'a> Work<'a> {
             later: Vec::new(),
         })
     }
-
-    fn dry_summary(&self) -> Summary {
-        let mut waiting: Vec<&Job> = self.waiting.values().map(|key| &self.jobs[key]).collect();
-        // As they were asked for.
-        waiting.sort_by_key(|job| job.rank.1);
-        let words = |job: &Job| {
-            let points = match job.users.len() {
-                1 => self.paths[job.users[0]].track.label.clone(),
-                points => format!("(for {points} points)"),
-            };
-            let words = [job.stage.name, &job.node.item, &points];
-            words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-        };
-        let open = |column: usize| {
-            let open = |path: &&Path<'_>| path.end.is_none() && matches!(path.columns[column], Column::Open);
-            self.paths.iter().filter(open).count()
-        };
-        let later = self.stages.iter().enumerate().map(|(column, stage)| (stage.name, open(column)));
-        Summary {
-            ends: Vec::new(),
-            partial: self.partial,
-            executed: 0,
-            cached: self.cached,
-            pending: waiting.into_iter().map(words).collect(),
-            later: later.filter(|(_, points)| *points > 0).collect(),
-        }
-    }
-
-    fn show_progress(&mut self) {
-        for key in &self.running {
-            let job = &self.jobs[key];
-            let State::Running(running) = &job.state else { continue };
-            let shown = shown(*key, job, &self.paths);
-            if let Some(share) = &running.share {
-                self.watch.progress(&shown, &Progress::Share(share.load(Ordering::Relaxed)));
-            }
-            if let Some(recording) = &running.training
-                && let Some((step, loss)) = recording.last
-            {
-                let Missing { from, to, .. } = recording.missing;
-                let progress = Progress::Steps { from, step, to, loss, tokens: recording.tokens };
-                self.watch.progress(&shown, &progress);
-            }
-        }
-        self.watch.tick(self.done, self.jobs.len());
-    }
-}
-
-fn shown<'j>(key: StageKey, job: &'j Job, paths: &'j [Path<'_>]) -> Shown<'j> {
-    let label = paths[job.users[0]].track.label.as_str();
-    Shown { key, stage: job.stage.name, item: &job.node.item, label, users: job.users.len() }
 }
 
 /// How a stage's error ends a point.
@@ -360,6 +317,9 @@ fn failed(error: &StageError) -> End {
     match error {
         StageError::Input { key, message, hint } => {
             End::Failed { message: message.clone(), key: Some(key.clone()), hint: hint.clone() }
+        }
+        StageError::Io { error: system, .. } => {
+            End::Failed { message: error.to_string(), key: None, hint: store::advice(system).to_owned() }
         }
         error => End::Failed { message: error.to_string(), key: None, hint: String::new() },
     }

@@ -1,18 +1,20 @@
 //! The worker `pipeline-neural` as a child process.
 
+mod facts;
+
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-use stages::protocol::{Describe, Done, Order, PROTOCOL, Reply, Request, read_frame, write_frame};
+pub use facts::{check_stages, describe, find, forget};
+use stages::protocol::{Describe, Done, Order, Reply, Request, read_frame, write_frame};
 
-use super::graph::{Stage, Way};
-
-/// The environment variable that names the worker.
-const VARIABLE: &str = "PIPELINE_NEURAL";
+/// How long a worker may take to say who it is: libtorch is half a gigabyte, or several, perhaps on a slow disk.
+const GREETING: Duration = Duration::from_secs(120);
 
 /// Why a worker can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,108 +31,12 @@ pub enum WorkerError {
     /// It ended in the middle of an order.
     #[error("the worker {ending}{}", if tail.is_empty() { String::new() } else { format!("; its last words: {tail}") })]
     Died { ending: String, killed: bool, tail: String },
+    /// It did something else than it was asked for.
+    #[error("the worker does not keep to its order: {0}")]
+    Astray(String),
     /// The order failed; the worker lives.
     #[error("{0}")]
     Failed(String),
-}
-
-/// Where the worker is: named by the environment, or beside this program.
-///
-/// # Errors
-/// When there is no such file.
-pub fn find() -> Result<PathBuf, WorkerError> {
-    let path = match std::env::var_os(VARIABLE) {
-        Some(path) => PathBuf::from(path),
-        None => std::env::current_exe().unwrap_or_default().with_file_name("pipeline-neural"),
-    };
-    if path.is_file() { Ok(path) } else { Err(WorkerError::Missing(path)) }
-}
-
-/// A cached answer of `describe`: good as long as the program and its libraries are the same files, and the processor is
-/// the same.
-#[derive(Serialize, Deserialize)]
-struct Cached {
-    capability: String,
-    files: Vec<(PathBuf, u64, i64, i64, u64)>,
-    describe: Describe,
-}
-
-fn stat(path: &Path) -> Option<(PathBuf, u64, i64, i64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    let meta = path.metadata().ok()?;
-    Some((path.to_owned(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ino()))
-}
-
-/// What the vector extensions that a worker uses depend on: those of the processor, and the variable that lowers them.
-fn capability() -> String {
-    let mut start = Vec::new();
-    // The first processor's lines; a machine of many would take long to list them all.
-    let _ = std::fs::File::open("/proc/cpuinfo").and_then(|file| file.take(1 << 13).read_to_end(&mut start));
-    let text = String::from_utf8_lossy(&start);
-    let flags = text.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
-    format!("{} {flags}", std::env::var("ATEN_CPU_CAPABILITY").unwrap_or_default())
-}
-
-/// What a worker says of itself, without starting it where an earlier answer still holds.
-///
-/// # Errors
-/// When it does not start or speaks another protocol.
-pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
-    let cache = store.join("worker-cache");
-    let known: Option<Cached> = std::fs::read(&cache).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    if let Some(known) = known
-        && known.capability == capability()
-        && known.files.first().is_some_and(|file| file.0 == program)
-        && known.files.iter().all(|file| stat(&file.0).as_ref() == Some(file))
-    {
-        return Ok(known.describe);
-    }
-    tracing::debug!(program = %program.display(), "asking the worker what it is");
-    let broken = |message: String| WorkerError::Broken { path: program.to_owned(), message };
-    let output = Command::new(program).arg("describe").output().map_err(|error| broken(error.to_string()))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(broken(format!("{}: {}", ending(output.status), said.lines().last().unwrap_or("nothing said"))));
-    }
-    let describe: Describe =
-        serde_json::from_slice(&output.stdout).map_err(|error| broken(format!("its description: {error}")))?;
-    check_protocol(program, &describe)?;
-    let files = std::iter::once(program).chain(describe.libraries.iter().map(PathBuf::as_path)).filter_map(stat);
-    if let Ok(text) =
-        serde_json::to_vec(&Cached { capability: capability(), files: files.collect(), describe: describe.clone() })
-    {
-        // Only a cache: where it can't be written, the worker is asked each time.
-        let beside = cache.with_extension(std::process::id().to_string());
-        let _ = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &cache));
-    }
-    Ok(describe)
-}
-
-fn check_protocol(program: &Path, describe: &Describe) -> Result<(), WorkerError> {
-    if describe.protocol == PROTOCOL {
-        return Ok(());
-    }
-    let message = format!("it speaks protocol {}, this program {PROTOCOL}; build both anew", describe.protocol);
-    Err(WorkerError::Broken { path: program.to_owned(), message })
-}
-
-/// Checks that a worker computes its stages in the versions that keys are made with.
-///
-/// # Errors
-/// When it is of another build.
-pub fn check_stages(program: &Path, describe: &Describe, stages: &[Stage]) -> Result<(), WorkerError> {
-    for stage in stages.iter().filter(|stage| matches!(stage.way, Way::Worker)) {
-        let has = describe.stages.get(stage.name);
-        if has != Some(&stage.version) {
-            let has = has.map_or("no version at all".to_owned(), |has| format!("version {has}"));
-            let message = format!(
-                "it has {has} of the stage {}, this program wants {}; build both anew",
-                stage.name, stage.version
-            );
-            return Err(WorkerError::Broken { path: program.to_owned(), message });
-        }
-    }
-    Ok(())
 }
 
 /// A running worker.
@@ -182,11 +88,12 @@ impl Worker {
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(broken("BUG: its pipes are missing".to_owned()));
         };
-        let input = Arc::new(Mutex::new(input));
-        let mut worker = Self { child, input, output: BufReader::new(output), log: log.to_owned() };
-        match worker.read()? {
+        let mut output = BufReader::new(output);
+        let (said, output) = within(&mut child, move || (read_frame::<Reply>(&mut output), output)).map_err(broken)?;
+        let mut worker = Self { child, input: Arc::new(Mutex::new(input)), output, log: log.to_owned() };
+        match worker.understand(said)? {
             Reply::Hello(describe) => {
-                check_protocol(program, &describe)?;
+                facts::check_protocol(program, &describe)?;
                 let facts = |it: &Describe| (it.libtorch.clone(), it.stages.clone(), it.cpu_capability.clone());
                 if facts(&describe) == facts(expected) {
                     return Ok(worker);
@@ -249,7 +156,12 @@ impl Worker {
     }
 
     fn read(&mut self) -> Result<Reply, WorkerError> {
-        match read_frame(&mut self.output) {
+        let said = read_frame(&mut self.output);
+        self.understand(said)
+    }
+
+    fn understand(&mut self, said: std::io::Result<Option<Reply>>) -> Result<Reply, WorkerError> {
+        match said {
             Ok(Some(reply)) => Ok(reply),
             Ok(None) => Err(self.post_mortem()),
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(self.post_mortem()),
@@ -265,9 +177,9 @@ impl Worker {
     fn post_mortem(&mut self) -> WorkerError {
         tracing::debug!(pid = self.child.id(), "a worker closed its pipes");
         // One that closed its pipes and lives on would be waited for for ever.
-        let begun = std::time::Instant::now();
-        while self.lives() && begun.elapsed() < std::time::Duration::from_secs(2) {
-            std::thread::sleep(std::time::Duration::from_millis(5));
+        let begun = Instant::now();
+        while self.lives() && begun.elapsed() < Duration::from_secs(2) {
+            std::thread::sleep(Duration::from_millis(5));
         }
         if self.lives() {
             let _ = self.child.kill();
@@ -311,6 +223,23 @@ impl Drop for Worker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What `hear` makes of a program's first words, which it reads from its pipes; the program is ended when it takes too
+/// long over them.
+fn within<T: Send + 'static>(child: &mut Child, hear: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let (sender, heard) = channel();
+    // Whoever gave up waiting has dropped the receiver.
+    let spawned = std::thread::Builder::new().spawn(move || drop(sender.send(hear())));
+    let words = match spawned.map(|_| heard.recv_timeout(GREETING)) {
+        Ok(Ok(heard)) => return Ok(heard),
+        Ok(Err(RecvTimeoutError::Timeout)) => format!("it did not say who it is in {} s", GREETING.as_secs()),
+        Ok(Err(RecvTimeoutError::Disconnected)) => "BUG: its words were not heard".to_owned(),
+        Err(error) => format!("no thread could be started: {error}"),
+    };
+    let _ = child.kill();
+    let _ = child.wait();
+    Err(words)
 }
 
 fn ending(status: ExitStatus) -> String {

@@ -83,8 +83,21 @@ impl Record {
         let gate = beside(path, "-open");
         let filesystem =
             |error: std::io::Error| RecordError::Filesystem { path: gate.clone(), message: error.to_string() };
-        let lock = std::fs::File::create(&gate).map_err(filesystem)?;
-        lock.lock().map_err(filesystem)?;
+        let lock = std::fs::File::create(&gate).map_err(|error| match error.kind() {
+            std::io::ErrorKind::StorageFull => {
+                RecordError::Disk { path: gate.clone(), message: "the disk is full".to_owned() }
+            }
+            _ => filesystem(error),
+        })?;
+        let begun = std::time::Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(std::fs::TryLockError::Error(error)) => return Err(filesystem(error)),
+                Err(_) if begun.elapsed() > BUSY => return Err(RecordError::Busy { path: gate }),
+                Err(_) => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
         let mut record = Self::connect(path, options(path).create_if_missing(true))?;
         migrate::is_older(&mut record)?;
         // Only now: a database of somebody else would be changed by this.
@@ -230,6 +243,9 @@ fn explain(path: &Path, error: sqlx::Error) -> RecordError {
         sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0),
         _ => 0,
     };
+    if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = error {
+        return RecordError::Damaged { path, message: error.to_string() };
+    }
     // The low byte is SQLite's primary result code.
     match code & 0xff {
         11 | 26 => RecordError::Damaged { path, message: error.to_string() },

@@ -107,14 +107,14 @@ pub fn tell(report: &Report, owners: &Owners<'_>) -> (String, Result<(), Failure
     (text, Err(Failure::failed(message, hint.join("; "))))
 }
 
-/// What makes an object good again: the experiment, or forgetting it where no run asks for it by itself. With a rank.
+/// What makes an object good again: the experiment, or forgetting it where no run asks for it. With a rank.
 fn again<'a>(references: &'a [&Reference]) -> impl Iterator<Item = (u8, String)> + 'a {
-    references.iter().map(|reference| match (&reference.experiment, reference.name.starts_with("state@")) {
-        (Some(path), false) => {
+    references.iter().map(|reference| match &reference.experiment {
+        Some(path) => {
             let overrides: Vec<String> =
                 reference.overrides.as_deref().and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
             (0, format!("{} makes it again", format::command(path, &overrides)))
         }
-        _ => (1, "pipeline objects gc forgets what only resuming would need".to_owned()),
+        None => (1, "pipeline objects gc forgets what no run asks for".to_owned()),
     })
 }

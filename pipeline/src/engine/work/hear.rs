@@ -118,26 +118,7 @@ impl Work<'_> {
             }
             Err(error) => error,
         };
-        let (status, end) = match &error {
-            TaskError::Stopped => ("interrupted", End::Interrupted { error: None }),
-            TaskError::Worker(WorkerError::Died { killed: true, .. }) => {
-                ("interrupted", End::Interrupted { error: Some(error.to_string()) })
-            }
-            TaskError::Stage(error) => ("failed", failed(error)),
-            TaskError::Disk { .. } => {
-                let hint = "free some space, or name another place with --store".to_owned();
-                ("failed", End::Failed { message: error.to_string(), key: None, hint })
-            }
-            TaskError::Changed(_) => {
-                let hint = "run again: what was made of it before is kept".to_owned();
-                ("failed", End::Failed { message: error.to_string(), key: None, hint })
-            }
-            TaskError::Worker(_) => {
-                let hint =
-                    self.paths[self.jobs[&key].users[0]].track.run.map(|run| format!("pipeline show {run} --log"));
-                ("failed", End::Failed { message: error.to_string(), key: None, hint: hint.unwrap_or_default() })
-            }
-        };
+        let (status, end) = self.end_of(key, &error);
         let exit = matches!(error, TaskError::Worker(_)).then(|| error.to_string());
         self.record.give_up(execution, status, &error.to_string(), exit.as_deref(), seconds)?;
         let job = &self.jobs[&key];
@@ -151,6 +132,30 @@ impl Work<'_> {
             self.lose_path(path, end.clone())?;
         }
         Ok(())
+    }
+
+    /// How an execution's failure ends it, and those that asked for it.
+    fn end_of(&self, key: StageKey, error: &TaskError) -> (&'static str, End) {
+        let hint = match error {
+            TaskError::Stopped => return ("interrupted", End::Interrupted { error: None }),
+            TaskError::Worker(WorkerError::Died { killed: true, .. }) => {
+                return ("interrupted", End::Interrupted { error: Some(error.to_string()) });
+            }
+            TaskError::Stage(error) => return ("failed", failed(error)),
+            TaskError::Disk { error, .. } => store::advice(error).to_owned(),
+            TaskError::Thread(_) => "use fewer --jobs, or raise the limit of threads: ulimit -u".to_owned(),
+            TaskError::Changed(_) => "run again: what was made of it before is kept".to_owned(),
+            TaskError::Worker(WorkerError::Changed(_)) => "run again: the worker is asked anew what it is".to_owned(),
+            // The worker's own words for a full disk.
+            TaskError::Worker(WorkerError::Failed(words)) if words.contains("os error 28") => {
+                store::advice(&std::io::ErrorKind::StorageFull.into()).to_owned()
+            }
+            TaskError::Worker(_) => {
+                let run = self.paths[self.jobs[&key].users[0]].track.run;
+                run.map(|run| format!("pipeline show {run} --log")).unwrap_or_default()
+            }
+        };
+        ("failed", End::Failed { message: error.to_string(), key: None, hint })
     }
 
     /// A job's result is accepted: its points go on.

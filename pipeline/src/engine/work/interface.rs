@@ -118,4 +118,6 @@ pub enum WorkError {
     NoCheckpoint(u64),
     #[error("the store failed: {0}")]
     Disk(#[from] std::io::Error),
+    #[error("{}: removed or replaced while the program ran", .0.display())]
+    Gone(PathBuf),
 }

@@ -219,14 +219,14 @@ impl Work<'_> {
                 });
                 let task = WorkerTask {
                     key,
-                    uid,
                     stage: job.stage.name,
                     params: job.node.params.clone(),
                     inputs: task::paths(&self.store, &job.node.inputs),
                     threads: trajectory.map_or(self.settings.threads, |t| t.threads),
                     segment,
+                    may_give_up: job.node.training.as_ref().is_some_and(|training| training.stop_after.is_some()),
                 };
-                task::spawn_worker(&self.bench, task);
+                task::spawn_worker(&self.bench, &uid, task);
             }
         }
         let running = Running {

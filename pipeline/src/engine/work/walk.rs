@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// An object that is not what its name says, with what it is to its stage.
+type Ill = (ObjectId, String, Health);
+
 impl Work<'_> {
     /// Moves a point as far as its results allow.
     pub(super) fn advance(&mut self, path: usize) -> Result<(), WorkError> {
@@ -123,21 +126,46 @@ impl Work<'_> {
     /// The accepted result of a job, when there is one and all that it made is sound.
     pub(super) fn look_up(&mut self, key: StageKey) -> Result<Option<Accepted>, WorkError> {
         let Some(accepted) = self.record.result(key)? else { return Ok(None) };
-        let mut sound = true;
+        let mut unsound = Vec::new();
         for (name, id) in &accepted.outputs {
-            let path = self.store.path(*id);
-            let health = self.store.check(*id).map_err(|error| WorkError::Store { path: path.clone(), error })?;
-            if health == Health::Sound {
-                continue;
-            }
-            sound = false;
+            unsound.extend(self.ill(*id, name)?);
+        }
+        unsound.extend(self.ill_checkpoints(key)?);
+        for (id, name, health) in &unsound {
             // Several results may list it, and a result is looked up again under its claim.
             if self.noted.insert(*id) {
-                let what = if health == Health::Missing { "is missing" } else { "is damaged and was set aside" };
+                let what = if *health == Health::Missing { "is missing" } else { "is damaged and was set aside" };
                 self.watch.note(&format!("object {id} ({name}) {what}; it is made again"));
             }
         }
-        Ok(sound.then_some(accepted))
+        Ok(unsound.is_empty().then_some(accepted))
+    }
+
+    /// An object that is not what its name says.
+    fn ill(&self, id: ObjectId, name: &str) -> Result<Option<Ill>, WorkError> {
+        let health = self.store.check(id).map_err(|error| WorkError::Store { path: self.store.path(id), error })?;
+        Ok((health != Health::Sound).then(|| (id, name.to_owned(), health)))
+    }
+
+    /// Of a training's checkpoints, also those that only resuming needs, the objects that are not what their names say.
+    fn ill_checkpoints(&mut self, key: StageKey) -> Result<Vec<Ill>, WorkError> {
+        let job = &self.jobs[&key];
+        let Some(length) = job.node.training.as_ref().map(|training| training.length) else { return Ok(Vec::new()) };
+        let identity = TrajectoryId(job.claim);
+        let Some(recorded) = self.record.find_trajectory(identity)? else { return Ok(Vec::new()) };
+        let mut ill = Vec::new();
+        for (step, (weights, state)) in recorded.checkpoints.range(..=length) {
+            ill.extend(self.ill(*weights, &format!("weights@{step}"))?);
+            if let Some(state) = state {
+                ill.extend(self.ill(*state, &format!("state@{step}"))?);
+            }
+        }
+        if !ill.is_empty() {
+            // Another process may have let go of a state just then, its row before its file.
+            let still = self.record.find_trajectory(identity)?.map(|t| t.checkpoints).unwrap_or_default();
+            ill.retain(|(id, ..)| still.values().any(|(weights, state)| weights == id || *state == Some(*id)));
+        }
+        Ok(ill)
     }
 
     /// Writes down which executions served a stage of a point, once all are done.

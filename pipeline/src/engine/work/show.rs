@@ -1,0 +1,56 @@
+//! How far the work is, for whoever watches.
+
+use super::*;
+
+impl Work<'_> {
+    pub(super) fn dry_summary(&self) -> Summary {
+        let mut waiting: Vec<&Job> = self.waiting.values().map(|key| &self.jobs[key]).collect();
+        // As they were asked for.
+        waiting.sort_by_key(|job| job.rank.1);
+        let words = |job: &Job| {
+            let points = match job.users.len() {
+                1 => self.paths[job.users[0]].track.label.clone(),
+                points => format!("(for {points} points)"),
+            };
+            let words = [job.stage.name, &job.node.item, &points];
+            words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+        };
+        let open = |column: usize| {
+            let open = |path: &&Path<'_>| path.end.is_none() && matches!(path.columns[column], Column::Open);
+            self.paths.iter().filter(open).count()
+        };
+        let later = self.stages.iter().enumerate().map(|(column, stage)| (stage.name, open(column)));
+        Summary {
+            ends: Vec::new(),
+            partial: self.partial,
+            executed: 0,
+            cached: self.cached,
+            pending: waiting.into_iter().map(words).collect(),
+            later: later.filter(|(_, points)| *points > 0).collect(),
+        }
+    }
+
+    pub(super) fn show_progress(&mut self) {
+        for key in &self.running {
+            let job = &self.jobs[key];
+            let State::Running(running) = &job.state else { continue };
+            let shown = shown(*key, job, &self.paths);
+            if let Some(share) = &running.share {
+                self.watch.progress(&shown, &Progress::Share(share.load(Ordering::Relaxed)));
+            }
+            if let Some(recording) = &running.training
+                && let Some((step, loss)) = recording.last
+            {
+                let Missing { from, to, .. } = recording.missing;
+                let progress = Progress::Steps { from, step, to, loss, tokens: recording.tokens };
+                self.watch.progress(&shown, &progress);
+            }
+        }
+        self.watch.tick(self.done, self.jobs.len());
+    }
+}
+
+pub(super) fn shown<'j>(key: StageKey, job: &'j Job, paths: &'j [Path<'_>]) -> Shown<'j> {
+    let label = paths[job.users[0]].track.label.as_str();
+    Shown { key, stage: job.stage.name, item: &job.node.item, label, users: job.users.len() }
+}

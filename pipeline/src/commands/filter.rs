@@ -47,7 +47,12 @@ impl FromStr for Filter {
         let found = at.and_then(|at| {
             let (sign, operator) = OPERATORS.iter().find(|(sign, _)| text[at..].starts_with(sign))?;
             let (name, value) = (text[..at].trim(), text[at + sign.len()..].trim());
-            (!name.is_empty()).then(|| Self { name: name.into(), operator: *operator, value: value.into() })
+            // `=>1` is no comparison with the word `>1`.
+            (!name.is_empty() && !value.starts_with(['=', '!', '<', '>'])).then(|| Self {
+                name: name.into(),
+                operator: *operator,
+                value: value.into(),
+            })
         });
         found.ok_or_else(|| {
             Failure::input(
@@ -145,7 +150,13 @@ pub fn apply(
 ) -> Result<Vec<Summary>, Failure> {
     for filter in filters {
         let name = columns.name(&filter.name)?;
-        runs.retain(|run| filter.passes(columns.value(run.run, &name)));
+        let numbers = runs.iter().any(|run| rank(columns.value(run.run, &name)) == 0);
+        let words = runs.iter().any(|run| rank(columns.value(run.run, &name)) == 1);
+        if numbers && !words && !["true", "false"].contains(&&*filter.value) && filter.value.parse::<f64>().is_err() {
+            let message = format!("--where: {name} is a number, and '{}' is none", filter.value);
+            return Err(Failure::input(message, format!("--where '{name}>=1'")));
+        }
+        runs.retain(|run| filter.passes(columns.value(run.run, &name), numbers));
     }
     let Some(sort) = sort else { return Ok(runs) };
     let (reversed, typed) = sort.strip_prefix('-').map_or((false, sort), |typed| (true, typed));
@@ -172,8 +183,8 @@ pub fn apply(
 }
 
 impl Filter {
-    /// Whether a value compares so. As in SQL, what has no value passes nothing.
-    fn passes(&self, cell: &Cell) -> bool {
+    /// Whether a value compares so, in a column that has `numbers` or not. As in SQL, what has no value passes nothing.
+    fn passes(&self, cell: &Cell, numbers: bool) -> bool {
         let typed = match self.value.as_str() {
             "true" if matches!(cell, Cell::Integer(_)) => "1",
             "false" if matches!(cell, Cell::Integer(_)) => "0",
@@ -181,6 +192,8 @@ impl Filter {
         };
         let order = match (cell, number(cell), typed.parse::<f64>()) {
             (Cell::Null, ..) => return false,
+            // Times begin like numbers.
+            (Cell::Text(word), ..) if !numbers => word.as_str().cmp(typed),
             // A word never lies on either side of a number: `last_loss<5` finds no diverged run.
             // But a word may look like one: an experiment may be called 2024.
             (Cell::Text(word), None, Ok(number)) if number.is_finite() => {

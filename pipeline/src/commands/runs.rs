@@ -143,7 +143,11 @@ mod tests {
         assert_eq!(numbers(&fixture, &["--sort", "valid_perplexity"]).unwrap()[..2], [1, 2]);
         assert_eq!(numbers(&fixture, &["--sort", "-valid_perplexity"]).unwrap()[..2], [2, 1]);
         assert_eq!(numbers(&fixture, &["study:lr_study", "run1"]), Ok(vec![1, 2, 3]));
+        assert_eq!(numbers(&fixture, &["--where", "created_at>2020"]), Ok(vec![1, 2, 3, 4]));
+        assert_eq!(numbers(&fixture, &["--where", "created_at<2020"]), Ok(vec![]));
         let said = |words: &[&str]| numbers(&fixture, words).unwrap_err();
+        assert_eq!(said(&["--where", "run=abc"]), "--where: run is a number, and 'abc' is none | --where 'run>=1'");
+        assert!(said(&["--where", "run=>1"]).starts_with("--where 'run=>1': no comparison"));
         assert_eq!(
             said(&["--where", "learning_rte>1"]),
             "there is no column or parameter learning_rte | did you mean learning_rate?"

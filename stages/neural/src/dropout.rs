@@ -5,6 +5,7 @@ use stages::random::Stream;
 use tch::Tensor;
 
 use crate::raw::{self, Kernel};
+use crate::real::Real;
 
 /// Drops each activation with probability `share`, and scales the others by 1 / (1 − share).
 #[derive(Debug, Clone, Copy)]
@@ -21,33 +22,33 @@ impl Dropout {
     ///
     /// # Errors
     /// Those of libtorch.
-    pub(crate) fn apply(&self, step: u64, layer: usize, activations: Tensor) -> Result<Tensor> {
+    pub(crate) fn apply<T: Real>(&self, step: u64, layer: usize, activations: Tensor) -> Result<Tensor> {
         if self.share == 0.0 {
             return Ok(activations);
         }
         let stream = Stream::new(self.seed, &format!("dropout step {step} layer {layer}"));
         let threshold = (self.share * 2f64.powi(64)) as u64;
-        let kept = (1.0 / (1.0 - self.share)) as f32;
+        let kept = T::of(1.0 / (1.0 - self.share));
         let mut mask = Tensor::f_empty_like(&activations)?;
         raw::widest(Mask { elements: raw::floats_mut(&mut mask)?, stream, threshold, kept });
         Ok(activations.f_mul(&mask)?)
     }
 }
 
-struct Mask<'a> {
-    elements: &'a mut [f32],
+struct Mask<'a, T> {
+    elements: &'a mut [T],
     stream: Stream,
     threshold: u64,
-    kept: f32,
+    kept: T,
 }
 
-impl Kernel for Mask<'_> {
+impl<T: Real> Kernel for Mask<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
         for (i, element) in self.elements.iter_mut().enumerate() {
-            *element = if self.stream.bits(i as u64) < self.threshold { 0.0 } else { self.kept };
+            *element = if self.stream.bits(i as u64) < self.threshold { T::ZERO } else { self.kept };
         }
     }
 }

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, ensure};
 use stages::files::Ids;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::batches::check;
 use crate::model::Model;
+use crate::real::Real;
 use crate::softmax::Softmax;
 
 /// Tokens that are run at once; it bounds memory (20 MB of logits for 10,000 types) and changes no number beyond
@@ -45,12 +46,26 @@ pub(crate) fn score_in_chunks(
     chunk: usize,
     threads: usize,
     stop: &AtomicBool,
+    progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Option<Score>> {
+    match model.kind() {
+        Kind::Double => score_in::<f64>(model, ids, chunk, threads, stop, progress),
+        _ => score_in::<f32>(model, ids, chunk, threads, stop, progress),
+    }
+}
+
+fn score_in<T: Real>(
+    model: &Model,
+    ids: &Ids,
+    chunk: usize,
+    threads: usize,
+    stop: &AtomicBool,
     mut progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Option<Score>> {
     ensure!(ids.len() >= 2, "the split has {} tokens: none of them has a token before it to be told from", ids.len());
     let tokens = ids.len() - 1;
     let _no_grad = tch::no_grad_guard();
-    let mut softmax = Softmax::new(threads);
+    let mut softmax = Softmax::<T>::new(threads);
     let mut carry = model.zero_carry(1)?;
     let (mut sum, mut done) = (0.0f64, 0u64);
     let mut window = Vec::with_capacity(chunk + 1);

@@ -12,6 +12,7 @@ mod optimizer;
 mod parallel;
 mod pipe;
 mod raw;
+mod real;
 mod rows;
 mod schedule;
 mod serve;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use stages::params::{Init, Train};
 use tch::{Kind, Tensor};
 
+use crate::real::Real;
 use crate::weights::{Array, Arrays, save};
 use crate::{init, raw};
 
@@ -97,14 +98,15 @@ impl Model {
     ///
     /// # Errors
     /// When libtorch has no memory for it.
-    pub(crate) fn new(shape: Shape, scheme: Init, forget_bias: f64, seed: u64) -> Result<Self> {
+    pub(crate) fn new<T: Real>(shape: Shape, scheme: Init, forget_bias: f64, seed: u64) -> Result<Self> {
         let drawn = |(name, sizes): &(String, Vec<usize>)| {
             let mut values = init::draw(scheme, seed, name, sizes);
             if name.starts_with("lstm.bias_ih") {
                 let forget = shape.hidden..2 * shape.hidden;
                 values[forget].iter_mut().for_each(|b| *b = (f64::from(*b) + forget_bias) as f32);
             }
-            tensor(&values, sizes)
+            // The same numbers in every precision.
+            tensor(&values.iter().map(|x| T::of(x.wide())).collect::<Vec<_>>(), sizes)
         };
         Ok(Self { shape, tensors: shape.tensors().iter().map(drawn).collect::<Result<_>>()? })
     }
@@ -118,8 +120,12 @@ impl Model {
         let mut read = || -> Result<Self> {
             let shape = Shape::of(&arrays)?;
             let mut tensors = Vec::new();
+            let double = arrays.is_double("encoder.weight");
             for (name, sizes) in shape.tensors() {
-                tensors.push(tensor(&arrays.take_f32(&name, &sizes)?, &sizes)?);
+                tensors.push(match double {
+                    true => tensor(&f64::take(&mut arrays, &name, &sizes)?, &sizes)?,
+                    false => tensor(&f32::take(&mut arrays, &name, &sizes)?, &sizes)?,
+                });
             }
             Ok(Self { shape, tensors })
         };
@@ -135,9 +141,14 @@ impl Model {
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let mut arrays = Vec::new();
         for ((name, sizes), tensor) in self.shape.tensors().into_iter().zip(&self.tensors) {
-            arrays.push((name, Array::f32(&sizes, raw::floats(tensor)?)));
+            arrays.push((name, array(&sizes, tensor)?));
         }
         save(path, &arrays)
+    }
+
+    /// The element type of every tensor.
+    pub(crate) fn kind(&self) -> Kind {
+        self.tensors[0].kind()
     }
 
     /// The embedding's matrix [V, E].
@@ -166,7 +177,7 @@ impl Model {
     /// When libtorch has no memory for it.
     pub(crate) fn zero_carry(&self, rows: usize) -> Result<Vec<Carry>> {
         let sizes = [1, i64::try_from(rows)?, i64::try_from(self.shape.hidden)?];
-        let zeros = || Tensor::f_zeros(sizes, (Kind::Float, tch::Device::Cpu));
+        let zeros = || Tensor::f_zeros(sizes, (self.kind(), tch::Device::Cpu));
         (0..self.shape.layers).map(|_| Ok((zeros()?, zeros()?))).collect()
     }
 
@@ -197,7 +208,15 @@ impl Model {
 }
 
 /// A tensor of these elements and sizes.
-pub(crate) fn tensor(values: &[f32], sizes: &[usize]) -> Result<Tensor> {
+pub(crate) fn tensor<T: Real>(values: &[T], sizes: &[usize]) -> Result<Tensor> {
     let sizes: Vec<i64> = sizes.iter().map(|&n| i64::try_from(n)).collect::<Result<_, _>>()?;
     Ok(Tensor::f_from_slice(values)?.f_reshape(sizes)?)
+}
+
+/// A tensor's elements, for a file.
+pub(crate) fn array<'a>(sizes: &[usize], tensor: &'a Tensor) -> Result<Array<'a>> {
+    Ok(match tensor.kind() {
+        Kind::Double => f64::array(sizes, raw::floats(tensor)?),
+        _ => f32::array(sizes, raw::floats(tensor)?),
+    })
 }

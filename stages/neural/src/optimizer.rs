@@ -8,6 +8,7 @@ use tch::Tensor;
 
 use crate::parallel;
 use crate::raw::{self, Kernel};
+use crate::real::Real;
 use crate::weights::{Array, Arrays};
 
 /// Elements of a block: its slices fit the second-level cache together.
@@ -15,16 +16,16 @@ const BLOCK: usize = 1 << 15;
 
 /// A rule with what it remembers of earlier gradients.
 #[derive(Debug)]
-pub(crate) struct Optimizer {
+pub(crate) struct Optimizer<T> {
     rule: Rule,
-    momentum: f32,
+    momentum: f64,
     alpha: f64,
     beta1: f64,
     beta2: f64,
-    epsilon: f32,
+    epsilon: f64,
     weight_decay: f64,
     /// Moments by the rule's order (see [`moments`]), then by tensor.
-    moments: [Vec<Vec<f32>>; 2],
+    moments: [Vec<Vec<T>>; 2],
     threads: usize,
 }
 
@@ -39,18 +40,18 @@ fn moments(rule: Rule) -> &'static [&'static str] {
     }
 }
 
-impl Optimizer {
+impl<T: Real> Optimizer<T> {
     /// A rule that has seen no gradient, for tensors of these sizes.
     pub(crate) fn new(train: &Train, tensors: &[(String, Vec<usize>)], threads: usize) -> Self {
-        let zeros = |_: &&str| tensors.iter().map(|(_, sizes)| vec![0.0; sizes.iter().product()]).collect();
+        let zeros = |_: &&str| tensors.iter().map(|(_, sizes)| vec![T::ZERO; sizes.iter().product()]).collect();
         let mut kept = moments(train.optimizer).iter().map(zeros);
         Self {
             rule: train.optimizer,
-            momentum: train.momentum as f32,
+            momentum: train.momentum,
             alpha: train.alpha,
             beta1: train.beta1,
             beta2: train.beta2,
-            epsilon: train.epsilon as f32,
+            epsilon: train.epsilon,
             weight_decay: train.weight_decay,
             moments: [kept.next().unwrap_or_default(), kept.next().unwrap_or_default()],
             threads,
@@ -65,12 +66,12 @@ impl Optimizer {
         &mut self,
         weights: &mut [Tensor],
         gradients: &[Tensor],
-        coefficient: f32,
+        coefficient: T,
         rate: f64,
         t: u64,
     ) -> Result<()> {
         let update = self.rule_at(rate, t);
-        let decay = if self.rule == Rule::Adamw { 0.0 } else { self.weight_decay as f32 };
+        let decay = T::of(if self.rule == Rule::Adamw { 0.0 } else { self.weight_decay });
         let [first, second] = &mut self.moments;
         let (mut first, mut second) = (first.iter_mut(), second.iter_mut());
         let mut blocks = Vec::new();
@@ -90,25 +91,25 @@ impl Optimizer {
     }
 
     /// The rule's numbers at one update, as PyTorch computes them in double precision.
-    fn rule_at(&self, rate: f64, t: u64) -> Update {
-        let epsilon = self.epsilon;
+    fn rule_at(&self, rate: f64, t: u64) -> Update<T> {
+        let epsilon = T::of(self.epsilon);
         match self.rule {
-            Rule::Sgd => Update::Sgd { rate: rate as f32 },
-            Rule::Momentum => Update::Momentum { rate: rate as f32, momentum: self.momentum },
-            Rule::Adagrad => Update::Adagrad { rate: rate as f32, epsilon },
+            Rule::Sgd => Update::Sgd { rate: T::of(rate) },
+            Rule::Momentum => Update::Momentum { rate: T::of(rate), momentum: T::of(self.momentum) },
+            Rule::Adagrad => Update::Adagrad { rate: T::of(rate), epsilon },
             Rule::Rmsprop => {
-                let fresh = (1.0 - self.alpha) as f32;
-                Update::Rmsprop { rate: rate as f32, alpha: self.alpha as f32, fresh, epsilon }
+                let fresh = T::of(1.0 - self.alpha);
+                Update::Rmsprop { rate: T::of(rate), alpha: T::of(self.alpha), fresh, epsilon }
             }
             Rule::Adam | Rule::Adamw => {
                 let shrink = if self.rule == Rule::Adamw { 1.0 - rate * self.weight_decay } else { 1.0 };
                 Update::Adam {
-                    shrink: shrink as f32,
-                    beta2: self.beta2 as f32,
-                    fresh1: (1.0 - self.beta1) as f32,
-                    fresh2: (1.0 - self.beta2) as f32,
-                    size: (rate / (1.0 - libm::pow(self.beta1, t as f64))) as f32,
-                    root: (1.0 - libm::pow(self.beta2, t as f64)).sqrt() as f32,
+                    shrink: T::of(shrink),
+                    beta2: T::of(self.beta2),
+                    fresh1: T::of(1.0 - self.beta1),
+                    fresh2: T::of(1.0 - self.beta2),
+                    size: T::of(rate / (1.0 - libm::pow(self.beta1, t as f64))),
+                    root: T::of((1.0 - libm::pow(self.beta2, t as f64)).sqrt()),
                     epsilon,
                 }
             }
@@ -119,7 +120,7 @@ impl Optimizer {
     pub(crate) fn save<'a>(&'a self, tensors: &[(String, Vec<usize>)], out: &mut Vec<(String, Array<'a>)>) {
         for (moment, slices) in moments(self.rule).iter().zip(&self.moments) {
             for ((name, sizes), slice) in tensors.iter().zip(slices) {
-                out.push((format!("{moment}.{name}"), Array::f32(sizes, slice)));
+                out.push((format!("{moment}.{name}"), T::array(sizes, slice)));
             }
         }
     }
@@ -131,7 +132,7 @@ impl Optimizer {
     pub(crate) fn load(&mut self, tensors: &[(String, Vec<usize>)], arrays: &mut Arrays) -> Result<()> {
         for (moment, slices) in moments(self.rule).iter().zip(&mut self.moments) {
             for ((name, sizes), slice) in tensors.iter().zip(slices) {
-                *slice = arrays.take_f32(&format!("{moment}.{name}"), sizes)?;
+                *slice = T::take(arrays, &format!("{moment}.{name}"), sizes)?;
             }
         }
         Ok(())
@@ -139,7 +140,7 @@ impl Optimizer {
 }
 
 /// Cuts a block off the front.
-fn cut<'a>(slice: &mut &'a mut [f32]) -> &'a mut [f32] {
+fn cut<'a, T>(slice: &mut &'a mut [T]) -> &'a mut [T] {
     let length = BLOCK.min(slice.len());
     let (block, rest) = std::mem::take(slice).split_at_mut(length);
     *slice = rest;
@@ -148,39 +149,39 @@ fn cut<'a>(slice: &mut &'a mut [f32]) -> &'a mut [f32] {
 
 /// One update's numbers. θ weights, g gradient, m and v what is remembered, η the rate.
 #[derive(Clone, Copy)]
-enum Update {
+enum Update<T> {
     /// θ ← θ − η g
-    Sgd { rate: f32 },
+    Sgd { rate: T },
     /// m ← μ m + g; θ ← θ − η m
-    Momentum { rate: f32, momentum: f32 },
+    Momentum { rate: T, momentum: T },
     /// m ← m + g²; θ ← θ − η g / (√m + ε) (Duchi et al. 2011)
-    Adagrad { rate: f32, epsilon: f32 },
+    Adagrad { rate: T, epsilon: T },
     /// m ← α m + (1 − α) g²; θ ← θ − η g / (√m + ε) (Tieleman and Hinton 2012)
-    Rmsprop { rate: f32, alpha: f32, fresh: f32, epsilon: f32 },
+    Rmsprop { rate: T, alpha: T, fresh: T, epsilon: T },
     /// m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; θ ← shrink θ − size · m / (√v / root + ε) (Kingma and Ba 2015;
     /// the decay apart from the gradient, Loshchilov and Hutter 2019)
-    Adam { shrink: f32, beta2: f32, fresh1: f32, fresh2: f32, size: f32, root: f32, epsilon: f32 },
+    Adam { shrink: T, beta2: T, fresh1: T, fresh2: T, size: T, root: T, epsilon: T },
 }
 
 /// A block of weights with the gradients and moments that belong to it.
-struct Block<'a> {
-    update: Update,
-    coefficient: f32,
-    decay: f32,
-    w: &'a mut [f32],
-    g: &'a [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
+struct Block<'a, T> {
+    update: Update<T>,
+    coefficient: T,
+    decay: T,
+    w: &'a mut [T],
+    g: &'a [T],
+    m: &'a mut [T],
+    v: &'a mut [T],
 }
 
-impl Kernel for Block<'_> {
+impl<T: Real> Kernel for Block<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
         let Self { update, coefficient, decay, w, g, m, v } = self;
         // PyTorch adds no decay at 0; 0 · θ would be NaN for an infinite weight.
-        let gradient = |g: f32, w: f32| if decay == 0.0 { g * coefficient } else { g * coefficient + decay * w };
+        let gradient = |g: T, w: T| if decay == T::ZERO { g * coefficient } else { g * coefficient + decay * w };
         match update {
             Update::Sgd { rate } => {
                 for (w, &g) in w.iter_mut().zip(g) {
@@ -197,14 +198,14 @@ impl Kernel for Block<'_> {
                 for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
                     let g = gradient(g, *w);
                     *m += g * g;
-                    *w -= rate * g / (m.sqrt() + epsilon);
+                    *w -= rate * g / (m.root() + epsilon);
                 }
             }
             Update::Rmsprop { rate, alpha, fresh, epsilon } => {
                 for ((w, &g), m) in w.iter_mut().zip(g).zip(m) {
                     let g = gradient(g, *w);
                     *m = alpha * *m + fresh * g * g;
-                    *w -= rate * g / (m.sqrt() + epsilon);
+                    *w -= rate * g / (m.root() + epsilon);
                 }
             }
             Update::Adam { shrink, beta2, fresh1, fresh2, size, root, epsilon } => {
@@ -212,7 +213,7 @@ impl Kernel for Block<'_> {
                     let g = gradient(g, *w);
                     *m += fresh1 * (g - *m);
                     *v = beta2 * *v + fresh2 * g * g;
-                    *w = shrink * *w - size * *m / (v.sqrt() / root + epsilon);
+                    *w = shrink * *w - size * *m / (v.root() / root + epsilon);
                 }
             }
         }
@@ -223,7 +224,7 @@ impl Kernel for Block<'_> {
 ///
 /// # Errors
 /// When a tensor is not plain memory.
-pub(crate) fn update_ratio(weights: &[Tensor], before: &[Vec<f32>], threads: usize) -> Result<f64> {
+pub(crate) fn update_ratio<T: Real>(weights: &[Tensor], before: &[Vec<T>], threads: usize) -> Result<f64> {
     let mut pairs = Vec::new();
     for (now, before) in weights.iter().zip(before) {
         pairs.extend(raw::floats(now)?.chunks(BLOCK).zip(before.chunks(BLOCK)));
@@ -236,12 +237,12 @@ pub(crate) fn update_ratio(weights: &[Tensor], before: &[Vec<f32>], threads: usi
 }
 
 /// Σ (now − before)² and Σ before².
-struct Moved<'a> {
-    now: &'a [f32],
-    before: &'a [f32],
+struct Moved<'a, T> {
+    now: &'a [T],
+    before: &'a [T],
 }
 
-impl Kernel for Moved<'_> {
+impl<T: Real> Kernel for Moved<'_, T> {
     type Output = (f64, f64);
 
     #[inline(always)]
@@ -250,13 +251,13 @@ impl Kernel for Moved<'_> {
         let ((now, now_rest), (before, before_rest)) = (self.now.as_chunks::<16>(), self.before.as_chunks::<16>());
         for (now, before) in now.iter().zip(before) {
             for i in 0..16 {
-                let (x, y) = (f64::from(now[i]), f64::from(before[i]));
+                let (x, y) = (now[i].wide(), before[i].wide());
                 moved[i] += (x - y) * (x - y);
                 was[i] += y * y;
             }
         }
         for (i, (x, y)) in now_rest.iter().zip(before_rest).enumerate() {
-            let (x, y) = (f64::from(*x), f64::from(*y));
+            let (x, y) = (x.wide(), y.wide());
             moved[i] += (x - y) * (x - y);
             was[i] += y * y;
         }
@@ -268,10 +269,10 @@ impl Kernel for Moved<'_> {
 ///
 /// # Errors
 /// When a tensor is not plain memory.
-pub(crate) fn global_norm(gradients: &[Tensor], threads: usize) -> Result<f64> {
+pub(crate) fn global_norm<T: Real>(gradients: &[Tensor], threads: usize) -> Result<f64> {
     let mut slices = Vec::new();
     for gradient in gradients {
-        slices.extend(raw::floats(gradient)?.chunks(BLOCK));
+        slices.extend(raw::floats::<T>(gradient)?.chunks(BLOCK));
     }
     let mut squares = vec![0.0; slices.len()];
     let blocks = slices.into_iter().zip(&mut squares).collect();
@@ -279,9 +280,9 @@ pub(crate) fn global_norm(gradients: &[Tensor], threads: usize) -> Result<f64> {
     Ok(squares.iter().sum::<f64>().sqrt())
 }
 
-struct SumOfSquares<'a>(&'a [f32]);
+struct SumOfSquares<'a, T>(&'a [T]);
 
-impl Kernel for SumOfSquares<'_> {
+impl<T: Real> Kernel for SumOfSquares<'_, T> {
     type Output = f64;
 
     #[inline(always)]
@@ -290,17 +291,17 @@ impl Kernel for SumOfSquares<'_> {
         let (chunks, rest) = self.0.as_chunks::<16>();
         for chunk in chunks {
             for (x, sum) in chunk.iter().zip(&mut sums) {
-                *sum += f64::from(*x) * f64::from(*x);
+                *sum += x.wide() * x.wide();
             }
         }
-        sums.iter().sum::<f64>() + rest.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>()
+        sums.iter().sum::<f64>() + rest.iter().map(|x| x.wide() * x.wide()).sum::<f64>()
     }
 }
 
 /// What gradients are multiplied by so that their norm is at most `limit` (0: no limit), as `clip_grad_norm_` does it:
 /// limit / (norm + 10⁻⁶), 1 at the most. A norm that is NaN makes every gradient NaN, as there.
-pub(crate) fn clip_coefficient(norm: f64, limit: f64) -> f32 {
+pub(crate) fn clip_coefficient(norm: f64, limit: f64) -> f64 {
     let coefficient = limit / (norm + 1e-6);
     // Not f64::min, which would turn NaN into 1.
-    if limit == 0.0 || coefficient > 1.0 { 1.0 } else { coefficient as f32 }
+    if limit == 0.0 || coefficient > 1.0 { 1.0 } else { coefficient }
 }

@@ -10,7 +10,9 @@ use std::io;
 use std::os::fd::FromRawFd;
 
 use anyhow::{Result, ensure};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
+
+use crate::real::Real;
 
 /// Takes standard output for frames: returns it under a private number, and makes number 1 mean standard error, so
 /// that nothing a library prints can get between two frames.
@@ -68,25 +70,25 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-fn check(tensor: &Tensor) -> Result<()> {
-    let plain = tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous();
-    ensure!(plain, "BUG: the memory of a tensor that is no contiguous f32 tensor of the CPU was asked for");
+fn check<T: Real>(tensor: &Tensor) -> Result<()> {
+    let plain = tensor.kind() == T::KIND && tensor.device() == Device::Cpu && tensor.is_contiguous();
+    ensure!(plain, "BUG: the memory of a tensor that is no contiguous {:?} tensor of the CPU was asked for", T::KIND);
     Ok(())
 }
 
-/// The elements of a contiguous f32 tensor on the CPU.
+/// The elements of a contiguous tensor on the CPU.
 ///
 /// # Errors
 /// When it is any other kind of tensor.
-pub(crate) fn floats(tensor: &Tensor) -> Result<&[f32]> {
-    check(tensor)?;
+pub(crate) fn floats<T: Real>(tensor: &Tensor) -> Result<&[T]> {
+    check::<T>(tensor)?;
     // An empty tensor may have no memory at all.
     if tensor.numel() == 0 {
         return Ok(&[]);
     }
-    // SAFETY: contiguous and f32 (checked), alive as long as `tensor`; libtorch writes only inside calls on it, and
-    // none is made while the slice lives, since a single thread makes all calls.
-    Ok(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), tensor.numel()) })
+    // SAFETY: contiguous and of this type (checked), alive as long as `tensor`; libtorch writes only inside calls on it,
+    // and none is made while the slice lives, since a single thread makes all calls.
+    Ok(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<T>(), tensor.numel()) })
 }
 
 /// The same, to write to. Of the tensors that share this memory no other may be looked at meanwhile; views are local
@@ -94,19 +96,19 @@ pub(crate) fn floats(tensor: &Tensor) -> Result<&[f32]> {
 ///
 /// # Errors
 /// When it is any other kind of tensor.
-pub(crate) fn floats_mut(tensor: &mut Tensor) -> Result<&mut [f32]> {
-    check(tensor)?;
+pub(crate) fn floats_mut<T: Real>(tensor: &mut Tensor) -> Result<&mut [T]> {
+    check::<T>(tensor)?;
     if tensor.numel() == 0 {
         return Ok(&mut []);
     }
     // SAFETY: as above, and borrowed exclusively.
-    Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), tensor.numel()) })
+    Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), tensor.numel()) })
 }
 
 /// The bytes of floats, as x86-64 and every file format here orders them.
-pub(crate) fn bytes(floats: &[f32]) -> &[u8] {
+pub(crate) fn bytes<T: Real>(floats: &[T]) -> &[u8] {
     const { assert!(cfg!(target_endian = "little")) };
-    // SAFETY: every byte of an f32 is initialised, and a byte needs no alignment.
+    // SAFETY: every byte of a float is initialised, and a byte needs no alignment.
     unsafe { std::slice::from_raw_parts(floats.as_ptr().cast::<u8>(), size_of_val(floats)) }
 }
 

@@ -9,12 +9,14 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::json;
 use stages::files::Ids;
+use stages::params::{self, Precision, Train};
 use stages::protocol::{Done, Evaluation, Measured, Order, Reply, Request, read_frame};
 
 use crate::describe::{describe, peak_memory};
 use crate::evaluate::{Score, score};
 use crate::model::Model;
 use crate::pipe::Pipe;
+use crate::real::Real;
 use crate::train::{End, Training};
 use crate::{EXIT_ABANDONED, EXIT_OK, log, raw};
 
@@ -122,8 +124,16 @@ fn carry_out(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> 
 }
 
 fn train(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
+    let Train { precision, .. } = params::read("train", &order.params)?;
+    match precision {
+        Precision::F64 => train_in::<f64>(order, pipe, stop),
+        Precision::F32 => train_in::<f32>(order, pipe, stop),
+    }
+}
+
+fn train_in<T: Real>(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
     let (begun, spent_before) = (Instant::now(), pipe.spent);
-    let mut training = Training::open(order)?;
+    let mut training = Training::<T>::open(order)?;
     log(&training.summary());
     let from = training.from();
     let End { reached, stopped } = training.run(&mut |reply| Ok(pipe.send(reply)?), stop)?;

@@ -4,10 +4,13 @@
 //! hold four arrays of that size and pass over them twelve times; here is one array, turned row by row, in cache, from
 //! logits into the loss's gradient.
 
+use std::marker::PhantomData;
+
 use anyhow::Result;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::model::Model;
+use crate::real::Real;
 use crate::rows::{Look, Partition, Turn};
 use crate::{parallel, raw};
 
@@ -36,14 +39,15 @@ pub(crate) struct Gradients {
 
 /// The layer's memory: one array of logits, used again at each step.
 #[derive(Debug)]
-pub(crate) struct Softmax {
+pub(crate) struct Softmax<T> {
     logits: Tensor,
     threads: usize,
+    real: PhantomData<T>,
 }
 
-impl Softmax {
+impl<T: Real> Softmax<T> {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { logits: Tensor::new(), threads }
+        Self { logits: Tensor::new(), threads, real: PhantomData }
     }
 
     /// The loss of predicting `targets` [N] from `y` [N, H], and its gradients.
@@ -61,11 +65,11 @@ impl Softmax {
         self.logits(model, &y)?;
         let probes = if probe { Some(self.probe(model)?) } else { None };
         let vocab = model.shape.vocab;
-        let mut bias = vec![0.0f32; BLOCKS * vocab];
+        let mut bias = vec![T::ZERO; BLOCKS * vocab];
         let mut losses = vec![0.0f64; targets.len()];
-        let scale = 1.0 / targets.len() as f32;
+        let scale = T::ONE / T::of(targets.len() as f64);
         let rows = targets.len().div_ceil(BLOCKS);
-        let blocks = raw::floats_mut(&mut self.logits)?.chunks_mut(rows * vocab);
+        let blocks = raw::floats_mut::<T>(&mut self.logits)?.chunks_mut(rows * vocab);
         let blocks = blocks.zip(targets.chunks(rows)).zip(losses.chunks_mut(rows)).zip(bias.chunks_mut(vocab));
         parallel::each(self.threads, blocks.collect(), |(((logits, targets), losses), bias)| {
             for ((row, &target), loss) in logits.chunks_mut(vocab).zip(targets).zip(losses) {
@@ -74,7 +78,7 @@ impl Softmax {
         });
         let (summed, others) = bias.split_at_mut(vocab);
         for part in others.chunks(vocab) {
-            summed.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            summed.iter_mut().zip(part).for_each(|(sum, part)| *sum += *part);
         }
         let gradients = Gradients {
             weight: self.logits.f_tr()?.f_mm(&y)?,
@@ -93,12 +97,12 @@ impl Softmax {
         let vocab = model.shape.vocab;
         let mut losses = vec![0.0f64; targets.len()];
         let rows = targets.len().div_ceil(BLOCKS);
-        let blocks = raw::floats(&self.logits)?.chunks(rows * vocab);
+        let blocks = raw::floats::<T>(&self.logits)?.chunks(rows * vocab);
         let blocks = blocks.zip(targets.chunks(rows)).zip(losses.chunks_mut(rows));
         parallel::each(self.threads, blocks.collect(), |((logits, targets), losses)| {
             for ((row, &target), loss) in logits.chunks(vocab).zip(targets).zip(losses) {
                 let (max, sum) = raw::widest(Partition { row });
-                *loss = f64::from(max) - f64::from(row[target as usize]) + f64::from(sum).ln();
+                *loss = max.wide() - row[target as usize].wide() + sum.wide().ln();
             }
         });
         Ok(losses.iter().sum())
@@ -108,7 +112,7 @@ impl Softmax {
     fn logits(&mut self, model: &Model, y: &Tensor) -> Result<()> {
         let sizes = [y.size()[0], i64::try_from(model.shape.vocab)?];
         if self.logits.size() != sizes {
-            self.logits = Tensor::f_empty(sizes, (Kind::Float, Device::Cpu))?;
+            self.logits = Tensor::f_empty(sizes, (T::KIND, Device::Cpu))?;
         }
         let transposed = model.decoder().f_detach()?.f_tr()?;
         let _same = model.decoder_bias().f_addmm_out(&self.logits, y, &transposed)?;
@@ -118,8 +122,8 @@ impl Softmax {
     /// The largest absolute logit, and the mean entropy of the predictions in nats.
     fn probe(&self, model: &Model) -> Result<(f64, f64)> {
         let vocab = model.shape.vocab;
-        let logits = raw::floats(&self.logits)?;
-        let mut looks = vec![(0.0f32, 0.0f64); logits.len() / vocab];
+        let logits = raw::floats::<T>(&self.logits)?;
+        let mut looks = vec![(0.0, 0.0); logits.len() / vocab];
         let rows = looks.len().div_ceil(BLOCKS);
         let blocks = logits.chunks(rows * vocab).zip(looks.chunks_mut(rows));
         parallel::each(self.threads, blocks.collect(), |(logits, looks)| {
@@ -127,9 +131,9 @@ impl Softmax {
                 *look = raw::widest(Look { row });
             }
         });
-        // Not f32::max, which would pass NaN over.
-        let largest = looks.iter().fold(0, |bits, (largest, _)| largest.to_bits().max(bits));
+        // Not f64::max, which would pass NaN over.
+        let largest = looks.iter().fold(0, |bits, (largest, _)| f64::to_bits(*largest).max(bits));
         let entropy = looks.iter().map(|(_, entropy)| entropy).sum::<f64>() / looks.len() as f64;
-        Ok((f64::from(f32::from_bits(largest)), entropy))
+        Ok((f64::from_bits(largest), entropy))
     }
 }

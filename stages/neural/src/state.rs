@@ -9,19 +9,19 @@ use anyhow::{Context, Result, ensure};
 use stages::params::Train;
 use stages::protocol::Checkpoint;
 
-use crate::model::{Carry, Model, Shape, tensor};
+use crate::model::{Carry, Model, Shape, array, tensor};
 use crate::optimizer::Optimizer;
-use crate::raw;
+use crate::real::Real;
 use crate::schedule::Plateau;
 use crate::weights::{Array, Arrays, save};
 
 /// A training between two steps.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct State<T> {
     /// The weights.
     pub(crate) model: Model,
     /// The update rule with its moments.
-    pub(crate) optimizer: Optimizer,
+    pub(crate) optimizer: Optimizer<T>,
     /// Hidden state of each layer at the end of the last window.
     pub(crate) carry: Vec<Carry>,
     /// What a plateau schedule remembers.
@@ -32,13 +32,13 @@ pub(crate) struct State {
     pub(crate) diverged: bool,
 }
 
-impl State {
+impl<T: Real> State<T> {
     /// The state before step 0.
     ///
     /// # Errors
     /// When libtorch has no memory for it.
     pub(crate) fn new(train: &Train, shape: Shape, rows: usize, threads: usize) -> Result<Self> {
-        Self::around(Model::new(shape, train.init, train.forget_bias, train.seed)?, train, rows, threads)
+        Self::around(Model::new::<T>(shape, train.init, train.forget_bias, train.seed)?, train, rows, threads)
     }
 
     /// The state before step `n`, from a checkpoint's two files.
@@ -57,6 +57,7 @@ impl State {
         let model = Model::load(weights)?;
         let path = || weights.display().to_string();
         ensure!(model.shape == shape, "{}: the weights are of another shape: {:?}", path(), model.shape);
+        ensure!(model.kind() == T::KIND, "{}: the weights are of another precision: {:?}", path(), model.kind());
         let mut this = Self::around(model, train, rows, threads)?;
         let mut arrays = Arrays::load(state)?;
         let read = |this: &mut Self, arrays: &mut Arrays| -> Result<()> {
@@ -67,8 +68,8 @@ impl State {
             (this.nonfinite, this.diverged) = (nonfinite, diverged != 0);
             for (l, (h, c)) in this.carry.iter_mut().enumerate() {
                 let sizes = [1, rows, shape.hidden];
-                *h = tensor(&arrays.take_f32(&format!("h_l{l}"), &sizes)?, &sizes)?;
-                *c = tensor(&arrays.take_f32(&format!("c_l{l}"), &sizes)?, &sizes)?;
+                *h = tensor(&T::take(arrays, &format!("h_l{l}"), &sizes)?, &sizes)?;
+                *c = tensor(&T::take(arrays, &format!("c_l{l}"), &sizes)?, &sizes)?;
             }
             this.optimizer.load(&shape.tensors(), arrays)
         };
@@ -92,8 +93,8 @@ impl State {
         ];
         for (l, (h, c)) in self.carry.iter().enumerate() {
             let sizes = h.size().iter().map(|&n| usize::try_from(n)).collect::<Result<Vec<_>, _>>()?;
-            arrays.push((format!("h_l{l}"), Array::f32(&sizes, raw::floats(h)?)));
-            arrays.push((format!("c_l{l}"), Array::f32(&sizes, raw::floats(c)?)));
+            arrays.push((format!("h_l{l}"), array(&sizes, h)?));
+            arrays.push((format!("c_l{l}"), array(&sizes, c)?));
         }
         self.optimizer.save(&self.model.shape.tensors(), &mut arrays);
         save(&state, &arrays)?;

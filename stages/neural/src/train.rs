@@ -15,6 +15,7 @@ use crate::dropout::Dropout;
 use crate::evaluate::{Score, score};
 use crate::model::Shape;
 use crate::optimizer::{clip_coefficient, global_norm, update_ratio};
+use crate::real::Real;
 use crate::schedule::rate;
 use crate::softmax::{Gradients, Softmax};
 use crate::state::State;
@@ -28,15 +29,15 @@ pub(crate) type Observe<'a> = dyn FnMut(Reply) -> Result<()> + 'a;
 
 /// A training that is ready to go on.
 #[derive(Debug)]
-pub(crate) struct Training {
+pub(crate) struct Training<T> {
     train: Train,
     segment: Segment,
     folder: PathBuf,
     batches: Batches,
     /// Read by a plateau schedule alone.
     valid: Option<Ids>,
-    state: State,
-    softmax: Softmax,
+    state: State<T>,
+    softmax: Softmax<T>,
     threads: usize,
 }
 
@@ -49,7 +50,7 @@ pub(crate) struct End {
     pub(crate) stopped: bool,
 }
 
-impl Training {
+impl<T: Real> Training<T> {
     /// Reads what an order names.
     ///
     /// # Errors
@@ -136,13 +137,19 @@ impl Training {
             if self.batches.plan.resets_state(n) {
                 *carry = model.zero_carry(usize::try_from(self.batches.plan.size)?)?;
             }
-            let y = model.run(&x, carry, |layer, a| dropout.apply(n, layer, a))?; // [T·B, H]
+            let y = model.run(&x, carry, |layer, a| dropout.apply::<T>(n, layer, a))?; // [T·B, H]
             let (loss, upper) = self.softmax.learn(model, &y, &targets, probed)?; // L = −1/(T·B) Σ ln p(target)
             let gradients = self.state.backward(&y, upper)?; // ∂L/∂θ
-            let norm = global_norm(&gradients, self.threads)?;
+            let norm = global_norm::<T>(&gradients, self.threads)?;
             let clip = clip_coefficient(scale * norm, clip_norm);
             let before = if probed { Some(self.state.weights()?) } else { None };
-            self.state.optimizer.update(&mut self.state.model.tensors, &gradients, clip * scale as f32, eta, n + 1)?;
+            self.state.optimizer.update(
+                &mut self.state.model.tensors,
+                &gradients,
+                T::of(clip) * T::of(scale),
+                eta,
+                n + 1,
+            )?;
             let update_ratio =
                 before.map(|before| update_ratio(&self.state.model.tensors, &before, self.threads)).transpose()?;
             let seconds = begun.elapsed().as_secs_f64();
@@ -221,7 +228,7 @@ impl Training {
     }
 }
 
-impl State {
+impl<T: Real> State<T> {
     /// The gradients of every weight, from those that the softmax layer sends down to its inputs `y`.
     pub(crate) fn backward(&self, y: &Tensor, upper: Gradients) -> Result<Vec<Tensor>> {
         // tch starts autograd only from a scalar; this one's gradient by y is exactly ∂L/∂y.
@@ -240,7 +247,7 @@ impl State {
     }
 
     /// A copy of every weight.
-    fn weights(&self) -> Result<Vec<Vec<f32>>> {
+    fn weights(&self) -> Result<Vec<Vec<T>>> {
         self.model.tensors.iter().map(|tensor| Ok(raw::floats(tensor)?.to_vec())).collect()
     }
 }

@@ -22,8 +22,8 @@ pub(crate) struct Array<'a> {
 enum Data<'a> {
     /// Weights, moments, hidden state.
     F32(Cow<'a, [f32]>),
-    /// What is summed or compared in double precision.
-    F64(Vec<f64>),
+    /// The same of a training in double precision, and what is summed or compared in it in any case.
+    F64(Cow<'a, [f64]>),
     /// Counters.
     U64(Vec<u64>),
 }
@@ -39,8 +39,12 @@ impl<'a> Array<'a> {
         if let Data::F32(data) = &self.data { data } else { &[] }
     }
 
+    pub(crate) fn doubles(shape: &[usize], data: &'a [f64]) -> Self {
+        Self { shape: shape.to_vec(), data: Data::F64(data.into()) }
+    }
+
     pub(crate) fn f64(data: &[f64]) -> Self {
-        Self { shape: vec![data.len()], data: Data::F64(data.into()) }
+        Self { shape: vec![data.len()], data: Data::F64(data.to_vec().into()) }
     }
 
     pub(crate) fn u64(data: &[u64]) -> Self {
@@ -59,7 +63,7 @@ pub(crate) fn save(path: &Path, arrays: &[(String, Array<'_>)]) -> Result<()> {
         .iter()
         .map(|(_, array)| match &array.data {
             Data::F32(data) => (Dtype::F32, raw::bytes(data).into()),
-            Data::F64(data) => (Dtype::F64, data.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            Data::F64(data) => (Dtype::F64, raw::bytes(data).into()),
             Data::U64(data) => (Dtype::U64, data.iter().flat_map(|x| x.to_le_bytes()).collect()),
         })
         .collect();
@@ -87,7 +91,7 @@ impl Arrays {
         for (tensor, view) in file.iter() {
             let data = match view.dtype() {
                 Dtype::F32 => Data::F32(chunks(view.data(), f32::from_le_bytes).into()),
-                Dtype::F64 => Data::F64(chunks(view.data(), f64::from_le_bytes)),
+                Dtype::F64 => Data::F64(chunks(view.data(), f64::from_le_bytes).into()),
                 Dtype::U64 => Data::U64(chunks(view.data(), u64::from_le_bytes)),
                 other => bail!("{}: {tensor} is {other:?}, which no file of ours holds", name()),
             };
@@ -101,15 +105,33 @@ impl Arrays {
         Some(&self.0.get(name)?.shape)
     }
 
+    /// Whether a tensor holds doubles.
+    pub(crate) fn is_double(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|array| matches!(array.data, Data::F64(_)))
+    }
+
     /// Takes f32 elements of the given shape.
     ///
     /// # Errors
     /// When there are none of that name, type and shape.
     pub(crate) fn take_f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let Data::F32(data) = self.take_shaped(name, shape)? else { bail!("{name} does not hold 32-bit floats") };
+        Ok(data.into_owned())
+    }
+
+    /// Takes f64 elements of the given shape.
+    ///
+    /// # Errors
+    /// When there are none of that name, type and shape.
+    pub(crate) fn take_doubles(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
+        let Data::F64(data) = self.take_shaped(name, shape)? else { bail!("{name} does not hold 64-bit floats") };
+        Ok(data.into_owned())
+    }
+
+    fn take_shaped(&mut self, name: &str, shape: &[usize]) -> Result<Data<'static>> {
         let array = self.take(name)?;
         ensure!(array.shape == shape, "{name} has the shape {:?} where {shape:?} is expected", array.shape);
-        let Data::F32(data) = array.data else { bail!("{name} does not hold 32-bit floats") };
-        Ok(data.into_owned())
+        Ok(array.data)
     }
 
     /// Takes `N` doubles.
@@ -118,7 +140,7 @@ impl Arrays {
     /// When there are none of that name, type and count.
     pub(crate) fn take_f64<const N: usize>(&mut self, name: &str) -> Result<[f64; N]> {
         let Data::F64(data) = self.take(name)?.data else { bail!("{name} does not hold 64-bit floats") };
-        data.try_into().ok().with_context(|| format!("{name} does not hold {N} numbers"))
+        (&*data).try_into().ok().with_context(|| format!("{name} does not hold {N} numbers"))
     }
 
     /// Takes `N` counters.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::variants::{Checkpoints, Init, LossScale, OnNonfinite, Optimizer, SCHEDULES, STEPS, Schedule};
+use super::variants::{Checkpoints, Init, LossScale, OnNonfinite, Optimizer, Precision, SCHEDULES, STEPS, Schedule};
 use crate::schema::{Key, Kind, Range, Role};
 
 pub(super) const TRAIN: &[Key] = &[
@@ -63,6 +63,13 @@ pub(super) const TRAIN: &[Key] = &[
         Kind::Choice(&["mean", "sum"]),
         r#""mean""#,
         "the loss that learning_rate and clip_norm are meant for: its mean over rows and window, or its sum over the window, averaged over the rows (Zaremba et al. 2014)",
+    )
+    .later(),
+    Key::new(
+        "precision",
+        Kind::Choice(&["f32", "f64"]),
+        r#""f32""#,
+        "the floats of weights and arithmetic: f32, or f64, in which training can be compared with other programs far below rounding",
     )
     .later(),
     Key::new("warmup", Kind::Int(0, 1 << 40), "0", "steps in which the rate rises linearly, before any schedule"),
@@ -173,6 +180,9 @@ pub struct Train {
     /// The loss that `learning_rate` and `clip_norm` are meant for.
     #[serde(default)]
     pub loss_scale: LossScale,
+    /// The floats of weights and arithmetic.
+    #[serde(default)]
+    pub precision: Precision,
     /// Steps in which the rate rises linearly.
     pub warmup: u64,
     /// How the rate changes.

@@ -180,10 +180,14 @@ impl Tensors<'_> {
 
     fn values(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), StageError> {
         let tensor = self.tensors.tensor(name).map_err(|error| self.wrong(format!("{name}: {error}")))?;
-        if tensor.dtype() != Dtype::F32 {
-            return Err(self.wrong(format!("{name} is {:?} instead of F32", tensor.dtype())));
-        }
-        let values = tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let values = match tensor.dtype() {
+            Dtype::F32 => tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+            // A training in double precision is sampled in single.
+            Dtype::F64 => {
+                tensor.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect()
+            }
+            other => return Err(self.wrong(format!("{name} is {other:?} instead of F32 or F64"))),
+        };
         Ok((tensor.shape().to_vec(), values))
     }
 

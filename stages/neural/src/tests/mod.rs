@@ -15,6 +15,7 @@ use stages::params::{Train, Unit, read, stage_keys};
 use stages::protocol::{Order, Reply, Segment, Step};
 use stages::random::Stream;
 
+use crate::real::Real;
 use crate::train::{End, Training};
 
 /// Types of the tiny corpus.
@@ -115,19 +116,21 @@ impl Space {
 
     pub(crate) fn train(&self, name: &str, changes: Value, from: u64, to: u64, before: Option<&Path>) -> Told {
         let order = self.order(name, params(changes), from, to, before);
-        let mut replies = Vec::new();
-        let end = Training::open(&order)
-            .unwrap()
-            .run(
-                &mut |reply| {
-                    replies.push(reply);
-                    Ok(())
-                },
-                &AtomicBool::new(false),
-            )
-            .unwrap();
-        Told { replies, end, folder: order.folder }
+        match order.params["precision"].as_str() {
+            Some("f64") => told::<f64>(order),
+            _ => told::<f32>(order),
+        }
     }
+}
+
+fn told<T: Real>(order: Order) -> Told {
+    let mut replies = Vec::new();
+    let mut observe = |reply| {
+        replies.push(reply);
+        Ok(())
+    };
+    let end = Training::<T>::open(&order).unwrap().run(&mut observe, &AtomicBool::new(false)).unwrap();
+    Told { replies, end, folder: order.folder }
 }
 
 impl Told {

@@ -30,6 +30,11 @@ fn every_optimizer_resumes_to_the_bit() {
 }
 
 #[test]
+fn double_precision_resumes_to_the_bit() {
+    assert_resumes(json!({"precision": "f64", "optimizer": "adam", "dropout": 0.3, "layers": 2}));
+}
+
+#[test]
 fn every_schedule_resumes_to_the_bit() {
     for schedule in [
         json!({"kind": "exponential", "rate": 0.5, "every": 5, "staircase": false}),
@@ -65,7 +70,7 @@ fn checkpoint_0_is_the_untouched_model() {
     assert!(matches!(told.replies[..], [Reply::Checkpoint(ref checkpoint)] if checkpoint.step == 0));
     let train = super::train_defaults();
     let shape = Shape::new(&train, super::VOCAB).unwrap();
-    let untouched = Model::new(shape, train.init, train.forget_bias, train.seed).unwrap();
+    let untouched = Model::new::<f32>(shape, train.init, train.forget_bias, train.seed).unwrap();
     untouched.save(&space.path("untouched")).unwrap();
     assert_eq!(told.file("weights", 0), std::fs::read(space.path("untouched")).unwrap());
     // A training that goes further has the same one.
@@ -84,7 +89,7 @@ fn a_stop_ends_after_the_present_step_and_can_be_gone_on_from() {
         stop.store(steps == 11, Ordering::Relaxed);
         Ok(())
     };
-    let end = Training::open(&order).unwrap().run(&mut observe, &stop).unwrap();
+    let end = Training::<f32>::open(&order).unwrap().run(&mut observe, &stop).unwrap();
     assert_eq!(end, End { reached: 11, stopped: true });
     let rest = space.train("rest", json!({"dropout": 0.1}), 11, 24, Some(&order.folder));
     assert_eq!(whole.bits()[11..], rest.bits()[..]);
@@ -97,7 +102,7 @@ fn what_does_not_belong_together_is_refused() {
     let told = space.train("told", json!({}), 0, 9, None);
     let refused = |changes: Value, from: u64| {
         let order = space.order("refused", params(changes), from, 30, Some(&told.folder));
-        format!("{:#}", Training::open(&order).unwrap_err())
+        format!("{:#}", Training::<f32>::open(&order).unwrap_err())
     };
     assert!(refused(json!({"optimizer": "momentum"}), 9).contains("momentum_buffer.encoder.weight is missing"));
     assert!(refused(json!({"optimizer": "sgd"}), 9).contains("has no place in it"));
@@ -111,6 +116,6 @@ fn what_does_not_belong_together_is_refused() {
     assert!(refused(json!({}), 9).contains("state-9.safetensors"));
     std::fs::write(space.path("train"), [99, 0, 0, 0].repeat(400)).unwrap();
     let order = space.order("strange", params(json!({})), 0, 3, None);
-    let ran = Training::open(&order).unwrap().run(&mut |_| Ok(()), &AtomicBool::new(false));
+    let ran = Training::<f32>::open(&order).unwrap().run(&mut |_| Ok(()), &AtomicBool::new(false));
     assert!(ran.unwrap_err().to_string().contains("token 99, and the vocabulary has 23 types"));
 }

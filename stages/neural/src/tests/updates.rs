@@ -45,7 +45,7 @@ fn every_rule_agrees_with_its_twin() {
         for (decay, alpha) in [(0.0, 0.99), (0.1, 0.9999)] {
             let changes = json!({"optimizer": rule, "weight_decay": decay, "alpha": alpha, "learning_rate": 0.01});
             let train: Train = read("train", &params(changes)).unwrap();
-            let mut optimizer = Optimizer::new(&train, &shapes, 2);
+            let mut optimizer = Optimizer::<f32>::new(&train, &shapes, 2);
             let start: Vec<f32> = (0..n).map(|i| draws.normal(i) as f32).collect();
             let mut weights = [tensor(&start, &sizes).unwrap()];
             let mut twins: Vec<_> = start.iter().map(|&w| (f64::from(w), 0.0, 0.0)).collect();
@@ -57,7 +57,7 @@ fn every_rule_agrees_with_its_twin() {
                     *twin_of = twin(&train, *twin_of, 0.5 * f64::from(*g), t as i32);
                 }
             }
-            for (found, (expected, ..)) in raw::floats(&weights[0]).unwrap().iter().zip(&twins) {
+            for (found, (expected, ..)) in raw::floats::<f32>(&weights[0]).unwrap().iter().zip(&twins) {
                 let error = (f64::from(*found) - expected).abs();
                 assert!(error < 2e-6 * expected.abs().max(1.0), "{rule}, decay {decay}: {found} for {expected}");
             }
@@ -67,16 +67,16 @@ fn every_rule_agrees_with_its_twin() {
 
 #[test]
 fn clipping_is_that_of_clip_grad_norm() {
-    let gradients = [tensor(&[3.0; 4], &[4]).unwrap(), tensor(&[4.0; 4], &[2, 2]).unwrap()];
-    let norm = global_norm(&gradients, 2).unwrap();
+    let gradients = [tensor(&[3.0f32; 4], &[4]).unwrap(), tensor(&[4.0f32; 4], &[2, 2]).unwrap()];
+    let norm = global_norm::<f32>(&gradients, 2).unwrap();
     assert_eq!(norm, 10.0);
     assert_eq!(clip_coefficient(norm, 0.0), 1.0);
     assert_eq!(clip_coefficient(norm, 20.0), 1.0);
-    assert_eq!(clip_coefficient(norm, 5.0), (5.0 / 10.000_001) as f32);
+    assert_eq!(clip_coefficient(norm, 5.0), 5.0 / 10.000_001);
     assert_eq!(clip_coefficient(f64::INFINITY, 5.0), 0.0);
     assert!(clip_coefficient(f64::NAN, 5.0).is_nan());
     // Finite in double precision where single would overflow.
-    assert!(global_norm(&[tensor(&[1e30; 2], &[2]).unwrap()], 1).unwrap().is_finite());
+    assert!(global_norm::<f32>(&[tensor(&[1e30f32; 2], &[2]).unwrap()], 1).unwrap().is_finite());
 }
 
 #[test]
@@ -104,11 +104,11 @@ fn what_is_remembered_is_never_a_denormal_number() {
     let shapes = [("w".to_owned(), vec![2, 2])];
     for rule in ["momentum", "rmsprop", "adam"] {
         let train: Train = read("train", &params(json!({"optimizer": rule, "alpha": 0.5, "beta2": 0.5}))).unwrap();
-        let mut optimizer = Optimizer::new(&train, &shapes, 1);
-        let mut weights = [tensor(&[1.0; 4], &[2, 2]).unwrap()];
+        let mut optimizer = Optimizer::<f32>::new(&train, &shapes, 1);
+        let mut weights = [tensor(&[1.0f32; 4], &[2, 2]).unwrap()];
         // One gradient, and then none for long: what is left of it fades.
         for t in 1..=1200 {
-            let gradient = [tensor(&[if t == 1 { 1.0 } else { 0.0 }; 4], &[2, 2]).unwrap()];
+            let gradient = [tensor(&[if t == 1 { 1.0f32 } else { 0.0 }; 4], &[2, 2]).unwrap()];
             optimizer.update(&mut weights, &gradient, 1.0, 0.01, t).unwrap();
             let mut arrays = Vec::new();
             optimizer.save(&shapes, &mut arrays);

@@ -1,0 +1,160 @@
+//! The floats that a training computes in: single by default, double where `precision = "f64"` asks for it.
+
+use std::fmt::Debug;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub, SubAssign};
+
+use anyhow::Result;
+use tch::kind::Element;
+
+use crate::weights::{Array, Arrays};
+
+/// A float of one precision. Sums over many of them are taken in double precision all the same.
+pub(crate) trait Real:
+    Element
+    + Copy
+    + Debug
+    + PartialOrd
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + Sum
+    + 'static
+{
+    /// 1.
+    const ONE: Self;
+    /// −∞.
+    const LOWEST: Self;
+    /// Below this, eˣ counts as 0.
+    const VANISHES: Self;
+
+    /// The nearest to a double.
+    fn of(x: f64) -> Self;
+    /// The same number as a double.
+    fn wide(self) -> f64;
+    /// The square root.
+    fn root(self) -> Self;
+    /// eˣ for x ≤ 0: 0 where x is below [`Self::VANISHES`], and NaN for NaN.
+    fn exp(self) -> Self;
+
+    /// Elements for a file.
+    fn array<'a>(shape: &[usize], data: &'a [Self]) -> Array<'a>;
+    /// Elements from a file.
+    ///
+    /// # Errors
+    /// When there are none of that name, type and shape.
+    fn take(arrays: &mut Arrays, name: &str, shape: &[usize]) -> Result<Vec<Self>>;
+}
+
+impl Real for f32 {
+    const ONE: Self = 1.0;
+    const LOWEST: Self = Self::NEG_INFINITY;
+    /// eˣ is no normal number from here on.
+    const VANISHES: Self = -87.0;
+
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x as Self
+    }
+
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+
+    #[inline(always)]
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+
+    /// Within 2 units in the last place. The reduction and the polynomial are those of Cephes' `expf` (Moshier 1992):
+    /// x = n·ln 2 + r with |r| ≤ ½ ln 2.
+    #[inline(always)]
+    fn exp(self) -> Self {
+        // Adding 1.5 · 2²³ rounds to an integer, which then stands in the low bits.
+        const ROUND: f32 = 12_582_912.0;
+        const LN2_HIGH: f32 = 0.693_359_4;
+        const LN2_LOW: f32 = -2.121_944_4e-4;
+        // Not f32::max, which would turn NaN into a number.
+        let within = if self < Self::VANISHES { Self::VANISHES } else { self };
+        let shifted = within.mul_add(std::f32::consts::LOG2_E, ROUND);
+        let n = shifted - ROUND;
+        let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, within));
+        let mut p = 1.987_569_1e-4f32;
+        p = p.mul_add(r, 1.398_199_9e-3);
+        p = p.mul_add(r, 8.333_452e-3);
+        p = p.mul_add(r, 4.166_579_6e-2);
+        p = p.mul_add(r, 1.666_666_5e-1);
+        p = p.mul_add(r, 0.5);
+        p = p.mul_add(r * r, r) + 1.0;
+        let power = p * Self::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
+        if self < Self::VANISHES { 0.0 } else { power }
+    }
+
+    fn array<'a>(shape: &[usize], data: &'a [Self]) -> Array<'a> {
+        Array::f32(shape, data)
+    }
+
+    fn take(arrays: &mut Arrays, name: &str, shape: &[usize]) -> Result<Vec<Self>> {
+        arrays.take_f32(name, shape)
+    }
+}
+
+impl Real for f64 {
+    const ONE: Self = 1.0;
+    const LOWEST: Self = Self::NEG_INFINITY;
+    const VANISHES: Self = -708.0;
+
+    #[inline(always)]
+    fn of(x: f64) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        self
+    }
+
+    #[inline(always)]
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+
+    /// libm's, whose bits no host changes: double precision is there to check by, not to be fast.
+    #[inline(always)]
+    fn exp(self) -> Self {
+        if self < Self::VANISHES { 0.0 } else { libm::exp(self) }
+    }
+
+    fn array<'a>(shape: &[usize], data: &'a [Self]) -> Array<'a> {
+        Array::doubles(shape, data)
+    }
+
+    fn take(arrays: &mut Arrays, name: &str, shape: &[usize]) -> Result<Vec<Self>> {
+        arrays.take_doubles(name, shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Real;
+
+    #[test]
+    fn exp_agrees_with_the_exact_one() {
+        for i in 0..870_000 {
+            let x = -(i as f32) * 1e-4;
+            let exact = f64::from(x).exp();
+            assert!((f64::from(Real::exp(x)) / exact - 1.0).abs() < 2.5e-7, "exp({x})");
+        }
+        assert!(Real::exp(f32::NEG_INFINITY) == 0.0 && Real::exp(-1e30f32) == 0.0);
+        assert!(Real::exp(f32::NAN).is_nan() && Real::exp(f64::NAN).is_nan());
+        assert!(Real::exp(0.0f32) == 1.0 && Real::exp(0.0f64) == 1.0);
+        assert!(Real::exp(f64::NEG_INFINITY) == 0.0);
+    }
+}

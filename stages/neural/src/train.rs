@@ -17,7 +17,7 @@ use crate::model::Shape;
 use crate::optimizer::{clip_coefficient, global_norm, update_ratio};
 use crate::real::Real;
 use crate::schedule::rate;
-use crate::softmax::{Gradients, Softmax};
+use crate::softmax::{Gradients, Loss, Softmax};
 use crate::state::State;
 use crate::{log, raw};
 
@@ -106,7 +106,7 @@ impl<T: Real> Training<T> {
     /// # Errors
     /// Those of files and of libtorch; a loss that is not finite is none.
     pub(crate) fn run(&mut self, observe: &mut Observe<'_>, stop: &AtomicBool) -> Result<End> {
-        let Train { clip_norm, probes, .. } = self.train;
+        let Train { clip_norm, probes, accumulate, .. } = self.train;
         // The recipe's loss is this many times L.
         let scale = self.train.loss_scale.factor(self.batches.plan.unroll);
         let dropout = Dropout { share: self.train.dropout, seed: self.train.seed };
@@ -129,27 +129,21 @@ impl<T: Real> Training<T> {
             }
 
             let begun = Instant::now();
-            let epoch = self.batches.plan.epoch(n);
+            let first = n * accumulate;
+            let epoch = self.batches.plan.epoch(first);
             let eta = rate(&self.train, n, epoch, self.segment.length, &self.state.plateau);
             let probed = probes > 0 && n.is_multiple_of(probes);
-            let State { model, carry, .. } = &mut self.state;
-            let (x, targets) = self.batches.read(n)?; // [T, B] and T·B ids, time-major
-            if self.batches.plan.resets_state(n) {
-                *carry = model.zero_carry(usize::try_from(self.batches.plan.size)?)?;
+            let mut learnt = self.window(first, &dropout, probed)?; // L and ∂L/∂θ
+            for window in first + 1..first + accumulate {
+                learnt.add(self.window(window, &dropout, probed)?)?;
             }
-            let y = model.run(&x, carry, |layer, a| dropout.apply::<T>(n, layer, a))?; // [T·B, H]
-            let (loss, upper) = self.softmax.learn(model, &y, &targets, probed)?; // L = −1/(T·B) Σ ln p(target)
-            let gradients = self.state.backward(&y, upper)?; // ∂L/∂θ
-            let norm = global_norm::<T>(&gradients, self.threads)?;
+            let Learnt { loss, gradients, probes, tokens, .. } = learnt;
+            let share = 1.0 / accumulate as f64; // of each window in the update
+            let norm = share * global_norm::<T>(&gradients, self.threads)?;
             let clip = clip_coefficient(scale * norm, clip_norm);
             let before = if probed { Some(self.state.weights()?) } else { None };
-            self.state.optimizer.update(
-                &mut self.state.model.tensors,
-                &gradients,
-                T::of(clip) * T::of(scale),
-                eta,
-                n + 1,
-            )?;
+            let coefficient = T::of(clip) * T::of(scale) * T::of(share);
+            self.state.optimizer.update(&mut self.state.model.tensors, &gradients, coefficient, eta, n + 1)?;
             let update_ratio =
                 before.map(|before| update_ratio(&self.state.model.tensors, &before, self.threads)).transpose()?;
             let seconds = begun.elapsed().as_secs_f64();
@@ -157,24 +151,38 @@ impl<T: Real> Training<T> {
             let step = Step {
                 step: n,
                 epoch,
-                loss: Measured(loss.mean),
+                loss: Measured(loss),
                 learning_rate: eta,
                 grad_norm: Measured(norm),
                 clipped: clip < 1.0,
                 update_ratio: update_ratio.map(Measured),
-                logit_max: loss.probes.map(|(largest, _)| Measured(largest)),
-                entropy: loss.probes.map(|(_, entropy)| Measured(entropy)),
-                tokens: targets.len() as u64,
+                logit_max: probes.map(|(largest, _)| Measured(largest)),
+                entropy: probes.map(|(_, entropy)| Measured(entropy)),
+                tokens,
                 seconds,
             };
             observe(Reply::Step(step))?;
-            self.judge(n, loss.mean, observe)?;
+            self.judge(n, loss, observe)?;
             n += 1;
             if said.0.elapsed() >= SAY_EVERY {
-                self.say(n, n - said.1, said.0.elapsed(), loss.mean);
+                self.say(n, n - said.1, said.0.elapsed(), loss);
                 said = (Instant::now(), n);
             }
         }
+    }
+
+    /// Runs the model over one window of the plan, forward and back; the hidden state moves on to its end.
+    fn window(&mut self, window: u64, dropout: &Dropout, probed: bool) -> Result<Learnt> {
+        let State { model, carry, .. } = &mut self.state;
+        let (x, targets) = self.batches.read(window)?; // [T, B] and T·B ids, time-major
+        if self.batches.plan.resets_state(window) {
+            *carry = model.zero_carry(usize::try_from(self.batches.plan.size)?)?;
+        }
+        let y = model.run(&x, carry, |layer, a| dropout.apply::<T>(window, layer, a))?; // [T·B, H]
+        let (loss, upper) = self.softmax.learn(model, &y, &targets, probed)?; // L = −1/(T·B) Σ ln p(target)
+        let gradients = self.state.backward(&y, upper)?; // ∂L/∂θ
+        let Loss { mean, probes } = loss;
+        Ok(Learnt { loss: mean, gradients, probes, tokens: targets.len() as u64, windows: 1 })
     }
 
     /// Whether the loss has not been finite for so long that the training ends.
@@ -223,8 +231,41 @@ impl<T: Real> Training<T> {
 
     /// One line for whoever reads the log.
     fn say(&self, n: u64, steps: u64, time: Duration, loss: f64) {
-        let speed = (steps * self.batches.plan.tokens_per_step()) as f64 / time.as_secs_f64();
+        let tokens = steps * self.train.accumulate * self.batches.plan.tokens_per_step();
+        let speed = tokens as f64 / time.as_secs_f64();
         log(&format!("train: step {n} of {}, loss {loss:.4}, {speed:.0} tokens a second", self.segment.to));
+    }
+}
+
+/// What some windows of a plan, all of one size, amount to.
+struct Learnt {
+    /// The mean loss of their tokens.
+    loss: f64,
+    /// The sum of their losses' gradients.
+    gradients: Vec<Tensor>,
+    /// The largest logit and the mean entropy.
+    probes: Option<(f64, f64)>,
+    tokens: u64,
+    windows: u64,
+}
+
+impl Learnt {
+    /// Adds one window.
+    fn add(&mut self, other: Self) -> Result<()> {
+        let windows = self.windows as f64;
+        let mean = |whole: f64, one: f64| (whole * windows + one) / (windows + 1.0);
+        self.loss = mean(self.loss, other.loss);
+        for (sum, gradient) in self.gradients.iter_mut().zip(&other.gradients) {
+            let _same = sum.f_add_(gradient)?;
+        }
+        self.probes = self.probes.zip(other.probes).map(|((largest, entropy), (other, one))| {
+            // A logit that is not a number stays the largest.
+            let larger = if other > largest || other.is_nan() { other } else { largest };
+            (larger, mean(entropy, one))
+        });
+        self.tokens += other.tokens;
+        self.windows += 1;
+        Ok(())
     }
 }
 

@@ -66,6 +66,13 @@ pub(super) const TRAIN: &[Key] = &[
     )
     .later(),
     Key::new(
+        "accumulate",
+        Kind::Int(1, 1 << 20),
+        "1",
+        "windows whose gradients are averaged into one update, so that a step sees this many times batch.size rows' worth of tokens in the memory of one window",
+    )
+    .later(),
+    Key::new(
         "precision",
         Kind::Choice(&["f32", "f64"]),
         r#""f32""#,
@@ -180,6 +187,9 @@ pub struct Train {
     /// The loss that `learning_rate` and `clip_norm` are meant for.
     #[serde(default)]
     pub loss_scale: LossScale,
+    /// Windows of the batch plan whose gradients are averaged into one update.
+    #[serde(default = "one")]
+    pub accumulate: u64,
     /// The floats of weights and arithmetic.
     #[serde(default)]
     pub precision: Precision,
@@ -206,11 +216,11 @@ pub struct Train {
 }
 
 impl Train {
-    /// How many steps the training has: `steps`, or `epochs` of `windows` steps each, or 1000.
+    /// How many steps the training has: `steps`, or as many as `epochs` of `windows` windows each fill, or 1000.
     pub fn length(&self, windows: u64) -> u64 {
         match (self.steps, self.epochs) {
             (Some(steps), _) => steps,
-            (None, Some(epochs)) => epochs.saturating_mul(windows),
+            (None, Some(epochs)) => (epochs.saturating_mul(windows) / self.accumulate).max(1),
             (None, None) => 1000,
         }
     }
@@ -224,4 +234,9 @@ impl Train {
     pub fn reads_valid(&self) -> bool {
         matches!(self.schedule, Schedule::Plateau { .. })
     }
+}
+
+/// What `accumulate` was before there was such a key.
+fn one() -> u64 {
+    1
 }

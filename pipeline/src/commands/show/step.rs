@@ -21,6 +21,8 @@ pub struct Batch {
     step: u64,
     measured: StepRow,
     plan: Plan,
+    /// Windows of the plan that the step reads.
+    windows: u64,
     epoch: u64,
     /// The share of the step's input positions that the step before also held.
     overlap: f64,
@@ -48,8 +50,13 @@ pub fn read(reader: &mut Reader, run: i64, step: u64) -> Result<Batch, Failure> 
         return Err(Failure::input(format!("run{run} has no step {step}; it has {has}"), ""));
     };
     let word = |id: &u32| types.get(*id as usize).map_or_else(|| format!("#{id}"), Clone::clone);
+    let params = reader.record.params(&[run])?;
+    let accumulate = params.iter().find(|param| param.name == "train.accumulate");
+    // A step reads as many windows of the plan as it averages gradients over.
+    let windows = accumulate.and_then(|param| param.value.text().parse().ok()).unwrap_or(1u64);
+    let first = step * windows;
     let mut rows = Vec::new();
-    for offset in plan.offsets(step) {
+    for offset in (first..first + windows).flat_map(|window| plan.offsets(window)) {
         let mut window = Vec::new();
         ids.read(offset, plan.unroll as usize + 1, &mut window)?;
         let words: Vec<String> = window.iter().map(word).collect();
@@ -59,9 +66,10 @@ pub fn read(reader: &mut Reader, run: i64, step: u64) -> Result<Batch, Failure> 
         run,
         step,
         measured,
-        epoch: plan.epoch(step),
-        overlap: plan.overlap(step),
-        covered: plan.covered(step + 1),
+        epoch: plan.epoch(first),
+        overlap: plan.overlap(first),
+        covered: plan.covered(first + windows),
+        windows,
         plan,
         rows,
     })
@@ -80,7 +88,7 @@ pub fn screen(batch: &Batch, look: Look) -> String {
     let facts = format!(
         "{} rows of {} tokens, {layout}. {} of its positions were in the step before. Steps 0 to {} have read {} of {} \
          tokens ({}).",
-        whole(plan.size),
+        whole(plan.size * batch.windows),
         whole(plan.unroll),
         format::share(batch.overlap),
         whole(batch.step),

@@ -118,3 +118,32 @@ fn what_is_remembered_is_never_a_denormal_number() {
         }
     }
 }
+
+#[test]
+fn accumulated_windows_are_one_update_by_their_mean_gradient() {
+    // At a rate so small that the weights stay as they are, the steps of one window tell what the step of three is made of.
+    let space = super::Space::new();
+    let of = |name: &str, accumulate: u64, to: u64| {
+        let changes = json!({"optimizer": "sgd", "learning_rate": 1e-30, "accumulate": accumulate, "probes": 1,
+            "precision": "f64"});
+        space.train(name, changes, 0, to, None)
+    };
+    let (one, three) = (of("one", 1, 12), of("three", 3, 4));
+    for (step, windows) in three.steps().iter().zip(one.steps().chunks(3)) {
+        let mean = |value: &dyn Fn(&stages::protocol::Step) -> f64| windows.iter().map(|w| value(w)).sum::<f64>() / 3.0;
+        assert!((step.loss.0 - mean(&|w| w.loss.0)).abs() < 1e-12);
+        assert!((step.entropy.unwrap().0 - mean(&|w| w.entropy.unwrap().0)).abs() < 1e-12);
+        let largest = windows.iter().map(|w| w.logit_max.unwrap().0).fold(0.0, f64::max);
+        assert_eq!(step.logit_max.unwrap().0, largest);
+        assert_eq!(step.tokens, 60);
+        // A mean of gradients is no longer than the longest of them.
+        assert!(step.grad_norm.0 < windows.iter().map(|w| w.grad_norm.0).fold(0.0, f64::max));
+    }
+    assert_eq!(three.steps()[3].epoch, one.steps()[9].epoch);
+    // With a whole rate it learns, and goes on from a checkpoint to the bit.
+    let changes = json!({"accumulate": 2, "dropout": 0.3, "clip_norm": 0.5});
+    let whole = space.train("whole", changes.clone(), 0, 12, None);
+    let rest = space.train("rest", changes, 7, 12, Some(&whole.folder));
+    assert_eq!(whole.bits()[7..], rest.bits()[..]);
+    assert_eq!(whole.file("weights", 12), rest.file("weights", 12));
+}

@@ -1,11 +1,10 @@
-//! The windows that a plan cuts from a corpus, as tensors.
+//! The windows that a plan cuts from a corpus.
 
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 use stages::files::Ids;
 use stages::plan::Plan;
-use tch::Tensor;
 
 /// A plan with its corpus.
 #[derive(Debug)]
@@ -35,25 +34,24 @@ impl Batches {
         Ok(Self { plan, ids, vocab })
     }
 
-    /// The batch of `step`: inputs [T, B], and the targets one token later, in the same order.
+    /// A window of the plan: inputs [T, B], and the targets one token later, each as ids in the order of time.
     ///
     /// # Errors
     /// When the corpus can't be read, or has a token outside the vocabulary.
-    pub(crate) fn read(&self, step: u64) -> Result<(Tensor, Vec<u32>)> {
+    pub(crate) fn read(&self, window: u64) -> Result<(Vec<u32>, Vec<u32>)> {
         let (b, t) = (usize::try_from(self.plan.size)?, usize::try_from(self.plan.unroll)?);
-        let mut x = vec![0i64; t * b];
-        let mut targets = vec![0u32; t * b];
-        let mut window = Vec::with_capacity(t + 1);
-        for (row, offset) in self.plan.offsets(step).into_iter().enumerate() {
-            window.clear();
-            self.ids.read(offset, t + 1, &mut window)?;
-            check(&window, self.vocab)?;
+        let (mut inputs, mut targets) = (vec![0u32; t * b], vec![0u32; t * b]);
+        let mut tokens = Vec::with_capacity(t + 1);
+        for (row, offset) in self.plan.offsets(window).into_iter().enumerate() {
+            tokens.clear();
+            self.ids.read(offset, t + 1, &mut tokens)?;
+            check(&tokens, self.vocab)?;
             for i in 0..t {
-                x[i * b + row] = i64::from(window[i]);
-                targets[i * b + row] = window[i + 1];
+                inputs[i * b + row] = tokens[i];
+                targets[i * b + row] = tokens[i + 1];
             }
         }
-        Ok((Tensor::f_from_slice(&x)?.f_reshape([i64::try_from(t)?, i64::try_from(b)?])?, targets))
+        Ok((inputs, targets))
     }
 }
 

@@ -79,7 +79,7 @@ fn score_in<T: Real>(
         check(&window, model.shape.vocab)?;
         let x: Vec<i64> = window[..t].iter().map(|&token| i64::from(token)).collect();
         let x = Tensor::f_from_slice(&x)?.f_reshape([-1, 1])?; // [T, 1]
-        let y = model.run(&x, &mut carry, |_, activations| Ok(activations))?; // [T, H]
+        let y = model.run(&x, &mut carry)?; // [T, H]
         sum += softmax.score(model, &y, &window[1..])?;
         done += t as u64;
         progress(done, tokens)?;

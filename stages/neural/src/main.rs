@@ -7,6 +7,9 @@ mod describe;
 mod dropout;
 mod evaluate;
 mod init;
+mod layers;
+mod lstm;
+mod matrix;
 mod model;
 mod optimizer;
 mod parallel;
@@ -18,6 +21,7 @@ mod schedule;
 mod serve;
 mod softmax;
 mod state;
+mod stopwatch;
 #[cfg(test)]
 mod tests;
 mod train;

@@ -166,11 +166,6 @@ impl Model {
         &self.tensors[self.tensors.len() - 1]
     }
 
-    /// The tensors that autograd differentiates: the embedding and the layers.
-    pub(crate) fn recurrent(&self) -> &[Tensor] {
-        &self.tensors[..=4 * self.shape.layers]
-    }
-
     /// The hidden state before any token, for `rows` rows.
     ///
     /// # Errors
@@ -181,27 +176,16 @@ impl Model {
         (0..self.shape.layers).map(|_| Ok((zeros()?, zeros()?))).collect()
     }
 
-    /// Runs the layers over a window `x` [T, B] of ids, from the state `carry`, which moves on to the window's end.
-    /// Returns the top layer's outputs [T·B, H].
-    ///
-    /// `drop` is applied to the non-recurrent connections alone (Zaremba et al. 2014, figure 2): to the embedded words
-    /// as 0, and to the outputs of layer l, from 1, as l. That is why the layers are called one by one.
+    /// Runs the layers over a window `x` [T, B] of ids by libtorch's own LSTM, from the state `carry`, which moves on to
+    /// the window's end. Returns the top layer's outputs [T·B, H].
     ///
     /// # Errors
     /// Those of libtorch.
-    pub(crate) fn run(
-        &self,
-        x: &Tensor,
-        carry: &mut [Carry],
-        mut drop: impl FnMut(usize, Tensor) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        let embedded = Tensor::f_embedding(self.encoder(), x, -1, false, false)?; // [T, B, E]
-        let mut y = drop(0, embedded)?;
+    pub(crate) fn run(&self, x: &Tensor, carry: &mut [Carry]) -> Result<Tensor> {
+        let mut y = Tensor::f_embedding(self.encoder(), x, -1, false, false)?; // [T, B, E]
         for (l, (h, c)) in carry.iter_mut().enumerate() {
-            let [w_ih, w_hh, b_ih, b_hh] = std::array::from_fn(|i| &self.tensors[1 + 4 * l + i]);
-            let (out, h_t, c_t) = y.f_lstm(&[&*h, &*c], &[w_ih, w_hh, b_ih, b_hh], true, 1, 0.0, true, false, false)?;
-            (*h, *c) = (h_t.f_detach()?, c_t.f_detach()?);
-            y = drop(l + 1, out)?; // [T, B, H]
+            let weights: [&Tensor; 4] = std::array::from_fn(|i| &self.tensors[1 + 4 * l + i]);
+            (y, *h, *c) = y.f_lstm(&[&*h, &*c], &weights, true, 1, 0.0, false, false, false)?; // y: [T, B, H]
         }
         Ok(y.f_reshape([-1, i64::try_from(self.shape.hidden)?])?)
     }

@@ -146,7 +146,9 @@ fn train_in<T: Real>(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Resul
         reached: Some(reached),
         stopped,
         peak_memory: peak_memory(),
-        report: json!({ "steps": steps, "seconds": seconds, "observe_seconds": observing }),
+        report: json!({
+            "steps": steps, "seconds": seconds, "observe_seconds": observing, "phases": training.phases(),
+        }),
     })
 }
 

@@ -12,6 +12,7 @@ use tch::{Device, Tensor};
 use crate::model::Model;
 use crate::real::Real;
 use crate::rows::{Look, Partition, Turn};
+use crate::stopwatch::{Phase, Stopwatch};
 use crate::{parallel, raw};
 
 /// Rows are cut into this many blocks, whatever the number of threads, so that sums have one order.
@@ -60,10 +61,12 @@ impl<T: Real> Softmax<T> {
         y: &Tensor,
         targets: &[u32],
         probe: bool,
+        watch: &mut Stopwatch,
     ) -> Result<(Loss, Gradients)> {
-        let y = y.f_detach()?;
-        self.logits(model, &y)?;
+        self.logits(model, y)?;
+        watch.lap(Phase::Products);
         let probes = if probe { Some(self.probe(model)?) } else { None };
+        watch.lap(Phase::Rest);
         let vocab = model.shape.vocab;
         let mut bias = vec![T::ZERO; BLOCKS * vocab];
         let mut losses = vec![0.0f64; targets.len()];
@@ -80,11 +83,13 @@ impl<T: Real> Softmax<T> {
         for part in others.chunks(vocab) {
             summed.iter_mut().zip(part).for_each(|(sum, part)| *sum += *part);
         }
+        watch.lap(Phase::Softmax);
         let gradients = Gradients {
-            weight: self.logits.f_tr()?.f_mm(&y)?,
+            weight: self.logits.f_tr()?.f_mm(y)?,
             bias: Tensor::f_from_slice(summed)?,
-            y: self.logits.f_mm(&model.decoder().f_detach()?)?,
+            y: self.logits.f_mm(model.decoder())?,
         };
+        watch.lap(Phase::Products);
         Ok((Loss { mean: losses.iter().sum::<f64>() / targets.len() as f64, probes }, gradients))
     }
 
@@ -114,7 +119,7 @@ impl<T: Real> Softmax<T> {
         if self.logits.size() != sizes {
             self.logits = Tensor::f_empty(sizes, (T::KIND, Device::Cpu))?;
         }
-        let transposed = model.decoder().f_detach()?.f_tr()?;
+        let transposed = model.decoder().f_tr()?;
         let _same = model.decoder_bias().f_addmm_out(&self.logits, y, &transposed)?;
         Ok(())
     }

@@ -101,11 +101,7 @@ impl<T: Real> State<T> {
         Ok(Checkpoint { step: n, weights, state })
     }
 
-    fn around(mut model: Model, train: &Train, rows: usize, threads: usize) -> Result<Self> {
-        let differentiated = model.recurrent().len();
-        for tensor in &mut model.tensors[..differentiated] {
-            *tensor = tensor.f_set_requires_grad(true)?;
-        }
+    fn around(model: Model, train: &Train, rows: usize, threads: usize) -> Result<Self> {
         Ok(Self {
             optimizer: Optimizer::new(train, &model.shape.tensors(), threads),
             carry: model.zero_carry(rows)?,

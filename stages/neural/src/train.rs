@@ -17,9 +17,10 @@ use crate::model::Shape;
 use crate::optimizer::{clip_coefficient, global_norm, update_ratio};
 use crate::real::Real;
 use crate::schedule::rate;
-use crate::softmax::{Gradients, Loss, Softmax};
+use crate::softmax::{Loss, Softmax};
 use crate::state::State;
-use crate::{log, raw};
+use crate::stopwatch::{Phase, Stopwatch};
+use crate::{layers, log, raw};
 
 /// Between two lines of the log.
 const SAY_EVERY: Duration = Duration::from_secs(5);
@@ -39,6 +40,7 @@ pub(crate) struct Training<T> {
     state: State<T>,
     softmax: Softmax<T>,
     threads: usize,
+    watch: Stopwatch,
 }
 
 /// How a training ended.
@@ -79,7 +81,22 @@ impl<T: Real> Training<T> {
             State::load(&train, shape, rows, threads, from, &weights, &state)?
         };
         let folder = order.folder.clone();
-        Ok(Self { train, segment, folder, batches, valid, state, softmax: Softmax::new(threads), threads })
+        Ok(Self {
+            train,
+            segment,
+            folder,
+            batches,
+            valid,
+            state,
+            softmax: Softmax::new(threads),
+            threads,
+            watch: Stopwatch::start(),
+        })
+    }
+
+    /// Seconds by phase.
+    pub(crate) fn phases(&self) -> serde_json::Value {
+        self.watch.report()
     }
 
     /// The first step to compute.
@@ -141,9 +158,12 @@ impl<T: Real> Training<T> {
             let share = 1.0 / accumulate as f64; // of each window in the update
             let norm = share * global_norm::<T>(&gradients, self.threads)?;
             let clip = clip_coefficient(scale * norm, clip_norm);
+            self.watch.lap(Phase::Norm);
             let before = if probed { Some(self.state.weights()?) } else { None };
+            self.watch.lap(Phase::Rest);
             let coefficient = T::of(clip) * T::of(scale) * T::of(share);
             self.state.optimizer.update(&mut self.state.model.tensors, &gradients, coefficient, eta, n + 1)?;
+            self.watch.lap(Phase::Update);
             let update_ratio =
                 before.map(|before| update_ratio(&self.state.model.tensors, &before, self.threads)).transpose()?;
             let seconds = begun.elapsed().as_secs_f64();
@@ -174,13 +194,17 @@ impl<T: Real> Training<T> {
     /// Runs the model over one window of the plan, forward and back; the hidden state moves on to its end.
     fn window(&mut self, window: u64, dropout: &Dropout, probed: bool) -> Result<Learnt> {
         let State { model, carry, .. } = &mut self.state;
-        let (x, targets) = self.batches.read(window)?; // [T, B] and T·B ids, time-major
+        let (inputs, targets) = self.batches.read(window)?; // T·B ids each, time-major
         if self.batches.plan.resets_state(window) {
             *carry = model.zero_carry(usize::try_from(self.batches.plan.size)?)?;
         }
-        let y = model.run(&x, carry, |layer, a| dropout.apply::<T>(window, layer, a))?; // [T·B, H]
-        let (loss, upper) = self.softmax.learn(model, &y, &targets, probed)?; // L = −1/(T·B) Σ ln p(target)
-        let gradients = self.state.backward(&y, upper)?; // ∂L/∂θ
+        self.watch.lap(Phase::Rest);
+        let mask = |layer: usize, a: &Tensor| dropout.mask::<T>(window, layer, a);
+        let (y, below) = layers::forward::<T>(model, inputs, carry, mask, self.threads)?; // [T·B, H]
+        self.watch.lap(Phase::Forward);
+        let (loss, upper) = self.softmax.learn(model, &y, &targets, probed, &mut self.watch)?; // −1/(T·B) Σ ln p(target)
+        let gradients = layers::backward(model, below, upper, self.threads)?; // ∂L/∂θ
+        self.watch.lap(Phase::Backward);
         let Loss { mean, probes } = loss;
         Ok(Learnt { loss: mean, gradients, probes, tokens: targets.len() as u64, windows: 1 })
     }
@@ -270,23 +294,6 @@ impl Learnt {
 }
 
 impl<T: Real> State<T> {
-    /// The gradients of every weight, from those that the softmax layer sends down to its inputs `y`.
-    pub(crate) fn backward(&self, y: &Tensor, upper: Gradients) -> Result<Vec<Tensor>> {
-        // tch starts autograd only from a scalar; this one's gradient by y is exactly ∂L/∂y.
-        let scalar = (y.f_mul(&upper.y)?).f_sum(None)?;
-        let mut gradients = Tensor::f_run_backward(&[scalar], self.model.recurrent(), false, false)?;
-        for gradient in &mut gradients {
-            *gradient = gradient.f_contiguous()?;
-        }
-        if self.model.shape.tied {
-            gradients[0] = gradients[0].f_add(&upper.weight)?;
-        } else {
-            gradients.push(upper.weight);
-        }
-        gradients.push(upper.bias);
-        Ok(gradients)
-    }
-
     /// A copy of every weight.
     fn weights(&self) -> Result<Vec<Vec<T>>> {
         self.model.tensors.iter().map(|tensor| Ok(raw::floats(tensor)?.to_vec())).collect()

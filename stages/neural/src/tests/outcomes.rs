@@ -82,7 +82,7 @@ fn a_split_is_one_stream_however_it_is_cut() {
     ids.read(0, 90, &mut tokens).unwrap();
     let tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
     let x = Tensor::from_slice(&tokens[..89]).reshape([-1, 1]);
-    let y = model.run(&x, &mut model.zero_carry(1).unwrap(), |_, a| Ok(a)).unwrap();
+    let y = model.run(&x, &mut model.zero_carry(1).unwrap()).unwrap();
     let logits = y.linear(model.decoder(), Some(model.decoder_bias()));
     assert_eq!(logits.size(), [89, i64::from(VOCAB)]);
     let targets = Tensor::from_slice(&tokens[1..]);

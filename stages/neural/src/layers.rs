@@ -1,0 +1,98 @@
+//! All that lies below the softmax layer: the embedding, the LSTM layers, and dropout between them, forward and back.
+
+use anyhow::Result;
+use tch::{Device, Tensor};
+
+use crate::lstm::{self, Tape, Weights};
+use crate::model::{Carry, Model};
+use crate::raw;
+use crate::real::Real;
+use crate::softmax::Gradients;
+
+/// What the way back reads of the way forward.
+#[derive(Debug)]
+pub(crate) struct Window<T> {
+    /// Ids [T·B], time-major.
+    inputs: Vec<u32>,
+    tapes: Vec<Tape<T>>,
+    /// What each layer's outputs were multiplied by; the embedding's first.
+    masks: Vec<Option<Tensor>>,
+}
+
+/// Runs the layers over the ids of a window [T·B], from the state `carry`, which moves on to the window's end. Returns
+/// the top layer's outputs [T·B, H].
+///
+/// `mask` says what to multiply the non-recurrent connections by (Zaremba et al. 2014, figure 2): the embedded words as
+/// 0, and the outputs of layer l, from 1, as l.
+///
+/// # Errors
+/// Those of libtorch.
+pub(crate) fn forward<T: Real>(
+    model: &Model,
+    inputs: Vec<u32>,
+    carry: &mut [Carry],
+    mask: impl Fn(usize, &Tensor) -> Result<Option<Tensor>>,
+    threads: usize,
+) -> Result<(Tensor, Window<T>)> {
+    let (rows, width) = (raw::floats::<T>(model.encoder())?, model.shape.embedding);
+    let mut embedded = Tensor::f_empty([inputs.len() as i64, width as i64], (T::KIND, Device::Cpu))?;
+    for (out, id) in raw::floats_mut::<T>(&mut embedded)?.chunks_mut(width).zip(&inputs) {
+        out.copy_from_slice(&rows[*id as usize * width..][..width]);
+    }
+    let (mut masks, mut tapes) = (Vec::new(), Vec::new());
+    let mut masked = |layer: usize, a: Tensor| -> Result<Tensor> {
+        let mask = mask(layer, &a)?;
+        let a = mask.as_ref().map_or(Ok(a.shallow_clone()), |mask| a.f_mul(mask))?;
+        masks.push(mask);
+        Ok(a)
+    };
+    let mut y = masked(0, embedded)?;
+    for (l, carry) in carry.iter_mut().enumerate() {
+        let (out, tape) = lstm::forward(weights(model, l), y, carry, threads)?;
+        tapes.push(tape);
+        y = masked(l + 1, out)?;
+    }
+    Ok((y, Window { inputs, tapes, masks }))
+}
+
+/// The gradients of every weight, in the order of [`Model::tensors`], from those that the softmax layer made.
+///
+/// # Errors
+/// Those of libtorch.
+pub(crate) fn backward<T: Real>(
+    model: &Model,
+    window: Window<T>,
+    upper: Gradients,
+    threads: usize,
+) -> Result<Vec<Tensor>> {
+    let Window { inputs, tapes, mut masks } = window;
+    let mut below = |d: Tensor| -> Result<Tensor> {
+        match masks.pop().flatten() {
+            Some(mask) => Ok(d.f_mul(&mask)?),
+            None => Ok(d),
+        }
+    };
+    let mut d = below(upper.y)?;
+    let mut layers = Vec::new();
+    for (l, tape) in tapes.into_iter().enumerate().rev() {
+        let (dx, gradients) = lstm::backward(weights(model, l), tape, &d, threads)?;
+        layers.push(gradients);
+        d = below(dx)?;
+    }
+    // Tied, the matrix takes part twice.
+    let (mut encoder, decoder) = match model.shape.tied {
+        true => (upper.weight, None),
+        false => (model.encoder().f_zeros_like()?, Some(upper.weight)),
+    };
+    let width = model.shape.embedding;
+    let (sums, slopes) = (raw::floats_mut::<T>(&mut encoder)?, raw::floats::<T>(&d)?);
+    for (id, slope) in inputs.iter().zip(slopes.chunks(width)) {
+        sums[*id as usize * width..][..width].iter_mut().zip(slope).for_each(|(sum, x)| *sum += *x);
+    }
+    let all = std::iter::once(encoder).chain(layers.into_iter().rev().flatten()).chain(decoder).chain([upper.bias]);
+    Ok(all.collect())
+}
+
+fn weights(model: &Model, layer: usize) -> Weights<'_> {
+    std::array::from_fn(|i| &model.tensors[1 + 4 * layer + i])
+}

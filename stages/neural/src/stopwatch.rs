@@ -1,0 +1,62 @@
+//! Where a training step's time goes.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A part of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The embedding and the LSTM layers.
+    Forward,
+    /// The softmax layer's three matrix products.
+    Products,
+    /// Its rows: losses, and the gradient by the logits.
+    Softmax,
+    /// Back-propagation through the layers and the embedding.
+    Backward,
+    /// The gradients' norm.
+    Norm,
+    /// The update rule.
+    Update,
+    /// Probes, recording, files: the rest.
+    Rest,
+}
+
+const PHASES: [(Phase, &str); 7] = [
+    (Phase::Forward, "forward"),
+    (Phase::Products, "softmax_products"),
+    (Phase::Softmax, "softmax_rows"),
+    (Phase::Backward, "backward"),
+    (Phase::Norm, "norm"),
+    (Phase::Update, "update"),
+    (Phase::Rest, "rest"),
+];
+
+/// Time by phase: each lap belongs to the phase that it ends. A look at the clock takes some 30 ns.
+#[derive(Debug)]
+pub(crate) struct Stopwatch {
+    last: Instant,
+    spent: [Duration; PHASES.len()],
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self { last: Instant::now(), spent: [Duration::ZERO; PHASES.len()] }
+    }
+
+    /// What went by since the last lap was spent on `phase`.
+    pub(crate) fn lap(&mut self, phase: Phase) {
+        let now = Instant::now();
+        self.spent[phase as usize] += now - self.last;
+        self.last = now;
+    }
+
+    /// Seconds by phase.
+    pub(crate) fn report(&self) -> Value {
+        PHASES
+            .iter()
+            .map(|(phase, name)| ((*name).to_owned(), Value::from(self.spent[*phase as usize].as_secs_f64())))
+            .collect()
+    }
+}

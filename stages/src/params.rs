@@ -39,8 +39,8 @@ pub const STAGES: &[StageKeys] = &[
     StageKeys { stage: "tokenize", version: 2, keys: TOKENIZE },
     StageKeys { stage: "vocab", version: 1, keys: VOCAB },
     StageKeys { stage: "batch", version: 1, keys: BATCH },
-    StageKeys { stage: "train", version: 2, keys: TRAIN },
-    StageKeys { stage: "evaluate", version: 2, keys: EVALUATE },
+    StageKeys { stage: "train", version: 3, keys: TRAIN },
+    StageKeys { stage: "evaluate", version: 3, keys: EVALUATE },
     StageKeys { stage: "sample", version: 2, keys: SAMPLE },
 ];
 

@@ -19,6 +19,55 @@ pub(crate) struct Window<T> {
     masks: Vec<Option<Tensor>>,
 }
 
+/// The gradients of every weight, in the order of [`Model::tensors`].
+#[derive(Debug)]
+pub(crate) struct Slopes {
+    pub(crate) tensors: Vec<Tensor>,
+    /// The rows of the first, the embedding's, that are not zero throughout, ascending; `None` where that is not known.
+    pub(crate) rows: Option<Vec<u32>>,
+}
+
+impl Slopes {
+    /// Adds those of another window.
+    ///
+    /// # Errors
+    /// Those of libtorch.
+    pub(crate) fn add<T: Real>(&mut self, other: &Self) -> Result<()> {
+        let sparse = self.rows.as_mut().zip(other.rows.as_ref());
+        if let Some((rows, others)) = sparse {
+            let (width, theirs) = (self.tensors[0].size2()?.1 as usize, raw::floats::<T>(&other.tensors[0])?);
+            let sums = raw::floats_mut::<T>(&mut self.tensors[0])?;
+            for at in others.iter().map(|row| *row as usize * width) {
+                sums[at..][..width].iter_mut().zip(&theirs[at..]).for_each(|(sum, x)| *sum += *x);
+            }
+            rows.extend(others);
+            rows.sort_unstable();
+            rows.dedup();
+        }
+        let dense = usize::from(self.rows.is_some());
+        for (sum, slope) in self.tensors.iter_mut().zip(&other.tensors).skip(dense) {
+            let _same = sum.f_add_(slope)?;
+        }
+        Ok(())
+    }
+
+    /// The embedding's gradient as zeros, to be written into at the next window; nothing where it is not known to be
+    /// cheaper than zeros afresh.
+    ///
+    /// # Errors
+    /// When it is not plain memory.
+    pub(crate) fn recycle<T: Real>(mut self) -> Result<Option<Tensor>> {
+        let Some(rows) = self.rows else { return Ok(None) };
+        let mut encoder = self.tensors.swap_remove(0);
+        let width = encoder.size2()?.1 as usize;
+        let sums = raw::floats_mut::<T>(&mut encoder)?;
+        for row in rows {
+            sums[row as usize * width..][..width].fill(T::ZERO);
+        }
+        Ok(Some(encoder))
+    }
+}
+
 /// Runs the layers over the ids of a window [T·B], from the state `carry`, which moves on to the window's end. Returns
 /// the top layer's outputs [T·B, H].
 ///
@@ -55,7 +104,8 @@ pub(crate) fn forward<T: Real>(
     Ok((y, Window { inputs, tapes, masks }))
 }
 
-/// The gradients of every weight, in the order of [`Model::tensors`], from those that the softmax layer made.
+/// The gradients of every weight, from those that the softmax layer made. `zeros` is the embedding's gradient as
+/// [`Slopes::recycle`] left it.
 ///
 /// # Errors
 /// Those of libtorch.
@@ -63,8 +113,9 @@ pub(crate) fn backward<T: Real>(
     model: &Model,
     window: Window<T>,
     upper: Gradients,
+    zeros: Option<Tensor>,
     threads: usize,
-) -> Result<Vec<Tensor>> {
+) -> Result<Slopes> {
     let Window { inputs, tapes, mut masks } = window;
     let mut below = |d: Tensor| -> Result<Tensor> {
         match masks.pop().flatten() {
@@ -82,15 +133,21 @@ pub(crate) fn backward<T: Real>(
     // Tied, the matrix takes part twice.
     let (mut encoder, decoder) = match model.shape.tied {
         true => (upper.weight, None),
-        false => (model.encoder().f_zeros_like()?, Some(upper.weight)),
+        false => (zeros.map_or_else(|| model.encoder().f_zeros_like(), Ok)?, Some(upper.weight)),
     };
     let width = model.shape.embedding;
     let (sums, slopes) = (raw::floats_mut::<T>(&mut encoder)?, raw::floats::<T>(&d)?);
     for (id, slope) in inputs.iter().zip(slopes.chunks(width)) {
         sums[*id as usize * width..][..width].iter_mut().zip(slope).for_each(|(sum, x)| *sum += *x);
     }
+    let rows = (!model.shape.tied).then(|| {
+        let mut rows = inputs;
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    });
     let all = std::iter::once(encoder).chain(layers.into_iter().rev().flatten()).chain(decoder).chain([upper.bias]);
-    Ok(all.collect())
+    Ok(Slopes { tensors: all.collect(), rows })
 }
 
 fn weights(model: &Model, layer: usize) -> Weights<'_> {

@@ -236,20 +236,18 @@ impl<T: Real> Kernel for Backward<'_, T> {
 #[inline(always)]
 fn cell_back<T: Real>(gates: &mut [T], dh: &[T], dc: &mut [T], squashed: &[T], before: &[T]) {
     let h = dh.len();
-    let (dc, squashed, before) = (&mut dc[..h], &squashed[..h], &before[..h]);
     let (input, rest) = gates.split_at_mut(h);
     let (forget, rest) = rest.split_at_mut(h);
     let (candidate, output) = rest.split_at_mut(h);
-    let (candidate, output) = (&mut candidate[..h], &mut output[..h]);
+    let ins = dh.iter().zip(dc).zip(squashed.iter().zip(before));
+    let gates = input.iter_mut().zip(forget).zip(candidate.iter_mut().zip(output));
     let one = T::ONE;
-    for j in 0..h {
-        let (i, f, g, o, s) = (input[j], forget[j], candidate[j], output[j], squashed[j]);
-        let d = dc[j] + dh[j] * o * (one - s * s);
-        input[j] = d * g * i * (one - i);
-        forget[j] = d * before[j] * f * (one - f);
-        candidate[j] = d * i * (one - g * g);
-        output[j] = dh[j] * s * o * (one - o);
-        dc[j] = d * f;
+    for (((i, f), (g, o)), ((dh, dc), (s, before))) in gates.zip(ins) {
+        let d = *dc + *dh * *o * (one - *s * *s);
+        *dc = d * *f;
+        (*i, *g) = (d * *g * *i * (one - *i), d * *i * (one - *g * *g));
+        *f = d * *before * *f * (one - *f);
+        *o = *dh * *s * *o * (one - *o);
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::Result;
 use stages::params::{Optimizer as Rule, Train};
 use tch::Tensor;
 
+use crate::layers::Slopes;
 use crate::parallel;
 use crate::raw::{self, Kernel};
 use crate::real::Real;
@@ -58,14 +59,14 @@ impl<T: Real> Optimizer<T> {
         }
     }
 
-    /// Updates `weights` by `gradients`, each times `coefficient` (of clipping), as update number `t`, from 1.
+    /// Updates `weights` by their gradients, each times `coefficient` (of clipping), as update number `t`, from 1.
     ///
     /// # Errors
     /// When a tensor is not plain memory.
     pub(crate) fn update(
         &mut self,
         weights: &mut [Tensor],
-        gradients: &[Tensor],
+        slopes: &Slopes,
         coefficient: T,
         rate: f64,
         t: u64,
@@ -75,7 +76,24 @@ impl<T: Real> Optimizer<T> {
         let [first, second] = &mut self.moments;
         let (mut first, mut second) = (first.iter_mut(), second.iter_mut());
         let mut blocks = Vec::new();
-        for (w, g) in weights.iter_mut().zip(gradients) {
+        // Rows without a gradient stay as they are, where nothing is remembered and nothing decays. (A coefficient that
+        // is not a number makes every weight one that is none.)
+        let still = self.rule == Rule::Sgd && self.weight_decay == 0.0 && coefficient.wide().is_finite();
+        let mut weights = weights.iter_mut().zip(&slopes.tensors);
+        if let Some(rows) = slopes.rows.as_ref().filter(|_| still)
+            && let Some((w, g)) = weights.next()
+        {
+            let width = w.size2()?.1 as usize;
+            let (mut w, g) = (raw::floats_mut(w)?, raw::floats(g)?);
+            let mut begin = 0;
+            for row in rows.iter().map(|row| *row as usize) {
+                let (of_row, rest) = w.split_at_mut((row + 1) * width - begin);
+                let (w_row, g) = (&mut of_row[row * width - begin..], &g[row * width..][..width]);
+                blocks.push(Block { update, coefficient, decay, w: w_row, g, m: &mut [], v: &mut [] });
+                (w, begin) = (rest, (row + 1) * width);
+            }
+        }
+        for (w, g) in weights {
             let (mut w, mut g) = (raw::floats_mut(w)?, raw::floats(g)?);
             let mut m = first.next().map_or(&mut [][..], Vec::as_mut_slice);
             let mut v = second.next().map_or(&mut [][..], Vec::as_mut_slice);
@@ -269,9 +287,13 @@ impl<T: Real> Kernel for Moved<'_, T> {
 ///
 /// # Errors
 /// When a tensor is not plain memory.
-pub(crate) fn global_norm<T: Real>(gradients: &[Tensor], threads: usize) -> Result<f64> {
+pub(crate) fn global_norm<T: Real>(slopes: &Slopes, threads: usize) -> Result<f64> {
     let mut slices = Vec::new();
-    for gradient in gradients {
+    if let Some(rows) = &slopes.rows {
+        let (width, all) = (slopes.tensors[0].size2()?.1 as usize, raw::floats::<T>(&slopes.tensors[0])?);
+        slices.extend(rows.iter().map(|row| &all[*row as usize * width..][..width]));
+    }
+    for gradient in slopes.tensors.iter().skip(usize::from(slopes.rows.is_some())) {
         slices.extend(raw::floats::<T>(gradient)?.chunks(BLOCK));
     }
     let mut squares = vec![0.0; slices.len()];

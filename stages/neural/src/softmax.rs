@@ -11,7 +11,7 @@ use tch::{Device, Tensor};
 
 use crate::model::Model;
 use crate::real::Real;
-use crate::rows::{Look, Partition, Turn};
+use crate::rows::{Look, Partition, Turn, raise};
 use crate::stopwatch::{Phase, Stopwatch};
 use crate::{parallel, raw};
 
@@ -63,7 +63,7 @@ impl<T: Real> Softmax<T> {
         probe: bool,
         watch: &mut Stopwatch,
     ) -> Result<(Loss, Gradients)> {
-        self.logits(model, y)?;
+        self.products(model, y)?;
         watch.lap(Phase::Products);
         let probes = if probe { Some(self.probe(model)?) } else { None };
         watch.lap(Phase::Rest);
@@ -71,12 +71,13 @@ impl<T: Real> Softmax<T> {
         let mut bias = vec![T::ZERO; BLOCKS * vocab];
         let mut losses = vec![0.0f64; targets.len()];
         let scale = T::ONE / T::of(targets.len() as f64);
+        let lift = raw::floats::<T>(model.decoder_bias())?;
         let rows = targets.len().div_ceil(BLOCKS);
         let blocks = raw::floats_mut::<T>(&mut self.logits)?.chunks_mut(rows * vocab);
         let blocks = blocks.zip(targets.chunks(rows)).zip(losses.chunks_mut(rows)).zip(bias.chunks_mut(vocab));
         parallel::each(self.threads, blocks.collect(), |(((logits, targets), losses), bias)| {
             for ((row, &target), loss) in logits.chunks_mut(vocab).zip(targets).zip(losses) {
-                *loss = raw::widest(Turn { row, target: target as usize, scale, bias });
+                *loss = raw::widest(Turn { row, lift, target: target as usize, scale, bias });
             }
         });
         let (summed, others) = bias.split_at_mut(vocab);
@@ -98,29 +99,29 @@ impl<T: Real> Softmax<T> {
     /// # Errors
     /// Those of libtorch.
     pub(crate) fn score(&mut self, model: &Model, y: &Tensor, targets: &[u32]) -> Result<f64> {
-        self.logits(model, y)?;
+        self.products(model, y)?;
         let vocab = model.shape.vocab;
         let mut losses = vec![0.0f64; targets.len()];
         let rows = targets.len().div_ceil(BLOCKS);
-        let blocks = raw::floats::<T>(&self.logits)?.chunks(rows * vocab);
+        let lift = raw::floats::<T>(model.decoder_bias())?;
+        let blocks = raw::floats_mut::<T>(&mut self.logits)?.chunks_mut(rows * vocab);
         let blocks = blocks.zip(targets.chunks(rows)).zip(losses.chunks_mut(rows));
         parallel::each(self.threads, blocks.collect(), |((logits, targets), losses)| {
-            for ((row, &target), loss) in logits.chunks(vocab).zip(targets).zip(losses) {
-                let (max, sum) = raw::widest(Partition { row });
+            for ((row, &target), loss) in logits.chunks_mut(vocab).zip(targets).zip(losses) {
+                let (max, sum) = raw::widest(Partition { row: &mut *row, lift });
                 *loss = max.wide() - row[target as usize].wide() + sum.wide().ln();
             }
         });
         Ok(losses.iter().sum())
     }
 
-    /// Sets the logits to y · Wᵀ + b, [N, V].
-    fn logits(&mut self, model: &Model, y: &Tensor) -> Result<()> {
+    /// Sets the logits to y · Wᵀ, [N, V]. The bias is added where a row is read: here it would be another pass over all.
+    fn products(&mut self, model: &Model, y: &Tensor) -> Result<()> {
         let sizes = [y.size()[0], i64::try_from(model.shape.vocab)?];
         if self.logits.size() != sizes {
             self.logits = Tensor::f_empty(sizes, (T::KIND, Device::Cpu))?;
         }
-        let transposed = model.decoder().f_tr()?;
-        let _same = model.decoder_bias().f_addmm_out(&self.logits, y, &transposed)?;
+        let _same = y.f_mm_out(&self.logits, &model.decoder().f_tr()?)?;
         Ok(())
     }
 
@@ -131,9 +132,12 @@ impl<T: Real> Softmax<T> {
         let mut looks = vec![(0.0, 0.0); logits.len() / vocab];
         let rows = looks.len().div_ceil(BLOCKS);
         let blocks = logits.chunks(rows * vocab).zip(looks.chunks_mut(rows));
+        let lift = raw::floats::<T>(model.decoder_bias())?;
         parallel::each(self.threads, blocks.collect(), |(logits, looks)| {
             for (row, look) in logits.chunks(vocab).zip(looks) {
-                *look = raw::widest(Look { row });
+                let mut row = row.to_vec();
+                raise(&mut row, lift);
+                *look = raw::widest(Look { row: &row });
             }
         });
         // Not f64::max, which would pass NaN over.

@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use stages::params::Train;
 use stages::protocol::Checkpoint;
+use tch::Tensor;
 
 use crate::model::{Carry, Model, Shape, array, tensor};
 use crate::optimizer::Optimizer;
@@ -22,6 +23,8 @@ pub(crate) struct State<T> {
     pub(crate) model: Model,
     /// The update rule with its moments.
     pub(crate) optimizer: Optimizer<T>,
+    /// The embedding's gradient as zeros, kept from step to step.
+    pub(crate) zeros: Option<Tensor>,
     /// Hidden state of each layer at the end of the last window.
     pub(crate) carry: Vec<Carry>,
     /// What a plateau schedule remembers.
@@ -104,6 +107,7 @@ impl<T: Real> State<T> {
     fn around(model: Model, train: &Train, rows: usize, threads: usize) -> Result<Self> {
         Ok(Self {
             optimizer: Optimizer::new(train, &model.shape.tensors(), threads),
+            zeros: None,
             carry: model.zero_carry(rows)?,
             plateau: Plateau::START,
             nonfinite: 0,

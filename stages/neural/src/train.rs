@@ -13,6 +13,7 @@ use tch::Tensor;
 use crate::batches::Batches;
 use crate::dropout::Dropout;
 use crate::evaluate::{Score, score};
+use crate::layers::Slopes;
 use crate::model::Shape;
 use crate::optimizer::{clip_coefficient, global_norm, update_ratio};
 use crate::real::Real;
@@ -152,17 +153,19 @@ impl<T: Real> Training<T> {
             let probed = probes > 0 && n.is_multiple_of(probes);
             let mut learnt = self.window(first, &dropout, probed)?; // L and ∂L/∂θ
             for window in first + 1..first + accumulate {
-                learnt.add(self.window(window, &dropout, probed)?)?;
+                learnt.add::<T>(self.window(window, &dropout, probed)?)?;
             }
-            let Learnt { loss, gradients, probes, tokens, .. } = learnt;
+            let Learnt { loss, slopes, probes, tokens, .. } = learnt;
             let share = 1.0 / accumulate as f64; // of each window in the update
-            let norm = share * global_norm::<T>(&gradients, self.threads)?;
+            let norm = share * global_norm::<T>(&slopes, self.threads)?;
             let clip = clip_coefficient(scale * norm, clip_norm);
             self.watch.lap(Phase::Norm);
             let before = if probed { Some(self.state.weights()?) } else { None };
             self.watch.lap(Phase::Rest);
             let coefficient = T::of(clip) * T::of(scale) * T::of(share);
-            self.state.optimizer.update(&mut self.state.model.tensors, &gradients, coefficient, eta, n + 1)?;
+            let State { model, optimizer, zeros, .. } = &mut self.state;
+            optimizer.update(&mut model.tensors, &slopes, coefficient, eta, n + 1)?;
+            *zeros = slopes.recycle::<T>()?;
             self.watch.lap(Phase::Update);
             let update_ratio =
                 before.map(|before| update_ratio(&self.state.model.tensors, &before, self.threads)).transpose()?;
@@ -193,7 +196,7 @@ impl<T: Real> Training<T> {
 
     /// Runs the model over one window of the plan, forward and back; the hidden state moves on to its end.
     fn window(&mut self, window: u64, dropout: &Dropout, probed: bool) -> Result<Learnt> {
-        let State { model, carry, .. } = &mut self.state;
+        let State { model, carry, zeros, .. } = &mut self.state;
         let (inputs, targets) = self.batches.read(window)?; // T·B ids each, time-major
         if self.batches.plan.resets_state(window) {
             *carry = model.zero_carry(usize::try_from(self.batches.plan.size)?)?;
@@ -203,10 +206,10 @@ impl<T: Real> Training<T> {
         let (y, below) = layers::forward::<T>(model, inputs, carry, mask, self.threads)?; // [T·B, H]
         self.watch.lap(Phase::Forward);
         let (loss, upper) = self.softmax.learn(model, &y, &targets, probed, &mut self.watch)?; // −1/(T·B) Σ ln p(target)
-        let gradients = layers::backward(model, below, upper, self.threads)?; // ∂L/∂θ
+        let slopes = layers::backward(model, below, upper, zeros.take(), self.threads)?; // ∂L/∂θ
         self.watch.lap(Phase::Backward);
         let Loss { mean, probes } = loss;
-        Ok(Learnt { loss: mean, gradients, probes, tokens: targets.len() as u64, windows: 1 })
+        Ok(Learnt { loss: mean, slopes, probes, tokens: targets.len() as u64, windows: 1 })
     }
 
     /// Whether the loss has not been finite for so long that the training ends.
@@ -266,7 +269,7 @@ struct Learnt {
     /// The mean loss of their tokens.
     loss: f64,
     /// The sum of their losses' gradients.
-    gradients: Vec<Tensor>,
+    slopes: Slopes,
     /// The largest logit and the mean entropy.
     probes: Option<(f64, f64)>,
     tokens: u64,
@@ -275,13 +278,11 @@ struct Learnt {
 
 impl Learnt {
     /// Adds one window.
-    fn add(&mut self, other: Self) -> Result<()> {
+    fn add<T: Real>(&mut self, other: Self) -> Result<()> {
         let windows = self.windows as f64;
         let mean = |whole: f64, one: f64| (whole * windows + one) / (windows + 1.0);
         self.loss = mean(self.loss, other.loss);
-        for (sum, gradient) in self.gradients.iter_mut().zip(&other.gradients) {
-            let _same = sum.f_add_(gradient)?;
-        }
+        self.slopes.add::<T>(&other.slopes)?;
         self.probes = self.probes.zip(other.probes).map(|((largest, entropy), (other, one))| {
             // A logit that is not a number stays the largest.
             let larger = if other > largest || other.is_nan() { other } else { largest };

@@ -45,7 +45,9 @@ fn by_hand_and_by_autograd<T: Real>(tolerance: f64) {
         let (y, below) = layers::forward::<T>(&state.model, inputs, &mut carry, mask, 3).unwrap();
         let (loss, upper) =
             Softmax::<T>::new(2).learn(&state.model, &y, &targets, true, &mut Stopwatch::start()).unwrap();
-        let found = layers::backward(&state.model, below, upper, 3).unwrap();
+        let slopes = layers::backward(&state.model, below, upper, None, 3).unwrap();
+        let found = &slopes.tensors;
+        assert_eq!(slopes.rows.is_some(), !tied);
 
         for tensor in &mut state.model.tensors {
             *tensor = tensor.set_requires_grad(true);
@@ -102,11 +104,11 @@ fn the_number_of_threads_changes_no_bit() {
             layers::forward::<f32>(&state.model, inputs.clone(), &mut state.carry, whole, threads).unwrap();
         let (loss, upper) =
             Softmax::<f32>::new(threads).learn(&state.model, &y, &targets, true, &mut Stopwatch::start()).unwrap();
-        let gradients = layers::backward(&state.model, below, upper, threads).unwrap();
-        let norm = global_norm::<f32>(&gradients, threads).unwrap();
+        let slopes = layers::backward(&state.model, below, upper, None, threads).unwrap();
+        let norm = global_norm::<f32>(&slopes, threads).unwrap();
         let before: Vec<Vec<f32>> =
             state.model.tensors.iter().map(|tensor| raw::floats::<f32>(tensor).unwrap().to_vec()).collect();
-        state.optimizer.update(&mut state.model.tensors, &gradients, 0.5, 0.1, 1).unwrap();
+        state.optimizer.update(&mut state.model.tensors, &slopes, 0.5, 0.1, 1).unwrap();
         let ratio = update_ratio(&state.model.tensors, &before, threads).unwrap();
         let bits =
             |tensor: &Tensor| raw::floats::<f32>(tensor).unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>();

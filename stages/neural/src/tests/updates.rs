@@ -5,6 +5,7 @@ use stages::params::{Optimizer as Rule, Train, read};
 use stages::random::Stream;
 
 use super::params;
+use crate::layers::Slopes;
 use crate::model::tensor;
 use crate::optimizer::{Optimizer, clip_coefficient, global_norm};
 use crate::raw;
@@ -52,6 +53,7 @@ fn every_rule_agrees_with_its_twin() {
             for t in 1..=5u64 {
                 let gradient: Vec<f32> = (0..n).map(|i| draws.normal(t * n + i) as f32).collect();
                 let gradients = [tensor(&gradient, &sizes).unwrap()];
+                let gradients = Slopes { tensors: gradients.into(), rows: None };
                 optimizer.update(&mut weights, &gradients, 0.5, train.learning_rate, t).unwrap();
                 for (twin_of, g) in twins.iter_mut().zip(&gradient) {
                     *twin_of = twin(&train, *twin_of, 0.5 * f64::from(*g), t as i32);
@@ -68,6 +70,7 @@ fn every_rule_agrees_with_its_twin() {
 #[test]
 fn clipping_is_that_of_clip_grad_norm() {
     let gradients = [tensor(&[3.0f32; 4], &[4]).unwrap(), tensor(&[4.0f32; 4], &[2, 2]).unwrap()];
+    let gradients = Slopes { tensors: gradients.into(), rows: None };
     let norm = global_norm::<f32>(&gradients, 2).unwrap();
     assert_eq!(norm, 10.0);
     assert_eq!(clip_coefficient(norm, 0.0), 1.0);
@@ -76,7 +79,8 @@ fn clipping_is_that_of_clip_grad_norm() {
     assert_eq!(clip_coefficient(f64::INFINITY, 5.0), 0.0);
     assert!(clip_coefficient(f64::NAN, 5.0).is_nan());
     // Finite in double precision where single would overflow.
-    assert!(global_norm::<f32>(&[tensor(&[1e30f32; 2], &[2]).unwrap()], 1).unwrap().is_finite());
+    let large = Slopes { tensors: vec![tensor(&[1e30f32; 2], &[2]).unwrap()], rows: None };
+    assert!(global_norm::<f32>(&large, 1).unwrap().is_finite());
 }
 
 #[test]
@@ -109,6 +113,7 @@ fn what_is_remembered_is_never_a_denormal_number() {
         // One gradient, and then none for long: what is left of it fades.
         for t in 1..=1200 {
             let gradient = [tensor(&[if t == 1 { 1.0f32 } else { 0.0 }; 4], &[2, 2]).unwrap()];
+            let gradient = Slopes { tensors: gradient.into(), rows: None };
             optimizer.update(&mut weights, &gradient, 1.0, 0.01, t).unwrap();
             let mut arrays = Vec::new();
             optimizer.save(&shapes, &mut arrays);
@@ -146,4 +151,30 @@ fn accumulated_windows_are_one_update_by_their_mean_gradient() {
     let rest = space.train("rest", changes, 7, 12, Some(&whole.folder));
     assert_eq!(whole.bits()[7..], rest.bits()[..]);
     assert_eq!(whole.file("weights", 12), rest.file("weights", 12));
+}
+
+#[test]
+fn rows_without_a_gradient_are_left_alone_as_if_they_had_been_updated() {
+    let shapes = [("w".to_owned(), vec![5, 3])];
+    let slope: Vec<f32> = (0..15).map(|i| if [3, 4, 5, 12, 13, 14].contains(&i) { i as f32 } else { 0.0 }).collect();
+    let start: Vec<f32> = (0..15).map(|i| i as f32 * 0.1).collect();
+    for rule in ["sgd", "momentum", "adam"] {
+        let train: Train = read("train", &params(json!({"optimizer": rule}))).unwrap();
+        let of = |rows: Option<Vec<u32>>, coefficient: f32| {
+            let mut optimizer = Optimizer::<f32>::new(&train, &shapes, 2);
+            let mut weights = [tensor(&start, &[5, 3]).unwrap()];
+            let slopes = Slopes { tensors: vec![tensor(&slope, &[5, 3]).unwrap()], rows };
+            let norm = global_norm::<f32>(&slopes, 2).unwrap();
+            optimizer.update(&mut weights, &slopes, coefficient, 0.5, 1).unwrap();
+            let bits: Vec<u32> = raw::floats::<f32>(&weights[0]).unwrap().iter().map(|x| x.to_bits()).collect();
+            let zeros = slopes.recycle::<f32>().unwrap();
+            assert!(zeros.is_none_or(|zeros| raw::floats::<f32>(&zeros).unwrap() == [0.0; 15]));
+            (bits, norm)
+        };
+        for coefficient in [0.5, f32::NAN] {
+            let ((sparse, norm), (dense, same)) = (of(Some(vec![1, 4]), coefficient), of(None, coefficient));
+            assert_eq!(sparse, dense, "{rule}, {coefficient}");
+            assert!((norm - same).abs() < 1e-12);
+        }
+    }
 }

@@ -18,7 +18,7 @@ unexport LIBTORCH
 VARIANT := $(if $(filter 1,$(CUDA)),--cuda,$(if $(filter 0,$(CUDA)),--cpu))
 
 .DEFAULT_GOAL := help
-.PHONY: help study test build libtorch lint format install clean tools
+.PHONY: help study test build libtorch lint format install bench clean tools
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,11 @@ install: build ## put pipeline and pipeline-neural on the PATH, independent of t
 	@mkdir -p "$(BIN)"
 	install -m 755 $(TARGET)/release/pipeline $(TARGET)/release/pipeline-neural "$(BIN)"
 	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo 'hint: $(BIN) is not on your PATH' >&2 ;; esac
+
+bench: build ## measure beside PyTorch, Hugging Face and sqlite3 into bench/RESULTS.md; PYTHON names an interpreter that has them
+	$(CARGO) build --release --workspace --example steps --locked
+	$(PYTHON) bench/contest.py --python $(PYTHON) --pipeline $(TARGET)/release/pipeline \
+	  --steps-program $(TARGET)/release/examples/steps
 
 clean: ## delete what was built; libtorch stays in the cache folder
 	$(CARGO) clean

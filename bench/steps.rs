@@ -1,0 +1,109 @@
+//! Records the steps of one long training through the program's own writer, to time it beside `sqlite3`'s `.import`:
+//! `cargo run --release -p pipeline --example steps -- FOLDER [ROWS]` makes `FOLDER/steps.db`; with `--csv FILE` it only
+//! writes the same rows as CSV, in the order of the table's columns.
+//!
+//! Steps come in batches of 1,024, each a transaction together with its row of `step_blocks`, as while a run trains.
+
+// The record is compiled in as it stands, most of it unused here.
+#![allow(dead_code, unused_imports)]
+
+#[path = "../pipeline/src/engine"]
+mod engine {
+    #[path = "digest.rs"]
+    pub mod digest;
+    #[path = "key.rs"]
+    pub mod key;
+}
+#[path = "../pipeline/src/record/mod.rs"]
+mod record;
+
+use std::error::Error;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use stages::protocol::{Measured, Step};
+
+use engine::digest::{Digest, TrajectoryId};
+use engine::key::Fields;
+use record::Record;
+
+/// Steps of one transaction, as in the engine.
+const BATCH: u64 = 1024;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let csv = match words.iter().position(|word| word == "--csv") {
+        Some(at) if at + 1 < words.len() => words.drain(at..at + 2).nth(1),
+        _ => None,
+    };
+    let rows = |word: Option<&String>| word.map_or(Ok(1_000_000), |word| word.parse::<u64>());
+    if let Some(path) = csv {
+        return write_csv(Path::new(&path), rows(words.first())?);
+    }
+    let folder = PathBuf::from(words.first().ok_or("usage: steps FOLDER [ROWS], or steps --csv FILE [ROWS]")?);
+    let rows = rows(words.get(1))?;
+    std::fs::create_dir_all(&folder)?;
+    let begun = Instant::now();
+    let mut record = Record::create(&folder.join("steps.db"))?;
+    let mut fields = Fields::default();
+    fields.put("bench", "steps");
+    let row = record.start_trajectory(TrajectoryId(Digest::of(b"steps")), &fields, 1, "")?.row;
+    let mut from = 0;
+    while from < rows {
+        let steps: Vec<Step> = (from..rows.min(from + BATCH)).map(step).collect();
+        if let Some(mismatch) = record.append_steps(row, from, &steps)? {
+            return Err(format!("step {} was there already", mismatch.step).into());
+        }
+        from += BATCH;
+    }
+    // Closing writes the log back into the database.
+    drop(record);
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(r#"{{"what": "steps recorded by pipeline", "value": {}, "unit": "rows/s"}}"#, rows as f64 / seconds);
+    Ok(())
+}
+
+/// Step `n` of a training that never was: every column has a value.
+fn step(n: u64) -> Step {
+    let x = n as f64;
+    let loss = 9.2 / (1.0 + x / 1e5) + 0.3 * (x * 0.37).sin();
+    Step {
+        step: n,
+        epoch: n / 2323,
+        loss: Measured(loss),
+        learning_rate: 1.0 / (1.0 + x / 1e4),
+        grad_norm: Measured(1.0 + (x * 0.11).cos() * 0.9),
+        clipped: n.is_multiple_of(3),
+        update_ratio: Some(Measured(1e-3 * (1.5 + (x * 0.7).sin()))),
+        logit_max: Some(Measured(12.0 + (x * 0.05).sin())),
+        entropy: Some(Measured(loss * 0.98)),
+        tokens: 400,
+        seconds: 0.05 + 1e-3 * (x * 1.3).sin(),
+    }
+}
+
+fn write_csv(path: &Path, rows: u64) -> Result<(), Box<dyn Error>> {
+    let mut out = BufWriter::new(std::fs::File::create(path)?);
+    for n in 0..rows {
+        let s = step(n);
+        let number = |x: Option<Measured>| x.map_or(f64::NAN, |Measured(x)| x);
+        writeln!(
+            out,
+            "1,{},{},{:?},finite,{:?},{:?},{},{:?},{:?},{:?},{},{:?},",
+            s.step,
+            s.epoch,
+            s.loss.0,
+            s.learning_rate,
+            s.grad_norm.0,
+            i32::from(s.clipped),
+            number(s.update_ratio),
+            number(s.logit_max),
+            number(s.entropy),
+            s.tokens,
+            s.seconds
+        )?;
+    }
+    out.flush()?;
+    Ok(())
+}

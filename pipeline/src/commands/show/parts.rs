@@ -5,13 +5,13 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::commands::defaults::Defaults;
 use crate::commands::runs::status_ink;
-use crate::record::read::{Cell, Detail, Param, StageRow, Summary};
+use crate::record::read::{Cell, Detail, Forked, Param, StageRow, Summary};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 
 /// Who, what, when, where, and with what.
-pub fn header(run: &Summary, detail: &Detail, look: Look) -> String {
+pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> String {
     let mut first = vec![look.paint(Ink::Bold, &run.name()), run.experiment.clone()];
     let point = format::point(&run.swept());
     if !point.is_empty() {
@@ -36,6 +36,7 @@ pub fn header(run: &Summary, detail: &Detail, look: Look) -> String {
         format!("pipeline {}, {commit}, uid {}", detail.program_version, detail.uid),
         again(detail),
     ];
+    lines.extend(lineage(forks));
     if let Some(finished) = &detail.finished_at {
         lines[2].push_str(&format!(", finished {} UTC", format::time(finished)));
     }
@@ -51,6 +52,16 @@ pub fn header(run: &Summary, detail: &Detail, look: Look) -> String {
         _ => {}
     }
     lines.join("\n  ") + "\n"
+}
+
+/// What a run was forked from, and what that was.
+fn lineage(forks: &[Forked]) -> Option<String> {
+    let from = |fork: &Forked| {
+        let parent = fork.parent.map_or("a run that is gone".to_owned(), |run| format!("run{run}"));
+        format!("forked from {parent} at step {}", count(fork.step))
+    };
+    let said: Vec<String> = forks.iter().map(from).collect();
+    (!said.is_empty()).then(|| said.join(", which was "))
 }
 
 /// The command that made the run.

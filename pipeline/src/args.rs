@@ -15,7 +15,7 @@ const STYLES: Styles = Styles::styled()
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    a run failed, an object is damaged or gone, or the disk or the database failed
+  1    a run failed or was not reproduced, an object is damaged or gone, or the disk or the database failed
   2    the input is wrong; what was recorded before is unchanged
   130  interrupted; `pipeline run` goes on where it stopped";
 

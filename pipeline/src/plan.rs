@@ -275,7 +275,7 @@ fn train(params: &Value, ancestors: &[Ancestor], upstream: &Upstream) -> Result<
         (Some(fork), [parent, further @ ..]) => {
             check_inputs(parent, &inputs)?;
             if let Some((message, hint)) = params::nothing_to_train(fork, length) {
-                return Err(StageError::input("train.fork", message, hint));
+                return Err(StageError::input("train.epochs", message, hint));
             }
             let node = up_to(train(&parent.params, further, upstream)?, fork.step);
             Some(Parent { identity: parent.identity, step: fork.step, node: Box::new(node) })

@@ -59,7 +59,7 @@ pub fn first_tensor_that_differs(a: &Path, b: &Path) -> Result<Option<String>, S
 
 /// The tensors of a safetensors file by name.
 fn tensors<'b>(path: &Path, bytes: &'b [u8]) -> Result<BTreeMap<String, TensorView<'b>>, StageError> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| StageError::format(path, &error.to_string()))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| StageError::format(path, error.to_string()))?;
     Ok(file.tensors().into_iter().collect())
 }
 

@@ -24,7 +24,10 @@ pub fn fork(args: &ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> 
     };
     if at > steps {
         let message = format!("run{run} has no checkpoint {}; allowed: 1 to {}", count(at), count(steps));
-        return Err(Failure::input(message, format!("pipeline fork run{run} --at {steps}")));
+        return Err(Failure::input(
+            message,
+            format!("pipeline fork run{run} --at {steps} --set train.steps={}", 2 * steps),
+        ));
     }
     let Some(parent) = reader.record.holder(trajectory, at)? else {
         return Err(Failure::failed(format!("BUG: nobody has checkpoint {at} of run{run}"), ""));

@@ -237,7 +237,8 @@ fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
     if let Some(fork) = train.fork.as_ref().filter(|_| train.epochs.is_none())
         && let Some((message, hint)) = params::nothing_to_train(fork, train.length(0))
     {
-        return Err(Problem::new(place("train.fork"), message, format!("--set {}", hint.replace(" = ", "="))));
+        let key = if tree.at("train.steps").is_some() { "train.steps" } else { "train.fork" };
+        return Err(Problem::new(place(key), message, hint));
     }
     if train.tied && train.embedding != train.hidden {
         let message = format!("train.tied wants embedding = hidden; they are {} and {}", train.embedding, train.hidden);

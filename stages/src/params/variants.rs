@@ -206,7 +206,7 @@ pub fn nothing_to_train(fork: &Fork, length: u64) -> Option<(String, String)> {
     (length <= fork.step).then(|| {
         let message =
             format!("the training has {length} steps, and forks at step {}: nothing is left of it", fork.step);
-        (message, format!("train.steps = {}", fork.step.saturating_add(fork.step.max(100))))
+        (message, format!("--set train.steps={}", fork.step.saturating_add(fork.step.max(100))))
     })
 }
 

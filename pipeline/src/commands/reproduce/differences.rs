@@ -146,7 +146,7 @@ fn samples(reader: &mut Reader, run: i64) -> Result<BTreeMap<String, String>, Fa
 fn circumstances(reader: &mut Reader, run: i64) -> Result<Vec<(&'static str, String)>, Failure> {
     let version = reader.record.detail(run)?.program_version;
     let stages = reader.stages(run)?;
-    let train = stages.iter().rfind(|stage| stage.stage == "train");
+    let train = stages.iter().find(|stage| stage.stage == "train");
     let scored = stages.iter().find(|stage| stage.stage == "evaluate");
     let trained = reader.record.trained(run)?;
     let none = || format::NOTHING.to_owned();

@@ -5,6 +5,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::commands::defaults::Defaults;
 use crate::commands::runs::status_ink;
+use crate::plan;
 use crate::record::read::{Cell, Detail, Forked, Param, StageRow, Summary};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
@@ -153,7 +154,11 @@ pub fn stages(stages: &[StageRow], run: i64, look: Look) -> String {
     }
     let mut table =
         Table::new(vec![left("stage"), left("item"), left("how"), right("time"), left("key").spare(1), left("facts")]);
-    for group in stages.chunk_by(|a, b| a.stage == b.stage) {
+    // A parent that was computed again for a fork is a line of its own.
+    let alike = |a: &StageRow, b: &StageRow| {
+        a.stage == b.stage && a.item.starts_with(plan::PARENT) == b.item.starts_with(plan::PARENT)
+    };
+    for group in stages.chunk_by(alike) {
         if let [only] = group {
             let ink = if only.status == "finished" { Ink::Plain } else { status_ink(&only.status) };
             table.row(vec![

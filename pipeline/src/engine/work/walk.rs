@@ -122,7 +122,8 @@ impl Work<'_> {
         let missing = segment::missing(&trajectory, training, None, None, sound);
         let from = missing.map_or(training.length, |missing| missing.from);
         let of = training.length;
-        Ok((trajectory.steps > 0)
+        // Those before a fork are its parent's.
+        Ok((trajectory.steps > training.origin())
             .then(|| format!("{} steps of it are there: it goes on at step {from} of {of}", trajectory.steps)))
     }
 

@@ -15,7 +15,7 @@ const STYLES: Styles = Styles::styled()
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    a run failed, an object is damaged or gone, or the disk or the database failed
+  1    a run failed or was not reproduced, an object is damaged or gone, or the disk or the database failed
   2    the input is wrong; what was recorded before is unchanged
   130  interrupted; `pipeline run` goes on where it stopped";
 
@@ -44,6 +44,8 @@ pub struct Places {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(RunArgs),
+    Fork(ForkArgs),
+    Reproduce(ReproduceArgs),
     Runs(RunsArgs),
     Show(ShowArgs),
     Compare(CompareArgs),
@@ -70,6 +72,13 @@ pub struct RunArgs {
     /// Override a key; a list sweeps it (may be given several times)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// How an experiment is computed.
+#[derive(Debug, Clone, Default, Args)]
+pub struct How {
     /// Stages computed side by side [default: as many as points to compute, at most one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
@@ -88,6 +97,55 @@ pub struct RunArgs {
     /// Go on with the other points when one fails
     #[arg(long)]
     pub keep_going: bool,
+}
+
+/// Start a new training from a checkpoint of a run, with other values from there on
+///
+/// The fork is a run of its own. It goes on with the weights, the optimiser's moments and the place in the corpus that the
+/// checkpoint has, and shows the steps before as its own. A state that was let go is made again from the nearest earlier
+/// one. What the checkpoint fixes can't be set: corpus, tokenize, vocab, batch, the model's shape, the optimizer.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline fork run42 --at 300 --set train.learning_rate=0.03
+  pipeline fork run42 --at 300 --set 'train.learning_rate=[0.03,0.01]' --name from_300
+  pipeline fork latest --at 1000 --set train.steps=3000 --dry-run")]
+pub struct ForkArgs {
+    /// The run: run42, 42 or latest
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// The checkpoint: a number of updates, up to those of the run
+    #[arg(long, value_name = "STEP", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub at: u64,
+    /// Override a key; a list sweeps it (may be given several times)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The fork's name [default: that of the run's experiment]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// Compute a finished run again, and say whether it comes out the same to the bit
+///
+/// It is computed from its recorded experiment, with the threads that its training began with, in a temporary folder
+/// (TMPDIR) that goes when it is done: nothing that is recorded changes. Compared are losses, gradient norms, objects,
+/// scores and sampled texts. Where they differ, the first step and tensor are named, and what is not as it was: program,
+/// libtorch, threads, CPU capability.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline reproduce run42
+  pipeline reproduce latest && echo the same bits
+Exit codes:
+  0  identical
+  1  not identical, or it failed this time
+  2  it can't be tried: the run never finished, or its corpus is gone or has changed")]
+pub struct ReproduceArgs {
+    /// The run: run42, 42 or latest
+    #[arg(value_name = "RUN")]
+    pub run: String,
 }
 
 /// List runs

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use stages::params::{self, At, Batch, Evaluate, OnNonfinite, Tokenize, Train};
+use stages::params::{self, At, Batch, Checkpoints, Evaluate, Keep, OnNonfinite, Tokenize, Train};
 use stages::plan::Plan as BatchPlan;
 use stages::schema::{self, Role};
 use stages::{Context, Outcome, StageError};
 
-use crate::engine::digest::Digest;
-use crate::engine::graph::{Input, Node, Plan, Stage, Training, Upstream, Way};
+use crate::engine::digest::{Digest, TrajectoryId};
+use crate::engine::graph::{Input, Node, Parent, Plan, Stage, Training, Upstream, Way};
 use crate::experiment::Point;
 
 /// Every stage.
@@ -74,12 +74,27 @@ pub struct PointPlan {
     params: BTreeMap<&'static str, Value>,
     /// Corpus files: name, digest, place.
     sources: Vec<(String, Digest, PathBuf)>,
+    /// For a fork: its parent, and that one's, as far as they are forks.
+    ancestors: Vec<Ancestor>,
+}
+
+/// A trajectory that a point's training was forked from.
+#[derive(Debug, Clone)]
+pub struct Ancestor {
+    /// Its identity.
+    pub identity: TrajectoryId,
+    /// Its stage's parameters.
+    pub params: Value,
+    /// The digests of what it was trained on, by their names among a training's inputs.
+    pub inputs: BTreeMap<String, String>,
+    /// A run that shows it.
+    pub run: String,
 }
 
 impl PointPlan {
     /// The plan of a point whose corpus files are at hand.
-    pub fn new(point: &Point, sources: Vec<(String, Digest, PathBuf)>) -> Self {
-        Self { params: point.stages.clone(), sources }
+    pub fn new(point: &Point, sources: Vec<(String, Digest, PathBuf)>, ancestors: Vec<Ancestor>) -> Self {
+        Self { params: point.stages.clone(), sources, ancestors }
     }
 
     /// What [`Self::look_ahead`] reads: points that agree in it need one look.
@@ -135,7 +150,7 @@ pub fn key_params(point: &Point, stage: &str) -> Option<Value> {
 
 /// A stage's parameters without those in some roles, those that the chosen variant does not read, and later ones at
 /// their default.
-fn reads(stage: &str, params: &Value, without: &[Role]) -> Value {
+pub fn reads(stage: &str, params: &Value, without: &[Role]) -> Value {
     let Some(keys) = params::stage_keys(stage) else { return params.clone() };
     schema::covered(keys.keys, params, &|key| without.contains(&key.role) || !params::is_read(stage, key.name, params))
 }
@@ -167,7 +182,7 @@ impl Plan for PointPlan {
                 Ok(simple(names.iter().map(|name| upstream.input("tokenize", name, name)).collect::<Result<_, _>>()?))
             }
             "batch" => Ok(simple(vec![upstream.input("vocab", "train", "train")?])),
-            "train" => self.train(params, upstream),
+            "train" => Ok(vec![train(params, &self.ancestors, upstream)?]),
             "evaluate" => self.evaluate(params, upstream),
             "sample" => {
                 let read: params::Sample = params::read(stage, params)?;
@@ -196,48 +211,6 @@ impl Plan for PointPlan {
 }
 
 impl PointPlan {
-    fn train(&self, params: &Value, upstream: &Upstream) -> Result<Vec<Node>, StageError> {
-        let read: Train = params::read("train", params)?;
-        let steps_per_epoch = upstream.of("batch")?.report["steps_per_epoch"].as_u64().unwrap_or(0);
-        let length = read.length(steps_per_epoch);
-        // With epochs the length is known only now.
-        if let Some((message, hint)) = params::too_many_checkpoints(&read.checkpoints, length) {
-            return Err(StageError::input("train.checkpoints", message, hint));
-        }
-        let mut inputs = vec![
-            upstream.input("vocab", "train", "train")?,
-            upstream.input("vocab", "vocab", "vocab")?,
-            upstream.input("batch", "plan", "plan")?,
-        ];
-        if read.reads_valid() {
-            inputs.push(upstream.input("vocab", "valid", "valid")?);
-        }
-        // A length counts in the trajectory only where the schedule uses it.
-        let mut identity = reads("train", params, &[Role::Length, Role::Cadence]);
-        if read.schedule_reads_length() {
-            identity["length"] = Value::from(length);
-        }
-        // 2 epochs of 500 steps and 1000 steps are one key.
-        let mut key_params = reads("train", params, &[]);
-        if let Value::Object(entries) = &mut key_params {
-            entries.remove("epochs");
-            entries.insert("steps".to_owned(), Value::from(length));
-        }
-        let stop_after = match read.on_nonfinite {
-            OnNonfinite::StopAfter(steps) => Some(steps),
-            OnNonfinite::Continue => None,
-        };
-        let training = Training { identity, length, checkpoints: read.checkpoints, probes: read.probes, stop_after };
-        Ok(vec![Node {
-            item: String::new(),
-            step: None,
-            params: params.clone(),
-            key_params,
-            inputs,
-            training: Some(training),
-        }])
-    }
-
     fn evaluate(&self, params: &Value, upstream: &Upstream) -> Result<Vec<Node>, StageError> {
         let read: Evaluate = params::read("evaluate", params)?;
         let tokens = &upstream.of("vocab")?.report["tokens"];
@@ -263,6 +236,93 @@ impl PointPlan {
         }
         Ok(nodes)
     }
+}
+
+/// The training of some parameters, whose parents, where it is a fork, are the `ancestors`.
+fn train(params: &Value, ancestors: &[Ancestor], upstream: &Upstream) -> Result<Node, StageError> {
+    let read: Train = params::read("train", params)?;
+    let steps_per_epoch = upstream.of("batch")?.report["steps_per_epoch"].as_u64().unwrap_or(0);
+    let length = read.length(steps_per_epoch);
+    // With epochs the length is known only now.
+    if let Some((message, hint)) = params::too_many_checkpoints(&read.checkpoints, length) {
+        return Err(StageError::input("train.checkpoints", message, hint));
+    }
+    let mut inputs = vec![
+        upstream.input("vocab", "train", "train")?,
+        upstream.input("vocab", "vocab", "vocab")?,
+        upstream.input("batch", "plan", "plan")?,
+    ];
+    if read.reads_valid() {
+        inputs.push(upstream.input("vocab", "valid", "valid")?);
+    }
+    // A length counts in the trajectory only where the schedule uses it.
+    let mut identity = reads("train", params, &[Role::Length, Role::Cadence]);
+    if read.schedule_reads_length() {
+        identity["length"] = Value::from(length);
+    }
+    // 2 epochs of 500 steps and 1000 steps are one key.
+    let mut key_params = reads("train", params, &[]);
+    if let Value::Object(entries) = &mut key_params {
+        entries.remove("epochs");
+        entries.insert("steps".to_owned(), Value::from(length));
+    }
+    let stop_after = match read.on_nonfinite {
+        OnNonfinite::StopAfter(steps) => Some(steps),
+        OnNonfinite::Continue => None,
+    };
+    let parent = match (&read.fork, ancestors) {
+        (None, _) => None,
+        (Some(fork), [parent, further @ ..]) => {
+            check_inputs(parent, &inputs)?;
+            if let Some((message, hint)) = params::nothing_to_train(fork, length) {
+                return Err(StageError::input("train.epochs", message, hint));
+            }
+            let node = up_to(train(&parent.params, further, upstream)?, fork.step);
+            Some(Parent { identity: parent.identity, step: fork.step, node: Box::new(node) })
+        }
+        (Some(_), []) => return Err(StageError::Bug("a fork without its parent".to_owned())),
+    };
+    let training = Training {
+        identity,
+        length,
+        horizon: length,
+        checkpoints: read.checkpoints,
+        probes: read.probes,
+        stop_after,
+        whole: false,
+        parent,
+    };
+    Ok(Node { item: String::new(), step: None, params: params.clone(), key_params, inputs, training: Some(training) })
+}
+
+/// A fork goes on with what its parent was trained on: weights of another vocabulary mean other words.
+fn check_inputs(parent: &Ancestor, inputs: &[Input]) -> Result<(), StageError> {
+    let other =
+        |input: &&Input| parent.inputs.get(&input.name).is_some_and(|digest| *digest != input.digest.to_string());
+    inputs.iter().find(other).map_or(Ok(()), |input| {
+        let message = format!("{} was trained on another {}", parent.run, input.name);
+        Err(StageError::input("train.fork", message, "fork a run of this corpus and these stages"))
+    })
+}
+
+/// Begins the item of a parent's training that is computed again, among the executions of a fork's run.
+pub const PARENT: &str = "parent ";
+
+/// A training as far as a checkpoint from which another begins, with the state there and nothing else.
+fn up_to(mut node: Node, step: u64) -> Node {
+    node.item = format!("{PARENT}{step}");
+    // It came as far before, and probes and the rule for lost losses change no number.
+    node.params["on_nonfinite"] = Value::from("continue");
+    node.params["probes"] = Value::from(0);
+    if let Some(training) = &mut node.training {
+        training.length = step;
+        training.checkpoints = Checkpoints { every: 0, keep: Keep::Steps(vec![step]) };
+        (training.probes, training.stop_after, training.whole) = (0, None, true);
+        node.key_params = training.identity.clone();
+        node.key_params["steps"] = Value::from(step);
+        node.key_params["state"] = Value::from(true);
+    }
+    node
 }
 
 /// The name of a checkpoint's weights among a training's outputs.

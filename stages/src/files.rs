@@ -8,11 +8,13 @@
 //! A types file, integers little-endian: the 8 bytes `PLTYPES1`; the header's length (u32) and the header (JSON of
 //! [`Cut`]); the number of types (u32); for each its count (u64), its length in bytes (u32) and its UTF-8 bytes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use safetensors::tensor::{SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::StageError;
@@ -41,6 +43,24 @@ pub struct Types {
     pub types: Vec<String>,
     /// How often each occurs in train.
     pub counts: Vec<u64>,
+}
+
+/// The first tensor, by name, in which two safetensors files differ: in its shape, its numbers, or in being there.
+///
+/// # Errors
+/// When a file can't be read or breaks the format.
+pub fn first_tensor_that_differs(a: &Path, b: &Path) -> Result<Option<String>, StageError> {
+    let read = |path: &Path| std::fs::read(path).map_err(StageError::io(path));
+    let (bytes_a, bytes_b) = (read(a)?, read(b)?);
+    let (tensors_a, tensors_b) = (tensors(a, &bytes_a)?, tensors(b, &bytes_b)?);
+    let names: BTreeSet<&String> = tensors_a.keys().chain(tensors_b.keys()).collect();
+    Ok(names.into_iter().find(|name| tensors_a.get(*name) != tensors_b.get(*name)).cloned())
+}
+
+/// The tensors of a safetensors file by name.
+fn tensors<'b>(path: &Path, bytes: &'b [u8]) -> Result<BTreeMap<String, TensorView<'b>>, StageError> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| StageError::format(path, error.to_string()))?;
+    Ok(file.tensors().into_iter().collect())
 }
 
 /// Checks that a safetensors file is as long as its header says.
@@ -238,6 +258,29 @@ mod tests {
         assert!(Types::load(&path).unwrap_err().to_string().contains("cut short"));
         std::fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
         assert!(Types::load(&path).unwrap_err().to_string().contains("behind its last type"));
+    }
+
+    #[test]
+    fn the_tensor_that_differs_is_named() {
+        use safetensors::tensor::Dtype;
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, tensors: &[(&str, [f32; 2])]| {
+            let bytes: Vec<Vec<u8>> =
+                tensors.iter().map(|(_, x)| x.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+            let view = |bytes| TensorView::new(Dtype::F32, vec![2], bytes).unwrap();
+            let views = tensors.iter().zip(&bytes).map(|((name, _), bytes)| (*name, view(bytes)));
+            let path = folder.path().join(name);
+            safetensors::serialize_to_file(views, None, &path).unwrap();
+            path
+        };
+        let first = file("first", &[("a", [1.0, 2.0]), ("b", [0.0, 1.0])]);
+        let second = file("second", &[("a", [1.0, 2.0]), ("b", [-0.0, 1.0])]);
+        let third = file("third", &[("b", [0.0, 1.0])]);
+        assert_eq!(first_tensor_that_differs(&first, &first).unwrap(), None);
+        assert_eq!(first_tensor_that_differs(&first, &second).unwrap().as_deref(), Some("b"));
+        assert_eq!(first_tensor_that_differs(&first, &third).unwrap().as_deref(), Some("a"));
+        std::fs::write(&third, "no tensors").unwrap();
+        assert!(first_tensor_that_differs(&first, &third).is_err());
     }
 
     #[test]

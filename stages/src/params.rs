@@ -18,9 +18,10 @@ use train::TRAIN;
 
 pub use measure::{At, Decode, Evaluate, Greedy, Sample};
 pub use text::{Batch, Layout, SPLIT, Split, Tokenize, Unit, Vocab};
-pub use train::Train;
+pub use train::{Fork, KEPT_BY_FORKS, Train};
 pub use variants::{
-    All, Checkpoints, Init, Keep, LossScale, OnNonfinite, Optimizer, Precision, Schedule, too_many_checkpoints,
+    All, Checkpoints, Init, Keep, LossScale, OnNonfinite, Optimizer, Precision, Schedule, nothing_to_train,
+    too_many_checkpoints,
 };
 
 /// One table of an experiment that belongs to a stage.

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may unwrap: its panic names the line")]
 
 mod again;
+mod exact;
 mod first;
+mod fork;
 mod input;
 mod killed;
 mod laws;
 mod objects;
 mod readme;
+mod reproduce;
 mod together;
 mod trouble;

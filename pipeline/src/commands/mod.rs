@@ -5,8 +5,11 @@ mod completions;
 mod dag;
 mod defaults;
 mod filter;
+mod fork;
 mod objects;
 mod reading;
+mod recorded;
+mod reproduce;
 mod run;
 mod runs;
 mod show;
@@ -24,6 +27,8 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
     match cli.command {
         Command::Completions(args) => completions::completions(args),
         Command::Run(args) => run::run(&args, &paths, here),
+        Command::Fork(args) => fork::fork(&args, &paths, here),
+        Command::Reproduce(args) => reproduce::reproduce(&args, &paths, here),
         Command::Runs(args) => runs::runs(args, &paths),
         Command::Show(args) => show::show(args, &paths),
         Command::Compare(args) => compare::compare(args, &paths),

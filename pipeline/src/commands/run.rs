@@ -1,5 +1,7 @@
 //! `pipeline run`.
 
+mod end;
+mod forks;
 mod own;
 
 use std::collections::HashSet;
@@ -7,18 +9,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use end::{conclude, tell_dry, work_failure, worker_failure};
 use own::{store_of, sweep_scratch, take};
 use serde_json::{Map, Value};
 use stages::StageError;
 
-use crate::args::RunArgs;
+use crate::args::{How, RunArgs};
 use crate::corpus::{News, Shelf};
 use crate::engine::graph::{self, WorkerFacts};
 use crate::engine::lock;
 use crate::engine::store::{self, Store};
 use crate::engine::task::Pool;
-use crate::engine::work::{End, Settings, Summary, Track, Work, WorkError};
-use crate::engine::worker::{self, WorkerError};
+use crate::engine::work::{Settings, Summary, Track, Work};
+use crate::engine::worker;
 use crate::experiment::{Experiment, Point};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::places::{Paths, corpora};
@@ -34,8 +37,43 @@ use crate::{corpus, ui};
 pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let stop = stop_flag();
     let experiment = Experiment::load(&args.experiment, &args.set, here, paths.root())?;
+    compute_and_tell(&experiment, &args.how, paths, here, &stop)
+}
+
+/// Computes what an experiment asks for, and says what came of it.
+pub fn compute_and_tell(
+    experiment: &Experiment,
+    how: &How,
+    paths: &Paths,
+    here: &Path,
+    stop: &Arc<AtomicBool>,
+) -> Result<(), Failure> {
+    let done = compute(experiment, how, paths, here, stop)?;
+    if how.dry_run {
+        tell_dry(&done.summary);
+        return Ok(());
+    }
+    conclude(experiment, &done, stop.load(Ordering::Relaxed))
+}
+
+/// What an experiment came to.
+#[derive(Debug)]
+pub struct Done {
+    /// The runs of its points; none after a dry run.
+    pub rows: Vec<RunRow>,
+    pub summary: Summary,
+}
+
+/// Computes what an experiment asks for, as far as it is not there.
+pub fn compute(
+    experiment: &Experiment,
+    how: &How,
+    paths: &Paths,
+    here: &Path,
+    stop: &Arc<AtomicBool>,
+) -> Result<Done, Failure> {
     // A dry run writes nothing, so that where there is no record yet it imagines an empty one.
-    let mut record = match args.dry_run {
+    let mut record = match how.dry_run {
         true if paths.db.exists() => Record::open(&paths.db)?,
         true => Record::imagine()?,
         false => Record::create(&paths.db)?,
@@ -52,10 +90,10 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
         };
         Failure::input(format!("{}: {error}", root.display()), hint)
     };
-    let store = Arc::new(if args.dry_run { Store::over(&root) } else { Store::open(&root).map_err(unusable)? });
+    let store = Arc::new(if how.dry_run { Store::over(&root) } else { Store::open(&root).map_err(unusable)? });
     let process = uuid::Uuid::now_v7().to_string();
-    let _alive = if args.dry_run { None } else { Some(lock::enlist(&root, &process).map_err(unusable)?) };
-    if !args.dry_run {
+    let _alive = if how.dry_run { None } else { Some(lock::enlist(&root, &process).map_err(unusable)?) };
+    if !how.dry_run {
         lock::sweep(&root);
         record.sweep(|process| lock::is_alive(&root, process))?;
         sweep_scratch(&store, &mut record, &process)?;
@@ -67,7 +105,7 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     worker::check_stages(&program, &describe, STAGES).map_err(worker_failure)?;
     let facts = WorkerFacts { libtorch: describe.libtorch.clone(), device: "cpu" };
 
-    let plans = plans(&experiment, &store, corpora(|name| std::env::var_os(name), here), args.dry_run)?;
+    let plans = plans(experiment, &store, &mut record, corpora(|name| std::env::var_os(name), here), how.dry_run)?;
     let overrides = Value::from(experiment.overrides.clone()).to_string();
     let path = experiment.path.display().to_string();
     let new = NewExperiment { name: &experiment.name, path: &path, toml: &experiment.text, overrides: &overrides };
@@ -75,16 +113,16 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
         experiment.points.iter().zip(&plans).map(|(point, plan)| new_run(point, plan, &facts)).collect();
     let answered = answered(&mut record, &new, &points)?;
     if answered.is_none() {
-        look_ahead(&experiment, &plans)?;
+        look_ahead(experiment, &plans)?;
     }
     let rows = match answered {
-        _ if args.dry_run => Vec::new(),
+        _ if how.dry_run => Vec::new(),
         Some(rows) => rows,
         None => record.register(&new, &points, &origin(&process, here))?,
     };
     let attached = take(&mut record, &rows, &process, &root)?;
 
-    let settings = settings(args, experiment.points.len(), process.clone());
+    let settings = settings(how, experiment.points.len(), process.clone());
     let tracks = experiment.points.iter().zip(&plans).enumerate().map(|(i, (point, plan))| Track {
         plan,
         run: rows.get(i).map(|row| row.id),
@@ -108,23 +146,20 @@ pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
         pool,
         settings,
         tracks,
-        Arc::clone(&stop),
+        Arc::clone(stop),
         &mut screen,
     );
     let summary = work.run().map_err(work_failure)?;
     drop(screen);
     store.save_cache();
-    if args.dry_run {
-        tell_dry(&summary);
-        return Ok(());
-    }
-    conclude(&experiment, &rows, &summary, stop.load(Ordering::Relaxed))
+    Ok(Done { rows, summary })
 }
 
 /// The points' plans, with their corpora at hand and digested.
 fn plans(
     experiment: &Experiment,
     store: &Store,
+    record: &mut Record,
     folder: Option<PathBuf>,
     dry_run: bool,
 ) -> Result<Vec<PointPlan>, Failure> {
@@ -147,7 +182,8 @@ fn plans(
                 .map_err(|(message, hint)| experiment.complain(&format!("corpus.{}", source.name), &message, &hint))?;
             sources.push((source.name.clone(), digest, path));
         }
-        plans.push(PointPlan::new(point, sources));
+        let ancestors = forks::ancestors(record, experiment, point, &sources)?;
+        plans.push(PointPlan::new(point, sources, ancestors));
     }
     Ok(plans)
 }
@@ -207,122 +243,28 @@ fn git(here: &Path) -> (Option<String>, Option<bool>) {
     (commit, dirty.map(|changes| !changes.is_empty()))
 }
 
-fn settings(args: &RunArgs, points: usize, process: String) -> Settings {
+fn settings(how: &How, points: usize, process: String) -> Settings {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = args.jobs.map_or_else(|| points.clamp(1, cores), |jobs| jobs as usize);
+    let jobs = how.jobs.map_or_else(|| points.clamp(1, cores), |jobs| jobs as usize);
     Settings {
         jobs,
-        threads: args.threads.unwrap_or_else(|| u32::try_from(cores / jobs).unwrap_or(1).max(1)),
-        threads_asked: args.threads.is_some(),
-        until: args.until.clone(),
-        dry_run: args.dry_run,
-        explain: args.explain,
-        keep_going: args.keep_going,
+        threads: how.threads.unwrap_or_else(|| u32::try_from(cores / jobs).unwrap_or(1).max(1)),
+        threads_asked: how.threads.is_some(),
+        until: how.until.clone(),
+        dry_run: how.dry_run,
+        explain: how.explain,
+        keep_going: how.keep_going,
         process,
     }
 }
 
 /// Set by Ctrl-C, termination or a closed terminal. While it is set, and so from the start until it is first cleared, a
 /// signal ends the program at once.
-fn stop_flag() -> Arc<AtomicBool> {
+pub fn stop_flag() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(true));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         let _ = signal_hook::flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&stop));
         let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
     }
     stop
-}
-
-fn tell_dry(summary: &Summary) {
-    for words in &summary.pending {
-        ui::data(&format!("would execute {words}\n"));
-    }
-    let later: Vec<String> = summary
-        .later
-        .iter()
-        .map(
-            |(stage, points)| if *points == 1 { (*stage).to_owned() } else { format!("{stage} (for {points} points)") },
-        )
-        .collect();
-    if !later.is_empty() {
-        ui::data(&format!("after that, as far as it is not there: {}\n", later.join(", ")));
-    }
-    let rest = if summary.pending.is_empty() { "; nothing to do" } else { "" };
-    ui::talk(&format!("{} cached{rest}", summary.cached));
-}
-
-/// Says what came of it, and with which exit code.
-fn conclude(experiment: &Experiment, rows: &[RunRow], summary: &Summary, stopped: bool) -> Result<(), Failure> {
-    for ((row, end), point) in rows.iter().zip(&summary.ends).zip(&experiment.points) {
-        let status = match end {
-            End::Finished if summary.partial && row.status != "finished" => "stopped as asked",
-            End::Finished => "finished",
-            End::Failed { .. } => "failed",
-            End::Interrupted { .. } => "interrupted",
-        };
-        let (run, label) = (row.id.to_string(), format::point(&swept(point)));
-        let words: Vec<&str> = [&run, &label, status].into_iter().filter(|word| !word.is_empty()).collect();
-        ui::data(&format!("{}\n", words.join("  ")));
-    }
-    let counted = format!("{} executed, {} cached", summary.executed, summary.cached);
-    let all = summary.ends.iter().all(|end| *end == End::Finished);
-    if all && summary.executed == 0 && rows.iter().any(|row| row.new) {
-        ui::talk(&format!("{}: all that it asks for was there ({counted})", experiment.name));
-    } else if all && summary.executed == 0 {
-        ui::talk(&format!("nothing to do: {} answered already ({counted})", experiment.name));
-    } else {
-        ui::talk(&format!("{}: {counted}", experiment.name));
-    }
-    let mut failure = None;
-    for (row, end) in rows.iter().zip(&summary.ends) {
-        match end {
-            End::Failed { message, key: Some(key), hint } => {
-                failure.get_or_insert_with(|| experiment.complain(key, message, hint));
-            }
-            End::Failed { message, key: None, hint } => {
-                failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
-            }
-            End::Interrupted { error: Some(error) } => {
-                let hint = format!("{} goes on where it stopped", again(experiment));
-                failure.get_or_insert_with(|| Failure::failed(format!("{}: {error}", row.id), hint));
-            }
-            End::Finished | End::Interrupted { error: None } => {}
-        }
-    }
-    match failure {
-        Some(failure) => Err(failure),
-        None if stopped && !all => Err(Failure {
-            code: INTERRUPTED,
-            message: "interrupted".to_owned(),
-            hint: format!("{} goes on where it stopped", again(experiment)),
-        }),
-        None => Ok(()),
-    }
-}
-
-/// The command that this was.
-fn again(experiment: &Experiment) -> String {
-    format::command(&experiment.path.display().to_string(), &experiment.overrides)
-}
-
-fn worker_failure(error: WorkerError) -> Failure {
-    let hint = match &error {
-        WorkerError::Missing(_) => "build it (cargo build --release), or name it in PIPELINE_NEURAL",
-        WorkerError::Broken { .. } => "build both programs anew: cargo build --release",
-        _ => "",
-    };
-    Failure::input(error.to_string(), hint)
-}
-
-fn work_failure(error: WorkError) -> Failure {
-    let hint = match &error {
-        WorkError::Record(_) => "",
-        WorkError::Store { error, .. } | WorkError::Disk(error) => store::advice(error),
-        WorkError::NoCheckpoint(_) => "pipeline objects verify",
-        WorkError::Gone(_) => "leave experiments.db and its store alone while a run goes on; run again",
-    };
-    match error {
-        WorkError::Record(error) => error.into(),
-        error => Failure::failed(error.to_string(), hint),
-    }
 }

@@ -27,7 +27,8 @@ pub fn why(record: &mut Record, stage: &str, fields: &Fields) -> Result<Vec<Stri
     })
 }
 
-fn line(difference: &Difference) -> String {
+/// A difference in one line.
+pub(super) fn line(difference: &Difference) -> String {
     let name = difference.name.strip_prefix("param.").unwrap_or(&difference.name);
     match (&difference.before, &difference.now) {
         (Some(before), Some(now)) => format!("{name}: {} -> {}", short(before), short(now)),

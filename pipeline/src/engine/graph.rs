@@ -7,7 +7,7 @@ use serde_json::Value;
 use stages::params::Checkpoints;
 use stages::{Context, Outcome, StageError};
 
-use super::digest::{Digest, ObjectId};
+use super::digest::{Digest, ObjectId, TrajectoryId};
 use super::key::Fields;
 
 /// A stage: a row of the plan.
@@ -69,12 +69,43 @@ pub struct Training {
     pub identity: Value,
     /// Steps in all.
     pub length: u64,
+    /// The length that its rates are computed for: another than `length` where only a part of it is made again.
+    pub horizon: u64,
     /// Which checkpoints are kept.
     pub checkpoints: Checkpoints,
     /// Steps between probes; 0 is off.
     pub probes: u64,
     /// It ends after this many steps in a row with a loss that is not finite.
     pub stop_after: Option<u64>,
+    /// Whether the last checkpoint is wanted with its state: a fork begins there.
+    pub whole: bool,
+    /// What it was forked from; none where it begins with initial weights.
+    pub parent: Option<Parent>,
+}
+
+/// A checkpoint of another trajectory, from which one begins.
+#[derive(Debug, Clone)]
+pub struct Parent {
+    /// That trajectory.
+    pub identity: TrajectoryId,
+    /// The checkpoint, and the first step of the fork.
+    pub step: u64,
+    /// Computes the parent up to there, for where its state was let go.
+    pub node: Box<Node>,
+}
+
+impl Training {
+    /// The first step that is its own.
+    pub fn origin(&self) -> u64 {
+        self.parent.as_ref().map_or(0, |parent| parent.step)
+    }
+
+    /// The checkpoints that it keeps when it ends after `reached` steps, ascending: those before a fork are its parent's.
+    pub fn kept_until(&self, reached: u64) -> Vec<u64> {
+        let mut kept = self.checkpoints.kept_until(self.length, reached);
+        kept.retain(|step| *step >= self.origin());
+        kept
+    }
 }
 
 /// What the stages before made, for one point.

@@ -1,7 +1,8 @@
 //! Which part of a trajectory is still to be computed, and from where.
 //!
-//! Resuming after a kill, training longer and adding checkpoints are one mechanism: steps and checkpoints that are
-//! there are not computed again, except those between the state that a training can start from and what is missing.
+//! Resuming after a kill, training longer, adding checkpoints and making the state again from which a fork begins are one
+//! mechanism: steps and checkpoints that are there are not computed again, except those between the state that a training
+//! can start from and what is missing.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +13,11 @@ use crate::record::rows::Trajectory;
 /// What is to be computed: steps `from..to`, writing down some checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// The first step; 0 begins from initial weights.
+    /// The first step.
     pub from: u64,
     /// The step after the last.
     pub to: u64,
-    /// Weights and state to start from, when `from` is not 0.
+    /// Weights and state to start from; none where the trajectory itself begins, be it a fork or not.
     pub start: Option<(ObjectId, ObjectId)>,
     /// Checkpoints to be written down.
     pub checkpoints: Vec<u64>,
@@ -40,15 +41,18 @@ pub fn missing(
         .filter(|(step, _)| **step <= length)
         .map(|(step, (weights, state))| (*step, (sound(*weights), state.is_some_and(&mut sound))))
         .collect();
-    let kept = training.checkpoints.kept_until(training.length, length);
+    let kept = training.kept_until(length);
+    let stateless = training.whole && there.get(&length).is_some_and(|(_, state)| !state);
     let unmade = kept.into_iter().filter(|step| !there.contains_key(step));
     // Also one on the way, which only resuming needs: what is recorded is there, or is made again.
     let damaged = trajectory.checkpoints.range(..=length).filter(|(step, (_, state))| {
         let (weights_sound, state_sound) = there[step];
         !weights_sound || (state.is_some() && !state_sound)
     });
-    let mut checkpoints: Vec<u64> = unmade.chain(damaged.map(|(step, _)| *step)).collect();
+    let mut checkpoints: Vec<u64> =
+        unmade.chain(damaged.map(|(step, _)| *step)).chain(stateless.then_some(length)).collect();
     checkpoints.sort_unstable();
+    checkpoints.dedup();
     let steps_missing = trajectory.steps < length;
     let to = if steps_missing { length } else { checkpoints.last().copied().unwrap_or(0) };
     let to = if unprobed.is_some() { to.max(trajectory.steps.min(length)) } else { to };
@@ -61,7 +65,7 @@ pub fn missing(
         latest = latest.min(*first);
     }
     let start = there.range(..=latest).rev().find(|(step, (weights, state))| **step > 0 && *weights && *state);
-    let from = start.map_or(0, |(step, _)| *step);
+    let from = start.map_or(training.origin(), |(step, _)| *step);
     let start = start.and_then(|(step, _)| {
         let (weights, state) = trajectory.checkpoints.get(step)?;
         Some((*weights, (*state)?))
@@ -91,7 +95,8 @@ mod tests {
     use stages::params::{All, Checkpoints, Keep};
 
     use super::*;
-    use crate::engine::digest::Digest;
+    use crate::engine::digest::{Digest, TrajectoryId};
+    use crate::engine::graph::{Node, Parent};
     use crate::record::rows::TrajectoryRow;
 
     fn object(text: &str) -> ObjectId {
@@ -114,7 +119,16 @@ mod tests {
 
     fn training(length: u64, every: u64) -> Training {
         let checkpoints = Checkpoints { every, keep: Keep::All(All::All) };
-        Training { identity: serde_json::Value::Null, length, checkpoints, probes: 0, stop_after: None }
+        Training {
+            identity: serde_json::Value::Null,
+            length,
+            horizon: length,
+            checkpoints,
+            probes: 0,
+            stop_after: None,
+            whole: false,
+            parent: None,
+        }
     }
 
     fn segment(trajectory: &Trajectory, training: &Training) -> Option<(u64, u64, Vec<u64>)> {
@@ -148,6 +162,45 @@ mod tests {
             Training { checkpoints: Checkpoints { every: 100, keep: Keep::Last { last: 2 } }, ..training(1000, 100) };
         let ended = trajectory(330, &[(0, true), (330, true)]);
         assert_eq!(missing(&ended, &last, Some(330), None, |_| true), None);
+    }
+
+    /// A training forked at `step`.
+    fn fork(step: u64, length: u64, every: u64) -> Training {
+        let node = Node {
+            item: String::new(),
+            step: None,
+            params: serde_json::Value::Null,
+            key_params: serde_json::Value::Null,
+            inputs: Vec::new(),
+            training: None,
+        };
+        let parent = Parent { identity: TrajectoryId(Digest::of(b"parent")), step, node: Box::new(node) };
+        Training { parent: Some(parent), ..training(length, every) }
+    }
+
+    #[test]
+    fn a_fork_begins_where_its_parent_is_left() {
+        // A fork's steps are counted from its parent's on, also before it has one of its own.
+        let begun = |checkpoints: &[(u64, bool)], fork: &Training| {
+            missing(&trajectory(300, checkpoints), fork, None, None, |_| true).unwrap()
+        };
+        let fresh = begun(&[], &fork(300, 500, 100));
+        assert_eq!((fresh.from, fresh.to, fresh.start), (300, 500, None));
+        assert_eq!(fresh.checkpoints, [300, 400, 500], "what lies before is the parent's");
+        assert_eq!(begun(&[(300, true)], &fork(300, 500, 100)).start, Some((object("w300"), object("s300"))));
+        let done = trajectory(500, &[(300, false), (400, true), (500, true)]);
+        assert_eq!(segment(&done, &fork(300, 500, 100)), None);
+        assert_eq!(segment(&done, &fork(300, 500, 50)), Some((300, 450, vec![350, 450])));
+    }
+
+    #[test]
+    fn a_state_that_was_let_go_is_made_again_where_a_fork_begins() {
+        let done = trajectory(400, &[(0, false), (100, true), (300, false), (400, true)]);
+        let keep = Checkpoints { every: 0, keep: Keep::Steps(vec![300]) };
+        let up_to = Training { checkpoints: keep, whole: true, ..training(300, 0) };
+        assert_eq!(segment(&done, &up_to), Some((100, 300, vec![300])));
+        let kept = trajectory(400, &[(300, true), (400, true)]);
+        assert_eq!(segment(&kept, &up_to), None);
     }
 
     #[test]

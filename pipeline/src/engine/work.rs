@@ -9,6 +9,7 @@ mod end;
 mod ground;
 mod hear;
 mod interface;
+mod origin;
 mod show;
 mod start;
 mod training;
@@ -29,7 +30,7 @@ pub use interface::{End, Progress, Settings, Shown, Summary, Track, Watch, WorkE
 
 use super::digest::{Digest, ObjectId, StageKey, TrajectoryId};
 use super::explain;
-use super::graph::{self, Node, Stage, Training, Upstream, Way, WorkerFacts};
+use super::graph::{self, Node, Parent, Stage, Training, Upstream, Way, WorkerFacts};
 use super::key::Fields;
 use super::lock::{self, Lock};
 use super::segment::{self, Missing};
@@ -37,7 +38,9 @@ use super::store::{self, Health, Store};
 use super::task::{self, Bench, Made, Message, Pool, TaskError, WorkerTask};
 use super::worker::{Stopper, WorkerError};
 use crate::record::Record;
-use crate::record::rows::{Accepted, ExecutionId, Finished, NewExecution, RunEnd, RunRow, Served, Trajectory};
+use crate::record::rows::{
+    Accepted, ExecutionId, Finished, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory,
+};
 
 /// Steps wait this long at most before they are written.
 const FLUSH: Duration = Duration::from_millis(250);
@@ -51,7 +54,8 @@ const TICK: Duration = Duration::from_millis(100);
 enum State {
     /// Its inputs are there and its result is not. It starts when a place is free.
     Ready,
-    /// Another process, or another job of this one, computes the same thing; it is looked at again at every tick.
+    /// Another process, or another job of this one, computes the same thing or what it begins from; it is looked at again
+    /// at every tick.
     Elsewhere,
     /// It is being computed, under a claim that nobody else can hold.
     Running(Box<Running>),
@@ -116,6 +120,8 @@ struct Job {
     /// What claims it: its key, or its trajectory's identity, since two lengths of one must not be computed at once.
     claim: Digest,
     state: State,
+    /// The job that makes the checkpoint from which it begins, where that had to be asked for.
+    needs: Option<StageKey>,
     /// Indices of the points that ask for it, in the order in which they asked.
     users: Vec<usize>,
     /// Its turn among those that wait: points in their order, and each as deep as it goes, so that results come early.

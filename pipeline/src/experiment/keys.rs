@@ -184,8 +184,13 @@ pub fn point(tree: &Node, folders: &Folders) -> Result<Point, Problem> {
 
 /// The canonical value of a swept key in a point.
 pub fn value_of(point: &Point, key: &str, node: &Node) -> Value {
+    written(point, key).unwrap_or_else(|| node.raw.to_json())
+}
+
+/// A key's value in a point, where it has one that can be written down again.
+pub fn written(point: &Point, key: &str) -> Option<Value> {
     let inside = |table: &Value, path: &str| table.pointer(&format!("/{}", path.replace('.', "/"))).cloned();
-    let found = match key.split_once('.') {
+    match key.split_once('.') {
         None if key == "seed" => Some(Value::from(point.seed)),
         Some(("corpus", "split")) => point.corpus.split.clone(),
         Some(("corpus", rest)) => {
@@ -193,8 +198,12 @@ pub fn value_of(point: &Point, key: &str, node: &Node) -> Value {
         }
         Some((stage, rest)) => point.stages.get(stage).and_then(|table| inside(table, rest)),
         None => None,
-    };
-    found.unwrap_or_else(|| node.raw.to_json())
+    }
+}
+
+/// Whether a text is a SHA-256 in lower-case hexadecimal.
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Rules that tie keys together.
@@ -203,6 +212,11 @@ fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
     let bug = |error: stages::StageError| Problem::new(Place::Default, error.to_string(), "");
     let vocab: Vocab = params::read("vocab", &point.stages["vocab"]).map_err(bug)?;
     let batch: Batch = params::read("batch", &point.stages["batch"]).map_err(bug)?;
+    let fork = &point.stages["train"]["fork"];
+    if fork.is_object() && (fork["trajectory"].as_str().is_none_or(|id| !is_digest(id)) || fork["step"].is_null()) {
+        let message = "train.fork wants a trajectory of 64 hexadecimal digits, and a step";
+        return Err(Problem::new(place("train.fork"), message, "pipeline fork run42 --at 300 writes it"));
+    }
     let train: Train = params::read("train", &point.stages["train"]).map_err(bug)?;
     let eos = point.stages["tokenize"]["eos"].as_str().unwrap_or("");
     let specials = if eos.is_empty() { 1 } else { 2 };
@@ -218,6 +232,13 @@ fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
     if train.steps.is_some() && train.epochs.is_some() {
         let message = "train.steps and train.epochs stand both; allowed: one of them";
         return Err(Problem::new(place("train.epochs"), message, ""));
+    }
+    // With epochs, the length is known only once the corpus is cut.
+    if let Some(fork) = train.fork.as_ref().filter(|_| train.epochs.is_none())
+        && let Some((message, hint)) = params::nothing_to_train(fork, train.length(0))
+    {
+        let key = if tree.at("train.steps").is_some() { "train.steps" } else { "train.fork" };
+        return Err(Problem::new(place(key), message, hint));
     }
     if train.tied && train.embedding != train.hidden {
         let message = format!("train.tied wants embedding = hidden; they are {} and {}", train.embedding, train.hidden);

@@ -116,7 +116,12 @@ impl Experiment {
             std::io::ErrorKind::InvalidData => Failure::input(format!("{}: not UTF-8", path.display()), ""),
             _ => Failure::input(format!("{}: {error}", path.display()), ""),
         })?;
-        let folders = corpus::folders(&file, here, root);
+        Self::of_text(path, text, overrides, here, root)
+    }
+
+    /// The same of a text that is at hand, which stood in the file `path` when it ran.
+    pub fn of_text(path: &Path, text: String, overrides: &[String], here: &Path, root: &Path) -> Result<Self, Failure> {
+        let folders = corpus::folders(&here.join(path), here, root);
         let read = || -> Result<(String, Vec<Point>, Node, grid::Axes), Problem> {
             let mut tree = tree::parse(&text)?;
             let axes = grid::axes(&mut tree, overrides)?;
@@ -126,6 +131,20 @@ impl Experiment {
         };
         let (name, points, root, axes) = read().map_err(|problem| problem.at(path))?;
         Ok(Self { path: path.to_owned(), text, overrides: overrides.to_vec(), name, points, root, axes: axes.places() })
+    }
+
+    /// The overrides that make one of the points of a study the only one: each swept key at that point's value.
+    pub fn pins(&self, point: &Point) -> Vec<String> {
+        let mut pins: Vec<String> = Vec::new();
+        for (key, _) in &self.axes {
+            let own = point.swept.iter().find(|(swept, _)| swept == key).map(|(_, value)| value.clone());
+            let Some(value) = own.or_else(|| keys::written(point, key)) else { continue };
+            let pin = format!("{key}={}", tree::toml(&value));
+            if !pins.contains(&pin) {
+                pins.push(pin);
+            }
+        }
+        pins
     }
 
     /// Words a complaint about `key` that turned up while a stage ran, with the key's line.

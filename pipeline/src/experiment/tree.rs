@@ -116,6 +116,19 @@ impl Node {
     }
 }
 
+/// A value as it would be written in TOML, on one line.
+pub fn toml(value: &Value) -> String {
+    match value {
+        Value::Object(entries) => {
+            let entries: Vec<String> = entries.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        // JSON's texts, numbers and words are TOML's too.
+        value => value.to_string(),
+    }
+}
+
 /// Parses an experiment's text.
 pub fn parse(text: &str) -> Result<Node, Problem> {
     let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();

@@ -37,7 +37,7 @@ pub(super) async fn summarise(c: &mut SqliteConnection, trajectory: TrajectoryRo
             None => {
                 let query = sqlx::query_scalar(sql!("chain_before")).bind(trajectory.0).bind(number as i64 - 1);
                 let chain: Option<Vec<u8>> = query.fetch_optional(&mut *c).await?;
-                Block {
+                let mut block = Block {
                     steps: 0,
                     finite: 0,
                     minimum: None,
@@ -46,10 +46,14 @@ pub(super) async fn summarise(c: &mut SqliteConnection, trajectory: TrajectoryRo
                     first_nonfinite: None,
                     tokens: 0,
                     chain: chain.unwrap_or_else(|| vec![0; 32]),
+                };
+                for (step, loss, kind, tokens) in before(c, trajectory, number * BLOCK, steps[0].step).await? {
+                    block.add(step, loss.unwrap_or_else(|| float_of(&kind)), tokens);
                 }
+                block
             }
         };
-        steps.iter().for_each(|step| block.add(step));
+        steps.iter().for_each(|step| block.add(step.step as i64, step.loss.0, step.tokens as i64));
         sqlx::query(sql!("put_block"))
             .bind(trajectory.0)
             .bind(number as i64)
@@ -67,18 +71,40 @@ pub(super) async fn summarise(c: &mut SqliteConnection, trajectory: TrajectoryRo
     Ok(())
 }
 
+/// The steps of a block before its first own one: those of the parent, where a fork begins in the middle.
+async fn before(
+    c: &mut SqliteConnection,
+    trajectory: TrajectoryRow,
+    first: u64,
+    own: u64,
+) -> sqlx::Result<Vec<(i64, Option<f64>, String, i64)>> {
+    if first == own {
+        return Ok(Vec::new());
+    }
+    let query = sqlx::query_as(sql!("block_before")).bind(trajectory.0).bind(first as i64).bind(own as i64);
+    query.fetch_all(c).await
+}
+
+/// The loss that a kind other than `finite` stands for.
+fn float_of(kind: &str) -> f64 {
+    match kind {
+        "inf" => f64::INFINITY,
+        "-inf" => f64::NEG_INFINITY,
+        _ => f64::NAN,
+    }
+}
+
 impl Block {
-    fn add(&mut self, step: &Step) {
-        let loss = step.loss.0;
+    fn add(&mut self, step: i64, loss: f64, tokens: i64) {
         self.steps += 1;
-        self.tokens += step.tokens as i64;
+        self.tokens += tokens;
         if loss.is_finite() {
             self.finite += 1;
             self.minimum = Some(self.minimum.map_or(loss, |m| m.min(loss)));
             self.maximum = Some(self.maximum.map_or(loss, |m| m.max(loss)));
             self.sum += loss;
         } else {
-            self.first_nonfinite.get_or_insert(step.step as i64);
+            self.first_nonfinite.get_or_insert(step);
         }
         let mut hash = Sha256::new();
         hash.update(&self.chain);

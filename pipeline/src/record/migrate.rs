@@ -6,7 +6,7 @@
 use super::{Record, RecordError, Result};
 
 /// Each migration, in order; the position is its number.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_forks.sql")];
 
 const KNOWN: i64 = MIGRATIONS.len() as i64;
 
@@ -52,4 +52,44 @@ fn version(record: &mut Record) -> Result<i64> {
 
 fn pragma(record: &mut Record, text: &'static str) -> Result<i64> {
     record.wait(async |connection| sqlx::query_scalar(text).fetch_one(connection).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::options;
+
+    /// A training of 3 steps with its run, as the first form of the record had it.
+    const FIRST: &str = "
+        INSERT INTO experiments VALUES (1, 'e', 'e.toml', '', '[]', 'T');
+        INSERT INTO trajectories VALUES (1, 'one', '[]', 2, 'AVX2', 'T');
+        INSERT INTO runs (id, uid, run_key, experiment_id, status, point, seed, trajectory_id, length, created_at, host,
+                          program_version)
+        VALUES (1, 'u', 'k', 1, 'interrupted', '{}', 1, 1, 9, 'T', 'h', '0');
+        INSERT INTO steps (trajectory_id, step, epoch, loss, loss_kind, learning_rate, clipped, tokens, seconds)
+        VALUES (1, 0, 0, 3.0, 'finite', 0.1, 0, 1, 0.0), (1, 1, 0, 2.0, 'finite', 0.1, 0, 1, 0.0),
+               (1, 2, 0, 1.0, 'finite', 0.1, 0, 1, 0.0);
+    ";
+
+    #[test]
+    fn every_migration_keeps_what_was_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("experiments.db");
+        let mut record = Record::connect(&path, options(&path).create_if_missing(true)).unwrap();
+        record
+            .wait(async |c| {
+                sqlx::raw_sql(MIGRATIONS[0]).execute(&mut *c).await?;
+                sqlx::raw_sql(FIRST).execute(&mut *c).await?;
+                let stamp = format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 1");
+                sqlx::raw_sql(sqlx::AssertSqlSafe(stamp)).execute(c).await.map(|_| ())
+            })
+            .unwrap();
+        drop(record);
+        let mut record = Record::open(&path).unwrap();
+        let summary = record.summaries(None).unwrap().remove(0);
+        assert_eq!((summary.steps, summary.last_loss, summary.best_loss), (3, Some(1.0), Some(1.0)));
+        assert_eq!(record.step(1, 1).unwrap().unwrap().loss, Some(2.0));
+        assert_eq!(record.forks(1).unwrap(), []);
+        assert_eq!(record.holder(1, 3).unwrap().as_deref(), Some("one"));
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use stages::protocol::{Evaluation, Event, SampleText};
 
-use crate::engine::digest::{ObjectId, StageKey};
+use crate::engine::digest::{ObjectId, StageKey, TrajectoryId};
 use crate::engine::key::Fields;
 
 /// `run42` is 42.
@@ -141,6 +141,18 @@ pub struct Finished<'a> {
     pub to_step: Option<u64>,
 }
 
+/// A trajectory about to begin.
+#[derive(Debug, Clone, Copy)]
+pub struct NewTrajectory<'a> {
+    pub identity: TrajectoryId,
+    pub fields: &'a Fields,
+    /// What it keeps to from now on; a fork keeps to what its parent keeps to.
+    pub threads: u32,
+    pub cpu_capability: &'a str,
+    /// For a fork: the trajectory and the checkpoint from which it begins.
+    pub parent: Option<(TrajectoryId, u64)>,
+}
+
 /// A trajectory as it stands.
 #[derive(Debug, Clone)]
 pub struct Trajectory {
@@ -149,7 +161,7 @@ pub struct Trajectory {
     pub threads: u32,
     /// The vector extensions it started with.
     pub cpu_capability: String,
-    /// Steps recorded: 0..steps.
+    /// Steps recorded: 0..steps, those before a fork by its parents.
     pub steps: u64,
     /// Its checkpoints by step: weights, and state where it is still there.
     pub checkpoints: BTreeMap<u64, (ObjectId, Option<ObjectId>)>,

@@ -7,33 +7,28 @@ use stages::protocol::{Evaluation, Event, Measured, Step, kind_of};
 
 use super::blocks::summarise;
 use super::executions::{finite, insert_evaluation, insert_event, insert_object};
-use super::rows::{ExecutionId, Mismatch, Trajectory, TrajectoryRow};
+use super::rows::{ExecutionId, Mismatch, NewTrajectory, Trajectory, TrajectoryRow};
 use super::{Record, Result, now, sql};
 use crate::engine::digest::{ObjectId, TrajectoryId};
-use crate::engine::key::Fields;
 
 /// Rows of one INSERT; more gains nothing, and SQLite limits the number of parameters.
 const ROWS: usize = 50;
 
 impl Record {
     /// Makes a trajectory, or finds it as it stands.
-    pub fn start_trajectory(
-        &mut self,
-        identity: TrajectoryId,
-        fields: &Fields,
-        threads: u32,
-        cpu_capability: &str,
-    ) -> Result<Trajectory> {
+    pub fn start_trajectory(&mut self, new: &NewTrajectory<'_>) -> Result<Trajectory> {
         self.transaction(async |c| {
             sqlx::query(sql!("insert_trajectory"))
-                .bind(identity.to_string())
-                .bind(fields.to_json())
-                .bind(threads)
-                .bind(cpu_capability)
+                .bind(new.identity.to_string())
+                .bind(new.fields.to_json())
+                .bind(new.threads)
+                .bind(new.cpu_capability)
                 .bind(now())
+                .bind(new.parent.map(|(identity, _)| identity.to_string()))
+                .bind(new.parent.map(|(_, step)| step as i64))
                 .execute(&mut *c)
                 .await?;
-            load(c, identity).await?.ok_or(sqlx::Error::RowNotFound)
+            load(c, new.identity).await?.ok_or(sqlx::Error::RowNotFound)
         })
     }
 
@@ -44,22 +39,23 @@ impl Record {
 
     /// Begins to compute a trajectory, under its claim: where nothing of it is computed yet, these threads and this
     /// capability are what it keeps to from now on.
-    pub fn begin_trajectory(
-        &mut self,
-        identity: TrajectoryId,
-        fields: &Fields,
-        threads: u32,
-        cpu_capability: &str,
-    ) -> Result<Trajectory> {
-        self.start_trajectory(identity, fields, threads, cpu_capability)?;
+    pub fn begin_trajectory(&mut self, new: &NewTrajectory<'_>) -> Result<Trajectory> {
+        self.start_trajectory(new)?;
         self.transaction(async |c| {
             sqlx::query(sql!("begin_trajectory"))
-                .bind(identity.to_string())
-                .bind(threads)
-                .bind(cpu_capability)
+                .bind(new.identity.to_string())
+                .bind(new.threads)
+                .bind(new.cpu_capability)
                 .execute(&mut *c)
                 .await?;
-            load(c, identity).await?.ok_or(sqlx::Error::RowNotFound)
+            load(c, new.identity).await?.ok_or(sqlx::Error::RowNotFound)
+        })
+    }
+
+    /// The fields of a trajectory's identity.
+    pub fn trajectory_fields(&mut self, identity: TrajectoryId) -> Result<Option<String>> {
+        self.wait(async |c| {
+            sqlx::query_scalar(sql!("trajectory_fields")).bind(identity.to_string()).fetch_optional(c).await
         })
     }
 

@@ -147,8 +147,22 @@ pub(super) const TRAIN: &[Key] = &[
         "what a loss that is not finite leads to: { stop_after = 20 } or \"continue\"",
     )
     .role(Role::Length),
+    Key::optional(
+        "fork",
+        Kind::Table(&[
+            Key::optional("trajectory", Kind::Text, "the parent: its identity, 64 hexadecimal digits"),
+            Key::optional("step", Kind::Int(1, 1 << 40), "the checkpoint of the parent, and the first step of its own"),
+        ]),
+        "the checkpoint that the training starts from, in place of initial weights; `pipeline fork` writes it",
+    )
+    .later(),
     Key::seed("the seed of initial weights and dropout"),
 ];
+
+/// What a fork keeps of its parent: the weights and moments of a checkpoint have these shapes and this rule, and initial
+/// weights are not drawn again.
+pub const KEPT_BY_FORKS: &[&str] =
+    &["embedding", "hidden", "layers", "tied", "init", "forget_bias", "optimizer", "accumulate", "precision"];
 
 /// What `train` reads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -211,8 +225,21 @@ pub struct Train {
     pub probes: u64,
     /// What a loss that is not finite leads to.
     pub on_nonfinite: OnNonfinite,
+    /// The checkpoint that it starts from, in place of initial weights.
+    #[serde(default)]
+    pub fork: Option<Fork>,
     /// Seed of initial weights and dropout.
     pub seed: u64,
+}
+
+/// A checkpoint of another trajectory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fork {
+    /// The identity of that trajectory, in hexadecimal.
+    pub trajectory: String,
+    /// The updates behind its weights; the fork's own steps are numbered on from here.
+    pub step: u64,
 }
 
 impl Train {

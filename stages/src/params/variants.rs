@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::train::Fork;
 use crate::schema::{Key, Kind, Range};
 
 /// A step count in a key's range.
@@ -208,6 +209,15 @@ pub fn too_many_checkpoints(checkpoints: &Checkpoints, length: u64) -> Option<(S
     (count > MOST_CHECKPOINTS).then(|| {
         let message = format!("{length} steps would keep {count} checkpoints; allowed: at most {MOST_CHECKPOINTS}");
         (message, format!("train.checkpoints.every = {}", length.div_ceil(MOST_CHECKPOINTS / 100)))
+    })
+}
+
+/// The complaint about a fork that ends where it begins, with a hint.
+pub fn nothing_to_train(fork: &Fork, length: u64) -> Option<(String, String)> {
+    (length <= fork.step).then(|| {
+        let message =
+            format!("the training has {length} steps, and forks at step {}: nothing is left of it", fork.step);
+        (message, format!("--set train.steps={}", fork.step.saturating_add(fork.step.max(100))))
     })
 }
 

@@ -13,7 +13,7 @@ use crate::commands::defaults::Defaults;
 use crate::commands::reading::{Reader, baselines};
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::record::read::{Bucket, Detail, Evaluation, Event, Param, Sample, StageRow, Summary};
+use crate::record::read::{Bucket, Detail, Evaluation, Event, Forked, Param, Sample, StageRow, Summary};
 use crate::ui::axis::Baseline;
 use crate::ui::curve::curve;
 use crate::ui::look::Look;
@@ -26,6 +26,8 @@ struct Whole {
     summary: Summary,
     #[serde(flatten)]
     detail: Detail,
+    /// What it was forked from, the nearest first.
+    forks: Vec<Forked>,
     params: Map<String, Value>,
     stages: Vec<StageRow>,
     baselines: Vec<Baseline>,
@@ -75,6 +77,7 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
         evaluations: record.evaluations(run)?,
         samples: record.samples(run)?,
         events: record.events(run)?,
+        forks: record.forks(run)?,
         summary,
         detail,
         stages,
@@ -85,7 +88,7 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
 /// The whole screen.
 fn screen(whole: &Whole, look: Look) -> String {
     let parts = [
-        parts::header(&whole.summary, &whole.detail, look),
+        parts::header(&whole.summary, &whole.detail, &whole.forks, look),
         parts::params(&whole.listed, &whole.summary, look),
         parts::stages(&whole.stages, whole.summary.run, look),
         loss(whole, look),

@@ -5,13 +5,14 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::commands::defaults::Defaults;
 use crate::commands::runs::status_ink;
-use crate::record::read::{Cell, Detail, Param, StageRow, Summary};
+use crate::plan;
+use crate::record::read::{Cell, Detail, Forked, Param, StageRow, Summary};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 
 /// Who, what, when, where, and with what.
-pub fn header(run: &Summary, detail: &Detail, look: Look) -> String {
+pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> String {
     let mut first = vec![look.paint(Ink::Bold, &run.name()), run.experiment.clone()];
     let point = format::point(&run.swept());
     if !point.is_empty() {
@@ -36,6 +37,7 @@ pub fn header(run: &Summary, detail: &Detail, look: Look) -> String {
         format!("pipeline {}, {commit}, uid {}", detail.program_version, detail.uid),
         again(detail),
     ];
+    lines.extend(lineage(forks));
     if let Some(finished) = &detail.finished_at {
         lines[2].push_str(&format!(", finished {} UTC", format::time(finished)));
     }
@@ -51,6 +53,16 @@ pub fn header(run: &Summary, detail: &Detail, look: Look) -> String {
         _ => {}
     }
     lines.join("\n  ") + "\n"
+}
+
+/// What a run was forked from, and what that was.
+fn lineage(forks: &[Forked]) -> Option<String> {
+    let from = |fork: &Forked| {
+        let parent = fork.parent.map_or("a run that is gone".to_owned(), |run| format!("run{run}"));
+        format!("forked from {parent} at step {}", count(fork.step))
+    };
+    let said: Vec<String> = forks.iter().map(from).collect();
+    (!said.is_empty()).then(|| said.join(", which was "))
 }
 
 /// The command that made the run.
@@ -142,7 +154,11 @@ pub fn stages(stages: &[StageRow], run: i64, look: Look) -> String {
     }
     let mut table =
         Table::new(vec![left("stage"), left("item"), left("how"), right("time"), left("key").spare(1), left("facts")]);
-    for group in stages.chunk_by(|a, b| a.stage == b.stage) {
+    // A parent that was computed again for a fork is a line of its own.
+    let alike = |a: &StageRow, b: &StageRow| {
+        a.stage == b.stage && a.item.starts_with(plan::PARENT) == b.item.starts_with(plan::PARENT)
+    };
+    for group in stages.chunk_by(alike) {
         if let [only] = group {
             let ink = if only.status == "finished" { Ink::Plain } else { status_ink(&only.status) };
             table.row(vec![

@@ -17,7 +17,7 @@ impl Work<'_> {
         let outputs: Vec<(String, ObjectId, u64)> = match (trajectory, training) {
             (Some(trajectory), Some(training)) => {
                 let reached = made.reached.unwrap_or(0);
-                let kept = training.checkpoints.kept_until(training.length, reached);
+                let kept = training.kept_until(reached);
                 let weights = |step: u64| {
                     let (id, _) = trajectory.checkpoints.get(&step).ok_or(WorkError::NoCheckpoint(step))?;
                     let bytes = self.store.path(*id).metadata().map_or(0, |meta| meta.len());

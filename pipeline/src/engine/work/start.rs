@@ -47,6 +47,9 @@ impl Work<'_> {
 
     /// Starts one job, unless somebody else computes it.
     fn start(&mut self, key: StageKey) -> Result<(), WorkError> {
+        if self.waits_for_origin(key)? {
+            return Ok(());
+        }
         let job = &self.jobs[&key];
         let store = |error| WorkError::Store { path: self.store.root().to_owned(), error };
         let Some(claim) = lock::try_lock(self.store.root(), &format!("key-{}", job.claim)).map_err(store)? else {
@@ -75,17 +78,13 @@ impl Work<'_> {
         self.execute(key, claim, recording)
     }
 
-    /// Finds out what a training lacks; accepts it at once when that is nothing, and says `None`.
+    /// Finds out what a training lacks. `None` when there is nothing to compute: it lacks nothing and is accepted at once,
+    /// or the checkpoint from which it begins is made first.
     fn prepare(&mut self, key: StageKey, training: &Training) -> Result<Option<Recording>, WorkError> {
         let job = &self.jobs[&key];
         let fields = graph::trajectory_fields(&job.stage, &job.node, training, &self.facts);
-        let (identity, threads) = (TrajectoryId(job.claim), self.settings.threads);
-        let trajectory = self.record.begin_trajectory(identity, &fields, threads, &self.cpu_capability)?;
-        if trajectory.steps == 0 {
-            self.say_why_afresh(&fields, training)?;
-        } else {
-            self.say_what_is_kept_to(&trajectory, threads);
-        }
+        let begun = origin::begun(&fields, training, self.settings.threads, &self.cpu_capability);
+        let trajectory = self.record.begin_trajectory(&begun)?;
         let ended = match training.stop_after {
             Some(in_a_row) => self.record.ended_early(trajectory.row, in_a_row)?,
             None => None,
@@ -93,8 +92,22 @@ impl Work<'_> {
         let computed = trajectory.steps.min(ended.unwrap_or(training.length)).min(training.length);
         let unprobed = self.record.missing_probes(trajectory.row, training.probes, computed)?;
         let store = &self.store;
-        let missing =
+        let mut missing =
             segment::missing(&trajectory, training, ended, unprobed, |id| matches!(store.check(id), Ok(Health::Sound)));
+        if let (Some(missing), Some(parent)) = (&mut missing, &training.parent)
+            && missing.start.is_none()
+        {
+            missing.start = self.origin(parent)?;
+            if missing.start.is_none() {
+                self.ask_for_origin(key, parent)?;
+                return Ok(None);
+            }
+        }
+        if trajectory.steps == 0 {
+            self.say_why_afresh(&fields, training)?;
+        } else {
+            self.say_what_is_kept_to(&trajectory, self.settings.threads);
+        }
         let Some(missing) = missing else {
             let reached = ended.unwrap_or(training.length).min(training.length);
             let events = accept::early_end(training, reached).into_iter().collect();
@@ -211,7 +224,7 @@ impl Work<'_> {
                 let segment = training.as_ref().map(|recording| stages::protocol::Segment {
                     from: recording.missing.from,
                     to: recording.missing.to,
-                    length: job.node.training.as_ref().map_or(0, |training| training.length),
+                    length: job.node.training.as_ref().map_or(0, |training| training.horizon),
                     weights: recording.missing.start.map(|(weights, _)| path_of(weights)),
                     state: recording.missing.start.map(|(_, state)| path_of(state)),
                     checkpoints: recording.missing.checkpoints.clone(),

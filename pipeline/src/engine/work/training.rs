@@ -50,7 +50,7 @@ impl Work<'_> {
         if states.is_empty() {
             return self.remove_dropped(key);
         }
-        let kept = training.checkpoints.kept_until(training.length, recording.limit);
+        let kept = training.kept_until(recording.limit);
         let mut whole = Vec::new();
         for step in &states {
             let Some((weights, state)) = checkpoints.get_mut(step) else { continue };

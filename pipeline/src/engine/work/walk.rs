@@ -66,21 +66,23 @@ impl Work<'_> {
 
     /// A point asks for a node: finds its job, or makes one.
     pub(super) fn want(&mut self, path: usize, stage: Stage, node: Node) -> Result<StageKey, WorkError> {
+        if let Some(training) = &node.training
+            && let Some(run) = self.paths[path].track.run.filter(|_| !self.paths[path].track.settled)
+        {
+            let fields = graph::trajectory_fields(&stage, &node, training, &self.facts);
+            let begun = origin::begun(&fields, training, self.settings.threads, &self.cpu_capability);
+            let trajectory = self.record.start_trajectory(&begun)?;
+            self.record.tie_run(run, trajectory.row, training.length)?;
+        }
+        self.ask(path, stage, node)
+    }
+
+    /// The same of a node that is no part of the point itself.
+    pub(super) fn ask(&mut self, path: usize, stage: Stage, node: Node) -> Result<StageKey, WorkError> {
         let fields = graph::key_fields(&stage, &node, &self.facts);
         let key = StageKey(fields.digest());
-        let claim = match &node.training {
-            None => key.0,
-            Some(training) => {
-                let fields = graph::trajectory_fields(&stage, &node, training, &self.facts);
-                let identity = TrajectoryId(fields.digest());
-                if let Some(run) = self.paths[path].track.run.filter(|_| !self.paths[path].track.settled) {
-                    let threads = self.settings.threads;
-                    let trajectory = self.record.start_trajectory(identity, &fields, threads, &self.cpu_capability)?;
-                    self.record.tie_run(run, trajectory.row, training.length)?;
-                }
-                identity.0
-            }
-        };
+        let identity = |training| graph::trajectory_fields(&stage, &node, training, &self.facts).digest();
+        let claim = node.training.as_ref().map_or(key.0, identity);
         if let Some(job) = self.jobs.get_mut(&key) {
             if !job.users.contains(&path) {
                 job.users.push(path);
@@ -94,7 +96,8 @@ impl Work<'_> {
             return Ok(key);
         }
         let rank = (path, self.jobs.len());
-        self.jobs.insert(key, Job { stage, node, fields, claim, state: State::Idle, users: vec![path], rank });
+        let job = Job { stage, node, fields, claim, state: State::Idle, needs: None, users: vec![path], rank };
+        self.jobs.insert(key, job);
         self.turn(key, State::Ready);
         if let Some(accepted) = self.look_up(key)? {
             self.cached += 1;
@@ -119,7 +122,8 @@ impl Work<'_> {
         let missing = segment::missing(&trajectory, training, None, None, sound);
         let from = missing.map_or(training.length, |missing| missing.from);
         let of = training.length;
-        Ok((trajectory.steps > 0)
+        // Those before a fork are its parent's.
+        Ok((trajectory.steps > training.origin())
             .then(|| format!("{} steps of it are there: it goes on at step {from} of {of}", trajectory.steps)))
     }
 
@@ -138,7 +142,7 @@ impl Work<'_> {
                 self.watch.note(&format!("object {id} ({name}) {what}; it is made again"));
             }
         }
-        Ok(unsound.is_empty().then_some(accepted))
+        Ok((unsound.is_empty() && self.is_whole(key)?).then_some(accepted))
     }
 
     /// An object that is not what its name says.

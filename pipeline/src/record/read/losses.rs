@@ -60,6 +60,29 @@ pub struct Difference {
     pub kind_b: String,
 }
 
+/// What must be the same to the bit of a step that is computed again.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct Numbers {
+    pub step: i64,
+    pub loss: Option<f64>,
+    pub loss_kind: String,
+    pub grad_norm: Option<f64>,
+}
+
+impl Numbers {
+    /// Equal where every bit is.
+    pub fn bits(&self) -> (i64, Option<u64>, &str, Option<u64>) {
+        (self.step, self.loss.map(f64::to_bits), &self.loss_kind, self.grad_norm.map(f64::to_bits))
+    }
+}
+
+impl std::fmt::Display for Numbers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = |x: Option<f64>, else_: &str| x.map_or(else_.to_owned(), |x| format!("{x:?}"));
+        write!(f, "loss {}, gradient norm {}", word(self.loss, &self.loss_kind), word(self.grad_norm, "not finite"))
+    }
+}
+
 /// One optimiser step of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
 pub struct StepRow {
@@ -104,6 +127,11 @@ impl Record {
             let difference = sqlx::query_as(sql!("read_first_difference")).bind(a).bind(b).bind(equal).bind(steps);
             difference.fetch_optional(connection).await
         })
+    }
+
+    /// The numbers of all steps of a run.
+    pub fn numbers(&mut self, run: i64) -> Result<Vec<Numbers>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_numbers")).bind(run).fetch_all(connection).await)
     }
 
     /// One step of a run.

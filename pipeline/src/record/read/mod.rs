@@ -1,6 +1,7 @@
 //! What the record is asked by the commands that only look: runs, stages, losses, texts, and free SQL.
 
 mod cell;
+mod forks;
 mod free;
 mod losses;
 mod runs;
@@ -11,8 +12,9 @@ use serde::{Serialize as _, Serializer};
 use serde_json::Value;
 
 pub use cell::Cell;
+pub use forks::{Forked, Origin};
 pub use free::{Asked, Relation};
-pub use losses::{Bucket, Difference, StepRow};
+pub use losses::{Bucket, Difference, Numbers, StepRow};
 pub use runs::{Detail, Param, Study, Summary};
 pub use stages::StageRow;
 pub use texts::{Evaluation, Event, Sample};

@@ -69,6 +69,11 @@ impl Record {
         })
     }
 
+    /// The outputs of a run's stages: stage, item, name, digest.
+    pub fn outputs(&mut self, run: i64) -> Result<Vec<(String, String, String, String)>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_outputs")).bind(run).fetch_all(connection).await)
+    }
+
     /// Where a run's workers wrote.
     pub fn logs(&mut self, run: i64) -> Result<Vec<LogPart>> {
         self.wait(async |connection| sqlx::query_as(sql!("read_logs")).bind(run).fetch_all(connection).await)

@@ -1,1 +1,1 @@
-SELECT chain FROM step_blocks WHERE trajectory_id = ?1 AND block = ?2
+SELECT chain FROM trajectory_blocks WHERE trajectory_id = ?1 AND block = ?2

@@ -2,9 +2,9 @@
 -- the blocks say so and no step is read.
 WITH bad AS (
     SELECT step, step - row_number() OVER (ORDER BY step) AS island
-    FROM steps
+    FROM trajectory_steps
     WHERE trajectory_id = ?1 AND loss_kind <> 'finite'
-      AND step >= (SELECT min(first_nonfinite) FROM step_blocks WHERE trajectory_id = ?1)
+      AND step >= (SELECT min(first_nonfinite) FROM trajectory_blocks WHERE trajectory_id = ?1)
 )
 SELECT min(first) + ?2
 FROM (SELECT min(step) AS first, count(*) AS n FROM bad GROUP BY island)

@@ -1,4 +1,4 @@
 SELECT t.id, t.threads, t.cpu_capability,
-       coalesce((SELECT max(s.step) + 1 FROM steps s WHERE s.trajectory_id = t.id), 0)
+       coalesce((SELECT max(s.step) + 1 FROM steps s WHERE s.trajectory_id = t.id), t.parent_step, 0)
 FROM trajectories t
 WHERE t.identity = ?1

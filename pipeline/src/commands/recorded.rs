@@ -1,0 +1,58 @@
+//! A run's experiment as the record has it, which its file need no longer say.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::experiment::Experiment;
+use crate::failure::Failure;
+use crate::places::Paths;
+use crate::record::Record;
+use crate::ui::format;
+
+/// The text of a run's experiment, with the overrides that make the run its only point.
+#[derive(Debug)]
+pub struct Recorded {
+    path: String,
+    text: String,
+    overrides: Vec<String>,
+}
+
+/// The override that makes an experiment's trainings begin at a checkpoint of a trajectory.
+pub fn fork_at(identity: &str, step: i64) -> String {
+    format!("train.fork={{ trajectory = \"{identity}\", step = {step} }}")
+}
+
+impl Recorded {
+    /// Reads it, and pins what its study sweeps to this run's values.
+    pub fn of(record: &mut Record, run: i64, paths: &Paths, here: &Path) -> Result<Self, Failure> {
+        let row = record.recorded(run)?;
+        let overrides: Vec<String> = serde_json::from_str(&row.overrides).unwrap_or_default();
+        let mut this = Self { path: row.experiment_path, text: row.toml, overrides };
+        let whole = this.with(&[], paths, here)?;
+        let swept: Map<String, Value> =
+            row.point.as_deref().and_then(|point| serde_json::from_str(point).ok()).unwrap_or_default();
+        let is_it = |swept_now: &[(String, Value)]| swept_now.iter().cloned().collect::<Map<_, _>>() == swept;
+        let Some(point) = whole.points.iter().find(|point| is_it(&point.swept)) else {
+            let message = format!("run{run} is no point of its experiment as this program reads it");
+            return Err(Failure::input(message, "use the version of pipeline that made it"));
+        };
+        this.overrides.extend(whole.pins(point));
+        if this.with(&[], paths, here)?.points.len() != 1 {
+            let message = format!("run{run} is a point that no --set tells from its siblings");
+            return Err(Failure::input(message, format!("write its values to a copy of {}", this.path)));
+        }
+        Ok(this)
+    }
+
+    /// The command that computes it.
+    pub fn command(&self) -> String {
+        format::command(&self.path, &self.overrides)
+    }
+
+    /// The experiment, with further overrides.
+    pub fn with(&self, further: &[String], paths: &Paths, here: &Path) -> Result<Experiment, Failure> {
+        let overrides = [&self.overrides[..], further].concat();
+        Experiment::of_text(Path::new(&self.path), self.text.clone(), &overrides, here, paths.root())
+    }
+}

@@ -1,0 +1,83 @@
+//! A run computed again in a folder that goes when it is done.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::args::How;
+use crate::commands::recorded::{Recorded, fork_at};
+use crate::commands::run;
+use crate::engine::work::End;
+use crate::failure::{Failure, INTERRUPTED};
+use crate::places::Paths;
+use crate::record::Record;
+use crate::record::read::Forked;
+
+/// A record and a store of its own, both gone with the value.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What can't be removed lies where temporary files are looked for.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Scratch {
+    /// In the folder of temporary files.
+    pub fn new() -> Result<Self, Failure> {
+        let folder = std::env::temp_dir().join(format!("pipeline-reproduce-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir(&folder).map_err(|error| {
+            let message = format!("{}: {error}", folder.display());
+            Failure::input(message, "name a folder that can be written to in the environment variable TMPDIR")
+        })?;
+        Ok(Self(folder))
+    }
+
+    /// Where both are.
+    pub fn paths(&self) -> Paths {
+        Paths { db: self.0.join("experiments.db"), named: true, store: Some(self.0.join("store")) }
+    }
+
+    /// Computes a run of `record` again, up to a stage or whole, and before it what it was forked from; its number here.
+    pub fn compute(
+        &self,
+        record: &mut Record,
+        run: i64,
+        until: Option<&str>,
+        (paths, here): (&Paths, &Path),
+        stop: &Arc<AtomicBool>,
+    ) -> Result<i64, Failure> {
+        let recorded = Recorded::of(record, run, paths, here)?;
+        let mut further = Vec::new();
+        if let Some(Forked { step, parent: Some(parent) }) = record.forks(run)?.first().cloned() {
+            let parent = self.compute(record, parent, Some("train"), (paths, here), stop)?;
+            // Under another libtorch the same training has another identity.
+            let identity = Record::open(&self.paths().db)?.trained(parent)?.map(|trained| trained.identity);
+            further.push(fork_at(&identity.unwrap_or_default(), step));
+        }
+        let experiment = recorded.with(&further, paths, here)?;
+        let how = How {
+            threads: record.trained(run)?.map(|trained| trained.threads),
+            until: until.map(str::to_owned),
+            ..How::default()
+        };
+        let done = run::compute(&experiment, &how, &self.paths(), here, stop)?;
+        let (row, end) = done.rows.first().zip(done.summary.ends.first()).ok_or_else(nothing)?;
+        match end {
+            End::Finished => Ok(row.id.0),
+            End::Failed { message, hint, .. } => Err(Failure::failed(format!("run{run}, again: {message}"), hint)),
+            End::Interrupted { error: Some(error) } => Err(Failure::failed(format!("run{run}, again: {error}"), "")),
+            End::Interrupted { error: None } if stop.load(Ordering::Relaxed) => {
+                let hint = "nothing is kept of a run that is computed again";
+                Err(Failure { code: INTERRUPTED, message: "interrupted".to_owned(), hint: hint.to_owned() })
+            }
+            End::Interrupted { error: None } => Err(nothing()),
+        }
+    }
+}
+
+fn nothing() -> Failure {
+    Failure::failed("BUG: nothing was computed", "")
+}

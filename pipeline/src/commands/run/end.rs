@@ -1,0 +1,108 @@
+//! What is said when the work has ended.
+
+use super::{Done, swept};
+use crate::engine::store;
+use crate::engine::work::{End, Summary, WorkError};
+use crate::engine::worker::WorkerError;
+use crate::experiment::Experiment;
+use crate::failure::{Failure, INTERRUPTED};
+use crate::ui;
+use crate::ui::format;
+
+/// Says what would be computed.
+pub(super) fn tell_dry(summary: &Summary) {
+    for words in &summary.pending {
+        ui::data(&format!("would execute {words}\n"));
+    }
+    let later: Vec<String> = summary
+        .later
+        .iter()
+        .map(
+            |(stage, points)| if *points == 1 { (*stage).to_owned() } else { format!("{stage} (for {points} points)") },
+        )
+        .collect();
+    if !later.is_empty() {
+        ui::data(&format!("after that, as far as it is not there: {}\n", later.join(", ")));
+    }
+    let rest = if summary.pending.is_empty() { "; nothing to do" } else { "" };
+    ui::talk(&format!("{} cached{rest}", summary.cached));
+}
+
+/// Says what came of it, and with which exit code.
+pub(super) fn conclude(experiment: &Experiment, done: &Done, stopped: bool) -> Result<(), Failure> {
+    let Done { rows, summary } = done;
+    for ((row, end), point) in rows.iter().zip(&summary.ends).zip(&experiment.points) {
+        let status = match end {
+            End::Finished if summary.partial && row.status != "finished" => "stopped as asked",
+            End::Finished => "finished",
+            End::Failed { .. } => "failed",
+            End::Interrupted { .. } => "interrupted",
+        };
+        let (run, label) = (row.id.to_string(), format::point(&swept(point)));
+        let words: Vec<&str> = [&run, &label, status].into_iter().filter(|word| !word.is_empty()).collect();
+        ui::data(&format!("{}\n", words.join("  ")));
+    }
+    let counted = format!("{} executed, {} cached", summary.executed, summary.cached);
+    let all = summary.ends.iter().all(|end| *end == End::Finished);
+    if all && summary.executed == 0 && rows.iter().any(|row| row.new) {
+        ui::talk(&format!("{}: all that it asks for was there ({counted})", experiment.name));
+    } else if all && summary.executed == 0 {
+        ui::talk(&format!("nothing to do: {} answered already ({counted})", experiment.name));
+    } else {
+        ui::talk(&format!("{}: {counted}", experiment.name));
+    }
+    let mut failure = None;
+    for (row, end) in rows.iter().zip(&summary.ends) {
+        match end {
+            End::Failed { message, key: Some(key), hint } => {
+                failure.get_or_insert_with(|| experiment.complain(key, message, hint));
+            }
+            End::Failed { message, key: None, hint } => {
+                failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
+            }
+            End::Interrupted { error: Some(error) } => {
+                let hint = format!("{} goes on where it stopped", again(experiment));
+                failure.get_or_insert_with(|| Failure::failed(format!("{}: {error}", row.id), hint));
+            }
+            End::Finished | End::Interrupted { error: None } => {}
+        }
+    }
+    match failure {
+        Some(failure) => Err(failure),
+        None if stopped && !all => Err(Failure {
+            code: INTERRUPTED,
+            message: "interrupted".to_owned(),
+            hint: format!("{} goes on where it stopped", again(experiment)),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The command that this was.
+fn again(experiment: &Experiment) -> String {
+    format::command(&experiment.path.display().to_string(), &experiment.overrides)
+}
+
+/// A worker that can't be used, as a user sees it.
+pub(super) fn worker_failure(error: WorkerError) -> Failure {
+    let hint = match &error {
+        WorkerError::Missing(_) => "build it (cargo build --release), or name it in PIPELINE_NEURAL",
+        WorkerError::Broken { .. } => "build both programs anew: cargo build --release",
+        _ => "",
+    };
+    Failure::input(error.to_string(), hint)
+}
+
+/// Work that ended as a whole, as a user sees it.
+pub(super) fn work_failure(error: WorkError) -> Failure {
+    let hint = match &error {
+        WorkError::Record(_) => "",
+        WorkError::Store { error, .. } | WorkError::Disk(error) => store::advice(error),
+        WorkError::NoCheckpoint(_) => "pipeline objects verify",
+        WorkError::Gone(_) => "leave experiments.db and its store alone while a run goes on; run again",
+    };
+    match error {
+        WorkError::Record(error) => error.into(),
+        error => Failure::failed(error.to_string(), hint),
+    }
+}

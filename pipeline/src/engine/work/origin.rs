@@ -1,0 +1,100 @@
+//! The checkpoint from which a fork begins: its parent's, made again where its state was let go.
+
+use super::*;
+
+/// A training's trajectory, as the record is to have it.
+pub(super) fn begun<'n>(
+    fields: &'n Fields,
+    training: &Training,
+    threads: u32,
+    cpu_capability: &'n str,
+) -> NewTrajectory<'n> {
+    let parent = training.parent.as_ref().map(|parent| (parent.identity, parent.step));
+    NewTrajectory { identity: TrajectoryId(fields.digest()), fields, threads, cpu_capability, parent }
+}
+
+impl Work<'_> {
+    /// The weights and state from which a fork begins, where both are sound.
+    pub(super) fn origin(&mut self, parent: &Parent) -> Result<Option<(ObjectId, ObjectId)>, WorkError> {
+        let Some(trajectory) = self.record.find_trajectory(parent.identity)? else { return Ok(None) };
+        let Some((weights, Some(state))) = trajectory.checkpoints.get(&parent.step) else { return Ok(None) };
+        let sound = |id| matches!(self.store.check(id), Ok(Health::Sound));
+        Ok((sound(*weights) && sound(*state)).then_some((*weights, *state)))
+    }
+
+    /// Whether the last checkpoint of a training has its state, where a fork wants it.
+    pub(super) fn is_whole(&mut self, key: StageKey) -> Result<bool, WorkError> {
+        let job = &self.jobs[&key];
+        let Some(length) = job.node.training.as_ref().filter(|training| training.whole).map(|it| it.length) else {
+            return Ok(true);
+        };
+        let trajectory = self.record.find_trajectory(TrajectoryId(job.claim))?;
+        Ok(trajectory.is_some_and(|it| it.checkpoints.get(&length).is_some_and(|(_, state)| state.is_some())))
+    }
+
+    /// Whether a job can't start because what it begins from is not made; when that failed, so has the job.
+    pub(super) fn waits_for_origin(&mut self, key: StageKey) -> Result<bool, WorkError> {
+        let needed = self.jobs[&key].needs.and_then(|needs| self.jobs.get(&needs));
+        match needed.map(|job| &job.state) {
+            Some(State::Ready | State::Elsewhere | State::Running(_)) => {
+                self.turn(key, State::Elsewhere);
+                Ok(true)
+            }
+            Some(State::Failed(end)) => {
+                let end = end.clone();
+                self.lose(key, end)?;
+                Ok(true)
+            }
+            Some(State::Done { .. } | State::Idle) | None => Ok(false),
+        }
+    }
+
+    /// Has the parent computed again up to the checkpoint from which a fork begins; the fork waits for it.
+    pub(super) fn ask_for_origin(&mut self, key: StageKey, parent: &Parent) -> Result<(), WorkError> {
+        let Job { stage, users, needs, .. } = &self.jobs[&key];
+        let (stage, users) = (*stage, users.clone());
+        if needs.is_some_and(|needs| matches!(self.jobs[&needs].state, State::Done { .. })) {
+            return Err(WorkError::NoCheckpoint(parent.step));
+        }
+        if let Some(end) = self.foreign(&stage, parent)? {
+            return self.lose(key, end);
+        }
+        let mut needed = None;
+        for user in users {
+            needed = Some(self.ask(user, stage, (*parent.node).clone())?);
+        }
+        if let Some(job) = self.jobs.get_mut(&key) {
+            job.needs = needed;
+        }
+        self.turn(key, State::Elsewhere);
+        Ok(())
+    }
+
+    /// Why the parent can't be computed again: this program would compute another trajectory.
+    fn foreign(&mut self, stage: &Stage, parent: &Parent) -> Result<Option<End>, WorkError> {
+        let Some(training) = &parent.node.training else { return Ok(None) };
+        let now = graph::trajectory_fields(stage, &parent.node, training, &self.facts);
+        if TrajectoryId(now.digest()) == parent.identity {
+            return Ok(None);
+        }
+        let before = self.record.trajectory_fields(parent.identity)?.and_then(|text| Fields::from_json(&text));
+        let differences = now.differences(&before.unwrap_or_default());
+        let differs: Vec<String> = differences.iter().map(explain::line).collect();
+        let step = parent.step;
+        Ok(Some(End::Failed {
+            message: format!(
+                "the state of checkpoint {step} was let go, and can't be made again as it was: {}",
+                differs.join(", ")
+            ),
+            key: None,
+            hint: "fork at a checkpoint whose state is kept, or with the program that trained it".to_owned(),
+        }))
+    }
+
+    /// A job can't be done: neither can the points that ask for it.
+    fn lose(&mut self, key: StageKey, end: End) -> Result<(), WorkError> {
+        let users = self.jobs[&key].users.clone();
+        self.turn(key, State::Failed(end.clone()));
+        users.into_iter().try_for_each(|user| self.lose_path(user, end.clone()))
+    }
+}

@@ -1,0 +1,98 @@
+//! What runs were forked from, and what a fork is made of.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::record::{Record, Result, sql};
+
+/// A fork that a run's trajectory goes through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct Forked {
+    /// The checkpoint, and the first step that is not the parent's.
+    pub step: i64,
+    /// The first run that has it.
+    pub parent: Option<i64>,
+}
+
+/// A trajectory from which others may begin.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct Origin {
+    pub identity: String,
+    /// JSON list of `[name, value]`: what was hashed.
+    pub fields: String,
+    /// Its own first step.
+    pub first: i64,
+    /// The step after its last.
+    pub steps: i64,
+    /// The first run that shows it.
+    pub run: i64,
+    /// JSON of every parameter of that run, by dotted name.
+    pub point: String,
+}
+
+impl Origin {
+    /// The parameters of its run.
+    pub fn params(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.point).unwrap_or_default()
+    }
+}
+
+/// The trajectory that a run shows.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Trained {
+    pub identity: String,
+    /// Those that it keeps to.
+    pub threads: u32,
+    /// The vector extensions that it began with.
+    pub cpu_capability: String,
+}
+
+/// A run's experiment as it was.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct RecordedRow {
+    pub experiment_path: String,
+    pub toml: String,
+    /// JSON list of the `--set` texts.
+    pub overrides: String,
+    /// JSON of what the experiment's study swept, at this run's point.
+    pub point: Option<String>,
+}
+
+impl Record {
+    /// The forks that a run's trajectory goes through, its own first.
+    pub fn forks(&mut self, run: i64) -> Result<Vec<Forked>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_forks")).bind(run).fetch_all(connection).await)
+    }
+
+    /// The trajectory of an identity.
+    pub fn origin(&mut self, identity: &str) -> Result<Option<Origin>> {
+        self.wait(async |connection| {
+            sqlx::query_as(sql!("read_origin")).bind(identity).fetch_optional(connection).await
+        })
+    }
+
+    /// The trajectory that a run shows, where its training has begun.
+    pub fn trained(&mut self, run: i64) -> Result<Option<Trained>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_trained")).bind(run).fetch_optional(connection).await)
+    }
+
+    /// The identity of the trajectory that computed a checkpoint of another: itself, or one that it was forked from.
+    pub fn holder(&mut self, trajectory: i64, checkpoint: i64) -> Result<Option<String>> {
+        self.wait(async |connection| {
+            let query = sqlx::query_scalar(sql!("read_holder")).bind(trajectory).bind(checkpoint);
+            query.fetch_optional(connection).await
+        })
+    }
+
+    /// The experiment that made a run.
+    pub fn recorded(&mut self, run: i64) -> Result<RecordedRow> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_recorded")).bind(run).fetch_one(connection).await)
+    }
+
+    /// The names and digests of what one of a run's stages read.
+    pub fn inputs(&mut self, run: i64, stage: &str) -> Result<Vec<(String, String)>> {
+        self.wait(async |connection| {
+            sqlx::query_as(sql!("read_inputs")).bind(run).bind(stage).fetch_all(connection).await
+        })
+    }
+}

@@ -1,0 +1,1 @@
+SELECT step, parent FROM run_forks WHERE run = ?1 ORDER BY step DESC

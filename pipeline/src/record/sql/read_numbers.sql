@@ -1,0 +1,1 @@
+SELECT step, loss, loss_kind, grad_norm FROM run_steps WHERE run = ?1 ORDER BY step

@@ -1,0 +1,1 @@
+SELECT fields FROM trajectories WHERE identity = ?1

@@ -27,6 +27,7 @@ use stages::protocol::{Measured, Step};
 use engine::digest::{Digest, TrajectoryId};
 use engine::key::Fields;
 use record::Record;
+use record::rows::NewTrajectory;
 
 /// Steps of one transaction, as in the engine.
 const BATCH: u64 = 1024;
@@ -48,7 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut record = Record::create(&folder.join("steps.db"))?;
     let mut fields = Fields::default();
     fields.put("bench", "steps");
-    let row = record.start_trajectory(TrajectoryId(Digest::of(b"steps")), &fields, 1, "")?.row;
+    let identity = TrajectoryId(Digest::of(b"steps"));
+    let new = NewTrajectory { identity, fields: &fields, threads: 1, cpu_capability: "", parent: None };
+    let row = record.start_trajectory(&new)?.row;
     let mut from = 0;
     while from < rows {
         let steps: Vec<Step> = (from..rows.min(from + BATCH)).map(step).collect();

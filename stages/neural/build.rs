@@ -1,5 +1,5 @@
 //! What cargo does not carry from torch-sys to the programs and tests that link it: libtorch's folder in the run-time
-//! library path, and the CUDA half of libtorch.
+//! library path, and the CUDA half of libtorch. And the C++ that reaches what tch does not bind.
 
 use std::path::Path;
 
@@ -7,9 +7,29 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") else { return };
     let lib = Path::new(&lib);
+    shim(lib);
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
     // libtorch_cuda registers its kernels as it loads, and no symbol of it is referred to: the linker would drop it.
     if lib.join("libtorch_cuda.so").exists() {
         println!("cargo::rustc-link-arg=-Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state");
     }
+}
+
+/// Compiles `src/shim.cpp` against libtorch's headers, which lie beside its libraries unless the user says otherwise.
+fn shim(lib: &Path) {
+    println!("cargo::rerun-if-changed=src/shim.cpp");
+    println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
+    let given = std::env::var_os("LIBTORCH_INCLUDE").map(std::path::PathBuf::from);
+    let beside = || lib.parent().unwrap_or(lib).to_owned();
+    let include = given.unwrap_or_else(beside).join("include");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .warnings(false)
+        .include(include)
+        .file("src/shim.cpp")
+        .compile("neural_shim");
+    // After the shim, which names its symbols.
+    println!("cargo::rustc-link-search=native={}", lib.display());
+    println!("cargo::rustc-link-lib=dylib=torch_cpu");
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 pub use crate::measured::{Measured, kind_of};
 
 /// The version of this contract; both sides must agree on it.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Environment that `pipeline` starts a worker with, where the user has set nothing else. libtorch's OpenMP threads spin
 /// while they wait, and read this before the worker's first line: two workers of two threads on two cores finish 1.6
@@ -42,6 +42,8 @@ pub struct Describe {
     pub devices: Vec<String>,
     /// The vector extensions that libtorch chose, such as `AVX512`.
     pub cpu_capability: String,
+    /// Whether the CPU multiplies bf16 numbers by itself, which `train.precision = "bf16"` wants.
+    pub bf16: bool,
     /// The libraries that it was linked with: their files' paths, so that a changed one is noticed.
     pub libraries: Vec<PathBuf>,
 }

@@ -114,6 +114,7 @@ pub fn compute(
     let answered = answered(&mut record, &new, &points)?;
     if answered.is_none() {
         look_ahead(experiment, &plans)?;
+        check_precision(experiment, describe.bf16)?;
     }
     let rows = match answered {
         _ if how.dry_run => Vec::new(),
@@ -209,6 +210,16 @@ fn look_ahead(experiment: &Experiment, plans: &[PointPlan]) -> Result<(), Failur
         Err(StageError::Input { key, message, hint }) => Err(experiment.complain(&key, &message, &hint)),
         other => Ok(other?),
     })
+}
+
+/// Refuses a training in bf16 on a CPU that would have to imitate it.
+fn check_precision(experiment: &Experiment, bf16: bool) -> Result<(), Failure> {
+    let wants = |point: &Point| point.stages.get("train").is_some_and(|train| train["precision"] == "bf16");
+    if bf16 || !experiment.points.iter().any(wants) {
+        return Ok(());
+    }
+    let message = "bf16 wants a CPU that multiplies such numbers (avx512_bf16), and this one does not";
+    Err(experiment.complain("train.precision", message, "train.precision = \"f32\""))
 }
 
 /// The runs of the points, where every point is answered by a study that stands: then nothing is written.

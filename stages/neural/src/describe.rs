@@ -25,6 +25,7 @@ pub(crate) fn describe() -> Describe {
         libtorch: libtorch_version(&libraries),
         devices: vec!["cpu".to_owned()],
         cpu_capability: cpu_capability().to_owned(),
+        bf16: crate::raw::has_bf16(),
         libraries,
     }
 }

@@ -65,6 +65,34 @@ pub(crate) fn flush_denormals() {
     }
 }
 
+unsafe extern "C" {
+    fn neural_round_factors(round: bool) -> bool;
+}
+
+/// Lets products of f32 matrices round their factors to bf16 from here on, or not; their sums stay in f32. A setting of
+/// the whole process.
+///
+/// # Errors
+/// When this libtorch knows no such setting.
+pub(crate) fn round_factors(round: bool) -> Result<()> {
+    // SAFETY: catches every exception, and touches libtorch's settings alone.
+    ensure!(unsafe { neural_round_factors(round) }, "libtorch can't be told to multiply in bf16");
+    Ok(())
+}
+
+/// Whether the CPU multiplies bf16 numbers by itself.
+pub(crate) fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // Whatever has AMX has these as well.
+        is_x86_feature_detected!("avx512bf16")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}
+
 /// Ends the process at once, without the destructors of libraries that other threads are still inside of.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: does not return and touches no memory of ours.

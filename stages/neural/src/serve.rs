@@ -127,7 +127,7 @@ fn train(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
     let Train { precision, .. } = params::read("train", &order.params)?;
     match precision {
         Precision::F64 => train_in::<f64>(order, pipe, stop),
-        Precision::F32 => train_in::<f32>(order, pipe, stop),
+        Precision::F32 | Precision::Bf16 => train_in::<f32>(order, pipe, stop),
     }
 }
 

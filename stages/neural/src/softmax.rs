@@ -43,12 +43,30 @@ pub(crate) struct Gradients {
 pub(crate) struct Softmax<T> {
     logits: Tensor,
     threads: usize,
+    /// Whether products may round their factors to bf16.
+    rounds: bool,
     real: PhantomData<T>,
 }
 
 impl<T: Real> Softmax<T> {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { logits: Tensor::new(), threads, real: PhantomData }
+        Self { logits: Tensor::new(), threads, rounds: false, real: PhantomData }
+    }
+
+    /// The same, whose products round their factors to bf16 while it learns.
+    pub(crate) fn rounding(self, rounds: bool) -> Self {
+        Self { rounds, ..self }
+    }
+
+    /// Makes products in the precision of this layer.
+    fn product<P>(&self, make: impl FnOnce() -> Result<P>) -> Result<P> {
+        if !self.rounds {
+            return make();
+        }
+        raw::round_factors(true)?;
+        let made = make();
+        raw::round_factors(false)?;
+        made
     }
 
     /// The loss of predicting `targets` [N] from `y` [N, H], and its gradients.
@@ -63,7 +81,8 @@ impl<T: Real> Softmax<T> {
         probe: bool,
         watch: &mut Stopwatch,
     ) -> Result<(Loss, Gradients)> {
-        self.products(model, y)?;
+        self.fit(model, y)?;
+        self.product(|| self.multiply(model, y))?;
         watch.lap(Phase::Products);
         let probes = if probe { Some(self.probe(model)?) } else { None };
         watch.lap(Phase::Rest);
@@ -85,11 +104,9 @@ impl<T: Real> Softmax<T> {
             summed.iter_mut().zip(part).for_each(|(sum, part)| *sum += *part);
         }
         watch.lap(Phase::Softmax);
-        let gradients = Gradients {
-            weight: self.logits.f_tr()?.f_mm(y)?,
-            bias: Tensor::f_from_slice(summed)?,
-            y: self.logits.f_mm(model.decoder())?,
-        };
+        let bias = Tensor::f_from_slice(summed)?;
+        let (weight, y) = self.product(|| Ok((self.logits.f_tr()?.f_mm(y)?, self.logits.f_mm(model.decoder())?)))?;
+        let gradients = Gradients { weight, bias, y };
         watch.lap(Phase::Products);
         Ok((Loss { mean: losses.iter().sum::<f64>() / targets.len() as f64, probes }, gradients))
     }
@@ -99,7 +116,8 @@ impl<T: Real> Softmax<T> {
     /// # Errors
     /// Those of libtorch.
     pub(crate) fn score(&mut self, model: &Model, y: &Tensor, targets: &[u32]) -> Result<f64> {
-        self.products(model, y)?;
+        self.fit(model, y)?;
+        self.multiply(model, y)?;
         let vocab = model.shape.vocab;
         let mut losses = vec![0.0f64; targets.len()];
         let rows = targets.len().div_ceil(BLOCKS);
@@ -115,12 +133,17 @@ impl<T: Real> Softmax<T> {
         Ok(losses.iter().sum())
     }
 
-    /// Sets the logits to y · Wᵀ, [N, V]. The bias is added where a row is read: here it would be another pass over all.
-    fn products(&mut self, model: &Model, y: &Tensor) -> Result<()> {
+    /// Makes room for the logits of `y` [N, H].
+    fn fit(&mut self, model: &Model, y: &Tensor) -> Result<()> {
         let sizes = [y.size()[0], i64::try_from(model.shape.vocab)?];
         if self.logits.size() != sizes {
             self.logits = Tensor::f_empty(sizes, (T::KIND, Device::Cpu))?;
         }
+        Ok(())
+    }
+
+    /// Sets the logits to y · Wᵀ, [N, V]. The bias is added where a row is read: here it would be another pass over all.
+    fn multiply(&self, model: &Model, y: &Tensor) -> Result<()> {
         let _same = y.f_mm_out(&self.logits, &model.decoder().f_tr()?)?;
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use stages::files::{Ids, count_types};
-use stages::params::{OnNonfinite, Schedule, Train, read};
+use stages::params::{OnNonfinite, Precision, Schedule, Train, read};
 use stages::protocol::{Evaluation, Event, Measured, Order, Reply, Segment, Step, kind_of};
 use tch::Tensor;
 
@@ -82,17 +82,10 @@ impl<T: Real> Training<T> {
             State::load(&train, shape, rows, threads, from, &weights, &state)?
         };
         let folder = order.folder.clone();
-        Ok(Self {
-            train,
-            segment,
-            folder,
-            batches,
-            valid,
-            state,
-            softmax: Softmax::new(threads),
-            threads,
-            watch: Stopwatch::start(),
-        })
+        let rounds = train.precision == Precision::Bf16;
+        ensure!(!rounds || raw::has_bf16(), "train.precision = \"bf16\" wants a CPU that multiplies bf16 numbers");
+        let softmax = Softmax::new(threads).rounding(rounds);
+        Ok(Self { train, segment, folder, batches, valid, state, softmax, threads, watch: Stopwatch::start() })
     }
 
     /// Seconds by phase.

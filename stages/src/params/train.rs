@@ -74,9 +74,9 @@ pub(super) const TRAIN: &[Key] = &[
     .later(),
     Key::new(
         "precision",
-        Kind::Choice(&["f32", "f64"]),
+        Kind::Choice(&["f32", "f64", "bf16"]),
         r#""f32""#,
-        "the floats of weights and arithmetic: f32, or f64, in which training can be compared with other programs far below rounding",
+        "the floats of weights and arithmetic: f32; f64, in which training can be compared with other programs far below rounding; bf16: weights and sums in f32, the factors of the softmax layer's large products rounded to bf16, on CPUs that multiply such numbers",
     )
     .later(),
     Key::new("warmup", Kind::Int(0, 1 << 40), "0", "steps in which the rate rises linearly, before any schedule"),

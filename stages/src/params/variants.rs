@@ -96,6 +96,8 @@ pub enum Precision {
     F32,
     /// Double: slow, to check by.
     F64,
+    /// Single, but the factors of the softmax layer's products are rounded to bf16.
+    Bf16,
 }
 
 /// How the learning rate changes.

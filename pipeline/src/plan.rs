@@ -255,6 +255,8 @@ fn train(params: &Value, ancestors: &[Ancestor], upstream: &Upstream) -> Result<
     if read.reads_valid() {
         inputs.push(upstream.input("vocab", "valid", "valid")?);
     }
+    // A look that changes no rate changes no number of the trajectory.
+    let aside: &[&str] = if read.schedule_reads_valid() { &[] } else { &["valid"] };
     // A length counts in the trajectory only where the schedule uses it.
     let mut identity = reads("train", params, &[Role::Length, Role::Cadence]);
     if read.schedule_reads_length() {
@@ -289,6 +291,8 @@ fn train(params: &Value, ancestors: &[Ancestor], upstream: &Upstream) -> Result<
         checkpoints: read.checkpoints,
         probes: read.probes,
         stop_after,
+        early_stopping: read.early_stopping,
+        aside,
         whole: false,
         parent,
     };
@@ -314,10 +318,13 @@ fn up_to(mut node: Node, step: u64) -> Node {
     // It came as far before, and probes and the rule for lost losses change no number.
     node.params["on_nonfinite"] = Value::from("continue");
     node.params["probes"] = Value::from(0);
+    node.params["early_stopping"] = Value::Null;
+    node.params["checkpoints"] = serde_json::json!({ "every": 0, "keep": [step] });
     if let Some(training) = &mut node.training {
         training.length = step;
         training.checkpoints = Checkpoints { every: 0, keep: Keep::Steps(vec![step]) };
-        (training.probes, training.stop_after, training.whole) = (0, None, true);
+        (training.probes, training.stop_after, training.early_stopping) = (0, None, None);
+        training.whole = true;
         node.key_params = training.identity.clone();
         node.key_params["steps"] = Value::from(step);
         node.key_params["state"] = Value::from(true);
@@ -332,11 +339,13 @@ pub fn weights(step: u64) -> String {
 
 /// The kept checkpoints at which something is measured, ascending.
 fn chosen(at: At, upstream: &Upstream) -> Result<Vec<u64>, StageError> {
-    let outputs = &upstream.of("train")?.outputs;
+    let made = upstream.of("train")?;
+    let outputs = &made.outputs;
     let mut steps: Vec<u64> = outputs.keys().filter_map(|name| name.strip_prefix("weights@")?.parse().ok()).collect();
     steps.sort_unstable();
     Ok(match at {
         At::All => steps,
+        At::Best => made.report["best"].as_u64().or(steps.last().copied()).into_iter().collect(),
         At::Last => steps.split_off(steps.len().saturating_sub(1)),
         At::None => Vec::new(),
     })

@@ -11,6 +11,7 @@ pub mod batch;
 pub mod files;
 #[cfg(test)]
 mod golden;
+pub mod looks;
 mod measured;
 pub mod params;
 pub mod plan;

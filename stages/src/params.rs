@@ -20,7 +20,7 @@ pub use measure::{At, Decode, Evaluate, Greedy, Sample};
 pub use text::{Batch, Layout, SPLIT, Split, Tokenize, Unit, Vocab};
 pub use train::{Fork, KEPT_BY_FORKS, Train};
 pub use variants::{
-    All, Checkpoints, Init, Keep, LossScale, OnNonfinite, Optimizer, Precision, Schedule, nothing_to_train,
+    Checkpoints, Init, Keep, LossScale, OnNonfinite, Optimizer, Precision, Schedule, Word, nothing_to_train,
     too_many_checkpoints,
 };
 
@@ -126,18 +126,18 @@ mod tests {
     #[test]
     fn kept_checkpoints() {
         let keep = |every, keep| Checkpoints { every, keep };
-        assert_eq!(keep(100, Keep::All(All::All)).kept(250), [0, 100, 200, 250]);
-        assert_eq!(keep(0, Keep::All(All::All)).kept(250), [0, 250]);
+        assert_eq!(keep(100, Keep::Word(Word::All)).kept(250), [0, 100, 200, 250]);
+        assert_eq!(keep(0, Keep::Word(Word::All)).kept(250), [0, 250]);
         assert_eq!(keep(100, Keep::Last { last: 2 }).kept(300), [200, 300]);
         assert_eq!(keep(100, Keep::Steps(vec![40, 7])).kept(300), [7, 40, 300]);
-        assert_eq!(keep(100, Keep::All(All::All)).kept(0), [0]);
+        assert_eq!(keep(100, Keep::Word(Word::All)).kept(0), [0]);
         assert_eq!(keep(100, Keep::Last { last: 2 }).kept(250), [200, 250]);
         assert_eq!(keep(100, Keep::Last { last: 9 }).kept(250), [0, 100, 200, 250]);
         assert_eq!(keep(0, Keep::Last { last: 1 }).kept(0), [0]);
         assert_eq!(keep(100, Keep::Last { last: 2 }).kept_until(1000, 330), [330]);
-        assert_eq!(keep(100, Keep::All(All::All)).kept_until(1000, 330), [0, 100, 200, 300, 330]);
+        assert_eq!(keep(100, Keep::Word(Word::All)).kept_until(1000, 330), [0, 100, 200, 300, 330]);
         // However long, without a list of them all.
         assert_eq!(keep(1, Keep::Last { last: 1 }).kept(1 << 40), [1 << 40]);
-        assert_eq!(keep(3, Keep::All(All::All)).count(1 << 40), (1 << 40) / 3 + 2);
+        assert_eq!(keep(3, Keep::Word(Word::All)).count(1 << 40), (1 << 40) / 3 + 2);
     }
 }

@@ -81,7 +81,7 @@ pub struct Order {
 }
 
 /// The part of a trajectory that an execution of `train` computes: steps `from..to`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Segment {
     /// The first step to compute; 0 begins from initial weights, anything else from `weights` and `state`.
@@ -99,6 +99,9 @@ pub struct Segment {
     /// Checkpoints n, `from <= n <= to`, whose weights and state are to be written down. The last one reached is
     /// written in any case.
     pub checkpoints: Vec<u64>,
+    /// The valid losses that are known of before, in nats, by step: what rules that look at them remember.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub looks: BTreeMap<u64, Measured>,
     /// A checkpoint is also written when this many seconds passed since the last one, so that a kill costs little.
     pub checkpoint_seconds: u64,
 }

@@ -9,6 +9,7 @@ mod fork;
 mod input;
 mod killed;
 mod laws;
+mod looks;
 mod objects;
 mod readme;
 mod reproduce;

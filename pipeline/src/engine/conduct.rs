@@ -14,8 +14,10 @@ pub struct Conduct {
     /// The split that an order without a segment has scored.
     split: Option<String>,
     segment: Option<Segment>,
-    /// Whether the training may end before its segment does.
+    /// Whether the training may end before its segment does, at losses that are not finite.
     may_give_up: bool,
+    /// Whether it may at any look at its valid loss.
+    may_stop_early: bool,
     /// The step to come.
     next: u64,
     /// Whether the last loss was finite.
@@ -26,13 +28,14 @@ pub struct Conduct {
 
 impl Conduct {
     /// Nothing is carried out yet.
-    pub fn new(order: &Order, may_give_up: bool) -> Self {
+    pub fn new(order: &Order, may_give_up: bool, may_stop_early: bool) -> Self {
         Self {
             folder: order.folder.clone(),
             split: order.params.get("split").and_then(|split| split.as_str()).map(str::to_owned),
             next: order.segment.as_ref().map_or(0, |segment| segment.from),
             segment: order.segment.clone(),
             may_give_up,
+            may_stop_early,
             finite: true,
             checkpoints: BTreeSet::new(),
             evaluations: 0,
@@ -100,7 +103,7 @@ impl Conduct {
             return Err(format!("it ended at step {:?}, having told {next}", done.reached.unwrap_or(0)));
         }
         let gave_up = self.may_give_up && (next == *from || !self.finite);
-        if next < *to && !gave_up {
+        if next < *to && !gave_up && !self.may_stop_early {
             return Err(format!("it ended at step {next} of {from}..{to}"));
         }
         let wanted = checkpoints.iter().copied().filter(|step| *step < next).chain([next]);
@@ -136,7 +139,16 @@ mod tests {
 
     fn segment(from: u64, to: u64, checkpoints: &[u64]) -> Option<Segment> {
         let checkpoints = checkpoints.to_vec();
-        Some(Segment { from, to, length: to, weights: None, state: None, checkpoints, checkpoint_seconds: 30 })
+        Some(Segment {
+            from,
+            to,
+            length: to,
+            weights: None,
+            state: None,
+            checkpoints,
+            looks: [].into(),
+            checkpoint_seconds: 30,
+        })
     }
 
     fn step(step: u64, loss: f64) -> Reply {
@@ -180,7 +192,7 @@ mod tests {
     fn steps_come_in_turn_and_end_with_their_checkpoints() {
         let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
         let folder = folder.path();
-        let begun = || Conduct::new(&order(folder, segment(3, 5, &[3, 5])), false);
+        let begun = || Conduct::new(&order(folder, segment(3, 5, &[3, 5])), false, false);
         let mut good = begun();
         for reply in [checkpoint(folder, 3), step(3, 1.0), step(4, 1.0), checkpoint(folder, 5)] {
             good.hear(&reply).unwrap();
@@ -210,7 +222,7 @@ mod tests {
         let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
         let folder = folder.path();
         for (loss, may, ends) in [(f64::NAN, true, true), (f64::NAN, false, false), (1.0, true, false)] {
-            let mut conduct = Conduct::new(&order(folder, segment(0, 9, &[])), may);
+            let mut conduct = Conduct::new(&order(folder, segment(0, 9, &[])), may, false);
             conduct.hear(&step(0, loss)).unwrap();
             conduct.hear(&checkpoint(folder, 1)).unwrap();
             assert_eq!(conduct.end(&done(Some(1), false), &stop).is_ok(), ends, "{loss} {may}");
@@ -232,7 +244,7 @@ mod tests {
             folder.path().join("x/../sound"),
         ];
         for bad in bad {
-            let mut conduct = Conduct::new(&order(folder.path(), segment(0, 1, &[])), false);
+            let mut conduct = Conduct::new(&order(folder.path(), segment(0, 1, &[])), false, false);
             let reply = |weights: &Path, state: &Path| {
                 Reply::Checkpoint(Checkpoint { step: 0, weights: weights.to_owned(), state: state.to_owned() })
             };
@@ -245,7 +257,7 @@ mod tests {
     #[test]
     fn an_order_without_steps_is_answered_by_one_score_of_its_split() {
         let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
-        let begun = || Conduct::new(&order(folder.path(), None), false);
+        let begun = || Conduct::new(&order(folder.path(), None), false, false);
         let score = |split: &str| {
             let split = split.to_owned();
             Reply::Evaluation(Evaluation { split, step: None, loss: Measured(1.0), tokens: 1, seconds: 0.0 })

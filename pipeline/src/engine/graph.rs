@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
+use stages::looks::{self, EarlyStopping, Looks};
 use stages::params::Checkpoints;
 use stages::{Context, Outcome, StageError};
 
@@ -77,6 +78,10 @@ pub struct Training {
     pub probes: u64,
     /// It ends after this many steps in a row with a loss that is not finite.
     pub stop_after: Option<u64>,
+    /// It ends when its valid loss has stopped falling.
+    pub early_stopping: Option<EarlyStopping>,
+    /// Inputs that it reads and that change none of its numbers.
+    pub aside: &'static [&'static str],
     /// Whether the last checkpoint is wanted with its state: a fork begins there.
     pub whole: bool,
     /// What it was forked from; none where it begins with initial weights.
@@ -101,10 +106,47 @@ impl Training {
     }
 
     /// The checkpoints that it keeps when it ends after `reached` steps, ascending: those before a fork are its parent's.
-    pub fn kept_until(&self, reached: u64) -> Vec<u64> {
+    /// Where the best is kept, those that `looks` says nothing of may yet be it.
+    pub fn kept_until(&self, reached: u64, looks: &Looks) -> Vec<u64> {
         let mut kept = self.checkpoints.kept_until(self.length, reached);
         kept.retain(|step| *step >= self.origin());
+        if self.checkpoints.keep_the_best() {
+            let best = self.best_until(reached, looks);
+            kept.retain(|step| Some(*step) == best || *step == reached || !looks.contains_key(step));
+        }
         kept
+    }
+
+    /// The checkpoint with the lowest valid loss, where that one is kept.
+    pub fn best_until(&self, reached: u64, looks: &Looks) -> Option<u64> {
+        let made = self.checkpoints.kept_until(self.length, reached);
+        let made: Vec<u64> = made.into_iter().filter(|step| *step >= self.origin()).collect();
+        looks::best(looks, &made).filter(|_| self.checkpoints.keep_the_best())
+    }
+
+    /// Whether it looks at its valid loss for a rule of its own.
+    pub fn looks(&self) -> bool {
+        self.early_stopping.is_some() || self.checkpoints.keep_the_best()
+    }
+
+    /// Where it ends: at a loss that stayed non-finite as long as `lost` says, at a valid loss that has stopped falling,
+    /// or at its length.
+    pub fn end(&self, lost: Option<u64>, looks: &Looks) -> u64 {
+        let early = self.early_stopping.and_then(|rule| rule.end(looks));
+        [lost, early].into_iter().flatten().fold(self.length, u64::min)
+    }
+
+    /// The first look that its rules want of the first `computed` steps, which `end` as said, and that was not taken.
+    pub fn first_unlooked(&self, computed: u64, end: u64, looks: &Looks) -> Option<u64> {
+        let rule = self.early_stopping.and_then(|rule| {
+            let wanted = (1..=computed / rule.every).map(|i| i * rule.every);
+            wanted.into_iter().find(|step| *step >= self.origin() && !looks.contains_key(step))
+        });
+        let made =
+            if self.checkpoints.keep_the_best() { self.checkpoints.kept_until(self.length, end) } else { Vec::new() };
+        let best =
+            made.into_iter().find(|step| *step >= self.origin() && *step <= computed && !looks.contains_key(step));
+        [rule, best].into_iter().flatten().min()
     }
 }
 
@@ -215,7 +257,7 @@ pub fn key_fields(stage: &Stage, node: &Node, worker: &WorkerFacts) -> Fields {
 pub fn trajectory_fields(stage: &Stage, node: &Node, training: &Training, worker: &WorkerFacts) -> Fields {
     let mut fields = fields_of(stage, &training.identity, worker);
     fields.put("trajectory", true);
-    for input in &node.inputs {
+    for input in node.inputs.iter().filter(|input| !training.aside.contains(&input.name.as_str())) {
         fields.put(format!("input.{}", input.name), input.digest.to_string());
     }
     fields

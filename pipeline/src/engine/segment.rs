@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use stages::looks::Looks;
+
 use super::digest::ObjectId;
 use super::graph::Training;
 use crate::record::rows::Trajectory;
@@ -25,23 +27,23 @@ pub struct Missing {
 
 /// The part of a trajectory that a training of some length still lacks; `None` when it lacks nothing.
 ///
-/// `ended` is the step at which it stopped because its loss stayed non-finite, if it did; `sound` says whether an
-/// object is in the store; `unprobed` the first of the steps computed without probes that are asked for now.
+/// `length` is where it ends; `looks` the valid losses that it has seen; `sound` says whether an object is in the store;
+/// `unmeasured` the first of the computed steps that lacks probes, or a look, that are asked for now.
 pub fn missing(
     trajectory: &Trajectory,
     training: &Training,
-    ended: Option<u64>,
-    unprobed: Option<u64>,
+    length: u64,
+    looks: &Looks,
+    unmeasured: Option<u64>,
     mut sound: impl FnMut(ObjectId) -> bool,
 ) -> Option<Missing> {
-    let length = ended.unwrap_or(training.length).min(training.length);
     let there: BTreeMap<u64, (bool, bool)> = trajectory
         .checkpoints
         .iter()
         .filter(|(step, _)| **step <= length)
         .map(|(step, (weights, state))| (*step, (sound(*weights), state.is_some_and(&mut sound))))
         .collect();
-    let kept = training.kept_until(length);
+    let kept = training.kept_until(length, looks);
     let stateless = training.whole && there.get(&length).is_some_and(|(_, state)| !state);
     let unmade = kept.into_iter().filter(|step| !there.contains_key(step));
     // Also one on the way, which only resuming needs: what is recorded is there, or is made again.
@@ -55,13 +57,13 @@ pub fn missing(
     checkpoints.dedup();
     let steps_missing = trajectory.steps < length;
     let to = if steps_missing { length } else { checkpoints.last().copied().unwrap_or(0) };
-    let to = if unprobed.is_some() { to.max(trajectory.steps.min(length)) } else { to };
-    if !steps_missing && checkpoints.is_empty() && unprobed.is_none() {
+    let to = if unmeasured.is_some() { to.max(trajectory.steps.min(length)) } else { to };
+    if !steps_missing && checkpoints.is_empty() && unmeasured.is_none() {
         return None;
     }
     // No later than the first thing that is missing.
     let mut latest = if steps_missing { trajectory.steps } else { to };
-    for first in checkpoints.first().into_iter().chain(&unprobed) {
+    for first in checkpoints.first().into_iter().chain(&unmeasured) {
         latest = latest.min(*first);
     }
     let start = there.range(..=latest).rev().find(|(step, (weights, state))| **step > 0 && *weights && *state);
@@ -92,7 +94,7 @@ pub fn states_to_drop(steps: &[u64]) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
-    use stages::params::{All, Checkpoints, Keep};
+    use stages::params::{Checkpoints, Keep, Word};
 
     use super::*;
     use crate::engine::digest::{Digest, TrajectoryId};
@@ -117,8 +119,20 @@ mod tests {
         }
     }
 
+    /// What a training lacks that looks at no valid loss.
+    fn lacks(
+        trajectory: &Trajectory,
+        training: &Training,
+        ended: Option<u64>,
+        unmeasured: Option<u64>,
+        sound: impl FnMut(ObjectId) -> bool,
+    ) -> Option<Missing> {
+        let length = ended.unwrap_or(training.length);
+        missing(trajectory, training, length, &Looks::new(), unmeasured, sound)
+    }
+
     fn training(length: u64, every: u64) -> Training {
-        let checkpoints = Checkpoints { every, keep: Keep::All(All::All) };
+        let checkpoints = Checkpoints { every, keep: Keep::Word(Word::All) };
         Training {
             identity: serde_json::Value::Null,
             length,
@@ -126,13 +140,15 @@ mod tests {
             checkpoints,
             probes: 0,
             stop_after: None,
+            early_stopping: None,
+            aside: &[],
             whole: false,
             parent: None,
         }
     }
 
     fn segment(trajectory: &Trajectory, training: &Training) -> Option<(u64, u64, Vec<u64>)> {
-        missing(trajectory, training, None, None, |_| true).map(|m| (m.from, m.to, m.checkpoints))
+        lacks(trajectory, training, None, None, |_| true).map(|m| (m.from, m.to, m.checkpoints))
     }
 
     #[test]
@@ -150,18 +166,18 @@ mod tests {
         assert_eq!(segment(&done, &training(200, 50)), Some((0, 150, vec![50, 150])));
         assert_eq!(segment(&done, &training(150, 0)), Some((100, 150, vec![150])));
         // Ended early by a loss that stayed non-finite.
-        let ended = missing(&trajectory(30, &[(0, true), (30, true)]), &training(200, 100), Some(30), None, |_| true);
+        let ended = lacks(&trajectory(30, &[(0, true), (30, true)]), &training(200, 100), Some(30), None, |_| true);
         assert_eq!(ended, None);
         // Probes asked for afterwards are replayed from the state before the first of them.
         for (first, from) in [(0, 0), (90, 0), (130, 100)] {
-            let probed = missing(&done, &training(200, 100), None, Some(first), |_| true).unwrap();
+            let probed = lacks(&done, &training(200, 100), None, Some(first), |_| true).unwrap();
             assert_eq!((probed.from, probed.to, probed.checkpoints), (from, 200, vec![]));
         }
         // Of the checkpoints asked for, those that it reached before it ended early, and the end.
         let last =
             Training { checkpoints: Checkpoints { every: 100, keep: Keep::Last { last: 2 } }, ..training(1000, 100) };
         let ended = trajectory(330, &[(0, true), (330, true)]);
-        assert_eq!(missing(&ended, &last, Some(330), None, |_| true), None);
+        assert_eq!(lacks(&ended, &last, Some(330), None, |_| true), None);
     }
 
     /// A training forked at `step`.
@@ -182,7 +198,7 @@ mod tests {
     fn a_fork_begins_where_its_parent_is_left() {
         // A fork's steps are counted from its parent's on, also before it has one of its own.
         let begun = |checkpoints: &[(u64, bool)], fork: &Training| {
-            missing(&trajectory(300, checkpoints), fork, None, None, |_| true).unwrap()
+            lacks(&trajectory(300, checkpoints), fork, None, None, |_| true).unwrap()
         };
         let fresh = begun(&[], &fork(300, 500, 100));
         assert_eq!((fresh.from, fresh.to, fresh.start), (300, 500, None));
@@ -207,14 +223,14 @@ mod tests {
     fn damaged_objects_are_made_again_from_the_nearest_sound_state() {
         let done = trajectory(300, &[(0, false), (100, true), (200, true), (300, true)]);
         let lost = object("w300");
-        let again = missing(&done, &training(300, 100), None, None, |id| id != lost).unwrap();
+        let again = lacks(&done, &training(300, 100), None, None, |id| id != lost).unwrap();
         assert_eq!((again.from, again.to, again.checkpoints), (200, 300, vec![300]));
         let lost = object("s200");
-        let again = missing(&done, &training(300, 100), None, None, |id| id != lost).unwrap();
+        let again = lacks(&done, &training(300, 100), None, None, |id| id != lost).unwrap();
         assert_eq!((again.from, again.to, again.checkpoints), (100, 200, vec![200]));
-        assert_eq!(missing(&done, &training(100, 100), None, None, |id| id != lost), None, "no part of a shorter one");
+        assert_eq!(lacks(&done, &training(100, 100), None, None, |id| id != lost), None, "no part of a shorter one");
         let lost = [object("w300"), object("s200")];
-        let again = missing(&done, &training(300, 100), None, None, |id| !lost.contains(&id)).unwrap();
+        let again = lacks(&done, &training(300, 100), None, None, |id| !lost.contains(&id)).unwrap();
         assert_eq!((again.from, again.start), (100, Some((object("w100"), object("s100")))));
     }
 

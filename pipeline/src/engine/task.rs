@@ -203,6 +203,8 @@ pub struct WorkerTask {
     pub segment: Option<Segment>,
     /// Whether a training may end before its segment does, since its loss stayed non-finite.
     pub may_give_up: bool,
+    /// Whether it may at a look at its valid loss.
+    pub may_stop_early: bool,
 }
 
 /// Has a worker carry an order out.
@@ -228,7 +230,7 @@ fn carry_out(bench: &Bench, task: WorkerTask, folder: PathBuf) -> Result<Made, T
         segment: task.segment,
     };
     let id = order.id;
-    let mut conduct = Conduct::new(&order, task.may_give_up);
+    let mut conduct = Conduct::new(&order, task.may_give_up, task.may_stop_early);
     worker.send(order)?;
     // Only now: a request to stop must not overtake the order.
     say(Message::Taken { key, stopper: worker.stopper() })?;

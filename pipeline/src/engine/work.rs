@@ -24,7 +24,8 @@ use std::time::{Duration, Instant};
 use ground::Ground;
 use show::shown;
 use stages::StageError;
-use stages::protocol::{Evaluation, Event, Step};
+use stages::looks::Looks;
+use stages::protocol::{Evaluation, Event, Measured, Step};
 
 pub use interface::{End, Progress, Settings, Shown, Summary, Track, Watch, WorkError};
 
@@ -39,7 +40,7 @@ use super::task::{self, Bench, Made, Message, Pool, TaskError, WorkerTask};
 use super::worker::{Stopper, WorkerError};
 use crate::record::Record;
 use crate::record::rows::{
-    Accepted, ExecutionId, Finished, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory,
+    Accepted, ExecutionId, Finished, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory, TrajectoryRow,
 };
 
 /// Steps wait this long at most before they are written.
@@ -101,6 +102,8 @@ struct Recording {
     missing: Missing,
     /// Where the training ends: its length, or the step at which its loss had stayed non-finite for too long.
     limit: u64,
+    /// The valid losses that rules of the training have seen.
+    looks: Looks,
     /// Steps that were recorded before this execution.
     recorded: u64,
     waiting: Vec<Step>,

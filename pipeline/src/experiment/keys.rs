@@ -250,8 +250,13 @@ fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
             None => point.corpus.sources.iter().any(|source| source.name == "valid"),
         };
         if !held_out {
-            let message = "train.schedule looks at the valid loss, and the corpus has no valid part";
-            return Err(Problem::new(place("train.schedule"), message, "corpus.split = { valid = 0.05, test = 0.05 }"));
+            let key = match (&train.early_stopping, train.schedule_reads_valid()) {
+                (_, true) => "train.schedule",
+                (Some(_), _) => "train.early_stopping",
+                (None, _) => "train.checkpoints",
+            };
+            let message = format!("{key} looks at the valid loss, and the corpus has no valid part");
+            return Err(Problem::new(place(key), message, "corpus.split = { valid = 0.05, test = 0.05 }"));
         }
     }
     if let Some((message, hint)) = train.steps.and_then(|steps| params::too_many_checkpoints(&train.checkpoints, steps))

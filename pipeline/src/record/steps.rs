@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteConnection;
+use stages::looks::Looks;
 use stages::protocol::{Evaluation, Event, Measured, Step, kind_of};
 
 use super::blocks::summarise;
@@ -82,6 +83,14 @@ impl Record {
             let query = sqlx::query_scalar(sql!("ended_early")).bind(trajectory.0).bind(in_a_row as i64);
             let step: Option<i64> = query.fetch_one(c).await?;
             Ok(step.map(|step| step as u64))
+        })
+    }
+
+    /// The valid losses that a training has looked at, its parents' before a fork among them.
+    pub fn looks(&mut self, trajectory: TrajectoryRow) -> Result<Looks> {
+        self.wait(async |c| {
+            let rows: Vec<(i64, Option<f64>)> = sqlx::query_as(sql!("looks")).bind(trajectory.0).fetch_all(c).await?;
+            Ok(rows.into_iter().map(|(step, loss)| (step as u64, loss.unwrap_or(f64::NAN))).collect())
         })
     }
 

@@ -147,10 +147,10 @@ impl Real for f32 {
         let far = (1.0 - z) / (1.0 + z);
         let square = self * self;
         let mut p = -5.704_988_7e-3f32;
-        p = p.mul_add(square, 2.063_908_9e-2);
+        p = p.mul_add(square, 2.063_909e-2);
         p = p.mul_add(square, -5.373_971_5e-2);
         p = p.mul_add(square, 1.333_144_2e-1);
-        p = p.mul_add(square, -3.333_328_2e-1);
+        p = p.mul_add(square, -3.333_328e-1);
         let near = (p * square).mul_add(size, size);
         let found = if size < 0.625 { near } else { far };
         found.copysign(self)

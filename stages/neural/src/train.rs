@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use stages::files::{Ids, count_types};
+use stages::looks::Looks;
 use stages::params::{OnNonfinite, Precision, Schedule, Train, read};
 use stages::protocol::{Evaluation, Event, Measured, Order, Reply, Segment, Step, kind_of};
 use tch::Tensor;
@@ -36,7 +37,7 @@ pub(crate) struct Training<T> {
     segment: Segment,
     folder: PathBuf,
     batches: Batches,
-    /// Read by a plateau schedule alone.
+    /// Read by rules that look at it.
     valid: Option<Ids>,
     state: State<T>,
     softmax: Softmax<T>,
@@ -53,6 +54,17 @@ pub(crate) struct End {
     pub(crate) stopped: bool,
 }
 
+/// What a look at the valid loss leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    /// The training goes on.
+    On,
+    /// It ends here: the loss has stopped falling.
+    Enough,
+    /// A stop came in the middle of the look.
+    Interrupted,
+}
+
 impl<T: Real> Training<T> {
     /// Reads what an order names.
     ///
@@ -67,10 +79,7 @@ impl<T: Real> Training<T> {
         let shape = Shape::new(&train, count_types(input("vocab")?)?)?;
         let batches = Batches::open(input("plan")?, input("train")?, shape.vocab)?;
         let valid = if train.reads_valid() { Some(Ids::open(input("valid")?)?) } else { None };
-        ensure!(
-            valid.as_ref().is_none_or(|valid| valid.len() >= 2),
-            "the schedule looks at the valid loss: valid is empty"
-        );
+        ensure!(valid.as_ref().is_none_or(|valid| valid.len() >= 2), "a rule looks at the valid loss: valid is empty");
         let (rows, threads) = (usize::try_from(batches.plan.size)?, order.threads as usize);
         let file = |path: &Option<PathBuf>, what: &str| {
             path.clone().with_context(|| format!("a segment that begins at step {from} names no {what}"))
@@ -122,7 +131,7 @@ impl<T: Real> Training<T> {
         let scale = self.train.loss_scale.factor(self.batches.plan.unroll);
         let dropout = Dropout { share: self.train.dropout, seed: self.train.seed };
         let mut n = self.segment.from;
-        let (mut written, mut said) = (Instant::now(), (Instant::now(), n));
+        let (mut written, mut last_saved, mut said) = (Instant::now(), None, (Instant::now(), n));
         loop {
             let stopped = stop.load(Ordering::Relaxed) && n < self.segment.to;
             let ends = n == self.segment.to || stopped || self.gives_up();
@@ -130,13 +139,21 @@ impl<T: Real> Training<T> {
                 written.elapsed() >= Duration::from_secs(self.segment.checkpoint_seconds) && n > self.segment.from;
             if ends || late || self.segment.checkpoints.binary_search(&n).is_ok() {
                 observe(Reply::Checkpoint(self.state.save(&self.folder, n)?))?;
-                written = Instant::now();
+                (written, last_saved) = (Instant::now(), Some(n));
             }
-            if ends {
-                return Ok(End { reached: n, stopped });
-            }
-            if !self.look(n, stop, observe)? {
-                continue; // A stop came, and ends the training above.
+            let looked = if stopped { Looked::On } else { self.look(n, ends, stop, observe)? };
+            match looked {
+                _ if stopped => return Ok(End { reached: n, stopped }),
+                Looked::Interrupted if ends => return Ok(End { reached: n, stopped: true }),
+                _ if ends => return Ok(End { reached: n, stopped: false }),
+                Looked::Interrupted => continue, // A stop came, and ends the training above.
+                Looked::Enough => {
+                    if last_saved != Some(n) {
+                        observe(Reply::Checkpoint(self.state.save(&self.folder, n)?))?;
+                    }
+                    return Ok(End { reached: n, stopped: false });
+                }
+                Looked::On => {}
             }
 
             let begun = Instant::now();
@@ -225,28 +242,50 @@ impl<T: Real> Training<T> {
         observe(Reply::Event(Event { step: Some(step), kind: "nonfinite".to_owned(), message }))
     }
 
-    /// Looks at the valid loss of the weights after `n` updates, where the schedule wants it; says whether the training
-    /// may go on, which it may not when a stop came in the middle.
+    /// Looks at the valid loss of the weights after `n` updates, where a rule wants it; `ends` where no step comes after.
     ///
-    /// A look belongs to the step that comes after it: a checkpoint n is the state before the look at n, so whoever goes
-    /// on from there looks again, and sees the same.
-    fn look(&mut self, n: u64, stop: &AtomicBool, observe: &mut Observe<'_>) -> Result<bool> {
-        let Schedule::Plateau { rate, every, patience } = self.train.schedule else { return Ok(true) };
-        let due = n > 0 && n.is_multiple_of(every);
-        let Some(valid) = self.valid.as_ref().filter(|_| due) else { return Ok(true) };
-        let begun = Instant::now();
-        let found = score(&self.state.model, valid, self.threads, stop, |_, _| Ok(()))?;
-        let Some(Score { loss, tokens }) = found else { return Ok(false) };
-        let seconds = begun.elapsed().as_secs_f64();
-        let split = "valid".to_owned();
-        observe(Reply::Evaluation(Evaluation { split, step: Some(n), loss: Measured(loss), tokens, seconds }))?;
-        if self.state.plateau.look(loss, rate, patience) {
+    /// To a plateau schedule a look belongs to the step that comes after it: a checkpoint n is the state before the look at
+    /// n, so whoever goes on from there looks again, and sees the same.
+    fn look(&mut self, n: u64, ends: bool, stop: &AtomicBool, observe: &mut Observe<'_>) -> Result<Looked> {
+        let Train { schedule, early_stopping, ref checkpoints, .. } = self.train;
+        let plateau = match schedule {
+            Schedule::Plateau { rate, every, patience } if !ends && n > 0 && n.is_multiple_of(every) => {
+                Some((rate, patience))
+            }
+            _ => None,
+        };
+        let early = early_stopping.filter(|rule| rule.looks_at(n));
+        // The last step of all is a checkpoint as well.
+        let last = ends && (n == self.segment.length || self.gives_up());
+        let candidate =
+            checkpoints.keep_the_best() && (last || (checkpoints.every > 0 && n.is_multiple_of(checkpoints.every)));
+        if plateau.is_none() && early.is_none() && !candidate {
+            return Ok(Looked::On);
+        }
+        let loss = match self.segment.looks.get(&n) {
+            Some(loss) => loss.0,
+            None => {
+                let Some(valid) = &self.valid else { return Ok(Looked::On) };
+                let begun = Instant::now();
+                let found = score(&self.state.model, valid, self.threads, stop, |_, _| Ok(()))?;
+                let Some(Score { loss, tokens }) = found else { return Ok(Looked::Interrupted) };
+                let (seconds, split) = (begun.elapsed().as_secs_f64(), "valid".to_owned());
+                observe(Reply::Evaluation(Evaluation { split, step: Some(n), loss: Measured(loss), tokens, seconds }))?;
+                self.segment.looks.insert(n, Measured(loss));
+                loss
+            }
+        };
+        if let Some((rate, patience)) = plateau
+            && self.state.plateau.look(loss, rate, patience)
+        {
             let lowered = self.train.learning_rate * self.state.plateau.factor;
             let message = format!("valid loss {loss:.4} is no new best: learning rate lowered to {lowered}");
             log(&format!("train: step {n}: {message}"));
             observe(Reply::Event(Event { step: Some(n), kind: "rate_lowered".to_owned(), message }))?;
         }
-        Ok(true)
+        let looks: Looks = self.segment.looks.iter().map(|(step, loss)| (*step, loss.0)).collect();
+        let enough = early.is_some_and(|rule| rule.end(&looks).is_some_and(|end| end <= n));
+        Ok(if enough { Looked::Enough } else { Looked::On })
     }
 
     /// One line for whoever reads the log.

@@ -9,8 +9,13 @@ const SPLITS_AT: Kind = Kind::Choice(&["all", "last", "none"]);
 pub(super) const EVALUATE: &[Key] = &[
     Key::new("valid", SPLITS_AT, r#""all""#, "the kept checkpoints at which valid is scored: all, last or none")
         .role(Role::Selection),
-    Key::new("test", SPLITS_AT, r#""last""#, "the kept checkpoints at which test is scored: all, last or none")
-        .role(Role::Selection),
+    Key::new(
+        "test",
+        Kind::Choice(&["all", "last", "best", "none"]),
+        r#""last""#,
+        "the kept checkpoints at which test is scored: all, last, best (with checkpoints.keep = \"best\") or none",
+    )
+    .role(Role::Selection),
 ];
 
 /// At which kept checkpoints a split is scored.
@@ -20,6 +25,7 @@ pub(super) const EVALUATE: &[Key] = &[
 pub enum At {
     All,
     Last,
+    Best,
     None,
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::variants::{Checkpoints, Init, LossScale, OnNonfinite, Optimizer, Precision, SCHEDULES, STEPS, Schedule};
+use crate::looks::EarlyStopping;
 use crate::schema::{Key, Kind, Range, Role};
 
 pub(super) const TRAIN: &[Key] = &[
@@ -111,14 +112,14 @@ pub(super) const TRAIN: &[Key] = &[
             Key::new(
                 "keep",
                 Kind::Any(&[
-                    Kind::Choice(&["all"]),
+                    Kind::Choice(&["all", "best"]),
                     Kind::Table(&[
                         Key::optional("last", Kind::Int(1, 1 << 40), "how many of the newest").role(Role::Cadence)
                     ]),
                     Kind::List(&Kind::Int(0, 1 << 40)),
                 ]),
                 r#""all""#,
-                "which weights are kept: \"all\", { last = n }, or a list of steps",
+                "which weights are kept: \"all\", \"best\" (by valid loss, and the last), { last = n }, or a list of steps",
             ),
         ]),
         r#"{"every": 100, "keep": "all"}"#,
@@ -147,6 +148,17 @@ pub(super) const TRAIN: &[Key] = &[
         "what a loss that is not finite leads to: { stop_after = 20 } or \"continue\"",
     )
     .role(Role::Length),
+    Key::optional(
+        "early_stopping",
+        Kind::Table(&[
+            Key::new("every", STEPS, "1000", "steps between looks at the valid loss").role(Role::Length),
+            Key::new("patience", Kind::Int(0, 1 << 20), "0", "looks without a new best that are forgiven")
+                .role(Role::Length),
+        ]),
+        "training ends when the valid loss has stopped falling, by { every = 1000, patience = 0 }",
+    )
+    .role(Role::Length)
+    .later(),
     Key::optional(
         "fork",
         Kind::Table(&[
@@ -201,6 +213,9 @@ pub struct Train {
     /// The loss that `learning_rate` and `clip_norm` are meant for.
     #[serde(default)]
     pub loss_scale: LossScale,
+    /// When it ends before its length, by the valid loss.
+    #[serde(default)]
+    pub early_stopping: Option<EarlyStopping>,
     /// Windows of the batch plan whose gradients are averaged into one update.
     #[serde(default = "one")]
     pub accumulate: u64,
@@ -259,6 +274,11 @@ impl Train {
 
     /// Whether the training itself scores the valid split.
     pub fn reads_valid(&self) -> bool {
+        self.schedule_reads_valid() || self.early_stopping.is_some() || self.checkpoints.keep_the_best()
+    }
+
+    /// Whether the valid loss changes a learning rate.
+    pub fn schedule_reads_valid(&self) -> bool {
         matches!(self.schedule, Schedule::Plateau { .. })
     }
 }

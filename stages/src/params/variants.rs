@@ -129,16 +129,18 @@ pub enum Keep {
     /// The newest few.
     #[expect(missing_docs, reason = "named by the variant")]
     Last { last: u64 },
-    /// Every one.
-    All(All),
+    /// Every one, or the best.
+    Word(Word),
 }
 
-/// The word `all`.
+/// The words for what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum All {
+pub enum Word {
     /// Every checkpoint.
     All,
+    /// The one with the lowest valid loss, and the last.
+    Best,
 }
 
 /// When weights are written down, and which are kept.
@@ -156,7 +158,8 @@ impl Checkpoints {
     /// checkpoint 0 too unless `keep` names others.
     pub fn kept(&self, length: u64) -> Vec<u64> {
         match &self.keep {
-            Keep::All(_) => self.made(length, 0),
+            // Of what is looked at for the best, nothing can be left out beforehand.
+            Keep::Word(_) => self.made(length, 0),
             Keep::Last { last } => self.made(length, self.count_made(length).saturating_sub(*last)),
             Keep::Steps(steps) => {
                 let mut kept: Vec<u64> = steps.iter().copied().filter(|&step| step < length).collect();
@@ -177,10 +180,16 @@ impl Checkpoints {
         kept
     }
 
+    /// Whether the best of them is kept, which the valid loss says.
+    pub fn keep_the_best(&self) -> bool {
+        self.keep == Keep::Word(Word::Best)
+    }
+
     /// How many checkpoints a training of `length` steps keeps, at the most.
     pub fn count(&self, length: u64) -> u64 {
         match &self.keep {
-            Keep::All(_) => self.count_made(length),
+            Keep::Word(Word::Best) => self.count_made(length).min(2),
+            Keep::Word(Word::All) => self.count_made(length),
             Keep::Last { last } => self.count_made(length).min(*last),
             Keep::Steps(steps) => steps.len() as u64 + 1,
         }

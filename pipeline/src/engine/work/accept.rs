@@ -9,7 +9,7 @@ impl Work<'_> {
         &mut self,
         key: StageKey,
         execution: ExecutionId,
-        made: Made,
+        mut made: Made,
         trajectory: Option<&Trajectory>,
         evaluations: &[Evaluation],
     ) -> Result<Accepted, WorkError> {
@@ -17,7 +17,11 @@ impl Work<'_> {
         let outputs: Vec<(String, ObjectId, u64)> = match (trajectory, training) {
             (Some(trajectory), Some(training)) => {
                 let reached = made.reached.unwrap_or(0);
-                let kept = training.kept_until(reached);
+                let looks = if training.looks() { self.record.looks(trajectory.row)? } else { Looks::new() };
+                let kept = training.kept_until(reached, &looks);
+                if let Some(best) = training.best_until(reached, &looks) {
+                    made.report["best"] = best.into();
+                }
                 let weights = |step: u64| {
                     let (id, _) = trajectory.checkpoints.get(&step).ok_or(WorkError::NoCheckpoint(step))?;
                     let bytes = self.store.path(*id).metadata().map_or(0, |meta| meta.len());
@@ -52,7 +56,16 @@ impl Work<'_> {
 
 /// What is to be said of a training that ended before its length: it belongs to this execution and not to the
 /// trajectory, since another run may go on along it.
-pub(super) fn early_end(training: &Training, reached: u64) -> Option<Event> {
+pub(super) fn early_end(training: &Training, reached: u64, looks: &Looks) -> Option<Event> {
+    if let Some(rule) = training.early_stopping.filter(|rule| rule.end(looks) == Some(reached)) {
+        let many = if rule.patience == 0 {
+            "no new best".to_owned()
+        } else {
+            format!("no new best for {} looks", rule.patience + 1)
+        };
+        let message = format!("the valid loss has {many}: training ends after {reached} steps");
+        return Some(Event { step: Some(reached.saturating_sub(1)), kind: "stopped_early".to_owned(), message });
+    }
     let steps = training.stop_after.filter(|_| reached < training.length)?;
     let plural = if steps == 1 { "" } else { "s" };
     let message = format!("the loss was not finite for {steps} step{plural} in a row: training ends");

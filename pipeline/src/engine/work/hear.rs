@@ -52,8 +52,9 @@ impl Work<'_> {
             Message::Evaluation(key, evaluation) => {
                 let Some(running) = self.running(key) else { return Ok(()) };
                 let execution = running.execution;
-                match &running.training {
+                match &mut running.training {
                     Some(recording) => {
+                        recording.looks.extend(evaluation.step.map(|step| (step, evaluation.loss.0)));
                         let row = recording.trajectory.row;
                         self.record.trajectory_evaluation(row, execution, &evaluation)?;
                     }
@@ -93,6 +94,7 @@ impl Work<'_> {
         let evaluations = std::mem::take(&mut running.evaluations);
         let events = std::mem::take(&mut running.events);
         let trajectory = running.training.as_ref().map(|recording| recording.trajectory.clone());
+        let looks = running.training.as_ref().map(|recording| recording.looks.clone()).unwrap_or_default();
         let segment = running.training.as_ref().map(|recording| (recording.missing.to, recording.limit));
         let error = match result {
             Ok(mut made) => {
@@ -104,7 +106,7 @@ impl Work<'_> {
                 }
                 made.events.extend(events);
                 if let (Some(training), Some(reached)) = (self.jobs[&key].node.training.as_ref(), made.reached)
-                    && let Some(event) = accept::early_end(training, reached)
+                    && let Some(event) = accept::early_end(training, reached, &looks)
                 {
                     self.note_event(key, &event);
                     made.events.push(event);

@@ -85,15 +85,19 @@ impl Work<'_> {
         let fields = graph::trajectory_fields(&job.stage, &job.node, training, &self.facts);
         let begun = origin::begun(&fields, training, self.settings.threads, &self.cpu_capability);
         let trajectory = self.record.begin_trajectory(&begun)?;
-        let ended = match training.stop_after {
+        let lost = match training.stop_after {
             Some(in_a_row) => self.record.ended_early(trajectory.row, in_a_row)?,
             None => None,
         };
-        let computed = trajectory.steps.min(ended.unwrap_or(training.length)).min(training.length);
+        let looks = self.looks(trajectory.row, training)?;
+        let end = training.end(lost, &looks);
+        let computed = trajectory.steps.min(end);
         let unprobed = self.record.missing_probes(trajectory.row, training.probes, computed)?;
+        let unlooked = training.first_unlooked(computed, end, &looks);
+        let unmeasured = [unprobed, unlooked].into_iter().flatten().min();
         let store = &self.store;
-        let mut missing =
-            segment::missing(&trajectory, training, ended, unprobed, |id| matches!(store.check(id), Ok(Health::Sound)));
+        let sound = |id| matches!(store.check(id), Ok(Health::Sound));
+        let mut missing = segment::missing(&trajectory, training, end, &looks, unmeasured, sound);
         if let (Some(missing), Some(parent)) = (&mut missing, &training.parent)
             && missing.start.is_none()
         {
@@ -109,10 +113,9 @@ impl Work<'_> {
             self.say_what_is_kept_to(&trajectory, self.settings.threads);
         }
         let Some(missing) = missing else {
-            let reached = ended.unwrap_or(training.length).min(training.length);
-            let events = accept::early_end(training, reached).into_iter().collect();
-            let made = Made { reached: Some(reached), report: serde_json::json!({}), events, ..Made::default() };
-            let execution = self.begin(key, Some(&trajectory), Some(reached), None)?;
+            let events = accept::early_end(training, end, &looks).into_iter().collect();
+            let made = Made { reached: Some(end), report: serde_json::json!({}), events, ..Made::default() };
+            let execution = self.begin(key, Some(&trajectory), Some(end), None)?;
             let accepted = self.accept(key, execution, made, Some(&trajectory), &[])?;
             self.cached += 1;
             self.done(key, accepted, "cached")?;
@@ -123,7 +126,8 @@ impl Work<'_> {
             recorded: trajectory.steps,
             trajectory,
             missing,
-            limit: ended.unwrap_or(training.length).min(training.length),
+            limit: end,
+            looks,
             waiting: Vec::new(),
             flushed: Instant::now(),
             tokens: 0,
@@ -131,6 +135,11 @@ impl Work<'_> {
             differed: false,
             dropped: Vec::new(),
         }))
+    }
+
+    /// The valid losses that a trajectory has seen, where a rule reads them.
+    fn looks(&mut self, row: TrajectoryRow, training: &Training) -> Result<Looks, WorkError> {
+        if training.looks() { Ok(self.record.looks(row)?) } else { Ok(Looks::new()) }
     }
 
     /// A training whose rates depend on its length can't go on where a shorter one ended.
@@ -228,6 +237,7 @@ impl Work<'_> {
                     weights: recording.missing.start.map(|(weights, _)| path_of(weights)),
                     state: recording.missing.start.map(|(_, state)| path_of(state)),
                     checkpoints: recording.missing.checkpoints.clone(),
+                    looks: recording.looks.iter().map(|(step, loss)| (*step, Measured(*loss))).collect(),
                     checkpoint_seconds: 30,
                 });
                 let task = WorkerTask {
@@ -238,6 +248,11 @@ impl Work<'_> {
                     threads: trajectory.map_or(self.settings.threads, |t| t.threads),
                     segment,
                     may_give_up: job.node.training.as_ref().is_some_and(|training| training.stop_after.is_some()),
+                    may_stop_early: job
+                        .node
+                        .training
+                        .as_ref()
+                        .is_some_and(|training| training.early_stopping.is_some()),
                 };
                 task::spawn_worker(&self.bench, &uid, task);
             }

@@ -47,12 +47,18 @@ impl Work<'_> {
         let checkpoints = &mut recording.trajectory.checkpoints;
         let with_state: Vec<u64> = checkpoints.iter().filter(|(_, c)| c.1.is_some()).map(|(step, _)| *step).collect();
         let states = segment::states_to_drop(&with_state);
-        if states.is_empty() {
+        let kept = training.kept_until(recording.limit, &recording.looks);
+        // Weights that were the best for a while.
+        let stateless = checkpoints.iter().filter(|(_, c)| c.1.is_none()).map(|(step, _)| *step);
+        let outdone: Vec<u64> = match training.checkpoints.keep_the_best() {
+            true => stateless.filter(|step| kept.binary_search(step).is_err()).collect(),
+            false => Vec::new(),
+        };
+        if states.is_empty() && outdone.is_empty() {
             return self.remove_dropped(key);
         }
-        let kept = training.kept_until(recording.limit);
         let mut whole = Vec::new();
-        for step in &states {
+        for step in states.iter().chain(&outdone) {
             let Some((weights, state)) = checkpoints.get_mut(step) else { continue };
             recording.dropped.extend(state.take());
             if kept.binary_search(step).is_err() {

@@ -119,7 +119,7 @@ impl Work<'_> {
         let Some(trajectory) = self.record.find_trajectory(TrajectoryId(job.claim))? else { return Ok(None) };
         let store = &self.store;
         let sound = |id| matches!(store.check(id), Ok(Health::Sound));
-        let missing = segment::missing(&trajectory, training, None, None, sound);
+        let missing = segment::missing(&trajectory, training, training.length, &Looks::new(), None, sound);
         let from = missing.map_or(training.length, |missing| missing.from);
         let of = training.length;
         // Those before a fork are its parent's.

@@ -109,6 +109,7 @@ impl Space {
                 weights: file("weights"),
                 state: file("state"),
                 checkpoints: vec![from, 7],
+                looks: [].into(),
                 checkpoint_seconds: 1 << 40,
             }),
         }

@@ -76,6 +76,8 @@ class Session:
         self.python = shutil.which(arguments.python) or arguments.python
         self.corpus = os.path.abspath(arguments.corpus)
         self.commands = []
+        # Of each training contest, milliseconds a step by phase, round after round.
+        self.phases = {}
 
     def run(self, command, folder=None, contest=None):
         """Runs a command; (stdout, seconds, peak memory in bytes). Trouble where it fails."""
@@ -188,7 +190,11 @@ class Train:
             self.warmup,
         )
         # A step's seconds are those of the training; what it took to tell of it is added.
-        told = json.loads(report).get("observe_seconds", 0.0) * self.steps / (self.warmup + self.steps)
+        report = json.loads(report)
+        whole = self.warmup + self.steps
+        told = report.get("observe_seconds", 0.0) * self.steps / whole
+        phases = {name: 1000 * spent / whole for name, spent in report.get("phases", {}).items()}
+        s.phases.setdefault(self.name, []).append(phases)
         return {self.name: tokens / (seconds + told)}
 
     def peer(self, s, turn):
@@ -202,7 +208,7 @@ class Study:
 
     def __init__(self, name, what, jobs):
         self.name, self.jobs = name, jobs
-        self.measures = [Measure(name, what, "s", "> 1", lower=True)]
+        self.measures = [Measure(name, what, "s", "≥ 1.6" if jobs == 1 else "> 1", lower=True)]
 
     def missing(self, s):
         return s.has("torch", "numpy")
@@ -278,7 +284,7 @@ class Text:
 
     name = "text"
     measures = [
-        Measure("text", "vocabulary and ids, the stages (tokenize, vocab, batch) alone", "MB/s", "> 1"),
+        Measure("text", "vocabulary and ids, the stages (tokenize, vocab, batch) alone", "MB/s", "≥ 10"),
         Measure("text-whole", "the same as whole processes, start, digests and store included", "MB/s", "> 1"),
         Measure("text-memory", "peak memory of those processes", "MB", "ours < 200", lower=True),
     ]
@@ -462,6 +468,40 @@ def versions(s):
     ]
 
 
+PHASES = {
+    "softmax_products": "the softmax layer's three products",
+    "softmax_rows": "its rows: bias, losses, gradient by the logits",
+    "forward": "embedding and LSTM layers, forward",
+    "backward": "the same, back",
+    "norm": "norm of the gradients",
+    "update": "update rule",
+    "rest": "reading tokens, probes, recording",
+}
+
+
+def where_time_goes(s):
+    """What a step of each training contest spends its time on, beside what products reach at best."""
+    lines = []
+    for name, rounds in s.phases.items():
+        median = {phase: statistics.median(of[phase] for of in rounds) for phase in rounds[0]}
+        whole = sum(median.values())
+        lines += ["", f"## Where a step's time goes: {name}", "", "| phase | ms a step | share |", "| --- | --- | --- |"]
+        lines += [f"| {words} | {median[phase]:.2f} | {median[phase] / whole:.0%} |" for phase, words in PHASES.items()]
+        # 2 · T·B · H · V for each of three products.
+        reached = 3 * 2 * 400 * 200 * 10_000 / (median["softmax_products"] / 1000) / 1e9
+        lines += ["", f"The products reach {reached:.0f} GFLOP/s."]
+    if lines:
+        try:
+            found = s.peer("products", "products_torch.py", "--threads", s.arguments.threads)["value"]
+        except Trouble as error:
+            return lines + ["", f"What products reach at best was not measured: {error}"]
+        lines += ["", "What products reach at best in this session, through PyTorch, GFLOP/s:", ""]
+        lines += ["| | logits | gradient by the weights | gradient by the inputs | 2048 × 2048 × 2048 |", "| --- | --- | --- | --- | --- |"]
+        lines += [f"| {name} | " + " | ".join(f"{of[k]:.0f}" for k in ("logits", "weight_gradient", "input_gradient", "large")) + " |"
+                  for name, of in found.items()]
+    return lines
+
+
 def report(s, results, skipped, begun, load):
     """The results as Markdown."""
     a = s.arguments
@@ -481,6 +521,7 @@ def report(s, results, skipped, begun, load):
             cells = [spread([ours for ours, _ in rounds]), spread([peer for _, peer in rounds]), measure.unit]
             lines.append(f"| {measure.name} | {measure.what} | {' | '.join(cells)} | "
                          f"{spread(ratios, lambda x: f'{x:.2f}')} | {measure.target or ''} |")
+    lines += where_time_goes(s)
     if skipped:
         lines += ["", "Not run:", ""]
         lines += [f"- **{name}**: {why}" for name, why in skipped]

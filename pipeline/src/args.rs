@@ -103,7 +103,8 @@ pub struct How {
 ///
 /// The fork is a run of its own. It goes on with the weights, the optimiser's moments and the place in the corpus that the
 /// checkpoint has, and shows the steps before as its own. A state that was let go is made again from the nearest earlier
-/// one. What the checkpoint fixes can't be set: corpus, tokenize, vocab, batch, the model's shape, the optimizer.
+/// one. What the checkpoint fixes can't be set: corpus, tokenize, vocab, batch, the model's shape and precision, the
+/// optimizer, accumulation. A fork trains with its parent's threads; --threads is for what comes after.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

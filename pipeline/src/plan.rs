@@ -322,6 +322,8 @@ fn up_to(mut node: Node, step: u64) -> Node {
     node.params["checkpoints"] = serde_json::json!({ "every": 0, "keep": [step] });
     if let Some(training) = &mut node.training {
         training.length = step;
+        // Its parameters are those of a run that may have been shorter; a length that rates depend on is one of its own.
+        training.horizon = training.horizon.max(step);
         training.checkpoints = Checkpoints { every: 0, keep: Keep::Steps(vec![step]) };
         (training.probes, training.stop_after, training.early_stopping) = (0, None, None);
         training.whole = true;

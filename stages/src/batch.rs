@@ -38,7 +38,7 @@ pub fn run(params: &Batch, context: &Context) -> Result<Outcome, StageError> {
         "tokens_per_step": plan.tokens_per_step(),
         "covered_per_epoch": plan.covered(steps) as f64 / tokens as f64,
         // Where an epoch is one step, the next step reads the same tokens and that is no fault.
-        "overlap": if steps > 1 { json!(plan.overlap(1)) } else { Value::Null },
+        "overlap": if steps > 1 { json!(plan.overlap(1, 1)) } else { Value::Null },
         "dropped_tokens": plan.dropped_tokens(),
     });
     context.advance(1, 1);

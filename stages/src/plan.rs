@@ -113,12 +113,13 @@ impl Plan {
         }
     }
 
-    /// The share of `step`'s distinct input positions that the step before also held, in [0, 1]; 0 for step 0.
-    pub fn overlap(&self, step: u64) -> f64 {
+    /// The share of `step`'s distinct input positions that the step before also held, in [0, 1]; 0 for step 0. A step of a
+    /// training reads `windows` of this plan.
+    pub fn overlap(&self, step: u64, windows: u64) -> f64 {
         if step == 0 {
             return 0.0;
         }
-        let (now, before) = (self.inputs(step), self.inputs(step - 1));
+        let (now, before) = (self.inputs(step, windows), self.inputs(step - 1, windows));
         let (mut shared, mut i, mut j) = (0, 0, 0);
         while let (Some(a), Some(b)) = (now.get(i), before.get(j)) {
             shared += a.end.min(b.end).saturating_sub(a.start.max(b.start));
@@ -128,9 +129,10 @@ impl Plan {
     }
 
     /// The distinct input positions of `step` as runs in ascending order, none touching the next: a sliding batch may
-    /// hold 2³⁶ positions, but never more than B runs.
-    fn inputs(&self, step: u64) -> Vec<Range<u64>> {
-        let mut offsets = self.offsets(step);
+    /// hold 2³⁶ positions, but never more than B runs for each window.
+    fn inputs(&self, step: u64, windows: u64) -> Vec<Range<u64>> {
+        let of_step = step * windows..(step + 1) * windows;
+        let mut offsets: Vec<u64> = of_step.flat_map(|window| self.offsets(window)).collect();
         offsets.sort_unstable();
         let mut runs: Vec<Range<u64>> = Vec::new();
         for offset in offsets {
@@ -198,7 +200,7 @@ mod tests {
         }
         assert_eq!(seen.len() as u64, plan.covered(8));
         assert_eq!(plan.dropped_tokens(), 102 - 96);
-        assert_eq!(plan.overlap(1), 0.0);
+        assert_eq!(plan.overlap(1, 1), 0.0);
         assert!(plan.resets_state(8) && !plan.resets_state(1));
     }
 
@@ -233,7 +235,11 @@ mod tests {
         assert_eq!(plan.offsets(100)[0], 100);
         assert_eq!(plan.offsets(0)[63], 63);
         assert_eq!(plan.covered(500), 564);
-        assert!(plan.overlap(100) > 0.98);
+        assert!(plan.overlap(100, 1) > 0.98);
+        // Two windows a step: each step's first window lies in the one before, but for two tokens.
+        let (held, shared) = (plan.size + plan.unroll, plan.size + plan.unroll - 2);
+        assert_eq!(plan.overlap(50, 2), shared as f64 / held as f64);
+        assert_eq!(plan.overlap(1, plan.steps_per_epoch()), 1.0);
     }
 
     #[test]
@@ -259,7 +265,7 @@ mod tests {
                 for step in 1..2 * plan.steps_per_epoch() {
                     let (now, before) = (positions(step), positions(step - 1));
                     let expected = now.intersection(&before).count() as f64 / now.len() as f64;
-                    assert_eq!(plan.overlap(step), expected, "{layout:?} {size} × {unroll} at {step}");
+                    assert_eq!(plan.overlap(step, 1), expected, "{layout:?} {size} × {unroll} at {step}");
                 }
             }
         }

@@ -196,3 +196,16 @@ fn a_fork_killed_while_its_origin_is_made_again_goes_on() {
     let known = "SELECT steps, best_loss IS NOT NULL FROM run_summary WHERE run = 2";
     assert_eq!(space.rows(known), integers([[1600, 1]]));
 }
+
+#[test]
+fn a_fork_begins_in_the_part_that_was_trained_later() {
+    // No state lies between: it is made again, beyond the length of the run that began the training.
+    let space = parent(60, 0);
+    space.run("longer", &["--set", "train.learning_rate=0.01", "--set", "train.steps=120"]).ok();
+    fork(&space, &["run2", "--at", "90"]).ok();
+    let losses = |run: u32| space.rows(&format!("SELECT step, loss, grad_norm FROM run_steps WHERE run = {run}"));
+    assert_eq!(losses(3), losses(2));
+    for set in ["train.fork.step=50", "train.accumulate=2"] {
+        fork(&space, &["run2", "--at", "90", "--set", set]).complains(2, set.split('=').next().unwrap());
+    }
+}

@@ -9,25 +9,34 @@ use crate::commands::run;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::selector;
-use crate::ui::format::count;
+use crate::ui::format::{self, count};
 
 /// Forks a run: its experiment as the record has it, with the checkpoint as one more parameter, run as any other.
 pub fn fork(args: &ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let stop = run::stop_flag();
+    let doubled = |key: &str| args.set.iter().find(|set| set.split('=').next().unwrap_or("").trim().starts_with(key));
+    if let Some(set) = doubled("train.fork") {
+        let message = format!("--set '{set}': pipeline fork names the checkpoint itself");
+        return Err(Failure::input(message, "leave it out; --at chooses the step"));
+    }
+    if let Some(set) = args.name.as_ref().and_then(|_| doubled("name")) {
+        return Err(Failure::input(format!("--set '{set}' and --name name the fork twice"), "leave one of them out"));
+    }
     let mut reader = Reader::open(paths)?;
     let run = selector::one(&mut reader.record, &args.run)?;
     let steps = reader.summaries(Some(&[run]))?.first().map_or(0, |summary| summary.steps);
     let at = i64::try_from(args.at).unwrap_or(i64::MAX);
-    let trajectory = match reader.record.detail(run)?.trajectory_id {
+    let detail = reader.record.detail(run)?;
+    let trajectory = match detail.trajectory_id {
         Some(trajectory) if steps > 0 => trajectory,
         _ => return Err(Failure::input(format!("run{run} has no steps yet"), format!("pipeline show run{run}"))),
     };
     if at > steps {
         let message = format!("run{run} has no checkpoint {}; allowed: 1 to {}", count(at), count(steps));
-        return Err(Failure::input(
-            message,
-            format!("pipeline fork run{run} --at {steps} --set train.steps={}", 2 * steps),
-        ));
+        // At the end of what the run was to train, only more steps leave something to do.
+        let more = detail.length.filter(|length| *length <= steps).map(|_| format!("train.steps={}", 2 * steps));
+        let sets: Vec<String> = more.into_iter().chain(args.set.iter().cloned()).collect();
+        return Err(Failure::input(message, format!("pipeline fork run{run} --at {steps}{}", format::sets(&sets))));
     }
     let Some(parent) = reader.record.holder(trajectory, at)? else {
         return Err(Failure::failed(format!("BUG: nobody has checkpoint {at} of run{run}"), ""));

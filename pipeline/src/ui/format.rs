@@ -214,8 +214,12 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// The command that runs an experiment with some overrides, as a shell reads it.
 pub fn command(experiment: &str, overrides: &[String]) -> String {
-    let set = overrides.iter().map(|text| format!(" --set {}", quoted(text)));
-    format!("pipeline run {}{}", quoted(experiment), set.collect::<String>())
+    format!("pipeline run {}{}", quoted(experiment), sets(overrides))
+}
+
+/// Overrides as one types them.
+pub fn sets(overrides: &[String]) -> String {
+    overrides.iter().map(|text| format!(" --set {}", quoted(text))).collect()
 }
 
 /// A word as a shell reads it: in quotes where it must be.

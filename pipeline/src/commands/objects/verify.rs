@@ -93,7 +93,8 @@ pub fn tell(report: &Report, owners: &Owners<'_>) -> (String, Result<(), Failure
         let references = owners.get(id).map_or(&[][..], Vec::as_slice);
         let whose = if references.is_empty() { "nothing refers to it".to_owned() } else { whose(references) };
         text.push_str(&format!("{id}  {what}: {whose}\n"));
-        commands.extend(again(references));
+        // Any of them makes it again.
+        commands.extend(again(references).min());
     }
     let missing = wrong.iter().filter(|(_, wrong)| *wrong == Wrong::Missing).count();
     let damaged = wrong.len() - missing;

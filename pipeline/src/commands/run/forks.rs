@@ -87,7 +87,13 @@ fn check_kept(experiment: &Experiment, point: &Point, origin: &Origin) -> Result
         let differs = before.keys().chain(now.keys()).find(|name| before.get(*name) != now.get(*name));
         let Some(name) = differs else { continue };
         let key = name.replace("tokenize.split", "corpus.split");
-        let words = |value: Option<&Value>| value.map_or("not set".to_owned(), Value::to_string);
+        // What stands at its default may be left out.
+        let default = || {
+            params::stage_keys(stage).and_then(|keys| keys.keys.iter().find(|it| key == format!("{stage}.{}", it.name)))
+        };
+        let default =
+            || default().and_then(|it| it.default_value(0)).map_or("not set".to_owned(), |value| value.to_string());
+        let words = |value: Option<&Value>| value.map_or_else(default, Value::to_string);
         let message = format!(
             "{key} is {}, and was {} in run{}, from which this forks",
             words(now.get(name)),
@@ -108,7 +114,9 @@ fn hint(key: &str) -> &'static str {
         }
         "batch.seed" => "--set train.seed=… changes the seed of dropout alone",
         "train.optimizer" => "the checkpoint has that optimizer's moments; pipeline run begins with another",
-        _ => "a fork may change evaluate, sample, and of train what is neither shape nor optimizer",
+        _ => {
+            "a fork may change evaluate, sample, and of train all but shape, init, optimizer, accumulate and precision"
+        }
     }
 }
 

@@ -67,7 +67,7 @@ pub fn read(reader: &mut Reader, run: i64, step: u64) -> Result<Batch, Failure> 
         step,
         measured,
         epoch: plan.epoch(first),
-        overlap: plan.overlap(first),
+        overlap: plan.overlap(step, windows),
         covered: plan.covered(first + windows),
         windows,
         plan,

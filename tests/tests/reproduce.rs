@@ -77,3 +77,14 @@ fn what_can_not_be_tried_is_refused() {
     reproduce(&space, "run1", None).complains(2, "no file data/sonnets.txt");
     assert_eq!(space.dump(), before);
 }
+
+#[test]
+fn the_corpus_that_was_read_is_found_whatever_lies_in_the_working_directory() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--set", "train.learning_rate=0.01", "--set", "train.steps=20"]).ok();
+    std::fs::create_dir_all(space.path("other/data")).unwrap();
+    space.write("other/data/sonnets.txt", &"A namesake of the corpus, and another text.\n".repeat(200));
+    let mut command = space.command(&["reproduce", "run1", "--db", "../experiments.db"]);
+    let ended = Started::new(command.current_dir(space.path("other"))).end().ok();
+    assert!(ended.stdout.contains("identical"), "{ended}");
+}

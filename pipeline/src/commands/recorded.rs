@@ -1,10 +1,10 @@
 //! A run's experiment as the record has it, which its file need no longer say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Origin};
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::record::Record;
@@ -16,6 +16,8 @@ pub struct Recorded {
     path: String,
     text: String,
     overrides: Vec<String>,
+    /// The folder from which its relative paths lead to the corpus that it read, where that is still there.
+    home: Option<PathBuf>,
 }
 
 /// The override that makes an experiment's trainings begin at a checkpoint of a trajectory.
@@ -28,7 +30,8 @@ impl Recorded {
     pub fn of(record: &mut Record, run: i64, paths: &Paths, here: &Path) -> Result<Self, Failure> {
         let row = record.recorded(run)?;
         let overrides: Vec<String> = serde_json::from_str(&row.overrides).unwrap_or_default();
-        let mut this = Self { path: row.experiment_path, text: row.toml, overrides };
+        let mut this = Self { path: row.experiment_path, text: row.toml, overrides, home: None };
+        this.home = this.find_home(record, run, paths)?;
         let whole = this.with(&[], paths, here)?;
         let swept: Map<String, Value> =
             row.point.as_deref().and_then(|point| serde_json::from_str(point).ok()).unwrap_or_default();
@@ -53,6 +56,25 @@ impl Recorded {
     /// The experiment, with further overrides.
     pub fn with(&self, further: &[String], paths: &Paths, here: &Path) -> Result<Experiment, Failure> {
         let overrides = [&self.overrides[..], further].concat();
+        let here = self.home.as_deref().unwrap_or(here);
         Experiment::of_text(Path::new(&self.path), self.text.clone(), &overrides, here, paths.root())
+    }
+
+    /// A namesake in the working directory is another text, and the working directory of then is not recorded: but the
+    /// whole path of the corpus is.
+    fn find_home(&self, record: &mut Record, run: i64, paths: &Paths) -> Result<Option<PathBuf>, Failure> {
+        let params = record.params(&[run])?;
+        let of_corpus = |name: &str| name == "corpus.text" || name == "corpus.train";
+        let Some(file) = params.iter().find(|param| of_corpus(&param.name)).map(|param| param.value.text()) else {
+            return Ok(None);
+        };
+        let leads_there = |folder: &&Path| {
+            self.with(&[], paths, folder).is_ok_and(|experiment| {
+                let mut sources = experiment.points.iter().flat_map(|point| &point.corpus.sources);
+                sources.any(|source| source.origin == Origin::File(PathBuf::from(&file)))
+            })
+        };
+        let folders = Path::new(&file).ancestors().skip(1);
+        Ok(folders.filter(|folder| folder.is_absolute()).find(leads_there).map(Path::to_owned))
     }
 }

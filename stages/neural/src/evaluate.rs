@@ -7,6 +7,7 @@ use stages::files::Ids;
 use tch::{Kind, Tensor};
 
 use crate::batches::check;
+use crate::layers;
 use crate::model::Model;
 use crate::real::Real;
 use crate::softmax::Softmax;
@@ -64,7 +65,6 @@ fn score_in<T: Real>(
 ) -> Result<Option<Score>> {
     ensure!(ids.len() >= 2, "the split has {} tokens: none of them has a token before it to be told from", ids.len());
     let tokens = ids.len() - 1;
-    let _no_grad = tch::no_grad_guard();
     let mut softmax = Softmax::<T>::new(threads);
     let mut carry = model.zero_carry(1)?;
     let (mut sum, mut done) = (0.0f64, 0u64);
@@ -77,9 +77,8 @@ fn score_in<T: Real>(
         window.clear();
         ids.read(done, t + 1, &mut window)?;
         check(&window, model.shape.vocab)?;
-        let x: Vec<i64> = window[..t].iter().map(|&token| i64::from(token)).collect();
-        let x = Tensor::f_from_slice(&x)?.f_reshape([-1, 1])?; // [T, 1]
-        let y = model.run(&x, &mut carry)?; // [T, H]
+        let whole = |_: usize, _: &Tensor| Ok(None);
+        let (y, _) = layers::forward::<T>(model, window[..t].to_vec(), &mut carry, whole, threads)?; // [T, H]
         sum += softmax.score(model, &y, &window[1..])?;
         done += t as u64;
         progress(done, tokens)?;

@@ -175,20 +175,6 @@ impl Model {
         let zeros = || Tensor::f_zeros(sizes, (self.kind(), tch::Device::Cpu));
         (0..self.shape.layers).map(|_| Ok((zeros()?, zeros()?))).collect()
     }
-
-    /// Runs the layers over a window `x` [T, B] of ids by libtorch's own LSTM, from the state `carry`, which moves on to
-    /// the window's end. Returns the top layer's outputs [T·B, H].
-    ///
-    /// # Errors
-    /// Those of libtorch.
-    pub(crate) fn run(&self, x: &Tensor, carry: &mut [Carry]) -> Result<Tensor> {
-        let mut y = Tensor::f_embedding(self.encoder(), x, -1, false, false)?; // [T, B, E]
-        for (l, (h, c)) in carry.iter_mut().enumerate() {
-            let weights: [&Tensor; 4] = std::array::from_fn(|i| &self.tensors[1 + 4 * l + i]);
-            (y, *h, *c) = y.f_lstm(&[&*h, &*c], &weights, true, 1, 0.0, false, false, false)?; // y: [T, B, H]
-        }
-        Ok(y.f_reshape([-1, i64::try_from(self.shape.hidden)?])?)
-    }
 }
 
 /// A tensor of these elements and sizes.

@@ -202,6 +202,8 @@ fn a_fork_begins_in_the_part_that_was_trained_later() {
     // No state lies between: it is made again, beyond the length of the run that began the training.
     let space = parent(60, 0);
     space.run("longer", &["--set", "train.learning_rate=0.01", "--set", "train.steps=120"]).ok();
+    let dry = fork(&space, &["run2", "--at", "90", "--dry-run"]).ok();
+    assert!(dry.stdout.contains("after steps 60 to 90 of its parent"), "{dry}");
     fork(&space, &["run2", "--at", "90"]).ok();
     let losses = |run: u32| space.rows(&format!("SELECT step, loss, grad_norm FROM run_steps WHERE run = {run}"));
     assert_eq!(losses(3), losses(2));

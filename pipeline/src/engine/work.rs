@@ -275,7 +275,7 @@ impl<'a> Work<'a> {
             self.advance(path)?;
         }
         if self.settings.dry_run {
-            return Ok(self.dry_summary());
+            return self.dry_summary();
         }
         let own = lock::process_path(self.store.root(), &self.settings.process);
         let ground = Ground::of([self.record.path().to_owned(), own])?;

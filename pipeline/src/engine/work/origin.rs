@@ -22,6 +22,25 @@ impl Work<'_> {
         Ok((sound(*weights) && sound(*state)).then_some((*weights, *state)))
     }
 
+    /// What of its parent is computed again before a fork begins, in words; `None` where nothing is.
+    pub(super) fn replay(&mut self, key: StageKey) -> Result<Option<String>, WorkError> {
+        let job = &self.jobs[&key];
+        let Some(parent) = job.node.training.as_ref().and_then(|training| training.parent.clone()) else {
+            return Ok(None);
+        };
+        let own = self.record.find_trajectory(TrajectoryId(job.claim))?;
+        if own.is_some_and(|own| own.checkpoints.values().any(|(_, state)| state.is_some())) {
+            return Ok(None);
+        }
+        if self.origin(&parent)?.is_some() {
+            return Ok(None);
+        }
+        let checkpoints = self.record.find_trajectory(parent.identity)?.map(|it| it.checkpoints).unwrap_or_default();
+        let nearest = checkpoints.range(..parent.step).rev().find(|(_, (_, state))| state.is_some());
+        let from = nearest.map_or(0, |(step, _)| *step);
+        Ok(Some(format!("(after steps {from} to {} of its parent, whose state there was let go)", parent.step)))
+    }
+
     /// Whether the last checkpoint of a training has its state, where a fork wants it.
     pub(super) fn is_whole(&mut self, key: StageKey) -> Result<bool, WorkError> {
         let job = &self.jobs[&key];

@@ -3,16 +3,20 @@
 use super::*;
 
 impl Work<'_> {
-    pub(super) fn dry_summary(&self) -> Summary {
-        let mut waiting: Vec<&Job> = self.waiting.values().map(|key| &self.jobs[key]).collect();
+    pub(super) fn dry_summary(&mut self) -> Result<Summary, WorkError> {
+        let mut waiting: Vec<StageKey> = self.waiting.values().copied().collect();
         // As they were asked for.
-        waiting.sort_by_key(|job| job.rank.1);
-        let words = |job: &Job| {
+        waiting.sort_by_key(|key| self.jobs[key].rank.1);
+        let mut first = Vec::with_capacity(waiting.len());
+        for key in &waiting {
+            first.push(self.replay(*key)?);
+        }
+        let words = |job: &Job, replay: &Option<String>| {
             let points = match job.users.len() {
                 1 => self.paths[job.users[0]].track.label.clone(),
                 points => format!("(for {points} points)"),
             };
-            let words = [job.stage.name, &job.node.item, &points];
+            let words = [job.stage.name, &job.node.item, &points, replay.as_deref().unwrap_or_default()];
             words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
         };
         let open = |column: usize| {
@@ -20,14 +24,14 @@ impl Work<'_> {
             self.paths.iter().filter(open).count()
         };
         let later = self.stages.iter().enumerate().map(|(column, stage)| (stage.name, open(column)));
-        Summary {
+        Ok(Summary {
             ends: Vec::new(),
             partial: self.partial,
             executed: 0,
             cached: self.cached,
-            pending: waiting.into_iter().map(words).collect(),
+            pending: waiting.iter().zip(&first).map(|(key, replay)| words(&self.jobs[key], replay)).collect(),
             later: later.filter(|(_, points)| *points > 0).collect(),
-        }
+        })
     }
 
     pub(super) fn show_progress(&mut self) {

@@ -99,9 +99,10 @@ pub struct Segment {
     /// Checkpoints n, `from <= n <= to`, whose weights and state are to be written down. The last one reached is
     /// written in any case.
     pub checkpoints: Vec<u64>,
-    /// The valid losses that are known of before, in nats, by step: what rules that look at them remember.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub looks: BTreeMap<u64, Measured>,
+    /// The valid losses that are known of before, as pairs of step and nats: what rules that look at them remember. (A
+    /// list: the keys of a JSON object are texts, and a tagged message can't make numbers of them.)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looks: Vec<(u64, Measured)>,
     /// A checkpoint is also written when this many seconds passed since the last one, so that a kill costs little.
     pub checkpoint_seconds: u64,
 }
@@ -309,6 +310,33 @@ mod tests {
         let nan: Measured = serde_json::from_str(&serde_json::to_string(&Measured(f64::NAN)).unwrap()).unwrap();
         assert!(nan.0.is_nan());
         assert!(serde_json::from_str::<Measured>("\"big\"").is_err());
+    }
+
+    #[test]
+    fn an_order_comes_back_whole() {
+        let looks = vec![(0, Measured(9.5)), (20, Measured(f64::INFINITY))];
+        let segment = Segment {
+            from: 20,
+            to: 40,
+            length: 60,
+            weights: Some("w".into()),
+            state: Some("s".into()),
+            checkpoints: vec![20, 40],
+            looks,
+            checkpoint_seconds: 30,
+        };
+        let order = Order {
+            id: 7,
+            stage: "train".into(),
+            params: serde_json::json!({"hidden": 3}),
+            inputs: [("ids".to_owned(), "x".into())].into(),
+            folder: "f".into(),
+            threads: 2,
+            segment: Some(segment),
+        };
+        let mut bytes = Vec::new();
+        write_frame(&mut bytes, &Request::Order(Box::new(order.clone()))).unwrap();
+        assert_eq!(read_frame::<Request>(&mut &bytes[..]).unwrap(), Some(Request::Order(Box::new(order))));
     }
 
     #[test]

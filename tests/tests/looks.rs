@@ -54,6 +54,24 @@ fn a_training_ends_early_and_its_best_weights_are_kept() {
 }
 
 #[test]
+fn a_training_that_goes_on_knows_what_it_has_seen() {
+    let whole = TestSpace::new();
+    whole.write("experiments/early.toml", EARLY);
+    whole.run("early", &[]).ok();
+    let parts = TestSpace::new();
+    parts.write("experiments/early.toml", EARLY);
+    for steps in ["train.steps=50", "train.steps=130", "train.steps=600"] {
+        parts.run("early", &["--set", steps]).ok();
+    }
+    let steps = "SELECT step, loss, grad_norm FROM run_steps WHERE run = ";
+    assert_eq!(parts.rows(&format!("{steps} 3")), whole.rows(&format!("{steps} 1")));
+    let looked = format!("SELECT * FROM ({LOOKS} RUN) WHERE step % 20 = 0");
+    let of = |space: &TestSpace, run: &str| space.rows(&looked.replace("RUN", run));
+    assert_eq!(of(&parts, "3"), of(&whole, "1"));
+    assert_eq!(parts.number("SELECT count(*) FROM run_events WHERE kind = 'differs'"), 0);
+}
+
+#[test]
 fn rules_that_look_change_no_number_of_a_training() {
     let space = TestSpace::new();
     space.write("experiments/early.toml", EARLY);

@@ -146,7 +146,7 @@ mod tests {
             weights: None,
             state: None,
             checkpoints,
-            looks: [].into(),
+            looks: Vec::new(),
             checkpoint_seconds: 30,
         })
     }

@@ -39,6 +39,8 @@ pub(crate) struct Training<T> {
     batches: Batches,
     /// Read by rules that look at it.
     valid: Option<Ids>,
+    /// What they have seen.
+    looks: Looks,
     state: State<T>,
     softmax: Softmax<T>,
     threads: usize,
@@ -91,10 +93,11 @@ impl<T: Real> Training<T> {
             State::load(&train, shape, rows, threads, from, &weights, &state)?
         };
         let folder = order.folder.clone();
+        let looks = segment.looks.iter().map(|(step, loss)| (*step, loss.0)).collect();
         let rounds = train.precision == Precision::Bf16;
         ensure!(!rounds || raw::has_bf16(), "train.precision = \"bf16\" wants a CPU that multiplies bf16 numbers");
         let softmax = Softmax::new(threads).rounding(rounds);
-        Ok(Self { train, segment, folder, batches, valid, state, softmax, threads, watch: Stopwatch::start() })
+        Ok(Self { train, segment, folder, batches, valid, state, softmax, threads, looks, watch: Stopwatch::start() })
     }
 
     /// Seconds by phase.
@@ -262,8 +265,8 @@ impl<T: Real> Training<T> {
         if plateau.is_none() && early.is_none() && !candidate {
             return Ok(Looked::On);
         }
-        let loss = match self.segment.looks.get(&n) {
-            Some(loss) => loss.0,
+        let loss = match self.looks.get(&n) {
+            Some(loss) => *loss,
             None => {
                 let Some(valid) = &self.valid else { return Ok(Looked::On) };
                 let begun = Instant::now();
@@ -271,7 +274,7 @@ impl<T: Real> Training<T> {
                 let Some(Score { loss, tokens }) = found else { return Ok(Looked::Interrupted) };
                 let (seconds, split) = (begun.elapsed().as_secs_f64(), "valid".to_owned());
                 observe(Reply::Evaluation(Evaluation { split, step: Some(n), loss: Measured(loss), tokens, seconds }))?;
-                self.segment.looks.insert(n, Measured(loss));
+                self.looks.insert(n, loss);
                 loss
             }
         };
@@ -283,8 +286,7 @@ impl<T: Real> Training<T> {
             log(&format!("train: step {n}: {message}"));
             observe(Reply::Event(Event { step: Some(n), kind: "rate_lowered".to_owned(), message }))?;
         }
-        let looks: Looks = self.segment.looks.iter().map(|(step, loss)| (*step, loss.0)).collect();
-        let enough = early.is_some_and(|rule| rule.end(&looks).is_some_and(|end| end <= n));
+        let enough = early.is_some_and(|rule| rule.end(&self.looks).is_some_and(|end| end <= n));
         Ok(if enough { Looked::Enough } else { Looked::On })
     }
 

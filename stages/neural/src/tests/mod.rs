@@ -109,7 +109,7 @@ impl Space {
                 weights: file("weights"),
                 state: file("state"),
                 checkpoints: vec![from, 7],
-                looks: [].into(),
+                looks: Vec::new(),
                 checkpoint_seconds: 1 << 40,
             }),
         }

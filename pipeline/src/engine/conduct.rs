@@ -24,6 +24,8 @@ pub struct Conduct {
     finite: bool,
     checkpoints: BTreeSet<u64>,
     evaluations: usize,
+    /// The newest weights whose valid loss is known.
+    looked: Option<u64>,
 }
 
 impl Conduct {
@@ -39,6 +41,7 @@ impl Conduct {
             finite: true,
             checkpoints: BTreeSet::new(),
             evaluations: 0,
+            looked: None,
         }
     }
 
@@ -52,8 +55,14 @@ impl Conduct {
             Reply::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
             Reply::Evaluation(evaluation) => {
                 self.evaluations += 1;
-                let wanted = self.segment.is_some() || self.split.as_ref() == Some(&evaluation.split);
-                if wanted { Ok(()) } else { Err(format!("it scored {} unasked", evaluation.split)) }
+                let (split, step) = (&evaluation.split, evaluation.step);
+                // Training scores the weights that it has just then.
+                let wanted = match &self.segment {
+                    Some(_) => step == Some(self.next),
+                    None => step.is_none() && self.split.as_ref() == Some(split),
+                };
+                self.looked = step;
+                if wanted { Ok(()) } else { Err(format!("it scored {split} at {step:?} unasked")) }
             }
             Reply::Event(_) | Reply::Progress { .. } => Ok(()),
             Reply::Hello(_) | Reply::Done(_) | Reply::Failed { .. } => Ok(()),
@@ -92,7 +101,7 @@ impl Conduct {
             let asked = stop.load(Ordering::Relaxed);
             return if asked { Ok(()) } else { Err("it stopped unasked".to_owned()) };
         }
-        let Some(Segment { from, to, checkpoints, .. }) = &self.segment else {
+        let Some(Segment { from, to, checkpoints, looks, .. }) = &self.segment else {
             return match (self.evaluations, done.reached) {
                 (1, None) => Ok(()),
                 (n, _) => Err(format!("it ended with {n} scores, not one")),
@@ -103,7 +112,8 @@ impl Conduct {
             return Err(format!("it ended at step {:?}, having told {next}", done.reached.unwrap_or(0)));
         }
         let gave_up = self.may_give_up && (next == *from || !self.finite);
-        if next < *to && !gave_up && !self.may_stop_early {
+        let looked = self.looked == Some(next) || looks.iter().any(|(step, _)| *step == next);
+        if next < *to && !gave_up && !(self.may_stop_early && looked) {
             return Err(format!("it ended at step {next} of {from}..{to}"));
         }
         let wanted = checkpoints.iter().copied().filter(|step| *step < next).chain([next]);
@@ -226,6 +236,30 @@ mod tests {
             conduct.hear(&step(0, loss)).unwrap();
             conduct.hear(&checkpoint(folder, 1)).unwrap();
             assert_eq!(conduct.end(&done(Some(1), false), &stop).is_ok(), ends, "{loss} {may}");
+        }
+    }
+
+    #[test]
+    fn a_training_stops_early_only_where_it_looked() {
+        let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+        let look = |step: Option<u64>| {
+            Reply::Evaluation(Evaluation { split: "valid".into(), step, loss: Measured(1.0), tokens: 1, seconds: 0.0 })
+        };
+        let begun = |may: bool| {
+            let mut conduct = Conduct::new(&order(folder.path(), segment(0, 9, &[])), false, may);
+            conduct.hear(&step(0, 1.0)).unwrap();
+            conduct.hear(&checkpoint(folder.path(), 1)).unwrap();
+            conduct
+        };
+        for (may, looks, ends) in [(true, true, true), (true, false, false), (false, true, false)] {
+            let mut conduct = begun(may);
+            if looks {
+                conduct.hear(&look(Some(1))).unwrap();
+            }
+            assert_eq!(conduct.end(&done(Some(1), false), &stop).is_ok(), ends, "{may} {looks}");
+        }
+        for wrong in [None, Some(0), Some(2)] {
+            assert!(begun(true).hear(&look(wrong)).is_err(), "{wrong:?}");
         }
     }
 

@@ -188,8 +188,8 @@ impl Checkpoints {
     /// How many checkpoints a training of `length` steps keeps, at the most.
     pub fn count(&self, length: u64) -> u64 {
         match &self.keep {
-            Keep::Word(Word::Best) => self.count_made(length).min(2),
-            Keep::Word(Word::All) => self.count_made(length),
+            // The best of them is known only once all were made.
+            Keep::Word(_) => self.count_made(length),
             Keep::Last { last } => self.count_made(length).min(*last),
             Keep::Steps(steps) => steps.len() as u64 + 1,
         }

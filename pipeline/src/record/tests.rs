@@ -1,0 +1,90 @@
+//! The record's statements, and databases that are none of ours.
+
+use super::*;
+
+#[test]
+fn every_statement_fits_the_migrations() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut record = Record::create(&folder.path().join("experiments.db")).unwrap();
+    let mut checked = 0;
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/record/sql")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        // Its rows are added when it is used.
+        if path.ends_with("insert_steps.sql") {
+            text.push_str("VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        }
+        record
+            .wait(async |connection| {
+                use sqlx::{Executor as _, SqlSafeStr as _};
+                connection.prepare(sqlx::AssertSqlSafe(text).into_sql_str()).await.map(|_| ())
+            })
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        checked += 1;
+    }
+    assert!(checked > 0, "no statement was found");
+}
+
+#[test]
+fn another_programs_database_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("theirs.db");
+    let mut theirs = Record::connect(&path, options(&path).create_if_missing(true)).unwrap();
+    theirs.wait(async |connection| sqlx::query("CREATE TABLE runs (a)").execute(connection).await.map(|_| ())).unwrap();
+    drop(theirs);
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(Record::open(&path), Err(RecordError::Foreign(_))));
+    assert!(matches!(Record::create(&path), Err(RecordError::Foreign(_))));
+    assert!(std::fs::read(&path).unwrap() == before);
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(Record::open(&path), Err(RecordError::Empty(_))));
+    assert_eq!(path.metadata().unwrap().len(), 0);
+    drop(Record::create(&path).unwrap());
+    drop(Record::open(&path).unwrap());
+}
+
+#[test]
+fn a_runs_summary_reads_that_run_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut record = Record::create(&folder.path().join("experiments.db")).unwrap();
+    let plan = |statement: &'static str, record: &mut Record| -> Vec<String> {
+        let rows: Vec<(i64, i64, i64, String)> = record
+            .wait(async |connection| {
+                let query = format!("EXPLAIN QUERY PLAN {statement}");
+                sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(connection).await
+            })
+            .unwrap();
+        rows.into_iter().map(|row| row.3).collect()
+    };
+    // Of the runs' own table a list may be read; of what grows with every step and score nothing may.
+    for statement in ["SELECT * FROM run_summary WHERE run = 7", sql!("read_runs"), sql!("object_is_used")] {
+        let statement: &'static str = statement;
+        let found = plan(statement, &mut record);
+        let scanned = |line: &&String| {
+            ["SCAN rs", "SCAN v", "SCAN e", "SCAN s", "SCAN b", "SCAN checkpoints", "AUTOMATIC"]
+                .iter()
+                .any(|bad| line.starts_with(bad))
+                || line.contains("AUTOMATIC")
+        };
+        let bad: Vec<&String> = found.iter().filter(scanned).collect();
+        assert!(bad.is_empty(), "{statement}\n{}", found.join("\n"));
+    }
+}
+
+#[test]
+fn a_newer_database_and_a_damaged_one_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("experiments.db");
+    drop(Record::create(&path).unwrap());
+    let mut record = Record::create(&path).unwrap();
+    record
+        .wait(async |connection| sqlx::query("PRAGMA user_version = 999").execute(connection).await.map(|_| ()))
+        .unwrap();
+    drop(record);
+    assert!(matches!(Record::create(&path), Err(RecordError::Newer { found: 999, .. })));
+    assert!(matches!(Record::open(&path), Err(RecordError::Newer { .. })));
+    std::fs::write(&path, "this is no database, and long enough to be sure about it.".repeat(100)).unwrap();
+    assert!(matches!(Record::create(&path), Err(RecordError::Damaged { .. })));
+    assert!(matches!(Record::open(&folder.path().join("none.db")), Err(RecordError::Missing(_))));
+    assert!(matches!(Record::open(folder.path()), Err(RecordError::Filesystem { .. })));
+}

@@ -45,10 +45,10 @@ unit = "{unit}"
 size = 10000
 [batch]
 size = 20
-unroll = 20
+unroll = {unroll}
 [train]
-embedding = 200
-hidden = 200
+embedding = {hidden}
+hidden = {hidden}
 layers = 2
 init = {{ uniform = 0.1 }}
 optimizer = "sgd"
@@ -113,10 +113,11 @@ class Session:
         found = json.loads(stdout.splitlines()[-1])
         return found | {"wall": seconds, "memory": memory}
 
-    def experiment(self, folder, text, unit="whitespace", steps=1, extra=""):
+    def experiment(self, folder, text, unit="whitespace", steps=1, extra="", hidden=200, unroll=20):
         """A folder with an experiment in it."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "contest.toml").write_text(EXPERIMENT.format(text=text, unit=unit, steps=steps, extra=extra))
+        experiment = EXPERIMENT.format(text=text, unit=unit, steps=steps, extra=extra, hidden=hidden, unroll=unroll)
+        (folder / "contest.toml").write_text(experiment)
         return folder
 
     def study(self, folder, *words, contest=None):
@@ -160,20 +161,22 @@ class Measure:
 
 
 class Train:
-    """Whole training steps of Zaremba's small model, same tokens, same threads."""
+    """Whole training steps of one of Zaremba's models, without dropout; same tokens, same threads."""
 
-    def __init__(self, name, what, target, ours="f32", peer="f32"):
+    def __init__(self, name, what, target, ours="f32", peer="f32", device="cpu", hidden=200, unroll=20):
         self.name, self.precision, self.peer_precision = name, ours, peer
+        self.device, self.hidden, self.unroll = device, hidden, unroll
         self.measures = [Measure(name, what, "tokens/s", target)]
 
     def missing(self, s):
-        key = s.knows(f"train.precision={self.precision}") if self.precision != "f32" else None
-        return s.has("torch", "numpy") or key
+        keys = [f"train.precision={self.precision}", f"train.device={self.device}"]
+        return s.has("torch", "numpy") or next(filter(None, map(s.knows, keys)), None)
 
     def prepare(self, s):
         self.warmup, self.steps = s.arguments.warmup, s.arguments.steps
-        extra = "" if self.precision == "f32" else f'precision = "{self.precision}"'
-        self.folder = s.experiment(s.scratch / self.name, s.corpus, steps=self.warmup + self.steps, extra=extra)
+        extra = f'precision = "{self.precision}"\ndevice = "{self.device}"'
+        size = {"hidden": self.hidden, "unroll": self.unroll}
+        self.folder = s.experiment(s.scratch / self.name, s.corpus, steps=self.warmup + self.steps, extra=extra, **size)
         s.study(self.folder, "--until", "batch")
         row = s.ask(self.folder, "SELECT digest FROM execution_outputs o JOIN executions x ON x.id = o.execution_id "
                     "WHERE x.stage = 'vocab' AND o.name = 'train'")
@@ -194,30 +197,33 @@ class Train:
         whole = self.warmup + self.steps
         told = report.get("observe_seconds", 0.0) * self.steps / whole
         phases = {name: 1000 * spent / whole for name, spent in report.get("phases", {}).items()}
-        s.phases.setdefault(self.name, []).append(phases)
+        # A GPU's kernels are waited for together.
+        if self.device == "cpu":
+            s.phases.setdefault(self.name, []).append(phases)
         return {self.name: tokens / (seconds + told)}
 
     def peer(self, s, turn):
         words = ["--ids", self.ids, "--vocab", "1", "--steps", self.steps, "--warmup", self.warmup]
-        words += ["--threads", s.arguments.threads, "--precision", self.peer_precision]
+        words += ["--threads", s.arguments.threads, "--precision", self.peer_precision, "--device", self.device]
+        words += ["--hidden", self.hidden, "--unroll", self.unroll]
         return {self.name: s.peer(self.name, "train_torch.py", *words)["value"]}
 
 
 class Study:
     """Eight learning rates from nothing: text, start-up, training, weights."""
 
-    def __init__(self, name, what, jobs):
-        self.name, self.jobs = name, jobs
-        self.measures = [Measure(name, what, "s", "≥ 1.6" if jobs == 1 else "> 1", lower=True)]
+    def __init__(self, name, what, jobs, target, device="cpu"):
+        self.name, self.jobs, self.device = name, jobs, device
+        self.measures = [Measure(name, what, "s", target, lower=True)]
 
     def missing(self, s):
-        return s.has("torch", "numpy")
+        return s.has("torch", "numpy") or s.knows(f"train.device={self.device}")
 
     def prepare(self, s):
         self.steps = s.arguments.study_steps
 
     def ours(self, s, turn):
-        extra = f'[study]\n"train.learning_rate" = [{RATES}]'
+        extra = f'device = "{self.device}"\n[study]\n"train.learning_rate" = [{RATES}]'
         folder = s.experiment(s.scratch / f"{self.name}{turn}", s.corpus, steps=self.steps, extra=extra)
         seconds, _ = s.study(folder, contest=self.name)
         runs, steps = s.ask(folder, "SELECT count(*), sum(steps) FROM run_summary")
@@ -227,7 +233,7 @@ class Study:
         return {self.name: seconds}
 
     def peer(self, s, turn):
-        words = ["--text", s.corpus, "--steps", self.steps, "--rates", RATES, "--jobs", self.jobs]
+        words = ["--text", s.corpus, "--steps", self.steps, "--rates", RATES, "--jobs", self.jobs, "--device", self.device]
         words += ["--threads", max(s.arguments.threads // self.jobs, 1)]
         return {self.name: s.peer(self.name, "study_torch.py", *words)["value"]}
 
@@ -383,14 +389,19 @@ CONTESTS = [
     Train("train", "Zaremba small, f32, whole steps, against PyTorch eager", "≥ 1.25"),
     Train("train-bf16", "the same in bf16, against PyTorch eager in f32", "≥ 1.6", ours="bf16"),
     Train("train-autocast", "the same in bf16, against PyTorch eager under autocast to bf16", "> 1", ours="bf16", peer="bf16"),
-    Study("study", "eight rates from the text to the last weights, against a loop with two threads", 1),
-    Study("study-pairs", "the same against two processes at a time with one thread each", 2),
+    Study("study", "eight rates from the text to the last weights, against a loop with two threads", 1, "≥ 1.6"),
+    Study("study-pairs", "the same against two processes at a time with one thread each", 2, "> 1"),
     Sample("sample", "one text, token by token, temperature 1.0", "{ temperature = 1.0 }", greedy=False),
     Sample("sample-greedy", "the same, greedy", '"greedy"', greedy=True),
     Text(),
     Hash("hash", "sha256sum", "≥ 1"),
     Hash("hash-openssl", "openssl", None),
     Rows(),
+    Train("train-cuda", "Zaremba small on a GPU, f32, against nn.LSTM by cuDNN", "> 1", device="cuda"),
+    Train("train-cuda-medium", "the same of the medium model's size", "> 1", device="cuda", hidden=650, unroll=35),
+    Train("train-cuda-large", "the same of the large model's size", "> 1", device="cuda", hidden=1500, unroll=35),
+    Study("study-cuda", "eight rates sharing a GPU, against a loop", 1, "> 1", device="cuda"),
+    Study("study-cuda-pairs", "the same against two processes at a time", 2, "> 1", device="cuda"),
 ]
 
 
@@ -441,6 +452,7 @@ def machine():
     return [
         ("CPU", f"{model}, {os.cpu_count()} cores"),
         ("memory", f"{memory:.0f} GiB"),
+        ("GPU", first_line(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"])),
         ("kernel", f"{platform.system()} {platform.release()}"),
     ]
 

@@ -26,13 +26,14 @@ def main():
     parser.add_argument("--steps", type=int, default=200, help="of each training (default: %(default)s)")
     parser.add_argument("--rates", default=RATES, help="(default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of each (default: %(default)s)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="side by side (default: %(default)s)")
     arguments = parser.parse_args()
     script = Path(__file__).with_name("train_torch.py")
 
     def train(rate):
         command = [sys.executable, script, "--text", arguments.text, "--rate", rate, "--steps", str(arguments.steps)]
-        command += ["--warmup", "0", "--threads", str(arguments.threads), "--save", f"{scratch}/{rate}.pt"]
+        command += ["--warmup", "0", "--threads", str(arguments.threads), "--save", f"{scratch}/{rate}.pt", "--device", arguments.device]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if done.returncode != 0:
             raise SystemExit(done.returncode)

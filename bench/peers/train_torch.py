@@ -78,21 +78,24 @@ def main():
     parser.add_argument("--warmup", type=int, default=10, help="steps before them (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="(default: %(default)s)")
     parser.add_argument("--precision", choices=("f32", "bf16"), default="f32", help="bf16: torch.autocast (default: %(default)s)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: LSTM by cuDNN (default: %(default)s)")
     parser.add_argument("--save", help="write the weights here at the end")
     arguments = parser.parse_args()
 
     torch.set_num_threads(arguments.threads)
+    # The same mathematics: by default cuDNN rounds the factors of a recurrent layer to TF32.
+    torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(1)
     ids, types = tokens(arguments)
     batch, unroll = arguments.batch, arguments.unroll
     length = len(ids) // batch
-    streams = torch.from_numpy(ids[: length * batch].astype(numpy.int64)).view(batch, length).t().contiguous()
+    streams = torch.from_numpy(ids[: length * batch].astype(numpy.int64)).view(batch, length).t().contiguous().to(arguments.device)
     epoch = (length - 1) // unroll
     if epoch < 1:
         sys.exit(f"error: {len(ids)} tokens are too few for one batch")
-    model = Model(types, arguments.hidden, arguments.layers, 0.1)
+    model = Model(types, arguments.hidden, arguments.layers, 0.1).to(arguments.device)
     optimiser = torch.optim.SGD(model.parameters(), lr=arguments.rate)
-    zeros = lambda: torch.zeros(arguments.layers, batch, arguments.hidden)
+    zeros = lambda: torch.zeros(arguments.layers, batch, arguments.hidden, device=arguments.device)
 
     begun, log = None, []
     for step in range(arguments.warmup + arguments.steps):
@@ -102,7 +105,7 @@ def main():
         state = (zeros(), zeros()) if at == 0 else (state[0].detach(), state[1].detach())
         x, targets = streams[at : at + unroll], streams[at + 1 : at + unroll + 1]
         optimiser.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=arguments.precision == "bf16"):
+        with torch.autocast(arguments.device, torch.bfloat16, enabled=arguments.precision == "bf16"):
             logits, state = model(x, state)
             loss = nn.functional.cross_entropy(logits, targets.flatten())
         (loss * unroll).backward()
@@ -115,7 +118,7 @@ def main():
     print(
         json.dumps(
             {
-                "what": f"train, PyTorch {torch.__version__} eager, {arguments.precision}",
+                "what": f"train, PyTorch {torch.__version__} eager, {arguments.precision}, {arguments.device}",
                 "value": arguments.steps * batch * unroll / seconds,
                 "unit": "tokens/s",
                 "threads": torch.get_num_threads(),

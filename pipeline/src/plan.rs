@@ -10,7 +10,7 @@ use stages::schema::{self, Role};
 use stages::{Context, Outcome, StageError};
 
 use crate::engine::digest::{Digest, TrajectoryId};
-use crate::engine::graph::{Input, Node, Parent, Plan, Stage, Training, Upstream, Way};
+use crate::engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way};
 use crate::experiment::Point;
 
 /// Every stage.
@@ -129,7 +129,7 @@ impl PointPlan {
             fields.put(format!("corpus.{name}"), digest.to_string());
         }
         fields.put("worker.libtorch", worker.libtorch.as_str());
-        fields.put("worker.device", worker.device);
+        fields.put("worker.device", device(self.of("train")));
         fields
     }
 
@@ -152,7 +152,15 @@ pub fn key_params(point: &Point, stage: &str) -> Option<Value> {
 /// their default.
 pub fn reads(stage: &str, params: &Value, without: &[Role]) -> Value {
     let Some(keys) = params::stage_keys(stage) else { return params.clone() };
-    schema::covered(keys.keys, params, &|key| without.contains(&key.role) || !params::is_read(stage, key.name, params))
+    let left_out = |key: &schema::Key| {
+        key.role == Role::Place || without.contains(&key.role) || !params::is_read(stage, key.name, params)
+    };
+    schema::covered(keys.keys, params, &left_out)
+}
+
+/// Where a training computes, and with it the scoring of its weights.
+fn device(train: Option<&Value>) -> &str {
+    train.and_then(|train| train.get("device")).and_then(Value::as_str).unwrap_or(graph::CPU)
 }
 
 impl Plan for PointPlan {
@@ -224,7 +232,7 @@ impl PointPlan {
                 nodes.push(Node {
                     item: format!("{step} {split}"),
                     step: Some(step),
-                    params: serde_json::json!({ "split": split }),
+                    params: serde_json::json!({ "split": split, "device": device(self.of("train")) }),
                     key_params: serde_json::json!({ "split": split }),
                     inputs: vec![
                         upstream.input("train", &weights(step), "weights")?,

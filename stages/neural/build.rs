@@ -1,5 +1,5 @@
 //! What cargo does not carry from torch-sys to the programs and tests that link it: libtorch's folder in the run-time
-//! library path, and the CUDA half of libtorch. And the C++ that reaches what tch does not bind.
+//! library path. And the C++ that reaches what tch does not bind.
 
 use std::path::Path;
 
@@ -9,10 +9,6 @@ fn main() {
     let lib = Path::new(&lib);
     shim(lib);
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
-    // libtorch_cuda registers its kernels as it loads, and no symbol of it is referred to: the linker would drop it.
-    if lib.join("libtorch_cuda.so").exists() {
-        println!("cargo::rustc-link-arg=-Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state");
-    }
 }
 
 /// Compiles `src/shim.cpp` against libtorch's headers, which lie beside its libraries unless the user says otherwise.

@@ -20,7 +20,7 @@ pub use measure::{At, Decode, Evaluate, Greedy, Sample};
 pub use text::{Batch, Layout, SPLIT, Split, Tokenize, Unit, Vocab};
 pub use train::{Fork, KEPT_BY_FORKS, Train};
 pub use variants::{
-    Checkpoints, Init, Keep, LossScale, OnNonfinite, Optimizer, Precision, Schedule, Word, nothing_to_train,
+    Checkpoints, Device, Init, Keep, LossScale, OnNonfinite, Optimizer, Precision, Schedule, Word, nothing_to_train,
     too_many_checkpoints,
 };
 

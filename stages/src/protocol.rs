@@ -22,7 +22,10 @@ pub const PROTOCOL: u32 = 2;
 /// Environment that `pipeline` starts a worker with, where the user has set nothing else. libtorch's OpenMP threads spin
 /// while they wait, and read this before the worker's first line: two workers of two threads on two cores finish 1.6
 /// times as much when they sleep instead, and one alone loses nothing (measured).
-pub const WORKER_ENVIRONMENT: [(&str, &str); 1] = [("OMP_WAIT_POLICY", "PASSIVE")];
+///
+/// cuBLAS gives the same bits every time only with a workspace of a fixed size, which it reads as it starts.
+pub const WORKER_ENVIRONMENT: [(&str, &str); 2] =
+    [("OMP_WAIT_POLICY", "PASSIVE"), ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")];
 
 /// The longest frame that is believed, in bytes: a longer one means that the stream is out of step.
 const LONGEST: u32 = 1 << 26;
@@ -38,8 +41,11 @@ pub struct Describe {
     pub stages: BTreeMap<String, u32>,
     /// Version of the libtorch that it runs with, such as `2.11.0`.
     pub libtorch: String,
-    /// Devices that it could use: `cpu`, `cuda:0`.
+    /// Devices that it could use: `cpu`, `cuda`.
     pub devices: Vec<String>,
+    /// The name of the GPU that `cuda` means, such as `NVIDIA H100 80GB HBM3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<String>,
     /// The vector extensions that libtorch chose, such as `AVX512`.
     pub cpu_capability: String,
     /// Whether the CPU multiplies bf16 numbers by itself, which `train.precision = "bf16"` wants.

@@ -105,6 +105,8 @@ pub enum Role {
     Cadence,
     /// It says which executions there are (which checkpoints, which splits): part of no key.
     Selection,
+    /// It says where the worker computes, which keys and identities cover by themselves.
+    Place,
 }
 
 impl Key {

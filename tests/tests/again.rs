@@ -1,6 +1,6 @@
 //! What is computed again, and what is not.
 
-use tests::{Cell, TestSpace};
+use tests::{Cell, Started, TestSpace};
 
 const NOTHING: [String; 0] = [];
 
@@ -135,6 +135,27 @@ fn until_stops_there_and_a_later_run_goes_on() {
     assert_eq!(space.stages_since(before), ["evaluate", "sample", "train"]);
     assert_eq!(space.rows("SELECT id FROM runs").len(), 2, "the runs go on under their numbers");
     assert_eq!(space.number("SELECT count(*) FROM runs WHERE status = 'finished'"), 2);
+}
+
+#[test]
+fn where_it_is_computed_is_part_of_what_it_is_and_auto_is_settled_first() {
+    let space = TestSpace::new();
+    let hidden = |words: &[&str]| {
+        let mut command = space.command(&[&["run", "experiments/tiny.toml"], words].concat());
+        // As on a machine without a GPU.
+        Started::new(command.env("CUDA_VISIBLE_DEVICES", "")).end()
+    };
+    hidden(&[]).ok();
+    let before = space.dump();
+    let refused = hidden(&["--set", "train.device=cuda"]).complains(2, "cuda wants an NVIDIA GPU");
+    assert!(refused.stderr.contains("train.device = \"auto\""), "{refused}");
+    hidden(&["--set", "train.device=gpu"]).complains(2, "train.device is \"gpu\"; allowed: \"cpu\"");
+    assert_eq!(space.dump(), before, "what was refused left something behind");
+    // Here auto is the CPU: every stage is there, and the run that asked for it says so.
+    assert_eq!(hidden(&["--set", "train.device=auto"]).ok().executed(), 0);
+    assert_eq!(space.texts("SELECT DISTINCT value FROM run_params WHERE name = 'train.device'"), ["cpu"]);
+    let recorded = space.texts("SELECT DISTINCT device FROM executions WHERE stage IN ('train', 'evaluate')");
+    assert_eq!(recorded, ["cpu"]);
 }
 
 #[test]

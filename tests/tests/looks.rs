@@ -16,7 +16,7 @@ unroll = 8
 embedding = 16
 hidden = 16
 dropout = 0.2
-learning_rate = 0.1
+learning_rate = 0.2
 steps = 600
 early_stopping = { every = 20, patience = 2 }
 checkpoints = { every = 20, keep = \"best\" }

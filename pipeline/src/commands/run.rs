@@ -13,6 +13,7 @@ use end::{conclude, tell_dry, work_failure, worker_failure};
 use own::{store_of, sweep_scratch, take};
 use serde_json::{Map, Value};
 use stages::StageError;
+use stages::protocol::Describe;
 
 use crate::args::{How, RunArgs};
 use crate::corpus::{News, Shelf};
@@ -103,7 +104,12 @@ pub fn compute(
     let program = worker::find().map_err(worker_failure)?;
     let describe = worker::describe(&program, &root).map_err(worker_failure)?;
     worker::check_stages(&program, &describe, STAGES).map_err(worker_failure)?;
-    let facts = WorkerFacts { libtorch: describe.libtorch.clone(), device: "cpu" };
+    let facts = WorkerFacts {
+        libtorch: describe.libtorch.clone(),
+        cpu_capability: describe.cpu_capability.clone(),
+        gpu: describe.gpu.clone(),
+    };
+    let experiment = &experiment.settled(describe.gpu.is_some());
 
     let plans = plans(experiment, &store, &mut record, corpora(|name| std::env::var_os(name), here), how.dry_run)?;
     let overrides = Value::from(experiment.overrides.clone()).to_string();
@@ -114,7 +120,7 @@ pub fn compute(
     let answered = answered(&mut record, &new, &points)?;
     if answered.is_none() {
         look_ahead(experiment, &plans)?;
-        check_precision(experiment, describe.bf16)?;
+        check_hardware(experiment, &describe)?;
     }
     let rows = match answered {
         _ if how.dry_run => Vec::new(),
@@ -137,13 +143,11 @@ pub fn compute(
     // From here on a first signal is a request.
     stop.store(false, Ordering::Relaxed);
     let mut screen = Screen::new();
-    let capability = describe.cpu_capability;
     let work = Work::new(
         &mut record,
         Arc::clone(&store),
         stages,
         facts,
-        capability,
         pool,
         settings,
         tracks,
@@ -212,14 +216,18 @@ fn look_ahead(experiment: &Experiment, plans: &[PointPlan]) -> Result<(), Failur
     })
 }
 
-/// Refuses a training in bf16 on a CPU that would have to imitate it.
-fn check_precision(experiment: &Experiment, bf16: bool) -> Result<(), Failure> {
-    let wants = |point: &Point| point.stages.get("train").is_some_and(|train| train["precision"] == "bf16");
-    if bf16 || !experiment.points.iter().any(wants) {
-        return Ok(());
+/// Refuses a training that this machine has no hardware for.
+fn check_hardware(experiment: &Experiment, worker: &Describe) -> Result<(), Failure> {
+    let mut trainings = experiment.points.iter().filter_map(|point| point.stages.get("train"));
+    if !worker.bf16 && trainings.clone().any(|train| train["precision"] == "bf16" && train["device"] == "cpu") {
+        let message = "bf16 wants a CPU that multiplies such numbers (avx512_bf16), and this one does not";
+        return Err(experiment.complain("train.precision", message, "train.precision = \"f32\""));
     }
-    let message = "bf16 wants a CPU that multiplies such numbers (avx512_bf16), and this one does not";
-    Err(experiment.complain("train.precision", message, "train.precision = \"f32\""))
+    if worker.gpu.is_none() && trainings.any(|train| train["device"] == "cuda") {
+        let message = "cuda wants an NVIDIA GPU with its driver, and a libtorch built for CUDA (make CUDA=1 build)";
+        return Err(experiment.complain("train.device", message, "train.device = \"auto\", or \"cpu\""));
+    }
+    Ok(())
 }
 
 /// The runs of the points, where every point is answered by a study that stands: then nothing is written.

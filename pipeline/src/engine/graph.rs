@@ -235,18 +235,38 @@ fn place(stage: &Stage, stages: &[Stage], placed: &mut Vec<Stage>, path: &mut Ve
     Ok(())
 }
 
-/// The facts of the worker that change its numbers, as fields of a key.
+/// The facts of the worker that change its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerFacts {
-    /// libtorch's version.
+    /// libtorch's version, a field of every key.
     pub libtorch: String,
-    /// `cpu`.
-    pub device: &'static str,
+    /// The vector extensions of the CPU that libtorch uses.
+    pub cpu_capability: String,
+    /// The name of the GPU.
+    pub gpu: Option<String>,
+}
+
+impl WorkerFacts {
+    /// What computes on `device`: other hardware than this may compute other bits, which no key covers.
+    pub fn capability(&self, device: &str) -> String {
+        let gpu = self.gpu.iter().filter(|_| device != CPU).map(String::as_str);
+        std::iter::once(self.cpu_capability.as_str()).chain(gpu).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Where the worker computes unless an order says otherwise.
+pub const CPU: &str = "cpu";
+
+impl Node {
+    /// Where the worker is to compute it.
+    pub fn device(&self) -> &str {
+        self.params.get("device").and_then(Value::as_str).unwrap_or(CPU)
+    }
 }
 
 /// What the key of a node covers.
 pub fn key_fields(stage: &Stage, node: &Node, worker: &WorkerFacts) -> Fields {
-    let mut fields = fields_of(stage, &node.key_params, worker);
+    let mut fields = fields_of(stage, &node.key_params, node.device(), worker);
     for input in &node.inputs {
         fields.put(format!("input.{}", input.name), input.digest.to_string());
     }
@@ -255,7 +275,7 @@ pub fn key_fields(stage: &Stage, node: &Node, worker: &WorkerFacts) -> Fields {
 
 /// What the identity of a node's trajectory covers.
 pub fn trajectory_fields(stage: &Stage, node: &Node, training: &Training, worker: &WorkerFacts) -> Fields {
-    let mut fields = fields_of(stage, &training.identity, worker);
+    let mut fields = fields_of(stage, &training.identity, node.device(), worker);
     fields.put("trajectory", true);
     for input in node.inputs.iter().filter(|input| !training.aside.contains(&input.name.as_str())) {
         fields.put(format!("input.{}", input.name), input.digest.to_string());
@@ -263,14 +283,14 @@ pub fn trajectory_fields(stage: &Stage, node: &Node, training: &Training, worker
     fields
 }
 
-fn fields_of(stage: &Stage, params: &Value, worker: &WorkerFacts) -> Fields {
+fn fields_of(stage: &Stage, params: &Value, device: &str, worker: &WorkerFacts) -> Fields {
     let mut fields = Fields::default();
     fields.put("stage", stage.name);
     fields.put("version", stage.version);
     fields.put_all("param", params);
     if let Way::Worker = stage.way {
         fields.put("worker.libtorch", worker.libtorch.as_str());
-        fields.put("worker.device", worker.device);
+        fields.put("worker.device", device);
         fields.put("worker.precision", "f32");
     }
     fields

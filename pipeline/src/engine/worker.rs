@@ -94,11 +94,15 @@ impl Worker {
         match worker.understand(said)? {
             Reply::Hello(describe) => {
                 facts::check_protocol(program, &describe)?;
-                let facts = |it: &Describe| (it.libtorch.clone(), it.stages.clone(), it.cpu_capability.clone());
+                let facts =
+                    |it: &Describe| (it.libtorch.clone(), it.stages.clone(), it.cpu_capability.clone(), it.gpu.clone());
                 if facts(&describe) == facts(expected) {
                     return Ok(worker);
                 }
-                let words = |it: &Describe| format!("libtorch {}, {}, {:?}", it.libtorch, it.cpu_capability, it.stages);
+                let words = |it: &Describe| {
+                    let gpu = it.gpu.as_deref().unwrap_or("no GPU");
+                    format!("libtorch {}, {}, {gpu}, {:?}", it.libtorch, it.cpu_capability, it.stages)
+                };
                 Err(WorkerError::Changed(format!("{} became {}", words(expected), words(&describe))))
             }
             _ => Err(broken("its first word is no greeting".to_owned())),

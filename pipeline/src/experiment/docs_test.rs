@@ -66,6 +66,7 @@ fn row(text: &mut String, prefix: &str, of: &str, role: Role, key: &Key) {
         Role::Length => "length",
         Role::Cadence => "cadence",
         Role::Selection => "selection",
+        Role::Place => "place",
     };
     text.push_str(&format!("| `{name}` | {allowed} | {default} | {meaning} | {word} |\n"));
     inside(text, &format!("{name}."), role, &key.kind);

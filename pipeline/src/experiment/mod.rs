@@ -18,7 +18,7 @@ pub use check::nearest;
 use tree::{Node, Place};
 
 /// An experiment with what the command line overrode.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Experiment {
     /// Its file, as it was named.
     pub path: PathBuf,
@@ -145,6 +145,18 @@ impl Experiment {
             }
         }
         pins
+    }
+
+    /// The same with each `auto` for a device settled: for a GPU where there is one.
+    pub fn settled(&self, gpu: bool) -> Self {
+        let device = Value::from(if gpu { "cuda" } else { "cpu" });
+        let mut this = self.clone();
+        for point in &mut this.points {
+            let swept = point.swept.iter_mut().filter(|(key, _)| key == "train.device").map(|(_, value)| value);
+            let own = point.stages.get_mut("train").and_then(|train| train.get_mut("device"));
+            swept.chain(own).filter(|value| **value == "auto").for_each(|value| *value = device.clone());
+        }
+        this
     }
 
     /// Words a complaint about `key` that turned up while a stage ran, with the key's line.

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use anyhow::{Result, anyhow};
 use stages::params::stage_keys;
 use stages::protocol::{Describe, PROTOCOL};
+
+use crate::raw;
 
 /// The stages that this program runs.
 const STAGES: [&str; 2] = ["train", "evaluate"];
@@ -18,14 +21,17 @@ pub(crate) fn describe() -> Describe {
     // A call into libtorch, so that the linker can't drop the library and the list below is of mapped files.
     let _threads = tch::get_num_threads();
     let libraries = libraries();
+    let gpu = cuda_library(&libraries).and_then(|_| raw::gpu());
+    let devices = ["cpu"].into_iter().chain(gpu.is_some().then_some("cuda")).map(str::to_owned).collect();
     Describe {
         protocol: PROTOCOL,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         stages: STAGES.iter().filter_map(|name| Some(((*name).to_owned(), stage_keys(name)?.version))).collect(),
         libtorch: libtorch_version(&libraries),
-        devices: vec!["cpu".to_owned()],
+        devices,
+        gpu,
         cpu_capability: cpu_capability().to_owned(),
-        bf16: crate::raw::has_bf16(),
+        bf16: raw::has_bf16(),
         libraries,
     }
 }
@@ -77,6 +83,25 @@ fn libraries() -> Vec<PathBuf> {
             name.starts_with("libtorch") || name.starts_with("libc10")
         })
         .collect()
+}
+
+/// The half of libtorch that computes on GPUs, where it lies beside the other: in a build for CUDA.
+fn cuda_library(libraries: &[PathBuf]) -> Option<PathBuf> {
+    let beside = |lib: &PathBuf| Some(lib.parent()?.join("libtorch_cuda.so")).filter(|path| path.exists());
+    libraries.iter().find_map(beside)
+}
+
+/// Makes the GPU ready, once in a process.
+///
+/// # Errors
+/// When there is none, or libtorch can't use it.
+pub(crate) fn ready_cuda() -> Result<()> {
+    static READY: LazyLock<Result<(), String>> = LazyLock::new(|| {
+        let library = cuda_library(&libraries()).ok_or("this libtorch is no build for CUDA")?;
+        raw::load_cuda(&library).map_err(|error| format!("{error:#}"))?;
+        if tch::Cuda::is_available() { Ok(()) } else { Err("libtorch finds no GPU that it can use".to_owned()) }
+    });
+    READY.clone().map_err(|words| anyhow!("device cuda: {words}"))
 }
 
 /// The version that stands beside the mapped library, or else the one that this build is made for.

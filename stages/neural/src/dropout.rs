@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use stages::random::Stream;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::raw::{self, Kernel};
 use crate::real::Real;
@@ -17,20 +17,20 @@ pub(crate) struct Dropout {
 }
 
 impl Dropout {
-    /// What to multiply the activations by that leave `layer` (0: the embedding) in a window of the plan; `None` where
+    /// What to multiply the activations of these sizes by that leave `layer` (0: the embedding) in a window of the plan; `None` where
     /// nothing is dropped. Which elements are dropped depends on those two numbers and the seed alone, so that a resumed
     /// training drops the same.
     ///
     /// # Errors
     /// Those of libtorch.
-    pub(crate) fn mask<T: Real>(&self, window: u64, layer: usize, activations: &Tensor) -> Result<Option<Tensor>> {
+    pub(crate) fn mask<T: Real>(&self, window: u64, layer: usize, sizes: &[i64]) -> Result<Option<Tensor>> {
         if self.share == 0.0 {
             return Ok(None);
         }
         let stream = Stream::new(self.seed, &format!("dropout step {window} layer {layer}"));
         let threshold = (self.share * 2f64.powi(64)) as u64;
         let kept = T::of(1.0 / (1.0 - self.share));
-        let mut mask = Tensor::f_empty_like(activations)?;
+        let mut mask = Tensor::f_empty(sizes, (T::KIND, Device::Cpu))?;
         raw::widest(Mask { elements: raw::floats_mut(&mut mask)?, stream, threshold, kept });
         Ok(Some(mask))
     }

@@ -14,7 +14,7 @@ use crate::softmax::Softmax;
 
 /// Tokens that are run at once; it bounds memory (20 MB of logits for 10,000 types) and changes no number beyond
 /// floating-point noise.
-const CHUNK: usize = 512;
+pub(crate) const CHUNK: usize = 512;
 
 /// The loss of a split.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,6 +3,7 @@
 //! `docs/stage-protocol.md` describes how `pipeline` talks to it. People call it only as `pipeline-neural describe`.
 
 mod batches;
+mod card;
 mod describe;
 mod dropout;
 mod evaluate;
@@ -21,6 +22,7 @@ mod schedule;
 mod serve;
 mod softmax;
 mod state;
+mod step;
 mod stopwatch;
 #[cfg(test)]
 mod tests;

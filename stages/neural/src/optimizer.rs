@@ -71,8 +71,7 @@ impl<T: Real> Optimizer<T> {
         rate: f64,
         t: u64,
     ) -> Result<()> {
-        let update = self.rule_at(rate, t);
-        let decay = T::of(if self.rule == Rule::Adamw { 0.0 } else { self.weight_decay });
+        let (update, decay) = self.numbers(rate, t);
         let [first, second] = &mut self.moments;
         let (mut first, mut second) = (first.iter_mut(), second.iter_mut());
         let mut blocks = Vec::new();
@@ -134,6 +133,21 @@ impl<T: Real> Optimizer<T> {
         }
     }
 
+    /// What it remembers, moment by moment, each by tensor.
+    pub(crate) fn moments(&self) -> impl Iterator<Item = &[Vec<T>]> {
+        self.moments.iter().take(moments(self.rule).len()).map(Vec::as_slice)
+    }
+
+    /// The same, to be written into.
+    pub(crate) fn moments_mut(&mut self) -> impl Iterator<Item = &mut [Vec<T>]> {
+        self.moments.iter_mut().take(moments(self.rule).len()).map(Vec::as_mut_slice)
+    }
+
+    /// The numbers of update `t`, from 1, and the decay that is added to the gradient.
+    pub(crate) fn numbers(&self, rate: f64, t: u64) -> (Update<T>, T) {
+        (self.rule_at(rate, t), T::of(if self.rule == Rule::Adamw { 0.0 } else { self.weight_decay }))
+    }
+
     /// The moments, for a state file.
     pub(crate) fn save<'a>(&'a self, tensors: &[(String, Vec<usize>)], out: &mut Vec<(String, Array<'a>)>) {
         for (moment, slices) in moments(self.rule).iter().zip(&self.moments) {
@@ -166,8 +180,8 @@ fn cut<'a, T>(slice: &mut &'a mut [T]) -> &'a mut [T] {
 }
 
 /// One update's numbers. θ weights, g gradient, m and v what is remembered, η the rate.
-#[derive(Clone, Copy)]
-enum Update<T> {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Update<T> {
     /// θ ← θ − η g
     Sgd { rate: T },
     /// m ← μ m + g; θ ← θ − η m

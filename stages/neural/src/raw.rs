@@ -5,11 +5,14 @@
     reason = "system calls, tensors' memory and vector instructions; each block says why it is sound"
 )]
 
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::File;
 use std::io;
 use std::os::fd::FromRawFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use tch::{Device, Tensor};
 
 use crate::matrix::WIDTH;
@@ -67,6 +70,48 @@ pub(crate) fn flush_denormals() {
 
 unsafe extern "C" {
     fn neural_round_factors(round: bool) -> bool;
+    fn neural_settle_cuda() -> bool;
+}
+
+/// Loads the half of libtorch that computes on GPUs, and has it compute the same bits every time. Not linked: it takes a
+/// second and half a gigabyte, which no training on the CPU should pay. To be called before libtorch is asked for any
+/// GPU.
+///
+/// # Errors
+/// When the file can't be loaded.
+pub(crate) fn load_cuda(library: &Path) -> Result<()> {
+    let path = CString::new(library.as_os_str().as_bytes())?;
+    // SAFETY: the library is a part of the libtorch that this process runs with; its constructors register kernels.
+    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+    if handle.is_null() {
+        // SAFETY: after a failure this is a text, good until this thread's next such call.
+        let words = unsafe { CStr::from_ptr(libc::dlerror()) };
+        bail!("{}", words.to_string_lossy());
+    }
+    // SAFETY: catches every exception, and touches libtorch's settings alone.
+    ensure!(unsafe { neural_settle_cuda() }, "libtorch can't be told to compute the same bits every time on a GPU");
+    Ok(())
+}
+
+/// The name of the first GPU that NVIDIA's driver shows; `None` where there is no driver or no GPU.
+pub(crate) fn gpu() -> Option<String> {
+    type Init = unsafe extern "C" fn(u32) -> c_int;
+    type Get = unsafe extern "C" fn(*mut c_int, c_int) -> c_int;
+    type Name = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
+    let mut name = [0 as c_char; 256];
+    // SAFETY: three functions of the driver with the types that its header gives them; the library stays loaded. 0 is
+    // success, and the name then ends with a zero within the 256 bytes.
+    unsafe {
+        let driver = libc::dlopen(c"libcuda.so.1".as_ptr(), libc::RTLD_NOW);
+        let find =
+            |name: &CStr| (!driver.is_null()).then(|| libc::dlsym(driver, name.as_ptr())).filter(|f| !f.is_null());
+        let init = std::mem::transmute::<*mut c_void, Init>(find(c"cuInit")?);
+        let get = std::mem::transmute::<*mut c_void, Get>(find(c"cuDeviceGet")?);
+        let ask = std::mem::transmute::<*mut c_void, Name>(find(c"cuDeviceGetName")?);
+        let mut device = 0;
+        let found = init(0) == 0 && get(&raw mut device, 0) == 0 && ask(name.as_mut_ptr(), 256, device) == 0;
+        found.then(|| CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned())
+    }
 }
 
 /// Lets products of f32 matrices round their factors to bf16 from here on, or not; their sums stay in f32. A setting of

@@ -12,6 +12,7 @@ use stages::files::Ids;
 use stages::params::{self, Precision, Train};
 use stages::protocol::{Done, Evaluation, Measured, Order, Reply, Request, read_frame};
 
+use crate::card::{GPU, Loaded};
 use crate::describe::{describe, peak_memory};
 use crate::evaluate::{Score, score};
 use crate::model::Model;
@@ -161,7 +162,10 @@ fn evaluate(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
     let id = order.id;
     log(&format!("evaluate: {split}, {} tokens, {} types", ids.len(), model.shape.vocab));
     let progress = |done, whole| Ok(pipe.send(Reply::Progress { order: id, done, whole })?);
-    let found = score(&model, &ids, order.threads as usize, stop, progress)?;
+    let found = match order.params.get("device").and_then(|device| device.as_str()) {
+        Some("cuda") => Loaded::new(&model, true, GPU)?.score(&ids, stop, progress)?,
+        _ => score(&model, &ids, order.threads as usize, stop, progress)?,
+    };
     let seconds = begun.elapsed().as_secs_f64();
     if let Some(Score { loss, tokens }) = found {
         log(&format!("evaluate: {split}: {loss:.4} nats a token, perplexity {:.2}, in {seconds:.1} s", loss.exp()));

@@ -1,4 +1,4 @@
-// The one thing that tch's surface does not reach: in which precision oneDNN multiplies matrices of single floats.
+// What tch's surface does not reach: libtorch's settings of precision and of determinism.
 
 #include <ATen/Context.h>
 
@@ -9,6 +9,24 @@ extern "C" bool neural_round_factors(bool round) noexcept {
         at::Float32Backend::MKLDNN,
         at::Float32Op::MATMUL,
         round ? at::Float32Precision::BF16 : at::Float32Precision::NONE);
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+// Makes a GPU compute the same bits every time, and in single floats where tensors hold them: by default cuDNN rounds
+// the factors of a recurrent layer to TF32. Says whether that could be set.
+extern "C" bool neural_settle_cuda() noexcept {
+  try {
+    auto& context = at::globalContext();
+    for (const auto op : {at::Float32Op::MATMUL, at::Float32Op::CONV, at::Float32Op::RNN}) {
+      context.setFloat32Precision(at::Float32Backend::CUDA, op, at::Float32Precision::IEEE);
+    }
+    context.setDeterministicCuDNN(true);
+    context.setBenchmarkCuDNN(false);
+    context.setDeterministicAlgorithms(true, false);
+    context.setDeterministicFillUninitializedMemory(false);
     return true;
   } catch (...) {
     return false;

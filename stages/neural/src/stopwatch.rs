@@ -21,9 +21,11 @@ pub(crate) enum Phase {
     Update,
     /// Probes, recording, files: the rest.
     Rest,
+    /// A whole step on a GPU, in place of the phases above.
+    Gpu,
 }
 
-const PHASES: [(Phase, &str); 7] = [
+const PHASES: [(Phase, &str); 8] = [
     (Phase::Forward, "forward"),
     (Phase::Products, "softmax_products"),
     (Phase::Softmax, "softmax_rows"),
@@ -31,6 +33,7 @@ const PHASES: [(Phase, &str); 7] = [
     (Phase::Norm, "norm"),
     (Phase::Update, "update"),
     (Phase::Rest, "rest"),
+    (Phase::Gpu, "gpu"),
 ];
 
 /// Time by phase: each lap belongs to the phase that it ends. A look at the clock takes some 30 ns.
@@ -54,8 +57,10 @@ impl Stopwatch {
 
     /// Seconds by phase.
     pub(crate) fn report(&self) -> Value {
+        let met = |(phase, _): &&(Phase, &str)| !self.spent[*phase as usize].is_zero();
         PHASES
             .iter()
+            .filter(met)
             .map(|(phase, name)| ((*name).to_owned(), Value::from(self.spent[*phase as usize].as_secs_f64())))
             .collect()
     }

@@ -4,25 +4,24 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use stages::files::{Ids, count_types};
 use stages::looks::Looks;
-use stages::params::{OnNonfinite, Precision, Schedule, Train, read};
-use stages::protocol::{Evaluation, Event, Measured, Order, Reply, Segment, Step, kind_of};
-use tch::Tensor;
+use stages::params::{Device, OnNonfinite, Precision, Schedule, Train, read};
+use stages::protocol::{Checkpoint, Evaluation, Event, Measured, Order, Reply, Segment, Step, kind_of};
 
 use crate::batches::Batches;
+use crate::card::{Card, GPU};
 use crate::dropout::Dropout;
 use crate::evaluate::{Score, score};
-use crate::layers::Slopes;
 use crate::model::Shape;
-use crate::optimizer::{clip_coefficient, global_norm, update_ratio};
 use crate::real::Real;
 use crate::schedule::rate;
-use crate::softmax::{Loss, Softmax};
+use crate::softmax::Softmax;
 use crate::state::State;
+use crate::step::{Outcome, Recipe, Steps};
 use crate::stopwatch::{Phase, Stopwatch};
-use crate::{layers, log, raw};
+use crate::{log, raw};
 
 /// Between two lines of the log.
 const SAY_EVERY: Duration = Duration::from_secs(5);
@@ -41,10 +40,19 @@ pub(crate) struct Training<T> {
     valid: Option<Ids>,
     /// What they have seen.
     looks: Looks,
+    /// On a GPU the weights, moments and hidden state in it are those of the last checkpoint.
     state: State<T>,
-    softmax: Softmax<T>,
+    recipe: Recipe,
+    engine: Engine<T>,
     threads: usize,
     watch: Stopwatch,
+}
+
+/// What computes the steps.
+#[derive(Debug)]
+enum Engine<T> {
+    Cpu(Steps<T>),
+    Cuda(Box<Card<T>>),
 }
 
 /// How a training ended.
@@ -94,10 +102,27 @@ impl<T: Real> Training<T> {
         };
         let folder = order.folder.clone();
         let looks = segment.looks.iter().map(|(step, loss)| (*step, loss.0)).collect();
+        let recipe = Recipe {
+            dropout: Dropout { share: train.dropout, seed: train.seed },
+            accumulate: train.accumulate,
+            scale: train.loss_scale.factor(batches.plan.unroll),
+            clip_norm: train.clip_norm,
+            windows: to.saturating_mul(train.accumulate),
+        };
         let rounds = train.precision == Precision::Bf16;
-        ensure!(!rounds || raw::has_bf16(), "train.precision = \"bf16\" wants a CPU that multiplies bf16 numbers");
-        let softmax = Softmax::new(threads).rounding(rounds);
-        Ok(Self { train, segment, folder, batches, valid, state, softmax, threads, looks, watch: Stopwatch::start() })
+        let engine = match train.device {
+            Device::Cpu => {
+                ensure!(
+                    !rounds || raw::has_bf16(),
+                    "train.precision = \"bf16\" wants a CPU that multiplies bf16 numbers"
+                );
+                Engine::Cpu(Steps { softmax: Softmax::new(threads).rounding(rounds), threads })
+            }
+            Device::Cuda => Engine::Cuda(Box::new(Card::new(&state, recipe.dropout, train.precision, GPU)?)),
+            Device::Auto => bail!("BUG: an order that leaves the device open"),
+        };
+        let watch = Stopwatch::start();
+        Ok(Self { train, segment, folder, batches, valid, state, recipe, engine, threads, looks, watch })
     }
 
     /// Seconds by phase.
@@ -129,10 +154,7 @@ impl<T: Real> Training<T> {
     /// # Errors
     /// Those of files and of libtorch; a loss that is not finite is none.
     pub(crate) fn run(&mut self, observe: &mut Observe<'_>, stop: &AtomicBool) -> Result<End> {
-        let Train { clip_norm, probes, accumulate, .. } = self.train;
-        // The recipe's loss is this many times L.
-        let scale = self.train.loss_scale.factor(self.batches.plan.unroll);
-        let dropout = Dropout { share: self.train.dropout, seed: self.train.seed };
+        let probes = self.train.probes;
         let mut n = self.segment.from;
         let (mut written, mut last_saved, mut said) = (Instant::now(), None, (Instant::now(), n));
         loop {
@@ -141,7 +163,7 @@ impl<T: Real> Training<T> {
             let late =
                 written.elapsed() >= Duration::from_secs(self.segment.checkpoint_seconds) && n > self.segment.from;
             if ends || late || self.segment.checkpoints.binary_search(&n).is_ok() {
-                observe(Reply::Checkpoint(self.state.save(&self.folder, n)?))?;
+                observe(Reply::Checkpoint(self.save(n)?))?;
                 (written, last_saved) = (Instant::now(), Some(n));
             }
             let looked = if stopped { Looked::On } else { self.look(n, ends, stop, observe)? };
@@ -152,7 +174,7 @@ impl<T: Real> Training<T> {
                 Looked::Interrupted => continue, // A stop came, and ends the training above.
                 Looked::Enough => {
                     if last_saved != Some(n) {
-                        observe(Reply::Checkpoint(self.state.save(&self.folder, n)?))?;
+                        observe(Reply::Checkpoint(self.save(n)?))?;
                     }
                     return Ok(End { reached: n, stopped: false });
                 }
@@ -160,28 +182,11 @@ impl<T: Real> Training<T> {
             }
 
             let begun = Instant::now();
-            let first = n * accumulate;
+            let first = n * self.recipe.accumulate;
             let epoch = self.batches.plan.epoch(first);
             let eta = rate(&self.train, n, epoch, self.segment.length, &self.state.plateau);
             let probed = probes > 0 && n.is_multiple_of(probes);
-            let mut learnt = self.window(first, &dropout, probed)?; // L and ∂L/∂θ
-            for window in first + 1..first + accumulate {
-                learnt.add::<T>(self.window(window, &dropout, probed)?)?;
-            }
-            let Learnt { loss, slopes, probes, tokens, .. } = learnt;
-            let share = 1.0 / accumulate as f64; // of each window in the update
-            let norm = share * global_norm::<T>(&slopes, self.threads)?;
-            let clip = clip_coefficient(scale * norm, clip_norm);
-            self.watch.lap(Phase::Norm);
-            let before = if probed { Some(self.state.weights()?) } else { None };
-            self.watch.lap(Phase::Rest);
-            let coefficient = T::of(clip) * T::of(scale) * T::of(share);
-            let State { model, optimizer, zeros, .. } = &mut self.state;
-            optimizer.update(&mut model.tensors, &slopes, coefficient, eta, n + 1)?;
-            *zeros = slopes.recycle::<T>()?;
-            self.watch.lap(Phase::Update);
-            let update_ratio =
-                before.map(|before| update_ratio(&self.state.model.tensors, &before, self.threads)).transpose()?;
+            let Outcome { loss, norm, clip, update_ratio, probes, tokens } = self.step(n, eta, probed)?;
             let seconds = begun.elapsed().as_secs_f64();
 
             let step = Step {
@@ -207,22 +212,26 @@ impl<T: Real> Training<T> {
         }
     }
 
-    /// Runs the model over one window of the plan, forward and back; the hidden state moves on to its end.
-    fn window(&mut self, window: u64, dropout: &Dropout, probed: bool) -> Result<Learnt> {
-        let State { model, carry, zeros, .. } = &mut self.state;
-        let (inputs, targets) = self.batches.read(window)?; // T·B ids each, time-major
-        if self.batches.plan.resets_state(window) {
-            *carry = model.zero_carry(usize::try_from(self.batches.plan.size)?)?;
+    /// Update number `n` at the rate `eta`.
+    fn step(&mut self, n: u64, eta: f64, probed: bool) -> Result<Outcome> {
+        let Self { state, batches, recipe, watch, .. } = self;
+        match &mut self.engine {
+            Engine::Cpu(steps) => steps.step(state, batches, recipe, (n, eta, probed), watch),
+            Engine::Cuda(card) => {
+                let (update, decay) = state.optimizer.numbers(eta, n + 1);
+                let outcome = card.step(batches, recipe, update, decay, n * recipe.accumulate, probed);
+                watch.lap(Phase::Gpu);
+                outcome
+            }
         }
-        self.watch.lap(Phase::Rest);
-        let mask = |layer: usize, a: &Tensor| dropout.mask::<T>(window, layer, a);
-        let (y, below) = layers::forward::<T>(model, inputs, carry, mask, self.threads)?; // [T·B, H]
-        self.watch.lap(Phase::Forward);
-        let (loss, upper) = self.softmax.learn(model, &y, &targets, probed, &mut self.watch)?; // −1/(T·B) Σ ln p(target)
-        let slopes = layers::backward(model, below, upper, zeros.take(), self.threads)?; // ∂L/∂θ
-        self.watch.lap(Phase::Backward);
-        let Loss { mean, probes } = loss;
-        Ok(Learnt { loss: mean, slopes, probes, tokens: targets.len() as u64, windows: 1 })
+    }
+
+    /// Writes checkpoint `n`.
+    fn save(&mut self, n: u64) -> Result<Checkpoint> {
+        if let Engine::Cuda(card) = &self.engine {
+            card.store(&mut self.state)?;
+        }
+        self.state.save(&self.folder, n)
     }
 
     /// Whether the loss has not been finite for so long that the training ends.
@@ -270,7 +279,10 @@ impl<T: Real> Training<T> {
             None => {
                 let Some(valid) = &self.valid else { return Ok(Looked::On) };
                 let begun = Instant::now();
-                let found = score(&self.state.model, valid, self.threads, stop, |_, _| Ok(()))?;
+                let found = match &self.engine {
+                    Engine::Cpu(_) => score(&self.state.model, valid, self.threads, stop, |_, _| Ok(()))?,
+                    Engine::Cuda(card) => card.score(valid, stop)?,
+                };
                 let Some(Score { loss, tokens }) = found else { return Ok(Looked::Interrupted) };
                 let (seconds, split) = (begun.elapsed().as_secs_f64(), "valid".to_owned());
                 observe(Reply::Evaluation(Evaluation { split, step: Some(n), loss: Measured(loss), tokens, seconds }))?;
@@ -295,42 +307,5 @@ impl<T: Real> Training<T> {
         let tokens = steps * self.train.accumulate * self.batches.plan.tokens_per_step();
         let speed = tokens as f64 / time.as_secs_f64();
         log(&format!("train: step {n} of {}, loss {loss:.4}, {speed:.0} tokens a second", self.segment.to));
-    }
-}
-
-/// What some windows of a plan, all of one size, amount to.
-struct Learnt {
-    /// The mean loss of their tokens.
-    loss: f64,
-    /// The sum of their losses' gradients.
-    slopes: Slopes,
-    /// The largest logit and the mean entropy.
-    probes: Option<(f64, f64)>,
-    tokens: u64,
-    windows: u64,
-}
-
-impl Learnt {
-    /// Adds one window.
-    fn add<T: Real>(&mut self, other: Self) -> Result<()> {
-        let windows = self.windows as f64;
-        let mean = |whole: f64, one: f64| (whole * windows + one) / (windows + 1.0);
-        self.loss = mean(self.loss, other.loss);
-        self.slopes.add::<T>(&other.slopes)?;
-        self.probes = self.probes.zip(other.probes).map(|((largest, entropy), (other, one))| {
-            // A logit that is not a number stays the largest.
-            let larger = if other > largest || other.is_nan() { other } else { largest };
-            (larger, mean(entropy, one))
-        });
-        self.tokens += other.tokens;
-        self.windows += 1;
-        Ok(())
-    }
-}
-
-impl<T: Real> State<T> {
-    /// A copy of every weight.
-    fn weights(&self) -> Result<Vec<Vec<T>>> {
-        self.model.tensors.iter().map(|tensor| Ok(raw::floats(tensor)?.to_vec())).collect()
     }
 }

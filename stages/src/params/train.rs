@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::variants::{Checkpoints, Init, LossScale, OnNonfinite, Optimizer, Precision, SCHEDULES, STEPS, Schedule};
+use super::variants::{
+    Checkpoints, Device, Init, LossScale, OnNonfinite, Optimizer, Precision, SCHEDULES, STEPS, Schedule,
+};
 use crate::looks::EarlyStopping;
 use crate::schema::{Key, Kind, Range, Role};
 
@@ -79,6 +81,14 @@ pub(super) const TRAIN: &[Key] = &[
         r#""f32""#,
         "the floats of weights and arithmetic: f32; f64, in which training can be compared with other programs far below rounding; bf16: weights and sums in f32, the factors of the softmax layer's large products rounded to bf16, on CPUs that multiply such numbers",
     )
+    .later(),
+    Key::new(
+        "device",
+        Kind::Choice(&["cpu", "cuda", "auto"]),
+        r#""cpu""#,
+        "where train and evaluate compute: cpu, cuda (an NVIDIA GPU), or auto: a GPU where there is one",
+    )
+    .role(Role::Place)
     .later(),
     Key::new("warmup", Kind::Int(0, 1 << 40), "0", "steps in which the rate rises linearly, before any schedule"),
     Key::new(
@@ -222,6 +232,9 @@ pub struct Train {
     /// The floats of weights and arithmetic.
     #[serde(default)]
     pub precision: Precision,
+    /// Where it is computed.
+    #[serde(default)]
+    pub device: Device,
     /// Steps in which the rate rises linearly.
     pub warmup: u64,
     /// How the rate changes.

@@ -100,6 +100,19 @@ pub enum Precision {
     Bf16,
 }
 
+/// Where the worker computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// On the CPU.
+    #[default]
+    Cpu,
+    /// On the first GPU that CUDA shows.
+    Cuda,
+    /// On a GPU where there is one; settled before any order is given.
+    Auto,
+}
+
 /// How the learning rate changes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]

@@ -83,7 +83,8 @@ impl Work<'_> {
     fn prepare(&mut self, key: StageKey, training: &Training) -> Result<Option<Recording>, WorkError> {
         let job = &self.jobs[&key];
         let fields = graph::trajectory_fields(&job.stage, &job.node, training, &self.facts);
-        let begun = origin::begun(&fields, training, self.settings.threads, &self.cpu_capability);
+        let capability = self.facts.capability(job.node.device());
+        let begun = origin::begun(&fields, training, self.settings.threads, &capability);
         let trajectory = self.record.begin_trajectory(&begun)?;
         let lost = match training.stop_after {
             Some(in_a_row) => self.record.ended_early(trajectory.row, in_a_row)?,
@@ -110,7 +111,7 @@ impl Work<'_> {
         if trajectory.steps == 0 {
             self.say_why_afresh(&fields, training)?;
         } else {
-            self.say_what_is_kept_to(&trajectory, self.settings.threads);
+            self.say_what_is_kept_to(&trajectory, self.settings.threads, &capability);
         }
         let Some(missing) = missing else {
             let events = accept::early_end(training, end, &looks).into_iter().collect();
@@ -162,17 +163,16 @@ impl Work<'_> {
     }
 
     /// A trajectory keeps to what it began with, whatever is asked for now.
-    fn say_what_is_kept_to(&mut self, trajectory: &Trajectory, threads: u32) {
+    fn say_what_is_kept_to(&mut self, trajectory: &Trajectory, threads: u32, capability: &str) {
         let Trajectory { threads: began, cpu_capability, .. } = trajectory;
         if *began != threads && self.settings.threads_asked {
             let plural = if *began == 1 { "" } else { "s" };
             self.watch
                 .note(&format!("this training began with {began} thread{plural} and keeps to that, for equal bits"));
         }
-        if *cpu_capability != self.cpu_capability {
+        if cpu_capability != capability {
             self.watch.note(&format!(
-                "this training began with {cpu_capability} and goes on with {}: bits may differ, and are compared",
-                self.cpu_capability
+                "this training began with {cpu_capability} and goes on with {capability}: bits may differ, and are compared"
             ));
         }
     }
@@ -186,6 +186,7 @@ impl Work<'_> {
     ) -> Result<ExecutionId, WorkError> {
         let job = &self.jobs[&key];
         let worker = matches!(job.stage.way, Way::Worker);
+        let capability = self.facts.capability(job.node.device());
         let fresh = uuid::Uuid::now_v7().to_string();
         Ok(self.record.begin(&NewExecution {
             uid: uid.unwrap_or(&fresh),
@@ -204,8 +205,8 @@ impl Work<'_> {
             item: &job.node.item,
             step: job.node.step,
             threads: worker.then(|| trajectory.map_or(self.settings.threads, |t| t.threads)),
-            device: worker.then_some(self.facts.device),
-            cpu_capability: worker.then_some(self.cpu_capability.as_str()),
+            device: worker.then_some(job.node.device()),
+            cpu_capability: worker.then_some(capability.as_str()),
             libtorch: worker.then_some(self.facts.libtorch.as_str()),
             trajectory: trajectory.map(|trajectory| trajectory.row),
             from_step,

@@ -70,7 +70,8 @@ impl Work<'_> {
             && let Some(run) = self.paths[path].track.run.filter(|_| !self.paths[path].track.settled)
         {
             let fields = graph::trajectory_fields(&stage, &node, training, &self.facts);
-            let begun = origin::begun(&fields, training, self.settings.threads, &self.cpu_capability);
+            let capability = self.facts.capability(node.device());
+            let begun = origin::begun(&fields, training, self.settings.threads, &capability);
             let trajectory = self.record.start_trajectory(&begun)?;
             self.record.tie_run(run, trajectory.row, training.length)?;
         }

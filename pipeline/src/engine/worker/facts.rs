@@ -40,14 +40,18 @@ fn stat(path: &Path) -> Option<(PathBuf, u64, i64, i64, u64)> {
     Some((path.to_owned(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ino()))
 }
 
-/// What the vector extensions that a worker uses depend on: those of the processor, and the variable that lowers them.
+/// What the vector extensions that a worker uses depend on: those of the processor, and the variable that lowers them;
+/// and the GPU that it could use: whether a driver is there, and the variable that hides cards.
 fn capability() -> String {
     let mut start = Vec::new();
     // The first processor's lines; a machine of many would take long to list them all.
     let _ = std::fs::File::open("/proc/cpuinfo").and_then(|file| file.take(1 << 13).read_to_end(&mut start));
     let text = String::from_utf8_lossy(&start);
     let flags = text.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
-    format!("{} {flags}", std::env::var("ATEN_CPU_CAPABILITY").unwrap_or_default())
+    let told = |name: &str| std::env::var(name).unwrap_or_default();
+    let (lowered, visible) = (told("ATEN_CPU_CAPABILITY"), told("CUDA_VISIBLE_DEVICES"));
+    let driver = Path::new("/dev/nvidiactl").exists();
+    format!("{lowered} {visible} {driver} {flags}")
 }
 
 /// What a worker says of itself, without starting it where an earlier answer still holds.

@@ -34,7 +34,7 @@ fn by_hand_and_by_autograd<T: Real>(tolerance: f64) {
 
         // From a state that is not zero, and with some activations dropped.
         let dropout = Dropout { share: 0.3, seed: 5 };
-        let mask = |layer: usize, a: &Tensor| dropout.mask::<T>(3, layer, a);
+        let mask = |layer: usize, a: &Tensor| dropout.mask::<T>(3, layer, &a.size());
         let start = || -> Vec<Carry> {
             let some = |seed: i64| {
                 Tensor::arange(4 * 8, (T::KIND, Device::Cpu)).f_add_scalar(seed).unwrap().sin().reshape([1, 4, 8])
@@ -54,7 +54,7 @@ fn by_hand_and_by_autograd<T: Real>(tolerance: f64) {
         }
         let mut twins = start();
         let dropped = |layer: usize, a: Tensor| {
-            let mask = dropout.mask::<T>(3, layer, &a).unwrap().unwrap();
+            let mask = dropout.mask::<T>(3, layer, &a.size()).unwrap().unwrap();
             a * mask
         };
         let mut y = dropped(0, Tensor::embedding(state.model.encoder(), &x, -1, false, false));

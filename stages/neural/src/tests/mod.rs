@@ -1,5 +1,6 @@
 //! Whole trainings on a tiny corpus, through the same door as the worker's.
 
+mod card;
 mod gradients;
 mod outcomes;
 mod resume;

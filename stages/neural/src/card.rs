@@ -1,0 +1,238 @@
+//! A training on a GPU: the mathematics of the CPU's as operations of libtorch, the LSTM layers by cuDNN.
+//!
+//! A GPU computes while the CPU goes on: the way forward and back is handed over whole, the next window's tokens and
+//! dropout are prepared meanwhile, and only then are the loss and the norm waited for. The update needs no waiting: the next
+//! step is handed over behind it. Weights, moments and hidden state stay there until a checkpoint wants them.
+
+mod loaded;
+mod update;
+
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Result;
+use stages::files::Ids;
+use stages::params::Precision;
+use tch::{Device, Kind, Tensor};
+
+pub(crate) use self::loaded::Loaded;
+use crate::batches::Batches;
+use crate::dropout::Dropout;
+use crate::evaluate::Score;
+use crate::model::{Carry, Shape};
+use crate::optimizer::{Update, clip_coefficient};
+use crate::real::Real;
+use crate::state::State;
+use crate::step::{Outcome, Recipe};
+
+/// The GPU that is used: the first that CUDA shows.
+pub(crate) const GPU: Device = Device::Cuda(0);
+
+/// A training's state on the GPU.
+#[derive(Debug)]
+pub(crate) struct Card<T> {
+    loaded: Loaded,
+    /// What the update rule remembers, each [P]: in the order of the blocks.
+    moments: Vec<Tensor>,
+    carry: Vec<Carry>,
+    rounds: bool,
+    /// The window after the last one computed.
+    next: Option<(u64, Drawn)>,
+    kept: std::marker::PhantomData<T>,
+}
+
+/// A window of the plan, before it goes to the GPU.
+#[derive(Debug)]
+struct Drawn {
+    /// Inputs and then targets, [2·T·B], time-major.
+    ids: Tensor,
+    /// What each layer's outputs are multiplied by, [T, B, width]; the embedding's first.
+    masks: Vec<Option<Tensor>>,
+    resets: bool,
+}
+
+impl Drawn {
+    fn new<T: Real>(batches: &Batches, recipe: &Recipe, shape: Shape, window: u64) -> Result<Self> {
+        let (inputs, targets) = batches.read(window)?;
+        let (t, b) = (i64::try_from(batches.plan.unroll)?, i64::try_from(batches.plan.size)?);
+        let ids: Vec<i64> = inputs.into_iter().chain(targets).map(i64::from).collect();
+        let widths = std::iter::once(shape.embedding).chain((0..shape.layers).map(|_| shape.hidden));
+        let mask =
+            |(layer, width): (usize, usize)| recipe.dropout.mask::<T>(window, layer, &[t, b, i64::try_from(width)?]);
+        Ok(Self {
+            ids: Tensor::f_from_slice(&ids)?,
+            masks: widths.enumerate().map(mask).collect::<Result<_>>()?,
+            resets: batches.plan.resets_state(window),
+        })
+    }
+}
+
+/// What a window amounts to, on the GPU.
+struct Learnt {
+    /// The mean log-likelihood, in double precision.
+    likelihood: Tensor,
+    /// The loss's gradients by all weights, [P].
+    slope: Tensor,
+    /// The largest logit and the mean entropy, in double precision.
+    probes: Option<(Tensor, Tensor)>,
+}
+
+impl<T: Real> Card<T> {
+    /// Copies a state to a device.
+    ///
+    /// # Errors
+    /// When there is no such device, or its memory does not suffice.
+    pub(crate) fn new(state: &State<T>, dropout: Dropout, precision: Precision, device: Device) -> Result<Self> {
+        let loaded = Loaded::new(&state.model, dropout.share == 0.0, device)?;
+        let flat =
+            |slices: &[Vec<T>]| -> Result<Tensor> { Ok(Tensor::f_from_slice(&slices.concat())?.f_to_device(device)?) };
+        let moments = state.optimizer.moments().map(flat).collect::<Result<_>>()?;
+        let carry = loaded.gather(&state.carry)?;
+        let rounds = precision == Precision::Bf16;
+        Ok(Self { loaded, moments, carry, rounds, next: None, kept: std::marker::PhantomData })
+    }
+
+    /// Copies what changed back.
+    ///
+    /// # Errors
+    /// Those of libtorch.
+    pub(crate) fn store(&self, state: &mut State<T>) -> Result<()> {
+        state.model.tensors = self.loaded.weights()?;
+        state.carry = self.loaded.scatter(&self.carry)?;
+        for (slices, flat) in state.optimizer.moments_mut().zip(&self.moments) {
+            let whole = Vec::<T>::try_from(&flat.f_to_device(Device::Cpu)?)?;
+            let mut rest = whole.as_slice();
+            for i in &self.loaded.order {
+                let (own, others) = rest.split_at(slices[*i].len());
+                slices[*i].copy_from_slice(own);
+                rest = others;
+            }
+        }
+        Ok(())
+    }
+
+    /// Scores a split with the weights as they are; see [`crate::evaluate::score`].
+    ///
+    /// # Errors
+    /// Those of that function.
+    pub(crate) fn score(&self, ids: &Ids, stop: &AtomicBool) -> Result<Option<Score>> {
+        self.loaded.score(ids, stop, |_, _| Ok(()))
+    }
+
+    /// One update, by the windows from `first` on.
+    ///
+    /// # Errors
+    /// Those of libtorch and of the corpus.
+    pub(crate) fn step(
+        &mut self,
+        batches: &Batches,
+        recipe: &Recipe,
+        update: Update<T>,
+        decay: T,
+        first: u64,
+        probed: bool,
+    ) -> Result<Outcome> {
+        let end = first + recipe.accumulate;
+        let mut whole: Option<Learnt> = None;
+        for window in first..end {
+            let ready = match self.next.take() {
+                Some((drawn, ready)) if drawn == window => ready,
+                _ => Drawn::new::<T>(batches, recipe, self.loaded.shape, window)?,
+            };
+            let (shape, next) = (self.loaded.shape, window + 1);
+            // Handing a window over takes this thread as long as the GPU takes to compute it.
+            let (one, drawn) = std::thread::scope(|scope| {
+                let draw = || Drawn::new::<T>(batches, recipe, shape, next);
+                let ahead = (next < recipe.windows).then(|| scope.spawn(draw));
+                (self.learn(batches, &ready, probed), ahead.map(std::thread::ScopedJoinHandle::join))
+            });
+            let one = one?;
+            self.next = match drawn {
+                Some(Ok(drawn)) => Some((next, drawn?)),
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                None => None,
+            };
+            whole = Some(match whole {
+                None => one,
+                Some(sum) => sum.plus(&one)?,
+            });
+        }
+        let Some(Learnt { likelihood, slope, probes }) = whole else { anyhow::bail!("BUG: a step without windows") };
+        let share = 1.0 / recipe.accumulate as f64;
+        let norm = slope.f_norm()?;
+        // Here the GPU is waited for.
+        let loss = -share * f64::try_from(&likelihood)?;
+        let mut norm = f64::try_from(&norm)?;
+        if norm.is_infinite() {
+            // Its square may only be too large for a single float.
+            norm = f64::try_from(&slope.f_to_kind(Kind::Double)?.f_norm()?)?;
+        }
+        norm *= share;
+        let clip = clip_coefficient(recipe.scale * norm, recipe.clip_norm);
+        let coefficient = T::of(clip) * T::of(recipe.scale) * T::of(share);
+        let before = if probed { Some(self.loaded.flat()?) } else { None };
+        self.update(update, decay, coefficient, &slope)?;
+        let update_ratio = before.map(|before| moved(&before, &self.loaded.flat()?)).transpose()?;
+        let probes = match probes {
+            Some((largest, entropy)) => Some((f64::try_from(&largest)?, share * f64::try_from(&entropy)?)),
+            None => None,
+        };
+        let tokens = recipe.accumulate * batches.plan.tokens_per_step();
+        Ok(Outcome { loss, norm, clip, update_ratio, probes, tokens })
+    }
+
+    /// Runs the model over a window, forward and back; the hidden state moves on to its end.
+    fn learn(&mut self, batches: &Batches, drawn: &Drawn, probed: bool) -> Result<Learnt> {
+        let (t, b) = (i64::try_from(batches.plan.unroll)?, i64::try_from(batches.plan.size)?);
+        let loaded = &self.loaded;
+        let ids = loaded.send(&drawn.ids)?;
+        let inputs = ids.f_narrow(0, 0, t * b)?.f_reshape([t, b])?;
+        let targets = ids.f_narrow(0, t * b, t * b)?.f_reshape([t * b, 1])?;
+        let send = |mask: &Option<Tensor>| mask.as_ref().map(|mask| loaded.send(mask)).transpose();
+        let masks = drawn.masks.iter().map(send).collect::<Result<Vec<_>>>()?;
+        if drawn.resets {
+            self.carry = loaded.zero_carry(b)?;
+        }
+        let x = loaded.embed(&inputs)?.set_requires_grad(true); // [T, B, E]
+        let y = loaded.layers(&x, &mut self.carry, &masks, true)?; // [T, B, H]
+        let rows = y.f_detach()?.f_flatten(0, 1)?; // [N, H]
+        let upper = loaded.softmax(&rows, &targets, probed, self.rounds)?;
+        // ∂L/∂y is known: what remains is the gradient of its product with y.
+        let product = y.f_flatten(0, -1)?.f_dot(&upper.y.f_flatten(0, -1)?)?;
+        let mut wanted = vec![&x];
+        wanted.extend(loaded.recurrent());
+        let mut below = Tensor::f_run_backward(&[product], &wanted, false, false)?;
+        let dx = below.remove(0);
+        let vocab = i64::try_from(loaded.shape.vocab)?;
+        let mut encoder = Tensor::f_embedding_dense_backward(&dx, &inputs, vocab, -1, false)?;
+        let decoder = match loaded.shape.tied {
+            // Tied, the matrix takes part twice.
+            true => {
+                let _same = encoder.f_add_(&upper.weight)?;
+                None
+            }
+            false => Some(upper.weight),
+        };
+        let slopes: Vec<Tensor> = std::iter::once(encoder).chain(below).chain(decoder).chain([upper.bias]).collect();
+        let flat = |i: &usize| slopes[*i].f_flatten(0, -1);
+        let slope = Tensor::f_cat(&loaded.order.iter().map(flat).collect::<Result<Vec<_>, _>>()?, 0)?;
+        Ok(Learnt { likelihood: upper.likelihood, slope, probes: upper.probes })
+    }
+}
+
+impl Learnt {
+    /// The sums of two windows; of their largest logits the larger.
+    fn plus(self, other: &Self) -> Result<Self> {
+        let probes = match (self.probes, &other.probes) {
+            (Some((a, b)), Some((c, d))) => Some((a.f_maximum(c)?, b.f_add(d)?)),
+            _ => None,
+        };
+        let likelihood = self.likelihood.f_add(&other.likelihood)?;
+        Ok(Self { likelihood, slope: self.slope.f_add(&other.slope)?, probes })
+    }
+}
+
+/// ‖now − before‖ / ‖before‖, in double precision.
+fn moved(before: &Tensor, now: &Tensor) -> Result<f64> {
+    let norm = |flat: &Tensor| -> Result<f64> { Ok(f64::try_from(&flat.f_to_kind(Kind::Double)?.f_norm()?)?) };
+    Ok(norm(&now.f_sub(before)?)? / norm(before)?)
+}

@@ -1,0 +1,277 @@
+//! A model's weights on the GPU: forward, the softmax layer with its gradient, and scoring.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Result, ensure};
+use stages::files::Ids;
+use tch::{Device, Kind, Tensor, no_grad};
+
+use crate::batches::check;
+use crate::describe::ready_cuda;
+use crate::evaluate::{CHUNK, Score};
+use crate::model::{Carry, Model, Shape};
+
+/// cuDNN's number for an LSTM.
+const LSTM: i64 = 2;
+
+/// Weights on the GPU.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(super) shape: Shape,
+    /// In the order of [`Model::tensors`]; each a part of a block.
+    pub(super) tensors: Vec<Tensor>,
+    /// All weights in few pieces of memory, [n] each, so that an update takes few operations: those of each call of
+    /// cuDNN, which wants them so, and the others.
+    pub(super) blocks: Vec<Tensor>,
+    /// Which tensors lie in the blocks, one after the other.
+    pub(super) order: Vec<usize>,
+    /// How many layers cuDNN runs in one call: all where nothing lies between them.
+    joined: usize,
+    /// The GPU; tests run the same operations on the CPU.
+    pub(super) device: Device,
+}
+
+/// What the softmax layer learns of a window of N tokens; L is the mean loss.
+pub(super) struct Upper {
+    /// −L, in double precision.
+    pub(super) likelihood: Tensor,
+    /// ∂L/∂W [V, H].
+    pub(super) weight: Tensor,
+    /// ∂L/∂b [V].
+    pub(super) bias: Tensor,
+    /// ∂L/∂y [N, H].
+    pub(super) y: Tensor,
+    /// The largest logit and the mean entropy, in double precision.
+    pub(super) probes: Option<(Tensor, Tensor)>,
+}
+
+impl Loaded {
+    /// Copies a model to a device; `joined` where nothing is dropped between layers.
+    ///
+    /// # Errors
+    /// When there is no such device, or its memory does not suffice.
+    pub(crate) fn new(model: &Model, joined: bool, device: Device) -> Result<Self> {
+        if device.is_cuda() {
+            ready_cuda()?;
+        }
+        let shape = model.shape;
+        let copy = |tensor: &Tensor| tensor.f_to_device_(device, tensor.kind(), false, true);
+        let tensors = model.tensors.iter().map(copy).collect::<Result<Vec<_>, _>>()?;
+        let joined = if joined { shape.layers.max(1) } else { 1 };
+        let mut this = Self { shape, tensors, blocks: Vec::new(), order: Vec::new(), joined, device };
+        no_grad(|| this.lay_out())?;
+        for tensor in this.recurrent() {
+            let _same = tensor.set_requires_grad(true);
+        }
+        Ok(this)
+    }
+
+    /// Moves the weights into blocks.
+    fn lay_out(&mut self) -> Result<()> {
+        let Shape { embedding, hidden, layers, .. } = self.shape;
+        let mut others = vec![0];
+        for first in (0..layers).step_by(self.joined) {
+            let of = 1 + 4 * first..1 + 4 * (first + self.joined);
+            if !self.device.is_cuda() {
+                others.extend(of);
+                continue;
+            }
+            let (width, layers) = (if first == 0 { embedding } else { hidden }, self.joined);
+            let (width, hidden, layers) = (width as i64, hidden as i64, layers as i64);
+            let weights = &self.tensors[of.clone()];
+            // The weights become views of the block that this returns.
+            let block =
+                Tensor::f_internal_cudnn_rnn_flatten_weight(weights, 4, width, LSTM, hidden, 0, layers, false, false)?;
+            let numel: usize = weights.iter().map(Tensor::numel).sum();
+            ensure!(block.numel() == numel, "cuDNN lays {numel} weights out as {}", block.numel());
+            let mut order: Vec<usize> = of.collect();
+            order.sort_by_key(|i| self.tensors[*i].data_ptr() as usize);
+            self.order.extend(order);
+            self.blocks.push(block);
+        }
+        others.extend(1 + 4 * layers..self.tensors.len());
+        let flat = |i: &usize| self.tensors[*i].f_flatten(0, -1);
+        let block = Tensor::f_cat(&others.iter().map(flat).collect::<Result<Vec<_>, _>>()?, 0)?;
+        let mut begin = 0;
+        for i in &others {
+            let tensor = &self.tensors[*i];
+            let length = i64::try_from(tensor.numel())?;
+            self.tensors[*i] = block.f_narrow(0, begin, length)?.f_view_as(tensor)?;
+            begin += length;
+        }
+        self.blocks.push(block);
+        self.order.extend(others);
+        Ok(())
+    }
+
+    /// The weights of the layers that one call runs, the first of which is `first`.
+    fn of_layers(&self, first: usize) -> &[Tensor] {
+        &self.tensors[1 + 4 * first..][..4 * self.joined]
+    }
+
+    /// The weights of all LSTM layers.
+    pub(super) fn recurrent(&self) -> &[Tensor] {
+        &self.tensors[1..][..4 * self.shape.layers]
+    }
+
+    /// Every weight, copied to the CPU.
+    pub(super) fn weights(&self) -> Result<Vec<Tensor>> {
+        let copy = |tensor: &Tensor| Ok(tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?);
+        self.tensors.iter().map(copy).collect()
+    }
+
+    /// Every weight, block after block, [P].
+    pub(super) fn flat(&self) -> Result<Tensor> {
+        Ok(Tensor::f_cat(&self.blocks, 0)?)
+    }
+
+    /// The hidden state as calls want it, [layers of a call, B, H], from one for each layer.
+    pub(super) fn gather(&self, layers: &[Carry]) -> Result<Vec<Carry>> {
+        let join = |calls: &[Carry], of: fn(&Carry) -> &Tensor| -> Result<Tensor> {
+            Ok(Tensor::f_cat(&calls.iter().map(of).collect::<Vec<_>>(), 0)?.f_to_device(self.device)?)
+        };
+        layers.chunks(self.joined).map(|calls| Ok((join(calls, |it| &it.0)?, join(calls, |it| &it.1)?))).collect()
+    }
+
+    /// The reverse of [`Self::gather`].
+    pub(super) fn scatter(&self, calls: &[Carry]) -> Result<Vec<Carry>> {
+        let mut layers = Vec::with_capacity(self.shape.layers);
+        for (h, c) in calls {
+            for l in 0..h.size()[0] {
+                let one = |it: &Tensor| it.f_narrow(0, l, 1)?.f_to_device(Device::Cpu)?.f_contiguous();
+                layers.push((one(h)?, one(c)?));
+            }
+        }
+        Ok(layers)
+    }
+
+    /// The hidden state before any token, for `rows` rows.
+    pub(super) fn zero_carry(&self, rows: i64) -> Result<Vec<Carry>> {
+        let sizes = [self.joined as i64, rows, self.shape.hidden as i64];
+        let zeros = || Tensor::f_zeros(sizes, (self.tensors[0].kind(), self.device));
+        (0..self.shape.layers).step_by(self.joined).map(|_| Ok((zeros()?, zeros()?))).collect()
+    }
+
+    /// A copy on the GPU. It is under way when this returns: pinned memory lets it go on while this thread does.
+    pub(super) fn send(&self, tensor: &Tensor) -> Result<Tensor> {
+        if !self.device.is_cuda() {
+            return Ok(tensor.shallow_clone());
+        }
+        Ok(tensor.f_pin_memory(self.device)?.f_to_device_(self.device, tensor.kind(), true, false)?)
+    }
+
+    /// The word vectors [T, B, E] of ids [T, B].
+    pub(super) fn embed(&self, inputs: &Tensor) -> Result<Tensor> {
+        let rows = self.tensors[0].f_index_select(0, &inputs.f_flatten(0, 1)?)?;
+        let (t, b) = inputs.size2()?;
+        Ok(rows.f_reshape([t, b, self.shape.embedding as i64])?)
+    }
+
+    /// The top layer's outputs [T, B, H] for word vectors [T, B, E], each layer's multiplied by its mask; the hidden state
+    /// moves on.
+    pub(super) fn layers(
+        &self,
+        x: &Tensor,
+        carry: &mut [Carry],
+        masks: &[Option<Tensor>],
+        train: bool,
+    ) -> Result<Tensor> {
+        let masked = |layer: usize, a: Tensor| match masks.get(layer) {
+            Some(Some(mask)) => a.f_mul(mask),
+            _ => Ok(a),
+        };
+        let mut y = masked(0, x.shallow_clone())?;
+        for (call, carry) in carry.iter_mut().enumerate() {
+            let first = call * self.joined;
+            let (states, layers) = ([&carry.0, &carry.1], self.joined as i64);
+            let weights: Vec<&Tensor> = self.of_layers(first).iter().collect();
+            let (out, h, c) = y.f_lstm(&states, &weights, true, layers, 0.0, train, false, false)?;
+            *carry = (h.f_detach()?, c.f_detach()?);
+            y = masked(first + self.joined, out)?;
+        }
+        Ok(y)
+    }
+
+    fn decoder(&self) -> &Tensor {
+        if self.shape.tied { &self.tensors[0] } else { &self.tensors[self.tensors.len() - 2] }
+    }
+
+    fn decoder_bias(&self) -> &Tensor {
+        &self.tensors[self.tensors.len() - 1]
+    }
+
+    /// The softmax layer over y [N, H] with its gradient: ∂L/∂logits = (softmax − onehot) / N. `targets` are [N, 1].
+    pub(super) fn softmax(&self, y: &Tensor, targets: &Tensor, probed: bool, rounds: bool) -> Result<Upper> {
+        let narrow = |tensor: &Tensor| -> Result<Tensor> {
+            Ok(if rounds { tensor.f_to_kind(Kind::BFloat16)? } else { tensor.shallow_clone() })
+        };
+        let product = |a: &Tensor, b: &Tensor| if rounds { a.f_mm_dtype(b, Kind::Float) } else { a.f_mm(b) };
+        let (weight, bias) = (narrow(self.decoder())?, self.decoder_bias());
+        let y = narrow(y)?;
+        let logits = match rounds {
+            true => product(&y, &weight.f_tr()?)?.f_add(bias)?,
+            false => bias.f_addmm(&y, &weight.f_tr()?)?,
+        };
+        let n = targets.numel() as f64;
+        let mut turned = logits.f_log_softmax(-1, None::<Kind>)?;
+        let picked = turned.f_gather(1, targets, false)?;
+        let likelihood = picked.f_mean(Kind::Double)?;
+        let _same = turned.f_exp_()?;
+        let probes = match probed {
+            true => {
+                let largest = logits.f_abs()?.f_max()?.f_to_kind(Kind::Double)?;
+                let entropy = turned.f_special_entr()?.f_sum(Kind::Double)?.f_div_scalar(n)?;
+                Some((largest, entropy))
+            }
+            false => None,
+        };
+        drop(logits);
+        let _same = turned.f_scatter_(1, targets, &picked.f_exp()?.f_sub_scalar(1.0)?)?;
+        let _same = turned.f_mul_scalar_(1.0 / n)?;
+        let bias = turned.f_sum_dim_intlist(&[0i64][..], false, turned.kind())?;
+        let turned = narrow(&turned)?;
+        Ok(Upper { likelihood, weight: product(&turned.f_tr()?, &y)?, bias, y: product(&turned, &weight)?, probes })
+    }
+
+    /// Scores a split; see [`crate::evaluate::score`].
+    ///
+    /// # Errors
+    /// Those of that function.
+    pub(crate) fn score(
+        &self,
+        ids: &Ids,
+        stop: &AtomicBool,
+        mut progress: impl FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Option<Score>> {
+        ensure!(
+            ids.len() >= 2,
+            "the split has {} tokens: none of them has a token before it to be told from",
+            ids.len()
+        );
+        let tokens = ids.len() - 1;
+        let mut carry = self.zero_carry(1)?;
+        let (mut sum, mut done) = (0.0f64, 0u64);
+        let mut window = Vec::with_capacity(CHUNK + 1);
+        while done < tokens {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let t = usize::try_from(tokens - done)?.min(CHUNK);
+            window.clear();
+            ids.read(done, t + 1, &mut window)?;
+            check(&window, self.shape.vocab)?;
+            let wide: Vec<i64> = window.iter().copied().map(i64::from).collect();
+            sum += no_grad(|| -> Result<f64> {
+                let inputs = Tensor::f_from_slice(&wide[..t])?.f_to_device(self.device)?.f_reshape([t as i64, 1])?;
+                let targets = Tensor::f_from_slice(&wide[1..])?.f_to_device(self.device)?.f_reshape([t as i64, 1])?;
+                let y = self.layers(&self.embed(&inputs)?, &mut carry, &[], false)?.f_flatten(0, 1)?;
+                let logits = self.decoder_bias().f_addmm(&y, &self.decoder().f_tr()?)?;
+                let picked = logits.f_log_softmax(-1, None::<Kind>)?.f_gather(1, &targets, false)?;
+                Ok(-f64::try_from(picked.f_sum(Kind::Double)?)?)
+            })?;
+            done += t as u64;
+            progress(done, tokens)?;
+        }
+        Ok(Some(Score { loss: sum / tokens as f64, tokens }))
+    }
+}

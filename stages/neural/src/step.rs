@@ -1,0 +1,149 @@
+//! One update on the CPU, and what an update is asked for and yields on any device.
+
+use anyhow::Result;
+use tch::Tensor;
+
+use crate::batches::Batches;
+use crate::dropout::Dropout;
+use crate::layers::{self, Slopes};
+use crate::optimizer::{clip_coefficient, global_norm, update_ratio};
+use crate::raw;
+use crate::real::Real;
+use crate::softmax::{Loss, Softmax};
+use crate::state::State;
+use crate::stopwatch::{Phase, Stopwatch};
+
+/// What all steps of a training have in common.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recipe {
+    pub(crate) dropout: Dropout,
+    /// Windows of the plan whose gradients are averaged into one update.
+    pub(crate) accumulate: u64,
+    /// The recipe's loss is this many times the mean.
+    pub(crate) scale: f64,
+    /// On the recipe's scale; 0 is off.
+    pub(crate) clip_norm: f64,
+    /// Windows of the plan in all: none is read beyond them.
+    pub(crate) windows: u64,
+}
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
+    /// Mean loss of its tokens, before the update.
+    pub(crate) loss: f64,
+    /// Norm of the mean loss's gradient.
+    pub(crate) norm: f64,
+    /// What clipping multiplied it by.
+    pub(crate) clip: f64,
+    /// Where probed: ‖Δθ‖ / ‖θ‖.
+    pub(crate) update_ratio: Option<f64>,
+    /// Where probed: the largest logit and the mean entropy.
+    pub(crate) probes: Option<(f64, f64)>,
+    pub(crate) tokens: u64,
+}
+
+/// The step's way over the CPU.
+#[derive(Debug)]
+pub(crate) struct Steps<T> {
+    pub(crate) softmax: Softmax<T>,
+    pub(crate) threads: usize,
+}
+
+impl<T: Real> Steps<T> {
+    /// Update number `n`, from 0, at the rate `eta`.
+    ///
+    /// # Errors
+    /// Those of libtorch and of the corpus.
+    pub(crate) fn step(
+        &mut self,
+        state: &mut State<T>,
+        batches: &Batches,
+        recipe: &Recipe,
+        (n, eta, probed): (u64, f64, bool),
+        watch: &mut Stopwatch,
+    ) -> Result<Outcome> {
+        let first = n * recipe.accumulate;
+        let mut learnt = self.window(state, batches, recipe, first, probed, watch)?; // L and ∂L/∂θ
+        for window in first + 1..first + recipe.accumulate {
+            learnt.add::<T>(self.window(state, batches, recipe, window, probed, watch)?)?;
+        }
+        let Learnt { loss, slopes, probes, tokens, .. } = learnt;
+        let share = 1.0 / recipe.accumulate as f64; // of each window in the update
+        let norm = share * global_norm::<T>(&slopes, self.threads)?;
+        let clip = clip_coefficient(recipe.scale * norm, recipe.clip_norm);
+        watch.lap(Phase::Norm);
+        let before = if probed { Some(state.weights()?) } else { None };
+        watch.lap(Phase::Rest);
+        let coefficient = T::of(clip) * T::of(recipe.scale) * T::of(share);
+        let State { model, optimizer, zeros, .. } = state;
+        optimizer.update(&mut model.tensors, &slopes, coefficient, eta, n + 1)?;
+        *zeros = slopes.recycle::<T>()?;
+        watch.lap(Phase::Update);
+        let update_ratio = before.map(|before| update_ratio(&model.tensors, &before, self.threads)).transpose()?;
+        Ok(Outcome { loss, norm, clip, update_ratio, probes, tokens })
+    }
+
+    /// Runs the model over one window of the plan, forward and back; the hidden state moves on to its end.
+    fn window(
+        &mut self,
+        state: &mut State<T>,
+        batches: &Batches,
+        recipe: &Recipe,
+        window: u64,
+        probed: bool,
+        watch: &mut Stopwatch,
+    ) -> Result<Learnt> {
+        let State { model, carry, zeros, .. } = state;
+        let (inputs, targets) = batches.read(window)?; // T·B ids each, time-major
+        if batches.plan.resets_state(window) {
+            *carry = model.zero_carry(usize::try_from(batches.plan.size)?)?;
+        }
+        watch.lap(Phase::Rest);
+        let mask = |layer: usize, a: &Tensor| recipe.dropout.mask::<T>(window, layer, &a.size());
+        let (y, below) = layers::forward::<T>(model, inputs, carry, mask, self.threads)?; // [T·B, H]
+        watch.lap(Phase::Forward);
+        let (loss, upper) = self.softmax.learn(model, &y, &targets, probed, watch)?; // −1/(T·B) Σ ln p(target)
+        let slopes = layers::backward(model, below, upper, zeros.take(), self.threads)?; // ∂L/∂θ
+        watch.lap(Phase::Backward);
+        let Loss { mean, probes } = loss;
+        Ok(Learnt { loss: mean, slopes, probes, tokens: targets.len() as u64, windows: 1 })
+    }
+}
+
+/// What some windows of a plan, all of one size, amount to.
+struct Learnt {
+    /// The mean loss of their tokens.
+    loss: f64,
+    /// The sum of their losses' gradients.
+    slopes: Slopes,
+    /// The largest logit and the mean entropy.
+    probes: Option<(f64, f64)>,
+    tokens: u64,
+    windows: u64,
+}
+
+impl Learnt {
+    /// Adds one window.
+    fn add<T: Real>(&mut self, other: Self) -> Result<()> {
+        let windows = self.windows as f64;
+        let mean = |whole: f64, one: f64| (whole * windows + one) / (windows + 1.0);
+        self.loss = mean(self.loss, other.loss);
+        self.slopes.add::<T>(&other.slopes)?;
+        self.probes = self.probes.zip(other.probes).map(|((largest, entropy), (other, one))| {
+            // A logit that is not a number stays the largest.
+            let larger = if other > largest || other.is_nan() { other } else { largest };
+            (larger, mean(entropy, one))
+        });
+        self.tokens += other.tokens;
+        self.windows += 1;
+        Ok(())
+    }
+}
+
+impl<T: Real> State<T> {
+    /// A copy of every weight.
+    fn weights(&self) -> Result<Vec<Vec<T>>> {
+        self.model.tensors.iter().map(|tensor| Ok(raw::floats(tensor)?.to_vec())).collect()
+    }
+}

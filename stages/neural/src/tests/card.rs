@@ -1,0 +1,101 @@
+//! The operations that a GPU is given, run on the CPU, against the CPU's own loops.
+
+use std::sync::atomic::AtomicBool;
+
+use serde_json::{Value, json};
+use stages::files::Ids;
+use stages::params::{Precision, read};
+use tch::Device;
+
+use super::{Space, VOCAB, params};
+use crate::batches::Batches;
+use crate::card::Card;
+use crate::dropout::Dropout;
+use crate::evaluate::score;
+use crate::model::Shape;
+use crate::raw;
+use crate::softmax::Softmax;
+use crate::state::State;
+use crate::step::{Outcome, Recipe, Steps};
+use crate::stopwatch::Stopwatch;
+
+fn close(a: f64, b: f64, what: &str) {
+    assert!((a - b).abs() <= 1e-12 * a.abs().max(1.0), "{what}: {a} and {b}");
+}
+
+/// Ten updates both ways, in double precision.
+fn both_ways(changes: Value, layout: &str) {
+    let space = Space::new();
+    space.plan(layout);
+    let train: stages::params::Train = read("train", &params(changes.clone())).unwrap();
+    let shape = Shape::new(&train, VOCAB).unwrap();
+    let batches = Batches::open(&space.path("plan"), &space.path("train"), shape.vocab).unwrap();
+    let recipe = Recipe {
+        dropout: Dropout { share: train.dropout, seed: train.seed },
+        accumulate: train.accumulate,
+        scale: train.loss_scale.factor(batches.plan.unroll),
+        clip_norm: train.clip_norm,
+        windows: 9 * train.accumulate,
+    };
+    let mut here = State::<f64>::new(&train, shape, 4, 1).unwrap();
+    let mut there = State::<f64>::new(&train, shape, 4, 1).unwrap();
+    let mut steps = Steps { softmax: Softmax::new(1), threads: 1 };
+    let mut card = Card::new(&there, recipe.dropout, Precision::F64, Device::Cpu).unwrap();
+    let mut watch = Stopwatch::start();
+    let mut clipped = 0;
+    for n in 0..10 {
+        if n == 6 {
+            // A checkpoint that is gone on from.
+            card.store(&mut there).unwrap();
+            card = Card::new(&there, recipe.dropout, Precision::F64, Device::Cpu).unwrap();
+        }
+        let (eta, probed) = (train.learning_rate, n % 3 == 0);
+        let (update, decay) = there.optimizer.numbers(eta, n + 1);
+        let found = card.step(&batches, &recipe, update, decay, n * recipe.accumulate, probed).unwrap();
+        let expected = steps.step(&mut here, &batches, &recipe, (n, eta, probed), &mut watch).unwrap();
+        let Outcome { loss, norm, clip, update_ratio, probes, tokens } = expected;
+        close(loss, found.loss, &format!("{changes}: loss of step {n}"));
+        close(norm, found.norm, "norm");
+        close(clip, found.clip, "clip");
+        clipped += u64::from(clip < 1.0);
+        assert_eq!((probed, tokens), (found.probes.is_some(), found.tokens));
+        assert_eq!(probes.is_some(), probed);
+        if let (Some((largest, entropy)), Some(found)) = (probes, found.probes) {
+            close(largest, found.0, "largest logit");
+            close(entropy, found.1, "entropy");
+        }
+        assert_eq!(update_ratio.is_some(), found.update_ratio.is_some());
+        close(update_ratio.unwrap_or(0.0), found.update_ratio.unwrap_or(0.0), "update ratio");
+    }
+    assert_eq!(clipped > 0, train.clip_norm > 0.0);
+    card.store(&mut there).unwrap();
+    for (a, b) in here.model.tensors.iter().zip(&there.model.tensors) {
+        let (a, b) = (raw::floats::<f64>(a).unwrap(), raw::floats::<f64>(b).unwrap());
+        a.iter().zip(b).for_each(|(a, b)| close(*a, *b, "weight"));
+    }
+    for ((h, c), (other_h, other_c)) in here.carry.iter().zip(&there.carry) {
+        assert_eq!((h.size(), c.size()), (other_h.size(), other_c.size()));
+        assert!(h.allclose(other_h, 1e-12, 1e-12, false) && c.allclose(other_c, 1e-12, 1e-12, false));
+    }
+    let (ids, go_on) = (Ids::open(&space.path("valid")).unwrap(), AtomicBool::new(false));
+    let scored = score(&here.model, &ids, 1, &go_on, |_, _| Ok(())).unwrap().unwrap();
+    let found = card.score(&ids, &go_on).unwrap().unwrap();
+    close(scored.loss, found.loss, "valid loss");
+    assert_eq!(scored.tokens, found.tokens);
+}
+
+#[test]
+fn every_rule_is_the_same_on_both() {
+    for rule in ["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] {
+        both_ways(json!({"optimizer": rule}), "streams");
+        both_ways(json!({"optimizer": rule, "weight_decay": 0.01, "layers": 2, "dropout": 0.3}), "streams");
+    }
+}
+
+#[test]
+fn every_model_is_the_same_on_both() {
+    both_ways(json!({"layers": 3, "clip_norm": 0.05}), "streams");
+    both_ways(json!({"layers": 2, "tied": true, "embedding": 8, "loss_scale": "sum", "clip_norm": 0.5}), "sliding");
+    both_ways(json!({"accumulate": 3, "dropout": 0.5, "optimizer": "momentum"}), "shuffled");
+    both_ways(json!({"accumulate": 2, "tied": true, "embedding": 8, "clip_norm": 0.01}), "streams");
+}

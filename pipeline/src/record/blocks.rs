@@ -111,6 +111,7 @@ impl Block {
         // One bit pattern for every NaN: which one arises depends on the processor.
         let bits = if loss.is_nan() { f64::NAN.to_bits() } else { loss.to_bits() };
         hash.update(bits.to_le_bytes());
-        self.chain = hash.finalize().to_vec();
+        self.chain.clear();
+        self.chain.extend_from_slice(&hash.finalize());
     }
 }

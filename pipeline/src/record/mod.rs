@@ -12,6 +12,7 @@ mod migrate;
 pub mod objects;
 pub mod read;
 pub mod rows;
+mod step_rows;
 mod steps;
 mod studies;
 

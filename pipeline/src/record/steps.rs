@@ -9,11 +9,9 @@ use stages::protocol::{Evaluation, Event, Measured, Step, kind_of};
 use super::blocks::summarise;
 use super::executions::{finite, insert_evaluation, insert_event, insert_object};
 use super::rows::{ExecutionId, Mismatch, NewTrajectory, Trajectory, TrajectoryRow};
+use super::step_rows::{insert, nonfinite};
 use super::{Record, Result, now, sql};
 use crate::engine::digest::{ObjectId, TrajectoryId};
-
-/// Rows of one INSERT; more gains nothing, and SQLite limits the number of parameters.
-const ROWS: usize = 50;
 
 impl Record {
     /// Makes a trajectory, or finds it as it stands.
@@ -110,9 +108,7 @@ impl Record {
                 let differs = compare(c, trajectory, step).await?;
                 mismatch = mismatch.or(differs);
             }
-            for rows in steps[again..].chunks(ROWS) {
-                insert(c, trajectory, rows).await?;
-            }
+            insert(c, trajectory, &steps[again..]).await?;
             summarise(c, trajectory, &steps[again..]).await?;
             Ok(mismatch)
         })
@@ -225,48 +221,6 @@ async fn load(c: &mut SqliteConnection, identity: TrajectoryId) -> sqlx::Result<
         steps: steps as u64,
         checkpoints,
     }))
-}
-
-/// The measured columns that are not finite, as the record names them: `grad_norm:inf`.
-fn nonfinite(step: &Step) -> Option<String> {
-    let measured = [
-        ("grad_norm", Some(step.grad_norm)),
-        ("update_ratio", step.update_ratio),
-        ("logit_max", step.logit_max),
-        ("entropy", step.entropy),
-    ];
-    let named: Vec<String> = measured
-        .iter()
-        .filter_map(|(name, value)| value.map(|Measured(x)| (name, x)))
-        .filter(|(_, x)| !x.is_finite())
-        .map(|(name, x)| format!("{name}:{}", kind_of(x)))
-        .collect();
-    (!named.is_empty()).then(|| named.join(" "))
-}
-
-async fn insert(c: &mut SqliteConnection, trajectory: TrajectoryRow, rows: &[Step]) -> sqlx::Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut query = sqlx::QueryBuilder::<sqlx::Sqlite>::new(sql!("insert_steps"));
-    query.push_values(rows, |mut row, step| {
-        let measured = |x: Option<Measured>| x.and_then(|Measured(x)| finite(x));
-        row.push_bind(trajectory.0)
-            .push_bind(step.step as i64)
-            .push_bind(step.epoch as i64)
-            .push_bind(finite(step.loss.0))
-            .push_bind(kind_of(step.loss.0))
-            .push_bind(step.learning_rate)
-            .push_bind(finite(step.grad_norm.0))
-            .push_bind(i64::from(step.clipped))
-            .push_bind(measured(step.update_ratio))
-            .push_bind(measured(step.logit_max))
-            .push_bind(measured(step.entropy))
-            .push_bind(step.tokens as i64)
-            .push_bind(step.seconds)
-            .push_bind(nonfinite(step));
-    });
-    query.build().execute(c).await.map(|_| ())
 }
 
 /// Compares a step with its recorded self, and fills in probes that were not measured then.

@@ -1,0 +1,146 @@
+//! Steps as rows of `steps`, many in one statement.
+
+use sqlx::sqlite::SqliteConnection;
+use stages::protocol::{Measured, Step, kind_of};
+
+use super::executions::finite;
+use super::rows::TrajectoryRow;
+use super::sql;
+
+/// Rows of one INSERT at most; more gains nothing. A power of two, as are the numbers below it that a batch is cut into:
+/// so a batch of any length is inserted by the same few statements, which the driver keeps prepared.
+const ROWS: usize = 256;
+
+/// What stands for a row whose numbers are all finite, as nearly every row's are: a value that stands there costs less
+/// than one that is bound.
+pub(super) const FINITE: &str = "(?, ?, ?, ?, 'finite', ?, ?, ?, ?, ?, ?, ?, ?, NULL)";
+/// What stands for any row.
+pub(super) const ANY: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// Inserts steps that are not there yet.
+pub(super) async fn insert(c: &mut SqliteConnection, trajectory: TrajectoryRow, steps: &[Step]) -> sqlx::Result<()> {
+    let mut rest = steps;
+    while !rest.is_empty() {
+        let rows;
+        (rows, rest) = rest.split_at(ROWS.min(1 << rest.len().ilog2()));
+        insert_at_once(c, trajectory, rows).await?;
+    }
+    Ok(())
+}
+
+async fn insert_at_once(c: &mut SqliteConnection, trajectory: TrajectoryRow, rows: &[Step]) -> sqlx::Result<()> {
+    let all_finite = rows.iter().all(|step| step.loss.0.is_finite() && nonfinite(step).is_none());
+    let mut text = sql!("insert_steps").to_owned();
+    for (i, _) in rows.iter().enumerate() {
+        text.push_str(if i == 0 { "VALUES " } else { ", " });
+        text.push_str(if all_finite { FINITE } else { ANY });
+    }
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
+    for step in rows {
+        let measured = |x: Option<Measured>| x.and_then(|Measured(x)| finite(x));
+        query = query.bind(trajectory.0).bind(step.step as i64).bind(step.epoch as i64).bind(finite(step.loss.0));
+        if !all_finite {
+            query = query.bind(kind_of(step.loss.0));
+        }
+        query = query
+            .bind(step.learning_rate)
+            .bind(finite(step.grad_norm.0))
+            .bind(i64::from(step.clipped))
+            .bind(measured(step.update_ratio))
+            .bind(measured(step.logit_max))
+            .bind(measured(step.entropy))
+            .bind(step.tokens as i64)
+            .bind(step.seconds);
+        if !all_finite {
+            query = query.bind(nonfinite(step));
+        }
+    }
+    query.execute(c).await.map(|_| ())
+}
+
+/// The measured columns that are not finite, as the record names them: `grad_norm:inf`.
+pub(super) fn nonfinite(step: &Step) -> Option<String> {
+    let measured = [
+        ("grad_norm", Some(step.grad_norm)),
+        ("update_ratio", step.update_ratio),
+        ("logit_max", step.logit_max),
+        ("entropy", step.entropy),
+    ];
+    if measured.iter().all(|(_, value)| value.is_none_or(|Measured(x)| x.is_finite())) {
+        return None;
+    }
+    let named: Vec<String> = measured
+        .iter()
+        .filter_map(|(name, value)| value.map(|Measured(x)| (name, x)))
+        .filter(|(_, x)| !x.is_finite())
+        .map(|(name, x)| format!("{name}:{}", kind_of(x)))
+        .collect();
+    Some(named.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::digest::{Digest, TrajectoryId};
+    use crate::engine::key::Fields;
+    use crate::record::Record;
+    use crate::record::rows::NewTrajectory;
+
+    fn step(n: u64, loss: f64, norm: f64) -> Step {
+        let probe = n.is_multiple_of(3).then_some(Measured(n as f64));
+        Step {
+            step: n,
+            epoch: n / 100,
+            loss: Measured(loss),
+            learning_rate: 0.5,
+            grad_norm: Measured(norm),
+            clipped: n.is_multiple_of(2),
+            update_ratio: probe,
+            logit_max: None,
+            entropy: probe,
+            tokens: 400 + n,
+            seconds: n as f64 / 64.0,
+        }
+    }
+
+    type Row = (i64, i64, Option<f64>, String, Option<f64>, i64, Option<f64>, Option<f64>, i64, f64, Option<String>);
+
+    #[test]
+    fn every_length_of_a_batch_and_every_kind_of_loss_comes_back() {
+        let mut record = Record::imagine().unwrap();
+        let (fields, identity) = (Fields::default(), TrajectoryId(Digest::of(b"rows")));
+        let new = NewTrajectory { identity, fields: &fields, threads: 1, cpu_capability: "", parent: None };
+        let row = record.start_trajectory(&new).unwrap().row;
+        // 0 + 1 + 2 + … steps, then more than one statement holds, the last of them not finite.
+        let (mut from, mut all) = (0, Vec::new());
+        for length in (0..20).chain([700]) {
+            let loss = |n: u64| if from + n > 800 { f64::NEG_INFINITY } else { (from + n) as f64 };
+            let norm = |n: u64| if from + n == 777 { f64::NAN } else { 1.0 };
+            let steps: Vec<Step> = (0..length).map(|n| step(from + n, loss(n), norm(n))).collect();
+            record.append_steps(row, from, &steps).unwrap();
+            from += length;
+            all.extend(steps);
+        }
+        let query = "SELECT step, epoch, loss, loss_kind, grad_norm, clipped, update_ratio, entropy, tokens, seconds, \
+                     nonfinite FROM steps ORDER BY step";
+        let rows: Vec<Row> = record.wait(async |c| sqlx::query_as(query).fetch_all(c).await).unwrap();
+        assert_eq!(rows.len(), all.len());
+        for (row, step) in rows.into_iter().zip(all) {
+            let probe = step.entropy.map(|Measured(x)| x);
+            let expected: Row = (
+                step.step as i64,
+                step.epoch as i64,
+                finite(step.loss.0),
+                kind_of(step.loss.0).to_owned(),
+                finite(step.grad_norm.0),
+                i64::from(step.clipped),
+                probe,
+                probe,
+                step.tokens as i64,
+                step.seconds,
+                (step.step == 777).then(|| "grad_norm:nan".to_owned()),
+            );
+            assert_eq!(row, expected);
+        }
+    }
+}

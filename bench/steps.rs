@@ -79,6 +79,7 @@ fn step(n: u64) -> Step {
         grad_norm: Measured(1.0 + (x * 0.11).cos() * 0.9),
         clipped: n.is_multiple_of(3),
         update_ratio: Some(Measured(1e-3 * (1.5 + (x * 0.7).sin()))),
+        overshoot: Some(Measured(0.9 - 0.1 * (x * 0.9).sin())),
         logit_max: Some(Measured(12.0 + (x * 0.05).sin())),
         entropy: Some(Measured(loss * 0.98)),
         tokens: 400,
@@ -93,7 +94,7 @@ fn write_csv(path: &Path, rows: u64) -> Result<(), Box<dyn Error>> {
         let number = |x: Option<Measured>| x.map_or(f64::NAN, |Measured(x)| x);
         writeln!(
             out,
-            "1,{},{},{:?},finite,{:?},{:?},{},{:?},{:?},{:?},{},{:?},",
+            "1,{},{},{:?},finite,{:?},{:?},{},{:?},{:?},{:?},{},{:?},,{:?}",
             s.step,
             s.epoch,
             s.loss.0,
@@ -104,7 +105,8 @@ fn write_csv(path: &Path, rows: u64) -> Result<(), Box<dyn Error>> {
             number(s.logit_max),
             number(s.entropy),
             s.tokens,
-            s.seconds
+            s.seconds,
+            number(s.overshoot)
         )?;
     }
     out.flush()?;

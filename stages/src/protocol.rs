@@ -17,7 +17,7 @@ use serde_json::Value;
 pub use crate::measured::{Measured, kind_of};
 
 /// The version of this contract; both sides must agree on it.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// Environment that `pipeline` starts a worker with, where the user has set nothing else. libtorch's OpenMP threads spin
 /// while they wait, and read this before the worker's first line: two workers of two threads on two cores finish 1.6
@@ -166,6 +166,11 @@ pub struct Step {
     /// ‖Δθ‖ / ‖θ‖ of the update, at probed steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_ratio: Option<Measured>,
+    /// The overshoot ratio ρ = (L(θ) − L(θ′)) / gᵀ(θ − θ′) of the update θ → θ′ on its own tokens, at probed steps: what the
+    /// update took off the loss over what the gradient g promised. Below 0 it raised the loss. For SGD it is near
+    /// 1 − ηκ/2, with κ the curvature along the gradient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overshoot: Option<Measured>,
     /// The largest absolute logit, at probed steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logit_max: Option<Measured>,

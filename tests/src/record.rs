@@ -145,7 +145,7 @@ impl TestSpace {
             ("runs", "SELECT id, status, steps, run_key FROM runs ORDER BY id"),
             (
                 "steps",
-                "SELECT run, step, epoch, loss, loss_kind, learning_rate, grad_norm, clipped, update_ratio, logit_max,
+                "SELECT run, step, epoch, loss, loss_kind, learning_rate, grad_norm, clipped, update_ratio, overshoot, logit_max,
                         entropy, tokens, nonfinite FROM run_steps ORDER BY run, step",
             ),
             (

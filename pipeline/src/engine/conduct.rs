@@ -170,6 +170,7 @@ mod tests {
             grad_norm: Measured(1.0),
             clipped: false,
             update_ratio: None,
+            overshoot: None,
             logit_max: None,
             entropy: None,
             tokens: 1,

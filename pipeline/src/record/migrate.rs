@@ -6,7 +6,11 @@
 use super::{Record, RecordError, Result};
 
 /// Each migration, in order; the position is its number.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_forks.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_forks.sql"),
+    include_str!("migrations/0003_overshoot.sql"),
+];
 
 const KNOWN: i64 = MIGRATIONS.len() as i64;
 

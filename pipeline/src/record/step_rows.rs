@@ -13,9 +13,9 @@ const ROWS: usize = 256;
 
 /// What stands for a row whose numbers are all finite, as nearly every row's are: a value that stands there costs less
 /// than one that is bound.
-pub(super) const FINITE: &str = "(?, ?, ?, ?, 'finite', ?, ?, ?, ?, ?, ?, ?, ?, NULL)";
+pub(super) const FINITE: &str = "(?, ?, ?, ?, 'finite', ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)";
 /// What stands for any row.
-pub(super) const ANY: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const ANY: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// Inserts steps that are not there yet.
 pub(super) async fn insert(c: &mut SqliteConnection, trajectory: TrajectoryRow, steps: &[Step]) -> sqlx::Result<()> {
@@ -47,6 +47,7 @@ async fn insert_at_once(c: &mut SqliteConnection, trajectory: TrajectoryRow, row
             .bind(finite(step.grad_norm.0))
             .bind(i64::from(step.clipped))
             .bind(measured(step.update_ratio))
+            .bind(measured(step.overshoot))
             .bind(measured(step.logit_max))
             .bind(measured(step.entropy))
             .bind(step.tokens as i64)
@@ -63,6 +64,7 @@ pub(super) fn nonfinite(step: &Step) -> Option<String> {
     let measured = [
         ("grad_norm", Some(step.grad_norm)),
         ("update_ratio", step.update_ratio),
+        ("overshoot", step.overshoot),
         ("logit_max", step.logit_max),
         ("entropy", step.entropy),
     ];
@@ -96,6 +98,7 @@ mod tests {
             grad_norm: Measured(norm),
             clipped: n.is_multiple_of(2),
             update_ratio: probe,
+            overshoot: probe,
             logit_max: None,
             entropy: probe,
             tokens: 400 + n,
@@ -121,7 +124,7 @@ mod tests {
             from += length;
             all.extend(steps);
         }
-        let query = "SELECT step, epoch, loss, loss_kind, grad_norm, clipped, update_ratio, entropy, tokens, seconds, \
+        let query = "SELECT step, epoch, loss, loss_kind, grad_norm, clipped, update_ratio, overshoot, tokens, seconds, \
                      nonfinite FROM steps ORDER BY step";
         let rows: Vec<Row> = record.wait(async |c| sqlx::query_as(query).fetch_all(c).await).unwrap();
         assert_eq!(rows.len(), all.len());

@@ -237,6 +237,7 @@ async fn compare(c: &mut SqliteConnection, trajectory: TrajectoryRow, step: &Ste
             .bind(measured(step.logit_max))
             .bind(finite(entropy))
             .bind(nonfinite(step))
+            .bind(measured(step.overshoot))
             .execute(&mut *c)
             .await?;
     }

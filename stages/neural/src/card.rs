@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 use stages::files::Ids;
 use stages::params::Precision;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad};
 
 pub(crate) use self::loaded::Loaded;
 use crate::batches::Batches;
@@ -22,7 +22,7 @@ use crate::model::{Carry, Shape};
 use crate::optimizer::{Update, clip_coefficient};
 use crate::real::Real;
 use crate::state::State;
-use crate::step::{Outcome, Recipe};
+use crate::step::{Outcome, Recipe, overshoot};
 
 /// The GPU that is used: the first that CUDA shows.
 pub(crate) const GPU: Device = Device::Cuda(0);
@@ -48,6 +48,15 @@ struct Drawn {
     /// What each layer's outputs are multiplied by, [T, B, width]; the embedding's first.
     masks: Vec<Option<Tensor>>,
     resets: bool,
+}
+
+/// The same on the GPU.
+struct Sent {
+    /// [T, B]
+    inputs: Tensor,
+    /// [T·B, 1]
+    targets: Tensor,
+    masks: Vec<Option<Tensor>>,
 }
 
 impl Drawn {
@@ -133,6 +142,7 @@ impl<T: Real> Card<T> {
     ) -> Result<Outcome> {
         let end = first + recipe.accumulate;
         let mut whole: Option<Learnt> = None;
+        let mut seen = Vec::new();
         for window in first..end {
             let ready = match self.next.take() {
                 Some((drawn, ready)) if drawn == window => ready,
@@ -140,12 +150,15 @@ impl<T: Real> Card<T> {
             };
             let (shape, next) = (self.loaded.shape, window + 1);
             // Handing a window over takes this thread as long as the GPU takes to compute it.
+            let before =
+                probed.then(|| self.carry.iter().map(|(h, c)| (h.shallow_clone(), c.shallow_clone())).collect());
             let (one, drawn) = std::thread::scope(|scope| {
                 let draw = || Drawn::new::<T>(batches, recipe, shape, next);
                 let ahead = (next < recipe.windows).then(|| scope.spawn(draw));
                 (self.learn(batches, &ready, probed), ahead.map(std::thread::ScopedJoinHandle::join))
             });
             let one = one?;
+            seen.extend(before.map(|carry: Vec<Carry>| (ready, carry)));
             self.next = match drawn {
                 Some(Ok(drawn)) => Some((next, drawn?)),
                 Some(Err(panic)) => std::panic::resume_unwind(panic),
@@ -171,24 +184,40 @@ impl<T: Real> Card<T> {
         let coefficient = T::of(clip) * T::of(recipe.scale) * T::of(share);
         let before = if probed { Some(self.loaded.flat()?) } else { None };
         self.update(update, decay, coefficient, &slope)?;
-        let update_ratio = before.map(|before| moved(&before, &self.loaded.flat()?)).transpose()?;
+        let (mut update_ratio, mut overshot) = (None, None);
+        if let Some(before) = before {
+            let way = before.f_sub(&self.loaded.flat()?)?.f_to_kind(Kind::Double)?;
+            update_ratio = Some(length(&way)? / length(&before.f_to_kind(Kind::Double)?)?);
+            let promised = share * f64::try_from(&way.f_dot(&slope.f_to_kind(Kind::Double)?)?)?;
+            overshot = overshoot(loss, share * self.look_again(batches, seen)?, promised);
+        }
         let probes = match probes {
             Some((largest, entropy)) => Some((f64::try_from(&largest)?, share * f64::try_from(&entropy)?)),
             None => None,
         };
         let tokens = recipe.accumulate * batches.plan.tokens_per_step();
-        Ok(Outcome { loss, norm, clip, update_ratio, probes, tokens })
+        Ok(Outcome { loss, norm, clip, update_ratio, overshoot: overshot, probes, tokens })
+    }
+
+    /// The sum of the mean losses of windows that were learnt from, by the weights as they are now.
+    fn look_again(&self, batches: &Batches, seen: Vec<(Drawn, Vec<Carry>)>) -> Result<f64> {
+        let b = i64::try_from(batches.plan.size)?;
+        let mut sum = 0.0;
+        for (drawn, mut carry) in seen {
+            if drawn.resets {
+                carry = self.loaded.zero_carry(b)?;
+            }
+            let Sent { inputs, targets, masks } = self.loaded.sent(&drawn, b)?;
+            sum -= no_grad(|| self.loaded.likelihood(&inputs, &targets, &mut carry, &masks))? / targets.numel() as f64;
+        }
+        Ok(sum)
     }
 
     /// Runs the model over a window, forward and back; the hidden state moves on to its end.
     fn learn(&mut self, batches: &Batches, drawn: &Drawn, probed: bool) -> Result<Learnt> {
-        let (t, b) = (i64::try_from(batches.plan.unroll)?, i64::try_from(batches.plan.size)?);
+        let b = i64::try_from(batches.plan.size)?;
         let loaded = &self.loaded;
-        let ids = loaded.send(&drawn.ids)?;
-        let inputs = ids.f_narrow(0, 0, t * b)?.f_reshape([t, b])?;
-        let targets = ids.f_narrow(0, t * b, t * b)?.f_reshape([t * b, 1])?;
-        let send = |mask: &Option<Tensor>| mask.as_ref().map(|mask| loaded.send(mask)).transpose();
-        let masks = drawn.masks.iter().map(send).collect::<Result<Vec<_>>>()?;
+        let Sent { inputs, targets, masks } = loaded.sent(drawn, b)?;
         if drawn.resets {
             self.carry = loaded.zero_carry(b)?;
         }
@@ -231,8 +260,7 @@ impl Learnt {
     }
 }
 
-/// ‖now − before‖ / ‖before‖, in double precision.
-fn moved(before: &Tensor, now: &Tensor) -> Result<f64> {
-    let norm = |flat: &Tensor| -> Result<f64> { Ok(f64::try_from(&flat.f_to_kind(Kind::Double)?.f_norm()?)?) };
-    Ok(norm(&now.f_sub(before)?)? / norm(before)?)
+/// ‖x‖.
+fn length(x: &Tensor) -> Result<f64> {
+    Ok(f64::try_from(&x.f_norm()?)?)
 }

@@ -297,6 +297,58 @@ impl<T: Real> Kernel for Moved<'_, T> {
     }
 }
 
+/// gᵀ(before − now): by how much the loss falls on the way from the weights before to those now, as far as its gradients
+/// tell. (The sum of several windows' gradients makes it the sum of their losses' falls.)
+///
+/// # Errors
+/// When a tensor is not plain memory.
+pub(crate) fn promised<T: Real>(slopes: &Slopes, weights: &[Tensor], before: &[Vec<T>], threads: usize) -> Result<f64> {
+    let mut triples = Vec::new();
+    for (i, ((g, now), before)) in slopes.tensors.iter().zip(weights).zip(before).enumerate() {
+        let (g, now) = (raw::floats::<T>(g)?, raw::floats::<T>(now)?);
+        match slopes.rows.as_ref().filter(|_| i == 0) {
+            Some(rows) => {
+                let width = weights[0].size2()?.1 as usize;
+                let of = |row: &u32| *row as usize * width..(*row as usize + 1) * width;
+                triples.extend(rows.iter().map(of).map(|at| (&g[at.clone()], &now[at.clone()], &before[at])));
+            }
+            None => {
+                let blocks = g.chunks(BLOCK).zip(now.chunks(BLOCK)).zip(before.chunks(BLOCK));
+                triples.extend(blocks.map(|((g, now), before)| (g, now, before)));
+            }
+        }
+    }
+    let mut sums = vec![0.0; triples.len()];
+    let blocks = triples.into_iter().zip(&mut sums).collect();
+    parallel::each(threads, blocks, |((g, now, before), sum)| *sum = raw::widest(Promised { g, now, before }));
+    Ok(sums.iter().sum())
+}
+
+/// Σ g · (before − now).
+struct Promised<'a, T> {
+    g: &'a [T],
+    now: &'a [T],
+    before: &'a [T],
+}
+
+impl<T: Real> Kernel for Promised<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let mut sums = [0.0f64; 16];
+        let (g, g_rest) = self.g.as_chunks::<16>();
+        let ((now, now_rest), (before, before_rest)) = (self.now.as_chunks::<16>(), self.before.as_chunks::<16>());
+        for ((g, now), before) in g.iter().zip(now).zip(before) {
+            for i in 0..16 {
+                sums[i] += g[i].wide() * (before[i].wide() - now[i].wide());
+            }
+        }
+        let rest = g_rest.iter().zip(now_rest).zip(before_rest);
+        sums.iter().sum::<f64>() + rest.map(|((g, now), was)| g.wide() * (was.wide() - now.wide())).sum::<f64>()
+    }
+}
+
 /// The Euclidean norm of all gradients together, summed in double precision.
 ///
 /// # Errors

@@ -6,7 +6,8 @@ use tch::Tensor;
 use crate::batches::Batches;
 use crate::dropout::Dropout;
 use crate::layers::{self, Slopes};
-use crate::optimizer::{clip_coefficient, global_norm, update_ratio};
+use crate::model::{Carry, Model};
+use crate::optimizer::{clip_coefficient, global_norm, promised, update_ratio};
 use crate::raw;
 use crate::real::Real;
 use crate::softmax::{Loss, Softmax};
@@ -38,9 +39,17 @@ pub(crate) struct Outcome {
     pub(crate) clip: f64,
     /// Where probed: ‖Δθ‖ / ‖θ‖.
     pub(crate) update_ratio: Option<f64>,
+    /// Where probed: what it took off the loss of its own tokens, over what the gradient promised.
+    pub(crate) overshoot: Option<f64>,
     /// Where probed: the largest logit and the mean entropy.
     pub(crate) probes: Option<(f64, f64)>,
     pub(crate) tokens: u64,
+}
+
+/// The overshoot ratio ρ of an update that took the mean loss from `before` to `after` where the gradient promised
+/// `promised` less; nothing to say of an update that moves nothing.
+pub(crate) fn overshoot(before: f64, after: f64, promised: f64) -> Option<f64> {
+    (promised != 0.0).then(|| (before - after) / promised)
 }
 
 /// The step's way over the CPU.
@@ -68,7 +77,7 @@ impl<T: Real> Steps<T> {
         for window in first + 1..first + recipe.accumulate {
             learnt.add::<T>(self.window(state, batches, recipe, window, probed, watch)?)?;
         }
-        let Learnt { loss, slopes, probes, tokens, .. } = learnt;
+        let Learnt { loss, slopes, probes, tokens, seen, .. } = learnt;
         let share = 1.0 / recipe.accumulate as f64; // of each window in the update
         let norm = share * global_norm::<T>(&slopes, self.threads)?;
         let clip = clip_coefficient(recipe.scale * norm, recipe.clip_norm);
@@ -76,12 +85,32 @@ impl<T: Real> Steps<T> {
         let before = if probed { Some(state.weights()?) } else { None };
         watch.lap(Phase::Rest);
         let coefficient = T::of(clip) * T::of(recipe.scale) * T::of(share);
-        let State { model, optimizer, zeros, .. } = state;
+        let State { model, optimizer, .. } = state;
         optimizer.update(&mut model.tensors, &slopes, coefficient, eta, n + 1)?;
-        *zeros = slopes.recycle::<T>()?;
         watch.lap(Phase::Update);
-        let update_ratio = before.map(|before| update_ratio(&model.tensors, &before, self.threads)).transpose()?;
-        Ok(Outcome { loss, norm, clip, update_ratio, probes, tokens })
+        let (mut moved, mut overshot) = (None, None);
+        if let Some(before) = before {
+            moved = Some(update_ratio(&model.tensors, &before, self.threads)?);
+            let promised = share * promised(&slopes, &model.tensors, &before, self.threads)?;
+            overshot = overshoot(loss, self.look_again(model, recipe, seen)?, promised);
+            watch.lap(Phase::Probes);
+        }
+        state.zeros = slopes.recycle::<T>()?;
+        watch.lap(Phase::Rest);
+        Ok(Outcome { loss, norm, clip, update_ratio: moved, overshoot: overshot, probes, tokens })
+    }
+
+    /// The mean loss of windows that were learnt from, by the weights as they are now: the same tokens from the same hidden
+    /// state, with the same activations dropped.
+    fn look_again(&mut self, model: &Model, recipe: &Recipe, seen: Vec<Seen>) -> Result<f64> {
+        let (mut sum, mut tokens) = (0.0, 0);
+        for Seen { window, inputs, targets, mut carry } in seen {
+            let mask = |layer: usize, a: &Tensor| recipe.dropout.mask::<T>(window, layer, &a.size());
+            let (y, _) = layers::forward::<T>(model, inputs, &mut carry, mask, self.threads)?;
+            sum += self.softmax.score(model, &y, &targets)?;
+            tokens += targets.len();
+        }
+        Ok(sum / tokens as f64)
     }
 
     /// Runs the model over one window of the plan, forward and back; the hidden state moves on to its end.
@@ -100,6 +129,10 @@ impl<T: Real> Steps<T> {
             *carry = model.zero_carry(usize::try_from(batches.plan.size)?)?;
         }
         watch.lap(Phase::Rest);
+        let seen = probed.then(|| {
+            let carry = carry.iter().map(|(h, c)| (h.shallow_clone(), c.shallow_clone())).collect();
+            Seen { window, inputs: inputs.clone(), targets: targets.clone(), carry }
+        });
         let mask = |layer: usize, a: &Tensor| recipe.dropout.mask::<T>(window, layer, &a.size());
         let (y, below) = layers::forward::<T>(model, inputs, carry, mask, self.threads)?; // [T·B, H]
         watch.lap(Phase::Forward);
@@ -107,7 +140,8 @@ impl<T: Real> Steps<T> {
         let slopes = layers::backward(model, below, upper, zeros.take(), self.threads)?; // ∂L/∂θ
         watch.lap(Phase::Backward);
         let Loss { mean, probes } = loss;
-        Ok(Learnt { loss: mean, slopes, probes, tokens: targets.len() as u64, windows: 1 })
+        let (tokens, seen) = (targets.len() as u64, seen.into_iter().collect());
+        Ok(Learnt { loss: mean, slopes, probes, seen, tokens, windows: 1 })
     }
 }
 
@@ -119,8 +153,19 @@ struct Learnt {
     slopes: Slopes,
     /// The largest logit and the mean entropy.
     probes: Option<(f64, f64)>,
+    /// Where probed: the windows.
+    seen: Vec<Seen>,
     tokens: u64,
     windows: u64,
+}
+
+/// A window that was learnt from.
+struct Seen {
+    window: u64,
+    inputs: Vec<u32>,
+    targets: Vec<u32>,
+    /// The hidden state before it.
+    carry: Vec<Carry>,
 }
 
 impl Learnt {
@@ -135,6 +180,7 @@ impl Learnt {
             let larger = if other > largest || other.is_nan() { other } else { largest };
             (larger, mean(entropy, one))
         });
+        self.seen.extend(other.seen);
         self.tokens += other.tokens;
         self.windows += 1;
         Ok(())

@@ -19,13 +19,15 @@ pub(crate) enum Phase {
     Norm,
     /// The update rule.
     Update,
-    /// Probes, recording, files: the rest.
+    /// Recording, files: the rest.
     Rest,
+    /// What is measured besides, at probed steps; the largest logit and the entropy are among the softmax's rows.
+    Probes,
     /// A whole step on a GPU, in place of the phases above.
     Gpu,
 }
 
-const PHASES: [(Phase, &str); 8] = [
+const PHASES: [(Phase, &str); 9] = [
     (Phase::Forward, "forward"),
     (Phase::Products, "softmax_products"),
     (Phase::Softmax, "softmax_rows"),
@@ -33,6 +35,7 @@ const PHASES: [(Phase, &str); 8] = [
     (Phase::Norm, "norm"),
     (Phase::Update, "update"),
     (Phase::Rest, "rest"),
+    (Phase::Probes, "probes"),
     (Phase::Gpu, "gpu"),
 ];
 

@@ -186,7 +186,7 @@ impl<T: Real> Training<T> {
             let epoch = self.batches.plan.epoch(first);
             let eta = rate(&self.train, n, epoch, self.segment.length, &self.state.plateau);
             let probed = probes > 0 && n.is_multiple_of(probes);
-            let Outcome { loss, norm, clip, update_ratio, probes, tokens } = self.step(n, eta, probed)?;
+            let Outcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = self.step(n, eta, probed)?;
             let seconds = begun.elapsed().as_secs_f64();
 
             let step = Step {
@@ -197,6 +197,7 @@ impl<T: Real> Training<T> {
                 grad_norm: Measured(norm),
                 clipped: clip < 1.0,
                 update_ratio: update_ratio.map(Measured),
+                overshoot: overshoot.map(Measured),
                 logit_max: probes.map(|(largest, _)| Measured(largest)),
                 entropy: probes.map(|(_, entropy)| Measured(entropy)),
                 tokens,

@@ -152,6 +152,7 @@ fn numbers(step: &StepRow) -> String {
         Some(format!("learning rate {}", format::value(&serde_json::Value::from(step.learning_rate)))),
         measured("gradient norm", "grad_norm", step.grad_norm).map(|norm| format!("{norm}{clipped}")),
         measured("update ratio", "update_ratio", step.update_ratio),
+        measured("overshoot ratio", "overshoot", step.overshoot),
         measured("largest logit", "logit_max", step.logit_max),
         measured("entropy", "entropy", step.entropy),
         Some(format!("{} tokens in {}", count(step.tokens), format::seconds(step.seconds))),

@@ -94,6 +94,7 @@ pub struct StepRow {
     pub grad_norm: Option<f64>,
     pub clipped: bool,
     pub update_ratio: Option<f64>,
+    pub overshoot: Option<f64>,
     pub logit_max: Option<f64>,
     pub entropy: Option<f64>,
     pub tokens: i64,

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use stages::files::Ids;
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::{Drawn, Sent};
 use crate::batches::check;
 use crate::describe::ready_cuda;
 use crate::evaluate::{CHUNK, Score};
@@ -152,12 +153,22 @@ impl Loaded {
         (0..self.shape.layers).step_by(self.joined).map(|_| Ok((zeros()?, zeros()?))).collect()
     }
 
-    /// A copy on the GPU. It is under way when this returns: pinned memory lets it go on while this thread does.
-    pub(super) fn send(&self, tensor: &Tensor) -> Result<Tensor> {
-        if !self.device.is_cuda() {
-            return Ok(tensor.shallow_clone());
-        }
-        Ok(tensor.f_pin_memory(self.device)?.f_to_device_(self.device, tensor.kind(), true, false)?)
+    /// A window for `rows` rows, on the GPU. Copies are under way when this returns: pinned memory lets them go on while
+    /// this thread does.
+    pub(super) fn sent(&self, drawn: &Drawn, rows: i64) -> Result<Sent> {
+        let send = |tensor: &Tensor| -> Result<Tensor> {
+            if !self.device.is_cuda() {
+                return Ok(tensor.shallow_clone());
+            }
+            Ok(tensor.f_pin_memory(self.device)?.f_to_device_(self.device, tensor.kind(), true, false)?)
+        };
+        let ids = send(&drawn.ids)?;
+        let n = i64::try_from(ids.numel() / 2)?;
+        Ok(Sent {
+            inputs: ids.f_narrow(0, 0, n)?.f_reshape([n / rows, rows])?,
+            targets: ids.f_narrow(0, n, n)?.f_reshape([n, 1])?,
+            masks: drawn.masks.iter().map(|mask| mask.as_ref().map(send).transpose()).collect::<Result<_>>()?,
+        })
     }
 
     /// The word vectors [T, B, E] of ids [T, B].
@@ -233,6 +244,20 @@ impl Loaded {
         Ok(Upper { likelihood, weight: product(&turned.f_tr()?, &y)?, bias, y: product(&turned, &weight)?, probes })
     }
 
+    /// The sum of the log-likelihoods of `targets` [T·B, 1] after `inputs` [T, B], in nats.
+    pub(super) fn likelihood(
+        &self,
+        inputs: &Tensor,
+        targets: &Tensor,
+        carry: &mut [Carry],
+        masks: &[Option<Tensor>],
+    ) -> Result<f64> {
+        let y = self.layers(&self.embed(inputs)?, carry, masks, false)?.f_flatten(0, 1)?;
+        let logits = self.decoder_bias().f_addmm(&y, &self.decoder().f_tr()?)?;
+        let picked = logits.f_log_softmax(-1, None::<Kind>)?.f_gather(1, targets, false)?;
+        Ok(f64::try_from(picked.f_sum(Kind::Double)?)?)
+    }
+
     /// Scores a split; see [`crate::evaluate::score`].
     ///
     /// # Errors
@@ -261,13 +286,10 @@ impl Loaded {
             ids.read(done, t + 1, &mut window)?;
             check(&window, self.shape.vocab)?;
             let wide: Vec<i64> = window.iter().copied().map(i64::from).collect();
-            sum += no_grad(|| -> Result<f64> {
+            sum -= no_grad(|| -> Result<f64> {
                 let inputs = Tensor::f_from_slice(&wide[..t])?.f_to_device(self.device)?.f_reshape([t as i64, 1])?;
                 let targets = Tensor::f_from_slice(&wide[1..])?.f_to_device(self.device)?.f_reshape([t as i64, 1])?;
-                let y = self.layers(&self.embed(&inputs)?, &mut carry, &[], false)?.f_flatten(0, 1)?;
-                let logits = self.decoder_bias().f_addmm(&y, &self.decoder().f_tr()?)?;
-                let picked = logits.f_log_softmax(-1, None::<Kind>)?.f_gather(1, &targets, false)?;
-                Ok(-f64::try_from(picked.f_sum(Kind::Double)?)?)
+                self.likelihood(&inputs, &targets, &mut carry, &[])
             })?;
             done += t as u64;
             progress(done, tokens)?;

@@ -53,7 +53,7 @@ fn both_ways(changes: Value, layout: &str) {
         let (update, decay) = there.optimizer.numbers(eta, n + 1);
         let found = card.step(&batches, &recipe, update, decay, n * recipe.accumulate, probed).unwrap();
         let expected = steps.step(&mut here, &batches, &recipe, (n, eta, probed), &mut watch).unwrap();
-        let Outcome { loss, norm, clip, update_ratio, probes, tokens } = expected;
+        let Outcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = expected;
         close(loss, found.loss, &format!("{changes}: loss of step {n}"));
         close(norm, found.norm, "norm");
         close(clip, found.clip, "clip");
@@ -64,7 +64,9 @@ fn both_ways(changes: Value, layout: &str) {
             close(largest, found.0, "largest logit");
             close(entropy, found.1, "entropy");
         }
-        assert_eq!(update_ratio.is_some(), found.update_ratio.is_some());
+        assert_eq!((update_ratio.is_some(), overshoot.is_some()), (found.update_ratio.is_some(), probed));
+        // A quotient of small differences of losses.
+        assert!((overshoot.unwrap_or(0.0) - found.overshoot.unwrap_or(0.0)).abs() < 1e-7, "overshoot");
         close(update_ratio.unwrap_or(0.0), found.update_ratio.unwrap_or(0.0), "update ratio");
     }
     assert_eq!(clipped > 0, train.clip_norm > 0.0);

@@ -1,10 +1,10 @@
 //! Each update rule against a naive twin in double precision, written from PyTorch's documentation.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use stages::params::{Optimizer as Rule, Train, read};
 use stages::random::Stream;
 
-use super::params;
+use super::{Space, params};
 use crate::layers::Slopes;
 use crate::model::tensor;
 use crate::optimizer::{Optimizer, clip_coefficient, global_norm};
@@ -177,4 +177,33 @@ fn rows_without_a_gradient_are_left_alone_as_if_they_had_been_updated() {
             assert!((norm - same).abs() < 1e-12);
         }
     }
+}
+
+#[test]
+fn an_update_takes_off_what_its_gradient_promised_less_what_the_curvature_takes() {
+    let space = Space::new();
+    let ratio = |rule: &str, rate: f64, more: Value| {
+        let name = format!("{rule} {rate} {more}");
+        let mut changes =
+            json!({"optimizer": rule, "learning_rate": rate, "precision": "f64", "probes": 1, "layers": 2});
+        changes.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let told = space.train(&name, changes, 0, 3, None);
+        told.steps().iter().map(|step| step.overshoot.unwrap().0).collect::<Vec<f64>>()
+    };
+    // ρ = 1 − ηκ/2 for gradient descent: twice the rate, twice as far from 1.
+    for more in [json!({}), json!({"dropout": 0.4}), json!({"accumulate": 3, "clip_norm": 0.01})] {
+        let (short, long) = (ratio("sgd", 0.001, more.clone())[0], ratio("sgd", 0.002, more)[0]);
+        assert!(short < 1.0 && (short - 1.0).abs() < 1e-2, "{short}");
+        assert!(((1.0 - long) / (1.0 - short) - 2.0).abs() < 0.01, "{long} and {short}");
+    }
+    // Any rule follows its gradient where it moves little, at first.
+    for rule in ["momentum", "adagrad", "rmsprop", "adam", "adamw"] {
+        let short = ratio(rule, 1e-6, json!({}))[0];
+        assert!((short - 1.0).abs() < 1e-2, "{rule}: {short}");
+    }
+    // Far beyond the edge an update raises its own loss.
+    assert!(ratio("sgd", 1000.0, json!({}))[0] < 0.0);
+    assert!(
+        space.train("unprobed", json!({"probes": 0}), 0, 2, None).steps().iter().all(|step| step.overshoot.is_none())
+    );
 }

@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""Makes the runs that verdicts are judged by, and labels them by what came of them.
+
+    make.py --folder /tmp/verdicts                  # everything; writes labels.tsv beside this script
+    make.py --folder /tmp/verdicts --only shakespeare/small --limit 10
+
+A verdict is given to a run of LENGTH steps. Its label never comes from a rule of the program: it comes from what was done
+to the run (its fault), and from the held-out loss of the same training continued to three times that length. In order:
+
+1. `data_fault`: the text or the order of its batches was spoilt.
+2. `too_low`: in the end at least 0.3 nats worse than the same training at a higher rate of its grid, and no worse than
+   untrained.
+3. `diverged`: the valid loss in the end is above that of word frequencies (those of train, scored on valid), or is not
+   finite.
+4. `unstable`: on the way the valid loss rose by 0.3 nats or more above its lowest before. Recovered where it is back within
+   0.05 nats of that in the end.
+5. `stable`: none of these.
+
+Runs come in grids: a corpus, a size, an optimiser with or without clipping, and its rates; and in faults, injected into
+otherwise sound trainings. Each is made with three seeds. The folder holds a record and a store, and is gone on with when
+the script is started again.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LENGTH, CONTINUED, LOOKS = 300, 900, 30
+SEEDS = (1, 2, 3)
+SIZES = {"small": {"embedding": 64, "hidden": 64, "layers": 1}, "wide": {"embedding": 128, "hidden": 128, "layers": 2}}
+ROWS, UNROLL, TYPES = 20, 20, 2000
+
+# Rates by optimiser and clipping norm (0: none), from far too low to far too high.
+GRIDS = {
+    ("sgd", 0.0): (0.02, 0.5, 5.0, 30.0, 100.0),
+    ("sgd", 1.25): (0.02, 5.0, 100.0),
+    ("momentum", 0.0): (0.002, 0.3, 10.0),
+    ("adam", 0.0): (0.00001, 0.001, 0.01, 1.0),
+}
+
+# What is done to a training that would be sound: the table `train`, `batch`, or the text.
+FAULTS = {
+    "sliding": {"batch": {"layout": "sliding"}, "optimizer": "sgd", "learning_rate": 5.0},
+    "sliding-adam": {"batch": {"layout": "sliding"}, "optimizer": "adam", "learning_rate": 0.003},
+    "shuffled": {"text": "shuffled", "optimizer": "sgd", "learning_rate": 5.0},
+    "shuffled-adam": {"text": "shuffled", "optimizer": "adam", "learning_rate": 0.01},
+    "corrupted": {"text": "corrupted", "optimizer": "sgd", "learning_rate": 5.0},
+    "corrupted-adam": {"text": "corrupted", "optimizer": "adam", "learning_rate": 0.003},
+    "tiny-corpus": {"text": "tiny", "optimizer": "adam", "learning_rate": 0.01},
+    "summed-loss": {"train": {"loss_scale": "sum"}, "optimizer": "sgd", "learning_rate": 5.0},
+    "biased-gates": {"train": {"forget_bias": 25.0}, "optimizer": "sgd", "learning_rate": 5.0},
+    "exploding": {"train": {"init": {"uniform": 1.5}}, "optimizer": "sgd", "learning_rate": 5.0},
+}
+# Faults of the data, whatever comes of them.
+DATA = {"sliding", "sliding-adam", "shuffled", "shuffled-adam", "corrupted", "corrupted-adam", "tiny-corpus"}
+# The steps whose words were replaced.
+CORRUPTED = range(150, 160)
+
+COLUMNS = ("name", "corpus", "size", "optimizer", "clip_norm", "learning_rate", "fault", "seed", "run", "label", "recovered",
+           "onset", "unigram", "lowest_valid", "last_valid", "lowest_valid_within", "last_valid_within")
+
+
+def words(text):
+    return [word for line in text.splitlines() for word in line.split() + ["<eos>"]]
+
+
+def spoil(how, words, seed):
+    """The train words, spoilt."""
+    draw = random.Random(f"{how} {seed}")
+    if how == "shuffled":  # The same words in no order: nothing is to be learnt beyond their frequencies.
+        words = list(words)
+        draw.shuffle(words)
+    elif how == "corrupted":  # In ten steps every row reads words drawn evenly from all types.
+        types, words = sorted(set(words)), list(words)
+        per_row = len(words) // ROWS
+        for row in range(ROWS):
+            begin = row * per_row + CORRUPTED.start * UNROLL
+            for i in range(begin, begin + len(CORRUPTED) * UNROLL):
+                words[i] = draw.choice(types)
+    elif how == "tiny":  # Gone through again every few steps.
+        words = words[: ROWS * UNROLL * 6]
+    return words
+
+
+def corpora(folder, arguments):
+    """The texts of each corpus as files of train and valid, words apart by spaces, the eos token among them."""
+    found = {}
+    for name, path in (("shakespeare", ROOT / "data/shakespeare.txt"), ("ptb", Path(arguments.ptb))):
+        if not path.exists():
+            print(f"{name}: {path} is not there, left out", file=sys.stderr)
+            continue
+        tokens = words(path.read_text(encoding="utf-8"))[: arguments.words]
+        cut = int(len(tokens) * 0.98)
+        for how in ("whole", "shuffled", "corrupted", "tiny"):
+            for part, text in (("train", spoil(how, tokens[:cut], 1)), ("valid", tokens[cut:])):
+                (folder / f"{name}-{how}-{part}.txt").write_text(" ".join(text) + "\n", encoding="utf-8")
+        found[name] = tokens
+    return found
+
+
+def toml(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
+    return json.dumps(value)
+
+
+def experiments(names):
+    """Every training: (name, what tells it from others, its file's text but for its length)."""
+    for corpus in names:
+        for size, shape in SIZES.items():
+            whole = [
+                (f"{optimizer}{'-clipped' if clip else ''}", None, {"optimizer": optimizer, "clip_norm": clip}, rates, {})
+                for (optimizer, clip), rates in GRIDS.items()
+            ]
+            for fault, spoilt in FAULTS.items():
+                table = {"optimizer": spoilt["optimizer"], "clip_norm": 0.0} | spoilt.get("train", {})
+                whole.append((fault, fault, table, (spoilt["learning_rate"],), spoilt))
+            for group, fault, table, rates, spoilt in whole:
+                for rate in rates:
+                    for seed in SEEDS:
+                        text = spoilt.get("text", "whole")
+                        train = shape | table | {"learning_rate": rate, "probes": 5, "on_nonfinite": "continue"}
+                        train |= {"checkpoints": {"every": 0}, "early_stopping": {"every": LOOKS, "patience": 1 << 20}}
+                        batch = {"size": ROWS, "unroll": UNROLL} | spoilt.get("batch", {})
+                        facts = {"corpus": corpus, "size": size, "optimizer": table["optimizer"], "fault": fault or "",
+                                 "clip_norm": table["clip_norm"], "learning_rate": rate, "seed": seed, "group": group}
+                        lines = [f'name = "verdicts"', f"seed = {seed}", "[corpus]"]
+                        lines += [f'{part} = "{corpus}-{text}-{part}.txt"' for part in ("train", "valid")]
+                        lines += ["[tokenize]", 'unit = "whitespace"', 'eos = ""', "[vocab]", f"size = {TYPES}", "[batch]"]
+                        lines += [f"{key} = {toml(value)}" for key, value in batch.items()]
+                        lines += ["[train]"] + [f"{key} = {toml(value)}" for key, value in train.items()]
+                        lines += ["[evaluate]", 'valid = "last"', "[sample]", 'at = "last"', "length = 60"]
+                        yield f"{corpus}/{size}/{group}/{rate:g}/{seed}", facts, "\n".join(lines) + "\n"
+
+
+def unigram(tokens, folder, corpus):
+    """Nats a token of valid by the word frequencies of train, over the vocabulary that `vocab` makes."""
+    from collections import Counter
+    train = (folder / f"{corpus}-whole-train.txt").read_text(encoding="utf-8").split()
+    valid = (folder / f"{corpus}-whole-valid.txt").read_text(encoding="utf-8").split()
+    kept = {word for word, _ in Counter(train).most_common(TYPES - 1)}
+    fold = lambda all: Counter(word if word in kept else "<unk>" for word in all)
+    seen, asked = fold(train), fold(valid[1:])
+    return -sum(n * math.log(max(seen[word], 1) / len(train)) for word, n in asked.items()) / sum(asked.values())
+
+
+def ask(folder, query, *values):
+    return sqlite3.connect(f"file:{folder}/experiments.db?mode=ro", uri=True).execute(query, values).fetchall()
+
+
+def run(arguments, folder, path, steps):
+    """Runs an experiment to `steps`; the run's number."""
+    command = [arguments.pipeline, "run", path.name, "--db", "experiments.db", "--threads", "1", "--jobs", "1"]
+    done = subprocess.run(command + ["--set", f"train.steps={steps}"], cwd=folder, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{path}: {done.stderr.strip().splitlines()[-1]}")
+    for line in done.stdout.splitlines():
+        if line.startswith("run") and line.split()[0][3:].isdigit():
+            return int(line.split()[0][3:])
+    sys.exit(f"{path}: no run is named in {done.stdout!r}")
+
+
+def curve(folder, run):
+    """Valid losses by step, as training saw them; infinite where not finite."""
+    rows = ask(folder, "SELECT step, loss FROM run_evaluations WHERE run = ? AND split = 'valid' AND source = 'train' ORDER BY step", run)
+    return [(step, math.inf if loss is None else loss) for step, loss in rows]
+
+
+def rose(losses):
+    """The most that a loss rises above its lowest before, and that lowest."""
+    lowest, most, at = math.inf, 0.0, math.inf
+    for loss in losses:
+        if loss - lowest > most:
+            most, at = loss - lowest, lowest
+        lowest = min(lowest, loss)
+    return most, at
+
+
+def label(found, grid):
+    """The label of a training among those of its grid: (label, whether it recovered)."""
+    if found["fault"] in DATA:
+        return "data_fault", ""
+    higher = [other["last_valid"] for other in grid if other["learning_rate"] > found["learning_rate"]]
+    if higher and min(higher) + 0.3 <= found["last_valid"] <= found["losses"][0]:
+        return "too_low", ""
+    if not found["last_valid"] <= found["unigram"]:
+        return "diverged", ""
+    most, lowest = rose(found["losses"][1:])
+    if most >= 0.3:
+        return "unstable", int(found["last_valid"] <= lowest + 0.05)
+    return "stable", ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", required=True, help="where the runs are recorded")
+    parser.add_argument("--pipeline", default=str(ROOT / "target/release/pipeline"), help="(default: target/release/pipeline)")
+    parser.add_argument("--ptb", default=str(ROOT / "data/ptb/ptb.train.txt"), help="(default: data/ptb/ptb.train.txt)")
+    parser.add_argument("--words", type=int, default=400_000, help="of each corpus (default: %(default)s)")
+    parser.add_argument("--only", default="", help="trainings whose names begin so")
+    parser.add_argument("--limit", type=int, help="as many at most")
+    parser.add_argument("-o", "--output", help="(default: labels.tsv beside this script, unless --only or --limit is given)")
+    arguments = parser.parse_args()
+    arguments.pipeline = os.path.abspath(arguments.pipeline)
+    folder = Path(arguments.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    corpora_found = corpora(folder, arguments)
+    unigrams = {corpus: unigram(tokens, folder, corpus) for corpus, tokens in corpora_found.items()}
+    chosen = [one for one in experiments(corpora_found) if one[0].startswith(arguments.only)][: arguments.limit]
+    all_found = []
+    for i, (name, facts, text) in enumerate(chosen):
+        path = folder / (name.replace("/", "_") + ".toml")
+        path.write_text(text)
+        short = run(arguments, folder, path, LENGTH)
+        long = run(arguments, folder, path, CONTINUED)
+        losses = [loss for _, loss in curve(folder, long)]
+        within = [loss for _, loss in curve(folder, short)]
+        all_found.append(facts | {
+            "name": name, "run": f"run{short}", "losses": losses, "unigram": unigrams[facts["corpus"]],
+            "last_valid": losses[-1], "lowest_valid": min(losses), "last_valid_within": within[-1],
+            "lowest_valid_within": min(within), "onset": CORRUPTED.start if facts["fault"].startswith("corrupted") else "",
+        })
+        print(f"{i + 1}/{len(chosen)} {name}: valid {within[-1]:.3f} at {LENGTH}, {losses[-1]:.3f} at {CONTINUED}", file=sys.stderr)
+    same = lambda one: tuple(one[key] for key in ("corpus", "size", "group", "seed"))
+    for found in all_found:
+        found["label"], found["recovered"] = label(found, [one for one in all_found if same(one) == same(found)])
+    shown = lambda value: f"{value:.4f}" if isinstance(value, float) and value != int(value) else str(value)
+    lines = ["\t".join(COLUMNS)] + ["\t".join(shown(found[column]) for column in COLUMNS) for found in all_found]
+    output = arguments.output or (None if arguments.only or arguments.limit else Path(__file__).with_name("labels.tsv"))
+    if output is None:
+        print("\n".join(lines))
+    else:
+        Path(output).write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

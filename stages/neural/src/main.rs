@@ -13,8 +13,10 @@ mod lstm;
 mod matrix;
 mod model;
 mod optimizer;
+mod pair;
 mod parallel;
 mod pipe;
+mod product;
 mod raw;
 mod real;
 mod rows;
@@ -26,6 +28,7 @@ mod step;
 mod stopwatch;
 #[cfg(test)]
 mod tests;
+mod tiles;
 mod train;
 mod weights;
 

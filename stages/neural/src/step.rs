@@ -45,7 +45,7 @@ pub(crate) struct Outcome {
 
 /// The step's way over the CPU.
 #[derive(Debug)]
-pub(crate) struct Steps<T> {
+pub(crate) struct Steps<T: Real> {
     pub(crate) softmax: Softmax<T>,
     pub(crate) threads: usize,
 }

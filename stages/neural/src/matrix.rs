@@ -21,15 +21,19 @@ impl<F> Packed<F> {
         let mut this = Self::empty::<T>(depth, columns);
         if this.depth > 0 {
             for (panel, first) in this.panels.chunks_mut(this.depth * WIDTH).zip((0..).step_by(WIDTH)) {
-                let width = WIDTH.min(columns - first);
+                let here = first..columns.min(first + WIDTH);
                 for (packed, rows) in panel.chunks_mut(WIDTH).zip(rows.chunks(F::GROUP * columns)) {
                     let (row, next) = rows.split_at(columns);
-                    if let Some(row) = F::plain(&row[first..][..width]) {
-                        packed[..width].copy_from_slice(row);
-                        continue;
-                    }
-                    for (j, packed) in packed[..width].iter_mut().enumerate() {
-                        *packed = F::join(row[first + j], next.get(first + j).copied().unwrap_or(T::ZERO));
+                    let (packed, row) = (&mut packed[..here.len()], &row[here.clone()]);
+                    match (F::plain(row), next.get(here.clone())) {
+                        (Some(row), _) => packed.copy_from_slice(row),
+                        (None, Some(next)) => {
+                            let pairs = packed.iter_mut().zip(row.iter().zip(next));
+                            pairs.for_each(|(packed, (x, next))| *packed = F::join(*x, *next));
+                        }
+                        (None, None) => {
+                            packed.iter_mut().zip(row).for_each(|(packed, x)| *packed = F::join(*x, T::ZERO));
+                        }
                     }
                 }
             }

@@ -124,9 +124,11 @@ fn the_engine_names_no_stage() {
 }
 
 #[test]
-fn nothing_is_unsafe_outside_two_files() {
-    let may = |name: &str| ["stages/src/sample/kernels.rs", "stages/neural/src/raw.rs"].contains(&name);
-    assert!(assert_only(ALL, &["unsafe"], &may, "unsafe stands in the kernels and in raw.rs alone") > 0);
+fn nothing_is_unsafe_outside_three_files() {
+    let may = |name: &str| {
+        ["stages/src/sample/kernels.rs", "stages/neural/src/raw.rs", "stages/neural/src/tiles.rs"].contains(&name)
+    };
+    assert!(assert_only(ALL, &["unsafe"], &may, "unsafe stands in the kernels, in raw.rs and in tiles.rs alone") > 0);
 }
 
 /// The floors of the house, from the top down; those of one entry stand beside each other.

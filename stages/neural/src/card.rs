@@ -19,7 +19,8 @@ use crate::batches::Batches;
 use crate::dropout::Dropout;
 use crate::evaluate::Score;
 use crate::model::{Carry, Shape};
-use crate::optimizer::{Update, clip_coefficient};
+use crate::norms::clip_coefficient;
+use crate::optimizer::Update;
 use crate::real::Real;
 use crate::state::State;
 use crate::step::{Outcome, Recipe, overshoot};
@@ -208,7 +209,8 @@ impl<T: Real> Card<T> {
                 carry = self.loaded.zero_carry(b)?;
             }
             let Sent { inputs, targets, masks } = self.loaded.sent(&drawn, b)?;
-            sum -= no_grad(|| self.loaded.likelihood(&inputs, &targets, &mut carry, &masks))? / targets.numel() as f64;
+            sum -= no_grad(|| self.loaded.likelihood(&inputs, &targets, &mut carry, &masks, self.rounds))?
+                / targets.numel() as f64;
         }
         Ok(sum)
     }

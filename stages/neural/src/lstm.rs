@@ -8,14 +8,18 @@
 //!
 //! T tokens, B rows, I inputs, H hidden; time-major: row t · B + b of a matrix [T·B, …] belongs to token t of row b.
 
+mod back;
+
 use anyhow::Result;
 use tch::{Device, Tensor};
 
 use crate::matrix::Packed;
 use crate::model::{Carry, tensor};
 use crate::parallel;
+use crate::product::ROWS;
 use crate::raw::{self, Kernel};
 use crate::real::Real;
+pub(crate) use back::backward;
 
 /// W_ih [4H, I], W_hh [4H, H], b_ih [4H], b_hh [4H]; gates in the order i, f, g, o.
 pub(crate) type Weights<'a> = [&'a Tensor; 4];
@@ -51,8 +55,15 @@ pub(crate) fn forward<T: Real>(
     let [w_ih, w_hh, b_ih, b_hh] = weights;
     let (_, rows, hidden) = carry.0.size3()?;
     let (b, h) = (usize::try_from(rows)?, usize::try_from(hidden)?);
-    let mut gates = b_ih.f_add(b_hh)?.f_addmm(&x, &w_ih.f_tr()?)?; // [T·B, 4H]
-    let recurrent = Packed::transposed(raw::floats::<T>(w_hh)?, h, 4 * h);
+    let inputs = w_ih.size2()?.1 as usize;
+    let of_inputs = &Packed::<T>::transposed(raw::floats::<T>(w_ih)?, inputs, 4 * h);
+    let recurrent = &Packed::<T>::transposed(raw::floats::<T>(w_hh)?, h, 4 * h);
+    let (b_ih, b_hh) = (raw::floats::<T>(b_ih)?, raw::floats::<T>(b_hh)?);
+    let bias: &Vec<T> = &b_ih.iter().zip(b_hh).map(|(x, y)| *x + *y).collect();
+    let mut gates = Tensor::f_empty([x.size()[0], 4 * hidden], (T::KIND, Device::Cpu))?; // [T·B, 4H]
+    let blocks = raw::floats_mut::<T>(&mut gates)?.chunks_mut(4 * ROWS * h);
+    let blocks = blocks.zip(raw::floats::<T>(&x)?.chunks(ROWS * inputs));
+    parallel::each(threads, blocks.collect(), |(gates, x)| raw::widest(Sums { of_inputs, bias, x, gates }));
     let mut y = Tensor::f_empty([x.size()[0], hidden], (T::KIND, Device::Cpu))?;
     let before = (carry.0.f_reshape([rows, hidden])?, carry.1.f_reshape([rows, hidden])?);
     let elements = y.numel();
@@ -63,7 +74,7 @@ pub(crate) fn forward<T: Real>(
     let mut parts: Vec<Forward<'_, T>> = (0..b.div_ceil(share))
         .map(|part| {
             let of = part * share * h..((part + 1) * share).min(b) * h;
-            Forward { recurrent: &recurrent, h, first: (&firsts.0[of.clone()], &firsts.1[of]), steps: Vec::new() }
+            Forward { recurrent, h, first: (&firsts.0[of.clone()], &firsts.1[of]), steps: Vec::new() }
         })
         .collect();
     let times =
@@ -82,6 +93,26 @@ pub(crate) fn forward<T: Real>(
     let h = tensor(&raw::floats::<T>(&y)?[end..], &[1, b, h])?;
     *carry = (h, c);
     Ok((y.shallow_clone(), Tape { x, y, gates, cells, squashed, before }))
+}
+
+/// What does not depend on the token before: W_ih x + b_ih + b_hh of some tokens.
+struct Sums<'a, T> {
+    of_inputs: &'a Packed<T>,
+    bias: &'a [T],
+    x: &'a [T],
+    gates: &'a mut [T],
+}
+
+impl<T: Real> Kernel for Sums<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for gates in self.gates.chunks_exact_mut(self.bias.len()) {
+            gates.copy_from_slice(self.bias);
+        }
+        self.of_inputs.add_product(self.x, self.gates);
+    }
 }
 
 /// One token of some rows: what is computed for it.
@@ -145,128 +176,4 @@ fn cell<T: Real>(gates: &mut [T], y: &mut [T], cells: &mut [T], squashed: &mut [
         squashed[j] = cells[j].tanh();
         y[j] = output[j] * squashed[j];
     }
-}
-
-/// The gradients by the inputs [T·B, I] and by each weight, from those by the outputs, `dy` [T·B, H]. Nothing flows in
-/// from behind the window: that is what truncates back-propagation.
-///
-/// # Errors
-/// Those of libtorch.
-pub(crate) fn backward<T: Real>(
-    weights: Weights<'_>,
-    tape: Tape<T>,
-    dy: &Tensor,
-    threads: usize,
-) -> Result<(Tensor, [Tensor; 4])> {
-    let Tape { x, y, mut gates, cells, squashed, before } = tape;
-    let [w_ih, w_hh, ..] = weights;
-    let (rows, hidden) = before.0.size2()?;
-    let (b, h) = (usize::try_from(rows)?, usize::try_from(hidden)?);
-    let recurrent = Packed::new(raw::floats::<T>(w_hh)?, 4 * h, h);
-    let share = b.div_ceil(threads.max(1));
-    let first = raw::floats::<T>(&before.1)?;
-    let mut parts: Vec<Backward<'_, T>> = (0..b.div_ceil(share))
-        .map(|part| {
-            let of = part * share * h..((part + 1) * share).min(b) * h;
-            Backward { recurrent: &recurrent, h, first: &first[of], steps: Vec::new() }
-        })
-        .collect();
-    let times = raw::floats_mut::<T>(&mut gates)?.chunks_mut(4 * b * h).zip(raw::floats::<T>(dy)?.chunks(b * h));
-    for ((gates, dy), (cells, squashed)) in times.zip(cells.chunks(b * h).zip(squashed.chunks(b * h))) {
-        let blocks = gates.chunks_mut(4 * share * h).zip(dy.chunks(share * h));
-        let blocks = blocks.zip(cells.chunks(share * h).zip(squashed.chunks(share * h)));
-        for (part, ((gates, dy), (cells, squashed))) in parts.iter_mut().zip(blocks) {
-            part.steps.push(StepBack { gates, dy, cells, squashed });
-        }
-    }
-    parallel::each(threads, parts, raw::widest);
-
-    let slope = gates; // ∂L/∂a [T·B, 4H]
-    let earlier = Tensor::f_cat(&[before.0, y.f_narrow(0, 0, y.size()[0] - rows)?], 0)?; // h_(t−1) [T·B, H]
-    let across = slope.f_tr()?;
-    let bias = tensor(&column_sums(raw::floats::<T>(&slope)?, 4 * h), &[4 * h])?;
-    let (by_ih, by_hh) = (across.f_mm(&x)?, across.f_mm(&earlier)?);
-    Ok((slope.f_mm(w_ih)?, [by_ih, by_hh, bias.f_detach_copy()?, bias]))
-}
-
-/// One token of some rows on the way back; `gates` become the gradient by the sums that they were made of.
-struct StepBack<'a, T> {
-    gates: &'a mut [T],
-    dy: &'a [T],
-    cells: &'a [T],
-    squashed: &'a [T],
-}
-
-/// The way back of some rows.
-struct Backward<'a, T> {
-    recurrent: &'a Packed<T>,
-    h: usize,
-    /// c before the window.
-    first: &'a [T],
-    steps: Vec<StepBack<'a, T>>,
-}
-
-impl<T: Real> Kernel for Backward<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(mut self) {
-        let h = self.h;
-        let mut dh = vec![T::ZERO; self.first.len()];
-        let mut dc = vec![T::ZERO; self.first.len()];
-        for t in (0..self.steps.len()).rev() {
-            let (earlier, rest) = self.steps.split_at_mut(t);
-            let StepBack { gates, dy, squashed, .. } = &mut rest[0];
-            let c_before = earlier.last().map_or(self.first, |step| step.cells);
-            for (dh, dy) in dh.iter_mut().zip(*dy) {
-                *dh += *dy;
-            }
-            let states = dh.chunks_exact(h).zip(dc.chunks_exact_mut(h));
-            let states = states.zip(squashed.chunks_exact(h).zip(c_before.chunks_exact(h)));
-            for (gates, ((dh, dc), (squashed, before))) in gates.chunks_exact_mut(4 * h).zip(states) {
-                cell_back(gates, dh, dc, squashed, before);
-            }
-            dh.fill(T::ZERO);
-            self.recurrent.add_product(gates, &mut dh);
-        }
-    }
-}
-
-/// One token of one row on the way back: `dc` comes from the token after, and goes on to the token before.
-#[inline(always)]
-fn cell_back<T: Real>(gates: &mut [T], dh: &[T], dc: &mut [T], squashed: &[T], before: &[T]) {
-    let h = dh.len();
-    let (input, rest) = gates.split_at_mut(h);
-    let (forget, rest) = rest.split_at_mut(h);
-    let (candidate, output) = rest.split_at_mut(h);
-    let ins = dh.iter().zip(dc).zip(squashed.iter().zip(before));
-    let gates = input.iter_mut().zip(forget).zip(candidate.iter_mut().zip(output));
-    let one = T::ONE;
-    for (((i, f), (g, o)), ((dh, dc), (s, before))) in gates.zip(ins) {
-        let d = *dc + *dh * *o * (one - *s * *s);
-        *dc = d * *f;
-        (*i, *g) = (d * *g * *i * (one - *i), d * *i * (one - *g * *g));
-        *f = d * *before * *f * (one - *f);
-        *o = *dh * *s * *o * (one - *o);
-    }
-}
-
-/// The sums of the columns of a matrix whose rows are `width` long.
-fn column_sums<T: Real>(rows: &[T], width: usize) -> Vec<T> {
-    struct Sums<'a, T>(&'a [T], &'a mut [T]);
-    impl<T: Real> Kernel for Sums<'_, T> {
-        type Output = ();
-
-        #[inline(always)]
-        fn run(self) {
-            for row in self.0.chunks_exact(self.1.len()) {
-                for (sum, x) in self.1.iter_mut().zip(row) {
-                    *sum += *x;
-                }
-            }
-        }
-    }
-    let mut sums = vec![T::ZERO; width];
-    raw::widest(Sums(rows, &mut sums));
-    sums
 }

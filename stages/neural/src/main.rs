@@ -12,9 +12,12 @@ mod layers;
 mod lstm;
 mod matrix;
 mod model;
+mod norms;
 mod optimizer;
+mod pair;
 mod parallel;
 mod pipe;
+mod product;
 mod raw;
 mod real;
 mod rows;
@@ -26,6 +29,7 @@ mod step;
 mod stopwatch;
 #[cfg(test)]
 mod tests;
+mod tiles;
 mod train;
 mod weights;
 

@@ -1,33 +1,40 @@
-//! Products of a few rows with a matrix that is used again and again: those of the recurrence.
-//!
-//! At twenty rows a library's product spends its time on packing the matrix and on waking threads, at each token anew.
-//! Here the matrix is packed once a window, and each thread goes through the whole window with rows of its own.
+//! Matrices packed for products: once, to be used again and again.
 
+use crate::product::{Factor, Lines, Panels, Product, WIDTH};
 use crate::real::Real;
 
-/// Columns of a panel: the width of two vectors of 16 floats.
-pub(crate) const WIDTH: usize = 32;
-
-/// Rows whose sums over a panel stay in registers together.
-pub(crate) const ROWS: usize = 6;
-
-/// A matrix [K, N] in panels of `WIDTH` columns, the last one filled up with zeros; each panel row after row.
+/// A matrix [depth, columns] in panels of `WIDTH` columns, the last one filled up with zeros; each panel row after row.
 #[derive(Debug)]
-pub(crate) struct Packed<T> {
-    panels: Vec<T>,
+pub(crate) struct Packed<F> {
+    panels: Vec<F>,
+    /// In groups.
     depth: usize,
     columns: usize,
 }
 
-impl<T: Real> Packed<T> {
+impl<F> Packed<F> {
     /// The matrix [depth, columns] whose rows are given.
-    pub(crate) fn new(rows: &[T], depth: usize, columns: usize) -> Self {
-        let mut this = Self::empty(depth, columns);
-        if depth > 0 {
-            for (panel, first) in this.panels.chunks_mut(depth * WIDTH).zip((0..).step_by(WIDTH)) {
-                let width = WIDTH.min(columns - first);
-                for (packed, row) in panel.chunks_mut(WIDTH).zip(rows.chunks(columns)) {
-                    packed[..width].copy_from_slice(&row[first..][..width]);
+    pub(crate) fn new<T: Real>(rows: &[T], depth: usize, columns: usize) -> Self
+    where
+        F: Factor<T>,
+    {
+        let mut this = Self::empty::<T>(depth, columns);
+        if this.depth > 0 {
+            for (panel, first) in this.panels.chunks_mut(this.depth * WIDTH).zip((0..).step_by(WIDTH)) {
+                let here = first..columns.min(first + WIDTH);
+                for (packed, rows) in panel.chunks_mut(WIDTH).zip(rows.chunks(F::GROUP * columns)) {
+                    let (row, next) = rows.split_at(columns);
+                    let (packed, row) = (&mut packed[..here.len()], &row[here.clone()]);
+                    match (F::plain(row), next.get(here.clone())) {
+                        (Some(row), _) => packed.copy_from_slice(row),
+                        (None, Some(next)) => {
+                            let pairs = packed.iter_mut().zip(row.iter().zip(next));
+                            pairs.for_each(|(packed, (x, next))| *packed = F::join(*x, *next));
+                        }
+                        (None, None) => {
+                            packed.iter_mut().zip(row).for_each(|(packed, x)| *packed = F::join(*x, T::ZERO));
+                        }
+                    }
                 }
             }
         }
@@ -35,14 +42,17 @@ impl<T: Real> Packed<T> {
     }
 
     /// The matrix [depth, columns] whose columns are given.
-    pub(crate) fn transposed(columns_of: &[T], depth: usize, columns: usize) -> Self {
-        let mut this = Self::empty(depth, columns);
+    pub(crate) fn transposed<T: Real>(columns_of: &[T], depth: usize, columns: usize) -> Self
+    where
+        F: Factor<T>,
+    {
+        let mut this = Self::empty::<T>(depth, columns);
         if depth > 0 {
-            let panels = this.panels.chunks_mut(depth * WIDTH).zip(columns_of.chunks(depth * WIDTH));
+            let panels = this.panels.chunks_mut(this.depth * WIDTH).zip(columns_of.chunks(depth * WIDTH));
             for (panel, given) in panels {
                 for (lane, column) in given.chunks(depth).enumerate() {
-                    for (packed, x) in panel[lane..].iter_mut().step_by(WIDTH).zip(column) {
-                        *packed = *x;
+                    for (packed, group) in panel[lane..].iter_mut().step_by(WIDTH).zip(column.chunks(F::GROUP)) {
+                        *packed = F::join(group[0], group.get(1).copied().unwrap_or(T::ZERO));
                     }
                 }
             }
@@ -50,45 +60,32 @@ impl<T: Real> Packed<T> {
         this
     }
 
-    fn empty(depth: usize, columns: usize) -> Self {
-        Self { panels: vec![T::ZERO; columns.div_ceil(WIDTH) * WIDTH * depth], depth, columns }
+    fn empty<T: Real>(depth: usize, columns: usize) -> Self
+    where
+        F: Factor<T>,
+    {
+        let depth = depth.div_ceil(F::GROUP);
+        Self { panels: vec![F::join(T::ZERO, T::ZERO); columns.div_ceil(WIDTH) * WIDTH * depth], depth, columns }
     }
 
-    /// Adds rows [m, depth] · matrix to `out` [m, columns]. Each sum runs along the depth in one chain of fused
-    /// multiply-adds, so that neither the rows beside it nor the width of vectors changes a bit.
-    pub(crate) fn add_product(&self, rows: &[T], out: &mut [T]) {
-        let (k, n) = (self.depth, self.columns);
-        if k == 0 {
-            return;
-        }
-        for (panel, first) in self.panels.chunks(k * WIDTH).zip((0..).step_by(WIDTH)) {
-            let (panel, _) = panel.as_chunks::<WIDTH>();
-            let columns = first..n.min(first + WIDTH);
-            for (rows, out) in rows.chunks(ROWS * k).zip(out.chunks_mut(ROWS * n)) {
-                let mut sums = [[T::ZERO; WIDTH]; ROWS];
-                match rows.len() / k {
-                    6 => tile::<T, 6>(panel, rows, &mut sums),
-                    5 => tile::<T, 5>(panel, rows, &mut sums),
-                    4 => tile::<T, 4>(panel, rows, &mut sums),
-                    3 => tile::<T, 3>(panel, rows, &mut sums),
-                    2 => tile::<T, 2>(panel, rows, &mut sums),
-                    _ => tile::<T, 1>(panel, rows, &mut sums),
-                }
-                for (row, sums) in out.chunks_mut(n).zip(&sums) {
-                    for (x, sum) in row[columns.clone()].iter_mut().zip(sums) {
-                        *x += *sum;
-                    }
-                }
-            }
-        }
+    /// `rows` lines · matrix.
+    pub(crate) fn times<'a>(&'a self, lines: Lines<'a, F>, rows: usize) -> Product<'a, F> {
+        let panels = Panels { data: &self.panels, panel: self.depth * WIDTH, step: WIDTH, columns: self.columns };
+        Product { lines, rows, panels, depth: self.depth }
     }
 }
 
-/// The sums of `R` rows over one panel.
-fn tile<T: Real, const R: usize>(panel: &[[T; WIDTH]], rows: &[T], sums: &mut [[T; WIDTH]; ROWS]) {
-    let rows: [&[T]; R] = std::array::from_fn(|r| &rows[r * panel.len()..][..panel.len()]);
-    if let Some(sums) = sums.first_chunk_mut::<R>() {
-        T::tile(panel, rows, sums);
+impl<F> Packed<F> {
+    /// Adds rows [m, depth] · matrix to `out` [m, columns]. To be called where wide vectors are had.
+    #[inline(always)]
+    pub(crate) fn add_product<T: Real>(&self, rows: &[F], out: &mut [T])
+    where
+        F: Factor<T>,
+    {
+        if self.depth > 0 && self.columns > 0 {
+            let lines = Lines { data: rows, row: self.depth, step: 1 };
+            self.times(lines, rows.len() / self.depth).add(out, self.columns);
+        }
     }
 }
 
@@ -97,33 +94,62 @@ mod tests {
     use stages::random::Stream;
 
     use super::*;
+    use crate::pair::Pair;
 
-    #[test]
-    fn products_are_those_of_the_naive_twin() {
+    /// The product's twin in double precision, where each factor is first made one of `F`.
+    fn exact<T: Real, F: Factor<T>>(rows: &[T], matrix: &[T], (m, k, n): (usize, usize, usize)) -> Vec<f64> {
+        let near = |x: T| F::join(x, T::ZERO).apart()[0].wide();
+        let element = |r: usize, c: usize| (0..k).map(|i| near(rows[r * k + i]) * near(matrix[i * n + c])).sum();
+        (0..m * n).map(|at| element(at / n, at % n)).collect()
+    }
+
+    /// Rows, along the depth, as factors.
+    fn factors<T: Real, F: Factor<T>>(rows: &[T], k: usize) -> Vec<F> {
+        let group = |group: &[T]| F::join(group[0], group.get(1).copied().unwrap_or(T::ZERO));
+        rows.chunks(k).flat_map(|row| row.chunks(F::GROUP).map(group)).collect()
+    }
+
+    fn products_are_those_of_the_naive_twin<T: Real, F: Factor<T> + PartialEq>(tolerance: f64) {
         let draws = Stream::new(3, "test products");
         let mut next = 0;
-        let mut some = |n: usize| -> Vec<f32> {
+        let mut some = |n: usize| -> Vec<T> {
             next += 1;
-            (0..n as u64).map(|i| draws.normal((next << 32) + i) as f32).collect()
+            (0..n as u64).map(|i| T::of(draws.normal((next << 32) + i) * 0.1)).collect()
         };
-        for (m, k, n) in [(1, 1, 1), (4, 7, 32), (13, 50, 200), (6, 3, 33), (20, 64, 95)] {
+        let sizes = [(1, 1, 1), (4, 7, 32), (13, 50, 200), (12, 3, 33), (25, 64, 95), (8, 449, 16), (3, 500, 17)];
+        for (m, k, n) in sizes {
             let (rows, matrix, before) = (some(m * k), some(k * n), some(m * n));
-            let transposed: Vec<f32> = (0..k * n).map(|i| matrix[(i % k) * n + i / k]).collect();
-            for packed in [Packed::new(&matrix, k, n), Packed::transposed(&transposed, k, n)] {
+            let transposed: Vec<T> = (0..k * n).map(|i| matrix[(i % k) * n + i / k]).collect();
+            let sums = exact::<T, F>(&rows, &matrix, (m, k, n));
+            let of_rows = factors::<T, F>(&rows, k);
+            for packed in [Packed::<F>::new(&matrix, k, n), Packed::<F>::transposed(&transposed, k, n)] {
                 let mut out = before.clone();
-                packed.add_product(&rows, &mut out);
+                packed.add_product(&of_rows, &mut out);
                 for (at, found) in out.iter().enumerate() {
-                    let (r, c) = (at / n, at % n);
-                    let sum: f64 = (0..k).map(|i| f64::from(rows[r * k + i]) * f64::from(matrix[i * n + c])).sum();
-                    let expected = f64::from(before[at]) + sum;
-                    assert!((f64::from(*found) - expected).abs() < 1e-4, "{m} {k} {n}, element {at}");
+                    let apart = (found.wide() - before[at].wide() - sums[at]).abs();
+                    assert!(apart < tolerance, "{m} {k} {n}, element {at}: {apart}");
                 }
                 // Alone, a row has the same bits.
                 let last = (m - 1) * n;
                 let mut alone = before[last..].to_vec();
-                packed.add_product(&rows[(m - 1) * k..], &mut alone);
-                assert_eq!(alone, out[last..]);
+                packed.add_product(&of_rows[(m - 1) * k.div_ceil(F::GROUP)..], &mut alone);
+                assert!(alone == out[last..]);
+                // Written, and read column by column.
+                let deep = k.div_ceil(F::GROUP);
+                let columns: Vec<F> = (0..m * deep).map(|i| of_rows[(i % m) * deep + i / m]).collect();
+                let mut put = before.clone();
+                packed.times(Lines { data: &columns, row: 1, step: m }, m).put(&mut put, n);
+                for (at, found) in put.iter().enumerate() {
+                    assert!((found.wide() - sums[at]).abs() < tolerance, "{m} {k} {n}, element {at} put");
+                }
             }
         }
+    }
+
+    #[test]
+    fn products_of_every_kind_are_those_of_the_naive_twin() {
+        products_are_those_of_the_naive_twin::<f32, f32>(1e-5);
+        products_are_those_of_the_naive_twin::<f64, f64>(1e-14);
+        products_are_those_of_the_naive_twin::<f32, Pair>(1e-5);
     }
 }

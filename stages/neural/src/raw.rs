@@ -1,5 +1,5 @@
-//! All that the compiler can't check: system calls, and tensors' memory seen as slices. Nothing else in this package
-//! is unsafe.
+//! All that the compiler can't check: system calls, and tensors' memory seen as slices. Beside it only [`crate::tiles`]
+//! is unsafe in this package.
 #![expect(
     unsafe_code,
     reason = "system calls, tensors' memory and vector instructions; each block says why it is sound"
@@ -15,7 +15,6 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Tensor};
 
-use crate::matrix::WIDTH;
 use crate::real::Real;
 
 /// Takes standard output for frames: returns it under a private number, and makes number 1 mean standard error, so
@@ -69,7 +68,6 @@ pub(crate) fn flush_denormals() {
 }
 
 unsafe extern "C" {
-    fn neural_round_factors(round: bool) -> bool;
     fn neural_settle_cuda() -> bool;
 }
 
@@ -112,17 +110,6 @@ pub(crate) fn gpu() -> Option<String> {
         let found = init(0) == 0 && get(&raw mut device, 0) == 0 && ask(name.as_mut_ptr(), 256, device) == 0;
         found.then(|| CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned())
     }
-}
-
-/// Lets products of f32 matrices round their factors to bf16 from here on, or not; their sums stay in f32. A setting of
-/// the whole process.
-///
-/// # Errors
-/// When this libtorch knows no such setting.
-pub(crate) fn round_factors(round: bool) -> Result<()> {
-    // SAFETY: catches every exception, and touches libtorch's settings alone.
-    ensure!(unsafe { neural_round_factors(round) }, "libtorch can't be told to multiply in bf16");
-    Ok(())
 }
 
 /// Whether the CPU multiplies bf16 numbers by itself.
@@ -218,88 +205,4 @@ pub(crate) fn widest<K: Kernel>(kernel: K) -> K::Output {
         }
     }
     kernel.run()
-}
-
-/// [`crate::matrix`]'s innermost loop, in vectors that are named: compilers keep the sums of a loop over loops in
-/// registers only sometimes. Its bits are those of [`Real::tile`].
-pub(crate) fn tile<const R: usize>(panel: &[[f32; WIDTH]], rows: [&[f32]; R], sums: &mut [[f32; WIDTH]; R]) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::*;
-
-        macro_rules! tile {
-            ($name:ident, $features:literal, $lanes:literal, $zero:ident, $load:ident, $one:ident, $fused:ident, $store:ident) => {
-                #[target_feature(enable = $features)]
-                fn $name<const R: usize>(panel: &[[f32; WIDTH]], rows: [&[f32]; R], sums: &mut [[f32; WIDTH]; R]) {
-                    let rows: [&[f32]; R] = rows.map(|row| &row[..panel.len()]);
-                    let mut held = [[$zero(); WIDTH / $lanes]; R];
-                    for (k, lanes) in panel.iter().enumerate() {
-                        // SAFETY: `v` stays below the number of vectors in a panel's row.
-                        let lanes: [_; WIDTH / $lanes] =
-                            std::array::from_fn(|v| unsafe { $load(lanes.as_ptr().add(v * $lanes)) });
-                        for r in 0..R {
-                            let x = $one(rows[r][k]);
-                            for v in 0..WIDTH / $lanes {
-                                held[r][v] = $fused(x, lanes[v], held[r][v]);
-                            }
-                        }
-                    }
-                    for (sums, held) in sums.iter_mut().zip(&held) {
-                        for (v, held) in held.iter().enumerate() {
-                            // SAFETY: as above, and borrowed exclusively.
-                            unsafe { $store(sums.as_mut_ptr().add(v * $lanes), *held) };
-                        }
-                    }
-                }
-            };
-        }
-        tile!(
-            avx512,
-            "avx512f",
-            16,
-            _mm512_setzero_ps,
-            _mm512_loadu_ps,
-            _mm512_set1_ps,
-            _mm512_fmadd_ps,
-            _mm512_storeu_ps
-        );
-        tile!(
-            avx2,
-            "avx2,fma",
-            8,
-            _mm256_setzero_ps,
-            _mm256_loadu_ps,
-            _mm256_set1_ps,
-            _mm256_fmadd_ps,
-            _mm256_storeu_ps
-        );
-        match crate::describe::cpu_capability() {
-            // SAFETY: the capability says that these instructions exist.
-            "AVX512" => return unsafe { avx512(panel, rows, sums) },
-            "AVX2" => {
-                // Sixteen registers hold the sums of two rows, no more.
-                for (rows, sums) in rows.chunks(2).zip(sums.chunks_mut(2)) {
-                    match (rows, sums) {
-                        // SAFETY: as above.
-                        ([a, b], [c, d]) => unsafe {
-                            let mut two = [*c, *d];
-                            avx2(panel, [*a, *b], &mut two);
-                            [*c, *d] = two;
-                        },
-                        ([a], [c]) => unsafe { avx2(panel, [*a], std::array::from_mut(c)) },
-                        _ => {}
-                    }
-                }
-                return;
-            }
-            _ => {}
-        }
-    }
-    for (k, lanes) in panel.iter().enumerate() {
-        for (row, sums) in rows.iter().zip(&mut *sums) {
-            for (sum, lane) in sums.iter_mut().zip(lanes) {
-                *sum = row[k].mul_add(*lane, *sum);
-            }
-        }
-    }
 }

@@ -7,8 +7,8 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub, SubAssign};
 use anyhow::Result;
 use tch::kind::Element;
 
-use crate::matrix::WIDTH;
-use crate::raw;
+use crate::pair::Pair;
+use crate::product::Factor;
 use crate::weights::{Array, Arrays};
 
 /// A float of one precision. Sums over many of them are taken in double precision all the same.
@@ -27,8 +27,12 @@ pub(crate) trait Real:
     + SubAssign
     + MulAssign
     + Sum
+    + Factor<Self>
     + 'static
 {
+    /// What stands in for it where products may round their factors to bf16.
+    type Rounded: Factor<Self>;
+
     /// 1.
     const ONE: Self;
     /// −∞.
@@ -60,17 +64,6 @@ pub(crate) trait Real:
     /// eˣ for x ≤ 0: 0 where x is below [`Self::VANISHES`], and NaN for NaN.
     fn exp(self) -> Self;
 
-    /// Adds rows · panel to the sums, element after element of the panel's depth.
-    fn tile<const R: usize>(panel: &[[Self; WIDTH]], rows: [&[Self]; R], sums: &mut [[Self; WIDTH]; R]) {
-        for (k, lanes) in panel.iter().enumerate() {
-            for (row, sums) in rows.iter().zip(&mut *sums) {
-                for (sum, lane) in sums.iter_mut().zip(lanes) {
-                    *sum = row[k].fused(*lane, *sum);
-                }
-            }
-        }
-    }
-
     /// Elements for a file.
     fn array<'a>(shape: &[usize], data: &'a [Self]) -> Array<'a>;
     /// Elements from a file.
@@ -81,6 +74,8 @@ pub(crate) trait Real:
 }
 
 impl Real for f32 {
+    type Rounded = Pair;
+
     const ONE: Self = 1.0;
     const LOWEST: Self = Self::NEG_INFINITY;
     /// eˣ is no normal number from here on.
@@ -130,10 +125,6 @@ impl Real for f32 {
         self.mul_add(by, and)
     }
 
-    fn tile<const R: usize>(panel: &[[Self; WIDTH]], rows: [&[Self]; R], sums: &mut [[Self; WIDTH]; R]) {
-        raw::tile(panel, rows, sums);
-    }
-
     #[inline(always)]
     fn magnitude(self) -> Self {
         self.abs()
@@ -166,6 +157,9 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    /// Nothing does: rounding is for speed, double precision to check by.
+    type Rounded = Self;
+
     const ONE: Self = 1.0;
     const LOWEST: Self = Self::NEG_INFINITY;
     const VANISHES: Self = -708.0;

@@ -1,151 +1,111 @@
-//! Loops over one row of logits: what the softmax layer does to each, in vectors.
+//! Loops over a block of logits: a row is a type, a column a token, so that what belongs to a token has a lane of its own
+//! and no sum runs across lanes.
 
 use crate::raw::Kernel;
 use crate::real::Real;
 
-/// Partial results kept side by side, so that sums vectorise in an order that no vector width changes.
-const LANES: usize = 32;
-
-/// Turns a row into scale · (softmax(l) − onehot(target)) with the logits l = row + lift, adds it to `bias`, and yields
-/// the row's loss.
-pub(crate) struct Turn<'a, T> {
-    pub(crate) row: &'a mut [T],
+/// Adds each type's bias to its row of products, and raises the maxima of the tokens.
+pub(crate) struct Raise<'a, T> {
+    /// Rows as long as the maxima.
+    pub(crate) block: &'a mut [T],
     pub(crate) lift: &'a [T],
-    pub(crate) target: usize,
-    pub(crate) scale: T,
-    pub(crate) bias: &'a mut [T],
+    pub(crate) maxima: &'a mut [T],
 }
 
-impl<T: Real> Kernel for Turn<'_, T> {
-    type Output = f64;
+impl<T: Real> Kernel for Raise<'_, T> {
+    type Output = ();
+
+    /// A NaN is passed over here and found again in the sum.
+    #[inline(always)]
+    fn run(self) {
+        for (row, lift) in self.block.chunks_exact_mut(self.maxima.len()).zip(self.lift) {
+            for (x, max) in row.iter_mut().zip(&mut *self.maxima) {
+                *x += *lift;
+                *max = if *x > *max { *x } else { *max };
+            }
+        }
+    }
+}
+
+/// Turns logits l into e^(l − m), m the token's maximum, and adds them up.
+pub(crate) struct Exponentials<'a, T> {
+    pub(crate) block: &'a mut [T],
+    pub(crate) maxima: &'a [T],
+    pub(crate) sums: &'a mut [f64],
+}
+
+impl<T: Real> Kernel for Exponentials<'_, T> {
+    type Output = ();
 
     #[inline(always)]
-    fn run(self) -> f64 {
-        let Self { row, lift, target, scale, bias } = self;
-        raise(row, lift);
-        let max = maximum(row);
-        let above = max.wide() - row[target].wide();
-        let mut sums = [T::ZERO; LANES];
-        let (chunks, rest) = row.as_chunks_mut::<LANES>();
-        for chunk in chunks {
-            for (x, sum) in chunk.iter_mut().zip(&mut sums) {
-                *x = (*x - max).exp();
+    fn run(self) {
+        let mut sums = vec![T::ZERO; self.maxima.len()];
+        for row in self.block.chunks_exact_mut(self.maxima.len()) {
+            for ((x, max), sum) in row.iter_mut().zip(self.maxima).zip(&mut sums) {
+                *x = (*x - *max).exp();
                 *sum += *x;
             }
         }
-        for x in rest {
-            *x = (*x - max).exp();
-            sums[0] += *x;
+        for (total, sum) in self.sums.iter_mut().zip(&sums) {
+            *total += sum.wide();
         }
-        let sum = total(&sums);
-        let factor = scale / sum;
-        for (x, b) in row.iter_mut().zip(bias.iter_mut()) {
-            *x *= factor;
-            *b += *x;
-        }
-        row[target] -= scale;
-        bias[target] -= scale;
-        above + sum.wide().ln()
     }
 }
 
-/// Turns a row into the logits l = row + lift, and yields their maximum m, and Σ e^(l − m).
-pub(crate) struct Partition<'a, T> {
-    pub(crate) row: &'a mut [T],
-    pub(crate) lift: &'a [T],
-}
-
-impl<T: Real> Kernel for Partition<'_, T> {
-    type Output = (T, T);
-
-    #[inline(always)]
-    fn run(self) -> (T, T) {
-        raise(self.row, self.lift);
-        let max = maximum(self.row);
-        let mut sums = [T::ZERO; LANES];
-        let (chunks, rest) = self.row.as_chunks::<LANES>();
-        for chunk in chunks {
-            for (x, sum) in chunk.iter().zip(&mut sums) {
-                *sum += (*x - max).exp();
-            }
-        }
-        for x in rest {
-            sums[0] += (*x - max).exp();
-        }
-        (max, total(&sums))
-    }
-}
-
-/// What a row of logits l looks like.
+/// What the logits of a block look like.
 pub(crate) struct Look<'a, T> {
-    pub(crate) row: &'a [T],
+    /// Rows as long as the maxima.
+    pub(crate) block: &'a [T],
+    pub(crate) maxima: &'a [T],
 }
 
 impl<T: Real> Kernel for Look<'_, T> {
-    type Output = (f64, f64);
+    type Output = Looks;
 
-    /// The largest |l|, NaN where a logit is, and the entropy of softmax(l) in nats: ln Σeˡ⁻ᵐ − Σ (l − m) eˡ⁻ᵐ / Σeˡ⁻ᵐ
-    /// with m the maximum.
     #[inline(always)]
-    fn run(self) -> (f64, f64) {
-        let max = maximum(self.row);
-        let (mut sums, mut weighted, mut largest) = ([0.0f64; LANES], [0.0f64; LANES], [0u64; LANES]);
-        let mut see = |i: usize, x: T| {
-            let below = x - max;
-            let p = below.exp();
-            // Not 0 · −∞, which is NaN.
-            let product = if below < T::VANISHES { T::ZERO } else { below * p };
-            sums[i] += p.wide();
-            weighted[i] += product.wide();
-            // Bit patterns of absolute values go up with the values, and NaN's are above all.
-            largest[i] = largest[i].max(x.wide().abs().to_bits());
-        };
-        let (chunks, rest) = self.row.as_chunks::<LANES>();
-        for chunk in chunks {
-            for (i, &x) in chunk.iter().enumerate() {
-                see(i, x);
+    fn run(self) -> Looks {
+        let n = self.maxima.len();
+        let (mut sums, mut weighted, mut largest) = (vec![0.0f64; n], vec![0.0f64; n], vec![0u64; n]);
+        for row in self.block.chunks_exact(n) {
+            let sums = sums.iter_mut().zip(&mut weighted).zip(&mut largest);
+            for ((&x, &max), ((sum, weighted), largest)) in row.iter().zip(self.maxima).zip(sums) {
+                let below = x - max;
+                let p = below.exp();
+                // Not 0 · −∞, which is NaN.
+                let product = if below < T::VANISHES { T::ZERO } else { below * p };
+                *sum += p.wide();
+                *weighted += product.wide();
+                // Bit patterns of absolute values go up with the values, and NaN's are above all.
+                *largest = (*largest).max(x.wide().abs().to_bits());
             }
         }
-        rest.iter().for_each(|&x| see(0, x));
-        let (sum, weighted): (f64, f64) = (sums.iter().sum(), weighted.iter().sum());
-        (f64::from_bits(largest.into_iter().fold(0, u64::max)), sum.ln() - weighted / sum)
+        Looks { sums, weighted, largest }
     }
 }
 
-/// Adds the bias to a row of products, where it is in cache anyway.
-#[inline(always)]
-pub(crate) fn raise<T: Real>(row: &mut [T], lift: &[T]) {
-    for (x, lift) in row.iter_mut().zip(lift) {
-        *x += *lift;
-    }
+/// Σ e^(l − m), Σ (l − m) e^(l − m) and the bits of the largest |l|, token by token.
+#[derive(Debug)]
+pub(crate) struct Looks {
+    pub(crate) sums: Vec<f64>,
+    pub(crate) weighted: Vec<f64>,
+    pub(crate) largest: Vec<u64>,
 }
 
-/// The largest element; a NaN is passed over here and found again in the sum.
-#[inline(always)]
-fn maximum<T: Real>(row: &[T]) -> T {
-    let mut maxima = [T::LOWEST; LANES];
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (x, max) in chunk.iter().zip(&mut maxima) {
-            *max = if *x > *max { *x } else { *max };
-        }
+impl Looks {
+    /// Adds those of other types.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, x)| *sum += x);
+        self.weighted.iter_mut().zip(&other.weighted).for_each(|(sum, x)| *sum += x);
+        self.largest.iter_mut().zip(&other.largest).for_each(|(max, x)| *max = (*max).max(*x));
     }
-    rest.iter().chain(&maxima).fold(T::LOWEST, |max, &x| if x > max { x } else { max })
-}
 
-/// The sum of the lanes, by halves.
-#[inline(always)]
-fn total<T: Real>(lanes: &[T; LANES]) -> T {
-    let mut lanes = *lanes;
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            let other = lanes[i + width];
-            lanes[i] += other;
-        }
-        width /= 2;
+    /// The largest |l| of the first `tokens`, NaN where a logit is, and the mean entropy of their predictions in nats:
+    /// ln Σeˡ⁻ᵐ − Σ (l − m) eˡ⁻ᵐ / Σeˡ⁻ᵐ.
+    pub(crate) fn mean(&self, tokens: usize) -> (f64, f64) {
+        let largest = self.largest[..tokens].iter().fold(0, |max, x| u64::max(max, *x));
+        let entropies = self.sums[..tokens].iter().zip(&self.weighted).map(|(sum, weighted)| sum.ln() - weighted / sum);
+        (f64::from_bits(largest), entropies.sum::<f64>() / tokens as f64)
     }
-    lanes[0]
 }
 
 #[cfg(test)]
@@ -153,60 +113,77 @@ mod tests {
     use super::*;
     use crate::raw;
 
+    /// Some logits of 77 types for 2 tokens.
+    fn logits() -> Vec<f32> {
+        (0..154).map(|i| ((i * 37) % 19) as f32 * 0.7 - 9.0).collect()
+    }
+
+    fn token(block: &[f32], n: usize) -> Vec<f64> {
+        block.iter().skip(n).step_by(2).map(|x| f64::from(*x)).collect()
+    }
+
     #[test]
-    fn a_row_is_turned_as_by_its_naive_twin() {
-        let logits: Vec<f32> = (0..77).map(|i| ((i * 37) % 19) as f32 * 0.7 - 6.0).collect();
-        let sum: f64 = logits.iter().map(|&x| f64::from(x).exp()).sum();
+    fn blocks_are_turned_as_by_their_naive_twin() {
         let lift: Vec<f32> = (0..77).map(|i| (i % 5) as f32).collect();
-        let mut row: Vec<f32> = logits.iter().zip(&lift).map(|(l, lift)| l - lift).collect();
-        let mut bias = vec![1.0; 77];
-        let loss = raw::widest(Turn { row: &mut row, lift: &lift, target: 5, scale: 0.25, bias: &mut bias });
-        assert!((loss - (sum.ln() - f64::from(logits[5]))).abs() < 1e-6);
-        for (i, x) in row.iter().enumerate() {
-            let expected = 0.25 * (f64::from(logits[i]).exp() / sum - f64::from(u8::from(i == 5)));
-            assert!((f64::from(*x) - expected).abs() < 1e-7, "element {i}");
-            assert!((f64::from(bias[i]) - 1.0 - expected).abs() < 1e-6, "bias {i}");
+        let expected: Vec<f32> = logits().iter().enumerate().map(|(i, x)| x + lift[i / 2]).collect();
+        let (mut block, mut maxima, mut sums) = (logits(), [f32::LOWEST; 2], [0.0; 2]);
+        raw::widest(Raise { block: &mut block, lift: &lift, maxima: &mut maxima });
+        assert_eq!(block, expected);
+        raw::widest(Exponentials { block: &mut block, maxima: &maxima, sums: &mut sums });
+        for n in 0..2 {
+            let l = token(&expected, n);
+            let max = l.iter().fold(f64::NEG_INFINITY, |m, &x| m.max(x));
+            assert_eq!(f64::from(maxima[n]), max);
+            let exact: Vec<f64> = l.iter().map(|x| (x - max).exp()).collect();
+            assert!((sums[n] / exact.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+            for (e, exact) in token(&block, n).iter().zip(&exact) {
+                assert!((e - exact).abs() < 1e-6 * exact);
+            }
         }
     }
 
     #[test]
-    fn a_look_at_a_row_is_that_of_its_naive_twin() {
-        let logits: Vec<f32> = (0..77).map(|i| ((i * 37) % 19) as f32 * 0.7 - 9.0).collect();
-        let exact = |row: &[f32]| {
-            let max = row.iter().fold(f64::NEG_INFINITY, |m, &x| m.max(f64::from(x)));
-            let sum: f64 = row.iter().map(|&x| (f64::from(x) - max).exp()).sum();
-            row.iter()
-                .map(|&x| f64::from(x) - max - sum.ln())
-                .map(|l| if l < -700.0 { 0.0 } else { -l * l.exp() })
-                .sum()
+    fn a_look_at_a_token_is_that_of_its_naive_twin() {
+        let entropy = |l: &[f64]| {
+            let max = l.iter().fold(f64::NEG_INFINITY, |m, &x| m.max(x));
+            let sum: f64 = l.iter().map(|x| (x - max).exp()).sum();
+            let logs = l.iter().map(|x| x - max - sum.ln());
+            logs.map(|l| if l < -700.0 { 0.0 } else { -l * l.exp() }).sum::<f64>()
         };
+        // Both tokens alike, so that the mean is that of one.
         let close = |row: &[f32]| {
-            let (largest, entropy) = raw::widest(Look { row });
-            let expected: f64 = exact(row);
-            assert!((entropy - expected).abs() < 1e-6, "{entropy} for {expected}");
-            largest
+            let block: Vec<f32> = row.iter().flat_map(|x| [*x, *x]).collect();
+            let max = row.iter().fold(f32::LOWEST, |m, &x| if x > m { x } else { m });
+            let (largest, found) = raw::widest(Look { block: &block, maxima: &[max; 2] }).mean(2);
+            let row: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
+            let expected = entropy(&row);
+            assert!(
+                (found - expected).abs() < 1e-6 || largest.is_nan() || largest.is_infinite(),
+                "{found} for {expected}"
+            );
+            (largest, found)
         };
-        assert_eq!(close(&logits), 9.0);
+        let mut row = logits()[..77].to_vec();
+        assert_eq!(close(&row).0, 9.0);
         // A diverged run's logits: no entropy above ln V, whatever their scale.
-        assert_eq!(close(&[1e37, -3e37, 1e37, 0.0]), f64::from(3e37f32));
-        assert_eq!(close(&[3e38, -3e38, 0.0]), f64::from(3e38f32));
-        let mut row = logits;
+        assert_eq!(close(&[1e37, -3e37, 1e37, 0.0]).0, f64::from(3e37f32));
+        assert_eq!(close(&[3e38, -3e38, 0.0]).0, f64::from(3e38f32));
         row[40] = f32::INFINITY;
-        assert_eq!(raw::widest(Look { row: &row }).0, f64::INFINITY);
+        assert_eq!(close(&row).0, f64::INFINITY);
         row[3] = f32::NAN;
-        let (largest, entropy) = raw::widest(Look { row: &row });
+        let (largest, entropy) = close(&row);
         assert!(largest.is_nan() && entropy.is_nan());
     }
 
     #[test]
-    fn what_is_not_finite_shows_in_the_loss() {
+    fn what_is_not_finite_shows_in_the_sum() {
         for bad in [f32::NAN, f32::INFINITY] {
-            let mut row = vec![0.5; 40];
-            row[33] = bad;
-            let lift = [0.0; 40];
-            assert!(raw::widest(Partition { row: &mut row, lift: &lift }).1.is_nan());
-            let turn = Turn { row: &mut row, lift: &lift, target: 0, scale: 1.0, bias: &mut [0.0; 40] };
-            assert!(raw::widest(turn).is_nan());
+            let mut block = vec![0.5; 80];
+            block[66] = bad;
+            let (mut maxima, mut sums) = ([f32::LOWEST; 2], [0.0; 2]);
+            raw::widest(Raise { block: &mut block, lift: &[0.0; 40], maxima: &mut maxima });
+            raw::widest(Exponentials { block: &mut block, maxima: &maxima, sums: &mut sums });
+            assert!(sums[0].is_nan() && sums[1] == 40.0);
         }
     }
 }

@@ -1,22 +1,37 @@
 //! The softmax layer with its loss and gradient, by hand.
 //!
 //! Two thirds of a step's arithmetic and nearly all of its memory traffic are here, at N · V logits. Autograd would
-//! hold four arrays of that size and pass over them twelve times; here is one array, turned row by row, in cache, from
-//! logits into the loss's gradient.
+//! hold four arrays of that size and pass over them twelve times; here is one array, gone through in three passes, and
+//! each does with a block of it, while it is in cache, all that can be done:
+//!
+//! 1. logits l = W yᵀ + b, and the maximum m of each token;
+//! 2. e = e^(l − m), its sum Z of each token, and Wᵀ e, from which the gradient by y follows;
+//! 3. the gradients by W and b, once every Z is known: e times y / Z.
+//!
+//! Logits lie as [V, N]: a row is a type, a lane a token. So no product wants a copy of the matrix in another order. The
+//! targets' part of the gradients, which alone has the −1 of p − 1, is left out of the products and added at the end.
 
-use std::marker::PhantomData;
+mod passes;
+
+use std::time::Duration;
 
 use anyhow::Result;
 use tch::{Device, Tensor};
 
+use crate::matrix::Packed;
 use crate::model::Model;
+use crate::product::{Factor, ROWS, WIDTH};
 use crate::real::Real;
-use crate::rows::{Look, Partition, Turn, raise};
+use crate::rows::{Exponentials, Look};
 use crate::stopwatch::{Phase, Stopwatch};
 use crate::{parallel, raw};
+use passes::{Collect, Exponentiate, Learn, Part, Predict, Targets};
 
-/// Rows are cut into this many blocks, whatever the number of threads, so that sums have one order.
-const BLOCKS: usize = 16;
+/// Types of a block, whose logits and weights fit the second-level cache together. Even, for pairs.
+const BLOCK: usize = 10 * ROWS;
+
+/// The blocks are dealt into at most this many sums by types, whatever the number of threads, so that these have one order.
+const PARTS: usize = 16;
 
 /// What a window's predictions amount to.
 #[derive(Debug, Clone, Copy)]
@@ -38,35 +53,22 @@ pub(crate) struct Gradients {
     pub(crate) y: Tensor,
 }
 
-/// The layer's memory: one array of logits, used again at each step.
+/// The layer, in the precision of its weights or with factors rounded to bf16.
 #[derive(Debug)]
-pub(crate) struct Softmax<T> {
-    logits: Tensor,
-    threads: usize,
-    /// Whether products may round their factors to bf16.
+pub(crate) struct Softmax<T: Real> {
+    exact: Layer<T, T>,
+    rounded: Layer<T, T::Rounded>,
     rounds: bool,
-    real: PhantomData<T>,
 }
 
 impl<T: Real> Softmax<T> {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { logits: Tensor::new(), threads, rounds: false, real: PhantomData }
+        Self { exact: Layer::new(threads), rounded: Layer::new(threads), rounds: false }
     }
 
     /// The same, whose products round their factors to bf16 while it learns.
     pub(crate) fn rounding(self, rounds: bool) -> Self {
         Self { rounds, ..self }
-    }
-
-    /// Makes products in the precision of this layer.
-    fn product<P>(&self, make: impl FnOnce() -> Result<P>) -> Result<P> {
-        if !self.rounds {
-            return make();
-        }
-        raw::round_factors(true)?;
-        let made = make();
-        raw::round_factors(false)?;
-        made
     }
 
     /// The loss of predicting `targets` [N] from `y` [N, H], and its gradients.
@@ -81,34 +83,10 @@ impl<T: Real> Softmax<T> {
         probe: bool,
         watch: &mut Stopwatch,
     ) -> Result<(Loss, Gradients)> {
-        self.fit(model, y)?;
-        self.product(|| self.multiply(model, y))?;
-        watch.lap(Phase::Products);
-        let probes = if probe { Some(self.probe(model)?) } else { None };
-        watch.lap(Phase::Rest);
-        let vocab = model.shape.vocab;
-        let mut bias = vec![T::ZERO; BLOCKS * vocab];
-        let mut losses = vec![0.0f64; targets.len()];
-        let scale = T::ONE / T::of(targets.len() as f64);
-        let lift = raw::floats::<T>(model.decoder_bias())?;
-        let rows = targets.len().div_ceil(BLOCKS);
-        let blocks = raw::floats_mut::<T>(&mut self.logits)?.chunks_mut(rows * vocab);
-        let blocks = blocks.zip(targets.chunks(rows)).zip(losses.chunks_mut(rows)).zip(bias.chunks_mut(vocab));
-        parallel::each(self.threads, blocks.collect(), |(((logits, targets), losses), bias)| {
-            for ((row, &target), loss) in logits.chunks_mut(vocab).zip(targets).zip(losses) {
-                *loss = raw::widest(Turn { row, lift, target: target as usize, scale, bias });
-            }
-        });
-        let (summed, others) = bias.split_at_mut(vocab);
-        for part in others.chunks(vocab) {
-            summed.iter_mut().zip(part).for_each(|(sum, part)| *sum += *part);
+        match self.rounds {
+            true => self.rounded.learn(model, y, targets, probe, watch),
+            false => self.exact.learn(model, y, targets, probe, watch),
         }
-        watch.lap(Phase::Softmax);
-        let bias = Tensor::f_from_slice(summed)?;
-        let (weight, y) = self.product(|| Ok((self.logits.f_tr()?.f_mm(y)?, self.logits.f_mm(model.decoder())?)))?;
-        let gradients = Gradients { weight, bias, y };
-        watch.lap(Phase::Products);
-        Ok((Loss { mean: losses.iter().sum::<f64>() / targets.len() as f64, probes }, gradients))
     }
 
     /// The sum, in nats, of the losses of predicting `targets` [N] from `y` [N, H].
@@ -116,56 +94,191 @@ impl<T: Real> Softmax<T> {
     /// # Errors
     /// Those of libtorch.
     pub(crate) fn score(&mut self, model: &Model, y: &Tensor, targets: &[u32]) -> Result<f64> {
-        self.fit(model, y)?;
-        self.multiply(model, y)?;
-        let vocab = model.shape.vocab;
-        let mut losses = vec![0.0f64; targets.len()];
-        let rows = targets.len().div_ceil(BLOCKS);
-        let lift = raw::floats::<T>(model.decoder_bias())?;
-        let blocks = raw::floats_mut::<T>(&mut self.logits)?.chunks_mut(rows * vocab);
-        let blocks = blocks.zip(targets.chunks(rows)).zip(losses.chunks_mut(rows));
-        parallel::each(self.threads, blocks.collect(), |((logits, targets), losses)| {
-            for ((row, &target), loss) in logits.chunks_mut(vocab).zip(targets).zip(losses) {
-                let (max, sum) = raw::widest(Partition { row: &mut *row, lift });
-                *loss = max.wide() - row[target as usize].wide() + sum.wide().ln();
-            }
-        });
-        Ok(losses.iter().sum())
+        self.exact.score(model, y, targets)
     }
 
-    /// Makes room for the logits of `y` [N, H].
-    fn fit(&mut self, model: &Model, y: &Tensor) -> Result<()> {
-        let sizes = [y.size()[0], i64::try_from(model.shape.vocab)?];
-        if self.logits.size() != sizes {
-            self.logits = Tensor::f_empty(sizes, (T::KIND, Device::Cpu))?;
+    /// The same in the precision in which it learns, so that the two losses differ by the weights alone.
+    ///
+    /// # Errors
+    /// Those of libtorch.
+    pub(crate) fn score_as_learnt(&mut self, model: &Model, y: &Tensor, targets: &[u32]) -> Result<f64> {
+        match self.rounds {
+            true => self.rounded.score(model, y, targets),
+            false => self.exact.score(model, y, targets),
         }
-        Ok(())
+    }
+}
+
+/// The layer's memory, used again at each step, and how it multiplies.
+#[derive(Debug)]
+struct Layer<T, F> {
+    /// Logits [V, N], and later e^(l − m), each row filled up to `stride`.
+    logits: Vec<T>,
+    /// The same as factors, in groups along the row, where a factor is not a `T`.
+    rounded: Vec<F>,
+    parts: Vec<Part<T>>,
+    threads: usize,
+}
+
+/// What is known of each token after the first pass.
+#[derive(Debug)]
+struct Tokens<T> {
+    maxima: Vec<T>,
+    /// The target's logit.
+    logits: Vec<T>,
+}
+
+/// A layer's sizes and weights.
+#[derive(Debug, Clone, Copy)]
+struct Setting<'a, T> {
+    weight: &'a [T],
+    bias: &'a [T],
+    types: usize,
+    hidden: usize,
+    /// From one row of logits to the next.
+    stride: usize,
+}
+
+impl<T: Real, F: Factor<T>> Layer<T, F> {
+    fn new(threads: usize) -> Self {
+        Self { logits: Vec::new(), rounded: Vec::new(), parts: Vec::new(), threads }
     }
 
-    /// Sets the logits to y · Wᵀ, [N, V]. The bias is added where a row is read: here it would be another pass over all.
-    fn multiply(&self, model: &Model, y: &Tensor) -> Result<()> {
-        let _same = y.f_mm_out(&self.logits, &model.decoder().f_tr()?)?;
-        Ok(())
+    fn setting(model: &Model, tokens: usize) -> Result<Setting<'_, T>> {
+        let lines = tokens.div_ceil(WIDTH / 2);
+        // An odd number of lines of the cache: else a column's elements would meet in few of its places.
+        let stride = (lines + usize::from(lines.is_multiple_of(2))) * (WIDTH / 2);
+        let (weight, bias) = (raw::floats::<T>(model.decoder())?, raw::floats::<T>(model.decoder_bias())?);
+        Ok(Setting { weight, bias, types: model.shape.vocab, hidden: model.shape.hidden, stride })
+    }
+
+    fn learn(
+        &mut self,
+        model: &Model,
+        y: &Tensor,
+        targets: &[u32],
+        probe: bool,
+        watch: &mut Stopwatch,
+    ) -> Result<(Loss, Gradients)> {
+        let (n, threads) = (targets.len(), self.threads);
+        let of = Self::setting(model, n)?;
+        let y = raw::floats::<T>(y)?;
+        let tokens = self.predict(of, y, targets);
+        watch.lap(Phase::Products);
+        let probes = probe.then(|| self.probe(of, &tokens.maxima, n));
+        watch.lap(Phase::Rest);
+        let sorted = Targets::new(targets);
+        self.exponentiate(of, &tokens.maxima, &sorted);
+        let multiplied: Duration = self.parts.iter().map(|part| part.multiplied).sum();
+        let whole: Duration = self.parts.iter().map(|part| part.whole).sum();
+        watch.split(Phase::Products, Phase::Softmax, multiplied.as_secs_f64() / whole.as_secs_f64());
+
+        // Of each token: 1 / (N Z), and (p − 1) / N of its target.
+        let (mut shares, mut slopes, mut loss) = (Vec::with_capacity(n), Vec::with_capacity(n), 0.0);
+        for (t, (&max, &logit)) in tokens.maxima.iter().zip(&tokens.logits).enumerate() {
+            let z: f64 = self.parts.iter().map(|part| part.sums[t]).sum();
+            let share = T::of(1.0 / (n as f64 * z));
+            loss += max.wide() - logit.wide() + z.ln();
+            slopes.push(share * (logit - max).exp() - T::of(1.0 / n as f64));
+            shares.push(share);
+        }
+        let floats = (T::KIND, Device::Cpu);
+        let mut by_y = Tensor::f_empty([n as i64, of.hidden as i64], floats)?;
+        let mut weight = Tensor::f_empty([of.types as i64, of.hidden as i64], floats)?;
+        let mut bias = Tensor::f_empty([of.types as i64], floats)?;
+        let (parts, shares, slopes) = (&self.parts, &shares, &slopes);
+        let rows = raw::floats_mut::<T>(&mut by_y)?.chunks_mut(WIDTH * of.hidden).zip((0..).step_by(WIDTH));
+        parallel::each(threads, rows.collect(), |(out, first)| {
+            raw::widest(Collect { of, parts, shares, slopes, targets, first, out });
+        });
+        watch.lap(Phase::Softmax);
+
+        let mut scaled = y.to_vec();
+        for (row, share) in scaled.chunks_mut(of.hidden).zip(shares) {
+            row.iter_mut().for_each(|x| *x *= *share);
+        }
+        let (scaled, targets, hidden) = (&Packed::<F>::new(&scaled, n, of.hidden), &sorted, of.hidden);
+        let (errors, stride) = match F::plain(&self.logits) {
+            Some(errors) => (errors, of.stride),
+            None => (self.rounded.as_slice(), of.stride / F::GROUP),
+        };
+        let out = raw::floats_mut::<T>(&mut weight)?.chunks_mut(BLOCK * hidden);
+        let out = out.zip(raw::floats_mut::<T>(&mut bias)?.chunks_mut(BLOCK)).zip((0..).step_by(BLOCK));
+        parallel::each(
+            threads,
+            errors.chunks(BLOCK * stride).zip(out).collect(),
+            |(errors, ((weight, bias), first))| {
+                raw::widest(Learn { errors, stride, scaled, y, shares, slopes, targets, first, hidden, weight, bias });
+            },
+        );
+        watch.lap(Phase::Products);
+        Ok((Loss { mean: loss / n as f64, probes }, Gradients { weight, bias, y: by_y }))
+    }
+
+    fn score(&mut self, model: &Model, y: &Tensor, targets: &[u32]) -> Result<f64> {
+        let of = Self::setting(model, targets.len())?;
+        let Tokens { maxima, logits } = self.predict(of, raw::floats::<T>(y)?, targets);
+        let blocks = self.logits.chunks_mut(BLOCK * of.stride);
+        let mut sums = vec![0.0; blocks.len() * of.stride];
+        let blocks = blocks.zip(sums.chunks_mut(of.stride)).collect();
+        parallel::each(self.threads, blocks, |(block, sums)| {
+            raw::widest(Exponentials { block, maxima: &maxima, sums });
+        });
+        let z = |t: usize| sums[t..].iter().step_by(of.stride).sum::<f64>();
+        let losses = maxima.iter().zip(&logits).enumerate();
+        Ok(losses.map(|(t, (max, logit))| max.wide() - logit.wide() + z(t).ln()).sum())
+    }
+
+    /// The first pass: logits, and what they say of each token.
+    fn predict(&mut self, of: Setting<'_, T>, y: &[T], targets: &[u32]) -> Tokens<T> {
+        let (stride, tokens) = (of.stride, targets.len());
+        self.logits.resize(of.types * stride, T::ZERO);
+        let y = &Packed::<F>::transposed(y, of.hidden, tokens);
+        let blocks = self.logits.chunks_mut(BLOCK * stride);
+        let mut maxima = vec![T::LOWEST; blocks.len() * stride];
+        let items = blocks.zip(maxima.chunks_mut(stride)).zip((0..).step_by(BLOCK)).collect();
+        parallel::each(self.threads, items, |((block, maxima), first)| {
+            raw::widest(Predict { of, y, tokens, block, maxima, first });
+        });
+        let (whole, others) = maxima.split_at_mut(stride);
+        for part in others.chunks(stride) {
+            for (max, x) in whole.iter_mut().zip(part) {
+                *max = if *x > *max { *x } else { *max };
+            }
+        }
+        maxima.truncate(stride);
+        let logit = |(t, target): (usize, &u32)| self.logits[*target as usize * stride + t];
+        Tokens { maxima, logits: targets.iter().enumerate().map(logit).collect() }
+    }
+
+    /// The second pass: exponentials, their sums, and Wᵀ e without the targets' part.
+    fn exponentiate(&mut self, of: Setting<'_, T>, maxima: &[T], targets: &Targets) {
+        let deep = if F::plain(&[]).is_some() { 0 } else { of.stride / F::GROUP };
+        self.rounded.resize(of.types * deep, F::join(T::ZERO, T::ZERO));
+        let most = of.types.div_ceil(BLOCK).div_ceil(PARTS) * BLOCK;
+        self.parts.resize_with(of.types.div_ceil(most), Part::new);
+        let mut rounded = self.rounded.as_mut_slice();
+        let mut items = Vec::new();
+        let blocks = self.logits.chunks_mut(most * of.stride).zip(&mut self.parts);
+        for ((blocks, part), first) in blocks.zip((0..).step_by(most)) {
+            let (here, rest) = std::mem::take(&mut rounded).split_at_mut(blocks.len() / of.stride * deep);
+            rounded = rest;
+            items.push(Exponentiate { of, maxima, targets, blocks, rounded: here, deep, first, part });
+        }
+        parallel::each(self.threads, items, raw::widest);
     }
 
     /// The largest absolute logit, and the mean entropy of the predictions in nats.
-    fn probe(&self, model: &Model) -> Result<(f64, f64)> {
-        let vocab = model.shape.vocab;
-        let logits = raw::floats::<T>(&self.logits)?;
-        let mut looks = vec![(0.0, 0.0); logits.len() / vocab];
-        let rows = looks.len().div_ceil(BLOCKS);
-        let blocks = logits.chunks(rows * vocab).zip(looks.chunks_mut(rows));
-        let lift = raw::floats::<T>(model.decoder_bias())?;
-        parallel::each(self.threads, blocks.collect(), |(logits, looks)| {
-            for (row, look) in logits.chunks(vocab).zip(looks) {
-                let mut row = row.to_vec();
-                raise(&mut row, lift);
-                *look = raw::widest(Look { row: &row });
-            }
+    fn probe(&self, of: Setting<'_, T>, maxima: &[T], tokens: usize) -> (f64, f64) {
+        let blocks = self.logits.chunks(BLOCK * of.stride);
+        let mut looks: Vec<_> = blocks.clone().map(|_| None).collect();
+        parallel::each(self.threads, blocks.zip(&mut looks).collect(), |(block, looks)| {
+            *looks = Some(raw::widest(Look { block, maxima }));
         });
-        // Not f64::max, which would pass NaN over.
-        let largest = looks.iter().fold(0, |bits, (largest, _)| f64::to_bits(*largest).max(bits));
-        let entropy = looks.iter().map(|(_, entropy)| entropy).sum::<f64>() / looks.len() as f64;
-        Ok((f64::from_bits(largest), entropy))
+        let all = looks.into_iter().flatten().reduce(|mut all, looks| {
+            all.add(&looks);
+            all
+        });
+        all.map_or((0.0, 0.0), |all| all.mean(tokens))
     }
 }

@@ -7,7 +7,7 @@ use crate::batches::Batches;
 use crate::dropout::Dropout;
 use crate::layers::{self, Slopes};
 use crate::model::{Carry, Model};
-use crate::optimizer::{clip_coefficient, global_norm, promised, update_ratio};
+use crate::norms::{clip_coefficient, global_norm, promised, update_ratio};
 use crate::raw;
 use crate::real::Real;
 use crate::softmax::{Loss, Softmax};
@@ -54,7 +54,7 @@ pub(crate) fn overshoot(before: f64, after: f64, promised: f64) -> Option<f64> {
 
 /// The step's way over the CPU.
 #[derive(Debug)]
-pub(crate) struct Steps<T> {
+pub(crate) struct Steps<T: Real> {
     pub(crate) softmax: Softmax<T>,
     pub(crate) threads: usize,
 }
@@ -107,7 +107,7 @@ impl<T: Real> Steps<T> {
         for Seen { window, inputs, targets, mut carry } in seen {
             let mask = |layer: usize, a: &Tensor| recipe.dropout.mask::<T>(window, layer, &a.size());
             let (y, _) = layers::forward::<T>(model, inputs, &mut carry, mask, self.threads)?;
-            sum += self.softmax.score(model, &y, &targets)?;
+            sum += self.softmax.score_as_learnt(model, &y, &targets)?;
             tokens += targets.len();
         }
         Ok(sum / tokens as f64)

@@ -58,6 +58,15 @@ impl Stopwatch {
         self.last = now;
     }
 
+    /// What went by since the last lap was spent on two phases at a time, a share of it on the first.
+    pub(crate) fn split(&mut self, first: Phase, second: Phase, share: f64) {
+        let whole = self.last.elapsed();
+        let of_first = whole.mul_f64(if share.is_finite() { share } else { 0.0 });
+        self.spent[first as usize] += of_first;
+        self.spent[second as usize] += whole - of_first;
+        self.last += whole;
+    }
+
     /// Seconds by phase.
     pub(crate) fn report(&self) -> Value {
         let met = |(phase, _): &&(Phase, &str)| !self.spent[*phase as usize].is_zero();

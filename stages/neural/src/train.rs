@@ -31,7 +31,7 @@ pub(crate) type Observe<'a> = dyn FnMut(Reply) -> Result<()> + 'a;
 
 /// A training that is ready to go on.
 #[derive(Debug)]
-pub(crate) struct Training<T> {
+pub(crate) struct Training<T: Real> {
     train: Train,
     segment: Segment,
     folder: PathBuf,
@@ -50,7 +50,7 @@ pub(crate) struct Training<T> {
 
 /// What computes the steps.
 #[derive(Debug)]
-enum Engine<T> {
+enum Engine<T: Real> {
     Cpu(Steps<T>),
     Cuda(Box<Card<T>>),
 }

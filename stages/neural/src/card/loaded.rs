@@ -211,18 +211,16 @@ impl Loaded {
         &self.tensors[self.tensors.len() - 1]
     }
 
+    /// The logits [N, V] of y [N, H], by the layer's matrix [V, H] in the precision of products.
+    fn logits(&self, weight: &Tensor, y: &Tensor) -> Result<Tensor> {
+        let (bias, across) = (self.decoder_bias(), weight.f_tr()?);
+        Ok(if y.kind() == bias.kind() { bias.f_addmm(y, &across)? } else { product(y, &across)?.f_add(bias)? })
+    }
+
     /// The softmax layer over y [N, H] with its gradient: ∂L/∂logits = (softmax − onehot) / N. `targets` are [N, 1].
     pub(super) fn softmax(&self, y: &Tensor, targets: &Tensor, probed: bool, rounds: bool) -> Result<Upper> {
-        let narrow = |tensor: &Tensor| -> Result<Tensor> {
-            Ok(if rounds { tensor.f_to_kind(Kind::BFloat16)? } else { tensor.shallow_clone() })
-        };
-        let product = |a: &Tensor, b: &Tensor| if rounds { a.f_mm_dtype(b, Kind::Float) } else { a.f_mm(b) };
-        let (weight, bias) = (narrow(self.decoder())?, self.decoder_bias());
-        let y = narrow(y)?;
-        let logits = match rounds {
-            true => product(&y, &weight.f_tr()?)?.f_add(bias)?,
-            false => bias.f_addmm(&y, &weight.f_tr()?)?,
-        };
+        let (weight, y) = (narrow(self.decoder(), rounds)?, narrow(y, rounds)?);
+        let logits = self.logits(&weight, &y)?;
         let n = targets.numel() as f64;
         let mut turned = logits.f_log_softmax(-1, None::<Kind>)?;
         let picked = turned.f_gather(1, targets, false)?;
@@ -240,7 +238,7 @@ impl Loaded {
         let _same = turned.f_scatter_(1, targets, &picked.f_exp()?.f_sub_scalar(1.0)?)?;
         let _same = turned.f_mul_scalar_(1.0 / n)?;
         let bias = turned.f_sum_dim_intlist(&[0i64][..], false, turned.kind())?;
-        let turned = narrow(&turned)?;
+        let turned = narrow(&turned, rounds)?;
         Ok(Upper { likelihood, weight: product(&turned.f_tr()?, &y)?, bias, y: product(&turned, &weight)?, probes })
     }
 
@@ -251,9 +249,10 @@ impl Loaded {
         targets: &Tensor,
         carry: &mut [Carry],
         masks: &[Option<Tensor>],
+        rounds: bool,
     ) -> Result<f64> {
         let y = self.layers(&self.embed(inputs)?, carry, masks, false)?.f_flatten(0, 1)?;
-        let logits = self.decoder_bias().f_addmm(&y, &self.decoder().f_tr()?)?;
+        let logits = self.logits(&narrow(self.decoder(), rounds)?, &narrow(&y, rounds)?)?;
         let picked = logits.f_log_softmax(-1, None::<Kind>)?.f_gather(1, targets, false)?;
         Ok(f64::try_from(picked.f_sum(Kind::Double)?)?)
     }
@@ -289,11 +288,21 @@ impl Loaded {
             sum -= no_grad(|| -> Result<f64> {
                 let inputs = Tensor::f_from_slice(&wide[..t])?.f_to_device(self.device)?.f_reshape([t as i64, 1])?;
                 let targets = Tensor::f_from_slice(&wide[1..])?.f_to_device(self.device)?.f_reshape([t as i64, 1])?;
-                self.likelihood(&inputs, &targets, &mut carry, &[])
+                self.likelihood(&inputs, &targets, &mut carry, &[], false)
             })?;
             done += t as u64;
             progress(done, tokens)?;
         }
         Ok(Some(Score { loss: sum / tokens as f64, tokens }))
     }
+}
+
+/// A factor of a product that may round.
+fn narrow(tensor: &Tensor, rounds: bool) -> Result<Tensor> {
+    Ok(if rounds { tensor.f_to_kind(Kind::BFloat16)? } else { tensor.shallow_clone() })
+}
+
+/// A product whose sums are of the precision of weights.
+fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    Ok(if a.kind() == Kind::BFloat16 { a.f_mm_dtype(b, Kind::Float)? } else { a.f_mm(b)? })
 }

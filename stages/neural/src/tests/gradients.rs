@@ -1,13 +1,15 @@
 //! The softmax layer by hand against autograd from end to end.
 
+use stages::params::Init;
+use stages::random::Stream;
 use tch::{Device, Reduction, Tensor};
 
 use super::{Space, VOCAB, train_defaults};
 use crate::batches::Batches;
 use crate::dropout::Dropout;
 use crate::layers;
-use crate::model::{Carry, Shape};
-use crate::optimizer::{global_norm, update_ratio};
+use crate::model::{Carry, Model, Shape, tensor};
+use crate::norms::{global_norm, update_ratio};
 use crate::raw;
 use crate::real::Real;
 use crate::softmax::Softmax;
@@ -120,4 +122,31 @@ fn the_number_of_threads_changes_no_bit() {
     for threads in [2, 3, 16] {
         assert_eq!(computed(threads), one, "{threads} threads");
     }
+}
+
+#[test]
+fn factors_rounded_to_bf16_leave_the_gradients_near() {
+    // Odd numbers of types, tokens and hidden units: pairs are filled up.
+    let shape = Shape { vocab: 257, embedding: 3, hidden: 75, layers: 1, tied: false };
+    let model = Model::new::<f32>(shape, Init::Uniform(0.1), 0.0, 2).unwrap();
+    let draws = Stream::new(5, "test rounding");
+    let y: Vec<f32> = (0..37 * 75).map(|i| draws.normal(i) as f32).collect();
+    let y = tensor(&y, &[37, 75]).unwrap();
+    let targets: Vec<u32> = (0..37).map(|t| t * t % 257).collect();
+    let learn = |rounds: bool, threads: usize| {
+        let mut softmax = Softmax::<f32>::new(threads).rounding(rounds);
+        let (loss, slopes) = softmax.learn(&model, &y, &targets, false, &mut Stopwatch::start()).unwrap();
+        let slopes = [slopes.weight, slopes.bias, slopes.y];
+        (loss.mean, slopes.map(|tensor| raw::floats::<f32>(&tensor).unwrap().to_vec()))
+    };
+    let (exact, rounded) = (learn(false, 2), learn(true, 1));
+    assert!((exact.0 - rounded.0).abs() < 1e-3 * exact.0, "{} for {}", rounded.0, exact.0);
+    for (exact, rounded) in exact.1.iter().zip(&rounded.1) {
+        let square = |x: f32| f64::from(x) * f64::from(x);
+        let apart: f64 = exact.iter().zip(rounded).map(|(x, y)| square(x - y)).sum();
+        let apart = (apart / exact.iter().map(|x| square(*x)).sum::<f64>()).sqrt();
+        // Each factor is off by at most 2⁻⁹ of itself.
+        assert!(apart > 1e-5 && apart < 4e-3, "{apart}");
+    }
+    assert_eq!(learn(true, 3), rounded);
 }

@@ -7,7 +7,8 @@ use stages::random::Stream;
 use super::{Space, params};
 use crate::layers::Slopes;
 use crate::model::tensor;
-use crate::optimizer::{Optimizer, clip_coefficient, global_norm};
+use crate::norms::{clip_coefficient, global_norm};
+use crate::optimizer::Optimizer;
 use crate::raw;
 
 /// One weight's update in double precision: (θ, first moment, second moment) after update number t.

@@ -1,0 +1,230 @@
+//! Products of matrices: each is made tile by tile, a tile's sums in registers from the first element of the depth to the
+//! last.
+//!
+//! A library's products begin by copying both matrices into an order of their own. Here one factor is read where it lies,
+//! row by row or column by column, and the other in panels of [`WIDTH`] columns, which may be rows as they lie as well. On
+//! a Zen 4 that leaves nine tenths of what the vector units can do (measured). An element's sum has one order, whatever
+//! the rows and columns beside it, the width of vectors and the number of threads.
+
+use std::fmt::Debug;
+
+use crate::pair::Pair;
+use crate::real::Real;
+use crate::tiles;
+
+/// Columns of a panel: the width of two vectors of 16 floats.
+pub(crate) const WIDTH: usize = 32;
+
+/// Rows whose sums over a panel stay in registers together.
+pub(crate) const ROWS: usize = 12;
+
+/// The depth over which a panel is used at a time: it stays in the first-level cache from one tile to the next.
+const DEPTH: usize = 224;
+
+/// What is multiplied: a float, or a pair of neighbours along the depth, rounded to bf16. Sums are of type `T`.
+pub(crate) trait Factor<T>: Copy + Debug + Send + Sync + 'static {
+    /// Elements of the depth that it holds.
+    const GROUP: usize;
+
+    /// One that holds the first, and the second where it holds two.
+    fn join(first: T, second: T) -> Self;
+
+    /// What it holds; 0 for the second where it holds one.
+    fn apart(self) -> [T; 2];
+
+    /// The same elements as factors, where both are one type.
+    fn plain(elements: &[T]) -> Option<&[Self]>;
+
+    /// Fills the sums, as many rows of them as there are lines.
+    fn tile(lines: Lines<'_, Self>, lanes: Lanes<'_, Self>, depth: usize, half: bool, sums: &mut [[T; WIDTH]]);
+}
+
+/// The factor read element by element: element k of line r is `data[r * row + k * step]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lines<'a, F> {
+    pub(crate) data: &'a [F],
+    pub(crate) row: usize,
+    pub(crate) step: usize,
+}
+
+/// The factor read a row of lanes at a time: lane j of row k is `data[k * step + j]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lanes<'a, F> {
+    pub(crate) data: &'a [F],
+    pub(crate) step: usize,
+}
+
+/// Panels of lanes, one each `panel` elements; as wide as `columns` says, but for the last filled up to half a panel at
+/// least.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Panels<'a, F> {
+    pub(crate) data: &'a [F],
+    pub(crate) panel: usize,
+    pub(crate) step: usize,
+    pub(crate) columns: usize,
+}
+
+/// A product of `rows` lines with panels, over a depth in groups.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Product<'a, F> {
+    pub(crate) lines: Lines<'a, F>,
+    pub(crate) rows: usize,
+    pub(crate) panels: Panels<'a, F>,
+    pub(crate) depth: usize,
+}
+
+impl<F> Product<'_, F> {
+    /// Writes the product to `out`, whose rows begin each `stride` elements. To be called where wide vectors are had.
+    #[inline(always)]
+    pub(crate) fn put<T: Real>(self, out: &mut [T], stride: usize)
+    where
+        F: Factor<T>,
+    {
+        self.make(out, stride, false);
+    }
+
+    /// Adds it to `out`.
+    #[inline(always)]
+    pub(crate) fn add<T: Real>(self, out: &mut [T], stride: usize)
+    where
+        F: Factor<T>,
+    {
+        self.make(out, stride, true);
+    }
+
+    #[inline(always)]
+    fn make<T: Real>(self, out: &mut [T], stride: usize, mut adds: bool)
+    where
+        F: Factor<T>,
+    {
+        let Self { lines, rows, panels, depth } = self;
+        // Parts of equal size, as few as can be.
+        let most = depth.div_ceil(depth.div_ceil(DEPTH).max(1)).max(1);
+        let mut done = 0;
+        let mut sums = [[T::ZERO; WIDTH]; ROWS];
+        while done < depth || !adds {
+            let part = most.min(depth - done);
+            for (at, column) in (0..).step_by(panels.panel).zip((0..panels.columns).step_by(WIDTH)) {
+                let width = WIDTH.min(panels.columns - column);
+                let lanes = Lanes { data: tail(panels.data, at + done * panels.step), step: panels.step };
+                for row in (0..rows).step_by(ROWS) {
+                    let sums = &mut sums[..ROWS.min(rows - row)];
+                    let lines = Lines { data: tail(lines.data, row * lines.row + done * lines.step), ..lines };
+                    F::tile(lines, lanes, part, width <= WIDTH / 2, sums);
+                    for (sums, out) in sums.iter().zip(out[row * stride..].chunks_mut(stride)) {
+                        let out = &mut out[column..][..width];
+                        if adds {
+                            for (x, sum) in out.iter_mut().zip(sums) {
+                                *x += *sum;
+                            }
+                        } else {
+                            out.copy_from_slice(&sums[..width]);
+                        }
+                    }
+                }
+            }
+            (done, adds) = (done + part, true);
+        }
+    }
+}
+
+/// What comes after `at` elements.
+fn tail<T>(slice: &[T], at: usize) -> &[T] {
+    slice.get(at..).unwrap_or_default()
+}
+
+impl Factor<Self> for f32 {
+    const GROUP: usize = 1;
+
+    #[inline(always)]
+    fn join(first: Self, _: Self) -> Self {
+        first
+    }
+
+    #[inline(always)]
+    fn apart(self) -> [Self; 2] {
+        [self, 0.0]
+    }
+
+    fn plain(elements: &[Self]) -> Option<&[Self]> {
+        Some(elements)
+    }
+
+    fn tile(lines: Lines<'_, Self>, lanes: Lanes<'_, Self>, depth: usize, half: bool, sums: &mut [[Self; WIDTH]]) {
+        if !tiles::singles(lines, lanes, depth, half, sums) {
+            tile(lines, lanes, depth, half, sums);
+        }
+    }
+}
+
+impl Factor<Self> for f64 {
+    const GROUP: usize = 1;
+
+    #[inline(always)]
+    fn join(first: Self, _: Self) -> Self {
+        first
+    }
+
+    #[inline(always)]
+    fn apart(self) -> [Self; 2] {
+        [self, 0.0]
+    }
+
+    fn plain(elements: &[Self]) -> Option<&[Self]> {
+        Some(elements)
+    }
+
+    fn tile(lines: Lines<'_, Self>, lanes: Lanes<'_, Self>, depth: usize, half: bool, sums: &mut [[Self; WIDTH]]) {
+        if !tiles::doubles(lines, lanes, depth, half, sums) {
+            tile(lines, lanes, depth, half, sums);
+        }
+    }
+}
+
+impl Factor<f32> for Pair {
+    const GROUP: usize = 2;
+
+    #[inline(always)]
+    fn join(first: f32, second: f32) -> Self {
+        Self::of(first, second)
+    }
+
+    #[inline(always)]
+    fn apart(self) -> [f32; 2] {
+        Self::apart(self)
+    }
+
+    fn plain(_: &[f32]) -> Option<&[Self]> {
+        None
+    }
+
+    fn tile(lines: Lines<'_, Self>, lanes: Lanes<'_, Self>, depth: usize, half: bool, sums: &mut [[f32; WIDTH]]) {
+        if !tiles::pairs(lines, lanes, depth, half, sums) {
+            tile(lines, lanes, depth, half, sums);
+        }
+    }
+}
+
+/// A tile for any CPU. Without vectors there is no fused multiply-add either on x86-64, only a function that does the same
+/// in a hundred instructions: there the sums round twice.
+fn tile<T: Real, F: Factor<T>>(
+    lines: Lines<'_, F>,
+    lanes: Lanes<'_, F>,
+    depth: usize,
+    half: bool,
+    sums: &mut [[T; WIDTH]],
+) {
+    let width = if half { WIDTH / 2 } else { WIDTH };
+    for (r, sums) in sums.iter_mut().enumerate() {
+        sums.fill(T::ZERO);
+        for k in 0..depth {
+            let [x, x_next] = lines.data[r * lines.row + k * lines.step].apart();
+            for (sum, y) in sums.iter_mut().zip(&lanes.data[k * lanes.step..][..width]) {
+                let [y, y_next] = y.apart();
+                for (x, y) in [(x, y), (x_next, y_next)].into_iter().take(F::GROUP) {
+                    *sum = if cfg!(target_arch = "x86_64") { x * y + *sum } else { x.fused(y, *sum) };
+                }
+            }
+        }
+    }
+}

@@ -82,6 +82,7 @@ fn step(n: u64) -> Step {
         overshoot: Some(Measured(0.9 - 0.1 * (x * 0.9).sin())),
         logit_max: Some(Measured(12.0 + (x * 0.05).sin())),
         entropy: Some(Measured(loss * 0.98)),
+        sharpness: Some(Measured(2.0 + (x * 0.03).cos())),
         tokens: 400,
         seconds: 0.05 + 1e-3 * (x * 1.3).sin(),
     }
@@ -94,7 +95,7 @@ fn write_csv(path: &Path, rows: u64) -> Result<(), Box<dyn Error>> {
         let number = |x: Option<Measured>| x.map_or(f64::NAN, |Measured(x)| x);
         writeln!(
             out,
-            "1,{},{},{:?},finite,{:?},{:?},{},{:?},{:?},{:?},{},{:?},,{:?}",
+            "1,{},{},{:?},finite,{:?},{:?},{},{:?},{:?},{:?},{},{:?},,{:?},{:?}",
             s.step,
             s.epoch,
             s.loss.0,
@@ -106,7 +107,8 @@ fn write_csv(path: &Path, rows: u64) -> Result<(), Box<dyn Error>> {
             number(s.entropy),
             s.tokens,
             s.seconds,
-            number(s.overshoot)
+            number(s.overshoot),
+            number(s.sharpness)
         )?;
     }
     out.flush()?;

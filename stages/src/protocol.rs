@@ -177,6 +177,10 @@ pub struct Step {
     /// Mean entropy of the predictions in nats, at probed steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entropy: Option<Measured>,
+    /// λmax(E[h hᵀ]) · λmax(diag p̄ − E[p pᵀ]) with h the softmax layer's inputs and p its predictions, at probed steps: it
+    /// stands in for the largest eigenvalue of the loss's Hessian.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharpness: Option<Measured>,
     /// Targets predicted.
     pub tokens: u64,
     /// Wall-clock seconds of the step.

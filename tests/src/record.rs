@@ -146,7 +146,7 @@ impl TestSpace {
             (
                 "steps",
                 "SELECT run, step, epoch, loss, loss_kind, learning_rate, grad_norm, clipped, update_ratio, overshoot, logit_max,
-                        entropy, tokens, nonfinite FROM run_steps ORDER BY run, step",
+                        entropy, sharpness, tokens, nonfinite FROM run_steps ORDER BY run, step",
             ),
             (
                 "weights",

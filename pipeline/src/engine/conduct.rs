@@ -173,6 +173,7 @@ mod tests {
             overshoot: None,
             logit_max: None,
             entropy: None,
+            sharpness: None,
             tokens: 1,
             seconds: 0.0,
         })

@@ -9,7 +9,7 @@ use super::{Record, RecordError, Result};
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_forks.sql"),
-    include_str!("migrations/0003_overshoot.sql"),
+    include_str!("migrations/0003_probes.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS.len() as i64;

@@ -13,9 +13,9 @@ const ROWS: usize = 256;
 
 /// What stands for a row whose numbers are all finite, as nearly every row's are: a value that stands there costs less
 /// than one that is bound.
-pub(super) const FINITE: &str = "(?, ?, ?, ?, 'finite', ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)";
+pub(super) const FINITE: &str = "(?, ?, ?, ?, 'finite', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)";
 /// What stands for any row.
-pub(super) const ANY: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const ANY: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// Inserts steps that are not there yet.
 pub(super) async fn insert(c: &mut SqliteConnection, trajectory: TrajectoryRow, steps: &[Step]) -> sqlx::Result<()> {
@@ -50,6 +50,7 @@ async fn insert_at_once(c: &mut SqliteConnection, trajectory: TrajectoryRow, row
             .bind(measured(step.overshoot))
             .bind(measured(step.logit_max))
             .bind(measured(step.entropy))
+            .bind(measured(step.sharpness))
             .bind(step.tokens as i64)
             .bind(step.seconds);
         if !all_finite {
@@ -67,6 +68,7 @@ pub(super) fn nonfinite(step: &Step) -> Option<String> {
         ("overshoot", step.overshoot),
         ("logit_max", step.logit_max),
         ("entropy", step.entropy),
+        ("sharpness", step.sharpness),
     ];
     if measured.iter().all(|(_, value)| value.is_none_or(|Measured(x)| x.is_finite())) {
         return None;
@@ -101,6 +103,7 @@ mod tests {
             overshoot: probe,
             logit_max: None,
             entropy: probe,
+            sharpness: None,
             tokens: 400 + n,
             seconds: n as f64 / 64.0,
         }

@@ -238,6 +238,7 @@ async fn compare(c: &mut SqliteConnection, trajectory: TrajectoryRow, step: &Ste
             .bind(finite(entropy))
             .bind(nonfinite(step))
             .bind(measured(step.overshoot))
+            .bind(measured(step.sharpness))
             .execute(&mut *c)
             .await?;
     }

@@ -5,6 +5,7 @@
 //! step is handed over behind it. Weights, moments and hidden state stay there until a checkpoint wants them.
 
 mod loaded;
+mod sharpness;
 mod update;
 
 use std::sync::atomic::AtomicBool;
@@ -22,6 +23,7 @@ use crate::model::{Carry, Shape};
 use crate::norms::clip_coefficient;
 use crate::optimizer::Update;
 use crate::real::Real;
+use crate::softmax::Probes;
 use crate::state::State;
 use crate::step::{Outcome, Recipe, overshoot};
 
@@ -82,8 +84,8 @@ struct Learnt {
     likelihood: Tensor,
     /// The loss's gradients by all weights, [P].
     slope: Tensor,
-    /// The largest logit and the mean entropy, in double precision.
-    probes: Option<(Tensor, Tensor)>,
+    /// The largest logit, the mean entropy and the sharpness, in double precision.
+    probes: Option<[Tensor; 3]>,
 }
 
 impl<T: Real> Card<T> {
@@ -192,10 +194,11 @@ impl<T: Real> Card<T> {
             let promised = share * f64::try_from(&way.f_dot(&slope.f_to_kind(Kind::Double)?)?)?;
             overshot = overshoot(loss, share * self.look_again(batches, seen)?, promised);
         }
-        let probes = match probes {
-            Some((largest, entropy)) => Some((f64::try_from(&largest)?, share * f64::try_from(&entropy)?)),
-            None => None,
+        let read = |[logit_max, entropy, sharpness]: [Tensor; 3]| -> Result<Probes> {
+            let (entropy, sharpness) = (share * f64::try_from(&entropy)?, share * f64::try_from(&sharpness)?);
+            Ok(Probes { logit_max: f64::try_from(&logit_max)?, entropy, sharpness })
         };
+        let probes = probes.map(read).transpose()?;
         let tokens = recipe.accumulate * batches.plan.tokens_per_step();
         Ok(Outcome { loss, norm, clip, update_ratio, overshoot: overshot, probes, tokens })
     }
@@ -254,7 +257,7 @@ impl Learnt {
     /// The sums of two windows; of their largest logits the larger.
     fn plus(self, other: &Self) -> Result<Self> {
         let probes = match (self.probes, &other.probes) {
-            (Some((a, b)), Some((c, d))) => Some((a.f_maximum(c)?, b.f_add(d)?)),
+            (Some([a, b, c]), Some([d, e, f])) => Some([a.f_maximum(d)?, b.f_add(e)?, c.f_add(f)?]),
             _ => None,
         };
         let likelihood = self.likelihood.f_add(&other.likelihood)?;

@@ -23,6 +23,7 @@ mod real;
 mod rows;
 mod schedule;
 mod serve;
+mod sharpness;
 mod softmax;
 mod state;
 mod step;

@@ -1,8 +1,11 @@
 //! Loops over a block of logits: a row is a type, a column a token, so that what belongs to a token has a lane of its own
 //! and no sum runs across lanes.
 
+use std::ops::Range;
+
 use crate::raw::Kernel;
 use crate::real::Real;
+use crate::sharpness::TOKENS;
 
 /// Adds each type's bias to its row of products, and raises the maxima of the tokens.
 pub(crate) struct Raise<'a, T> {
@@ -105,6 +108,30 @@ impl Looks {
         let largest = self.largest[..tokens].iter().fold(0, |max, x| u64::max(max, *x));
         let entropies = self.sums[..tokens].iter().zip(&self.weighted).map(|(sum, weighted)| sum.ln() - weighted / sum);
         (f64::from_bits(largest), entropies.sum::<f64>() / tokens as f64)
+    }
+}
+
+/// e^(l − m) of some tokens, type by type.
+pub(crate) struct Likely<'a, T> {
+    pub(crate) block: &'a [T],
+    /// From one row of the block to the next.
+    pub(crate) stride: usize,
+    pub(crate) lanes: Range<usize>,
+    /// Of those lanes.
+    pub(crate) maxima: &'a [T],
+    pub(crate) rows: &'a mut [[T; TOKENS]],
+}
+
+impl<T: Real> Kernel for Likely<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (row, out) in self.block.chunks_exact(self.stride).zip(self.rows) {
+            for ((out, x), max) in out.iter_mut().zip(&row[self.lanes.clone()]).zip(self.maxima) {
+                *out = (*x - *max).exp();
+            }
+        }
     }
 }
 

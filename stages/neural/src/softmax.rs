@@ -22,7 +22,8 @@ use crate::matrix::Packed;
 use crate::model::Model;
 use crate::product::{Factor, ROWS, WIDTH};
 use crate::real::Real;
-use crate::rows::{Exponentials, Look};
+use crate::rows::{Exponentials, Likely, Look};
+use crate::sharpness::{self, TOKENS};
 use crate::stopwatch::{Phase, Stopwatch};
 use crate::{parallel, raw};
 use passes::{Collect, Exponentiate, Learn, Part, Predict, Targets};
@@ -38,8 +39,19 @@ const PARTS: usize = 16;
 pub(crate) struct Loss {
     /// Mean negative log-likelihood in nats a token.
     pub(crate) mean: f64,
-    /// Where asked for: the largest absolute logit, and the mean entropy of the predictions in nats.
-    pub(crate) probes: Option<(f64, f64)>,
+    /// Where asked for.
+    pub(crate) probes: Option<Probes>,
+}
+
+/// What predictions look like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Probes {
+    /// The largest absolute logit.
+    pub(crate) logit_max: f64,
+    /// Their mean entropy, in nats.
+    pub(crate) entropy: f64,
+    /// [`crate::sharpness`].
+    pub(crate) sharpness: f64,
 }
 
 /// The gradients of the mean loss.
@@ -165,8 +177,12 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
         let y = raw::floats::<T>(y)?;
         let tokens = self.predict(of, y, targets);
         watch.lap(Phase::Products);
-        let probes = probe.then(|| self.probe(of, &tokens.maxima, n));
-        watch.lap(Phase::Rest);
+        let probes = probe.then(|| {
+            let (logit_max, entropy) = self.probe(of, &tokens.maxima, n);
+            let predictions = sharpness::of_predictions(&self.last_predictions(of, &tokens.maxima, n), n.min(TOKENS));
+            Probes { logit_max, entropy, sharpness: predictions * sharpness::of_inputs(y, of.hidden) }
+        });
+        watch.lap(Phase::Probes);
         let sorted = Targets::new(targets);
         self.exponentiate(of, &tokens.maxima, &sorted);
         let multiplied: Duration = self.parts.iter().map(|part| part.multiplied).sum();
@@ -280,5 +296,25 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
             all
         });
         all.map_or((0.0, 0.0), |all| all.mean(tokens))
+    }
+
+    /// The predictions for the last tokens, type by type.
+    fn last_predictions(&self, of: Setting<'_, T>, maxima: &[T], tokens: usize) -> Vec<[T; TOKENS]> {
+        let first = tokens.saturating_sub(TOKENS);
+        let mut rows = vec![[T::ZERO; TOKENS]; of.types];
+        let (lanes, maxima) = (first..tokens, &maxima[first..tokens]);
+        let blocks = self.logits.chunks(BLOCK * of.stride).zip(rows.chunks_mut(BLOCK)).collect();
+        parallel::each(self.threads, blocks, |(block, rows)| {
+            raw::widest(Likely { block, stride: of.stride, lanes: lanes.clone(), maxima, rows });
+        });
+        let mut shares = [0.0f64; TOKENS];
+        for row in &rows {
+            shares.iter_mut().zip(row).for_each(|(sum, e)| *sum += e.wide());
+        }
+        let shares = shares.map(|sum| T::of(if sum == 0.0 { 0.0 } else { 1.0 / sum }));
+        for row in &mut rows {
+            row.iter_mut().zip(&shares).for_each(|(e, share)| *e *= *share);
+        }
+        rows
     }
 }

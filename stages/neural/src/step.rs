@@ -10,7 +10,7 @@ use crate::model::{Carry, Model};
 use crate::norms::{clip_coefficient, global_norm, promised, update_ratio};
 use crate::raw;
 use crate::real::Real;
-use crate::softmax::{Loss, Softmax};
+use crate::softmax::{Loss, Probes, Softmax};
 use crate::state::State;
 use crate::stopwatch::{Phase, Stopwatch};
 
@@ -41,8 +41,8 @@ pub(crate) struct Outcome {
     pub(crate) update_ratio: Option<f64>,
     /// Where probed: what it took off the loss of its own tokens, over what the gradient promised.
     pub(crate) overshoot: Option<f64>,
-    /// Where probed: the largest logit and the mean entropy.
-    pub(crate) probes: Option<(f64, f64)>,
+    /// Where probed: what its predictions looked like.
+    pub(crate) probes: Option<Probes>,
     pub(crate) tokens: u64,
 }
 
@@ -151,8 +151,7 @@ struct Learnt {
     loss: f64,
     /// The sum of their losses' gradients.
     slopes: Slopes,
-    /// The largest logit and the mean entropy.
-    probes: Option<(f64, f64)>,
+    probes: Option<Probes>,
     /// Where probed: the windows.
     seen: Vec<Seen>,
     tokens: u64,
@@ -175,10 +174,14 @@ impl Learnt {
         let mean = |whole: f64, one: f64| (whole * windows + one) / (windows + 1.0);
         self.loss = mean(self.loss, other.loss);
         self.slopes.add::<T>(&other.slopes)?;
-        self.probes = self.probes.zip(other.probes).map(|((largest, entropy), (other, one))| {
+        self.probes = self.probes.zip(other.probes).map(|(all, one)| {
             // A logit that is not a number stays the largest.
-            let larger = if other > largest || other.is_nan() { other } else { largest };
-            (larger, mean(entropy, one))
+            let larger = if one.logit_max > all.logit_max || one.logit_max.is_nan() { one } else { all };
+            Probes {
+                logit_max: larger.logit_max,
+                entropy: mean(all.entropy, one.entropy),
+                sharpness: mean(all.sharpness, one.sharpness),
+            }
         });
         self.seen.extend(other.seen);
         self.tokens += other.tokens;

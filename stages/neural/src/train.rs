@@ -198,8 +198,9 @@ impl<T: Real> Training<T> {
                 clipped: clip < 1.0,
                 update_ratio: update_ratio.map(Measured),
                 overshoot: overshoot.map(Measured),
-                logit_max: probes.map(|(largest, _)| Measured(largest)),
-                entropy: probes.map(|(_, entropy)| Measured(entropy)),
+                logit_max: probes.map(|probes| Measured(probes.logit_max)),
+                entropy: probes.map(|probes| Measured(probes.entropy)),
+                sharpness: probes.map(|probes| Measured(probes.sharpness)),
                 tokens,
                 seconds,
             };

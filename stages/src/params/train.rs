@@ -140,7 +140,7 @@ pub(super) const TRAIN: &[Key] = &[
         "probes",
         Kind::Int(0, 1 << 40),
         "10",
-        "steps between measurements of update ratio, overshoot ratio, largest logit and entropy; 0 is off",
+        "steps between measurements of update ratio, overshoot ratio, largest logit, entropy and sharpness; 0 is off",
     )
     .role(Role::Cadence),
     Key::new(

@@ -155,6 +155,7 @@ fn numbers(step: &StepRow) -> String {
         measured("overshoot ratio", "overshoot", step.overshoot),
         measured("largest logit", "logit_max", step.logit_max),
         measured("entropy", "entropy", step.entropy),
+        measured("sharpness", "sharpness", step.sharpness),
         Some(format!("{} tokens in {}", count(step.tokens), format::seconds(step.seconds))),
     ];
     said.into_iter().flatten().collect::<Vec<_>>().join("; ")

@@ -97,6 +97,7 @@ pub struct StepRow {
     pub overshoot: Option<f64>,
     pub logit_max: Option<f64>,
     pub entropy: Option<f64>,
+    pub sharpness: Option<f64>,
     pub tokens: i64,
     pub seconds: f64,
     /// Names every measured column that was not finite: `grad_norm:inf`.

@@ -1,4 +1,4 @@
 SELECT step, epoch, loss, loss_kind, learning_rate, grad_norm, clipped, update_ratio, overshoot, logit_max, entropy,
-       tokens, seconds, nonfinite
+       sharpness, tokens, seconds, nonfinite
 FROM run_steps
 WHERE run = ?1 AND step = ?2

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use stages::files::Ids;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::{Drawn, Sent};
+use super::{Drawn, Sent, sharpness};
 use crate::batches::check;
 use crate::describe::ready_cuda;
 use crate::evaluate::{CHUNK, Score};
@@ -42,8 +42,8 @@ pub(super) struct Upper {
     pub(super) bias: Tensor,
     /// ∂L/∂y [N, H].
     pub(super) y: Tensor,
-    /// The largest logit and the mean entropy, in double precision.
-    pub(super) probes: Option<(Tensor, Tensor)>,
+    /// The largest logit, the mean entropy and the sharpness, in double precision.
+    pub(super) probes: Option<[Tensor; 3]>,
 }
 
 impl Loaded {
@@ -230,7 +230,7 @@ impl Loaded {
             true => {
                 let largest = logits.f_abs()?.f_max()?.f_to_kind(Kind::Double)?;
                 let entropy = turned.f_special_entr()?.f_sum(Kind::Double)?.f_div_scalar(n)?;
-                Some((largest, entropy))
+                Some([largest, entropy, sharpness::of(&turned, &y)?])
             }
             false => None,
         };

@@ -60,9 +60,10 @@ fn both_ways(changes: Value, layout: &str) {
         clipped += u64::from(clip < 1.0);
         assert_eq!((probed, tokens), (found.probes.is_some(), found.tokens));
         assert_eq!(probes.is_some(), probed);
-        if let (Some((largest, entropy)), Some(found)) = (probes, found.probes) {
-            close(largest, found.0, "largest logit");
-            close(entropy, found.1, "entropy");
+        if let (Some(probes), Some(found)) = (probes, found.probes) {
+            close(probes.logit_max, found.logit_max, "largest logit");
+            close(probes.entropy, found.entropy, "entropy");
+            assert!((probes.sharpness / found.sharpness - 1.0).abs() < 1e-9, "sharpness");
         }
         assert_eq!((update_ratio.is_some(), overshoot.is_some()), (found.update_ratio.is_some(), probed));
         // A quotient of small differences of losses.

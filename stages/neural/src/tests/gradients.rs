@@ -12,7 +12,7 @@ use crate::model::{Carry, Model, Shape, tensor};
 use crate::norms::{global_norm, update_ratio};
 use crate::raw;
 use crate::real::Real;
-use crate::softmax::Softmax;
+use crate::softmax::{Probes, Softmax};
 use crate::state::State;
 use crate::stopwatch::Stopwatch;
 
@@ -83,7 +83,7 @@ fn by_hand_and_by_autograd<T: Real>(tolerance: f64) {
             let difference = (found - expected).abs().max().double_value(&[]);
             assert!(difference < tolerance, "{name} differs by {difference}, tied = {tied}");
         }
-        let (largest, entropy) = loss.probes.unwrap();
+        let Probes { logit_max: largest, entropy, .. } = loss.probes.unwrap();
         let log_p = logits.log_softmax(-1, tch::Kind::Double);
         let exact = -(log_p.exp() * log_p).sum(tch::Kind::Double).double_value(&[]) / targets.len() as f64;
         assert!((entropy - exact).abs() < 4.0 * tolerance);
@@ -115,7 +115,7 @@ fn the_number_of_threads_changes_no_bit() {
         let bits =
             |tensor: &Tensor| raw::floats::<f32>(tensor).unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         let weights: Vec<_> = state.model.tensors.iter().map(bits).collect();
-        let (largest, entropy) = loss.probes.unwrap();
+        let Probes { logit_max: largest, entropy, .. } = loss.probes.unwrap();
         (weights, [loss.mean, norm, ratio, largest, entropy].map(f64::to_bits))
     };
     let one = computed(1);

@@ -1,5 +1,7 @@
 //! Runs one text stage by itself, to time it and to look at its files:
 //! `cargo run --release -p stages --example stage -- tokenize '{"unit":"word","lowercase":false,"eos":"<eos>","split":{"valid":0.05,"test":0.05}}' FOLDER text=corpus.txt`
+//!
+//! A word `threads=N` says how many threads the stage may use; without it, one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,9 +15,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut word = || words.next().ok_or("usage: stage NAME PARAMETERS FOLDER INPUT=PATH…");
     let (stage, parameters, folder) = (word()?, serde_json::from_str(&word()?)?, PathBuf::from(word()?));
     std::fs::create_dir_all(&folder)?;
-    let inputs: BTreeMap<String, PathBuf> =
+    let mut inputs: BTreeMap<String, PathBuf> =
         words.filter_map(|pair| pair.split_once('=').map(|(name, path)| (name.into(), path.into()))).collect();
-    let context = Context { inputs, folder, progress: Default::default(), stop: Default::default() };
+    let threads = inputs.remove("threads").map_or(Ok(1), |n| n.display().to_string().parse())?;
+    let context = Context { inputs, folder, threads, progress: Default::default(), stop: Default::default() };
     let start = Instant::now();
     let outcome = run(&stage, &parameters, &context)?;
     let seconds = start.elapsed().as_secs_f64();

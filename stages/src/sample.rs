@@ -13,11 +13,14 @@ mod join;
 mod kernels;
 mod model;
 mod repetition;
+mod team;
+
+use std::path::Path;
 
 use serde_json::json;
 
 use crate::files::{Types, UNKNOWN};
-use crate::params::{Decode, Sample, Unit};
+use crate::params::{Decode, Greedy, Sample, Unit};
 use crate::protocol::{Event, SampleText};
 use crate::random::Stream;
 use crate::tokenize::cut_prompt;
@@ -26,6 +29,7 @@ use crate::{Context, Outcome, StageError};
 use decode::Chooser;
 use kernels::Kernels;
 use model::{Model, State};
+use team::Team;
 
 /// Draws one text for each entry of `decode`.
 ///
@@ -34,13 +38,22 @@ use model::{Model, State};
 /// Weights that aren't finite are no error: their texts are empty, and say why.
 pub fn run(params: &Sample, context: &Context) -> Result<Outcome, StageError> {
     let vocab = Types::load(context.input("vocab")?)?;
-    let kernels = Kernels::detect();
-    let model = Model::load(context.input("weights")?, vocab.types.len(), kernels)?;
-    let read_first = first_tokens(&vocab, &params.prompt);
+    let model = Model::load(context.input("weights")?, vocab.types.len(), Kernels::detect())?;
+    model.with_team(context.threads, |team| draw_all(params, context, &vocab, &model, team))
+}
+
+fn draw_all(
+    params: &Sample,
+    context: &Context,
+    vocab: &Types,
+    model: &Model,
+    team: &Team<'_>,
+) -> Result<Outcome, StageError> {
+    let read_first = first_tokens(vocab, &params.prompt);
     let mut start = model.start();
     for (i, token) in read_first.iter().enumerate() {
         context.check()?;
-        model.read(&mut start, *token, i + 1 == read_first.len());
+        model.read(team, &mut start, *token, i + 1 == read_first.len());
     }
     let mut outcome = Outcome::default();
     let mut total = 0;
@@ -48,22 +61,50 @@ pub fn run(params: &Sample, context: &Context) -> Result<Outcome, StageError> {
         let stream = Stream::new(params.seed, &format!("sample {entry}"));
         let whole = params.length * params.decode.len() as u64;
         let progress = |done: u64| context.advance(entry as u64 * params.length + done, whole);
-        let mut drawer = Drawer { model: &model, state: start.clone(), chooser: Chooser::new(kernels), stream };
+        let mut drawer = Drawer { model, team, state: start.clone(), chooser: Chooser::new(model.kernels()), stream };
         let (tokens, fault) = drawer.draw(*decode, params.length, context, progress)?;
         total += tokens.len();
         if let Some(fault) = fault.filter(|_| !tokens.is_empty()) {
             let message = format!("sample {entry}: {fault}, where its text ends");
             outcome.events.push(Event { step: None, kind: "nonfinite".into(), message });
         }
-        outcome.samples.push(describe(&vocab, params, *decode, &tokens, fault)?);
+        outcome.samples.push(describe(vocab, params, *decode, &tokens, fault)?);
     }
     outcome.report = json!({
         "texts": outcome.samples.len(),
         "tokens": total,
         "read_first": read_first.len(),
-        "kernels": kernels.name(),
+        "kernels": model.kernels().name(),
+        "threads": context.threads,
     });
     Ok(outcome)
+}
+
+/// The logits that texts are drawn from, for checks against other programs: reads `tokens`, and after them `greedy` times
+/// the token that is likeliest, by as many `threads`. `each` is handed every token's logits and the likeliest of them.
+///
+/// # Errors
+/// As [`run`].
+pub fn logits(
+    weights: &Path,
+    types: usize,
+    tokens: &[u32],
+    greedy: usize,
+    threads: usize,
+    mut each: impl FnMut(u32, &[f32]),
+) -> Result<(), StageError> {
+    let model = Model::load(weights, types, Kernels::detect())?;
+    let mut chooser = Chooser::new(model.kernels());
+    model.with_team(threads, |team| {
+        let mut state = model.start();
+        let mut likeliest = 0;
+        for i in 0..tokens.len() + greedy {
+            model.read(team, &mut state, tokens.get(i).copied().unwrap_or(likeliest), true);
+            likeliest = chooser.choose(state.logits(), Decode::Greedy(Greedy::Greedy), 0.0);
+            each(likeliest, state.logits());
+        }
+    });
+    Ok(())
 }
 
 /// What the model reads before the text: at least one token.
@@ -98,6 +139,7 @@ impl std::fmt::Display for Fault {
 /// Draws one text.
 struct Drawer<'a> {
     model: &'a Model,
+    team: &'a Team<'a>,
     state: State,
     chooser: Chooser,
     stream: Stream,
@@ -123,7 +165,7 @@ impl Drawer<'_> {
             }
             let token = self.chooser.choose(logits, decode, self.stream.uniform(i));
             tokens.push(token);
-            self.model.read(&mut self.state, token, i + 1 < length);
+            self.model.read(self.team, &mut self.state, token, i + 1 < length);
             progress(i + 1);
         }
         Ok((tokens, None))

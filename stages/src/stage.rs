@@ -16,6 +16,8 @@ pub struct Context {
     pub inputs: BTreeMap<String, PathBuf>,
     /// An empty folder for this execution's outputs, on the store's filesystem.
     pub folder: PathBuf,
+    /// Threads that the stage may keep busy; what it makes does not depend on them.
+    pub threads: usize,
     /// Bytes, tokens or samples done so far, in thousandths of the whole: for progress only.
     pub progress: Arc<AtomicU64>,
     /// Set when the user asked to stop; a stage looks at it at least a few times a second.

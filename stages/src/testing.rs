@@ -24,6 +24,7 @@ impl Space {
         let context = Context {
             inputs: Default::default(),
             folder: folder.path().join("out"),
+            threads: 1,
             progress: Default::default(),
             stop: Default::default(),
         };

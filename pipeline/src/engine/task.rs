@@ -157,6 +157,7 @@ pub fn spawn_here(
     stage: fn(&Value, &Context) -> Result<Outcome, StageError>,
     params: Value,
     inputs: &[Input],
+    threads: u32,
 ) -> Arc<AtomicU64> {
     let paths = paths(&bench.store, inputs);
     let sources: Vec<(PathBuf, Digest)> =
@@ -165,7 +166,8 @@ pub fn spawn_here(
     let context_progress = Arc::clone(&progress);
     spawn(bench, key, uid, move |bench, folder| {
         let began = Instant::now();
-        let context = Context { inputs: paths, folder, progress: context_progress, stop: Arc::clone(&bench.stop) };
+        let (threads, stop) = (threads as usize, Arc::clone(&bench.stop));
+        let context = Context { inputs: paths, folder, threads, progress: context_progress, stop };
         let outcome = catch_unwind(AssertUnwindSafe(|| stage(&params, &context)))
             .unwrap_or_else(|panic| Err(StageError::Bug(words_of(&*panic))));
         let outcome = match outcome {

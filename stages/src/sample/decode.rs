@@ -15,35 +15,29 @@ use crate::params::Decode;
 #[derive(Debug)]
 pub(super) struct Chooser {
     kernels: Kernels,
-    exponentials: Vec<f32>,
+    /// Of each token. The likeliest weighs 2³⁸: 2²⁴ types, the most that a vocabulary holds, can't overflow a sum, and
+    /// only tokens 3·10¹¹ times less likely than the likeliest are never drawn.
     weights: Vec<u64>,
     ranks: Vec<u64>,
 }
 
-/// The weight of the likeliest token. 2²⁴ types, the most that a vocabulary holds, can't overflow a sum of weights, and
-/// only tokens 3·10¹¹ times less likely than the likeliest are never drawn.
-const ONE: f32 = (1u64 << 38) as f32;
-
 impl Chooser {
     pub(super) fn new(kernels: Kernels) -> Self {
-        Self { kernels, exponentials: Vec::new(), weights: Vec::new(), ranks: Vec::new() }
+        Self { kernels, weights: Vec::new(), ranks: Vec::new() }
     }
 
     /// The next token; all `logits` must be finite, and there must be one. `uniform` in [0, 1) decides a draw.
     pub(super) fn choose(&mut self, logits: &[f32], decode: Decode, uniform: f64) -> u32 {
-        let best = likeliest(logits);
-        let Decode::Draw { temperature, top_k, top_p } = decode else { return best };
+        let max = self.kernels.greatest(logits);
+        let Decode::Draw { temperature, top_k, top_p } = decode else { return first(logits, max) };
         // Kept finite: at a temperature near 0 all but the likeliest then weigh nothing, rather than NaN.
         let scale = (1.0 / temperature).min(1e30) as f32;
-        self.exponentials.resize(logits.len(), 0.0);
-        self.kernels.exponentials(logits, logits[best as usize], scale, &mut self.exponentials);
-        self.weights.clear();
-        // Times a power of two: exact, then rounded down.
-        self.weights.extend(self.exponentials.iter().map(|x| (x * ONE) as u64));
+        self.weights.resize(logits.len(), 0);
+        self.kernels.weigh(logits, max, scale, &mut self.weights);
         if top_k.is_some() || top_p.is_some() {
             self.cut(logits, top_k, top_p);
         }
-        fall(&self.weights, uniform)
+        self.fall(uniform)
     }
 
     /// Takes the weight of every token that `top_k` or `top_p` leaves out.
@@ -65,18 +59,41 @@ impl Chooser {
             }
         }
     }
+
+    /// The id into whose weight `uniform` of the sum of all falls.
+    fn fall(&self, uniform: f64) -> u32 {
+        let total = self.kernels.sum(&self.weights);
+        // Below the total even where the product rounds up to it: the last id that weighs anything then takes it.
+        let mut rest = ((uniform * total as f64) as u64).min(total.saturating_sub(1));
+        for (chunk, at) in self.weights.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+            if let Some(less) = rest.checked_sub(self.kernels.sum(chunk)) {
+                rest = less;
+                continue;
+            }
+            for (weight, id) in chunk.iter().zip(at..) {
+                match rest.checked_sub(*weight) {
+                    Some(less) => rest = less,
+                    None => return id,
+                }
+            }
+        }
+        0
+    }
 }
 
-/// The token with the greatest logit, the first of equals.
-fn likeliest(logits: &[f32]) -> u32 {
-    let mut best = 0;
-    for (id, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = id;
+/// The first token whose logit is `max`.
+fn first(logits: &[f32], max: f32) -> u32 {
+    for (chunk, at) in logits.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+        // No early end: like this a vector instruction compares several.
+        if chunk.iter().fold(false, |found, logit| found | (*logit == max)) {
+            return chunk.iter().zip(at..).find(|(logit, _)| **logit == max).map_or(0, |(_, id)| id);
         }
     }
-    best as u32
+    0
 }
+
+/// Tokens that are looked at together before one of them is sought.
+const CHUNK: usize = 128;
 
 /// A number that is smaller for a likelier token and, of equals, for the smaller id, which is its low half: one compare
 /// of whole numbers where selecting would follow an index into the logits.
@@ -108,20 +125,6 @@ fn keep_share(ranks: &mut Vec<u64>, p: f64, weights: &[u64]) {
         }
     }
     ranks.truncate(high);
-}
-
-/// The id into whose weight `uniform` of the sum of all falls.
-fn fall(weights: &[u64], uniform: f64) -> u32 {
-    let total: u64 = weights.iter().sum();
-    // Below the total even where the product rounds up to it: the last id that weighs anything then takes it.
-    let mut rest = ((uniform * total as f64) as u64).min(total.saturating_sub(1));
-    for (weight, id) in weights.iter().zip(0..) {
-        match rest.checked_sub(*weight) {
-            Some(less) => rest = less,
-            None => return id,
-        }
-    }
-    0
 }
 
 #[cfg(test)]

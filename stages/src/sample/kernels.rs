@@ -13,25 +13,33 @@
 /// Rows of a panel: two AVX-512 vectors, four of AVX2.
 const LANES: usize = 32;
 
+/// Bytes of weights that one thread goes through at a time: a microsecond or two.
+const PIECE: usize = 128 << 10;
+
 /// A matrix `[rows, columns]` laid out for [`Kernels::multiply`].
 #[derive(Debug, Clone)]
 pub(super) struct Matrix {
     rows: usize,
     columns: usize,
     /// Panel after panel of 32 rows, in each the columns one after the other; rows beyond the last are 0.
-    panels: Vec<[f32; LANES]>,
+    panels: Vec<Column>,
 }
+
+/// One column of a panel. Aligned, since a vector that crosses a cache line takes twice as long to load.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Column([f32; LANES]);
 
 impl Matrix {
     /// Lays out the matrix whose row `r` is what `row(r)` writes into a slice of `columns` floats.
     pub(super) fn new(rows: usize, columns: usize, mut row: impl FnMut(usize, &mut [f32])) -> Self {
-        let mut panels = vec![[0.0; LANES]; rows.div_ceil(LANES) * columns];
+        let mut panels = vec![Column([0.0; LANES]); rows.div_ceil(LANES) * columns];
         let mut buffer = vec![0.0; columns];
         for r in 0..rows {
             row(r, &mut buffer);
             let panel = &mut panels[r / LANES * columns..][..columns];
             for (lanes, x) in panel.iter_mut().zip(&buffer) {
-                lanes[r % LANES] = *x;
+                lanes.0[r % LANES] = *x;
             }
         }
         Self { rows, columns, panels }
@@ -40,6 +48,11 @@ impl Matrix {
     /// Floats that a result needs: the rows, filled up to whole panels.
     pub(super) fn padded_rows(&self) -> usize {
         self.rows.next_multiple_of(LANES)
+    }
+
+    /// Rows of a piece that is worth a thread's while: whole panels.
+    pub(super) fn piece_rows(&self) -> usize {
+        (PIECE / (self.columns * size_of::<Column>())).max(1) * LANES
     }
 }
 
@@ -61,18 +74,18 @@ pub(super) struct Kernels {
 }
 
 macro_rules! kernel {
-    ($(#[$doc:meta])* $name:ident, $body:ident($($arg:ident: $kind:ty),*)) => {
+    ($(#[$doc:meta])* $name:ident, $body:ident($($arg:ident: $kind:ty),*) $(-> $out:ty)?) => {
         $(#[$doc])*
-        pub(super) fn $name(self, $($arg: $kind),*) {
+        pub(super) fn $name(self, $($arg: $kind),*) $(-> $out)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f")]
-            fn avx512($($arg: $kind),*) {
-                $body($($arg),*);
+            fn avx512($($arg: $kind),*) $(-> $out)? {
+                $body($($arg),*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2($($arg: $kind),*) {
-                $body($($arg),*);
+            fn avx2($($arg: $kind),*) $(-> $out)? {
+                $body($($arg),*)
             }
             match self.level {
                 // SAFETY: the level is Avx512 only after the processor was asked for avx512f.
@@ -114,8 +127,9 @@ impl Kernels {
     }
 
     kernel! {
-        /// `y = bias + matrix · x`, with `x` of the matrix's columns, `bias` and `y` of its padded rows.
-        multiply, multiply_any(matrix: &Matrix, bias: &[f32], x: &[f32], y: &mut [f32])
+        /// `y = bias + matrix · x`, of the rows from `first` on that `y` has room for: whole panels. `x` has the matrix's
+        /// columns, `bias` all its padded rows.
+        multiply, multiply_any(matrix: &Matrix, first: usize, bias: &[f32], x: &[f32], y: &mut [f32])
     }
     kernel! {
         /// One step of an LSTM: from the gates' sums `[4H]` in PyTorch's order i, f, g, o, the cell `c` and the hidden
@@ -123,16 +137,27 @@ impl Kernels {
         cell, cell_any(gates: &[f32], c: &mut [f32], h: &mut [f32])
     }
     kernel! {
-        /// `out = exp((logits − max) · scale)`, for `max` the greatest of them.
-        exponentials, exponentials_any(logits: &[f32], max: f32, scale: f32, out: &mut [f32])
+        /// The greatest of some finite floats.
+        greatest, greatest_any(x: &[f32]) -> f32
+    }
+    kernel! {
+        /// `out = exp((logits − max) · scale) · 2³⁸`, rounded down, for `max` the greatest of them and `scale` above 0.
+        weigh, weigh_any(logits: &[f32], max: f32, scale: f32, out: &mut [u64])
+    }
+    kernel! {
+        /// The sum of whole numbers.
+        sum, sum_any(x: &[u64]) -> u64
     }
 }
 
 /// Each row is two chains, over its even and its odd columns, added at the end with the bias: half the latency, and a
 /// smaller rounding error, than one chain.
+///
+/// Loops, no closures: a closure is a function of its own, which the processor's instructions are not enabled for.
 #[inline(always)]
-fn multiply_any(matrix: &Matrix, bias: &[f32], x: &[f32], y: &mut [f32]) {
-    let (panels, bias, y) = (matrix.panels.chunks_exact(matrix.columns), bias.as_chunks().0, y.as_chunks_mut().0);
+fn multiply_any(matrix: &Matrix, first: usize, bias: &[f32], x: &[f32], y: &mut [f32]) {
+    let panels = matrix.panels.chunks_exact(matrix.columns).skip(first / LANES);
+    let (bias, y) = (bias[first..].as_chunks().0, y.as_chunks_mut().0);
     let (pairs, last) = x.as_chunks::<2>();
     for ((panel, bias), y) in panels.zip(bias).zip(y) {
         let bias: &[f32; LANES] = bias;
@@ -140,20 +165,23 @@ fn multiply_any(matrix: &Matrix, bias: &[f32], x: &[f32], y: &mut [f32]) {
         let (columns, last_column) = panel.as_chunks::<2>();
         let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
         for (column, x) in columns.iter().zip(pairs) {
-            even = add_product(even, &column[0], x[0]);
-            odd = add_product(odd, &column[1], x[1]);
+            add_product(&mut even, &column[0], x[0]);
+            add_product(&mut odd, &column[1], x[1]);
         }
         for (column, x) in last_column.iter().zip(last) {
-            even = add_product(even, column, *x);
+            add_product(&mut even, column, *x);
         }
-        *y = std::array::from_fn(|lane| even[lane] + odd[lane] + bias[lane]);
+        for lane in 0..LANES {
+            y[lane] = even[lane] + odd[lane] + bias[lane];
+        }
     }
 }
 
-/// By value, not in place: so the compiler keeps the sums in registers.
 #[inline(always)]
-fn add_product(sums: [f32; LANES], column: &[f32; LANES], x: f32) -> [f32; LANES] {
-    std::array::from_fn(|lane| column[lane].mul_add(x, sums[lane]))
+fn add_product(sums: &mut [f32; LANES], column: &Column, x: f32) {
+    for (sum, weight) in sums.iter_mut().zip(&column.0) {
+        *sum = weight.mul_add(x, *sum);
+    }
 }
 
 #[inline(always)]
@@ -168,13 +196,54 @@ fn cell_any(gates: &[f32], c: &mut [f32], h: &mut [f32]) {
 }
 
 #[inline(always)]
-fn exponentials_any(logits: &[f32], max: f32, scale: f32, out: &mut [f32]) {
+fn greatest_any(x: &[f32]) -> f32 {
+    let mut greatest = [f32::MIN; 4 * LANES];
+    let (whole, rest) = x.as_chunks::<{ 4 * LANES }>();
+    for x in whole {
+        for (greatest, x) in greatest.iter_mut().zip(x) {
+            *greatest = at_least(*greatest, *x);
+        }
+    }
+    let mut all = f32::MIN;
+    for x in greatest.iter().chain(rest) {
+        all = at_least(all, *x);
+    }
+    all
+}
+
+#[inline(always)]
+fn weigh_any(logits: &[f32], max: f32, scale: f32, out: &mut [u64]) {
     for (out, logit) in out.iter_mut().zip(logits) {
         // The difference is kept finite, so that no scale makes a NaN of it.
-        let x = at_least(logit - max, f32::MIN) * scale;
-        let (below, factor) = parts(at_least(x, LEAST));
-        *out = if x < LEAST { 0.0 } else { factor.mul_add(below, factor) };
+        let bits = exponential(at_least(logit - max, f32::MIN) * scale).to_bits();
+        // m · 2ⁿ with m < 2²⁴ and n ≤ −23, by shifts: not every instruction set turns floats into long integers.
+        let (mantissa, below_one) = (bits & 0x7f_ffff | 0x80_0000, 127u32.wrapping_sub(bits >> 23));
+        let below_one = if below_one < 63 { below_one } else { 63 };
+        *out = u64::from(mantissa) << 15 >> below_one;
     }
+}
+
+#[inline(always)]
+fn sum_any(x: &[u64]) -> u64 {
+    let mut sums = [0u64; LANES];
+    let (whole, rest) = x.as_chunks::<LANES>();
+    for x in whole {
+        for (sum, x) in sums.iter_mut().zip(x) {
+            *sum = sum.wrapping_add(*x);
+        }
+    }
+    let mut all = 0u64;
+    for x in sums.iter().chain(rest) {
+        all = all.wrapping_add(*x);
+    }
+    all
+}
+
+/// exp(x) for x up to 0, in 0..=1.
+#[inline(always)]
+fn exponential(x: f32) -> f32 {
+    let (below, factor) = parts(at_least(x, LEAST));
+    if x < LEAST { 0.0 } else { factor.mul_add(below, factor) }
 }
 
 /// Below this, exp(x) is 0 for every purpose here, and 2ⁿ would leave the normal numbers.

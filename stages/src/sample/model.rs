@@ -9,6 +9,7 @@ use std::path::Path;
 use safetensors::{Dtype, SafeTensors};
 
 use super::kernels::{Kernels, Matrix};
+use super::team::{Product, Team};
 use crate::StageError;
 
 /// The weights, laid out for the kernels.
@@ -19,15 +20,13 @@ pub(super) struct Model {
     encoder: Vec<f32>,
     types: usize,
     layers: Vec<Layer>,
-    decoder: Matrix,
-    decoder_bias: Vec<f32>,
+    decoder: Product,
 }
 
 /// Both products of a layer are one: `[W_ih | W_hh] · [x; h]`, with the sum of both biases.
 #[derive(Debug)]
 struct Layer {
-    weights: Matrix,
-    bias: Vec<f32>,
+    product: Product,
     inputs: usize,
     hidden: usize,
 }
@@ -74,10 +73,20 @@ impl Model {
         }
         let name = if file.has("decoder.weight") { "decoder.weight" } else { "encoder.weight" };
         let decoder = file.matrix(name, Some(types), Some(inputs))?;
-        let decoder_bias = file.vector("decoder.bias", types)?;
-        let decoder = Matrix::new(types, inputs, |r, out| out.copy_from_slice(decoder.row(r)));
-        let decoder_bias = padded(decoder_bias, &decoder);
-        Ok(Self { kernels, encoder: encoder.values, types, layers, decoder, decoder_bias })
+        let bias = file.vector("decoder.bias", types)?;
+        let decoder = product(Matrix::new(types, inputs, |r, out| out.copy_from_slice(decoder.row(r))), bias);
+        Ok(Self { kernels, encoder: encoder.values, types, layers, decoder })
+    }
+
+    /// Has `work` done with threads that share the products of [`Model::read`].
+    pub(super) fn with_team<T>(&self, threads: usize, work: impl FnOnce(&Team<'_>) -> T) -> T {
+        let layers = self.layers.iter().map(|layer| &layer.product);
+        Team::gather(self.kernels, layers.chain([&self.decoder]).collect(), threads, work)
+    }
+
+    /// The kernels that it uses.
+    pub(super) fn kernels(&self) -> Kernels {
+        self.kernels
     }
 
     /// The state before the first token: zero everywhere.
@@ -85,25 +94,25 @@ impl Model {
         let layer = |layer: &Layer| LayerState {
             input_and_hidden: vec![0.0; layer.inputs + layer.hidden],
             cell: vec![0.0; layer.hidden],
-            gates: vec![0.0; layer.weights.padded_rows()],
+            gates: vec![0.0; layer.product.weights.padded_rows()],
         };
         let layers = self.layers.iter().map(layer).collect();
-        State { layers, logits: vec![0.0; self.decoder.padded_rows()], types: self.types }
+        State { layers, logits: vec![0.0; self.decoder.weights.padded_rows()], types: self.types }
     }
 
-    /// Reads one token; the logits for the next are computed where they are `wanted`.
-    pub(super) fn read(&self, state: &mut State, token: u32, wanted: bool) {
+    /// Reads one token, by a team of this model; the logits for the next are computed where they are `wanted`.
+    pub(super) fn read(&self, team: &Team<'_>, state: &mut State, token: u32, wanted: bool) {
         let width = self.layers[0].inputs;
         let mut input = &self.encoder[token as usize * width..][..width];
-        for (layer, state) in self.layers.iter().zip(&mut state.layers) {
+        for (k, (layer, state)) in self.layers.iter().zip(&mut state.layers).enumerate() {
             state.input_and_hidden[..layer.inputs].copy_from_slice(input);
-            self.kernels.multiply(&layer.weights, &layer.bias, &state.input_and_hidden, &mut state.gates);
+            team.multiply(k, &state.input_and_hidden, &mut state.gates);
             let hidden = &mut state.input_and_hidden[layer.inputs..];
             self.kernels.cell(&state.gates, &mut state.cell, hidden);
             input = &state.input_and_hidden[layer.inputs..];
         }
         if wanted {
-            self.kernels.multiply(&self.decoder, &self.decoder_bias, input, &mut state.logits);
+            team.multiply(self.layers.len(), input, &mut state.logits);
         }
     }
 }
@@ -144,7 +153,7 @@ impl Tensors<'_> {
             out[..inputs].copy_from_slice(input.row(r));
             out[inputs..].copy_from_slice(recurrent.row(r));
         });
-        Ok(Layer { bias: padded(bias, &weights), weights, inputs, hidden })
+        Ok(Layer { product: product(weights, bias), inputs, hidden })
     }
 
     fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, StageError> {
@@ -196,9 +205,9 @@ impl Tensors<'_> {
     }
 }
 
-fn padded(mut values: Vec<f32>, matrix: &Matrix) -> Vec<f32> {
-    values.resize(matrix.padded_rows(), 0.0);
-    values
+fn product(weights: Matrix, mut bias: Vec<f32>) -> Product {
+    bias.resize(weights.padded_rows(), 0.0);
+    Product { weights, bias }
 }
 
 #[cfg(test)]
@@ -252,9 +261,7 @@ mod tests {
             let model = Model::load(&space.context.inputs["weights"], 41, Kernels::detect()).unwrap();
             let mut state = model.start();
             let tokens: Vec<u32> = (0..20).map(|i| i * 7 % 41).collect();
-            for token in &tokens {
-                model.read(&mut state, *token, true);
-            }
+            model.with_team(2, |team| tokens.iter().for_each(|token| model.read(team, &mut state, *token, true)));
             for (found, expected) in state.logits().iter().zip(naive(&weights, &tokens)) {
                 assert!((f64::from(*found) - expected).abs() < 2e-6, "{found} instead of {expected}");
             }

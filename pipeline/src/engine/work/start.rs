@@ -225,8 +225,8 @@ impl Work<'_> {
         let mut share = None;
         match job.stage.way {
             Way::Here(stage) => {
-                share =
-                    Some(task::spawn_here(&self.bench, key, &uid, stage, job.node.params.clone(), &job.node.inputs));
+                let (params, threads) = (job.node.params.clone(), self.settings.threads);
+                share = Some(task::spawn_here(&self.bench, key, &uid, stage, params, &job.node.inputs, threads));
             }
             Way::Worker => {
                 let path_of = |id: ObjectId| self.store.path(id);

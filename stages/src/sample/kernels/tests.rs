@@ -34,7 +34,7 @@ fn every_instruction_set_gives_the_same_bits() {
         let (x, bias) = (numbers("x", columns, 1.0), numbers("bias", matrix.padded_rows(), 1.0));
         let all = levels().into_iter().map(|kernels| {
             let mut y = vec![0.0; matrix.padded_rows()];
-            kernels.multiply(&matrix, &bias, &x, &mut y);
+            kernels.multiply(&matrix, 0, &bias, &x, &mut y);
             y
         });
         let all: Vec<_> = all.collect();
@@ -52,10 +52,13 @@ fn every_instruction_set_gives_the_same_bits() {
     let n = 133;
     let gates = numbers("gates", 4 * n, 4.0);
     let all = levels().into_iter().map(|kernels| {
-        let (mut c, mut h, mut out) = (numbers("c", n, 1.0), vec![0.0; n], vec![0.0; 4 * n]);
+        let (mut c, mut h, mut weights) = (numbers("c", n, 1.0), vec![0.0; n], vec![0; 4 * n]);
         kernels.cell(&gates, &mut c, &mut h);
-        kernels.exponentials(&gates, 20.0, 1.7, &mut out);
-        bits(&[c, h, out].concat())
+        let max = kernels.greatest(&gates);
+        kernels.weigh(&gates, max, 1.7, &mut weights);
+        assert!(gates.iter().all(|x| *x <= max) && gates.contains(&max));
+        assert_eq!(kernels.sum(&weights), weights.iter().sum::<u64>());
+        (bits(&[c, h].concat()), weights)
     });
     let all: Vec<_> = all.collect();
     assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
@@ -74,12 +77,7 @@ fn error(f: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64) -> f64 {
 
 #[test]
 fn functions_are_within_a_few_last_bits() {
-    let exp = |x: f32| {
-        let mut out = [0.0];
-        exponentials_any(&[-x.abs()], 0.0, 1.0, &mut out);
-        out[0]
-    };
-    assert!(error(exp, |x| libm::exp(-x.abs())) < 3.0);
+    assert!(error(|x| exponential(-x.abs()), |x| libm::exp(-x.abs())) < 3.0);
     assert!(error(sigmoid, |x| 1.0 / (1.0 + libm::exp(-x))) < 5.0);
     assert!(error(tanh, libm::tanh) < 5.0);
 }
@@ -90,9 +88,20 @@ fn extremes_stay_in_range_and_a_nan_stays_one() {
     assert!(sigmoid(f32::NEG_INFINITY) < 1e-37 && tanh(f32::NEG_INFINITY) == -1.0);
     assert_eq!((sigmoid(0.0), tanh(0.0)), (0.5, 0.0));
     assert!(sigmoid(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
-    let mut out = [0.0; 2];
-    exponentials_any(&[f32::MIN, f32::MAX], f32::MAX, 0.0, &mut out);
-    assert_eq!(out, [1.0, 1.0]);
-    exponentials_any(&[f32::MIN, f32::MAX], f32::MAX, 1e30, &mut out);
-    assert_eq!(out, [0.0, 1.0]);
+    let one = 1 << 38;
+    let mut weights = [0; 2];
+    weigh_any(&[f32::MIN, f32::MAX], f32::MAX, 0.0, &mut weights);
+    assert_eq!(weights, [one, one]);
+    weigh_any(&[f32::MIN, f32::MAX], f32::MAX, 1e30, &mut weights);
+    assert_eq!(weights, [0, one]);
+}
+
+#[test]
+fn a_weight_is_the_exponential_rounded_down() {
+    for i in 0..100_000 {
+        let x = i as f32 * -1e-3;
+        let mut weight = [0];
+        weigh_any(&[x], 0.0, 1.0, &mut weight);
+        assert_eq!(weight[0], (exponential(x) * (1u64 << 38) as f32) as u64, "{x}");
+    }
 }

@@ -1,0 +1,232 @@
+//! Products of the forward pass, shared between threads.
+//!
+//! Approach: the rows of a product are cut into pieces, and whoever is free takes the next, the caller too. A thread that
+//! the system does not run takes none, so where others use the machine a team is hardly slower than one thread. Each
+//! row's sum is formed by one thread, in the order that the kernel fixes: who formed it changes no bit.
+//!
+//! Helpers wait by spinning, since a product is done before the system could wake anybody; after a while they yield to
+//! whoever else wants the processor.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::thread;
+
+use super::kernels::{Kernels, Matrix};
+
+/// A matrix and what is added to its product.
+#[derive(Debug)]
+pub(super) struct Product {
+    pub(super) weights: Matrix,
+    /// Of the matrix's padded rows.
+    pub(super) bias: Vec<f32>,
+}
+
+/// Threads that share the products of a model.
+#[derive(Debug)]
+pub(super) struct Team<'a> {
+    kernels: Kernels,
+    products: Vec<&'a Product>,
+    task: RwLock<Task>,
+    /// Pieces of the task that nobody has taken, and those that are done.
+    left: AtomicUsize,
+    done: AtomicUsize,
+    /// What helpers made of the pieces that they took.
+    made: Vec<Mutex<Vec<f32>>>,
+    helpers: usize,
+    over: AtomicBool,
+    broken: AtomicBool,
+}
+
+/// What is being multiplied.
+#[derive(Debug, Default)]
+struct Task {
+    product: usize,
+    x: Vec<f32>,
+}
+
+/// Rounds of a wait before the processor is left to others: some tens of microseconds.
+const PATIENCE: u32 = 1000;
+
+impl<'a> Team<'a> {
+    /// Has `work` done with a team of `threads`, or as many of them as the system has.
+    pub(super) fn gather<T>(
+        kernels: Kernels,
+        products: Vec<&'a Product>,
+        threads: usize,
+        work: impl FnOnce(&Self) -> T,
+    ) -> T {
+        let pieces = products.iter().map(|product| product.pieces()).max().unwrap_or(0);
+        let mut team = Self {
+            kernels,
+            products,
+            task: RwLock::default(),
+            left: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
+            made: (0..pieces).map(|_| Mutex::default()).collect(),
+            helpers: threads.saturating_sub(1),
+            over: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+        };
+        if team.helpers == 0 {
+            return work(&team);
+        }
+        team.helpers = team.helpers.min(pieces);
+        thread::scope(|scope| {
+            // Let go of even where the work panics, since the scope waits for its threads.
+            let _end = Raised { flag: &team.over, only_in_panic: false };
+            for _ in 0..team.helpers {
+                // One that can't be started is not missed: its pieces are taken by the others.
+                let _ = thread::Builder::new().spawn_scoped(scope, || team.help());
+            }
+            work(&team)
+        })
+    }
+
+    /// `y` = bias + weights · `x` of the product `which`.
+    pub(super) fn multiply(&self, which: usize, x: &[f32], y: &mut [f32]) {
+        let product = self.products[which];
+        if self.helpers == 0 {
+            return self.kernels.multiply(&product.weights, 0, &product.bias, x, y);
+        }
+        {
+            let mut task = self.task.write().unwrap_or_else(PoisonError::into_inner);
+            task.product = which;
+            task.x.clear();
+            task.x.extend_from_slice(x);
+        }
+        let (pieces, rows) = (product.pieces(), product.weights.piece_rows());
+        let mut own = 0;
+        let mut helped = vec![true; pieces];
+        self.done.store(0, Ordering::Relaxed);
+        // Whoever takes a piece sees the task and the count that were stored before.
+        self.left.store(pieces, Ordering::Release);
+        while let Some(piece) = self.take() {
+            let to = (piece * rows + rows).min(y.len());
+            self.kernels.multiply(&product.weights, piece * rows, &product.bias, x, &mut y[piece * rows..to]);
+            helped[piece] = false;
+            own += 1;
+        }
+        wait(|| {
+            assert!(!self.broken.load(Ordering::Relaxed), "BUG: a thread of the team panicked");
+            self.done.load(Ordering::Acquire) + own == pieces
+        });
+        for (y, (made, helped)) in y.chunks_mut(rows).zip(self.made.iter().zip(helped)) {
+            if helped {
+                y.copy_from_slice(&made.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+        }
+    }
+
+    /// Takes the last of the pieces that are left.
+    fn take(&self) -> Option<usize> {
+        let less = |left: usize| left.checked_sub(1);
+        self.left.fetch_update(Ordering::Acquire, Ordering::Relaxed, less).ok().map(|left| left - 1)
+    }
+
+    /// Takes pieces until it is over.
+    fn help(&self) {
+        let _alarm = Raised { flag: &self.broken, only_in_panic: true };
+        loop {
+            let mut piece = None;
+            wait(|| {
+                // A look first: to try to take would fetch the line that others write to.
+                piece = if self.left.load(Ordering::Relaxed) > 0 { self.take() } else { None };
+                piece.is_some() || self.over.load(Ordering::Relaxed)
+            });
+            let Some(piece) = piece else { return };
+            {
+                let task = self.task.read().unwrap_or_else(PoisonError::into_inner);
+                let Product { weights, bias } = self.products[task.product];
+                let rows = weights.piece_rows();
+                let mut made = self.made[piece].lock().unwrap_or_else(PoisonError::into_inner);
+                made.resize(rows.min(weights.padded_rows() - piece * rows), 0.0);
+                self.kernels.multiply(weights, piece * rows, bias, &task.x, &mut made);
+            }
+            self.done.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+impl Product {
+    fn pieces(&self) -> usize {
+        self.weights.padded_rows().div_ceil(self.weights.piece_rows())
+    }
+}
+
+/// Waits until something is so.
+fn wait(mut so: impl FnMut() -> bool) {
+    let mut rounds = 0;
+    while !so() {
+        if rounds < PATIENCE {
+            rounds += 1;
+            std::hint::spin_loop();
+        } else {
+            thread::yield_now();
+        }
+    }
+}
+
+/// Raises a flag when it is dropped.
+struct Raised<'a> {
+    flag: &'a AtomicBool,
+    only_in_panic: bool,
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        if !self.only_in_panic || thread::panicking() {
+            self.flag.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Stream;
+
+    fn product(rows: usize, columns: usize) -> Product {
+        let random = Stream::new(rows as u64, "team test");
+        let number = |i: usize| random.normal(i as u64) as f32;
+        let weights = Matrix::new(rows, columns, |r, out| {
+            for (c, x) in out.iter_mut().enumerate() {
+                *x = number(r * columns + c);
+            }
+        });
+        let bias = (0..weights.padded_rows()).map(|r| number(rows * columns + r)).collect();
+        Product { weights, bias }
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        let products = [product(3000, 200), product(5, 3), product(801, 400)];
+        let x: Vec<f32> = (0..400).map(|i| (i as f32 * 0.37).sin()).collect();
+        let kernels = Kernels::detect();
+        let multiplied = |threads: usize| {
+            Team::gather(kernels, products.iter().collect(), threads, |team| {
+                let mut all = Vec::new();
+                for round in 0..50 {
+                    for (which, columns) in [(0, 200), (1, 3), (2, 400)] {
+                        let mut y = vec![f32::NAN; products[which].weights.padded_rows()];
+                        team.multiply(which, &x[(round % 2) * (400 - columns)..][..columns], &mut y);
+                        all.extend(y.into_iter().map(f32::to_bits));
+                    }
+                }
+                all
+            })
+        };
+        let alone = multiplied(1);
+        for threads in [2, 3, 16] {
+            assert_eq!(multiplied(threads), alone, "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn a_panic_in_the_work_ends_the_team() {
+        let products = [product(3000, 200)];
+        let gone = std::panic::catch_unwind(|| {
+            Team::gather(Kernels::detect(), products.iter().collect(), 3, |_| panic!("as asked"));
+        });
+        assert!(gone.is_err());
+    }
+}

@@ -251,7 +251,8 @@ class Sample:
 
     def ours(self, s, turn):
         # One token more each turn, so that nothing is cached.
-        s.study(self.folder, "--set", f"sample.length={s.arguments.tokens + turn}", contest=self.name)
+        words = ["--set", f"sample.length={s.arguments.tokens + turn}", "--threads", s.arguments.threads]
+        s.study(self.folder, *words, contest=self.name)
         row = s.ask(self.folder, "SELECT x.seconds, t.tokens FROM executions x JOIN samples t ON t.execution_id = x.id "
                     "WHERE x.stage = 'sample' ORDER BY x.id DESC LIMIT 1")
         if row[1] < s.arguments.tokens:

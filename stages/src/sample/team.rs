@@ -11,21 +11,60 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread;
 
-use super::kernels::{Kernels, Matrix};
+use super::kernels::{Kernels, LANES, Matrix};
+
+/// A product whose rows can be formed apart from each other, panel by panel.
+pub(super) trait Product: std::fmt::Debug + Sync {
+    fn rows(&self) -> usize;
+
+    /// Bytes of weights of a panel.
+    fn panel_bytes(&self) -> usize;
+
+    /// Forms the rows from `first` on that `y` has room for: whole panels.
+    fn multiply(&self, kernels: Kernels, first: usize, x: &[f32], y: &mut [f32]);
+
+    /// Floats that a result needs: the rows, filled up to whole panels.
+    fn padded_rows(&self) -> usize {
+        self.rows().next_multiple_of(LANES)
+    }
+
+    /// Rows of a piece that is worth a thread's while.
+    fn piece_rows(&self) -> usize {
+        (PIECE / self.panel_bytes()).max(1) * LANES
+    }
+
+    fn pieces(&self) -> usize {
+        self.padded_rows().div_ceil(self.piece_rows())
+    }
+}
 
 /// A matrix and what is added to its product.
 #[derive(Debug)]
-pub(super) struct Product {
+pub(super) struct Affine {
     pub(super) weights: Matrix,
     /// Of the matrix's padded rows.
     pub(super) bias: Vec<f32>,
+}
+
+impl Product for Affine {
+    fn rows(&self) -> usize {
+        self.weights.rows()
+    }
+
+    fn panel_bytes(&self) -> usize {
+        self.weights.panel_bytes()
+    }
+
+    fn multiply(&self, kernels: Kernels, first: usize, x: &[f32], y: &mut [f32]) {
+        kernels.multiply(&self.weights, first, &self.bias, x, y);
+    }
 }
 
 /// Threads that share the products of a model.
 #[derive(Debug)]
 pub(super) struct Team<'a> {
     kernels: Kernels,
-    products: Vec<&'a Product>,
+    products: Vec<&'a dyn Product>,
     task: RwLock<Task>,
     /// Pieces of the task that nobody has taken, and those that are done.
     left: AtomicUsize,
@@ -44,6 +83,9 @@ struct Task {
     x: Vec<f32>,
 }
 
+/// Bytes of weights that one thread goes through at a time: a microsecond or two.
+const PIECE: usize = 128 << 10;
+
 /// Rounds of a wait before the processor is left to others: some tens of microseconds.
 const PATIENCE: u32 = 1000;
 
@@ -51,7 +93,7 @@ impl<'a> Team<'a> {
     /// Has `work` done with a team of `threads`, or as many of them as the system has.
     pub(super) fn gather<T>(
         kernels: Kernels,
-        products: Vec<&'a Product>,
+        products: Vec<&'a dyn Product>,
         threads: usize,
         work: impl FnOnce(&Self) -> T,
     ) -> T {
@@ -82,11 +124,15 @@ impl<'a> Team<'a> {
         })
     }
 
+    pub(super) fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
     /// `y` = bias + weights · `x` of the product `which`.
     pub(super) fn multiply(&self, which: usize, x: &[f32], y: &mut [f32]) {
         let product = self.products[which];
         if self.helpers == 0 {
-            return self.kernels.multiply(&product.weights, 0, &product.bias, x, y);
+            return product.multiply(self.kernels, 0, x, y);
         }
         {
             let mut task = self.task.write().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +140,7 @@ impl<'a> Team<'a> {
             task.x.clear();
             task.x.extend_from_slice(x);
         }
-        let (pieces, rows) = (product.pieces(), product.weights.piece_rows());
+        let (pieces, rows) = (product.pieces(), product.piece_rows());
         let mut own = 0;
         let mut helped = vec![true; pieces];
         self.done.store(0, Ordering::Relaxed);
@@ -102,7 +148,7 @@ impl<'a> Team<'a> {
         self.left.store(pieces, Ordering::Release);
         while let Some(piece) = self.take() {
             let to = (piece * rows + rows).min(y.len());
-            self.kernels.multiply(&product.weights, piece * rows, &product.bias, x, &mut y[piece * rows..to]);
+            product.multiply(self.kernels, piece * rows, x, &mut y[piece * rows..to]);
             helped[piece] = false;
             own += 1;
         }
@@ -136,20 +182,14 @@ impl<'a> Team<'a> {
             let Some(piece) = piece else { return };
             {
                 let task = self.task.read().unwrap_or_else(PoisonError::into_inner);
-                let Product { weights, bias } = self.products[task.product];
-                let rows = weights.piece_rows();
+                let product = self.products[task.product];
+                let rows = product.piece_rows();
                 let mut made = self.made[piece].lock().unwrap_or_else(PoisonError::into_inner);
-                made.resize(rows.min(weights.padded_rows() - piece * rows), 0.0);
-                self.kernels.multiply(weights, piece * rows, bias, &task.x, &mut made);
+                made.resize(rows.min(product.padded_rows() - piece * rows), 0.0);
+                product.multiply(self.kernels, piece * rows, &task.x, &mut made);
             }
             self.done.fetch_add(1, Ordering::Release);
         }
-    }
-}
-
-impl Product {
-    fn pieces(&self) -> usize {
-        self.weights.padded_rows().div_ceil(self.weights.piece_rows())
     }
 }
 
@@ -185,7 +225,7 @@ mod tests {
     use super::*;
     use crate::random::Stream;
 
-    fn product(rows: usize, columns: usize) -> Product {
+    fn product(rows: usize, columns: usize) -> Affine {
         let random = Stream::new(rows as u64, "team test");
         let number = |i: usize| random.normal(i as u64) as f32;
         let weights = Matrix::new(rows, columns, |r, out| {
@@ -193,8 +233,8 @@ mod tests {
                 *x = number(r * columns + c);
             }
         });
-        let bias = (0..weights.padded_rows()).map(|r| number(rows * columns + r)).collect();
-        Product { weights, bias }
+        let bias = (0..rows.next_multiple_of(LANES)).map(|r| number(rows * columns + r)).collect();
+        Affine { weights, bias }
     }
 
     #[test]
@@ -203,11 +243,11 @@ mod tests {
         let x: Vec<f32> = (0..400).map(|i| (i as f32 * 0.37).sin()).collect();
         let kernels = Kernels::detect();
         let multiplied = |threads: usize| {
-            Team::gather(kernels, products.iter().collect(), threads, |team| {
+            Team::gather(kernels, products.iter().map(|product| product as &dyn Product).collect(), threads, |team| {
                 let mut all = Vec::new();
                 for round in 0..50 {
                     for (which, columns) in [(0, 200), (1, 3), (2, 400)] {
-                        let mut y = vec![f32::NAN; products[which].weights.padded_rows()];
+                        let mut y = vec![f32::NAN; products[which].padded_rows()];
                         team.multiply(which, &x[(round % 2) * (400 - columns)..][..columns], &mut y);
                         all.extend(y.into_iter().map(f32::to_bits));
                     }
@@ -225,7 +265,12 @@ mod tests {
     fn a_panic_in_the_work_ends_the_team() {
         let products = [product(3000, 200)];
         let gone = std::panic::catch_unwind(|| {
-            Team::gather(Kernels::detect(), products.iter().collect(), 3, |_| panic!("as asked"));
+            Team::gather(
+                Kernels::detect(),
+                products.iter().map(|product| product as &dyn Product).collect(),
+                3,
+                |_| panic!("as asked"),
+            );
         });
         assert!(gone.is_err());
     }

@@ -1,15 +1,16 @@
 //! Products of the forward pass, shared between threads.
 //!
-//! Approach: the rows of a product are cut into pieces, and whoever is free takes the next, the caller too. A thread that
-//! the system does not run takes none, so where others use the machine a team is hardly slower than one thread. Each
-//! row's sum is formed by one thread, in the order that the kernel fixes: who formed it changes no bit.
+//! Approach: the rows of a product are cut into pieces, and whoever is free takes the next, the caller too. Each row's sum
+//! is formed by one thread, in the order that the kernel fixes: who formed it changes no bit.
 //!
-//! Helpers wait by spinning, since a product is done before the system could wake anybody; after a while they yield to
-//! whoever else wants the processor.
+//! All wait by spinning, since a product is done before the system could wake anybody. Where others use the machine, a
+//! helper may be put aside in the middle of a piece, for longer than many products take. So once the caller had to wait for
+//! that, it forms the next products alone, and twice as many each time that it happens again; helpers sleep meanwhile.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread;
+use std::time::Duration;
 
 use super::kernels::{Kernels, LANES, Matrix};
 
@@ -72,6 +73,9 @@ pub(super) struct Team<'a> {
     /// What helpers made of the pieces that they took.
     made: Vec<Mutex<Vec<f32>>>,
     helpers: usize,
+    /// Products that are still to be formed alone, and how many the next wait will ask for.
+    alone: AtomicU32,
+    pause: AtomicU32,
     over: AtomicBool,
     broken: AtomicBool,
 }
@@ -88,6 +92,12 @@ const PIECE: usize = 128 << 10;
 
 /// Rounds of a wait before the processor is left to others: some tens of microseconds.
 const PATIENCE: u32 = 1000;
+
+/// Rounds of leaving it before a helper sleeps.
+const BOREDOM: u32 = 100;
+
+/// Products that are formed alone after a wait, at least and at most: some milliseconds, and a second.
+const PAUSES: (u32, u32) = (64, 1 << 14);
 
 impl<'a> Team<'a> {
     /// Has `work` done with a team of `threads`, or as many of them as the system has.
@@ -106,6 +116,8 @@ impl<'a> Team<'a> {
             done: AtomicUsize::new(0),
             made: (0..pieces).map(|_| Mutex::default()).collect(),
             helpers: threads.saturating_sub(1),
+            alone: AtomicU32::new(0),
+            pause: AtomicU32::new(PAUSES.0),
             over: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         };
@@ -131,7 +143,8 @@ impl<'a> Team<'a> {
     /// `y` = bias + weights · `x` of the product `which`.
     pub(super) fn multiply(&self, which: usize, x: &[f32], y: &mut [f32]) {
         let product = self.products[which];
-        if self.helpers == 0 {
+        let less = |alone: u32| alone.checked_sub(1);
+        if self.helpers == 0 || self.alone.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
             return product.multiply(self.kernels, 0, x, y);
         }
         {
@@ -152,10 +165,17 @@ impl<'a> Team<'a> {
             helped[piece] = false;
             own += 1;
         }
-        wait(|| {
+        let rounds = wait(None, || {
             assert!(!self.broken.load(Ordering::Relaxed), "BUG: a thread of the team panicked");
             self.done.load(Ordering::Acquire) + own == pieces
         });
+        let pause = self.pause.load(Ordering::Relaxed);
+        if rounds > PATIENCE {
+            self.alone.store(pause, Ordering::Relaxed);
+            self.pause.store((2 * pause).min(PAUSES.1), Ordering::Relaxed);
+        } else {
+            self.pause.store((pause - 1).max(PAUSES.0), Ordering::Relaxed);
+        }
         for (y, (made, helped)) in y.chunks_mut(rows).zip(self.made.iter().zip(helped)) {
             if helped {
                 y.copy_from_slice(&made.lock().unwrap_or_else(PoisonError::into_inner));
@@ -174,7 +194,7 @@ impl<'a> Team<'a> {
         let _alarm = Raised { flag: &self.broken, only_in_panic: true };
         loop {
             let mut piece = None;
-            wait(|| {
+            wait(Some(Duration::from_micros(200)), || {
                 // A look first: to try to take would fetch the line that others write to.
                 piece = if self.left.load(Ordering::Relaxed) > 0 { self.take() } else { None };
                 piece.is_some() || self.over.load(Ordering::Relaxed)
@@ -193,17 +213,18 @@ impl<'a> Team<'a> {
     }
 }
 
-/// Waits until something is so.
-fn wait(mut so: impl FnMut() -> bool) {
-    let mut rounds = 0;
+/// Waits until something is so, at last in sleeps where one is given; the number of rounds that it took.
+fn wait(sleep: Option<Duration>, mut so: impl FnMut() -> bool) -> u32 {
+    let mut rounds = 0u32;
     while !so() {
-        if rounds < PATIENCE {
-            rounds += 1;
-            std::hint::spin_loop();
-        } else {
-            thread::yield_now();
+        rounds = rounds.saturating_add(1);
+        match sleep {
+            _ if rounds <= PATIENCE => std::hint::spin_loop(),
+            Some(sleep) if rounds > PATIENCE + BOREDOM => thread::sleep(sleep),
+            _ => thread::yield_now(),
         }
     }
+    rounds
 }
 
 /// Raises a flag when it is dropped.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 const STYLES: Styles = Styles::styled()
@@ -34,11 +35,18 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Places {
     /// The database; by default experiments.db in the nearest folder upward that has one, else here
-    #[arg(long, global = true, env = "PIPELINE_DB", value_name = "FILE", hide_env_values = true)]
+    #[arg(long, global = true, env = "PIPELINE_DB", value_name = "FILE", hide_env_values = true,
+          value_parser = maybe_empty(), value_hint = ValueHint::FilePath)]
     pub db: Option<PathBuf>,
     /// The object store; by default data/store beside the database
-    #[arg(long, global = true, env = "PIPELINE_STORE", value_name = "DIR", hide_env_values = true)]
+    #[arg(long, global = true, env = "PIPELINE_STORE", value_name = "DIR", hide_env_values = true,
+          value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
     pub store: Option<PathBuf>,
+}
+
+/// A path, or nothing: a variable that is set to nothing says as much as one that is not set.
+fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 #[derive(Debug, Subcommand)]

@@ -22,7 +22,10 @@ pub struct Paths {
 impl Paths {
     /// Finds the database: named, or in the nearest folder upward that has one, or else to be made here.
     pub fn find(places: &Places, here: &Path) -> Self {
-        let db = places.db.clone().map(|db| here.join(db)).unwrap_or_else(|| {
+        let named = |place: &Option<PathBuf>| place.clone().filter(|place| !place.as_os_str().is_empty());
+        let (db, store) = (named(&places.db), named(&places.store));
+        let is_named = db.is_some();
+        let db = db.map(|db| here.join(db)).unwrap_or_else(|| {
             here.ancestors()
                 .map(|folder| folder.join(DATABASE))
                 .find(|db| db.exists())
@@ -32,7 +35,7 @@ impl Paths {
         let folder = db.parent().and_then(|folder| folder.canonicalize().ok());
         let real = folder.zip(db.file_name()).map(|(folder, name)| folder.join(name));
         let db = db.canonicalize().ok().or(real).unwrap_or(db);
-        Self { db, named: places.db.is_some(), store: places.store.clone().map(|store| here.join(store)) }
+        Self { db, named: is_named, store: store.map(|store| here.join(store)) }
     }
 
     /// The folder of the database: what relative paths of an experiment are looked for in, after the experiment's own.
@@ -79,6 +82,9 @@ mod tests {
         std::os::unix::fs::symlink("../experiments.db", root.join("link/experiments.db")).unwrap();
         let paths = Paths::find(&Places { db: None, store: None }, &root.join("link"));
         assert_eq!((paths.db.as_path(), paths.root()), (root.join("experiments.db").as_path(), root.as_path()));
+        let nothing = Places { db: Some(PathBuf::new()), store: Some(PathBuf::new()) };
+        let paths = Paths::find(&nothing, &root.join("link"));
+        assert_eq!((paths.root(), paths.named, &paths.store), (root.as_path(), false, &None));
         let new = Paths::find(&Places { db: Some("new.db".into()), store: None }, &root);
         assert_eq!(new.db, root.join("new.db"));
     }

@@ -8,6 +8,7 @@
 //! the text. Token i of the text for entry j of `decode` is drawn with number i of the stream "sample j". A text
 //! ends early where a logit is not finite.
 
+mod coarse;
 mod decode;
 mod join;
 mod kernels;
@@ -28,7 +29,7 @@ use crate::{Context, Outcome, StageError};
 
 use decode::Chooser;
 use kernels::Kernels;
-use model::{Model, State};
+use model::{Model, State, Want};
 use team::Team;
 
 /// Draws one text for each entry of `decode`.
@@ -38,9 +39,16 @@ use team::Team;
 /// Weights that aren't finite are no error: their texts are empty, and say why.
 pub fn run(params: &Sample, context: &Context) -> Result<Outcome, StageError> {
     let vocab = Types::load(context.input("vocab")?)?;
-    let model = Model::load(context.input("weights")?, vocab.types.len(), Kernels::detect())?;
+    let mut model = Model::load(context.input("weights")?, vocab.types.len(), Kernels::detect())?;
+    let greedy = params.decode.iter().filter(|decode| matches!(decode, Decode::Greedy(_))).count() as u64;
+    if greedy.saturating_mul(params.length) > LONG {
+        model.expect_greedy();
+    }
     model.with_team(context.threads, |team| draw_all(params, context, &vocab, &model, team))
 }
+
+/// Greedy tokens from which on a rounded copy of the softmax layer pays for its making.
+const LONG: u64 = 500;
 
 fn draw_all(
     params: &Sample,
@@ -53,7 +61,8 @@ fn draw_all(
     let mut start = model.start();
     for (i, token) in read_first.iter().enumerate() {
         context.check()?;
-        model.read(team, &mut start, *token, i + 1 == read_first.len());
+        let last = i + 1 == read_first.len();
+        model.read(team, &mut start, *token, if last { Want::Logits } else { Want::Nothing });
     }
     let mut outcome = Outcome::default();
     let mut total = 0;
@@ -99,7 +108,7 @@ pub fn logits(
         let mut state = model.start();
         let mut likeliest = 0;
         for i in 0..tokens.len() + greedy {
-            model.read(team, &mut state, tokens.get(i).copied().unwrap_or(likeliest), true);
+            model.read(team, &mut state, tokens.get(i).copied().unwrap_or(likeliest), Want::Logits);
             likeliest = chooser.choose(state.logits(), Decode::Greedy(Greedy::Greedy), 0.0);
             each(likeliest, state.logits());
         }
@@ -156,16 +165,26 @@ impl Drawer<'_> {
         let mut tokens = Vec::new();
         for i in 0..length {
             context.check()?;
-            let logits = self.state.logits();
-            // No early end: like this the check is a vector instruction for every few logits.
-            if logits.iter().fold(false, |bad, x| bad | !x.is_finite()) {
-                let nan = logits.iter().any(|x| x.is_nan());
-                let after = tokens.len();
-                return Ok((tokens, Some(Fault { nan, after })));
-            }
-            let token = self.chooser.choose(logits, decode, self.stream.uniform(i));
+            let token = match self.state.likeliest() {
+                Some(token) => token,
+                None => {
+                    let logits = self.state.logits();
+                    // No early end: like this the check is a vector instruction for every few logits.
+                    if logits.iter().fold(false, |bad, x| bad | !x.is_finite()) {
+                        let nan = logits.iter().any(|x| x.is_nan());
+                        let after = tokens.len();
+                        return Ok((tokens, Some(Fault { nan, after })));
+                    }
+                    self.chooser.choose(logits, decode, self.stream.uniform(i))
+                }
+            };
             tokens.push(token);
-            self.model.read(self.team, &mut self.state, token, i + 1 < length);
+            let want = match decode {
+                _ if i + 1 == length => Want::Nothing,
+                Decode::Greedy(_) => Want::Likeliest,
+                Decode::Draw { .. } => Want::Logits,
+            };
+            self.model.read(self.team, &mut self.state, token, want);
             progress(i + 1);
         }
         Ok((tokens, None))

@@ -41,6 +41,8 @@ fn a_fork_is_a_run_that_shows_its_parents_steps_and_computes_its_own() {
     assert!(shown.stdout.contains("forked from run1 at step 50"), "{shown}");
     let compared = space.pipeline(&["compare", "run1", "run2"]).ok();
     assert!(compared.stdout.contains("up to step 50; at step 51"), "{compared}");
+    assert!(compared.stdout.contains("the runs differ in train.fork, train.learning_rate\n"), "{compared}");
+    assert!(compared.stdout.contains("run1 at step 50"), "{compared}");
     // The checkpoint's own score was there.
     let at = "SELECT how FROM run_stages WHERE run_id = 2 AND stage = 'evaluate' AND item =";
     assert_eq!(space.texts(&format!("{at} '50 valid'")), ["cached"]);
@@ -150,6 +152,8 @@ fn what_a_checkpoint_fixes_is_refused_before_anything_runs() {
     refused(&with("train.steps=20"), "nothing is left of it", "train.steps=");
     refused(&["run1", "--at", "40"], "nothing is left of it", "train.steps=140");
     refused(&with("train.hiden=64"), "train.hiden", "train.hidden");
+    let named = ["run1", "--at", "20", "--name", "x y"];
+    refused(&named, "--name 'x y': allowed: letters, digits, _, - and .", "--name x_y");
     assert_eq!(fork(&space, &["run1", "--at", "0"]).code, Some(2));
     let unknown = format!("train.fork={{trajectory=\"{}\",step=20}}", "0".repeat(64));
     let typed = ["run", "experiments/longer.toml", "--set", &unknown];

@@ -6,6 +6,7 @@ use crate::args::ForkArgs;
 use crate::commands::reading::Reader;
 use crate::commands::recorded::{Recorded, fork_at};
 use crate::commands::run;
+use crate::experiment::is_name;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::selector;
@@ -21,6 +22,11 @@ pub fn fork(args: &ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> 
     }
     if let Some(set) = args.name.as_ref().and_then(|_| doubled("name")) {
         return Err(Failure::input(format!("--set '{set}' and --name name the fork twice"), "leave one of them out"));
+    }
+    if let Some(name) = args.name.as_ref().filter(|name| !is_name(name)) {
+        let better: String = name.chars().map(|c| if is_name(&c.to_string()) { c } else { '_' }).collect();
+        let hint = format!("--name {}", if better.is_empty() { "from_300" } else { &better });
+        return Err(Failure::input(format!("--name '{name}': allowed: letters, digits, _, - and ."), hint));
     }
     let mut reader = Reader::open(paths)?;
     let run = selector::one(&mut reader.record, &args.run)?;

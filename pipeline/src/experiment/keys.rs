@@ -123,6 +123,11 @@ pub fn unknown(path: &str, place: Place) -> Problem {
     Problem::new(place, format!("unknown key {path}"), hint)
 }
 
+/// Whether an experiment may be named so.
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c))
+}
+
 /// The experiment's name.
 pub fn name(tree: &Node) -> Result<String, Problem> {
     let hint = "name = \"lr_study\"";
@@ -130,9 +135,7 @@ pub fn name(tree: &Node) -> Result<String, Problem> {
         return Err(Problem::new(Place::Default, "the experiment has no name", hint));
     };
     match &node.raw {
-        Raw::Text(name) if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) => {
-            Ok(name.clone())
-        }
+        Raw::Text(name) if is_name(name) => Ok(name.clone()),
         raw => {
             Err(Problem::new(node.place.clone(), format!("name is {raw}; allowed: letters, digits, _, - and ."), hint))
         }

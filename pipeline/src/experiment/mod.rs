@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 pub use check::nearest;
+pub use keys::is_name;
 use tree::{Node, Place};
 
 /// An experiment with what the command line overrode.

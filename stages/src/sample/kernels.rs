@@ -10,11 +10,10 @@
 //! `mul_add` is a function call, and sampling fifty times slower: the price of equal bits on processors from before 2013.
 #![expect(unsafe_code, reason = "code compiled for an instruction set may only be called where the processor has it")]
 
-/// Rows of a panel: two AVX-512 vectors, four of AVX2.
-const LANES: usize = 32;
+use super::coarse::{Pair, multiply_any as multiply_coarse_any};
 
-/// Bytes of weights that one thread goes through at a time: a microsecond or two.
-const PIECE: usize = 128 << 10;
+/// Rows of a panel: two AVX-512 vectors, four of AVX2.
+pub(super) const LANES: usize = 32;
 
 /// A matrix `[rows, columns]` laid out for [`Kernels::multiply`].
 #[derive(Debug, Clone)]
@@ -45,14 +44,25 @@ impl Matrix {
         Self { rows, columns, panels }
     }
 
-    /// Floats that a result needs: the rows, filled up to whole panels.
-    pub(super) fn padded_rows(&self) -> usize {
-        self.rows.next_multiple_of(LANES)
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
 
-    /// Rows of a piece that is worth a thread's while: whole panels.
-    pub(super) fn piece_rows(&self) -> usize {
-        (PIECE / (self.columns * size_of::<Column>())).max(1) * LANES
+    /// Writes row `r` out.
+    pub(super) fn row(&self, r: usize, out: &mut [f32]) {
+        let panel = &self.panels[r / LANES * self.columns..][..self.columns];
+        for (x, lanes) in out.iter_mut().zip(panel) {
+            *x = lanes.0[r % LANES];
+        }
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Bytes of a panel.
+    pub(super) fn panel_bytes(&self) -> usize {
+        self.columns * size_of::<Column>()
     }
 }
 
@@ -130,6 +140,12 @@ impl Kernels {
         /// `y = bias + matrix · x`, of the rows from `first` on that `y` has room for: whole panels. `x` has the matrix's
         /// columns, `bias` all its padded rows.
         multiply, multiply_any(matrix: &Matrix, first: usize, bias: &[f32], x: &[f32], y: &mut [f32])
+    }
+    kernel! {
+        /// The same of a matrix in bf16, of as many `pairs` of columns.
+        multiply_coarse, multiply_coarse_any(
+            panels: &[Pair], pairs: usize, first: usize, bias: &[f32], x: &[f32], y: &mut [f32]
+        )
     }
     kernel! {
         /// One step of an LSTM: from the gates' sums `[4H]` in PyTorch's order i, f, g, o, the cell `c` and the hidden

@@ -8,8 +8,9 @@ use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
 
+use super::coarse::Coarse;
 use super::kernels::{Kernels, Matrix};
-use super::team::{Product, Team};
+use super::team::{Affine, Product, Team};
 use crate::StageError;
 
 /// The weights, laid out for the kernels.
@@ -20,13 +21,15 @@ pub(super) struct Model {
     encoder: Vec<f32>,
     types: usize,
     layers: Vec<Layer>,
-    decoder: Product,
+    decoder: Affine,
+    /// Where greedy texts are expected.
+    coarse: Option<Coarse>,
 }
 
 /// Both products of a layer are one: `[W_ih | W_hh] · [x; h]`, with the sum of both biases.
 #[derive(Debug)]
 struct Layer {
-    product: Product,
+    product: Affine,
     inputs: usize,
     hidden: usize,
 }
@@ -36,7 +39,19 @@ struct Layer {
 pub(super) struct State {
     layers: Vec<LayerState>,
     logits: Vec<f32>,
+    near: Vec<f32>,
+    likeliest: Option<u32>,
     types: usize,
+}
+
+/// What is wanted of the token behind one that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    Nothing,
+    /// [`State::likeliest`], or where that is not known the logits.
+    Likeliest,
+    /// [`State::logits`].
+    Logits,
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +63,11 @@ struct LayerState {
 }
 
 impl State {
+    /// The likeliest token, where [`Model::read`] was asked for that alone and all logits are known to be finite.
+    pub(super) fn likeliest(&self) -> Option<u32> {
+        self.likeliest
+    }
+
     /// The logits `[V]` after the last token that [`Model::read`] was asked for them.
     pub(super) fn logits(&self) -> &[f32] {
         &self.logits[..self.types]
@@ -74,14 +94,21 @@ impl Model {
         let name = if file.has("decoder.weight") { "decoder.weight" } else { "encoder.weight" };
         let decoder = file.matrix(name, Some(types), Some(inputs))?;
         let bias = file.vector("decoder.bias", types)?;
-        let decoder = product(Matrix::new(types, inputs, |r, out| out.copy_from_slice(decoder.row(r))), bias);
-        Ok(Self { kernels, encoder: encoder.values, types, layers, decoder })
+        let decoder = affine(Matrix::new(types, inputs, |r, out| out.copy_from_slice(decoder.row(r))), bias);
+        Ok(Self { kernels, encoder: encoder.values, types, layers, decoder, coarse: None })
+    }
+
+    /// Makes long greedy texts cheaper: half the softmax layer's bytes are read for a token. Worth some hundred tokens.
+    pub(super) fn expect_greedy(&mut self) {
+        self.coarse = Coarse::new(&self.decoder);
     }
 
     /// Has `work` done with threads that share the products of [`Model::read`].
     pub(super) fn with_team<T>(&self, threads: usize, work: impl FnOnce(&Team<'_>) -> T) -> T {
-        let layers = self.layers.iter().map(|layer| &layer.product);
-        Team::gather(self.kernels, layers.chain([&self.decoder]).collect(), threads, work)
+        let mut products: Vec<&dyn Product> = self.layers.iter().map(|layer| &layer.product as _).collect();
+        products.push(&self.decoder);
+        products.extend(self.coarse.iter().map(|coarse| coarse as &dyn Product));
+        Team::gather(self.kernels, products, threads, work)
     }
 
     /// The kernels that it uses.
@@ -94,14 +121,15 @@ impl Model {
         let layer = |layer: &Layer| LayerState {
             input_and_hidden: vec![0.0; layer.inputs + layer.hidden],
             cell: vec![0.0; layer.hidden],
-            gates: vec![0.0; layer.product.weights.padded_rows()],
+            gates: vec![0.0; layer.product.padded_rows()],
         };
         let layers = self.layers.iter().map(layer).collect();
-        State { layers, logits: vec![0.0; self.decoder.weights.padded_rows()], types: self.types }
+        let near = vec![0.0; self.coarse.as_ref().map_or(0, |coarse| coarse.padded_rows())];
+        State { layers, logits: vec![0.0; self.decoder.padded_rows()], near, likeliest: None, types: self.types }
     }
 
-    /// Reads one token, by a team of this model; the logits for the next are computed where they are `wanted`.
-    pub(super) fn read(&self, team: &Team<'_>, state: &mut State, token: u32, wanted: bool) {
+    /// Reads one token, by a team of this model.
+    pub(super) fn read(&self, team: &Team<'_>, state: &mut State, token: u32, want: Want) {
         let width = self.layers[0].inputs;
         let mut input = &self.encoder[token as usize * width..][..width];
         for (k, (layer, state)) in self.layers.iter().zip(&mut state.layers).enumerate() {
@@ -111,7 +139,12 @@ impl Model {
             self.kernels.cell(&state.gates, &mut state.cell, hidden);
             input = &state.input_and_hidden[layer.inputs..];
         }
-        if wanted {
+        state.likeliest = None;
+        if let (Want::Likeliest, Some(coarse)) = (want, &self.coarse) {
+            let place = (team, self.layers.len() + 1);
+            state.likeliest = coarse.likeliest(place, &self.decoder, input, &mut state.near, &mut state.logits);
+        }
+        if want != Want::Nothing && state.likeliest.is_none() {
             team.multiply(self.layers.len(), input, &mut state.logits);
         }
     }
@@ -153,7 +186,7 @@ impl Tensors<'_> {
             out[..inputs].copy_from_slice(input.row(r));
             out[inputs..].copy_from_slice(recurrent.row(r));
         });
-        Ok(Layer { product: product(weights, bias), inputs, hidden })
+        Ok(Layer { product: affine(weights, bias), inputs, hidden })
     }
 
     fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, StageError> {
@@ -205,9 +238,10 @@ impl Tensors<'_> {
     }
 }
 
-fn product(weights: Matrix, mut bias: Vec<f32>) -> Product {
-    bias.resize(weights.padded_rows(), 0.0);
-    Product { weights, bias }
+fn affine(weights: Matrix, bias: Vec<f32>) -> Affine {
+    let mut product = Affine { weights, bias };
+    product.bias.resize(product.padded_rows(), 0.0);
+    product
 }
 
 #[cfg(test)]
@@ -261,7 +295,9 @@ mod tests {
             let model = Model::load(&space.context.inputs["weights"], 41, Kernels::detect()).unwrap();
             let mut state = model.start();
             let tokens: Vec<u32> = (0..20).map(|i| i * 7 % 41).collect();
-            model.with_team(2, |team| tokens.iter().for_each(|token| model.read(team, &mut state, *token, true)));
+            model.with_team(2, |team| {
+                tokens.iter().for_each(|token| model.read(team, &mut state, *token, Want::Logits))
+            });
             for (found, expected) in state.logits().iter().zip(naive(&weights, &tokens)) {
                 assert!((f64::from(*found) - expected).abs() < 2e-6, "{found} instead of {expected}");
             }

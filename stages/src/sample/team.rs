@@ -1,31 +1,71 @@
 //! Products of the forward pass, shared between threads.
 //!
-//! Approach: the rows of a product are cut into pieces, and whoever is free takes the next, the caller too. A thread that
-//! the system does not run takes none, so where others use the machine a team is hardly slower than one thread. Each
-//! row's sum is formed by one thread, in the order that the kernel fixes: who formed it changes no bit.
+//! Approach: the rows of a product are cut into pieces, and whoever is free takes the next, the caller too. Each row's sum
+//! is formed by one thread, in the order that the kernel fixes: who formed it changes no bit.
 //!
-//! Helpers wait by spinning, since a product is done before the system could wake anybody; after a while they yield to
-//! whoever else wants the processor.
+//! All wait by spinning, since a product is done before the system could wake anybody. Where others use the machine, a
+//! helper may be put aside in the middle of a piece, for longer than many products take. So once the caller had to wait for
+//! that, it forms the next products alone, and twice as many each time that it happens again; helpers sleep meanwhile.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread;
+use std::time::Duration;
 
-use super::kernels::{Kernels, Matrix};
+use super::kernels::{Kernels, LANES, Matrix};
+
+/// A product whose rows can be formed apart from each other, panel by panel.
+pub(super) trait Product: std::fmt::Debug + Sync {
+    fn rows(&self) -> usize;
+
+    /// Bytes of weights of a panel.
+    fn panel_bytes(&self) -> usize;
+
+    /// Forms the rows from `first` on that `y` has room for: whole panels.
+    fn multiply(&self, kernels: Kernels, first: usize, x: &[f32], y: &mut [f32]);
+
+    /// Floats that a result needs: the rows, filled up to whole panels.
+    fn padded_rows(&self) -> usize {
+        self.rows().next_multiple_of(LANES)
+    }
+
+    /// Rows of a piece that is worth a thread's while.
+    fn piece_rows(&self) -> usize {
+        (PIECE / self.panel_bytes()).max(1) * LANES
+    }
+
+    fn pieces(&self) -> usize {
+        self.padded_rows().div_ceil(self.piece_rows())
+    }
+}
 
 /// A matrix and what is added to its product.
 #[derive(Debug)]
-pub(super) struct Product {
+pub(super) struct Affine {
     pub(super) weights: Matrix,
     /// Of the matrix's padded rows.
     pub(super) bias: Vec<f32>,
+}
+
+impl Product for Affine {
+    fn rows(&self) -> usize {
+        self.weights.rows()
+    }
+
+    fn panel_bytes(&self) -> usize {
+        self.weights.panel_bytes()
+    }
+
+    fn multiply(&self, kernels: Kernels, first: usize, x: &[f32], y: &mut [f32]) {
+        kernels.multiply(&self.weights, first, &self.bias, x, y);
+    }
 }
 
 /// Threads that share the products of a model.
 #[derive(Debug)]
 pub(super) struct Team<'a> {
     kernels: Kernels,
-    products: Vec<&'a Product>,
+    products: Vec<&'a dyn Product>,
     task: RwLock<Task>,
     /// Pieces of the task that nobody has taken, and those that are done.
     left: AtomicUsize,
@@ -33,6 +73,9 @@ pub(super) struct Team<'a> {
     /// What helpers made of the pieces that they took.
     made: Vec<Mutex<Vec<f32>>>,
     helpers: usize,
+    /// Products that are still to be formed alone, and how many the next wait will ask for.
+    alone: AtomicU32,
+    pause: AtomicU32,
     over: AtomicBool,
     broken: AtomicBool,
 }
@@ -44,14 +87,23 @@ struct Task {
     x: Vec<f32>,
 }
 
+/// Bytes of weights that one thread goes through at a time: a microsecond or two.
+const PIECE: usize = 128 << 10;
+
 /// Rounds of a wait before the processor is left to others: some tens of microseconds.
 const PATIENCE: u32 = 1000;
+
+/// Rounds of leaving it before a helper sleeps.
+const BOREDOM: u32 = 100;
+
+/// Products that are formed alone after a wait, at least and at most: some milliseconds, and a second.
+const PAUSES: (u32, u32) = (64, 1 << 14);
 
 impl<'a> Team<'a> {
     /// Has `work` done with a team of `threads`, or as many of them as the system has.
     pub(super) fn gather<T>(
         kernels: Kernels,
-        products: Vec<&'a Product>,
+        products: Vec<&'a dyn Product>,
         threads: usize,
         work: impl FnOnce(&Self) -> T,
     ) -> T {
@@ -64,6 +116,8 @@ impl<'a> Team<'a> {
             done: AtomicUsize::new(0),
             made: (0..pieces).map(|_| Mutex::default()).collect(),
             helpers: threads.saturating_sub(1),
+            alone: AtomicU32::new(0),
+            pause: AtomicU32::new(PAUSES.0),
             over: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         };
@@ -82,11 +136,16 @@ impl<'a> Team<'a> {
         })
     }
 
+    pub(super) fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
     /// `y` = bias + weights · `x` of the product `which`.
     pub(super) fn multiply(&self, which: usize, x: &[f32], y: &mut [f32]) {
         let product = self.products[which];
-        if self.helpers == 0 {
-            return self.kernels.multiply(&product.weights, 0, &product.bias, x, y);
+        let less = |alone: u32| alone.checked_sub(1);
+        if self.helpers == 0 || self.alone.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            return product.multiply(self.kernels, 0, x, y);
         }
         {
             let mut task = self.task.write().unwrap_or_else(PoisonError::into_inner);
@@ -94,7 +153,7 @@ impl<'a> Team<'a> {
             task.x.clear();
             task.x.extend_from_slice(x);
         }
-        let (pieces, rows) = (product.pieces(), product.weights.piece_rows());
+        let (pieces, rows) = (product.pieces(), product.piece_rows());
         let mut own = 0;
         let mut helped = vec![true; pieces];
         self.done.store(0, Ordering::Relaxed);
@@ -102,14 +161,21 @@ impl<'a> Team<'a> {
         self.left.store(pieces, Ordering::Release);
         while let Some(piece) = self.take() {
             let to = (piece * rows + rows).min(y.len());
-            self.kernels.multiply(&product.weights, piece * rows, &product.bias, x, &mut y[piece * rows..to]);
+            product.multiply(self.kernels, piece * rows, x, &mut y[piece * rows..to]);
             helped[piece] = false;
             own += 1;
         }
-        wait(|| {
+        let rounds = wait(None, || {
             assert!(!self.broken.load(Ordering::Relaxed), "BUG: a thread of the team panicked");
             self.done.load(Ordering::Acquire) + own == pieces
         });
+        let pause = self.pause.load(Ordering::Relaxed);
+        if rounds > PATIENCE {
+            self.alone.store(pause, Ordering::Relaxed);
+            self.pause.store((2 * pause).min(PAUSES.1), Ordering::Relaxed);
+        } else {
+            self.pause.store((pause - 1).max(PAUSES.0), Ordering::Relaxed);
+        }
         for (y, (made, helped)) in y.chunks_mut(rows).zip(self.made.iter().zip(helped)) {
             if helped {
                 y.copy_from_slice(&made.lock().unwrap_or_else(PoisonError::into_inner));
@@ -128,7 +194,7 @@ impl<'a> Team<'a> {
         let _alarm = Raised { flag: &self.broken, only_in_panic: true };
         loop {
             let mut piece = None;
-            wait(|| {
+            wait(Some(Duration::from_micros(200)), || {
                 // A look first: to try to take would fetch the line that others write to.
                 piece = if self.left.load(Ordering::Relaxed) > 0 { self.take() } else { None };
                 piece.is_some() || self.over.load(Ordering::Relaxed)
@@ -136,34 +202,29 @@ impl<'a> Team<'a> {
             let Some(piece) = piece else { return };
             {
                 let task = self.task.read().unwrap_or_else(PoisonError::into_inner);
-                let Product { weights, bias } = self.products[task.product];
-                let rows = weights.piece_rows();
+                let product = self.products[task.product];
+                let rows = product.piece_rows();
                 let mut made = self.made[piece].lock().unwrap_or_else(PoisonError::into_inner);
-                made.resize(rows.min(weights.padded_rows() - piece * rows), 0.0);
-                self.kernels.multiply(weights, piece * rows, bias, &task.x, &mut made);
+                made.resize(rows.min(product.padded_rows() - piece * rows), 0.0);
+                product.multiply(self.kernels, piece * rows, &task.x, &mut made);
             }
             self.done.fetch_add(1, Ordering::Release);
         }
     }
 }
 
-impl Product {
-    fn pieces(&self) -> usize {
-        self.weights.padded_rows().div_ceil(self.weights.piece_rows())
-    }
-}
-
-/// Waits until something is so.
-fn wait(mut so: impl FnMut() -> bool) {
-    let mut rounds = 0;
+/// Waits until something is so, at last in sleeps where one is given; the number of rounds that it took.
+fn wait(sleep: Option<Duration>, mut so: impl FnMut() -> bool) -> u32 {
+    let mut rounds = 0u32;
     while !so() {
-        if rounds < PATIENCE {
-            rounds += 1;
-            std::hint::spin_loop();
-        } else {
-            thread::yield_now();
+        rounds = rounds.saturating_add(1);
+        match sleep {
+            _ if rounds <= PATIENCE => std::hint::spin_loop(),
+            Some(sleep) if rounds > PATIENCE + BOREDOM => thread::sleep(sleep),
+            _ => thread::yield_now(),
         }
     }
+    rounds
 }
 
 /// Raises a flag when it is dropped.
@@ -185,7 +246,7 @@ mod tests {
     use super::*;
     use crate::random::Stream;
 
-    fn product(rows: usize, columns: usize) -> Product {
+    fn product(rows: usize, columns: usize) -> Affine {
         let random = Stream::new(rows as u64, "team test");
         let number = |i: usize| random.normal(i as u64) as f32;
         let weights = Matrix::new(rows, columns, |r, out| {
@@ -193,8 +254,8 @@ mod tests {
                 *x = number(r * columns + c);
             }
         });
-        let bias = (0..weights.padded_rows()).map(|r| number(rows * columns + r)).collect();
-        Product { weights, bias }
+        let bias = (0..rows.next_multiple_of(LANES)).map(|r| number(rows * columns + r)).collect();
+        Affine { weights, bias }
     }
 
     #[test]
@@ -203,11 +264,11 @@ mod tests {
         let x: Vec<f32> = (0..400).map(|i| (i as f32 * 0.37).sin()).collect();
         let kernels = Kernels::detect();
         let multiplied = |threads: usize| {
-            Team::gather(kernels, products.iter().collect(), threads, |team| {
+            Team::gather(kernels, products.iter().map(|product| product as &dyn Product).collect(), threads, |team| {
                 let mut all = Vec::new();
                 for round in 0..50 {
                     for (which, columns) in [(0, 200), (1, 3), (2, 400)] {
-                        let mut y = vec![f32::NAN; products[which].weights.padded_rows()];
+                        let mut y = vec![f32::NAN; products[which].padded_rows()];
                         team.multiply(which, &x[(round % 2) * (400 - columns)..][..columns], &mut y);
                         all.extend(y.into_iter().map(f32::to_bits));
                     }
@@ -225,7 +286,12 @@ mod tests {
     fn a_panic_in_the_work_ends_the_team() {
         let products = [product(3000, 200)];
         let gone = std::panic::catch_unwind(|| {
-            Team::gather(Kernels::detect(), products.iter().collect(), 3, |_| panic!("as asked"));
+            Team::gather(
+                Kernels::detect(),
+                products.iter().map(|product| product as &dyn Product).collect(),
+                3,
+                |_| panic!("as asked"),
+            );
         });
         assert!(gone.is_err());
     }

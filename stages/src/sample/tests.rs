@@ -59,6 +59,22 @@ fn each_entry_has_its_own_stream_and_a_longer_text_begins_with_the_shorter() {
 }
 
 #[test]
+fn a_long_greedy_text_begins_with_the_shorter() {
+    let types: Vec<String> = (0..2000).map(|i| format!("w{i}")).collect();
+    let types: Vec<&str> = types.iter().map(String::as_str).collect();
+    let mut weights = Weights::new(2000, 16, 24, 2, false);
+    // Large, so that it is long before the text repeats itself.
+    weights.tensors.values_mut().for_each(|(_, values)| values.iter_mut().for_each(|x| *x *= 20.0));
+    let mut space = space(Unit::Whitespace, "w3", &types, &weights);
+    space.context.threads = 2;
+    let text = |length| run(&params(length, "w1", vec![GREEDY]), &space.context).unwrap().samples.remove(0);
+    // Only for the long one are weights rounded first.
+    let (long, short) = (text(LONG + 1), text(LONG));
+    assert!(long.text.starts_with(&short.text) && long.tokens == LONG + 1);
+    assert!(short.distinct_1 > Some(0.05), "{:?}", short.distinct_1);
+}
+
+#[test]
 fn the_prompt_is_cut_as_the_corpus_was() {
     let cut = |unit, eos: &str| Cut { unit, lowercase: true, eos: eos.into() };
     let first = |cut: Cut, types: &[&str], prompt: &str| {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::args::CompareArgs;
 use crate::commands::reading::{Reader, baselines};
+use crate::commands::show::parts::origin;
 use crate::failure::Failure;
 use crate::insight::comparison::{self, Differing, Scores, Texts};
 use crate::places::Paths;
@@ -59,6 +60,7 @@ pub fn compare(args: CompareArgs, paths: &Paths) -> Result<(), Failure> {
 fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Failure> {
     let summaries = reader.summaries(Some(runs))?;
     let parameters = comparison::differing(reader.record.params(runs)?, runs);
+    let parameters = with_forks(reader, parameters, runs)?;
     let (mut details, mut stages) = (Vec::new(), Vec::new());
     let (mut curves, mut evaluations, mut samples) = (Vec::new(), Vec::new(), Vec::new());
     for (run, summary) in runs.iter().zip(&summaries) {
@@ -97,6 +99,29 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
         runs: summaries,
     })
 }
+
+/// The same parameters, but what a run was forked from as `run42 at step 300`: a trajectory's digits tell nobody anything.
+fn with_forks(reader: &mut Reader, parameters: Vec<Differing>, runs: &[i64]) -> Result<Vec<Differing>, Failure> {
+    let (forks, mut parameters): (Vec<Differing>, Vec<Differing>) =
+        parameters.into_iter().partition(|row| row.name == FORK || row.name.starts_with(&format!("{FORK}.")));
+    if forks.is_empty() {
+        return Ok(parameters);
+    }
+    let mut values = Vec::new();
+    for (place, run) in runs.iter().enumerate() {
+        let nearest = match forks.iter().any(|row| row.values[place].is_some()) {
+            true => reader.record.forks(*run)?.first().map(origin),
+            false => None,
+        };
+        values.push(nearest.map(Cell::Text));
+    }
+    let place = parameters.partition_point(|row| row.name.as_str() < FORK);
+    parameters.insert(place, Differing { name: FORK.to_owned(), values });
+    Ok(parameters)
+}
+
+/// The key that makes a run a fork.
+const FORK: &str = "train.fork";
 
 /// Why the runs' losses can't be held against each other, where they can't.
 fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static str>, Failure> {

@@ -55,13 +55,15 @@ pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> S
     lines.join("\n  ") + "\n"
 }
 
+/// Where a fork begins: `run42 at step 300`.
+pub fn origin(fork: &Forked) -> String {
+    let parent = fork.parent.map_or("a run that is gone".to_owned(), |run| format!("run{run}"));
+    format!("{parent} at step {}", count(fork.step))
+}
+
 /// What a run was forked from, and what that was.
 fn lineage(forks: &[Forked]) -> Option<String> {
-    let from = |fork: &Forked| {
-        let parent = fork.parent.map_or("a run that is gone".to_owned(), |run| format!("run{run}"));
-        format!("forked from {parent} at step {}", count(fork.step))
-    };
-    let said: Vec<String> = forks.iter().map(from).collect();
+    let said: Vec<String> = forks.iter().map(|fork| format!("forked from {}", origin(fork))).collect();
     (!said.is_empty()).then(|| said.join(", which was "))
 }
 

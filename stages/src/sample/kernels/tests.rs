@@ -31,9 +31,9 @@ fn every_instruction_set_gives_the_same_bits() {
     for (rows, columns) in [(1, 1), (31, 2), (32, 7), (33, 64), (200, 129), (1000, 200)] {
         let w = numbers("w", rows * columns, 1.0);
         let matrix = Matrix::new(rows, columns, |r, out| out.copy_from_slice(&w[r * columns..][..columns]));
-        let (x, bias) = (numbers("x", columns, 1.0), numbers("bias", matrix.padded_rows(), 1.0));
+        let (x, bias) = (numbers("x", columns, 1.0), numbers("bias", rows.next_multiple_of(LANES), 1.0));
         let all = levels().into_iter().map(|kernels| {
-            let mut y = vec![0.0; matrix.padded_rows()];
+            let mut y = vec![0.0; rows.next_multiple_of(LANES)];
             kernels.multiply(&matrix, 0, &bias, &x, &mut y);
             y
         });

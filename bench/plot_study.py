@@ -4,8 +4,8 @@
     plot_study.py experiments.db STUDY > docs/lr_study.svg
 
 One line a run: the mean loss of every block of steps, over a band from the block's least to its greatest loss, so that
-no spike is averaged away. Two dashed baselines: ln V, the loss of a uniform guess, and the unigram entropy, the loss of
-whoever knows nothing but how frequent each type is. The axis is linear in nats and ends a little above ln V; a curve
+no spike is averaged away. Dashed baselines: ln V, the loss of a uniform guess, and on valid the losses of models that
+count n-grams; of a record from before those, the unigram entropy of train. The axis is linear in nats and ends a little above ln V; a curve
 that leaves it is said to, with its peak. Needs nothing beyond the standard library.
 """
 
@@ -55,11 +55,17 @@ def read(path, study):
         runs.append((label.replace("learning_rate", "rate"), losses))
     if not runs:
         sys.exit(f"error: {path} holds no study {study}")
+    names = {"uniform": "ln V", "unigram": "unigram", "bigram": "bigram"}
+    counted = "SELECT DISTINCT model, loss FROM run_baselines JOIN study_runs ON run = run_id WHERE study_id = ({})"
+    has_view = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'run_baselines'").fetchone()[0]
+    lines = db.execute(counted.format(newest) + " AND split = 'valid' ORDER BY n", [study]).fetchall() if has_view else []
+    if lines:
+        return runs, [(names.get(model, model.upper()), loss) for model, loss in lines]
     (report,) = db.execute(
         "SELECT e.report FROM run_stages s JOIN executions e ON e.id = s.execution_id JOIN study_runs r USING (run_id)"
         f" WHERE s.stage = 'vocab' AND r.study_id = ({newest})", [study]).fetchone()
     facts = json.loads(report)
-    return runs, facts["ln_types"], facts["unigram_entropy"]
+    return runs, [("ln V", facts["ln_types"]), ("unigram entropy", facts["unigram_entropy"])]
 
 
 def blocks(losses, size):
@@ -70,7 +76,7 @@ def blocks(losses, size):
             yield start + size / 2, sum(finite) / len(finite), min(finite), max(finite)
 
 
-def draw(study, runs, ln_v, unigram):
+def draw(study, runs, baselines):
     # A run without one finite loss has no line; its name says so.
     lineless = [label for label, losses in runs if not any(loss is not None for loss in losses)]
     runs = [(label, losses) for label, losses in runs if label not in lineless]
@@ -78,7 +84,8 @@ def draw(study, runs, ln_v, unigram):
         sys.exit(f"no run of {study} has a finite loss")
     steps = max(len(losses) for _, losses in runs)
     least = min(loss for _, losses in runs for loss in losses if loss is not None)
-    low, high = math.floor(least), math.ceil(ln_v) + 1
+    heights = [loss for _, loss in baselines]
+    low, high = math.floor(min(least, *heights)), math.ceil(max(heights)) + 1
     x = lambda step: LEFT + step / steps * (WIDTH - LEFT - RIGHT)
     y = lambda loss: TOP + (high - min(loss, high)) / (high - low) * (HEIGHT - TOP - BOTTOM)
     right, floor = WIDTH - RIGHT, HEIGHT - BOTTOM
@@ -116,7 +123,7 @@ def draw(study, runs, ln_v, unigram):
         words = f"{label}: {last:.2f}" if last <= high else f"{label}: up to {peak:.0f}"
         ends.append([y(last), words, f"fill:{colour};font-weight:600"])
     ends += [[floor - 15 * i, f"{label}: never finite", ""] for i, label in enumerate(lineless)]
-    for nats, name in ((ln_v, "ln V"), (unigram, "unigram entropy")):
+    for name, nats in baselines:
         out.append(f'<line class="base" x1="{LEFT}" x2="{right}" y1="{y(nats):.1f}" y2="{y(nats):.1f}"/>')
         ends.append([y(nats), f"{name}: {nats:.2f}", ""])
     # Labels stand at their lines' ends, pushed down where they would overlap.

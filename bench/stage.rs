@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::Value;
-use stages::{Context, Outcome, StageError, batch, params, sample, tokenize, vocab};
+use stages::{Context, Outcome, StageError, baselines, batch, params, sample, tokenize, vocab};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut words = std::env::args().skip(1);
@@ -23,6 +23,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let outcome = run(&stage, &parameters, &context)?;
     let seconds = start.elapsed().as_secs_f64();
     println!("{:#}", outcome.report);
+    for baseline in &outcome.baselines {
+        println!("{}", serde_json::to_string(baseline)?);
+    }
     for sample in &outcome.samples {
         println!("{}", serde_json::to_string_pretty(sample)?);
     }
@@ -37,6 +40,7 @@ fn run(stage: &str, parameters: &Value, context: &Context) -> Result<Outcome, St
     match stage {
         "tokenize" => tokenize::run(&params::read(stage, parameters)?, context),
         "vocab" => vocab::run(&params::read(stage, parameters)?, context),
+        "baselines" => baselines::run(&params::read(stage, parameters)?, context),
         "batch" => batch::run(&params::read(stage, parameters)?, context),
         "sample" => sample::run(&params::read(stage, parameters)?, context),
         other => Err(StageError::Bug(format!("no text stage is named {other}"))),

@@ -94,7 +94,7 @@ pub struct How {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
     /// Stop after this stage; a later run goes on from there
-    #[arg(long, value_name = "STAGE", value_parser = ["tokenize", "vocab", "batch", "train", "evaluate", "sample"])]
+    #[arg(long, value_name = "STAGE", value_parser = ["tokenize", "vocab", "batch", "baselines", "train", "evaluate", "sample"])]
     pub until: Option<String>,
     /// Say what would be computed, and compute nothing
     #[arg(long)]

@@ -18,6 +18,10 @@ pub const STAGES: &[Stage] = &[
     row("tokenize", &[], None, Way::Here(|params, context| run(params, context, stages::tokenize::run))),
     row("vocab", &["tokenize"], None, Way::Here(|params, context| run(params, context, stages::vocab::run))),
     row("batch", &["vocab"], None, Way::Here(|params, context| run(params, context, stages::batch::run))),
+    Stage {
+        later: true,
+        ..row("baselines", &["vocab"], None, Way::Here(|params, context| run(params, context, stages::baselines::run)))
+    },
     row("train", &["vocab", "batch"], None, Way::Worker),
     row("evaluate", &["vocab", "train"], Some("each kept checkpoint and split"), Way::Worker),
     row(
@@ -29,35 +33,7 @@ pub const STAGES: &[Stage] = &[
 ];
 
 const fn row(name: &'static str, needs: &'static [&'static str], each: Option<&'static str>, way: Way) -> Stage {
-    Stage { name, version: version(name), needs, each, way }
-}
-
-/// The version of a stage, which stands beside its parameters.
-const fn version(name: &str) -> u32 {
-    let mut i = 0;
-    while i < params::STAGES.len() {
-        if same(params::STAGES[i].stage, name) {
-            return params::STAGES[i].version;
-        }
-        i += 1;
-    }
-    panic!("BUG: a row without parameters")
-}
-
-/// `==` for texts, which is not const yet.
-const fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < a.len() {
-        if a[i] != b[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
+    Stage { name, version: params::version(name), needs, each, later: false, way }
 }
 
 fn run<P: for<'de> serde::Deserialize<'de>>(
@@ -116,12 +92,17 @@ impl PointPlan {
         stages::batch::check_fit(&batch, stages::tokenize::look_ahead(&tokenize, &inputs, needed)?)
     }
 
-    /// What tells this point's runs from all others: every parameter that is read, the corpus, the versions.
+    /// What tells this point's runs from all others: every parameter that is read, the corpus, the versions. A later stage
+    /// counts only where it isn't as it first was, so that runs from before it answer.
     pub fn run_fields(&self, worker: &crate::engine::graph::WorkerFacts) -> crate::engine::key::Fields {
         let mut fields = crate::engine::key::Fields::default();
         for stage in STAGES {
             if let Some(params) = self.params.get(stage.name) {
-                fields.put_all(&format!("param.{}", stage.name), &reads(stage.name, params, &[]));
+                let read = reads(stage.name, params, &[]);
+                if stage.later && stage.version == 1 && read.as_object().is_some_and(serde_json::Map::is_empty) {
+                    continue;
+                }
+                fields.put_all(&format!("param.{}", stage.name), &read);
                 fields.put(format!("version.{}", stage.name), stage.version);
             }
         }
@@ -190,6 +171,10 @@ impl Plan for PointPlan {
                 Ok(simple(names.iter().map(|name| upstream.input("tokenize", name, name)).collect::<Result<_, _>>()?))
             }
             "batch" => Ok(simple(vec![upstream.input("vocab", "train", "train")?])),
+            "baselines" => {
+                let names = ["vocab", "train", "valid", "test"];
+                Ok(simple(names.iter().map(|name| upstream.input("vocab", name, name)).collect::<Result<_, _>>()?))
+            }
             "train" => Ok(vec![train(params, &self.ancestors, upstream)?]),
             "evaluate" => self.evaluate(params, upstream),
             "sample" => {

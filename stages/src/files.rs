@@ -200,6 +200,11 @@ impl Ids {
         Ok(Self { path: path.to_owned(), file, tokens: length / 4 })
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// How many tokens there are.
     pub fn len(&self) -> u64 {
         self.tokens
@@ -225,12 +230,24 @@ impl Ids {
     ///
     /// # Errors
     /// When the file can't be read, or `visit` says so.
-    pub fn blocks(&self, mut visit: impl FnMut(&[u32]) -> Result<(), StageError>) -> Result<(), StageError> {
+    pub fn blocks(&self, visit: impl FnMut(&[u32]) -> Result<(), StageError>) -> Result<(), StageError> {
+        self.first_blocks(self.tokens, visit)
+    }
+
+    /// Hands the first tokens to `visit`, a block at a time.
+    ///
+    /// # Errors
+    /// As [`Self::blocks`].
+    pub fn first_blocks(
+        &self,
+        tokens: u64,
+        mut visit: impl FnMut(&[u32]) -> Result<(), StageError>,
+    ) -> Result<(), StageError> {
         const BLOCK: u64 = 1 << 16;
         let mut block = Vec::new();
         let mut start = 0;
-        while start < self.tokens {
-            let count = BLOCK.min(self.tokens - start);
+        while start < tokens {
+            let count = BLOCK.min(tokens - start);
             block.clear();
             self.read(start, count as usize, &mut block)?;
             visit(&block)?;

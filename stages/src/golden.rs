@@ -7,8 +7,9 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::params::{read, stage_keys};
-use crate::testing::{Space, Weights, output};
-use crate::{Context, Outcome, batch, sample, tokenize, vocab};
+use crate::random::Stream;
+use crate::testing::{Space, Weights, bytes, output};
+use crate::{Context, Outcome, baselines, batch, sample, tokenize, vocab};
 
 const TEXT: &str = "Who's there? <unk>\r\nNay, answer me: stand, and unfold yourself.\n\nLong live the King—Ünïcödé, 中文 123!\n\
                     Who is there? the the the\nThe end; (so it is), said the King.\nlast line";
@@ -71,6 +72,14 @@ const PINNED: &[Pinned] = &[
         ],
     },
     Pinned {
+        stage: "baselines",
+        version: 1,
+        digests: &[
+            ("text baselines", "65c64308b54dd8924231e0b24a9812e7164106828a37ed765accc6acf6bd550f"),
+            ("drawn baselines", "0f763ce19d278e0ef45b73dc49c38c8971730a12e3ffd549846ca5bdb6534c1d"),
+        ],
+    },
+    Pinned {
         stage: "sample",
         version: 2,
         digests: &[
@@ -104,6 +113,19 @@ fn outputs() -> Vec<(&'static str, String, String)> {
         let params = json!({ "size": 3, "unroll": 2, "layout": layout, "seed": 5 });
         let planned = batch::run(&read("batch", &params).unwrap(), &corpus.context).unwrap();
         files("batch", layout, &planned, &mut all);
+    }
+    // The text is too short to have discounts of its own.
+    let vocab = std::fs::read(&corpus.context.inputs["vocab"]).unwrap();
+    let draws = |split: &str, tokens: u64| {
+        let draws = Stream::new(4, split);
+        bytes(&(0..tokens).map(|i| (draws.uniform(i).powi(2) * 12.0) as u32).collect::<Vec<_>>())
+    };
+    let drawn = Space::new().with("vocab", vocab).with("train", draws("train", 3000));
+    let drawn = drawn.with("valid", draws("valid", 200)).with("test", draws("test", 1));
+    for (label, corpus) in [("text", &corpus), ("drawn", &drawn)] {
+        let params = json!({ "order": 5, "tokens": 2000 });
+        let scored = baselines::run(&read("baselines", &params).unwrap(), &corpus.context).unwrap();
+        files("baselines", label, &scored, &mut all);
     }
     for (label, tied) in [("untied", false), ("tied", true)] {
         let drawn = texts(&corpus.context, tied);

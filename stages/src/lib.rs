@@ -2,11 +2,12 @@
 //!
 //! What stands here is shared by both programs: each stage's typed parameters ([`params`]) with the table that
 //! describes them ([`schema`]), the files that stages hand to one another ([`files`], [`plan`]), the stream of
-//! random numbers ([`random`]) and the messages on the pipe ([`protocol`]). The stages `tokenize`, `vocab`, `batch`
-//! and `sample` run in `pipeline`'s own process; `train` and `evaluate` run in `pipeline-neural`.
+//! random numbers ([`random`]) and the messages on the pipe ([`protocol`]). The stages `tokenize`, `vocab`, `batch`,
+//! `baselines` and `sample` run in `pipeline`'s own process; `train` and `evaluate` run in `pipeline-neural`.
 //!
 //! This crate never links libtorch, names no database and prints nothing.
 
+pub mod baselines;
 pub mod batch;
 pub mod files;
 #[cfg(test)]
@@ -25,4 +26,4 @@ mod testing;
 pub mod tokenize;
 pub mod vocab;
 
-pub use stage::{Cancelled, Context, Outcome, Output, StageError};
+pub use stage::{Baseline, Cancelled, Context, Outcome, Output, StageError};

@@ -13,11 +13,11 @@ use serde_json::Value;
 
 use crate::schema::Key;
 use measure::{EVALUATE, SAMPLE};
-use text::{BATCH, TOKENIZE, VOCAB};
+use text::{BASELINES, BATCH, TOKENIZE, VOCAB};
 use train::TRAIN;
 
 pub use measure::{At, Decode, Evaluate, Greedy, Sample};
-pub use text::{Batch, Layout, SPLIT, Split, Tokenize, Unit, Vocab};
+pub use text::{Baselines, Batch, Layout, SPLIT, Split, Tokenize, Unit, Vocab};
 pub use train::{Fork, KEPT_BY_FORKS, Train};
 pub use variants::{
     Checkpoints, Device, Init, Keep, LossScale, OnNonfinite, Optimizer, Precision, Schedule, Word, nothing_to_train,
@@ -40,6 +40,7 @@ pub const STAGES: &[StageKeys] = &[
     StageKeys { stage: "tokenize", version: 2, keys: TOKENIZE },
     StageKeys { stage: "vocab", version: 1, keys: VOCAB },
     StageKeys { stage: "batch", version: 1, keys: BATCH },
+    StageKeys { stage: "baselines", version: 1, keys: BASELINES },
     StageKeys { stage: "train", version: 3, keys: TRAIN },
     StageKeys { stage: "evaluate", version: 3, keys: EVALUATE },
     StageKeys { stage: "sample", version: 2, keys: SAMPLE },
@@ -48,6 +49,37 @@ pub const STAGES: &[StageKeys] = &[
 /// The table of one stage.
 pub fn stage_keys(stage: &str) -> Option<&'static StageKeys> {
     STAGES.iter().find(|keys| keys.stage == stage)
+}
+
+/// The version of a stage.
+///
+/// # Panics
+/// Where there is no such stage, at compile time for whoever names it in a constant.
+pub const fn version(name: &str) -> u32 {
+    let mut i = 0;
+    while i < STAGES.len() {
+        if same(STAGES[i].stage, name) {
+            return STAGES[i].version;
+        }
+        i += 1;
+    }
+    panic!("BUG: a row without parameters")
+}
+
+/// `==` for texts, which is not const yet.
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
 }
 
 /// Whether a stage reads a key at all, given its other values: momentum only with the optimiser momentum, a seed only
@@ -91,6 +123,7 @@ mod tests {
         read::<Tokenize>("tokenize", &of("tokenize")).unwrap();
         read::<Vocab>("vocab", &of("vocab")).unwrap();
         read::<Batch>("batch", &of("batch")).unwrap();
+        read::<Baselines>("baselines", &of("baselines")).unwrap();
         read::<Evaluate>("evaluate", &of("evaluate")).unwrap();
         let sample: Sample = read("sample", &of("sample")).unwrap();
         let temperature = Decode::Draw { temperature: 1.0, top_k: None, top_p: None };

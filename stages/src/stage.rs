@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::protocol::{Event, SampleText};
@@ -61,6 +62,21 @@ pub struct Output {
     pub path: PathBuf,
 }
 
+/// What a model that counts comes to on one split, from the stage `baselines`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Baseline {
+    /// `train`, `valid` or `test`.
+    pub split: String,
+    /// `uniform`, `unigram`, `bigram`, or `kn5` by its order.
+    pub model: String,
+    /// Tokens of its longest n-grams; 0 for `uniform`.
+    pub order: u32,
+    /// Mean negative log-likelihood in nats a token.
+    pub loss: f64,
+    /// Tokens scored: every one of the split but the first.
+    pub tokens: u64,
+}
+
 /// What a stage made.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -70,6 +86,8 @@ pub struct Outcome {
     pub report: Value,
     /// Texts drawn, from the stage `sample` alone.
     pub samples: Vec<SampleText>,
+    /// Losses of models that count, from the stage `baselines` alone.
+    pub baselines: Vec<Baseline>,
     /// Anything worth a line in the record.
     pub events: Vec<Event>,
 }

@@ -155,6 +155,7 @@ impl TestSpace {
                  JOIN execution_outputs o ON o.execution_id = s.execution_id ORDER BY 1, 2",
             ),
             ("evaluations", "SELECT run, step, split, loss, loss_kind, tokens FROM run_evaluations ORDER BY 1, 2, 3"),
+            ("baselines", "SELECT run, split, model, n, loss, tokens FROM run_baselines ORDER BY 1, 2, 4"),
             ("samples", "SELECT run, step, position, text, why_empty FROM run_samples ORDER BY 1, 2, 3"),
             (
                 "blocks",

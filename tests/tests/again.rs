@@ -66,6 +66,8 @@ fn a_changed_parameter_executes_the_stages_that_read_it_and_those_after() {
     assert_eq!(stages, NOTHING);
     let (_, stages) = changed(&["--set", "train.learning_rate=0.01", "--set", "batch.unroll=8"]);
     assert_eq!(stages, ["batch", "evaluate", "sample", "train"]);
+    let (_, stages) = changed(&["--set", "train.learning_rate=0.01", "--set", "baselines.order=2"]);
+    assert_eq!(stages, ["baselines"]);
     let (_, stages) = changed(&["--set", "train.learning_rate=0.01", "--set", "vocab.size=900"]);
     assert!(stages.contains(&"vocab".to_owned()) && !stages.contains(&"tokenize".to_owned()), "{stages:?}");
 }
@@ -132,7 +134,7 @@ fn until_stops_there_and_a_later_run_goes_on() {
     space.assert_nothing_runs();
     let before = space.last_execution();
     space.run("tiny", &[]).ok();
-    assert_eq!(space.stages_since(before), ["evaluate", "sample", "train"]);
+    assert_eq!(space.stages_since(before), ["baselines", "evaluate", "sample", "train"]);
     assert_eq!(space.rows("SELECT id FROM runs").len(), 2, "the runs go on under their numbers");
     assert_eq!(space.number("SELECT count(*) FROM runs WHERE status = 'finished'"), 2);
 }

@@ -10,7 +10,7 @@ fn tiny_runs_through_all_stages_and_records_every_step_once() {
 
     assert_eq!(space.texts("SELECT status FROM runs"), ["finished", "finished"]);
     let stages = "SELECT DISTINCT stage FROM run_stages WHERE run_id = 1 ORDER BY stage";
-    assert_eq!(space.texts(stages), ["batch", "evaluate", "sample", "tokenize", "train", "vocab"]);
+    assert_eq!(space.texts(stages), ["baselines", "batch", "evaluate", "sample", "tokenize", "train", "vocab"]);
     let steps = space.rows("SELECT step, loss, loss_kind, grad_norm FROM run_steps WHERE run = 1 ORDER BY step");
     assert_eq!(steps.len(), 200);
     for (i, row) in (0i64..).zip(&steps) {

@@ -118,7 +118,7 @@ fn only_main_exits() {
 
 #[test]
 fn the_engine_names_no_stage() {
-    let stages = ["\"tokenize\"", "\"vocab\"", "\"batch\"", "\"train\"", "\"evaluate\"", "\"sample\""];
+    let stages = ["\"tokenize\"", "\"vocab\"", "\"batch\"", "\"baselines\"", "\"train\"", "\"evaluate\"", "\"sample\""];
     assert_only(&["pipeline/src/engine"], &stages, &|_| false, "the engine names no stage");
     assert_only(&["pipeline/src/engine"], &["stages::train", "stages::sample", "clap"], &|_| false, "nor a flag");
 }

@@ -11,6 +11,7 @@ mod killed;
 mod laws;
 mod looks;
 mod objects;
+mod older;
 mod readme;
 mod reproduce;
 mod together;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use stages::params::{SPLIT, STAGES};
 
 use crate::experiment::flatten;
+use crate::plan;
 use crate::record::read::{Cell, Param};
 use crate::ui::format;
 
@@ -60,10 +61,61 @@ impl Defaults {
     }
 }
 
+/// The same parameters, and those that runs lack because they are older than the key: its default, by which they ran.
+pub fn with_later(mut params: Vec<Param>, runs: &[i64]) -> Vec<Param> {
+    for stage in STAGES {
+        let later = plan::STAGES.iter().any(|it| it.name == stage.stage && it.later);
+        for key in stage.keys.iter().filter(|key| key.later) {
+            let Some(value) = key.default_value(1).as_ref().and_then(cell) else { continue };
+            let name = format!("{}.{}", stage.stage, key.name);
+            for run in runs {
+                let of_run = || params.iter().filter(|param| param.run == *run);
+                // A stage that a run leaves out has no parameters at all.
+                let has_stage = || of_run().any(|param| param.name.split('.').next() == Some(stage.stage));
+                if of_run().all(|param| param.name != name) && (later || has_stage()) {
+                    params.push(Param { run: *run, name: name.clone(), value: value.clone() });
+                }
+            }
+        }
+    }
+    params
+}
+
+/// A value as the record holds it; `None` of a list or a table.
+fn cell(value: &Value) -> Option<Cell> {
+    match value {
+        Value::Bool(value) => Some(Cell::Integer(i64::from(*value))),
+        Value::Number(value) => {
+            Some(value.as_i64().map_or_else(|| Cell::Real(value.as_f64().unwrap_or(0.0)), Cell::Integer))
+        }
+        Value::String(text) => Some(Cell::Text(text.clone())),
+        _ => None,
+    }
+}
+
 /// A parameter's value as JSON; lists are JSON in the record.
 pub fn json(cell: &Cell) -> Value {
     match cell {
         Cell::Text(text) if text.starts_with('[') => serde_json::from_str(text).unwrap_or(Value::from(text.as_str())),
         other => serde_json::to_value(other).unwrap_or(Value::Null),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_older_than_a_key_ran_by_its_default() {
+        let param = |run: i64, name: &str, value: Cell| Param { run, name: name.to_owned(), value };
+        let steps = |run| param(run, "train.steps", Cell::Integer(9));
+        let given = vec![steps(1), steps(2), param(2, "baselines.order", Cell::Integer(3))];
+        let found = with_later(given, &[1, 2]);
+        let of =
+            |run: i64, name: &str| found.iter().find(|it| it.run == run && it.name == name).map(|it| it.value.clone());
+        assert_eq!(of(1, "baselines.order"), Some(Cell::Integer(5)));
+        assert_eq!(of(2, "baselines.order"), Some(Cell::Integer(3)));
+        assert_eq!(of(1, "train.loss_scale"), Some(Cell::Text("mean".to_owned())));
+        assert!(found.iter().all(|it| !it.name.starts_with("evaluate.")));
     }
 }

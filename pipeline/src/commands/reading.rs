@@ -10,8 +10,8 @@ use crate::failure::Failure;
 use crate::places::Paths;
 use crate::plan::STAGES;
 use crate::record::Record;
-use crate::record::read::{Evaluation, StageRow, Summary};
-use crate::ui::axis::Baseline;
+use crate::record::read::{Evaluation, NgramLoss, StageRow, Summary};
+use crate::ui::axis::{Baseline, label};
 use crate::{selector, ui};
 
 /// The record, opened for reading, and the store beside it.
@@ -86,13 +86,43 @@ impl Reader {
     }
 }
 
-/// What a loss of a run can be held against, from what its stage `vocab` reported.
-pub fn baselines(stages: &[StageRow]) -> Vec<Baseline> {
+/// The split whose baselines a training's losses are held against: one that no model has learned from.
+pub fn held_out(ngrams: &[NgramLoss]) -> Option<&str> {
+    ["valid", "test"].into_iter().find(|split| ngrams.iter().any(|it| it.split == *split))
+}
+
+/// What a loss of a run can be held against: models that count, scored on what none has learned from; or, where there is
+/// no such score, what the stage `vocab` reported.
+pub fn baselines(stages: &[StageRow], ngrams: &[NgramLoss]) -> Vec<Baseline> {
+    if let Some(split) = held_out(ngrams) {
+        let lines = ngrams.iter().filter(|it| it.split == split);
+        return lines.map(|it| Baseline { label: short(&it.model), value: it.loss }).collect();
+    }
     let facts = stages.iter().find(|stage| stage.stage == "vocab").map(StageRow::facts).unwrap_or_default();
     [("ln V", "ln_types"), ("unigram", "unigram_entropy")]
         .into_iter()
         .filter_map(|(label, fact)| Some(Baseline { label: label.to_owned(), value: facts[fact].as_f64()? }))
         .collect()
+}
+
+/// What the lines of a plot are, of models that were scored on a split.
+pub fn baseline_words(lines: &[Baseline], split: Option<&str>) -> Option<String> {
+    let named: Vec<String> = lines.iter().map(label).collect();
+    split.map(|split| format!("┄ n-gram models on {split}: {}", named.join(", ")))
+}
+
+/// A model that counts, in a word.
+pub fn short(model: &str) -> String {
+    match model {
+        "uniform" => "ln V".to_owned(),
+        model if model.starts_with("kn") => model.to_uppercase(),
+        model => model.to_owned(),
+    }
+}
+
+/// The score of the last checkpoint on a split.
+pub fn last<'e>(evaluations: &'e [Evaluation], split: &str) -> Option<&'e Evaluation> {
+    evaluations.iter().rfind(|e| e.split == split && e.source == "evaluate")
 }
 
 /// The place of the best score of a split, among scores that are finite.

@@ -22,6 +22,9 @@ pub struct Stage {
     pub needs: &'static [&'static str],
     /// In words, what it is executed for when not just once: `each kept checkpoint`.
     pub each: Option<&'static str>,
+    /// Whether it was added when runs without it were already out there. A run that was finished before answers all the
+    /// same: what it lacks is computed for it when it is asked for again.
+    pub later: bool,
     /// How it is run.
     pub way: Way,
 }
@@ -301,7 +304,7 @@ mod tests {
     use super::*;
 
     fn stage(name: &'static str, needs: &'static [&'static str]) -> Stage {
-        Stage { name, version: 1, needs, each: None, way: Way::Worker }
+        Stage { name, version: 1, needs, each: None, later: false, way: Way::Worker }
     }
 
     #[test]

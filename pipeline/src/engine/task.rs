@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 use stages::protocol::{Describe, Evaluation, Event, Order, Reply, SampleText, Segment, Step};
-use stages::{Context, Outcome, StageError};
+use stages::{Baseline, Context, Outcome, StageError};
 
 use super::conduct::Conduct;
 use super::digest::{Digest, ObjectId, StageKey};
@@ -46,6 +46,7 @@ pub struct Made {
     pub outputs: Vec<(String, Put)>,
     pub report: Value,
     pub samples: Vec<SampleText>,
+    pub baselines: Vec<Baseline>,
     pub events: Vec<Event>,
     pub seconds: f64,
     pub peak_memory: Option<u64>,
@@ -186,6 +187,7 @@ pub fn spawn_here(
             outputs: outputs.collect::<Result<_, TaskError>>()?,
             report: outcome.report,
             samples: outcome.samples,
+            baselines: outcome.baselines,
             events: outcome.events,
             seconds: began.elapsed().as_secs_f64(),
             ..Made::default()

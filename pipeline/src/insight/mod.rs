@@ -1,3 +1,4 @@
 //! Pure functions from records to conclusions.
 
 pub mod comparison;
+pub mod standing;

@@ -100,6 +100,18 @@ impl Record {
                     .execute(&mut *c)
                     .await?;
             }
+            for baseline in done.baselines {
+                sqlx::query(sql!("insert_baseline"))
+                    .bind(done.execution.0)
+                    .bind(&baseline.split)
+                    .bind(&baseline.model)
+                    .bind(i64::from(baseline.order))
+                    .bind(baseline.loss)
+                    .bind(baseline.loss.exp())
+                    .bind(baseline.tokens as i64)
+                    .execute(&mut *c)
+                    .await?;
+            }
             for event in done.events {
                 insert_event(c, Some(done.execution), None, event).await?;
             }
@@ -152,6 +164,11 @@ impl Record {
             }
             Ok(())
         })
+    }
+
+    /// Whether some execution served a stage of a run.
+    pub fn is_served(&mut self, run: RunId, stage: &str) -> Result<bool> {
+        self.wait(async |c| sqlx::query_scalar(sql!("is_served")).bind(run.0).bind(stage).fetch_one(c).await)
     }
 
     /// The process that an execution runs in, by the uid that names its scratch folder: `None` where there is no such

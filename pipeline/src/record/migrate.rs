@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_forks.sql"),
     include_str!("migrations/0003_probes.sql"),
+    include_str!("migrations/0004_baselines.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS.len() as i64;
@@ -94,6 +95,7 @@ mod tests {
         assert_eq!((summary.steps, summary.last_loss, summary.best_loss), (3, Some(1.0), Some(1.0)));
         assert_eq!(record.step(1, 1).unwrap().unwrap().loss, Some(2.0));
         assert_eq!(record.forks(1).unwrap(), []);
+        assert_eq!(record.ngrams(1).unwrap(), []);
         assert_eq!(record.holder(1, 3).unwrap().as_deref(), Some("one"));
     }
 }

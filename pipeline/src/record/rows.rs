@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use stages::Baseline;
 use stages::protocol::{Evaluation, Event, SampleText};
 
 use crate::engine::digest::{ObjectId, StageKey, TrajectoryId};
@@ -135,6 +136,7 @@ pub struct Finished<'a> {
     pub report: &'a Value,
     pub evaluations: &'a [Evaluation],
     pub samples: &'a [SampleText],
+    pub baselines: &'a [Baseline],
     pub events: &'a [Event],
     pub seconds: f64,
     pub peak_memory: Option<u64>,

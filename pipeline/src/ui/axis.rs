@@ -151,14 +151,15 @@ impl<'a> Frame<'a> {
         let mut labels = vec![String::new(); rows];
         let mut ascending: Vec<&Baseline> = self.baselines.iter().collect();
         ascending.sort_by(|a, b| a.value.total_cmp(&b.value));
-        // Of two baselines in one row the higher is named above the lower.
+        // Of two baselines in one row the higher is named above the lower; a name further off would seem to be another
+        // row's.
         let mut above = rows;
         for baseline in ascending {
             let row = self.scale.row(baseline.value, rows);
             for cell in self.cells[row].iter_mut().filter(|cell| cell.0 == ' ') {
                 *cell = ('┄', Ink::Dim);
             }
-            if above > 0 {
+            if above > 0 && row <= above {
                 above = row.min(above - 1);
                 labels[above] = label(baseline);
             }
@@ -210,7 +211,8 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn label(baseline: &Baseline) -> String {
+/// A baseline's name and value.
+pub fn label(baseline: &Baseline) -> String {
     format!("{} {:.2}", baseline.label, baseline.value)
 }
 

@@ -1,4 +1,4 @@
-//! The parameters of `tokenize`, `vocab` and `batch`.
+//! The parameters of `tokenize`, `vocab`, `batch` and `baselines`.
 
 use serde::{Deserialize, Serialize};
 
@@ -120,4 +120,31 @@ pub struct Batch {
     /// Seed of shuffled windows; absent for layouts that draw nothing.
     #[serde(default)]
     pub seed: u64,
+}
+
+pub(super) const BASELINES: &[Key] = &[
+    Key::new(
+        "order",
+        Kind::Int(1, 5),
+        "5",
+        "tokens of the longest n-grams that are counted: 5 is a Kneser–Ney 5-gram model beside the bigram model, 1 neither",
+    )
+    .later(),
+    Key::new(
+        "tokens",
+        Kind::Int(1, 1 << 40),
+        "50000000",
+        "the most tokens of train that are counted, its first: each takes 8 bytes of memory, or 16 beside a large vocabulary",
+    )
+    .later(),
+];
+
+/// What `baselines` reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Baselines {
+    /// Tokens of the longest n-grams, from 1 to 5.
+    pub order: u32,
+    /// The most tokens of train that are counted.
+    pub tokens: u64,
 }

@@ -5,12 +5,15 @@ mod parts;
 use serde::Serialize;
 
 use crate::args::CompareArgs;
+use crate::commands::defaults;
 use crate::commands::reading::{Reader, baselines};
 use crate::commands::show::parts::origin;
+use crate::commands::standing;
 use crate::failure::Failure;
 use crate::insight::comparison::{self, Differing, Scores, Texts};
+use crate::insight::standing::Standing;
 use crate::places::Paths;
-use crate::record::read::{Bucket, Cell, Detail, Difference, StageRow, Summary};
+use crate::record::read::{Bucket, Cell, Detail, Difference, NgramLoss, StageRow, Summary};
 use crate::ui;
 use crate::ui::axis::Baseline;
 use crate::ui::look::Look;
@@ -25,7 +28,15 @@ struct Comparison {
     incomparable: Option<&'static str>,
     /// What is no parameter but may change numbers or times: program, threads, processor.
     circumstances: Vec<Differing>,
+    /// The lines of the curves.
     baselines: Vec<Baseline>,
+    /// Of each run: models that count, on each split.
+    ngrams: Vec<Vec<NgramLoss>>,
+    /// Of each run: where its last valid loss stands among them.
+    standings: Vec<Option<Standing>>,
+    /// Of each run: `tokenize.unit`.
+    #[serde(skip)]
+    units: Vec<String>,
     /// For two runs alone.
     parting: Option<Parting>,
     evaluations: Vec<Scores>,
@@ -59,9 +70,10 @@ pub fn compare(args: CompareArgs, paths: &Paths) -> Result<(), Failure> {
 
 fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Failure> {
     let summaries = reader.summaries(Some(runs))?;
-    let parameters = comparison::differing(reader.record.params(runs)?, runs);
-    let parameters = with_forks(reader, parameters, runs)?;
-    let (mut details, mut stages) = (Vec::new(), Vec::new());
+    let params = defaults::with_later(reader.record.params(runs)?, runs);
+    let units = runs.iter().map(|run| standing::unit(&params, *run).to_owned()).collect();
+    let parameters = with_forks(reader, comparison::differing(params, runs), runs)?;
+    let (mut details, mut stages, mut ngrams) = (Vec::new(), Vec::new(), Vec::new());
     let (mut curves, mut evaluations, mut samples) = (Vec::new(), Vec::new(), Vec::new());
     for (run, summary) in runs.iter().zip(&summaries) {
         stages.push(reader.stages(*run)?);
@@ -74,6 +86,7 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
         details.push(detail);
         evaluations.push(record.evaluations(*run)?);
         samples.push(record.samples(*run)?);
+        ngrams.push(record.ngrams(*run)?);
     }
     let incomparable = incomparable(reader, runs)?;
     let parting = match (&details[..], &summaries[..]) {
@@ -91,7 +104,10 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
         parameters,
         incomparable,
         circumstances: circumstances(&details, &stages),
-        baselines: joint_baselines(&summaries, &stages),
+        baselines: joint_baselines(&summaries, &stages, &ngrams),
+        units,
+        standings: evaluations.iter().zip(&ngrams).map(|(scores, ngrams)| standing::of(scores, ngrams)).collect(),
+        ngrams,
         parting,
         evaluations: comparison::scores(&evaluations),
         samples: comparison::texts(&samples),
@@ -163,14 +179,18 @@ fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differing>
 }
 
 /// Baselines of all runs; where they differ, each names the first run that it belongs to.
-fn joint_baselines(runs: &[Summary], stages: &[Vec<StageRow>]) -> Vec<Baseline> {
+fn joint_baselines(runs: &[Summary], stages: &[Vec<StageRow>], ngrams: &[Vec<NgramLoss>]) -> Vec<Baseline> {
     let mut all: Vec<(Baseline, String)> = Vec::new();
-    for (run, stages) in runs.iter().zip(stages) {
-        for baseline in baselines(stages) {
+    for ((run, stages), ngrams) in runs.iter().zip(stages).zip(ngrams) {
+        for baseline in baselines(stages, ngrams) {
             if !all.iter().any(|(known, _)| *known == baseline) {
                 all.push((baseline, run.name()));
             }
         }
+    }
+    // Each corpus has four: of many, the first two of each are enough lines.
+    if all.len() > 8 {
+        all.retain(|(baseline, _)| ["ln V", "unigram"].contains(&baseline.label.as_str()));
     }
     let several = |label: &str| all.iter().filter(|(baseline, _)| baseline.label == label).count() > 1;
     let named = |(baseline, run): &(Baseline, String)| match several(&baseline.label) {

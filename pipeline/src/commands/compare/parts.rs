@@ -4,9 +4,11 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{Comparison, Parting};
 use crate::commands::defaults::Defaults;
+use crate::commands::reading::{baseline_words, held_out};
 use crate::commands::runs::status_ink;
 use crate::commands::show::outcomes::{decode, figures, written};
 use crate::commands::show::parts::indent;
+use crate::commands::standing;
 use crate::insight::comparison::{Differing, Scores, Texts};
 use crate::record::read::{Difference, Sample, Summary};
 use crate::ui::format::{self, count};
@@ -34,6 +36,7 @@ pub fn screen(all: &Comparison, look: Look) -> String {
         curves(all, look),
         all.parting.as_ref().map_or(String::new(), |parting| part(&all.runs, parting, look)),
         scores(&all.runs, &all.evaluations, look),
+        standings(all, look),
         samples(&all.runs, &all.samples, look),
         left_out(all, look),
     ];
@@ -151,6 +154,7 @@ fn curves(all: &Comparison, look: Look) -> String {
         return text;
     }
     let mut said = vec!["a mark is the mean of its steps, │ reaches to a lone high or low".to_owned()];
+    said.extend(baseline_words(&all.baselines, all.ngrams.iter().find_map(|ngrams| held_out(ngrams))));
     if met {
         said.push(format!("{SEVERAL} several runs"));
     }
@@ -234,6 +238,17 @@ fn scores(runs: &[Summary], scores: &[Scores], look: Look) -> String {
 
 /// Texts of the last checkpoint that the runs share, and of each run's own last where those differ: two beside each
 /// other, more below each other.
+/// Where the last valid losses stand among the baselines.
+fn standings(all: &Comparison, look: Look) -> String {
+    let mut text = String::new();
+    for ((run, found), unit) in all.runs.iter().zip(&all.standings).zip(&all.units).take(MOST_BESIDE) {
+        let Some(found) = found else { continue };
+        let said = format!("the last valid loss of {}, {}", run.name(), standing::words(found, unit));
+        text.extend(format::wrap(&said, look.width).iter().map(|line| format!("{line}\n")));
+    }
+    text
+}
+
 fn samples(runs: &[Summary], texts: &[Texts], look: Look) -> String {
     if runs.len() > MOST_BESIDE {
         return String::new();

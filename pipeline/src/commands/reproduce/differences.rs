@@ -29,7 +29,11 @@ impl Differences {
         let mut this = Self::default();
         let ((then, run), (now, again)) = (then, now);
         this.numbers(&then.record.numbers(run)?, &now.record.numbers(again)?);
-        let objects = (outputs(then, run)?, outputs(now, again)?);
+        let mut objects = (outputs(then, run)?, outputs(now, again)?);
+        // A run from before a stage was added has nothing of it.
+        let later = |stage: &str| plan::STAGES.iter().any(|it| it.name == stage && it.later);
+        let had = |stage: &str| objects.0.keys().any(|(of, ..)| of == stage);
+        objects.1.retain(|(stage, ..), _| had(stage) || !later(stage));
         this.objects((then, &objects.0), (now, &objects.1));
         this.texts("score", &scores(then, run)?, &scores(now, again)?);
         this.texts("sample", &samples(then, run)?, &samples(now, again)?);

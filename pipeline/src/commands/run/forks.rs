@@ -115,7 +115,8 @@ fn hint(key: &str) -> &'static str {
         "batch.seed" => "--set train.seed=… changes the seed of dropout alone",
         "train.optimizer" => "the checkpoint has that optimizer's moments; pipeline run begins with another",
         _ => {
-            "a fork may change evaluate, sample, and of train all but shape, init, optimizer, accumulate and precision"
+            "a fork may change baselines, evaluate, sample, and of train all but shape, init, optimizer, accumulate and \
+             precision"
         }
     }
 }

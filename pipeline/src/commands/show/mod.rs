@@ -11,9 +11,11 @@ use serde_json::{Map, Value};
 use crate::args::ShowArgs;
 use crate::commands::defaults::Defaults;
 use crate::commands::reading::{Reader, baselines};
+use crate::commands::standing;
 use crate::failure::Failure;
+use crate::insight::standing::Standing;
 use crate::places::Paths;
-use crate::record::read::{Bucket, Detail, Evaluation, Event, Forked, Param, Sample, StageRow, Summary};
+use crate::record::read::{Bucket, Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
 use crate::ui::axis::Baseline;
 use crate::ui::curve::curve;
 use crate::ui::look::Look;
@@ -30,7 +32,12 @@ struct Whole {
     forks: Vec<Forked>,
     params: Map<String, Value>,
     stages: Vec<StageRow>,
+    /// The lines of the curve.
     baselines: Vec<Baseline>,
+    /// Models that count, on each split.
+    ngrams: Vec<NgramLoss>,
+    /// Where the last valid loss stands among them.
+    standing: Option<Standing>,
     /// The loss of neighbouring steps; `run_steps` in SQL has every one.
     curve: Vec<Bucket>,
     evaluations: Vec<Evaluation>,
@@ -65,6 +72,7 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
     let detail = record.detail(run)?;
     let listed = record.params(&[run])?;
     let defaults = Defaults::of(summary.seed);
+    let (evaluations, ngrams) = (record.evaluations(run)?, record.ngrams(run)?);
     let curve = match detail.trajectory_id {
         // Several rows for each column of dots, so that rows need not end where columns do.
         Some(trajectory) => record.buckets(trajectory, summary.steps, look.width as i64 * 8)?,
@@ -72,9 +80,11 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
     };
     Ok(Whole {
         params: listed.iter().map(|param| (param.name.clone(), defaults.typed(&param.name, &param.value))).collect(),
-        baselines: baselines(&stages),
+        baselines: baselines(&stages, &ngrams),
+        standing: standing::of(&evaluations, &ngrams),
         curve,
-        evaluations: record.evaluations(run)?,
+        evaluations,
+        ngrams,
         samples: record.samples(run)?,
         events: record.events(run)?,
         forks: record.forks(run)?,
@@ -93,6 +103,12 @@ fn screen(whole: &Whole, look: Look) -> String {
         parts::stages(&whole.stages, whole.summary.run, look),
         loss(whole, look),
         outcomes::evaluations(&whole.evaluations, look),
+        outcomes::baselines(
+            &whole.ngrams,
+            whole.standing.as_ref(),
+            standing::unit(&whole.listed, whole.summary.run),
+            look,
+        ),
         outcomes::samples(&whole.samples, look),
         outcomes::events(&whole.events, look),
     ];
@@ -101,7 +117,8 @@ fn screen(whole: &Whole, look: Look) -> String {
 
 fn loss(whole: &Whole, look: Look) -> String {
     let plot = curve(look, whole.summary.steps, &whole.curve, &whole.baselines);
-    format!("{plot}{}", parts::losses(&whole.summary, look))
+    let lines = if plot.is_empty() { String::new() } else { parts::baselines(&whole.baselines, &whole.ngrams, look) };
+    format!("{plot}{lines}{}", parts::losses(&whole.summary, look))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What a run's checkpoints came to, and what happened on the way.
 
 use super::parts::indent;
-use crate::commands::reading::best;
-use crate::record::read::{Evaluation, Event, Sample};
+use crate::commands::reading::{best, short};
+use crate::commands::standing;
+use crate::insight::standing::Standing;
+use crate::record::read::{Evaluation, Event, NgramLoss, Sample};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
@@ -48,6 +50,34 @@ pub fn evaluations(evaluations: &[Evaluation], look: Look) -> String {
         text.push_str(&format!("… {hidden} more (--json has all)\n"));
     }
     format!("{}\n{}", look.heading("evaluations"), indent(&text))
+}
+
+/// What models that count come to on what is held out, or on train where nothing is; and where the last valid loss stands.
+pub fn baselines(ngrams: &[NgramLoss], standing: Option<&Standing>, unit: &str, look: Look) -> String {
+    let has = |split: &&str| ngrams.iter().any(|it| it.split == *split);
+    let mut splits: Vec<&str> = ["valid", "test"].into_iter().filter(has).collect();
+    if splits.is_empty() {
+        splits.extend(["train"].into_iter().filter(has));
+    }
+    let Some(first) = splits.first() else { return String::new() };
+    let mut heads = vec![left("model")];
+    heads.extend(splits.iter().flat_map(|split| [right(split), right("perplexity")]));
+    let mut table = Table::new(heads);
+    for model in ngrams.iter().filter(|it| it.split == *first) {
+        let mut row = vec![short(&model.model)];
+        for split in &splits {
+            let found = ngrams.iter().find(|it| it.split == *split && it.model == model.model);
+            row.push(format::loss(found.map(|it| it.loss), None));
+            row.push(format::perplexity(found.map(|it| it.perplexity), None));
+        }
+        table.plain(row);
+    }
+    let mut text = format!("{}\n{}", look.heading("baselines"), indent(&table.render(look).0));
+    if let Some(standing) = standing {
+        let said = format!("the last valid loss, {}", standing::words(standing, unit));
+        text.extend(format::wrap(&said, look.width).iter().map(|line| format!("{line}\n")));
+    }
+    text
 }
 
 /// The texts of the last checkpoint that has some.

@@ -4,9 +4,11 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::commands::defaults::Defaults;
+use crate::commands::reading::{baseline_words, held_out};
 use crate::commands::runs::status_ink;
 use crate::plan;
-use crate::record::read::{Cell, Detail, Forked, Param, StageRow, Summary};
+use crate::record::read::{Cell, Detail, Forked, NgramLoss, Param, StageRow, Summary};
+use crate::ui::axis::Baseline;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
@@ -227,9 +229,10 @@ fn facts(stage: &StageRow) -> String {
             report["coverage"].as_f64().map(|coverage| format!("coverage {}", format::share(coverage))),
         ],
         "batch" => vec![
-            n(&report["steps_per_epoch"]).map(|n| format!("{n} steps an epoch")),
+            n(&report["steps_per_epoch"]).map(|n| format!("epoch {n} steps")),
             report["overlap"].as_f64().map(|overlap| format!("overlap {}", format::share(overlap))),
         ],
+        "baselines" => vec![n(&report["counted"]).map(|n| format!("{n} tokens counted"))],
         "train" => vec![
             stage.to_step.map(|to| match stage.from_step {
                 Some(from) if from > 0 && from < to => format!("{} steps, from {} on", count(to), count(from)),
@@ -243,6 +246,12 @@ fn facts(stage: &StageRow) -> String {
     let mut said: Vec<String> = said.into_iter().flatten().collect();
     said.extend(stage.error.as_deref().map(format::line));
     said.join(", ")
+}
+
+/// What the lines of a plot are.
+pub fn baselines(lines: &[Baseline], ngrams: &[NgramLoss], look: Look) -> String {
+    let Some(said) = baseline_words(lines, held_out(ngrams)) else { return String::new() };
+    format::wrap(&said, look.width).iter().map(|line| format!("{}\n", look.paint(Ink::Dim, line))).collect()
 }
 
 /// The last loss and the best, and what was not finite.

@@ -45,6 +45,7 @@ impl Work<'_> {
             report: &made.report,
             evaluations,
             samples: &made.samples,
+            baselines: &made.baselines,
             events: &made.events,
             seconds: made.seconds,
             peak_memory: made.peak_memory,

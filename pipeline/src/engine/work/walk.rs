@@ -188,10 +188,11 @@ impl Work<'_> {
         let executed = nodes.iter().any(|served| served.how == "executed");
         let Path { track, executed: any, .. } = &mut self.paths[path];
         *any |= executed;
-        if let Some(run) = track.run
-            && (!track.settled || executed)
+        let (run, settled, stage) = (track.run, track.settled, self.stages[column]);
+        if let Some(run) = run
+            && (!settled || executed || stage.later && !self.record.is_served(run, stage.name)?)
         {
-            self.record.serve(run, self.stages[column].name, &nodes)?;
+            self.record.serve(run, stage.name, &nodes)?;
         }
         if let Column::Expanded { served, .. } = &mut self.paths[path].columns[column] {
             *served = true;

@@ -17,7 +17,7 @@ pub use free::{Asked, Relation};
 pub use losses::{Bucket, Difference, Numbers, StepRow};
 pub use runs::{Detail, Param, Study, Summary};
 pub use stages::StageRow;
-pub use texts::{Evaluation, Event, Sample};
+pub use texts::{Evaluation, Event, NgramLoss, Sample};
 
 /// JSON of the record as a value when it is printed; null where there is none.
 fn as_json<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,4 +1,4 @@
-//! Evaluations, samples and events of a run.
+//! Evaluations, baselines, samples and events of a run.
 
 use super::text_as_json;
 use serde::Serialize;
@@ -17,6 +17,19 @@ pub struct Evaluation {
     pub seconds: f64,
     /// `evaluate`, or `train` where a rule inside training needed it.
     pub source: String,
+}
+
+/// What a model that counts n-grams comes to on one split.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct NgramLoss {
+    pub split: String,
+    /// `uniform`, `unigram`, `bigram`, `kn5`.
+    pub model: String,
+    /// Tokens of its longest n-grams; 0 for `uniform`.
+    pub n: i64,
+    pub loss: f64,
+    pub perplexity: f64,
+    pub tokens: i64,
 }
 
 /// A text drawn at one checkpoint.
@@ -51,6 +64,11 @@ impl Record {
     /// A run's evaluations by step.
     pub fn evaluations(&mut self, run: i64) -> Result<Vec<Evaluation>> {
         self.wait(async |connection| sqlx::query_as(sql!("read_evaluations")).bind(run).fetch_all(connection).await)
+    }
+
+    /// A run's baselines, by split and then from the simplest model on; none where they are not computed yet.
+    pub fn ngrams(&mut self, run: i64) -> Result<Vec<NgramLoss>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_ngrams")).bind(run).fetch_all(connection).await)
     }
 
     /// A run's samples by step and place.

@@ -1,0 +1,255 @@
+//! Interpolated, modified Kneser–Ney models (Chen and Goodman 1999, section 3), from sorted windows.
+//!
+//! With a(hw) the count of w behind the context h, a(h·) the sum of those counts, h′ the context without its oldest token,
+//! and Nⱼ(h·) the number of words whose count behind h is j (j = 3: three or more):
+//!
+//! p(w|h) = (a(hw) − D(a(hw))) / a(h·) + γ(h) p(w|h′),   γ(h) = (D₁ N₁(h·) + D₂ N₂(h·) + D₃ N₃(h·)) / a(h·)
+//!
+//! At the model's own order counts are those of train; below it a(hw) is the number of distinct tokens before hw, where
+//! the stream's beginning is one. Without a context, p(w|h′) is 1 / V. A context that train does not hold is cut.
+
+use super::sum::Sum;
+use super::windows::{ABSENT, Counts, Layout, Packed, Progress, Stream, Windows};
+use crate::StageError;
+
+/// The bigram model, and the model of the layout's order, which may be the same, by split.
+///
+/// # Errors
+/// When a file can't be read; [`StageError::Cancelled`].
+pub(super) fn score<K: Packed>(
+    splits: &[Stream; 3],
+    counts: &Counts,
+    layout: Layout,
+    progress: &mut Progress<'_>,
+) -> Result<[[Sum; 3]; 2], StageError> {
+    let mut windows = Windows::<K>::read(splits, counts, layout, progress)?;
+    let types = counts.train.len();
+    let mut counter = Counter::new(types);
+    let (discounts, words) = fit(&mut windows, &mut counter, layout, progress)?;
+    let even = 1.0 / types as f64;
+    let alone = words.weigh(discounts[1]);
+    let probability = |word| alone.map_or(even, |alone| counter.probability(&alone, word, even));
+    let words: Vec<f64> = (0..types).map(probability).collect();
+
+    let mut sums = [[Sum::default(); 3]; 2];
+    let mut known = Vec::new();
+    for bucket in windows.buckets().skip(1) {
+        progress.advance(bucket.len() as u64)?;
+        let shorter = || bucket.iter().map(|window| words[layout.word(*window)]);
+        known.clear();
+        known.extend(shorter());
+        let bigram = counter.count(bucket, Counted::Tokens, layout).weigh(discounts[0]);
+        counter.lengthen(bucket, &mut known, bigram, layout);
+        add(&mut sums[0], bucket, &known);
+        known.clear();
+        known.extend(shorter());
+        for depth in 1..layout.order {
+            let mut start = 0;
+            for (group, counted) in contexts(bucket, depth, layout) {
+                let part = &mut known[start..start + group.len()];
+                start += group.len();
+                if let Some(counted) = counted {
+                    let behind = counter.count(group, counted, layout).weigh(discounts[depth as usize + 1]);
+                    counter.lengthen(group, part, behind, layout);
+                }
+            }
+        }
+        add(&mut sums[1], bucket, &known);
+    }
+    Ok(sums)
+}
+
+/// Sorts the windows; gives the discounts by order, those of the bigram model in place 0, and what is counted without a
+/// context, which the counter then holds.
+fn fit<K: Packed>(
+    windows: &mut Windows<K>,
+    counter: &mut Counter,
+    layout: Layout,
+    progress: &mut Progress<'_>,
+) -> Result<(Vec<Discounts>, Behind), StageError> {
+    // By order, how many n-grams have which count.
+    let mut with_count = vec![[0; 6]; layout.order as usize + 1];
+    for (place, bucket) in windows.buckets_mut().enumerate() {
+        progress.advance(bucket.len() as u64)?;
+        // What stands first in a stream has no context.
+        if place == 0 {
+            continue;
+        }
+        bucket.sort_unstable();
+        let mut add = |place: usize, behind: Behind| {
+            with_count[place].iter_mut().zip(behind.types).for_each(|(all, types)| *all += types);
+        };
+        add(0, counter.count(bucket, Counted::Tokens, layout));
+        for depth in 1..layout.order {
+            for (group, counted) in contexts(bucket, depth, layout) {
+                if let Some(counted) = counted {
+                    add(depth as usize + 1, counter.count(group, counted, layout));
+                }
+            }
+        }
+    }
+    let words = counter.count_words(windows, layout);
+    with_count[1] = words.types;
+    Ok((with_count.iter().map(discounts).collect(), words))
+}
+
+/// Adds the log-probabilities of windows.
+fn add<K: Packed>(sums: &mut [Sum; 3], windows: &[K], probabilities: &[f64]) {
+    for (window, probability) in windows.iter().zip(probabilities) {
+        sums[Layout::split(*window)].add(1, libm::log(*probability));
+    }
+}
+
+/// D₁, D₂ and D₃, with D₀ = 0 before them.
+type Discounts = [f64; 4];
+
+/// Where train is too small to say: those of Heafield's lmplz.
+const FALLBACK: Discounts = [0.0, 0.5, 1.0, 1.5];
+
+/// The discounts of an order of which `n[j]` n-grams have the count j, up to 4.
+fn discounts(n: &[u64; 6]) -> Discounts {
+    let n = n.map(|n| n as f64);
+    let y = n[1] / (n[1] + 2.0 * n[2]);
+    let d = |j: usize| j as f64 - (j + 1) as f64 * y * n[j + 1] / n[j];
+    let found = [0.0, d(1), d(2), d(3)];
+    // A discount of 0 would leave nothing for words that were not seen. Written so that a NaN is refused too.
+    let sound = |j: usize| n[j + 1] > 0.0 && found[j] > 0.0 && found[j] <= j as f64;
+    if (1..=3).all(sound) { found } else { FALLBACK }
+}
+
+/// What the counts behind one context come to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Behind {
+    /// a(h·).
+    total: u64,
+    /// Words by their count; in the last place, five or more.
+    types: [u64; 6],
+    /// Counts that were made before this are another context's.
+    first: u64,
+}
+
+/// The counts of words behind one context at a time.
+#[derive(Debug)]
+struct Counter {
+    /// By word: its count, and the stamp of what it was counted in last. Stamps only grow.
+    seen: Vec<(u64, u64)>,
+    stamp: u64,
+}
+
+/// What a word's count counts.
+#[derive(Debug, Clone, Copy)]
+enum Counted {
+    /// Its occurrences.
+    Tokens,
+    /// The distinct tokens that stand before context and word: what differs above this shift.
+    Before(u32),
+}
+
+impl Counter {
+    fn new(types: usize) -> Self {
+        Self { seen: vec![(0, 0); types], stamp: 0 }
+    }
+
+    fn begin(&self) -> Behind {
+        Behind { first: self.stamp + 1, ..Behind::default() }
+    }
+
+    /// Counts a word, once for a stamp.
+    #[inline]
+    fn add(&mut self, behind: &mut Behind, word: usize) {
+        let (count, stamp) = &mut self.seen[word];
+        if *stamp == self.stamp {
+            return;
+        }
+        if *stamp < behind.first {
+            *count = 0;
+        } else {
+            behind.types[(*count).min(5) as usize] -= 1;
+        }
+        (*count, *stamp) = (*count + 1, self.stamp);
+        behind.types[(*count).min(5) as usize] += 1;
+        behind.total += 1;
+    }
+
+    /// Counts the words behind the context that all windows of `group` share.
+    fn count<K: Packed>(&mut self, group: &[K], counted: Counted, layout: Layout) -> Behind {
+        let mut behind = self.begin();
+        let mut before = None;
+        for window in group {
+            if Layout::split(*window) != 0 {
+                continue;
+            }
+            let same = match counted {
+                Counted::Tokens => false,
+                Counted::Before(shift) => before.replace(window.above(shift)) == Some(window.above(shift)),
+            };
+            self.stamp += u64::from(!same);
+            self.add(&mut behind, layout.word(*window));
+        }
+        behind
+    }
+
+    /// Counts the distinct tokens before each word, which is what its count without a context is.
+    fn count_words<K: Packed>(&mut self, windows: &Windows<K>, layout: Layout) -> Behind {
+        let mut behind = self.begin();
+        for bucket in windows.buckets() {
+            self.stamp += 1;
+            let train = bucket.iter().filter(|window| Layout::split(**window) == 0);
+            train.for_each(|window| self.add(&mut behind, layout.word(*window)));
+        }
+        behind
+    }
+
+    /// Makes p(w|h) of p(w|h′) for the windows of a context, which was counted last.
+    fn lengthen<K: Packed>(&self, group: &[K], known: &mut [f64], behind: Option<Weighed>, layout: Layout) {
+        let Some(behind) = behind else { return };
+        for (window, p) in group.iter().zip(known) {
+            *p = self.probability(&behind, layout.word(*window), *p);
+        }
+    }
+
+    /// p(w|h), where `behind` is what was counted last and `shorter` is p(w|h′).
+    #[inline]
+    fn probability(&self, behind: &Weighed, word: usize, shorter: f64) -> f64 {
+        let (count, stamp) = self.seen[word];
+        let count = if stamp < behind.first { 0 } else { count };
+        (count as f64 - behind.discounts[count.min(3) as usize]) / behind.total + behind.rest * shorter
+    }
+}
+
+/// A context with its order's discounts.
+#[derive(Debug, Clone, Copy)]
+struct Weighed {
+    discounts: Discounts,
+    total: f64,
+    /// γ(h).
+    rest: f64,
+    first: u64,
+}
+
+impl Behind {
+    /// `None` for a context that train does not hold.
+    fn weigh(&self, discounts: Discounts) -> Option<Weighed> {
+        let [_, one, two, more @ ..] = self.types;
+        let more: u64 = more.iter().sum();
+        let taken = discounts[1] * one as f64 + discounts[2] * two as f64 + discounts[3] * more as f64;
+        let total = self.total as f64;
+        (self.total > 0).then_some(Weighed { discounts, total, rest: taken / total, first: self.first })
+    }
+}
+
+/// The contexts of `depth` tokens in a sorted bucket, with what they count in a model of the order of `layout`; those
+/// that reach beyond the stream's beginning are `None`.
+fn contexts<K: Packed>(bucket: &[K], depth: u32, layout: Layout) -> impl Iterator<Item = (&[K], Option<Counted>)> {
+    let whole = depth == 1;
+    let shift = if whole { 0 } else { layout.shift(depth) };
+    let groups = bucket.chunk_by(move |a, b| whole || a.above(shift) == b.above(shift));
+    groups.map(move |group| {
+        let counted = match depth + 1 {
+            order if order == layout.order => Counted::Tokens,
+            longer => Counted::Before(layout.shift(longer)),
+        };
+        let there = whole || layout.context(group[0], depth) != ABSENT;
+        (group, there.then_some(counted))
+    })
+}

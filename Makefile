@@ -49,10 +49,11 @@ install: build ## put pipeline and pipeline-neural on the PATH, independent of t
 	install -m 755 $(TARGET)/release/pipeline $(TARGET)/release/pipeline-neural "$(BIN)"
 	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo 'hint: $(BIN) is not on your PATH' >&2 ;; esac
 
+# BENCH='--rounds 3 --study-steps 100' takes half the time; `bench/contest.py --help` has more.
 bench: build ## measure beside PyTorch, Hugging Face and sqlite3 into bench/RESULTS.md; PYTHON names an interpreter that has them
 	$(CARGO) build --release --workspace --example steps --locked
 	$(PYTHON) bench/contest.py --python $(PYTHON) --pipeline $(TARGET)/release/pipeline \
-	  --steps-program $(TARGET)/release/examples/steps
+	  --steps-program $(TARGET)/release/examples/steps $(BENCH)
 
 clean: ## delete what was built; libtorch stays in the cache folder
 	$(CARGO) clean

@@ -29,6 +29,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +64,7 @@ DATA = {"sliding", "sliding-adam", "shuffled", "shuffled-adam", "corrupted", "co
 # The steps whose words were replaced.
 CORRUPTED = range(150, 160)
 
-COLUMNS = ("name", "corpus", "size", "optimizer", "clip_norm", "learning_rate", "fault", "seed", "run", "label", "recovered",
+COLUMNS = ("name", "corpus", "size", "optimizer", "clip_norm", "learning_rate", "fault", "seed", "label", "recovered",
            "onset", "unigram", "lowest_valid", "last_valid", "lowest_valid_within", "last_valid_within")
 
 
@@ -204,6 +205,7 @@ def main():
     parser.add_argument("--pipeline", default=str(ROOT / "target/release/pipeline"), help="(default: target/release/pipeline)")
     parser.add_argument("--ptb", default=str(ROOT / "data/ptb/ptb.train.txt"), help="(default: data/ptb/ptb.train.txt)")
     parser.add_argument("--words", type=int, default=400_000, help="of each corpus (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings side by side (default: %(default)s)")
     parser.add_argument("--only", default="", help="trainings whose names begin so")
     parser.add_argument("--limit", type=int, help="as many at most")
     parser.add_argument("-o", "--output", help="(default: labels.tsv beside this script, unless --only or --limit is given)")
@@ -214,20 +216,26 @@ def main():
     corpora_found = corpora(folder, arguments)
     unigrams = {corpus: unigram(tokens, folder, corpus) for corpus, tokens in corpora_found.items()}
     chosen = [one for one in experiments(corpora_found) if one[0].startswith(arguments.only)][: arguments.limit]
-    all_found = []
-    for i, (name, facts, text) in enumerate(chosen):
+    made = iter(range(1, len(chosen) + 1))
+
+    def make(one):
+        name, facts, text = one
         path = folder / (name.replace("/", "_") + ".toml")
         path.write_text(text)
         short = run(arguments, folder, path, LENGTH)
         long = run(arguments, folder, path, CONTINUED)
         losses = [loss for _, loss in curve(folder, long)]
         within = [loss for _, loss in curve(folder, short)]
-        all_found.append(facts | {
+        print(f"{next(made)}/{len(chosen)} {name}: valid {within[-1]:.3f} at {LENGTH}, {losses[-1]:.3f} at {CONTINUED}",
+              file=sys.stderr)
+        return facts | {
             "name": name, "run": f"run{short}", "losses": losses, "unigram": unigrams[facts["corpus"]],
             "last_valid": losses[-1], "lowest_valid": min(losses), "last_valid_within": within[-1],
             "lowest_valid_within": min(within), "onset": CORRUPTED.start if facts["fault"].startswith("corrupted") else "",
-        })
-        print(f"{i + 1}/{len(chosen)} {name}: valid {within[-1]:.3f} at {LENGTH}, {losses[-1]:.3f} at {CONTINUED}", file=sys.stderr)
+        }
+
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        all_found = list(pool.map(make, chosen))
     same = lambda one: tuple(one[key] for key in ("corpus", "size", "group", "seed"))
     for found in all_found:
         found["label"], found["recovered"] = label(found, [one for one in all_found if same(one) == same(found)])

@@ -14,6 +14,7 @@ pub mod files;
 mod golden;
 pub mod looks;
 mod measured;
+mod observations;
 pub mod params;
 pub mod plan;
 pub mod protocol;

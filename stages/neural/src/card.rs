@@ -95,8 +95,10 @@ impl<T: Real> Card<T> {
     /// When there is no such device, or its memory does not suffice.
     pub(crate) fn new(state: &State<T>, dropout: Dropout, precision: Precision, device: Device) -> Result<Self> {
         let loaded = Loaded::new(&state.model, dropout.share == 0.0, device)?;
-        let flat =
-            |slices: &[Vec<T>]| -> Result<Tensor> { Ok(Tensor::f_from_slice(&slices.concat())?.f_to_device(device)?) };
+        let flat = |slices: &[Vec<T>]| -> Result<Tensor> {
+            let ordered: Vec<&[T]> = loaded.order.iter().map(|i| slices[*i].as_slice()).collect();
+            Ok(Tensor::f_from_slice(&ordered.concat())?.f_to_device(device)?)
+        };
         let moments = state.optimizer.moments().map(flat).collect::<Result<_>>()?;
         let carry = loaded.gather(&state.carry)?;
         let rounds = precision == Precision::Bf16;
@@ -151,10 +153,10 @@ impl<T: Real> Card<T> {
                 Some((drawn, ready)) if drawn == window => ready,
                 _ => Drawn::new::<T>(batches, recipe, self.loaded.shape, window)?,
             };
-            let (shape, next) = (self.loaded.shape, window + 1);
-            // Handing a window over takes this thread as long as the GPU takes to compute it.
             let before =
                 probed.then(|| self.carry.iter().map(|(h, c)| (h.shallow_clone(), c.shallow_clone())).collect());
+            let (shape, next) = (self.loaded.shape, window + 1);
+            // Handing a window over takes this thread as long as the GPU takes to compute it.
             let (one, drawn) = std::thread::scope(|scope| {
                 let draw = || Drawn::new::<T>(batches, recipe, shape, next);
                 let ahead = (next < recipe.windows).then(|| scope.spawn(draw));

@@ -70,38 +70,42 @@ impl Loaded {
     /// Moves the weights into blocks.
     fn lay_out(&mut self) -> Result<()> {
         let Shape { embedding, hidden, layers, .. } = self.shape;
-        let mut others = vec![0];
         for first in (0..layers).step_by(self.joined) {
-            let of = 1 + 4 * first..1 + 4 * (first + self.joined);
+            let mut of: Vec<usize> = (1 + 4 * first..1 + 4 * (first + self.joined)).collect();
             if !self.device.is_cuda() {
-                others.extend(of);
+                // In cuDNN's order: matrices, then biases.
+                of.sort_by_key(|i| (i - 1) % 4 / 2);
+                self.join(of)?;
                 continue;
             }
             let (width, layers) = (if first == 0 { embedding } else { hidden }, self.joined);
             let (width, hidden, layers) = (width as i64, hidden as i64, layers as i64);
-            let weights = &self.tensors[of.clone()];
+            let weights = self.of_layers(first);
             // The weights become views of the block that this returns.
             let block =
                 Tensor::f_internal_cudnn_rnn_flatten_weight(weights, 4, width, LSTM, hidden, 0, layers, false, false)?;
             let numel: usize = weights.iter().map(Tensor::numel).sum();
             ensure!(block.numel() == numel, "cuDNN lays {numel} weights out as {}", block.numel());
-            let mut order: Vec<usize> = of.collect();
-            order.sort_by_key(|i| self.tensors[*i].data_ptr() as usize);
-            self.order.extend(order);
+            of.sort_by_key(|i| self.tensors[*i].data_ptr() as usize);
+            self.order.extend(of);
             self.blocks.push(block);
         }
-        others.extend(1 + 4 * layers..self.tensors.len());
+        self.join(std::iter::once(0).chain(1 + 4 * layers..self.tensors.len()).collect())
+    }
+
+    /// Makes a block of some tensors.
+    fn join(&mut self, of: Vec<usize>) -> Result<()> {
         let flat = |i: &usize| self.tensors[*i].f_flatten(0, -1);
-        let block = Tensor::f_cat(&others.iter().map(flat).collect::<Result<Vec<_>, _>>()?, 0)?;
+        let block = Tensor::f_cat(&of.iter().map(flat).collect::<Result<Vec<_>, _>>()?, 0)?;
         let mut begin = 0;
-        for i in &others {
+        for i in &of {
             let tensor = &self.tensors[*i];
             let length = i64::try_from(tensor.numel())?;
             self.tensors[*i] = block.f_narrow(0, begin, length)?.f_view_as(tensor)?;
             begin += length;
         }
         self.blocks.push(block);
-        self.order.extend(others);
+        self.order.extend(of);
         Ok(())
     }
 

@@ -38,12 +38,12 @@ SEEDS = (1, 2, 3)
 SIZES = {"small": {"embedding": 64, "hidden": 64, "layers": 1}, "wide": {"embedding": 128, "hidden": 128, "layers": 2}}
 ROWS, UNROLL, TYPES = 20, 20, 2000
 
-# Rates by optimiser and clipping norm (0: none), from far too low to far too high.
+# Rates by optimiser and clipping norm (0: none), from far too low to far too high, and close around the edge.
 GRIDS = {
-    ("sgd", 0.0): (0.02, 0.5, 5.0, 30.0, 100.0),
+    ("sgd", 0.0): (0.02, 0.5, 5.0, 10.0, 15.0, 30.0, 100.0),
     ("sgd", 1.25): (0.02, 5.0, 100.0),
-    ("momentum", 0.0): (0.002, 0.3, 10.0),
-    ("adam", 0.0): (0.00001, 0.001, 0.01, 1.0),
+    ("momentum", 0.0): (0.002, 0.3, 2.0, 10.0),
+    ("adam", 0.0): (0.00001, 0.001, 0.01, 0.05, 1.0),
 }
 
 # What is done to a training that would be sound: the table `train`, `batch`, or the text.

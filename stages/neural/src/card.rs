@@ -8,6 +8,7 @@ mod loaded;
 mod sharpness;
 mod update;
 
+use std::marker::PhantomData;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
@@ -40,7 +41,7 @@ pub(crate) struct Card<T> {
     rounds: bool,
     /// The window after the last one computed.
     next: Option<(u64, Drawn)>,
-    kept: std::marker::PhantomData<T>,
+    real: PhantomData<T>,
 }
 
 /// A window of the plan, before it goes to the GPU.
@@ -102,7 +103,7 @@ impl<T: Real> Card<T> {
         let moments = state.optimizer.moments().map(flat).collect::<Result<_>>()?;
         let carry = loaded.gather(&state.carry)?;
         let rounds = precision == Precision::Bf16;
-        Ok(Self { loaded, moments, carry, rounds, next: None, kept: std::marker::PhantomData })
+        Ok(Self { loaded, moments, carry, rounds, next: None, real: PhantomData })
     }
 
     /// Copies what changed back.

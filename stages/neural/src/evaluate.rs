@@ -61,12 +61,28 @@ fn score_in<T: Real>(
     chunk: usize,
     threads: usize,
     stop: &AtomicBool,
+    progress: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Option<Score>> {
+    let mut softmax = Softmax::<T>::new(threads);
+    let mut carry = model.zero_carry(1)?;
+    in_chunks((ids, model.shape.vocab), chunk, stop, progress, |inputs, targets| {
+        let whole = |_: usize, _: &Tensor| Ok(None);
+        let (y, _) = layers::forward::<T>(model, inputs.to_vec(), &mut carry, whole, threads)?; // [T, H]
+        softmax.score(model, &y, targets)
+    })
+}
+
+/// Goes through a split of a vocabulary in windows of `chunk` tokens; `losses` sums up those of a window's targets after
+/// its inputs, and carries the hidden state from one to the next.
+pub(crate) fn in_chunks(
+    (ids, vocab): (&Ids, usize),
+    chunk: usize,
+    stop: &AtomicBool,
     mut progress: impl FnMut(u64, u64) -> Result<()>,
+    mut losses: impl FnMut(&[u32], &[u32]) -> Result<f64>,
 ) -> Result<Option<Score>> {
     ensure!(ids.len() >= 2, "the split has {} tokens: none of them has a token before it to be told from", ids.len());
     let tokens = ids.len() - 1;
-    let mut softmax = Softmax::<T>::new(threads);
-    let mut carry = model.zero_carry(1)?;
     let (mut sum, mut done) = (0.0f64, 0u64);
     let mut window = Vec::with_capacity(chunk + 1);
     while done < tokens {
@@ -76,10 +92,8 @@ fn score_in<T: Real>(
         let t = usize::try_from(tokens - done)?.min(chunk);
         window.clear();
         ids.read(done, t + 1, &mut window)?;
-        check(&window, model.shape.vocab)?;
-        let whole = |_: usize, _: &Tensor| Ok(None);
-        let (y, _) = layers::forward::<T>(model, window[..t].to_vec(), &mut carry, whole, threads)?; // [T, H]
-        sum += softmax.score(model, &y, &window[1..])?;
+        check(&window, vocab)?;
+        sum += losses(&window[..t], &window[1..])?;
         done += t as u64;
         progress(done, tokens)?;
     }

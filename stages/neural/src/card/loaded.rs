@@ -1,15 +1,14 @@
 //! A model's weights on the GPU: forward, the softmax layer with its gradient, and scoring.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, ensure};
 use stages::files::Ids;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{Drawn, Sent, sharpness};
-use crate::batches::check;
 use crate::describe::ready_cuda;
-use crate::evaluate::{CHUNK, Score};
+use crate::evaluate::{CHUNK, Score, in_chunks};
 use crate::model::{Carry, Model, Shape};
 
 /// cuDNN's number for an LSTM.
@@ -269,35 +268,16 @@ impl Loaded {
         &self,
         ids: &Ids,
         stop: &AtomicBool,
-        mut progress: impl FnMut(u64, u64) -> Result<()>,
+        progress: impl FnMut(u64, u64) -> Result<()>,
     ) -> Result<Option<Score>> {
-        ensure!(
-            ids.len() >= 2,
-            "the split has {} tokens: none of them has a token before it to be told from",
-            ids.len()
-        );
-        let tokens = ids.len() - 1;
         let mut carry = self.zero_carry(1)?;
-        let (mut sum, mut done) = (0.0f64, 0u64);
-        let mut window = Vec::with_capacity(CHUNK + 1);
-        while done < tokens {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            let t = usize::try_from(tokens - done)?.min(CHUNK);
-            window.clear();
-            ids.read(done, t + 1, &mut window)?;
-            check(&window, self.shape.vocab)?;
-            let wide: Vec<i64> = window.iter().copied().map(i64::from).collect();
-            sum -= no_grad(|| -> Result<f64> {
-                let inputs = Tensor::f_from_slice(&wide[..t])?.f_to_device(self.device)?.f_reshape([t as i64, 1])?;
-                let targets = Tensor::f_from_slice(&wide[1..])?.f_to_device(self.device)?.f_reshape([t as i64, 1])?;
-                self.likelihood(&inputs, &targets, &mut carry, &[], false)
-            })?;
-            done += t as u64;
-            progress(done, tokens)?;
-        }
-        Ok(Some(Score { loss: sum / tokens as f64, tokens }))
+        let send = |ids: &[u32]| -> Result<Tensor> {
+            let wide: Vec<i64> = ids.iter().copied().map(i64::from).collect();
+            Ok(Tensor::f_from_slice(&wide)?.f_to_device(self.device)?.f_unsqueeze(1)?)
+        };
+        in_chunks((ids, self.shape.vocab), CHUNK, stop, progress, |inputs, targets| {
+            Ok(-no_grad(|| self.likelihood(&send(inputs)?, &send(targets)?, &mut carry, &[], false))?)
+        })
     }
 }
 

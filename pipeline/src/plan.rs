@@ -125,8 +125,15 @@ impl PointPlan {
 pub fn key_params(point: &Point, stage: &str) -> Option<Value> {
     let params = point.stages.get(stage)?;
     // evaluate's choose which executions there are; the split alone tells these apart.
-    let read = reads(stage, params, &[Role::Selection]);
-    Some(if stage == "evaluate" { Value::Null } else { read })
+    Some(match stage {
+        "evaluate" => Value::Null,
+        "train" => {
+            let mut read = reads(stage, params, &[Role::Selection]);
+            read["device"] = Value::from(device(Some(params)));
+            read
+        }
+        _ => reads(stage, params, &[Role::Selection]),
+    })
 }
 
 /// A stage's parameters without those in some roles, those that the chosen variant does not read, and later ones at

@@ -207,6 +207,9 @@ mod tests {
             assert_eq!(counted(&[fixed, set]), [""; 0], "{set}");
         }
         assert_eq!(counted(&[fixed, "sample.length=[10,20]"]), ["sample one for each of 2 points [sample.length]"]);
+        // Where it is computed is part of a training's key, under a name of its own.
+        let devices = counted(&[fixed, "train.device=[\"cpu\",\"cuda\"]"]);
+        assert_eq!(devices[0], "train one for each of 2 points [train.device]");
         assert_eq!(
             counted(&[fixed, "seed=[1,2]"]),
             [

@@ -91,8 +91,8 @@ def spoil(how, words, seed):
 
 
 def corpora(folder, arguments):
-    """The texts of each corpus as files of train and valid, words apart by spaces, the eos token among them."""
-    found = {}
+    """Writes each corpus as files of train and valid, words apart by spaces, the eos token among them; their names."""
+    found = []
     for name, path in (("shakespeare", ROOT / "data/shakespeare.txt"), ("ptb", Path(arguments.ptb))):
         if not path.exists():
             print(f"{name}: {path} is not there, left out", file=sys.stderr)
@@ -102,7 +102,7 @@ def corpora(folder, arguments):
         for how in ("whole", "shuffled", "corrupted", "tiny"):
             for part, text in (("train", spoil(how, tokens[:cut], 1)), ("valid", tokens[cut:])):
                 (folder / f"{name}-{how}-{part}.txt").write_text(" ".join(text) + "\n", encoding="utf-8")
-        found[name] = tokens
+        found.append(name)
     return found
 
 
@@ -141,17 +141,6 @@ def experiments(names):
                         yield f"{corpus}/{size}/{group}/{rate:g}/{seed}", facts, "\n".join(lines) + "\n"
 
 
-def unigram(tokens, folder, corpus):
-    """Nats a token of valid by the word frequencies of train, over the vocabulary that `vocab` makes."""
-    from collections import Counter
-    train = (folder / f"{corpus}-whole-train.txt").read_text(encoding="utf-8").split()
-    valid = (folder / f"{corpus}-whole-valid.txt").read_text(encoding="utf-8").split()
-    kept = {word for word, _ in Counter(train).most_common(TYPES - 1)}
-    fold = lambda all: Counter(word if word in kept else "<unk>" for word in all)
-    seen, asked = fold(train), fold(valid[1:])
-    return -sum(n * math.log(max(seen[word], 1) / len(train)) for word, n in asked.items()) / sum(asked.values())
-
-
 def ask(folder, query, *values):
     return sqlite3.connect(f"file:{folder}/experiments.db?mode=ro", uri=True).execute(query, values).fetchall()
 
@@ -172,6 +161,12 @@ def curve(folder, run):
     """Valid losses by step, as training saw them; infinite where not finite."""
     rows = ask(folder, "SELECT step, loss FROM run_evaluations WHERE run = ? AND split = 'valid' AND source = 'train' ORDER BY step", run)
     return [(step, math.inf if loss is None else loss) for step, loss in rows]
+
+
+def frequencies(folder, run):
+    """The valid loss of train's word frequencies."""
+    query = "SELECT loss FROM run_baselines WHERE run = ? AND split = 'valid' AND model = 'unigram'"
+    return ask(folder, query, run)[0][0]
 
 
 def rose(losses):
@@ -213,9 +208,7 @@ def main():
     arguments.pipeline = os.path.abspath(arguments.pipeline)
     folder = Path(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    corpora_found = corpora(folder, arguments)
-    unigrams = {corpus: unigram(tokens, folder, corpus) for corpus, tokens in corpora_found.items()}
-    chosen = [one for one in experiments(corpora_found) if one[0].startswith(arguments.only)][: arguments.limit]
+    chosen = [one for one in experiments(corpora(folder, arguments)) if one[0].startswith(arguments.only)][: arguments.limit]
     made = iter(range(1, len(chosen) + 1))
 
     def make(one):
@@ -229,7 +222,7 @@ def main():
         print(f"{next(made)}/{len(chosen)} {name}: valid {within[-1]:.3f} at {LENGTH}, {losses[-1]:.3f} at {CONTINUED}",
               file=sys.stderr)
         return facts | {
-            "name": name, "run": f"run{short}", "losses": losses, "unigram": unigrams[facts["corpus"]],
+            "name": name, "run": f"run{short}", "losses": losses, "unigram": frequencies(folder, long),
             "last_valid": losses[-1], "lowest_valid": min(losses), "last_valid_within": within[-1],
             "lowest_valid_within": min(within), "onset": CORRUPTED.start if facts["fault"].startswith("corrupted") else "",
         }

@@ -149,4 +149,29 @@ mod tests {
             assert_eq!(row, expected);
         }
     }
+
+    #[test]
+    fn probes_are_filled_in_where_a_step_comes_out_the_same_and_nowhere_else() {
+        let mut record = Record::imagine().unwrap();
+        let (fields, identity) = (Fields::default(), TrajectoryId(Digest::of(b"probes")));
+        let new = NewTrajectory { identity, fields: &fields, threads: 1, cpu_capability: "", parent: None };
+        let row = record.start_trajectory(&new).unwrap().row;
+        let bare =
+            |n: u64, norm: f64| Step { update_ratio: None, overshoot: None, entropy: None, ..step(n, 2.0, norm) };
+        let probed = |n: u64, loss: f64, norm: f64| {
+            let one = Some(Measured(0.5));
+            Step { update_ratio: one, overshoot: one, entropy: one, sharpness: one, ..step(n, loss, norm) }
+        };
+        // As a program wrote them that knew no overshoot; the last one's norm was infinite.
+        let older = Step { update_ratio: Some(Measured(0.5)), entropy: Some(Measured(0.5)), ..bare(1, 1.0) };
+        record.append_steps(row, 0, &[bare(0, 1.0), older, bare(2, 1.0), bare(3, f64::INFINITY)]).unwrap();
+        let again = [probed(0, 2.0, 1.0), probed(1, 2.0, 1.0), probed(2, 2.5, 1.0), probed(3, 2.0, 1.0)];
+        assert_eq!(record.append_steps(row, 4, &again).unwrap().unwrap().step, 2);
+        let query = "SELECT entropy, overshoot, sharpness, nonfinite FROM steps ORDER BY step";
+        type Row = (Option<f64>, Option<f64>, Option<f64>, Option<String>);
+        let rows: Vec<Row> = record.wait(async |c| sqlx::query_as(query).fetch_all(c).await).unwrap();
+        let filled: Row = (Some(0.5), Some(0.5), Some(0.5), None);
+        let inf = Some("grad_norm:inf".to_owned());
+        assert_eq!(rows, [filled.clone(), filled, (None, None, None, None), (None, None, None, inf)]);
+    }
 }

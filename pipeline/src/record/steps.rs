@@ -228,7 +228,12 @@ async fn compare(c: &mut SqliteConnection, trajectory: TrajectoryRow, step: &Ste
     let row: Option<(Option<f64>, String, Option<f64>)> =
         sqlx::query_as(sql!("step_numbers")).bind(trajectory.0).bind(step.step as i64).fetch_optional(&mut *c).await?;
     let Some((loss, kind, grad_norm)) = row else { return Ok(None) };
-    if let Some(Measured(entropy)) = step.entropy {
+    let bits = |x: Option<f64>| x.map(f64::to_bits);
+    let same = bits(loss) == bits(finite(step.loss.0))
+        && kind == kind_of(step.loss.0)
+        && bits(grad_norm) == bits(finite(step.grad_norm.0));
+    // Of a step that came out otherwise, probes say nothing about the recorded one.
+    if let Some(Measured(entropy)) = step.entropy.filter(|_| same) {
         let measured = |x: Option<Measured>| x.and_then(|Measured(x)| finite(x));
         sqlx::query(sql!("fill_probes"))
             .bind(trajectory.0)
@@ -242,10 +247,6 @@ async fn compare(c: &mut SqliteConnection, trajectory: TrajectoryRow, step: &Ste
             .execute(&mut *c)
             .await?;
     }
-    let bits = |x: Option<f64>| x.map(f64::to_bits);
-    let same = bits(loss) == bits(finite(step.loss.0))
-        && kind == kind_of(step.loss.0)
-        && bits(grad_norm) == bits(finite(step.grad_norm.0));
     let words = |loss: Option<f64>, kind: &str, norm: Option<f64>| {
         let loss = loss.map_or(kind.to_owned(), |loss| loss.to_string());
         format!("loss {loss}, gradient norm {}", norm.map_or("not finite".to_owned(), |norm| norm.to_string()))

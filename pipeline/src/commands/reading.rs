@@ -86,16 +86,17 @@ impl Reader {
     }
 }
 
-/// The split whose baselines a training's losses are held against: one that no model has learned from.
-pub fn held_out(ngrams: &[NgramLoss]) -> Option<&str> {
-    ["valid", "test"].into_iter().find(|split| ngrams.iter().any(|it| it.split == *split))
+/// The split on which models give a plot its lines: one that they have not learned from, or else train.
+pub fn lines_on(ngrams: &[NgramLoss]) -> Option<&str> {
+    ["valid", "test", "train"].into_iter().find(|split| ngrams.iter().any(|it| it.split == *split))
 }
 
-/// What a loss of a run can be held against: models that count, scored on what none has learned from; or, where there is
-/// no such score, what the stage `vocab` reported.
+/// What a loss of a run can be held against: models that count; or, of a run from before there were such models, what the
+/// stage `vocab` reported.
 pub fn baselines(stages: &[StageRow], ngrams: &[NgramLoss]) -> Vec<Baseline> {
-    if let Some(split) = held_out(ngrams) {
-        let lines = ngrams.iter().filter(|it| it.split == split);
+    if let Some(split) = lines_on(ngrams) {
+        // What a longer model has seen it knows by heart: of train only the shortest say something.
+        let lines = ngrams.iter().filter(|it| it.split == split && (split != "train" || it.n <= 1));
         return lines.map(|it| Baseline { label: short(&it.model), value: it.loss }).collect();
     }
     let facts = stages.iter().find(|stage| stage.stage == "vocab").map(StageRow::facts).unwrap_or_default();
@@ -105,10 +106,13 @@ pub fn baselines(stages: &[StageRow], ngrams: &[NgramLoss]) -> Vec<Baseline> {
         .collect()
 }
 
-/// What the lines of a plot are, of models that were scored on a split.
-pub fn baseline_words(lines: &[Baseline], split: Option<&str>) -> Option<String> {
+/// What the lines of a plot are, of runs whose models were scored on `splits`.
+pub fn baseline_words<'s>(lines: &[Baseline], splits: impl Iterator<Item = &'s str>) -> Option<String> {
+    let mut splits: Vec<&str> = splits.collect();
+    splits.sort_unstable();
+    splits.dedup();
     let named: Vec<String> = lines.iter().map(label).collect();
-    split.map(|split| format!("┄ n-gram models on {split}: {}", named.join(", ")))
+    (!splits.is_empty()).then(|| format!("┄ n-gram models on {}: {}", splits.join(" or "), named.join(", ")))
 }
 
 /// A model that counts, in a word.

@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{Comparison, Parting};
 use crate::commands::defaults::Defaults;
-use crate::commands::reading::{baseline_words, held_out};
+use crate::commands::reading::{baseline_words, lines_on};
 use crate::commands::runs::status_ink;
 use crate::commands::show::outcomes::{decode, figures, written};
 use crate::commands::show::parts::indent;
@@ -154,7 +154,7 @@ fn curves(all: &Comparison, look: Look) -> String {
         return text;
     }
     let mut said = vec!["a mark is the mean of its steps, │ reaches to a lone high or low".to_owned()];
-    said.extend(baseline_words(&all.baselines, all.ngrams.iter().find_map(|ngrams| held_out(ngrams))));
+    said.extend(baseline_words(&all.baselines, all.ngrams.iter().filter_map(|ngrams| lines_on(ngrams))));
     if met {
         said.push(format!("{SEVERAL} several runs"));
     }

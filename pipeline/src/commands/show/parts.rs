@@ -4,7 +4,7 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::commands::defaults::Defaults;
-use crate::commands::reading::{baseline_words, held_out};
+use crate::commands::reading::{baseline_words, lines_on};
 use crate::commands::runs::status_ink;
 use crate::plan;
 use crate::record::read::{Cell, Detail, Forked, NgramLoss, Param, StageRow, Summary};
@@ -250,7 +250,7 @@ fn facts(stage: &StageRow) -> String {
 
 /// What the lines of a plot are.
 pub fn baselines(lines: &[Baseline], ngrams: &[NgramLoss], look: Look) -> String {
-    let Some(said) = baseline_words(lines, held_out(ngrams)) else { return String::new() };
+    let Some(said) = baseline_words(lines, lines_on(ngrams).into_iter()) else { return String::new() };
     format::wrap(&said, look.width).iter().map(|line| format!("{}\n", look.paint(Ink::Dim, line))).collect()
 }
 

@@ -4,7 +4,8 @@
 //! A library's products begin by copying both matrices into an order of their own. Here one factor is read where it lies,
 //! row by row or column by column, and the other in panels of [`WIDTH`] columns, which may be rows as they lie as well. On
 //! a Zen 4 that leaves nine tenths of what the vector units can do (measured). An element's sum has one order, whatever
-//! the rows and columns beside it, the width of vectors and the number of threads.
+//! the rows and columns beside it, the width of vectors and the number of threads. (A CPU that can't fuse a product with a
+//! sum rounds once more at each.)
 
 use std::fmt::Debug;
 

@@ -58,7 +58,7 @@ impl Differences {
         let mut text = String::from("not identical\n");
         self.found.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
         if self.circumstances.is_empty() {
-            text.push_str("  program, libtorch, threads and CPU capability are what they were\n");
+            text.push_str("  versions, threads and CPU capability are what they were; another build of a version can't be told from it\n");
         }
         for (name, then, now) in &self.circumstances {
             text.push_str(&format!("  {name}: {then} then, {now} now\n"));

@@ -15,6 +15,7 @@ mod runs;
 mod show;
 mod sql;
 mod standing;
+mod temporary;
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! `pipeline run`.
 
 mod end;
-mod forks;
+pub mod forks;
 mod own;
 
 use std::collections::HashSet;

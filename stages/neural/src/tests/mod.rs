@@ -112,6 +112,7 @@ impl Space {
                 checkpoints: vec![from, 7],
                 looks: Vec::new(),
                 checkpoint_seconds: 1 << 40,
+                inspect: None,
             }),
         }
     }

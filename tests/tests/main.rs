@@ -13,6 +13,7 @@ mod looks;
 mod objects;
 mod older;
 mod readme;
+mod replay;
 mod reproduce;
 mod together;
 mod trouble;

@@ -158,13 +158,15 @@ pub fn screen(batch: &Batch, one: Option<usize>, look: Look) -> String {
         text.push_str(&format!("  {line}\n"));
     }
     let most = MOST_ROWS[usize::from(tokens.is_some())];
+    let threshold = tokens.map_or(f64::INFINITY, tokens::threshold);
     let (first, shown) = one.map_or((0, most), |row| (row, 1));
     for (number, row) in batch.rows.iter().enumerate().skip(first).take(shown) {
-        let title = format!("row {number}, corpus token {}", whole(row.offset));
+        let loss = tokens.map(|tokens| format!(", loss {}", tokens::row_loss(number, tokens))).unwrap_or_default();
+        let title = format!("row {number}, corpus token {}{loss}", whole(row.offset));
         text.push_str(&format!("\n{}\n", look.paint(Ink::Dim, &title)));
         match (one, tokens) {
             (Some(_), Some(tokens)) => text.push_str(&tokens::row(number, tokens, look)),
-            _ => text.push_str(&lines(row, tokens.map(|tokens| tokens::below(number, tokens)), look)),
+            _ => text.push_str(&lines(row, tokens.map(|tokens| tokens::below(number, tokens, threshold)), look)),
         }
     }
     if one.is_none() && batch.rows.len() > most {
@@ -183,21 +185,24 @@ pub fn screen(batch: &Batch, one: Option<usize>, look: Look) -> String {
 }
 
 /// Inputs above targets, and below them what else is known of each; as many columns as the width holds.
-fn lines(row: &Row, below: Option<Vec<(&'static str, Vec<String>)>>, look: Look) -> String {
-    let words = |words: &[String]| words.iter().map(|word| visible(word)).collect();
+fn lines(row: &Row, below: Option<[(&'static str, Vec<(String, Ink)>); 2]>, look: Look) -> String {
+    let words = |words: &[String]| words.iter().map(|word| (visible(word), Ink::Plain)).collect();
     let mut all = vec![("inputs", words(&row.inputs)), ("targets", words(&row.targets))];
     all.extend(below.into_iter().flatten());
     let mut lines: Vec<String> = all.iter().map(|(name, _)| format!("  {name:7} ")).collect();
+    let mut used = lines[0].width();
     for column in 0..row.inputs.len() {
-        let cells = || all.iter().map(|(_, cells)| cells[column].as_str());
-        let width = cells().map(UnicodeWidthStr::width).max().unwrap_or(0);
-        let full = lines[0].width() + width + 2 > look.width;
-        for (line, cell) in lines.iter_mut().zip(cells()) {
-            line.push_str(&if full { "…".to_owned() } else { format::pad(cell, width + 1) });
+        let cells = || all.iter().map(|(_, cells)| &cells[column]);
+        let width = cells().map(|(cell, _)| cell.width()).max().unwrap_or(0);
+        let full = used + width + 2 > look.width;
+        for (line, (cell, ink)) in lines.iter_mut().zip(cells()) {
+            let gap = " ".repeat(width + 1 - cell.width());
+            line.push_str(&if full { "…".to_owned() } else { format!("{}{gap}", look.paint(*ink, cell)) });
         }
         if full {
             break;
         }
+        used += width + 1;
     }
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
@@ -235,37 +240,4 @@ fn numbers(step: &StepRow) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::places::Paths;
-    use crate::record::fixture::Fixture;
-    use crate::ui::screen_is;
-
-    fn reader(fixture: &Fixture) -> Reader {
-        Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap()
-    }
-
-    #[test]
-    fn the_batch_of_a_step() {
-        let fixture = Fixture::new();
-        let batch = read(&mut reader(&fixture), 1, 20).unwrap();
-        let text = screen(&batch, None, Look::PLAIN);
-        screen_is("show_step", &text);
-        assert_eq!(serde_json::to_value(&batch).unwrap()["rows"].as_array().unwrap().len(), 10);
-    }
-
-    #[test]
-    fn numbers_that_were_none_are_said() {
-        let fixture = Fixture::new();
-        let batch = read(&mut reader(&fixture), 3, 490).unwrap();
-        let text = screen(&batch, None, Look::PLAIN);
-        assert!(text.contains("loss nan nats a token; learning rate 10.0; gradient norm nan;"), "{text}");
-    }
-
-    #[test]
-    fn a_step_that_is_not_there() {
-        let fixture = Fixture::new();
-        let failure = read(&mut reader(&fixture), 3, 500).unwrap_err();
-        assert_eq!(failure.message, "run3 has no step 500; it has steps 0 to 499");
-    }
-}
+mod tests;

@@ -124,9 +124,27 @@ impl Token {
         self.rank.map_or(format::NOTHING.to_owned(), |rank| count(i64::try_from(rank).unwrap_or(i64::MAX)))
     }
 
-    fn guesses(&self) -> String {
-        let said = self.likeliest.iter().map(|it| format!("{} {}", visible(&it.word), chance(it.p)));
-        said.collect::<Vec<_>>().join(", ")
+    /// The likeliest with their probabilities in per cent, in lines of a width.
+    fn guesses(&self, width: usize) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for it in &self.likeliest {
+            let said = format!("{} {}", visible(&it.word), percent(it.p));
+            match lines.last_mut().filter(|line| line.width() + said.width() + 3 <= width) {
+                Some(line) => line.push_str(&format!(" · {said}")),
+                None => lines.push(said),
+            }
+        }
+        lines
+    }
+}
+
+/// A probability in per cent, without the sign.
+fn percent(p: f64) -> String {
+    match 100.0 * p {
+        100.0 => "100".to_owned(),
+        x if x >= 0.1 => format!("{x:.1}"),
+        x if x >= 0.01 => format!("{x:.2}"),
+        x => format!("{x:.0e}"),
     }
 }
 
@@ -144,30 +162,36 @@ pub fn summary(replay: &Replay, tokens: &[Token], batch: &Batch) -> String {
         (steps, 0) => format!("from the initial weights, {} steps before", whole(steps)),
         (steps, from) => format!("from the state at step {}, {} steps before", whole(from), whole(steps)),
     };
-    let mut text = format!("Replayed {way}, in {}: ", format::seconds(replay.seconds));
-    match replay.parted {
-        None => text.push_str("the loss is the recorded one to the bit. "),
-        Some(parted) => {
-            let exact = |loss: Option<f64>, kind: &str| loss.map_or(kind.to_owned(), |loss| format!("{loss:?}"));
-            let now = exact(replay.loss, replay.loss_kind);
-            let before = exact(batch.measured.loss, &batch.measured.loss_kind);
-            text.push_str(&format!("replayed loss differs from the recorded: {now} now, {before} then"));
-            if parted < batch.step {
-                text.push_str(&format!("; step {} is the first that differs", whole(parted)));
-            }
-            let why = replay.suspicion.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-            text.push_str(&format!("{why}. What follows is of the replay. "));
+    let mut said = vec![format!(
+        "Replayed {way}, in {}{}",
+        format::seconds(replay.seconds),
+        match replay.parted {
+            None => ": the loss is the recorded one to the bit.",
+            Some(_) => ".",
         }
+    )];
+    if let Some(parted) = replay.parted {
+        let exact = |loss: Option<f64>, kind: &str| loss.map_or(kind.to_owned(), |loss| format!("{loss:?}"));
+        let now = exact(replay.loss, replay.loss_kind);
+        let before = exact(batch.measured.loss, &batch.measured.loss_kind);
+        let first = match parted < batch.step {
+            true => format!("; step {} is the first that differs", whole(parted)),
+            false => String::new(),
+        };
+        let why = replay.suspicion.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        said.push(format!("The replayed loss differs from the recorded: {now} now, {before} then{first}{why}."));
+        said.push("What follows is of the replay.".to_owned());
     }
     let mut ranks: Vec<u64> = tokens.iter().filter_map(|token| token.rank).collect();
     ranks.sort_unstable();
     if ranks.len() < tokens.len() {
-        let lost = tokens.len() - ranks.len();
-        text.push_str(&format!("For {lost} of {} tokens nothing was predicted: a logit was no number. ", tokens.len()));
+        let (lost, all) = ((tokens.len() - ranks.len()) as u64, tokens.len() as u64);
+        let (lost, all) = (whole(lost), whole(all));
+        said.push(format!("For {lost} of {all} tokens nothing was predicted: a logit was no number."));
     }
     if let Some(middle) = ranks.get(ranks.len() / 2) {
         let within = |most: u64| format::share(ranks.partition_point(|rank| *rank <= most) as f64 / ranks.len() as f64);
-        text.push_str(&format!(
+        said.push(format!(
             "The target was the likeliest type for {} of the tokens, among the five likeliest for {}; its median rank is \
              {} of {}.",
             within(1),
@@ -176,7 +200,7 @@ pub fn summary(replay: &Replay, tokens: &[Token], batch: &Batch) -> String {
             whole(batch.types.len() as u64)
         ));
     }
-    text
+    said.join(" ")
 }
 
 /// The tokens that cost the most, each with the words before it and what was likeliest in its place.
@@ -184,16 +208,13 @@ pub fn costliest(tokens: &[Token], batch: &Batch, look: Look) -> String {
     if tokens.iter().all(|token| token.rank.is_none()) {
         return String::new();
     }
-    let mut sorted: Vec<&Token> = tokens.iter().collect();
-    // Equal ones stay in their order.
-    sorted.sort_by(|a, b| b.cost().total_cmp(&a.cost()));
-    sorted.truncate(COSTLIEST);
+    let sorted = sorted(tokens);
     let (sum, whole) = (sorted.iter().map(|it| it.cost()).sum::<f64>(), tokens.iter().map(Token::cost).sum::<f64>());
     let share = if whole.is_finite() { format!(": {} of the loss", format::share(sum / whole)) } else { String::new() };
     let title = format!("the {} costliest of {} tokens{share}", sorted.len(), count(tokens.len() as i64));
     let mut text = format!("{}\n", look.heading(&title));
     let head =
-        format!("  {:>8}  {:>7}  {:>6}  {:>3}  token, and the likeliest in its place", "nats", "p", "rank", "row");
+        format!("  {:>8}  {:>7}  {:>6}  {:>3}  token, and the likeliest in its place (%)", "nats", "p", "rank", "row");
     text.push_str(&format!("{}\n", look.paint(Ink::Dim, &head)));
     for token in sorted {
         let lead = format!("  {:>8}  {:>7}  {:>6}  {:>3}  ", token.nats(), token.chance(), token.place(), token.row);
@@ -201,11 +222,25 @@ pub fn costliest(tokens: &[Token], batch: &Batch, look: Look) -> String {
         let room = look.width.saturating_sub(lead.width() + target.width() + 3);
         let context = context(&batch.rows[token.row], token.position, room);
         text.push_str(&format!("{lead}{context} → {}\n", look.paint(Ink::Bold, &target)));
-        for line in format::wrap(&token.guesses(), look.width.saturating_sub(GUESSES)) {
+        for line in token.guesses(look.width.saturating_sub(GUESSES)) {
             text.push_str(&format!("{}{}\n", " ".repeat(GUESSES), look.paint(Ink::Dim, &line)));
         }
     }
     text
+}
+
+/// The costliest tokens, the costliest first.
+fn sorted(tokens: &[Token]) -> Vec<&Token> {
+    let mut sorted: Vec<&Token> = tokens.iter().collect();
+    // Equal ones stay in their order.
+    sorted.sort_by(|a, b| b.cost().total_cmp(&a.cost()));
+    sorted.truncate(COSTLIEST);
+    sorted
+}
+
+/// What the least of the costliest tokens cost.
+pub fn threshold(tokens: &[Token]) -> f64 {
+    sorted(tokens).last().map_or(f64::INFINITY, |token| token.cost())
 }
 
 /// Where guesses begin below a token.
@@ -241,12 +276,14 @@ pub fn row(number: usize, tokens: &[Token], look: Look) -> String {
         cells.collect::<String>()
     };
     let indent = 2 + first + widths.iter().map(|width| width + 2).sum::<usize>() + 2;
-    let head = format!("  {}{}  likeliest", format::pad("target", first), numbers(columns.map(|it| it.0.to_owned())));
+    let head =
+        format!("  {}{}  likeliest (%)", format::pad("target", first), numbers(columns.map(|it| it.0.to_owned())));
     let mut text = format!("{}\n", look.paint(Ink::Dim, &head));
     for token in of_row {
         let cells = numbers(columns.map(|(_, cell)| cell(token)));
         let mut lead = format!("  {}{cells}  ", format::pad(&target(token), first));
-        for line in format::wrap(&token.guesses(), look.width.saturating_sub(indent).max(20)) {
+        let guesses = token.guesses(look.width.saturating_sub(indent));
+        for line in if guesses.is_empty() { vec![String::new()] } else { guesses } {
             text.push_str(&format!("{}\n", format!("{lead}{line}").trim_end()));
             lead = " ".repeat(indent);
         }
@@ -254,10 +291,26 @@ pub fn row(number: usize, tokens: &[Token], look: Look) -> String {
     text
 }
 
-/// Two lines below a row's inputs and targets: what was likeliest in each place, and what the target cost.
-pub fn below(number: usize, tokens: &[Token]) -> Vec<(&'static str, Vec<String>)> {
+/// Two lines below a row's inputs and targets: what was likeliest in each place, and what the target cost. What came true
+/// stands out, and so do the costliest.
+pub fn below(number: usize, tokens: &[Token], costliest: f64) -> [(&'static str, Vec<(String, Ink)>); 2] {
     let of_row = || tokens.iter().filter(|token| token.row == number);
-    let first = |token: &Token| token.likeliest.first().map_or(format::NOTHING.to_owned(), |it| visible(&it.word));
-    let nats = |token: &Token| token.loss.map_or(token.loss_kind.to_owned(), |loss| format!("{loss:.2}"));
-    vec![("guesses", of_row().map(first).collect()), ("nats", of_row().map(nats).collect())]
+    let first = |token: &Token| {
+        let ink = if token.rank == Some(1) { Ink::Good } else { Ink::Plain };
+        (token.likeliest.first().map_or(format::NOTHING.to_owned(), |it| visible(&it.word)), ink)
+    };
+    let nats = |token: &Token| {
+        let ink = if token.cost() >= costliest { Ink::Bad } else { Ink::Plain };
+        (token.loss.map_or(token.loss_kind.to_owned(), |loss| format!("{loss:.2}")), ink)
+    };
+    [("guesses", of_row().map(first).collect()), ("nats", of_row().map(nats).collect())]
+}
+
+/// The mean loss of a row, in words.
+pub fn row_loss(number: usize, tokens: &[Token]) -> String {
+    let of_row = || tokens.iter().filter(|token| token.row == number);
+    match of_row().find(|token| token.loss.is_none()) {
+        Some(token) => token.loss_kind.to_owned(),
+        None => format::float(of_row().map(Token::cost).sum::<f64>() / of_row().count() as f64),
+    }
 }

@@ -2,6 +2,7 @@
 
 mod card;
 mod gradients;
+mod inspect;
 mod outcomes;
 mod resume;
 mod updates;

@@ -74,11 +74,13 @@ pub(crate) struct Softmax<T: Real> {
     exact: Layer<T, T>,
     rounded: Layer<T, T::Rounded>,
     rounds: bool,
+    /// What was predicted of each token that it learnt from, where that is wanted.
+    noted: Option<Vec<Predicted>>,
 }
 
 impl<T: Real> Softmax<T> {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { exact: Layer::new(threads), rounded: Layer::new(threads), rounds: false }
+        Self { exact: Layer::new(threads), rounded: Layer::new(threads), rounds: false, noted: None }
     }
 
     /// The same, whose products round their factors to bf16 while it learns.
@@ -99,20 +101,19 @@ impl<T: Real> Softmax<T> {
         watch: &mut Stopwatch,
     ) -> Result<(Loss, Gradients)> {
         match self.rounds {
-            true => self.rounded.learn(model, y, targets, probe, watch),
-            false => self.exact.learn(model, y, targets, probe, watch),
+            true => self.rounded.learn(model, y, targets, probe, self.noted.as_mut(), watch),
+            false => self.exact.learn(model, y, targets, probe, self.noted.as_mut(), watch),
         }
     }
 
     /// From now on what is predicted of each token is noted while it learns.
     pub(crate) fn note_predictions(&mut self) {
-        (self.exact.noted, self.rounded.noted) = (Some(Vec::new()), Some(Vec::new()));
+        self.noted = Some(Vec::new());
     }
 
     /// What was noted, and no more is.
     pub(crate) fn take_predictions(&mut self) -> Vec<Predicted> {
-        let (exact, rounded) = (self.exact.noted.take(), self.rounded.noted.take());
-        if self.rounds { rounded } else { exact }.unwrap_or_default()
+        self.noted.take().unwrap_or_default()
     }
 
     /// The sum, in nats, of the losses of predicting `targets` [N] from `y` [N, H].
@@ -144,8 +145,6 @@ struct Layer<T, F> {
     rounded: Vec<F>,
     parts: Vec<Part<T>>,
     threads: usize,
-    /// What was predicted of each token that it learnt from, where that is wanted.
-    noted: Option<Vec<Predicted>>,
 }
 
 /// What is known of each token after the first pass.
@@ -169,7 +168,7 @@ struct Setting<'a, T> {
 
 impl<T: Real, F: Factor<T>> Layer<T, F> {
     fn new(threads: usize) -> Self {
-        Self { logits: Vec::new(), rounded: Vec::new(), parts: Vec::new(), threads, noted: None }
+        Self { logits: Vec::new(), rounded: Vec::new(), parts: Vec::new(), threads }
     }
 
     fn setting(model: &Model, tokens: usize) -> Result<Setting<'_, T>> {
@@ -186,6 +185,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
         y: &Tensor,
         targets: &[u32],
         probe: bool,
+        mut noted: Option<&mut Vec<Predicted>>,
         watch: &mut Stopwatch,
     ) -> Result<(Loss, Gradients)> {
         let (n, threads) = (targets.len(), self.threads);
@@ -199,7 +199,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
             Probes { logit_max, entropy, sharpness: predictions * sharpness::of_inputs(y, of.hidden) }
         });
         watch.lap(Phase::Probes);
-        let candidates = self.noted.as_ref().map(|_| Candidates::of(&self.logits, of.stride, &tokens.logits));
+        let candidates = noted.as_ref().map(|_| Candidates::of(&self.logits, of.stride, &tokens.logits));
         let sorted = Targets::new(targets);
         self.exponentiate(of, &tokens.maxima, &sorted);
         let multiplied: Duration = self.parts.iter().map(|part| part.multiplied).sum();
@@ -213,7 +213,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
             let share = T::of(1.0 / (n as f64 * z));
             let nats = max.wide() - logit.wide() + z.ln();
             loss += nats;
-            if let (Some(noted), Some(candidates)) = (&mut self.noted, &candidates) {
+            if let (Some(noted), Some(candidates)) = (&mut noted, &candidates) {
                 noted.push(candidates.predicted(t, max, z, nats));
             }
             slopes.push(share * (logit - max).exp() - T::of(1.0 / n as f64));

@@ -185,14 +185,15 @@ pub fn screen(batch: &Batch, one: Option<usize>, look: Look) -> String {
 }
 
 /// Inputs above targets, and below them what else is known of each; as many columns as the width holds.
-fn lines(row: &Row, below: Option<[(&'static str, Vec<(String, Ink)>); 2]>, look: Look) -> String {
+fn lines(row: &Row, below: Option<Vec<tokens::Line>>, look: Look) -> String {
     let words = |words: &[String]| words.iter().map(|word| (visible(word), Ink::Plain)).collect();
-    let mut all = vec![("inputs", words(&row.inputs)), ("targets", words(&row.targets))];
+    let line = |name, of: &[String]| tokens::Line { name, cells: words(of) };
+    let mut all = vec![line("inputs", &row.inputs), line("targets", &row.targets)];
     all.extend(below.into_iter().flatten());
-    let mut lines: Vec<String> = all.iter().map(|(name, _)| format!("  {name:7} ")).collect();
+    let mut lines: Vec<String> = all.iter().map(|line| format!("  {:7} ", line.name)).collect();
     let mut used = lines[0].width();
     for column in 0..row.inputs.len() {
-        let cells = || all.iter().map(|(_, cells)| &cells[column]);
+        let cells = || all.iter().map(|line| &line.cells[column]);
         let width = cells().map(|(cell, _)| cell.width()).max().unwrap_or(0);
         let full = used + width + 2 > look.width;
         for (line, (cell, ink)) in lines.iter_mut().zip(cells()) {

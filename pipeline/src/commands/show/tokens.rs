@@ -259,6 +259,9 @@ fn context(row: &Row, position: usize, room: usize) -> String {
     text
 }
 
+/// What stands in a column of a table.
+type Cell = fn(&Token) -> String;
+
 /// Every token of a row.
 pub fn row(number: usize, tokens: &[Token], look: Look) -> String {
     let of_row: Vec<&Token> = tokens.iter().filter(|token| token.row == number).collect();
@@ -266,10 +269,9 @@ pub fn row(number: usize, tokens: &[Token], look: Look) -> String {
         of_row.iter().map(|token| cell(token).width()).max().unwrap_or(0).max(name.width())
     };
     let target = |token: &Token| format::cut(&visible(&token.target), 16);
-    let columns: [(&str, &dyn Fn(&Token) -> String); 3] =
-        [("nats", &Token::nats), ("p", &Token::chance), ("rank", &Token::place)];
+    let columns: [(&str, Cell); 3] = [("nats", Token::nats), ("p", Token::chance), ("rank", Token::place)];
     let first = width("target", &target);
-    let widths = columns.map(|(name, cell)| width(name, cell));
+    let widths = columns.map(|(name, cell)| width(name, &cell));
     let numbers = |cells: [String; 3]| {
         let cells =
             cells.iter().zip(widths).map(|(cell, width)| format!("  {}{cell}", " ".repeat(width - cell.width())));
@@ -291,9 +293,15 @@ pub fn row(number: usize, tokens: &[Token], look: Look) -> String {
     text
 }
 
+/// A line below a row's inputs and targets.
+pub struct Line {
+    pub name: &'static str,
+    pub cells: Vec<(String, Ink)>,
+}
+
 /// Two lines below a row's inputs and targets: what was likeliest in each place, and what the target cost. What came true
 /// stands out, and so do the costliest.
-pub fn below(number: usize, tokens: &[Token], costliest: f64) -> [(&'static str, Vec<(String, Ink)>); 2] {
+pub fn below(number: usize, tokens: &[Token], costliest: f64) -> Vec<Line> {
     let of_row = || tokens.iter().filter(|token| token.row == number);
     let first = |token: &Token| {
         let ink = if token.rank == Some(1) { Ink::Good } else { Ink::Plain };
@@ -303,7 +311,8 @@ pub fn below(number: usize, tokens: &[Token], costliest: f64) -> [(&'static str,
         let ink = if token.cost() >= costliest { Ink::Bad } else { Ink::Plain };
         (token.loss.map_or(token.loss_kind.to_owned(), |loss| format!("{loss:.2}")), ink)
     };
-    [("guesses", of_row().map(first).collect()), ("nats", of_row().map(nats).collect())]
+    let line = |name, cells| Line { name, cells };
+    vec![line("guesses", of_row().map(first).collect()), line("nats", of_row().map(nats).collect())]
 }
 
 /// The mean loss of a row, in words.

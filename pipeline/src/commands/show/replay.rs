@@ -70,9 +70,8 @@ pub fn found(reader: &mut Reader, run: i64, step: u64, when: When) -> Result<Res
     let seconds = reader.record.step_seconds(run, place(from), place(step))?;
     if when == When::Auto && seconds > PATIENCE {
         let (steps, seconds) = (count(place(step - from)), format::seconds(seconds));
-        return Ok(Err(format!(
-            "the nearest state is {steps} steps before, about {seconds} away: --replay goes there"
-        )));
+        let steps = if step - from == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
+        return Ok(Err(format!("the nearest state is {steps} before, about {seconds} away: --replay goes there")));
     }
     // A first signal is a request from here on.
     let stop = run::stop_flag();

@@ -156,11 +156,12 @@ fn chance(p: f64) -> String {
 /// What came of a replay, in a few sentences.
 pub fn summary(replay: &Replay, tokens: &[Token], batch: &Batch) -> String {
     let whole = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
+    let before = |steps: u64| format!("{} {} before", whole(steps), if steps == 1 { "step" } else { "steps" });
     let way = match (batch.step - replay.from, replay.from) {
         (0, 0) => "from the initial weights".to_owned(),
         (0, _) => "from the state that is kept there".to_owned(),
-        (steps, 0) => format!("from the initial weights, {} steps before", whole(steps)),
-        (steps, from) => format!("from the state at step {}, {} steps before", whole(from), whole(steps)),
+        (steps, 0) => format!("from the initial weights, {}", before(steps)),
+        (steps, from) => format!("from the state at step {}, {}", whole(from), before(steps)),
     };
     let mut said = vec![format!(
         "Replayed {way}, in {}{}",

@@ -6,6 +6,7 @@ mod dag;
 mod defaults;
 mod filter;
 mod fork;
+mod judging;
 mod objects;
 mod reading;
 mod recorded;

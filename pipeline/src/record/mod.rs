@@ -15,6 +15,7 @@ pub mod rows;
 mod step_rows;
 mod steps;
 mod studies;
+pub mod verdicts;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -11,11 +11,12 @@ use serde_json::{Map, Value};
 use crate::args::ShowArgs;
 use crate::commands::defaults::Defaults;
 use crate::commands::reading::{Reader, baselines};
-use crate::commands::standing;
+use crate::commands::{judging, standing};
 use crate::failure::Failure;
 use crate::insight::standing::Standing;
 use crate::places::Paths;
 use crate::record::read::{Bucket, Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
+use crate::record::verdicts::Verdict;
 use crate::ui::axis::Baseline;
 use crate::ui::curve::curve;
 use crate::ui::look::Look;
@@ -38,6 +39,7 @@ struct Whole {
     ngrams: Vec<NgramLoss>,
     /// Where the last valid loss stands among them.
     standing: Option<Standing>,
+    judged: Verdict,
     /// The loss of neighbouring steps; `run_steps` in SQL has every one.
     curve: Vec<Bucket>,
     evaluations: Vec<Evaluation>,
@@ -68,6 +70,7 @@ pub fn show(args: ShowArgs, paths: &Paths) -> Result<(), Failure> {
 fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
     let summary = reader.summaries(Some(&[run]))?.pop().ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
     let stages = reader.stages(run)?;
+    let judged = judging::verdicts(reader, &[run])?.remove(0);
     let record = &mut reader.record;
     let detail = record.detail(run)?;
     let listed = record.params(&[run])?;
@@ -82,6 +85,7 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
         params: listed.iter().map(|param| (param.name.clone(), defaults.typed(&param.name, &param.value))).collect(),
         baselines: baselines(&stages, &ngrams),
         standing: standing::of(&evaluations, &ngrams),
+        judged,
         curve,
         evaluations,
         ngrams,

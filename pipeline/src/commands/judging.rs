@@ -1,0 +1,88 @@
+//! Verdicts of runs: read where they still hold, made and written down where they do not.
+
+use std::collections::BTreeMap;
+
+use stages::files::{Ids, Types};
+use stages::plan::Plan;
+
+use crate::commands::defaults;
+use crate::commands::reading::Reader;
+use crate::failure::Failure;
+use crate::insight::verdict::{self, Batches, Facts};
+use crate::record::verdicts::Verdict;
+use crate::record::{Record, RecordError};
+
+/// The verdicts of some runs, in their order.
+pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
+    judged(reader, runs, false)
+}
+
+/// The same, made anew whatever was concluded before.
+pub fn anew(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
+    judged(reader, runs, true)
+}
+
+fn judged(reader: &mut Reader, runs: &[i64], anew: bool) -> Result<Vec<Verdict>, Failure> {
+    let states: BTreeMap<i64, _> =
+        reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
+    let (mut all, mut made) = (Vec::with_capacity(runs.len()), Vec::new());
+    for run in runs {
+        let state = states.get(run).ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
+        let holds = state.rules == Some(verdict::RULES) && state.seen.as_deref() == Some(&*state.now);
+        let kept = if holds && !anew { reader.record.verdict(*run)? } else { None };
+        let verdict = match kept {
+            Some(kept) => kept,
+            None => {
+                let mut verdict = verdict::judge(&facts(reader, *run)?);
+                verdict.seen.clone_from(&state.now);
+                made.push((*run, verdict.clone()));
+                verdict
+            }
+        };
+        all.push(verdict);
+    }
+    if !made.is_empty() {
+        write_down(reader.record.path(), &made)?;
+    }
+    Ok(all)
+}
+
+/// Writes verdicts down, where the database can be written: whoever may only read sees them all the same.
+fn write_down(path: &std::path::Path, made: &[(i64, Verdict)]) -> Result<(), Failure> {
+    match Record::create(path).and_then(|mut record| record.conclude(made)) {
+        Err(RecordError::Filesystem { .. } | RecordError::Disk { .. } | RecordError::Busy { .. }) => {
+            tracing::debug!(path = %path.display(), "verdicts are not kept: the database can't be written");
+            Ok(())
+        }
+        other => Ok(other?),
+    }
+}
+
+/// What the rules look at.
+fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
+    let status = reader.summaries(Some(&[run]))?.pop().map_or_else(String::new, |summary| summary.status);
+    let params = defaults::with_later(reader.record.params(&[run])?, &[run]);
+    let params: BTreeMap<String, _> = params.into_iter().map(|param| (param.name, param.value)).collect();
+    let trace = reader.record.trace(run)?;
+    let steps = trace.len() as u64;
+    let accumulate = params.get("train.accumulate").and_then(|value| value.text().parse().ok()).unwrap_or(1u64);
+    Ok(Facts {
+        status,
+        params,
+        trace,
+        probes: reader.record.probes(run)?,
+        evaluations: reader.record.evaluations(run)?,
+        ngrams: reader.record.ngrams(run)?,
+        samples: reader.record.samples(run)?,
+        batches: batches(reader, run, steps, accumulate).map_err(|failure| failure.message),
+    })
+}
+
+/// What a run's batches are made of, read from the store.
+fn batches(reader: &mut Reader, run: i64, steps: u64, windows: u64) -> Result<Batches, Failure> {
+    let plan = Plan::load(&reader.object(run, "batch", "plan")?)?;
+    let types = Types::load(&reader.object(run, "vocab", "vocab")?)?;
+    let ids = Ids::open(&reader.object(run, "vocab", "train")?)?;
+    let surprise = stages::surprise::of_steps(&plan, &ids, types.types.len(), steps, windows)?;
+    Ok(Batches { plan, windows, types: types.types.len() as u64, surprise })
+}

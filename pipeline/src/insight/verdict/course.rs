@@ -77,6 +77,10 @@ impl View {
         }
     }
 
+    fn now(&self) -> String {
+        if self.now.is_finite() { number(self.now) } else { "not finite".to_owned() }
+    }
+
     /// What frequencies cost, in words.
     fn reference(&self) -> String {
         let name = if self.known { "word frequencies alone" } else { "an even guess" };
@@ -100,7 +104,13 @@ fn checks(signals: &Signals, course: &Course, view: &View, notes: &mut Notes) {
     match view.known {
         true => notes.made(
             "loss against the baselines",
-            format!("the last {of} loss is {}, {} from {}", number(view.now), number(view.above), view.reference()),
+            match view.above {
+                above if !above.is_finite() => format!("the last {of} loss is not finite, beside {}", view.reference()),
+                above if above > 0.0 => {
+                    format!("the last {of} loss is {}, {} above {}", view.now(), number(above), view.reference())
+                }
+                above => format!("the last {of} loss is {}, {} below {}", view.now(), number(-above), view.reference()),
+            },
         ),
         false => notes.not_made(
             "loss against the baselines",
@@ -115,10 +125,10 @@ fn checks(signals: &Signals, course: &Course, view: &View, notes: &mut Notes) {
         format!(
             "from {} to {}, the lowest mean of ten steps {} at step {}; the most it rose is {}; {} lone spikes",
             number(course.first),
-            number(course.last),
+            finite(course.last),
             number(course.lowest),
             count(course.lowest_at as u64),
-            number(course.rise),
+            finite(course.rise),
             course.spikes.len()
         ),
     );
@@ -139,6 +149,10 @@ fn checks(signals: &Signals, course: &Course, view: &View, notes: &mut Notes) {
         }
         None => notes.not_made("probes", "train.probes is 0: --set train.probes=10 measures overshoot and sharpness"),
     }
+}
+
+fn finite(x: f64) -> String {
+    if x.is_finite() { number(x) } else { "what is not finite".to_owned() }
 }
 
 /// The first step from which on the loss stayed above what it had been before it rose.
@@ -214,18 +228,18 @@ fn diverged(
     notes.evidence(
         about,
         Figure::of("above_frequencies", view.above, bounds.above),
-        format!("the loss is {} at the end, worse than {}", number(view.now), view.reference()),
+        format!("the loss is {} at the end, worse than {}", view.now(), view.reference()),
     );
-    notes.evidence(
-        about,
-        Figure::of("rise", course.rise, bounds.rise).at(course.peak_at),
-        format!(
+    // Where losses are not finite, that says it all.
+    if course.rise.is_finite() {
+        let said = format!(
             "it rose {} nats above its mean of {} at step {}",
             number(course.rise),
             number(course.rise_low),
             count(course.rise_from as u64)
-        ),
-    );
+        );
+        notes.evidence(about, Figure::of("rise", course.rise, bounds.rise).at(course.peak_at), said);
+    }
     evidence_of_rate(signals, about, bounds, notes);
     let start = bad_start(signals, course, bounds);
     let (cause, because) = match start {
@@ -252,7 +266,7 @@ fn diverged(
         sentence: format!(
             "the loss left for good at step {}: it is {} now, worse than {}. Consistent with {because}",
             count(at as u64),
-            number(view.now),
+            view.now(),
             view.reference()
         ),
         advice,

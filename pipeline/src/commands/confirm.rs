@@ -50,7 +50,8 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     let other = judging::verdicts(&mut reader, &[row.id.0])?.remove(0);
     let there = judging::facts(&mut reader, row.id.0)?;
     let (outcome, sentence) = trial.outcome((&found, &facts), (&other, &there));
-    let confirmation = Confirmation { trial: row.id.0, cause: trial.cause.clone(), outcome: outcome.to_owned(), sentence };
+    let confirmation =
+        Confirmation { trial: row.id.0, cause: trial.cause.clone(), outcome: outcome.to_owned(), sentence };
     Record::create(&paths.db)?.confirm(run, &confirmation)?;
     let all = reader.record.confirmations(run)?;
     ui::data(&format!("run{run}\n{}", verdict::words(&found, &all, Look::stdout())));
@@ -60,5 +61,8 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
 /// What is tried, in words.
 fn words(trial: &Trial) -> String {
     let from = trial.fork.map_or_else(|| "from the beginning".to_owned(), |at| format!("from checkpoint {at}"));
-    format!("trying {} {from}", trial.sets.iter().filter(|set| !set.starts_with("name=")).cloned().collect::<Vec<_>>().join(", "))
+    format!(
+        "trying {} {from}",
+        trial.sets.iter().filter(|set| !set.starts_with("name=")).cloned().collect::<Vec<_>>().join(", ")
+    )
 }

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::args::DiagnoseArgs;
 use crate::commands::judging;
-use crate::commands::show::parts::indent;
 use crate::commands::reading::{Reader, baselines};
+use crate::commands::show::parts::indent;
 use crate::commands::verdict::{self, verdict_ink};
 use crate::failure::Failure;
 use crate::insight::verdict::signals::Signals;
@@ -96,7 +96,8 @@ fn screen(it: &Diagnosis, look: Look) -> String {
 fn around(it: &Diagnosis, look: Look) -> String {
     let Some(onset) = it.judged.onset.filter(|_| !it.around.is_empty()) else { return String::new() };
     let heads = ["step", "loss", "grad norm", "clipped", "overshoot", "logit", "entropy"];
-    let mut table = Table::new(heads.iter().map(|head| if *head == "clipped" { left(head) } else { right(head) }).collect());
+    let mut table =
+        Table::new(heads.iter().map(|head| if *head == "clipped" { left(head) } else { right(head) }).collect());
     for row in &it.around {
         let ink = if row.step == onset { verdict_ink(it.judged.verdict) } else { Ink::Plain };
         let measured = |value: Option<f64>| value.map_or_else(String::new, format::float);

@@ -24,7 +24,8 @@ pub fn anew(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> 
 
 /// Makes the verdicts of some runs, or all, where they do not hold any more.
 pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<(), Failure> {
-    let holds = |state: &VerdictState| state.rules == Some(verdict::RULES) && state.seen.as_deref() == Some(&*state.now);
+    let holds =
+        |state: &VerdictState| state.rules == Some(verdict::RULES) && state.seen.as_deref() == Some(&*state.now);
     let stale: Vec<i64> =
         reader.record.verdict_states(runs)?.iter().filter(|state| !holds(state)).map(|state| state.run).collect();
     judged(reader, &stale, true).map(|_| ())

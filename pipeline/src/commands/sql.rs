@@ -232,7 +232,7 @@ mod tests {
         let fixture = Fixture::new();
         let mut record = fixture.record();
         let queries: Vec<&str> = DOCS.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-        assert_eq!(queries.len(), 21);
+        assert_eq!(queries.len(), 24);
         for query in queries {
             let mut out = Vec::new();
             answer(&mut record, query, Format::Csv, &mut out).unwrap_or_else(|failure| panic!("{query}{failure}"));

@@ -31,7 +31,12 @@ pub(super) fn tell_dry(summary: &Summary) {
 }
 
 /// Says what came of it, and with which exit code.
-pub(super) fn conclude(experiment: &Experiment, done: &Done, verdicts: &[Verdict], stopped: bool) -> Result<(), Failure> {
+pub(super) fn conclude(
+    experiment: &Experiment,
+    done: &Done,
+    verdicts: &[Verdict],
+    stopped: bool,
+) -> Result<(), Failure> {
     let Done { rows, summary } = done;
     for (((row, end), point), verdict) in rows.iter().zip(&summary.ends).zip(&experiment.points).zip(verdicts) {
         let status = match end {

@@ -59,7 +59,8 @@ fn overfitting(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut 
 
 fn plateau(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Notes) {
     if signals.steps >= 100 && course.falling.abs() < bounds.plateau && course.last <= course.first {
-        let said = format!("the last two fifths of steps differ by {} nats: the loss no longer falls", number(course.falling));
+        let said =
+            format!("the last two fifths of steps differ by {} nats: the loss no longer falls", number(course.falling));
         notes.finding("plateau", Figure::of("falling", course.falling, bounds.plateau), said);
     }
 }
@@ -74,7 +75,10 @@ fn softmax(signals: &Signals, bounds: &Bounds, notes: &mut Notes) {
 
 fn clipping(signals: &Signals, bounds: &Bounds, notes: &mut Notes) {
     if signals.clipped > bounds.clipped {
-        let said = format!("{} of gradients were clipped: rate times norm is the length of nearly every step", percent(signals.clipped));
+        let said = format!(
+            "{} of gradients were clipped: rate times norm is the length of nearly every step",
+            percent(signals.clipped)
+        );
         notes.finding("clipped_throughout", Figure::of("clipped", signals.clipped, bounds.clipped), said);
     }
 }
@@ -88,11 +92,16 @@ fn samples(facts: &Facts, notes: &mut Notes) {
     let drawn = facts.samples.iter().filter(|sample| sample.step == last && sample.tokens > 0);
     let drawn: Vec<_> = drawn.filter(|sample| !sample.decode.contains("greedy")).collect();
     let looping: Vec<_> = drawn.iter().filter(|sample| sample.loop_period.is_some()).collect();
-    notes.made("samples", format!("{} of {} drawn texts of the last checkpoint go round in a circle", looping.len(), drawn.len()));
+    notes.made(
+        "samples",
+        format!("{} of {} drawn texts of the last checkpoint go round in a circle", looping.len(), drawn.len()),
+    );
     if let Some(sample) = looping.first() {
         let period = sample.loop_period.unwrap_or(0);
-        let said = format!("a text drawn at random repeats the same {period} tokens: the model has collapsed onto them");
-        let figure = Figure { signal: "loop_period", value: period as f64, bound: None, step: last.map(|step| step as usize) };
+        let said =
+            format!("a text drawn at random repeats the same {period} tokens: the model has collapsed onto them");
+        let figure =
+            Figure { signal: "loop_period", value: period as f64, bound: None, step: last.map(|step| step as usize) };
         notes.finding("collapsed_samples", figure, said);
     }
 }

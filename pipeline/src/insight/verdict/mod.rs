@@ -3,6 +3,7 @@
 //! The data come first: whatever the loss does, a run that reads the wrong text says nothing about its rate. Bounds were
 //! chosen on one half of a set of labelled runs and are reported on the other (bench/verdicts/README.md).
 
+mod causes;
 mod course;
 mod data;
 mod findings;
@@ -66,21 +67,22 @@ pub struct Bounds {
     pub order: f64,
     /// What frequencies may cost more on valid than on train.
     pub split_gap: f64,
-    /// A rise of the mean loss that is one.
+    /// A rise of the loss that is one.
     pub rise: f64,
     /// What a loss may lie above the frequencies'.
     pub above: f64,
-    /// A loss above them that falls comes back if it lies no further above than so many times what it fell in its last
-    /// fifth.
-    pub recovering: f64,
+    /// The same of a training loss, which a batch alone can move.
+    pub above_in_training: f64,
+    /// What a loss that never rose may lie above the frequencies'.
+    pub never_below: f64,
     /// How far above its lowest before a loss that came back may lie.
     pub recovered: f64,
     /// From which 1 / (1 − ρ) on the rate is low.
     pub headroom: f64,
     /// How far below the frequencies' a loss must be to have learned something.
     pub learned: f64,
-    /// What the last fifth of steps must take off to fall.
-    pub falling: f64,
+    /// The share of probed steps that may raise their own loss where the rate is low.
+    pub raising: f64,
     /// How far above its mean before a loss stands where it begins to rise.
     pub onset: f64,
     /// How far from an even guess a first loss may be.
@@ -101,13 +103,14 @@ pub const BOUNDS: Bounds = Bounds {
     batches_to_compare: 20,
     order: 0.05,
     split_gap: 1.0,
-    rise: 0.3,
+    rise: 0.5,
     above: 0.02,
-    recovering: 10.0,
+    above_in_training: 0.5,
+    never_below: 0.1,
     recovered: 0.05,
-    headroom: 20.0,
+    headroom: 70.0,
     learned: 0.3,
-    falling: 0.02,
+    raising: 0.1,
     onset: 0.3,
     start: 0.5,
     overfitting: 0.05,

@@ -8,6 +8,9 @@ use crate::record::read::{Cell, NgramLoss, StepRow};
 /// Steps of a mean that stands for the loss at a step: a single batch says little.
 const MEAN: usize = 10;
 
+/// Steps of a mean that stands for what has risen.
+const FEW: usize = 5;
+
 /// Everything the rules look at. Losses in nats a token.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Signals {
@@ -55,7 +58,7 @@ pub struct Course {
     /// The lowest mean, and where.
     pub lowest: f64,
     pub lowest_at: usize,
-    /// The most that a mean rose above the lowest before it.
+    /// The most that the mean of five steps rose above the lowest mean of ten before them.
     pub rise: f64,
     /// Where that lowest was, what it was, and where the rise was highest.
     pub rise_from: usize,
@@ -166,15 +169,18 @@ impl Course {
         let means = means(losses);
         let tail = (losses.len() / 10).max(MEAN).min(losses.len());
         let fifth = (losses.len() / 5).max(1);
-        let (end, before) = (losses.len() - fifth, losses.len().saturating_sub(2 * fifth));
-        let (mut lowest, mut lowest_at) = (f64::INFINITY, 0);
+        let (end, start) = (losses.len() - fifth, losses.len().saturating_sub(2 * fifth));
+        let (lowest_at, lowest) = lowest(&means);
         let (mut rise, mut rise_from, mut rise_low, mut peak_at) = (0.0, 0, first, 0);
-        for (at, mean) in means.iter().enumerate() {
-            if mean - lowest > rise {
-                (rise, rise_from, rise_low, peak_at) = (mean - lowest, lowest_at, lowest, at);
+        let (mut before, mut before_at) = (f64::INFINITY, 0);
+        for at in FEW..losses.len() {
+            // What a few steps rise above is what went before all of them.
+            if means[at - FEW] < before {
+                (before, before_at) = (means[at - FEW], at - FEW);
             }
-            if *mean < lowest {
-                (lowest, lowest_at) = (*mean, at);
+            let now = losses[at + 1 - FEW..=at].iter().sum::<f64>() / FEW as f64;
+            if now - before > rise {
+                (rise, rise_from, rise_low, peak_at) = (now - before, before_at, before, at);
             }
         }
         let middle = |losses: &[f64]| median(losses.iter().copied()).unwrap_or(f64::INFINITY);
@@ -188,12 +194,18 @@ impl Course {
             rise_low,
             peak_at,
             highest: losses.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            falling: middle(&losses[before..end]) - middle(&losses[end..]),
+            falling: middle(&losses[start..end]) - middle(&losses[end..]),
             nonfinite: losses.iter().filter(|loss| !loss.is_finite()).count(),
             first_nonfinite: losses.iter().position(|loss| !loss.is_finite()),
             spikes: spikes(losses),
         })
     }
+}
+
+/// The place and value of the least of some values.
+fn lowest(values: &[f64]) -> (usize, f64) {
+    let least = values.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1));
+    least.map_or((0, f64::INFINITY), |(at, value)| (at, *value))
 }
 
 /// By step: the mean of the ten losses that end there, of fewer at the start.
@@ -261,7 +273,11 @@ impl Probes {
             update_ratio: middle(of(late, &|row| row.update_ratio)),
             logit: middle(of(late, &|row| row.logit_max)),
             entropy: middle(of(late, &|row| row.entropy)),
-            steepness: if steep(facts) { middle(of(late, &|row| Some(row.sharpness? * step_size(facts, row)?))) } else { None },
+            steepness: if steep(facts) {
+                middle(of(late, &|row| Some(row.sharpness? * step_size(facts, row)?)))
+            } else {
+                None
+            },
         })
     }
 }
@@ -287,9 +303,8 @@ fn step_size(facts: &Facts, row: &StepRow) -> Option<f64> {
 }
 
 fn growth(facts: &Facts, course: &Course) -> Option<f64> {
-    let norms = |from: usize, to: usize| {
-        median(facts.trace[from..to].iter().map(|row| row.grad_norm.unwrap_or(f64::INFINITY)))
-    };
+    let norms =
+        |from: usize, to: usize| median(facts.trace[from..to].iter().map(|row| row.grad_norm.unwrap_or(f64::INFINITY)));
     let tenth = (facts.trace.len() / 10).max(1);
     let before = norms((course.lowest_at + 1).saturating_sub(tenth), course.lowest_at + 1)?;
     Some(norms(facts.trace.len() - tenth, facts.trace.len())? / before)

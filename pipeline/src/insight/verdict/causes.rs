@@ -105,10 +105,10 @@ pub(super) fn diverged(
         onset: Some(at),
         recovered: None,
         sentence: format!(
-            "the loss left for good at step {}: it is {} now, worse than {}. Consistent with {because}",
+            "the loss left for good at step {}: it is {} now, {}. Consistent with {because}",
             count(at as u64),
             view.now(),
-            view.reference()
+            if view.now.is_finite() { format!("worse than {}", view.reference()) } else { "and worth nothing".to_owned() }
         ),
         advice,
     }

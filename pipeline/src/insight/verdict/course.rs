@@ -20,7 +20,8 @@ pub struct Outcome {
 
 /// Judges the course of the loss.
 pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) -> Outcome {
-    let Some(course) = signals.course.as_ref().filter(|_| signals.steps >= bounds.steps) else {
+    let Some(course) = signals.course.as_ref().filter(|course| signals.steps >= bounds.steps || course.nonfinite > 0)
+    else {
         notes.not_made("course of the loss", format!("{} steps are too few", signals.steps));
         return Outcome {
             kind: Kind::Inconclusive,

@@ -158,3 +158,6 @@ pub fn judge(facts: &Facts) -> Verdict {
     }
     verdict
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,3 +16,4 @@ mod readme;
 mod reproduce;
 mod together;
 mod trouble;
+mod verdicts;

@@ -84,7 +84,11 @@ impl Trial {
             (_, false, _) if after.0.verdict == Kind::Inconclusive => {
                 ("open", format!("with {with} {ends}, which says too little ({kind})"))
             }
-            (_, false, _) => ("not_confirmed", format!("with {with} it is {kind} too: {ends}")),
+            (_, false, true) => (
+                "not_confirmed",
+                format!("with {with} it is {kind} too, if less so: {ends}; pipeline confirm goes on from there"),
+            ),
+            (_, false, false) => ("not_confirmed", format!("with {with} it is {kind} too: {ends}")),
             (_, true, false) => ("not_confirmed", format!("with {with} {ends}, which is no better ({kind})")),
         }
     }
@@ -100,5 +104,52 @@ fn last(facts: &Facts) -> Option<f64> {
             let losses = facts.trace[tail..].iter().map(|row| row.loss.unwrap_or(f64::INFINITY));
             crate::insight::verdict::signals::median(losses)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::insight::verdict::{judge, tests::run};
+
+    /// A run that leaves at step 120 for a loss of `to`.
+    fn leaves(to: f64) -> (Verdict, Facts) {
+        let facts = run(300, |at| if at < 120 { 7.0 - at as f64 * 0.03 } else { to });
+        (judge(&facts), facts)
+    }
+
+    #[test]
+    fn the_state_before_the_onset_is_forked() {
+        let (verdict, facts) = leaves(9.0);
+        let trial = of(&verdict, &facts).unwrap();
+        assert_eq!((trial.fork, trial.sets), (Some(119), vec!["train.learning_rate=0.3333333333333333".to_owned()]));
+        // At the start there is nothing to go on from.
+        let at_once = Verdict { onset: Some(1), ..verdict };
+        assert_eq!(of(&at_once, &facts).unwrap().fork, None);
+    }
+
+    #[test]
+    fn a_sound_verdict_and_a_broken_text_have_no_trial() {
+        let facts = run(300, |at| 7.0 - at as f64 * 0.01);
+        assert_eq!(of(&judge(&facts), &facts), Err("its verdict is stable and names no cause".to_owned()));
+        let verdict = Verdict { cause: Some("no_order".to_owned()), ..judge(&facts) };
+        assert_eq!(
+            of(&verdict, &facts),
+            Err("no trial can put no order right: the text itself must change".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_came_of_it() {
+        let (verdict, facts) = leaves(9.0);
+        let trial = of(&verdict, &facts).unwrap();
+        let outcome = |(is, there): &(Verdict, Facts)| trial.outcome((&verdict, &facts), (is, there)).0;
+        assert_eq!(outcome(&leaves(3.4)), "confirmed");
+        assert_eq!(outcome(&leaves(9.5)), "not_confirmed");
+        assert!(
+            trial.outcome((&verdict, &facts), (&leaves(8.0).0, &leaves(8.0).1)).1.contains("diverged too, if less so")
+        );
+        let short = run(5, |_| 7.0);
+        assert_eq!(outcome(&(judge(&short), short)), "open");
     }
 }

@@ -108,7 +108,11 @@ pub(super) fn diverged(
             "the loss left for good at step {}: it is {} now, {}. Consistent with {because}",
             count(at as u64),
             view.now(),
-            if view.now.is_finite() { format!("worse than {}", view.reference()) } else { "and worth nothing".to_owned() }
+            if view.now.is_finite() {
+                format!("worse than {}", view.reference())
+            } else {
+                "and worth nothing".to_owned()
+            }
         ),
         advice,
     }

@@ -36,7 +36,9 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
     checks(signals, course, &view, notes);
     let rose = course.rise >= bounds.rise;
     let worse = view.above > bounds.above || view.above_in_training > bounds.above_in_training;
-    if !view.now.is_finite() || course.last.is_infinite() || (rose && worse) {
+    // Where it had learned nothing yet, to be back there is nothing.
+    let came_back = course.last <= course.rise_low + bounds.recovered && course.rise_low <= view.before + bounds.near;
+    if !view.now.is_finite() || course.last.is_infinite() || (rose && worse && !came_back) {
         diverged(signals, facts, course, &view, bounds, notes)
     } else if rose {
         unstable(signals, facts, course, &view, bounds, notes)
@@ -58,6 +60,8 @@ pub(super) struct View {
     known: bool,
     pub(super) above: f64,
     above_in_training: f64,
+    /// What frequencies cost in training.
+    before: f64,
     /// By how much the rate could be raised until steps overshoot: 1 / (1 − ρ).
     pub(super) headroom: Option<f64>,
 }
@@ -67,13 +71,15 @@ impl View {
         let held_out = signals.held_out.as_ref();
         let now = held_out.map_or(course.last, |it| it.last);
         let known = if held_out.is_some() { signals.unigram_valid } else { signals.unigram_train };
+        let before = signals.unigram_train.or(signals.even).unwrap_or(course.first);
         let frequencies = known.or(signals.even).unwrap_or(course.first);
         Self {
             now,
             frequencies,
             known: known.is_some(),
             above: now - frequencies,
-            above_in_training: course.last - signals.unigram_train.or(signals.even).unwrap_or(course.first),
+            above_in_training: course.last - before,
+            before,
             headroom: signals.probes.as_ref().and_then(|it| it.overshoot).map(|rho| 1.0 / (1.0 - rho).max(1e-6)),
         }
     }

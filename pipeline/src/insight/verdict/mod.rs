@@ -77,6 +77,8 @@ pub struct Bounds {
     pub never_below: f64,
     /// How far above its lowest before a loss that came back may lie.
     pub recovered: f64,
+    /// How far above the frequencies' a loss may be before it rises for its way back to count.
+    pub near: f64,
     /// From which 1 / (1 − ρ) on the rate is low.
     pub headroom: f64,
     /// How far below the frequencies' a loss must be to have learned something.
@@ -108,6 +110,7 @@ pub const BOUNDS: Bounds = Bounds {
     above_in_training: 0.5,
     never_below: 0.1,
     recovered: 0.05,
+    near: 0.3,
     headroom: 70.0,
     learned: 0.3,
     raising: 0.1,
@@ -160,4 +163,4 @@ pub fn judge(facts: &Facts) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

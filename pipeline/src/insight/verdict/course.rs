@@ -70,7 +70,7 @@ impl View {
     fn of(signals: &Signals, course: &Course) -> Self {
         let held_out = signals.held_out.as_ref();
         let now = held_out.map_or(course.last, |it| it.last);
-        let known = if held_out.is_some() { signals.unigram_valid } else { signals.unigram_train };
+        let known = signals.unigram_valid.filter(|_| held_out.is_some()).or(signals.unigram_train);
         let before = signals.unigram_train.or(signals.even).unwrap_or(course.first);
         let frequencies = known.or(signals.even).unwrap_or(course.first);
         Self {

@@ -46,6 +46,8 @@ pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
     Facts {
         run: 7,
         status: "finished".to_owned(),
+        even: Some(7.0),
+        entropy: Some(5.0),
         params: [
             ("train.learning_rate", Cell::Real(1.0)),
             ("train.optimizer", Cell::Text("sgd".to_owned())),

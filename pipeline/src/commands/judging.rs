@@ -82,8 +82,11 @@ pub fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
     let steps = trace.len() as u64;
     let accumulate = params.get("train.accumulate").and_then(|value| value.text().parse().ok()).unwrap_or(1u64);
     // What a run from before the stage baselines has instead.
-    let vocab =
-        reader.stages(run)?.iter().find(|stage| stage.stage == "vocab").map(StageRow::facts).unwrap_or_default();
+    let stages = reader.stages(run)?;
+    let vocab = stages.iter().find(|stage| stage.stage == "vocab").map(StageRow::facts).unwrap_or_default();
+    let trained = stages.iter().filter(|stage| stage.stage == "train").map(StageRow::facts);
+    let spent = trained.filter_map(|facts| Some((facts["phases"]["probes"].as_f64()?, facts["seconds"].as_f64()?)));
+    let (on_probes, whole) = spent.fold((0.0, 0.0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
     Ok(Facts {
         run,
         even: vocab["ln_types"].as_f64(),
@@ -92,6 +95,7 @@ pub fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
         params,
         trace,
         probes: reader.record.probes(run)?,
+        probe_share: (whole > 0.0).then(|| on_probes / whole),
         evaluations: reader.record.evaluations(run)?,
         ngrams: reader.record.ngrams(run)?,
         samples: reader.record.samples(run)?,

@@ -35,6 +35,8 @@ pub struct Facts {
     pub trace: Vec<TraceRow>,
     /// The steps at which more was measured.
     pub probes: Vec<StepRow>,
+    /// The share of training's time that they took.
+    pub probe_share: Option<f64>,
     pub evaluations: Vec<Evaluation>,
     pub ngrams: Vec<NgramLoss>,
     pub samples: Vec<Sample>,

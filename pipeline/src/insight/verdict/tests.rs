@@ -58,6 +58,7 @@ pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
         .into(),
         trace: (0..n).map(trace).collect(),
         probes: (0..n).step_by(10).map(probe).collect(),
+        probe_share: Some(0.04),
         evaluations: Vec::new(),
         ngrams: vec![
             model("train", "uniform", 0, 7.0),

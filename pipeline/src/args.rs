@@ -1,11 +1,15 @@
 //! The words that a user types, parsed to typed values.
 
+mod show;
+
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+
+pub use show::{ShowArgs, When};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -56,6 +60,8 @@ pub enum Command {
     Reproduce(ReproduceArgs),
     Runs(RunsArgs),
     Show(ShowArgs),
+    Diagnose(DiagnoseArgs),
+    Confirm(ConfirmArgs),
     Compare(CompareArgs),
     Sql(SqlArgs),
     Dag(DagArgs),
@@ -180,44 +186,42 @@ pub struct RunsArgs {
     pub json: bool,
 }
 
-/// Show one run: parameters, stages, the loss curve, evaluations and samples
+/// Say what is wrong with a run: a verdict, its evidence, what was checked and what was not
+///
+/// The data come first: batches that hardly move, text in no order or of another kind, too little of it. Only where they are
+/// sound is the learning rate judged. A cause is what the evidence is consistent with.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  pipeline show run42
-  pipeline show latest --step 100
-  pipeline show latest --step 100 --row 3
-  pipeline show 42 --log
-  pipeline show run42 --json")]
-pub struct ShowArgs {
-    /// The run: run42, 42 or latest
-    #[arg(value_name = "RUN")]
-    pub run: String,
-    /// Show the batch of one step: its numbers, corpus offsets, inputs and targets; and, replayed, each token's loss and the
-    /// five likeliest in its place
-    #[arg(long, value_name = "N", conflicts_with = "log")]
-    pub step: Option<u64>,
-    /// Show every token of one row of that batch, from 0
-    #[arg(long, value_name = "ROW", requires = "step", conflicts_with = "json")]
-    pub row: Option<usize>,
-    /// Whether the training is replayed up to that step, from the nearest state: auto where the way took 10 s or less
-    #[arg(long, value_name = "WHEN", requires = "step", value_enum, default_value_t = When::Auto,
-          num_args = 0..=1, require_equals = true, default_missing_value = "always")]
-    pub replay: When,
-    /// Show the worker's whole output
+  pipeline diagnose run42
+  pipeline diagnose study:lr_study
+  pipeline diagnose latest --json | jq .signals")]
+pub struct DiagnoseArgs {
+    /// Runs: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER
+    #[arg(value_name = "RUN", required = true)]
+    pub selectors: Vec<String>,
+    /// Print JSON, with the figures that the rules look at; a list where there are several runs
     #[arg(long)]
-    pub log: bool,
-    /// Print JSON
-    #[arg(long, conflicts_with = "log")]
     pub json: bool,
 }
 
-/// Whether something is done that takes its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum When {
-    Auto,
-    Always,
-    Never,
+/// Try the cause that a run's verdict names, by a run that differs in that alone
+///
+/// A rate that is too high: the last state before the onset is forked with a third of the rate. A window that slides: the
+/// same training with the text in parallel streams. Initial weights: smaller ones. A rate that is too low: ten times the
+/// rate. The trial is a run of its own; what came of it is recorded and shown with the verdict.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline confirm run42
+  pipeline sql 'SELECT * FROM run_confirmations'")]
+pub struct ConfirmArgs {
+    /// The run: run42, 42 or latest
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Threads of the trial, where it trains from the beginning; a fork has its parent's [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
 }
 
 /// Compare runs: what differs in their parameters, where their losses part, evaluations and samples side by side

@@ -17,3 +17,4 @@ mod replay;
 mod reproduce;
 mod together;
 mod trouble;
+mod verdicts;

@@ -2,3 +2,5 @@
 
 pub mod comparison;
 pub mod standing;
+pub mod trial;
+pub mod verdict;

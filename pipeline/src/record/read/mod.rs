@@ -15,6 +15,7 @@ pub use cell::Cell;
 pub use forks::{Forked, Origin};
 pub use free::{Asked, Relation};
 pub use losses::{Bucket, Difference, Numbers, StepRow};
+pub(super) use runs::list;
 pub use runs::{Detail, Param, Study, Summary};
 pub use stages::StageRow;
 pub use texts::{Evaluation, Event, NgramLoss, Sample};

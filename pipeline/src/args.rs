@@ -1,11 +1,14 @@
 //! The words that a user types, parsed to typed values.
 
+mod lr_range;
+
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+pub use lr_range::LrRangeArgs;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -53,6 +56,7 @@ fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
 pub enum Command {
     Run(RunArgs),
     Fork(ForkArgs),
+    LrRange(LrRangeArgs),
     Reproduce(ReproduceArgs),
     Runs(RunsArgs),
     Show(ShowArgs),

@@ -6,6 +6,7 @@ mod dag;
 mod defaults;
 mod filter;
 mod fork;
+mod lr_range;
 mod objects;
 mod reading;
 mod recorded;
@@ -29,6 +30,7 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
         Command::Completions(args) => completions::completions(args),
         Command::Run(args) => run::run(&args, &paths, here),
         Command::Fork(args) => fork::fork(&args, &paths, here),
+        Command::LrRange(args) => lr_range::lr_range(&args, &paths, here),
         Command::Reproduce(args) => reproduce::reproduce(&args, &paths, here),
         Command::Runs(args) => runs::runs(args, &paths),
         Command::Show(args) => show::show(args, &paths),

@@ -1,4 +1,5 @@
 //! Pure functions from records to conclusions.
 
 pub mod comparison;
+pub mod range;
 pub mod standing;

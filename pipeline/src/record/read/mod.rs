@@ -14,7 +14,7 @@ use serde_json::Value;
 pub use cell::Cell;
 pub use forks::{Forked, Origin};
 pub use free::{Asked, Relation};
-pub use losses::{Bucket, Difference, Numbers, StepRow};
+pub use losses::{Bucket, Difference, Numbers, RateRow, StepRow};
 pub use runs::{Detail, Param, Study, Summary};
 pub use stages::StageRow;
 pub use texts::{Evaluation, Event, NgramLoss, Sample};

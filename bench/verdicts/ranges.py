@@ -8,7 +8,7 @@ A grid is one corpus, size, optimiser and clipping norm, at several rates. Its l
 the highest rate that is not labelled diverged and the next above it, which is; the grid's is the median over the seeds. A
 grid in which none diverged, or all, has no limit to be held against. The test of a grid is one call of lr-range with its
 three seeds; what it predicts is the median of the limits it finds, or the last rate where it never broke. Printed are
-log2(predicted / actual) of each grid, and the share within ± 1, which is a factor of two.
+log2(predicted / actual) of each grid, and how many are within ± 1, which is a factor of two, of grids and of single tests.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def main():
         if not facts["fault"] and name.startswith(arguments.only):
             grid = (facts["corpus"], facts["size"], facts["optimizer"], facts["clip_norm"])
             grids.setdefault(grid, ("/".join(name.split("/")[:3]), text))
-    lines, within = ["| grid | actual | found, by seed | predicted | log2 |", "| --- | --- | --- | --- | --- |"], {}
+    lines, within, alone = ["| grid | actual | found, by seed | predicted | log2 |", "| --- | --- | --- | --- | --- |"], {}, {}
     for grid, (name, text) in grids.items():
         found = predict(arguments, folder, name, text)
         predicted = statistics.median(found)
@@ -93,10 +93,12 @@ def main():
             continue
         off = math.log2(predicted / actual[grid])
         within.setdefault(grid[0], []).append(abs(off) <= 1)
+        alone.setdefault(grid[0], []).extend(abs(math.log2(limit / actual[grid])) <= 1 for limit in found)
         lines.append(f"| {name} | {actual[grid]:.3g} | {by_seed} | {predicted:.3g} | {off:+.2f} |")
     print("\n".join(lines))
     for corpus, hits in within.items():
-        print(f"\n{corpus}: {sum(hits)} of {len(hits)} grids within ± 1 ({sum(hits) / len(hits):.0%})")
+        tests = alone[corpus]
+        print(f"\n{corpus}: {sum(hits)} of {len(hits)} grids within ± 1, {sum(tests)} of {len(tests)} tests with one seed")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ pub struct Frame<'a> {
     cells: Vec<Vec<(char, Ink)>>,
     /// Columns in which some loss was not finite.
     nonfinite: Vec<bool>,
-    /// Columns that are pointed at from the axis.
+    /// Columns that are pointed at from the axis; where two are one, the first is shown.
     marks: Vec<(usize, char, Ink)>,
 }
 
@@ -230,7 +230,7 @@ impl<'a> Frame<'a> {
         for column in (0..columns).filter(|&column| self.nonfinite[column]) {
             axis[column] = ('✗', Ink::Bad);
         }
-        for (column, mark, ink) in &self.marks {
+        for (column, mark, ink) in self.marks.iter().rev() {
             axis[*column] = (*mark, *ink);
         }
         let mut line = self.look.paint(Ink::Dim, &format!("{:>LEFT$}", '└'));

@@ -134,3 +134,60 @@ fn test(run: i64, rows: &[RateRow], span: Span, steps: i64, asking: &Asking) -> 
         curve: rows.iter().zip(smoothed(&tried)).map(step).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use stages::params;
+
+    use super::*;
+    use crate::ui::screen_is;
+
+    /// A test of 50 steps from 0.01 to 1000 which breaks from a rate on; a loss above 80 is no number.
+    fn tested(run: i64, optimizer: &str, breaks: f64) -> Test {
+        let table = |stage: &str, own: Value| {
+            let keys = params::stage_keys(stage).unwrap().keys;
+            let all = keys.iter().filter_map(|key| Some((key.name.to_owned(), key.default_value(1)?)));
+            Value::from_iter(all.chain(own.as_object().unwrap().clone()))
+        };
+        let asking = Asking {
+            swept: json!({"train.optimizer": optimizer}).as_object().unwrap().clone(),
+            pins: Vec::new(),
+            train: params::read("train", &table("train", json!({"optimizer": optimizer}))).unwrap(),
+            batch: params::read("batch", &table("batch", json!({}))).unwrap(),
+        };
+        let row = |step: i64| {
+            let rate = 0.01 * 1e5f64.powf(step as f64 / 49.0);
+            let loss = 9.2 - 4.0 * rate / (1.0 + rate) + (rate - breaks).max(0.0) / 4.0;
+            RateRow { step, learning_rate: rate, loss: Some(loss).filter(|loss| *loss < 80.0) }
+        };
+        let mut rows: Vec<RateRow> = (0..50).map(row).collect();
+        let end = rows.iter().position(|row| row.loss.is_none()).map_or(rows.len(), |at| at + 1);
+        rows.truncate(end);
+        let found = test(run, &rows, Span { from: 0.01, to: 1000.0 }, 50, &asking);
+        let baselines =
+            vec![Baseline { label: "ln V".into(), value: 9.21 }, Baseline { label: "unigram".into(), value: 6.5 }];
+        Test {
+            baselines,
+            command: Some(format!("pipeline run experiments/x.toml --set train.optimizer={optimizer}")),
+            ..found
+        }
+    }
+
+    #[test]
+    fn one_test() {
+        let text = screen::screen(&[tested(7, "sgd", 30.0)], Look::PLAIN);
+        screen_is("lr_range", &text);
+        let json = serde_json::to_value(tested(7, "momentum", 30.0)).unwrap();
+        assert_eq!(json["outcome"], "broke");
+        assert!(json["limit"].as_f64() < json["breaks"]["learning_rate"].as_f64());
+        assert_eq!(json["curve"].as_array().unwrap().last().unwrap()["loss"], Value::Null);
+    }
+
+    #[test]
+    fn several_tests() {
+        let mut tests = vec![tested(7, "sgd", 30.0), tested(8, "momentum", 100.0), tested(9, "adam", 1e9)];
+        tests[2].sliding = true;
+        screen_is("lr_range_several", &screen::screen(&tests, Look::PLAIN));
+    }
+}

@@ -29,6 +29,7 @@ struct Test {
     run: i64,
     /// What tells its point from those of other tests.
     point: Map<String, Value>,
+    optimizer: Optimizer,
     from: f64,
     to: f64,
     /// Of the training, had it not ended at a loss that was no number.
@@ -123,6 +124,7 @@ fn test(run: i64, rows: &[RateRow], span: Span, steps: i64, asking: &Asking) -> 
     Test {
         run,
         point: swept.clone(),
+        optimizer: train.optimizer,
         from: span.from,
         to: span.to,
         steps,

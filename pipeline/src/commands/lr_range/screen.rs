@@ -27,7 +27,8 @@ pub fn screen(tests: &[Test], look: Look) -> String {
 }
 
 fn header(test: &Test, look: Look) -> String {
-    let said = format!("{} steps from {} to {}", test.steps, rate(test.from), rate(test.to));
+    let optimizer = format!("{:?}", test.optimizer).to_lowercase();
+    let said = format!("{optimizer}, {} steps from {} to {}", test.steps, rate(test.from), rate(test.to));
     format!("{}  {said}\n", look.heading(&format!("run{}", test.run)))
 }
 
@@ -39,7 +40,7 @@ fn alone(test: &Test, look: Look) -> String {
     let mut legend = Vec::new();
     let mut point = |place: f64, mark: char, ink: Ink, said: String| {
         frame.mark(place, mark, ink);
-        legend.push(look.paint(ink, &format!("{mark} {said}")));
+        legend.push((format!("{mark} {said}"), ink));
     };
     if let Some(suggestion) = found.suggestion {
         let share = (suggestion / test.from).ln() / (test.to / test.from).ln();
@@ -51,8 +52,24 @@ fn alone(test: &Test, look: Look) -> String {
     if let Some(breaks) = found.breaks {
         point(breaks.step as f64, BREAKS, Ink::Bad, format!("breaks at {}", rate(breaks.learning_rate)));
     }
-    legend.extend(cut.map(|cut| look.paint(Ink::Dim, &format!("(cut off at {cut:.1})"))));
-    format!("{}{}\n", curve::draw(frame, &runs[0]), legend.join("   "))
+    legend.extend(cut.map(|cut| (format!("(cut off at {cut:.1})"), Ink::Dim)));
+    format!("{}{}", curve::draw(frame, &runs[0]), beside(&legend, look))
+}
+
+/// Words beside each other, as many as a line holds.
+fn beside(all: &[(String, Ink)], look: Look) -> String {
+    let (mut text, mut used) = (String::new(), 0);
+    for (words, ink) in all {
+        let width = words.chars().count();
+        let gap = match used {
+            0 => "",
+            _ if used + 3 + width > look.width => "\n",
+            _ => "   ",
+        };
+        used = if gap == "   " { used + 3 + width } else { width };
+        text.push_str(&format!("{gap}{}", look.paint(*ink, words)));
+    }
+    if text.is_empty() { text } else { format!("{text}\n") }
 }
 
 /// One picture for each span of rates.

@@ -128,6 +128,8 @@ class Rates:
                 )
             case "cosine":
                 make = lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=length, eta_min=value("floor"))
+            case "range":
+                make = lambda o: lr_scheduler.ExponentialLR(o, gamma=(value("to") / base) ** (1 / max(length - 1, 1)))
             case "plateau":
                 make = lambda o: lr_scheduler.ReduceLROnPlateau(
                     o, factor=value("rate"), patience=value("patience"), threshold=0.0, threshold_mode="abs", eps=0.0

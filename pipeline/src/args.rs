@@ -1,6 +1,7 @@
 //! The words that a user types, parsed to typed values.
 
 mod show;
+mod lr_range;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+pub use lr_range::LrRangeArgs;
 
 pub use show::{ShowArgs, When};
 
@@ -57,6 +59,7 @@ fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
 pub enum Command {
     Run(RunArgs),
     Fork(ForkArgs),
+    LrRange(LrRangeArgs),
     Reproduce(ReproduceArgs),
     Runs(RunsArgs),
     Show(ShowArgs),

@@ -10,6 +10,7 @@ mod input;
 mod killed;
 mod laws;
 mod looks;
+mod lr_range;
 mod objects;
 mod older;
 mod readme;

@@ -1,4 +1,4 @@
-//! The frame of a plot: scale, labels, baselines and the axis of steps.
+//! The frame of a plot: scale, labels, baselines and the axis of steps or of their learning rates.
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -94,9 +94,13 @@ pub struct Frame<'a> {
     scale: Scale,
     baselines: &'a [Baseline],
     steps: i64,
+    /// The rates of the first and the last step, where the axis is one of rates: equal steps, equal factors.
+    rates: Option<(f64, f64)>,
     cells: Vec<Vec<(char, Ink)>>,
     /// Columns in which some loss was not finite.
     nonfinite: Vec<bool>,
+    /// Columns that are pointed at from the axis; where two are one, the first is shown.
+    marks: Vec<(usize, char, Ink)>,
 }
 
 impl<'a> Frame<'a> {
@@ -105,7 +109,22 @@ impl<'a> Frame<'a> {
         let right = baselines.iter().map(|baseline| label(baseline).width() + 1).max().unwrap_or(0).max(6);
         let columns = look.width.min(120).saturating_sub(LEFT + right).max(16);
         let cells = vec![vec![(' ', Ink::Plain); columns]; rows];
-        Self { look, scale, baselines, steps: steps.max(1), cells, nonfinite: vec![false; columns] }
+        let nonfinite = vec![false; columns];
+        Self { look, scale, baselines, steps: steps.max(1), rates: None, cells, nonfinite, marks: Vec::new() }
+    }
+
+    /// The same over the rates of its steps, which go from one to the other in equal factors.
+    pub fn over_rates(mut self, from: f64, to: f64) -> Self {
+        self.rates = Some((from, to));
+        self
+    }
+
+    /// Points at the place of a step, which may lie between two, by a mark on the axis and a line up from it.
+    pub fn mark(&mut self, step: f64, mark: char, ink: Ink) {
+        let columns = self.nonfinite.len();
+        let column = (((step + 0.5) / self.steps as f64 * columns as f64) as usize).min(columns - 1);
+        self.cells.iter_mut().filter(|row| row[column].0 == ' ').for_each(|row| row[column] = ('┊', Ink::Dim));
+        self.marks.push((column, mark, ink));
     }
 
     /// Rows and columns of cells.
@@ -164,9 +183,9 @@ impl<'a> Frame<'a> {
                 labels[above] = label(baseline);
             }
         }
-        let unit =
-            if self.scale.step.is_none() { "loss in nats (logarithmic), by step" } else { "loss in nats, by step" };
-        let mut text = format!("{}\n", look.paint(Ink::Dim, unit));
+        let unit = if self.scale.step.is_none() { "loss in nats (logarithmic)" } else { "loss in nats" };
+        let along = if self.rates.is_none() { "step" } else { "learning rate" };
+        let mut text = format!("{}\n", look.paint(Ink::Dim, &format!("{unit}, by {along}")));
         for (row, cells) in self.cells.iter().enumerate() {
             let edge = if ticks[row].is_empty() { '│' } else { '┤' };
             let mut line = look.paint(Ink::Dim, &format!("{:>7} {edge}", ticks[row]));
@@ -177,23 +196,42 @@ impl<'a> Frame<'a> {
             text.push_str(line.trim_end());
             text.push('\n');
         }
-        text.push_str(&self.steps_axis());
+        text.push_str(&self.axis());
         text
     }
 
-    fn steps_axis(&self) -> String {
+    /// Columns of the axis with a tick, and its label.
+    fn ticks(&self) -> Vec<(usize, String)> {
         let columns = self.nonfinite.len();
+        if let Some((from, to)) = self.rates {
+            let decades = (to / from).log10();
+            let factors: &[f64] = if decades > 2.5 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+            let powers = from.log10().floor() as i32..=to.log10().ceil() as i32;
+            let rates = powers.flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
+            // The middle of the first step is its rate's place, and that of the last the other's.
+            let share =
+                |rate: f64| ((rate / from).log10() / decades * (self.steps - 1) as f64 + 0.5) / self.steps as f64;
+            let place = |rate: f64| ((share(rate) * columns as f64).max(0.0) as usize).min(columns);
+            let inside = rates.filter(|rate| (from * 0.999..=to * 1.001).contains(rate));
+            return inside.map(|rate| (place(rate), tick_label(rate))).collect();
+        }
         let step = (nice(self.steps as f64 / 5.0) as i64).max(1);
-        let ticks: Vec<(usize, String)> = (0..=self.steps / step)
-            .map(|i| ((i * step) as i128 * columns as i128 / i128::from(self.steps), format::count(i * step)))
-            .map(|(column, label)| (column as usize, label))
-            .collect();
+        let place = |step: i64| (i128::from(step) * columns as i128 / i128::from(self.steps)) as usize;
+        (0..=self.steps / step).map(|i| (place(i * step), format::count(i * step))).collect()
+    }
+
+    fn axis(&self) -> String {
+        let columns = self.nonfinite.len();
+        let ticks = self.ticks();
         let mut axis: Vec<(char, Ink)> = vec![('─', Ink::Dim); columns + 1];
         for (column, _) in &ticks {
             axis[*column].0 = '┬';
         }
         for column in (0..columns).filter(|&column| self.nonfinite[column]) {
             axis[column] = ('✗', Ink::Bad);
+        }
+        for (column, mark, ink) in self.marks.iter().rev() {
+            axis[*column] = (*mark, *ink);
         }
         let mut line = self.look.paint(Ink::Dim, &format!("{:>LEFT$}", '└'));
         for run in axis.chunk_by(|a, b| a.1 == b.1) {

@@ -9,14 +9,18 @@ const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]]
 const BLANK: u32 = 0x2800;
 
 /// Rows of the plot.
-const ROWS: usize = 14;
+pub const ROWS: usize = 14;
 
 /// Draws the curve of `steps` steps; empty when there is nothing to draw.
 pub fn curve(look: Look, steps: i64, buckets: &[Bucket], baselines: &[Baseline]) -> String {
     let Some(scale) = Scale::fit(buckets.iter(), baselines).filter(|_| !buckets.is_empty()) else {
         return String::new();
     };
-    let mut frame = Frame::new(look, scale, baselines, steps, ROWS);
+    draw(Frame::new(look, scale, baselines, steps, ROWS), buckets)
+}
+
+/// Draws a curve into a frame.
+pub fn draw(mut frame: Frame<'_>, buckets: &[Bucket]) -> String {
     let (rows, columns) = frame.size();
     // The highest and the lowest dot of each column of dots.
     let mut spans: Vec<Option<(usize, usize)>> = vec![None; columns * 2];

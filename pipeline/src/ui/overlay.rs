@@ -11,7 +11,7 @@ const MARKS: [char; 12] = ['●', '○', '×', '+', '▲', '△', '■', '□', 
 pub const SEVERAL: char = '∗';
 
 /// Rows of the plot.
-const ROWS: usize = 16;
+pub const ROWS: usize = 16;
 
 /// The mark of the run at `place`.
 pub fn mark(place: usize) -> char {
@@ -41,7 +41,11 @@ pub fn overlay(look: Look, steps: i64, runs: &[Vec<Bucket>], baselines: &[Baseli
     else {
         return (String::new(), false);
     };
-    let mut frame = Frame::new(look, scale, baselines, steps, ROWS);
+    draw(Frame::new(look, scale, baselines, steps, ROWS), runs)
+}
+
+/// Draws the curves into a frame.
+pub fn draw(mut frame: Frame<'_>, runs: &[Vec<Bucket>]) -> (String, bool) {
     let all: Vec<Vec<Span>> = runs.iter().map(|buckets| spans(&mut frame, buckets)).collect();
     for (place, spans) in all.iter().enumerate() {
         for (column, span) in spans.iter().enumerate() {

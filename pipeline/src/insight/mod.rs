@@ -1,5 +1,8 @@
 //! Pure functions from records to conclusions.
 
 pub mod comparison;
+pub mod explanation;
+pub mod noise;
 pub mod standing;
 pub mod verdict;
+pub mod winner;

@@ -97,6 +97,8 @@ pub struct Frame<'a> {
     cells: Vec<Vec<(char, Ink)>>,
     /// Columns in which some loss was not finite.
     nonfinite: Vec<bool>,
+    /// What stands on the axis of steps, by column.
+    onsets: Vec<Option<(char, Ink)>>,
 }
 
 impl<'a> Frame<'a> {
@@ -104,8 +106,20 @@ impl<'a> Frame<'a> {
     pub fn new(look: Look, scale: Scale, baselines: &'a [Baseline], steps: i64, rows: usize) -> Self {
         let right = baselines.iter().map(|baseline| label(baseline).width() + 1).max().unwrap_or(0).max(6);
         let columns = look.width.min(120).saturating_sub(LEFT + right).max(16);
+        Self::sized(look, scale, baselines, steps, (rows, columns))
+    }
+
+    /// The same of so many rows and columns of cells.
+    pub fn sized(
+        look: Look,
+        scale: Scale,
+        baselines: &'a [Baseline],
+        steps: i64,
+        (rows, columns): (usize, usize),
+    ) -> Self {
         let cells = vec![vec![(' ', Ink::Plain); columns]; rows];
-        Self { look, scale, baselines, steps: steps.max(1), cells, nonfinite: vec![false; columns] }
+        let (nonfinite, onsets) = (vec![false; columns], vec![None; columns]);
+        Self { look, scale, baselines, steps: steps.max(1), cells, nonfinite, onsets }
     }
 
     /// Rows and columns of cells.
@@ -135,19 +149,48 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Marks a step on the axis.
+    pub fn mark_onset(&mut self, step: i64, mark: char, ink: Ink) {
+        let column = (i128::from(step) * self.onsets.len() as i128 / i128::from(self.steps)) as usize;
+        let last = self.onsets.len() - 1;
+        self.onsets[column.min(last)] = Some((mark, ink));
+    }
+
     /// A cell.
     pub fn cell(&mut self, row: usize, column: usize) -> &mut (char, Ink) {
         &mut self.cells[row][column]
+    }
+
+    /// What stands left of each row, and the rows.
+    pub fn lines(&mut self) -> Vec<(String, String)> {
+        let (look, rows) = (self.look, self.cells.len());
+        let mut ticks = vec![String::new(); rows];
+        for tick in self.scale.ticks() {
+            ticks[self.scale.row(tick, rows)] = tick_label(tick);
+        }
+        for baseline in self.baselines {
+            let row = self.scale.row(baseline.value, rows);
+            for cell in self.cells[row].iter_mut().filter(|cell| cell.0 == ' ') {
+                *cell = ('┄', Ink::Dim);
+            }
+        }
+        let line = |(tick, cells): (&String, &Vec<(char, Ink)>)| {
+            let edge = if tick.is_empty() { '│' } else { '┤' };
+            (look.paint(Ink::Dim, &format!("{tick:>7} {edge}")), painted(look, cells))
+        };
+        ticks.iter().zip(&self.cells).map(line).collect()
+    }
+
+    /// The unit of the axis of losses.
+    pub fn unit(&self) -> String {
+        let logarithmic = if self.scale.step.is_none() { " (logarithmic)" } else { "" };
+        self.look.paint(Ink::Dim, &format!("loss in nats{logarithmic}, by step"))
     }
 
     /// The plot as text.
     pub fn render(mut self) -> String {
         let look = self.look;
         let rows = self.cells.len();
-        let mut ticks = vec![String::new(); rows];
-        for tick in self.scale.ticks() {
-            ticks[self.scale.row(tick, rows)] = tick_label(tick);
-        }
         let mut labels = vec![String::new(); rows];
         let mut ascending: Vec<&Baseline> = self.baselines.iter().collect();
         ascending.sort_by(|a, b| a.value.total_cmp(&b.value));
@@ -156,29 +199,32 @@ impl<'a> Frame<'a> {
         let mut above = rows;
         for baseline in ascending {
             let row = self.scale.row(baseline.value, rows);
-            for cell in self.cells[row].iter_mut().filter(|cell| cell.0 == ' ') {
-                *cell = ('┄', Ink::Dim);
-            }
             if above > 0 && row <= above {
                 above = row.min(above - 1);
                 labels[above] = label(baseline);
             }
         }
-        let unit =
-            if self.scale.step.is_none() { "loss in nats (logarithmic), by step" } else { "loss in nats, by step" };
-        let mut text = format!("{}\n", look.paint(Ink::Dim, unit));
-        for (row, cells) in self.cells.iter().enumerate() {
-            let edge = if ticks[row].is_empty() { '│' } else { '┤' };
-            let mut line = look.paint(Ink::Dim, &format!("{:>7} {edge}", ticks[row]));
-            for run in cells.chunk_by(|a, b| a.1 == b.1) {
-                line.push_str(&look.paint(run[0].1, &run.iter().map(|cell| cell.0).collect::<String>()));
-            }
-            line.push_str(&look.paint(Ink::Dim, &format!(" {}", labels[row])));
+        let mut text = format!("{}\n", self.unit());
+        for ((left, cells), label) in self.lines().into_iter().zip(labels) {
+            let line = format!("{left}{cells}{}", look.paint(Ink::Dim, &format!(" {label}")));
             text.push_str(line.trim_end());
             text.push('\n');
         }
         text.push_str(&self.steps_axis());
         text
+    }
+
+    /// The axis of steps, with a tick in each of the columns `ticks`, and without what stands left of it.
+    pub fn axis(&self, ticks: &[usize]) -> String {
+        let mut axis: Vec<(char, Ink)> = vec![('─', Ink::Dim); self.nonfinite.len() + 1];
+        ticks.iter().for_each(|column| axis[*column].0 = '┬');
+        for (column, cell) in axis.iter_mut().take(self.nonfinite.len()).enumerate() {
+            if self.nonfinite[column] {
+                *cell = ('✗', Ink::Bad);
+            }
+            *cell = self.onsets[column].unwrap_or(*cell);
+        }
+        painted(self.look, &axis)
     }
 
     fn steps_axis(&self) -> String {
@@ -188,17 +234,8 @@ impl<'a> Frame<'a> {
             .map(|i| ((i * step) as i128 * columns as i128 / i128::from(self.steps), format::count(i * step)))
             .map(|(column, label)| (column as usize, label))
             .collect();
-        let mut axis: Vec<(char, Ink)> = vec![('─', Ink::Dim); columns + 1];
-        for (column, _) in &ticks {
-            axis[*column].0 = '┬';
-        }
-        for column in (0..columns).filter(|&column| self.nonfinite[column]) {
-            axis[column] = ('✗', Ink::Bad);
-        }
-        let mut line = self.look.paint(Ink::Dim, &format!("{:>LEFT$}", '└'));
-        for run in axis.chunk_by(|a, b| a.1 == b.1) {
-            line.push_str(&self.look.paint(run[0].1, &run.iter().map(|cell| cell.0).collect::<String>()));
-        }
+        let corner = self.look.paint(Ink::Dim, &format!("{:>LEFT$}", '└'));
+        let line = corner + &self.axis(&ticks.iter().map(|tick| tick.0).collect::<Vec<_>>());
         let mut numbers = String::new();
         for (column, label) in ticks {
             let end = self.look.width.saturating_sub(label.width());
@@ -209,6 +246,12 @@ impl<'a> Frame<'a> {
         }
         format!("{line}\n{}\n", self.look.paint(Ink::Dim, &numbers))
     }
+}
+
+/// Cells as text.
+fn painted(look: Look, cells: &[(char, Ink)]) -> String {
+    let runs = cells.chunk_by(|a, b| a.1 == b.1);
+    runs.map(|run| look.paint(run[0].1, &run.iter().map(|cell| cell.0).collect::<String>())).collect()
 }
 
 /// A baseline's name and value.

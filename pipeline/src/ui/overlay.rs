@@ -35,8 +35,14 @@ impl Span {
 }
 
 /// Draws the curves, each run's mean with its mark and what rose or fell three rows from it with `│`; the text, and whether
-/// runs met in a cell. Empty when there is nothing to draw.
-pub fn overlay(look: Look, steps: i64, runs: &[Vec<Bucket>], baselines: &[Baseline]) -> (String, bool) {
+/// runs met in a cell. A run's mark on the axis stands at its onset, where it has one. Empty when there is nothing to draw.
+pub fn overlay(
+    look: Look,
+    steps: i64,
+    runs: &[Vec<Bucket>],
+    onsets: &[Option<i64>],
+    baselines: &[Baseline],
+) -> (String, bool) {
     let Some(scale) = Scale::fit(runs.iter().flatten(), baselines).filter(|_| runs.iter().any(|run| !run.is_empty()))
     else {
         return (String::new(), false);
@@ -68,6 +74,9 @@ pub fn overlay(look: Look, steps: i64, runs: &[Vec<Bucket>], baselines: &[Baseli
             met |= !free;
             *cell = if free { (mark(place), Ink::Series(place)) } else { (SEVERAL, Ink::Plain) };
         }
+    }
+    for (place, onset) in onsets.iter().enumerate() {
+        onset.iter().for_each(|step| frame.mark_onset(*step, mark(place), Ink::Series(place)));
     }
     (frame.render(), met)
 }

@@ -30,7 +30,7 @@ const BLOCK: i64 = 1024;
 
 /// Blocks that are read step by step though their extremes alone don't say that there is something to find. What is behind
 /// the last of them is found where a run's least or greatest loss shows it, which a spike does.
-const MOST_DOUBTS: usize = 48;
+const MOST_DOUBTS: usize = 32;
 
 /// The first step beyond the noise.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -40,13 +40,20 @@ pub struct Beyond {
     pub apart: Option<f64>,
     /// The median change from one step to the next.
     pub noise: f64,
+    /// Whether that is the calmer run's, as in the first stretch, and not the noisier one's.
+    pub calmer: bool,
 }
 
 /// Where losses come from.
 pub trait Losses {
     type Error;
+
     /// The pairs of the steps `from..to`.
     fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<Pair>, Self::Error>;
+
+    /// The first pair of the steps `from..to` that is further apart than `least` and than `share` of either loss, or whose
+    /// losses are not both of one kind.
+    fn first_apart(&mut self, steps: (i64, i64), least: f64, share: f64) -> Result<Option<Pair>, Self::Error>;
 }
 
 /// The first step of the stretch that `step` lies in, and the first behind it.
@@ -85,17 +92,6 @@ fn noise(before: &[Pair], own: &[Pair]) -> f64 {
 /// What a difference must pass.
 fn bound(noise: f64, size: f64) -> f64 {
     (TIMES * noise).max(ROUNDING * size)
-}
-
-fn beyond(pair: &Pair, noise: f64) -> Option<Beyond> {
-    let same = pair.a == pair.b || pair.a.is_nan() && pair.b.is_nan();
-    let found = match (pair.a - pair.b).abs() {
-        _ if same => false,
-        apart if apart.is_finite() => apart > bound(noise, pair.a.abs().max(pair.b.abs())),
-        _ => true,
-    };
-    let apart = Some((pair.a - pair.b).abs()).filter(|apart| apart.is_finite());
-    found.then_some(Beyond { step: pair.step, apart, noise })
 }
 
 /// What two blocks say of the steps within.
@@ -165,11 +161,10 @@ pub fn first_beyond<L: Losses>(
                 Look::Doubt => doubts < MOST_DOUBTS,
             };
             doubts += usize::from(seen == Look::Doubt && step >= BLOCK);
-            if reads {
-                let found = losses.pairs(step, last)?.iter().find_map(|pair| beyond(pair, noise));
-                if found.is_some() {
-                    return Ok(found);
-                }
+            let found = if reads { losses.first_apart((step, last), TIMES * noise, ROUNDING)? } else { None };
+            if let Some(pair) = found {
+                let apart = Some((pair.a - pair.b).abs()).filter(|apart| apart.is_finite());
+                return Ok(Some(Beyond { step: pair.step, apart, noise, calmer: before.is_empty() }));
             }
             step = last;
         }
@@ -191,6 +186,14 @@ mod tests {
             let found: Vec<Pair> = self.0.iter().filter(|pair| (from..to).contains(&pair.step)).copied().collect();
             self.1 += found.len();
             Ok(found)
+        }
+
+        fn first_apart(&mut self, (from, to): (i64, i64), least: f64, share: f64) -> Result<Option<Pair>, ()> {
+            let apart = |pair: &Pair| match (pair.a.is_finite(), pair.b.is_finite()) {
+                (true, true) => (pair.a - pair.b).abs() > least.max(share * pair.a.abs().max(pair.b.abs())),
+                _ => pair.a != pair.b && !(pair.a.is_nan() && pair.b.is_nan()),
+            };
+            Ok(self.pairs(from, to)?.into_iter().find(apart))
         }
     }
 

@@ -55,6 +55,11 @@ impl Scale {
         Some(Self { low, high: if high > low { high } else { low + step }, step: Some(step) })
     }
 
+    /// The highest loss that has a row of its own.
+    pub fn top(&self) -> f64 {
+        if self.step.is_none() { 10f64.powf(self.high) } else { self.high }
+    }
+
     /// The row of a loss among `rows`, from the top.
     pub fn row(&self, loss: f64, rows: usize) -> usize {
         let place = if self.step.is_none() { loss.log10() } else { loss };

@@ -33,10 +33,26 @@ pub struct Panel<'a> {
     pub onsets: Vec<i64>,
 }
 
-/// Draws the panels, two or three across on 80 columns; empty when there is nothing to draw.
-pub fn multiples(look: Look, steps: i64, panels: &[Panel<'_>], baselines: &[Baseline]) -> String {
+/// What stands at the top of a panel where a loss lies above it.
+pub const ABOVE: char = '↑';
+
+/// How far above where losses begin, and above every baseline, the axis reaches: a run that leaves leaves the panel, and the
+/// shapes of the others can still be seen.
+const ROOM: f64 = 1.25;
+
+/// Draws the panels, two or three across on 80 columns, and says whether a loss lies above them; empty when there is nothing
+/// to draw.
+pub fn multiples(look: Look, steps: i64, panels: &[Panel<'_>], baselines: &[Baseline]) -> (String, bool) {
     let all = || panels.iter().flat_map(|panel| &panel.runs).flat_map(|buckets| buckets.iter());
-    let Some(scale) = Scale::fit(all(), baselines).filter(|_| all().next().is_some()) else { return String::new() };
+    let begin = all().filter(|bucket| bucket.first == 0).filter_map(|bucket| bucket.minimum);
+    let most = begin.chain(baselines.iter().map(|line| line.value)).reduce(f64::max).filter(|most| *most > 0.0);
+    let cut = |loss: Option<f64>| Some(loss?.min(most.map_or(f64::INFINITY, |most| most * ROOM)));
+    let seen = all().map(|it| Bucket { minimum: cut(it.minimum), maximum: cut(it.maximum), ..it.clone() });
+    let seen: Vec<Bucket> = seen.collect();
+    let Some(scale) = Scale::fit(seen.iter(), baselines).filter(|_| !seen.is_empty()) else {
+        return (String::new(), false);
+    };
+    let mut above = false;
     let room = look.width.min(160).saturating_sub(LEFT + 1);
     let most = ((room + GAP) / (LEAST + GAP)).clamp(1, 5);
     // Full rows look better than one that is nearly empty.
@@ -50,6 +66,10 @@ pub fn multiples(look: Look, steps: i64, panels: &[Panel<'_>], baselines: &[Base
             let mut frame = Frame::sized(look, scale, baselines, steps, (ROWS, columns));
             for buckets in &panel.runs {
                 curve::draw(&mut frame, buckets, panel.ink);
+                for bucket in buckets.iter().filter(|bucket| bucket.maximum.is_some_and(|most| most > scale.top())) {
+                    above = true;
+                    frame.columns(bucket, 1).for_each(|column| *frame.cell(0, column) = (ABOVE, Ink::Bad));
+                }
             }
             panel.onsets.iter().for_each(|step| frame.mark_onset(*step, ONSET, Ink::Bad));
             frames.push(frame);
@@ -79,7 +99,7 @@ pub fn multiples(look: Look, steps: i64, panels: &[Panel<'_>], baselines: &[Base
         let numbers = vec![look.paint(Ink::Dim, numbers.trim_end()); panels.len()];
         push(&mut text, LEFT, &numbers);
     }
-    text
+    (text, above)
 }
 
 /// Adds a line of panels beside each other.
@@ -120,12 +140,13 @@ mod tests {
                 };
                 let panels: Vec<Panel<'_>> = (0..n).map(panel).collect();
                 let lines = [Baseline { label: "ln V".into(), value: 9.21 }];
-                let text = multiples(Look { width, ..Look::PLAIN }, 6, &panels, &lines);
+                let (text, above) = multiples(Look { width, ..Look::PLAIN }, 6, &panels, &lines);
                 assert!(text.lines().all(|line| line.width() <= width), "{n} {width}\n{text}");
                 assert_eq!(text.matches("run").count(), n, "{text}");
+                assert_eq!(above, n > 1);
                 assert_eq!(text.matches('▲').count(), n / 2, "{text}");
             }
         }
-        assert_eq!(multiples(Look::PLAIN, 0, &[], &[]), "");
+        assert_eq!(multiples(Look::PLAIN, 0, &[], &[]).0, "");
     }
 }

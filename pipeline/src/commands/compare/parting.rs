@@ -55,6 +55,10 @@ impl Losses for Recorded<'_> {
     fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<read::Pair>, RecordError> {
         self.0.pairs(self.1, self.2, from, to)
     }
+
+    fn first_apart(&mut self, steps: (i64, i64), least: f64, share: f64) -> Result<Option<read::Pair>, RecordError> {
+        self.0.first_apart((self.1, self.2), steps, least, share)
+    }
 }
 
 /// Finds where two runs part.

@@ -11,7 +11,7 @@ use crate::insight::noise::{Beyond, TIMES};
 use crate::record::read::{Difference, Summary};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
-use crate::ui::multiples::ONSET;
+use crate::ui::multiples::{ABOVE, ONSET};
 use crate::ui::overlay::{self, SEVERAL, mark};
 use crate::ui::table::{Table, left, right};
 
@@ -171,7 +171,11 @@ fn curves(all: &Comparison, look: Look) -> String {
     let onsets: Vec<Option<i64>> = all.verdicts.iter().map(|verdict| verdict.onset).collect();
     let several = all.runs.len() > 2;
     let mut text = if several {
-        study::curves(all, look)
+        let (text, above) = study::curves(all, look);
+        if above {
+            said.push(format!("{ABOVE} a loss lies above the axis"));
+        }
+        text
     } else {
         let steps = all.runs.iter().map(|run| run.steps).max().unwrap_or(0);
         let (text, met) = overlay::overlay(look, steps, &all.curves, &onsets, &all.baselines);
@@ -225,17 +229,19 @@ fn part(runs: &[Summary], parting: &Parting, look: Look) -> String {
 
 /// Where losses are further apart than noise, and by how much.
 fn apart_by(first: &Difference, beyond: Option<&Beyond>) -> String {
-    let noise = |noise: f64| {
-        format!("more than {TIMES} times what losses change from one step to the next ({})", format::float(noise))
+    let Some(beyond) = beyond else {
+        return "; no step has them apart by more than the noise of its neighbours".to_owned();
     };
-    match beyond {
-        None => "; no step has them apart by more than the noise of its neighbours".to_owned(),
-        Some(Beyond { step, apart: Some(_), noise: by }) if *step == first.step => format!(", {}", noise(*by)),
-        Some(Beyond { step, apart: Some(apart), noise: by }) => {
-            format!("; at step {} they are {} apart, {}", count(*step), format::float(*apart), noise(*by))
-        }
-        Some(Beyond { step, apart: None, .. }) if *step == first.step => String::new(),
-        Some(Beyond { step, apart: None, .. }) => format!("; at step {} one is no number", count(*step)),
+    let at = if beyond.step == first.step { "there".to_owned() } else { format!("at step {}", count(beyond.step)) };
+    let whose = if beyond.calmer { ", in the calmer run" } else { "" };
+    match beyond.apart {
+        Some(apart) => format!(
+            "; {at} they are {} apart, more than {TIMES} times what losses change from one step to the next ({}{whose})",
+            format::float(apart),
+            format::float(beyond.noise),
+        ),
+        None if beyond.step == first.step => String::new(),
+        None => format!("; {at} one is no number"),
     }
 }
 

@@ -115,15 +115,15 @@ fn winning(all: &Comparison, winner: &Winner) -> String {
     said
 }
 
-/// The curves, a panel for each group, in the order of the shapes that a rate gives them.
-pub fn curves(all: &Comparison, look: Look) -> String {
+/// The curves, a panel for each group, in the order of the shapes that a rate gives them; and whether a loss lies above them.
+pub fn curves(all: &Comparison, look: Look) -> (String, bool) {
     let steps = all.runs.iter().map(|run| run.steps).max().unwrap_or(0);
     let by_rate = all.parameters.iter().any(|row| row.name == "train.learning_rate");
     let mut groups: Vec<(Kind, Vec<usize>, String)> = Vec::new();
     for group in &all.groups {
         let kind = worst(all, &group.places);
         if all.groups.len() <= MOST_PANELS {
-            groups.push((kind, group.places.clone(), called(all, group)));
+            groups.push((kind, group.places.clone(), point(all, group)));
         } else if let Some((_, places, _)) = groups.iter_mut().find(|(known, ..)| *known == kind) {
             places.extend(&group.places);
         } else {
@@ -132,22 +132,22 @@ pub fn curves(all: &Comparison, look: Look) -> String {
     }
     groups.sort_by_key(|(kind, places, _)| (order(*kind), places[0]));
     let panel = |(kind, places, title): &(Kind, Vec<usize>, String)| {
-        let title = match title.is_empty() {
-            true => format!("{} runs", places.len()),
-            false => title.clone(),
+        let names = match places.len() {
+            ..4 => places.iter().map(|place| all.runs[*place].name()).collect::<Vec<_>>().join(", "),
+            many => format!("{many} runs"),
         };
         let same = places.iter().filter(|place| all.verdicts[**place].verdict == *kind).count();
         let one = places.iter().find(|place| all.verdicts[**place].verdict == *kind).map(|place| &all.verdicts[*place]);
         let (mut word, ink) = one.map_or_else(Default::default, self::word);
-        if places.len() > 1 {
-            word = word.split(" at ").next().unwrap_or("").to_owned();
-        }
+        // The axis shows onsets.
+        word = word.split(" at ").next().unwrap_or("").to_owned();
         if same < places.len() {
             word = format!("{word} ({same} of {})", places.len());
         }
         let shape = shape(*kind).filter(|_| by_rate).map_or(String::new(), |shape| format!("{shape}: "));
+        let lines = vec![(title.clone(), Ink::Bold), (names, Ink::Plain), (format!("{shape}{word}"), ink)];
         Panel {
-            title: vec![(title, Ink::Bold), (format!("{shape}{word}"), ink)],
+            title: lines.into_iter().filter(|line| !line.0.is_empty()).collect(),
             ink: if ink == Ink::Dim { Ink::Plain } else { ink },
             runs: places.iter().map(|place| &all.curves[*place][..]).collect(),
             onsets: places.iter().filter_map(|place| all.verdicts[*place].onset).collect(),

@@ -25,6 +25,12 @@ fn loss(loss: Option<f64>, kind: Option<&str>) -> f64 {
     }
 }
 
+impl From<PairRow> for Pair {
+    fn from(row: PairRow) -> Self {
+        Self { step: row.step, a: loss(row.loss_a, row.kind_a.as_deref()), b: loss(row.loss_b, row.kind_b.as_deref()) }
+    }
+}
+
 impl Record {
     /// The first of the `steps` steps that two trajectories share at which their losses differ in any bit.
     pub fn first_difference(&mut self, a: i64, b: i64, steps: i64) -> Result<Option<Difference>> {
@@ -46,12 +52,23 @@ impl Record {
         self.wait(async |connection| {
             let query = sqlx::query_as(sql!("read_pairs")).bind(a).bind(b).bind(from).bind(to);
             let rows: Vec<PairRow> = query.fetch_all(connection).await?;
-            let pair = |row: PairRow| Pair {
-                step: row.step,
-                a: loss(row.loss_a, row.kind_a.as_deref()),
-                b: loss(row.loss_b, row.kind_b.as_deref()),
-            };
-            Ok(rows.into_iter().map(pair).collect())
+            Ok(rows.into_iter().map(Pair::from).collect())
+        })
+    }
+
+    /// The first of the steps `from..to` at which the losses of two trajectories are further apart than `least` and than
+    /// `share` of either, or of other kinds.
+    pub fn first_apart(
+        &mut self,
+        (a, b): (i64, i64),
+        (from, to): (i64, i64),
+        least: f64,
+        share: f64,
+    ) -> Result<Option<Pair>> {
+        self.wait(async |connection| {
+            let query = sqlx::query_as(sql!("read_first_apart")).bind(a).bind(b).bind(from).bind(to);
+            let row: Option<PairRow> = query.bind(least).bind(share).fetch_optional(connection).await?;
+            Ok(row.map(Pair::from))
         })
     }
 

@@ -11,6 +11,11 @@ fn mark<'s>(screen: &'s str, name: &str) -> &'s str {
         .map_or("", |at| row[at..].trim())
 }
 
+/// A screen without the breaks of its lines.
+fn words(screen: &str) -> String {
+    screen.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn each_parameter_is_said_to_explain_a_parting_or_not() {
     let space = TestSpace::new();
@@ -25,11 +30,9 @@ fn each_parameter_is_said_to_explain_a_parting_or_not() {
     run(&["train.learning_rate=0.01", "train.seed=2"]);
 
     let rates = space.pipeline(&["compare", "run1", "run2"]).ok().stdout;
-    assert!(
-        rates.starts_with("run1 and run2 differ in train.learning_rate (0.01, 0.003) and 3 more; their losses part\n"),
-        "{rates}"
-    );
-    assert!(rates.contains("train.learning_rate alone can explain it"), "{rates}");
+    let said = words(&rates);
+    assert!(said.starts_with("run1 and run2 differ in train.learning_rate (0.01, 0.003) and 3 more; "), "{rates}");
+    assert!(said.contains("of these train.learning_rate alone can explain it"), "{rates}");
     assert_eq!(mark(&rates, "train.learning_rate"), "can explain it", "{rates}");
     assert_eq!(mark(&rates, "train.clip_norm"), "no: nothing clipped before", "{rates}");
     assert_eq!(mark(&rates, "train.checkpoints.every"), "no: changes no step", "{rates}");
@@ -59,14 +62,14 @@ fn a_winner_stands_beside_what_seeds_do() {
     let sets = ["train.steps=40", "train.learning_rate=[0.01,0.0001]", "train.seed=[1,2,3]"];
     space.run("tiny", &sets.iter().flat_map(|set| ["--set", set]).collect::<Vec<_>>()).ok();
     let screen = space.pipeline(&["compare", "study:tiny"]).ok().stdout;
-    let said = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = words(&screen);
     assert!(said.contains("best: learning_rate=0.01 (run1, run2, run3), last valid loss"), "{screen}");
     assert!(said.contains("on average over 3 seeds") && said.contains("times the spread over seeds"), "{screen}");
     // A panel for each rate, and none for each seed.
     assert_eq!(screen.matches("┬─").count(), 2, "{screen}");
 
     let one = space.pipeline(&["compare", "run1", "run2", "run4"]).ok().stdout;
-    assert!(one.split_whitespace().collect::<Vec<_>>().join(" ").contains("on average over 2 seeds"), "{one}");
+    assert!(words(&one).contains("on average over 2 seeds"), "{one}");
     let single = space.pipeline(&["compare", "1", "4", "5"]).ok().stdout;
     assert!(!single.contains("no clear winner"), "{single}");
 }

@@ -44,19 +44,29 @@ fn differences(all: &Comparison) -> String {
         };
         format!("{} ({}, {})", row.name, value(0), value(1))
     };
-    match &all.parameters[..] {
+    match &gathered(all)[..] {
         [] => format!("{names} have the same parameters"),
         [only] => format!("{names} differ in {} alone", valued(only)),
         rows => {
             // What can explain it is named first, and alone where the rest can't.
-            let can: Vec<&Differing> = rows.iter().filter(|row| row.explains == Some(Explains::Can)).collect();
-            let told: Vec<&Differing> = if can.is_empty() { rows.iter().collect() } else { can };
+            let can: Vec<&Differing> = rows.iter().filter(|row| row.explains == Some(Explains::Can)).copied().collect();
+            let told = if can.is_empty() { rows } else { &can };
             let mut words: Vec<String> = told.iter().take(MOST_NAMED).map(|row| valued(row)).collect();
             let rest = rows.len() - words.len();
             let last = if rest > 0 { format!("{rest} more") } else { words.pop().unwrap_or_default() };
             format!("{names} differ in {} and {last}", words.join(", "))
         }
     }
+}
+
+/// The parameters that differ; of a table whose kind does, the kind alone, since the rest comes with it.
+fn gathered(all: &Comparison) -> Vec<&Differing> {
+    let table = |name: &str| name.rsplit_once('.').map_or(String::new(), |(table, _)| format!("{table}.kind"));
+    let told = |row: &&Differing| {
+        let kind = table(&row.name);
+        row.name == kind || all.parameters.iter().all(|other| other.name != kind)
+    };
+    all.parameters.iter().filter(told).collect()
 }
 
 /// Where they part, and what can't be the reason.
@@ -76,17 +86,13 @@ fn parted(all: &Comparison, parting: &super::Parting) -> String {
         }
         None => ", and never by more than steps differ from their neighbours".to_owned(),
     };
-    let can = all.parameters.iter().filter(|row| row.explains == Some(Explains::Can)).count();
-    let why = match (can, all.parameters.len(), &all.circumstances[..]) {
-        (0, _, []) => "; nothing that is recorded explains it".to_owned(),
-        (0, 0, others) => format!("; what else differs: {}", named(others)),
-        (0, _, others) if !others.is_empty() => {
-            format!("; no parameter explains it; what else differs: {}", named(others))
-        }
-        (1, 2.., _) => {
-            let only = all.parameters.iter().find(|row| row.explains == Some(Explains::Can));
-            only.map_or(String::new(), |row| format!("; of these {} alone can explain it", row.name))
-        }
+    let rows = gathered(all);
+    let can: Vec<&&Differing> = rows.iter().filter(|row| row.explains == Some(Explains::Can)).collect();
+    let why = match (&can[..], rows.len(), &all.circumstances[..]) {
+        ([], _, []) => "; nothing that is recorded explains it".to_owned(),
+        ([], 0, others) => format!("; what else differs: {}", named(others)),
+        ([], _, others) => format!("; no parameter explains it; what else differs: {}", named(others)),
+        ([only], 2.., _) => format!("; of these {} alone can explain it", only.name),
         _ => String::new(),
     };
     format!("their losses part at step {}{noise}{why}", count(first.step))

@@ -2,8 +2,10 @@
 
 mod compare;
 mod completions;
+mod confirm;
 mod dag;
 mod defaults;
+mod diagnose;
 mod filter;
 mod fork;
 mod judging;
@@ -16,6 +18,7 @@ mod runs;
 mod show;
 mod sql;
 mod standing;
+mod verdict;
 
 use std::path::Path;
 
@@ -33,6 +36,8 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
         Command::Reproduce(args) => reproduce::reproduce(&args, &paths, here),
         Command::Runs(args) => runs::runs(args, &paths),
         Command::Show(args) => show::show(args, &paths),
+        Command::Diagnose(args) => diagnose::diagnose(&args, &paths),
+        Command::Confirm(args) => confirm::confirm(&args, &paths, here),
         Command::Compare(args) => compare::compare(args, &paths),
         Command::Sql(args) => sql::sql(args, &paths),
         Command::Dag(args) => dag::dag(&args, &paths, here),

@@ -4,5 +4,6 @@ pub mod comparison;
 pub mod explanation;
 pub mod noise;
 pub mod standing;
+pub mod trial;
 pub mod verdict;
 pub mod winner;

@@ -1,7 +1,8 @@
-//! What happened between two runs, in two or three sentences: from what their data and losses show to what can explain it.
+//! What happened between runs, in a few sentences: from what their data and losses show to what can explain it.
 
 use super::Comparison;
 use crate::commands::defaults::Defaults;
+use crate::commands::verdict::{spoken, verdict_ink};
 use crate::insight::comparison::Differing;
 use crate::insight::explanation::{Explains, Why};
 use crate::record::read::Summary;
@@ -12,25 +13,57 @@ use crate::ui::look::Ink;
 /// The most parameters that a sentence names.
 const MOST_NAMED: usize = 4;
 
-/// The account of two runs, a line each; nothing of more.
+/// The most runs that have a sentence each.
+const MOST_TOLD: usize = 4;
+
+/// What happened between some runs, a paragraph each.
 pub fn account(all: &Comparison) -> Vec<String> {
-    let ([a, b], [of_a, of_b], Some(parting)) = (&all.runs[..], &all.verdicts[..], &all.parting) else {
-        return Vec::new();
-    };
-    let both = [(a, of_a), (b, of_b)];
-    let faults: Vec<_> = both.iter().filter(|(_, verdict)| verdict.verdict == Kind::DataFault).collect();
-    let mut said: Vec<String> = faults.iter().map(|(run, verdict)| judged(run, verdict)).collect();
-    said.push(format!("{}; {}.", differences(all), parted(all, parting)));
-    let others = both.iter().filter(|(_, verdict)| verdict.verdict != Kind::DataFault);
-    said.extend(others.map(|(run, verdict)| judged(run, verdict)));
+    let both: Vec<(&Summary, &Verdict)> = all.runs.iter().zip(&all.verdicts).collect();
+    let (faults, others): (Vec<_>, Vec<_>) =
+        both.into_iter().partition(|(_, verdict)| verdict.verdict == Kind::DataFault);
+    // The data come first: whatever a loss does on the wrong text says nothing of a rate.
+    let mut said = judged(&faults);
+    if let (2, Some(parting)) = (all.runs.len(), &all.parting) {
+        said.push(format!("{}; {}.", differences(all), parted(all, parting)));
+    }
+    said.extend(judged(&others));
     if !faults.is_empty() {
-        let whose = if faults.len() == 2 { "both".to_owned() } else { faults[0].0.name() };
+        let (whose, read) = if faults.len() == 1 { ("its loss", "reads") } else { ("their losses", "read") };
         said.push(format!(
-            "The data come first: while what {whose} read{} is wrong, its loss can't tell whether the rate is right.",
-            if faults.len() == 2 { "" } else { "s" }
+            "The data come first: while what {} {read} is wrong, {whose} can't tell whether the rate is right.",
+            names(&faults)
         ));
     }
     said
+}
+
+/// Runs as a sentence names them.
+fn names(runs: &[(&Summary, &Verdict)]) -> String {
+    let names: Vec<String> = runs.iter().map(|(run, _)| run.name()).collect();
+    match &names[..] {
+        [first @ .., last] if !first.is_empty() && names.len() <= MOST_TOLD => {
+            format!("{} and {last}", first.join(", "))
+        }
+        [first, ..] if names.len() > 1 => format!("{first} and {} more", names.len() - 1),
+        _ => names.concat(),
+    }
+}
+
+/// Runs with their verdicts: a sentence for each while they are few, and for each verdict where they are many.
+fn judged(runs: &[(&Summary, &Verdict)]) -> Vec<String> {
+    let mut groups: Vec<Vec<(&Summary, &Verdict)>> = Vec::new();
+    for &(run, verdict) in runs {
+        let alike = |known: &(&Summary, &Verdict)| match runs.len() {
+            ..=MOST_TOLD => known.1.sentence == verdict.sentence && known.1.onset == verdict.onset,
+            _ => true,
+        };
+        let same = |group: &&mut Vec<(&Summary, &Verdict)>| group[0].1.verdict == verdict.verdict && alike(&group[0]);
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push((run, verdict)),
+            None => groups.push(vec![(run, verdict)]),
+        }
+    }
+    groups.iter().map(|group| sentence(group, runs.len() <= MOST_TOLD || group.len() == 1)).collect()
 }
 
 /// What differs, with its values where these are few.
@@ -77,14 +110,11 @@ fn parted(all: &Comparison, parting: &super::Parting) -> String {
             steps => format!("all {} losses that both have are the same to the bit", count(steps)),
         };
     };
+    const MORE: &str = "by more than steps differ from their neighbours";
     let noise = match &parting.beyond_noise {
-        Some(beyond) if beyond.step == first.step => {
-            ", at once by more than steps differ from their neighbours".to_owned()
-        }
-        Some(beyond) => {
-            format!(", and from step {} on by more than steps differ from their neighbours", count(beyond.step))
-        }
-        None => ", and never by more than steps differ from their neighbours".to_owned(),
+        Some(beyond) if beyond.step == first.step => format!(", at once {MORE}"),
+        Some(beyond) => format!(", and at step {} for the first time {MORE}", count(beyond.step)),
+        None => format!(", and never {MORE}"),
     };
     let rows = gathered(all);
     let can: Vec<&&Differing> = rows.iter().filter(|row| row.explains == Some(Explains::Can)).collect();
@@ -102,33 +132,40 @@ fn named(rows: &[Differing]) -> String {
     rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// A run and its verdict, as a sentence.
-fn judged(run: &Summary, verdict: &Verdict) -> String {
-    let name = run.name();
-    let onset = verdict.onset.map_or(String::new(), |step| format!(" from step {} on", count(step)));
-    let head = match (verdict.verdict, verdict.recovered) {
-        (Kind::DataFault, _) => format!("{name} has a data fault"),
-        (Kind::Diverged, _) => format!("{name} diverged{onset}"),
-        (Kind::Unstable, Some(true)) => format!("{name} became unstable{onset} and recovered"),
-        (Kind::Unstable, _) => format!("{name} is unstable{onset}"),
-        (Kind::TooLow, _) => format!("{name} learns too slowly"),
-        (Kind::Stable, _) => format!("{name} is stable"),
-        (Kind::Inconclusive, _) => format!("{name} can't be judged"),
+/// Runs of one verdict, and what it says of them.
+fn sentence(runs: &[(&Summary, &Verdict)], told: bool) -> String {
+    let verdict = runs[0].1;
+    let (is, has, learns) = if runs.len() == 1 { ("is", "has", "learns") } else { ("are", "have", "learn") };
+    let onset = match onset(verdict) {
+        Some(step) if told => format!(" from step {} on", count(step)),
+        _ => String::new(),
     };
-    format!("{head}: {}.", verdict.sentence.trim_end_matches('.'))
+    let head = match (verdict.verdict, verdict.recovered) {
+        (Kind::DataFault, _) => format!("{has} a data fault"),
+        (Kind::Diverged, _) => format!("diverged{onset}"),
+        (Kind::Unstable, Some(true)) if told => format!("became unstable{onset} and recovered"),
+        (Kind::Unstable, _) => format!("{is} unstable{onset}"),
+        (Kind::TooLow, _) => format!("{learns} too slowly"),
+        (Kind::Stable, _) => format!("{is} stable"),
+        (Kind::Inconclusive, _) => "can't be judged".to_owned(),
+    };
+    let names = names(runs);
+    if told {
+        format!("{names} {head}: {}.", verdict.sentence.trim_end_matches('.'))
+    } else {
+        format!("{names} {head}.")
+    }
+}
+
+/// Where a verdict's onset is one: what a run reads is wrong from its first step on.
+pub fn onset(verdict: &Verdict) -> Option<i64> {
+    verdict.onset.filter(|step| *step > 0 || verdict.verdict != Kind::DataFault)
 }
 
 /// A verdict in a column.
 pub fn word(verdict: &Verdict) -> (String, Ink) {
-    let at = verdict.onset.map_or(String::new(), |step| format!(" at {}", count(step)));
-    match verdict.verdict {
-        Kind::DataFault => ("data fault".to_owned(), Ink::Bad),
-        Kind::Diverged => (format!("diverged{at}"), Ink::Bad),
-        Kind::Unstable => (format!("unstable{at}"), Ink::Warn),
-        Kind::TooLow => ("too low".to_owned(), Ink::Warn),
-        Kind::Stable => ("stable".to_owned(), Ink::Good),
-        Kind::Inconclusive => ("inconclusive".to_owned(), Ink::Dim),
-    }
+    let at = onset(verdict).map_or(String::new(), |step| format!(" at {}", count(step)));
+    (format!("{}{at}", spoken(verdict.verdict.word())), verdict_ink(verdict.verdict))
 }
 
 /// Whether a parameter explains the parting, in a column.

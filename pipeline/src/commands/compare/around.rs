@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::account;
 use super::parting::{Pair, Parting};
 use crate::commands::reading::Reader;
 use crate::commands::show::parts::indent;
@@ -53,8 +54,11 @@ pub fn read(
     verdicts: &[Verdict],
     params: &[Param],
 ) -> Result<Option<Around>, Failure> {
-    let onsets =
-        pair.runs.iter().zip(verdicts).filter_map(|(run, verdict)| Some((verdict.onset?, Centre::Onset(*run))));
+    let onsets = pair
+        .runs
+        .iter()
+        .zip(verdicts)
+        .filter_map(|(run, verdict)| Some((account::onset(verdict)?, Centre::Onset(*run))));
     let onset = onsets.min_by_key(|(step, _)| *step);
     let noise = parting.beyond_noise.map(|beyond| (beyond.step, Centre::BeyondNoise));
     let bits = parting.first.as_ref().map(|first| (first.step, Centre::FirstDifference));

@@ -29,7 +29,7 @@ use parting::Parting;
 /// What two or more runs have in common, and what not.
 #[derive(Debug, Serialize)]
 struct Comparison {
-    /// What happened, of two runs, in a few sentences.
+    /// What happened, in a few sentences.
     account: Vec<String>,
     runs: Vec<Summary>,
     verdicts: Vec<Verdict>,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may unwrap: its panic names the line")]
 
 mod again;
+mod compare;
 mod exact;
 mod first;
 mod fork;

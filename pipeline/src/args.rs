@@ -7,6 +7,10 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+mod pictures;
+
+pub use pictures::{PlotArgs, ReportArgs};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
     .usage(AnsiColor::Yellow.on_default().bold())
@@ -57,6 +61,8 @@ pub enum Command {
     Runs(RunsArgs),
     Show(ShowArgs),
     Compare(CompareArgs),
+    Plot(PlotArgs),
+    Report(ReportArgs),
     Sql(SqlArgs),
     Dag(DagArgs),
     Objects(ObjectsArgs),

@@ -12,6 +12,7 @@ mod laws;
 mod looks;
 mod objects;
 mod older;
+mod pictures;
 mod readme;
 mod reproduce;
 mod together;

@@ -2,14 +2,17 @@
 
 mod compare;
 mod completions;
+mod curves;
 mod dag;
 mod defaults;
 mod filter;
 mod fork;
 mod judging;
 mod objects;
+mod plot;
 mod reading;
 mod recorded;
+mod report;
 mod reproduce;
 mod run;
 mod runs;
@@ -34,6 +37,8 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
         Command::Runs(args) => runs::runs(args, &paths),
         Command::Show(args) => show::show(args, &paths),
         Command::Compare(args) => compare::compare(args, &paths),
+        Command::Report(args) => report::report(&args, &paths),
+        Command::Plot(args) => plot::plot(&args, &paths),
         Command::Sql(args) => sql::sql(args, &paths),
         Command::Dag(args) => dag::dag(&args, &paths, here),
         Command::Objects(args) => objects::objects(&args, &paths),

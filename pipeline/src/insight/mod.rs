@@ -1,5 +1,6 @@
 //! Pure functions from records to conclusions.
 
 pub mod comparison;
+pub mod leading;
 pub mod standing;
 pub mod verdict;

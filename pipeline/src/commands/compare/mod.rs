@@ -103,7 +103,7 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
     Ok(Comparison {
         parameters,
         incomparable,
-        circumstances: circumstances(&details, &stages),
+        circumstances: circumstances(&details, &stages).into_iter().filter(Differing::differs).collect(),
         baselines: joint_baselines(&summaries, &stages, &ngrams),
         units,
         standings: evaluations.iter().zip(&ngrams).map(|(scores, ngrams)| standing::of(scores, ngrams)).collect(),
@@ -117,7 +117,7 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
 }
 
 /// The same parameters, but what a run was forked from as `run42 at step 300`: a trajectory's digits tell nobody anything.
-fn with_forks(reader: &mut Reader, parameters: Vec<Differing>, runs: &[i64]) -> Result<Vec<Differing>, Failure> {
+pub fn with_forks(reader: &mut Reader, parameters: Vec<Differing>, runs: &[i64]) -> Result<Vec<Differing>, Failure> {
     let (forks, mut parameters): (Vec<Differing>, Vec<Differing>) =
         parameters.into_iter().partition(|row| row.name == FORK || row.name.starts_with(&format!("{FORK}.")));
     if forks.is_empty() {
@@ -140,7 +140,7 @@ fn with_forks(reader: &mut Reader, parameters: Vec<Differing>, runs: &[i64]) -> 
 const FORK: &str = "train.fork";
 
 /// Why the runs' losses can't be held against each other, where they can't.
-fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static str>, Failure> {
+pub fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static str>, Failure> {
     for (name, words) in [
         ("vocab", "the runs have other vocabularies: their losses and perplexities can't be held against each other"),
         ("valid", "the runs are scored on other valid texts: their perplexities can't be held against each other"),
@@ -156,7 +156,8 @@ fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static str
     Ok(None)
 }
 
-fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differing> {
+/// What is no parameter but may change numbers or times.
+pub fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differing> {
     let text = |text: &Option<String>| text.clone().map(Cell::Text);
     let train = |of: &dyn Fn(&StageRow) -> Option<Cell>| -> Vec<Option<Cell>> {
         stages.iter().map(|stages| stages.iter().find(|stage| stage.stage == "train").and_then(of)).collect()
@@ -174,12 +175,11 @@ fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differing>
         ("processor", train(&|stage| text(&stage.cpu_capability))),
         ("libtorch", train(&|stage| text(&stage.libtorch))),
     ];
-    let rows = rows.into_iter().map(|(name, values)| Differing { name: name.to_owned(), values });
-    rows.filter(Differing::differs).collect()
+    rows.into_iter().map(|(name, values)| Differing { name: name.to_owned(), values }).collect()
 }
 
 /// Baselines of all runs; where they differ, each names the first run that it belongs to.
-fn joint_baselines(runs: &[Summary], stages: &[Vec<StageRow>], ngrams: &[Vec<NgramLoss>]) -> Vec<Baseline> {
+pub fn joint_baselines(runs: &[Summary], stages: &[Vec<StageRow>], ngrams: &[Vec<NgramLoss>]) -> Vec<Baseline> {
     let mut all: Vec<(Baseline, String)> = Vec::new();
     for ((run, stages), ngrams) in runs.iter().zip(stages).zip(ngrams) {
         for baseline in baselines(stages, ngrams) {

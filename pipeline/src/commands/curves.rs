@@ -91,7 +91,9 @@ impl Runs {
                 (Quantity::Valid, _) => scores(&self.evaluations[place]),
                 (_, None) => (Vec::new(), Vec::new()),
                 (Quantity::Loss, Some(trajectory)) => {
-                    (reader.record.buckets(trajectory, run.steps, rows)?, reader.record.holes(run.run)?)
+                    // Sought step by step, so only where there are some.
+                    let holes = if run.nonfinite_steps > 0 { reader.record.holes(run.run)? } else { Vec::new() };
+                    (reader.record.buckets(trajectory, run.steps, rows)?, holes)
                 }
                 (other, Some(trajectory)) => {
                     let buckets = reader.record.measured(trajectory, run.steps, other.column(), rows)?;

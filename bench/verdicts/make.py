@@ -5,20 +5,22 @@
     make.py --folder /tmp/verdicts --only shakespeare/small --limit 10
 
 A verdict is given to a run of LENGTH steps. Its label never comes from a rule of the program: it comes from what was done
-to the run (its fault), and from the held-out loss of the same training continued to three times that length. In order:
+to the run (its fault), from its losses, and from the held-out loss of the same training continued to twice that length. In order:
 
 1. `data_fault`: the text or the order of its batches was spoilt.
-2. `too_low`: in the end at least 0.3 nats worse than the same training at a higher rate of its grid, and no worse than
-   untrained.
-3. `diverged`: the valid loss in the end is above that of word frequencies (those of train, scored on valid), or is not
-   finite.
-4. `unstable`: on the way the valid loss rose by 0.3 nats or more above its lowest before. Recovered where it is back within
-   0.05 nats of that in the end.
+2. `too_low`: in the end at least 0.3 nats worse than the same training at a higher rate of its grid, no worse than at any
+   lower one, and no worse than untrained (ln V).
+3. `diverged`: the valid loss in the end is more than 0.02 nats above that of word frequencies (those of train, scored on
+   valid), or is not finite. (Trainings that learn nothing else come to rest at word frequencies to the fourth digit.)
+4. `unstable`: on the way the training loss rose by 0.5 nats or more: the mean of five steps above the lowest mean of ten
+   before. (Held-out losses, looked at each 20 steps, miss what is over by then.) Recovered where the last ten steps are
+   back within 0.05 nats of that lowest mean.
 5. `stable`: none of these.
 
 Runs come in grids: a corpus, a size, an optimiser with or without clipping, and its rates; and in faults, injected into
-otherwise sound trainings. Each is made with three seeds. The folder holds a record and a store, and is gone on with when
-the script is started again.
+otherwise sound trainings. Each is made with three seeds. The folder holds a record, a store and what was found (runs.tsv,
+onsets.tsv), and is gone on with when the script is started again. The column `onset` is filled in for corrupted text, and
+with what onsets.py found.
 """
 
 import argparse
@@ -33,17 +35,27 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LENGTH, CONTINUED, LOOKS = 300, 900, 30
+LENGTH, CONTINUED, LOOKS = 300, 600, 20
+# What a rise is: the mean of LAST losses at least ROSE nats above the lowest mean of TEN before.
+TEN, LAST, ROSE = 10, 5, 0.5
 SEEDS = (1, 2, 3)
-SIZES = {"small": {"embedding": 64, "hidden": 64, "layers": 1}, "wide": {"embedding": 128, "hidden": 128, "layers": 2}}
-ROWS, UNROLL, TYPES = 20, 20, 2000
+SIZES = {"small": {"embedding": 64, "hidden": 64, "layers": 1}, "wide": {"embedding": 96, "hidden": 96, "layers": 2}}
+ROWS, UNROLL, TYPES = 20, 20, 1000
 
-# Rates by optimiser and clipping norm (0: none), from far too low to far too high, and close around the edge.
+# Rates by size, optimiser and clipping norm (0: none), from far too low to far too high, twice the last around the edge.
 GRIDS = {
-    ("sgd", 0.0): (0.02, 0.5, 5.0, 10.0, 15.0, 30.0, 100.0),
-    ("sgd", 1.25): (0.02, 5.0, 100.0),
-    ("momentum", 0.0): (0.002, 0.3, 2.0, 10.0),
-    ("adam", 0.0): (0.00001, 0.001, 0.01, 0.05, 1.0),
+    "small": {
+        ("sgd", 0.0): (0.02, 0.5, 5.0, 10.0, 20.0, 40.0),
+        ("sgd", 1.25): (0.02, 10.0, 20.0, 40.0, 80.0, 160.0),
+        ("momentum", 0.0): (0.002, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
+        ("adam", 0.0): (0.00001, 0.001, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
+    },
+    "wide": {
+        ("sgd", 0.0): (0.02, 0.5, 1.25, 2.5, 5.0, 10.0, 20.0),
+        ("sgd", 1.25): (0.02, 2.5, 5.0, 10.0, 20.0, 40.0),
+        ("momentum", 0.0): (0.002, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0),
+        ("adam", 0.0): (0.00001, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.16, 0.64),
+    },
 }
 
 # What is done to a training that would be sound: the table `train`, `batch`, or the text.
@@ -51,7 +63,6 @@ FAULTS = {
     "sliding": {"batch": {"layout": "sliding"}, "optimizer": "sgd", "learning_rate": 5.0},
     "sliding-adam": {"batch": {"layout": "sliding"}, "optimizer": "adam", "learning_rate": 0.003},
     "shuffled": {"text": "shuffled", "optimizer": "sgd", "learning_rate": 5.0},
-    "shuffled-adam": {"text": "shuffled", "optimizer": "adam", "learning_rate": 0.01},
     "corrupted": {"text": "corrupted", "optimizer": "sgd", "learning_rate": 5.0},
     "corrupted-adam": {"text": "corrupted", "optimizer": "adam", "learning_rate": 0.003},
     "tiny-corpus": {"text": "tiny", "optimizer": "adam", "learning_rate": 0.01},
@@ -60,7 +71,9 @@ FAULTS = {
     "exploding": {"train": {"init": {"uniform": 1.5}}, "optimizer": "sgd", "learning_rate": 5.0},
 }
 # Faults of the data, whatever comes of them.
-DATA = {"sliding", "sliding-adam", "shuffled", "shuffled-adam", "corrupted", "corrupted-adam", "tiny-corpus"}
+DATA = {"sliding", "sliding-adam", "shuffled", "corrupted", "corrupted-adam", "tiny-corpus"}
+# Labels of runs that left at some state, which onsets.py finds.
+LEFT = ("diverged", "unstable")
 # The steps whose words were replaced.
 CORRUPTED = range(150, 160)
 
@@ -98,7 +111,7 @@ def corpora(folder, arguments):
             print(f"{name}: {path} is not there, left out", file=sys.stderr)
             continue
         tokens = words(path.read_text(encoding="utf-8"))[: arguments.words]
-        cut = int(len(tokens) * 0.98)
+        cut = int(len(tokens) * 0.99)
         for how in ("whole", "shuffled", "corrupted", "tiny"):
             for part, text in (("train", spoil(how, tokens[:cut], 1)), ("valid", tokens[cut:])):
                 (folder / f"{name}-{how}-{part}.txt").write_text(" ".join(text) + "\n", encoding="utf-8")
@@ -118,7 +131,7 @@ def experiments(names):
         for size, shape in SIZES.items():
             whole = [
                 (f"{optimizer}{'-clipped' if clip else ''}", None, {"optimizer": optimizer, "clip_norm": clip}, rates, {})
-                for (optimizer, clip), rates in GRIDS.items()
+                for (optimizer, clip), rates in GRIDS[size].items()
             ]
             for fault, spoilt in FAULTS.items():
                 table = {"optimizer": spoilt["optimizer"], "clip_norm": 0.0} | spoilt.get("train", {})
@@ -150,11 +163,27 @@ def run(arguments, folder, path, steps):
     command = [arguments.pipeline, "run", path.name, "--db", "experiments.db", "--threads", "1", "--jobs", "1"]
     done = subprocess.run(command + ["--set", f"train.steps={steps}"], cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
-        sys.exit(f"{path}: {done.stderr.strip().splitlines()[-1]}")
-    for line in done.stdout.splitlines():
+        raise RuntimeError(f"{path}: {done.stderr.strip()[-200:]}")
+    return named(done.stdout)
+
+
+def named(stdout):
+    """The number of the run that `pipeline` names."""
+    for line in stdout.splitlines():
         if line.startswith("run") and line.split()[0][3:].isdigit():
             return int(line.split()[0][3:])
-    sys.exit(f"{path}: no run is named in {done.stdout!r}")
+    raise RuntimeError(f"no run is named in {stdout!r}")
+
+
+def kept(path):
+    """What an earlier start kept of a training, by its name."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {name: rest for name, *rest in (line.split("\t") for line in lines)}
+
+
+def runs(folder):
+    """The runs that are there, of LENGTH and CONTINUED steps, by their training's name."""
+    return {name: (int(short), int(long)) for name, (short, long) in kept(folder / "runs.tsv").items()}
 
 
 def curve(folder, run):
@@ -163,34 +192,49 @@ def curve(folder, run):
     return [(step, math.inf if loss is None else loss) for step, loss in rows]
 
 
-def frequencies(folder, run):
-    """The valid loss of train's word frequencies."""
-    query = "SELECT loss FROM run_baselines WHERE run = ? AND split = 'valid' AND model = 'unigram'"
-    return ask(folder, query, run)[0][0]
+def baselines(folder, run):
+    """The valid losses of no knowledge, and of train's word frequencies."""
+    query = "SELECT model, loss FROM run_baselines WHERE run = ? AND split = 'valid' AND model IN ('uniform', 'unigram')"
+    return dict(ask(folder, query, run))
 
 
-def rose(losses):
-    """The most that a loss rises above its lowest before, and that lowest."""
-    lowest, most, at = math.inf, 0.0, math.inf
-    for loss in losses:
-        if loss - lowest > most:
-            most, at = loss - lowest, lowest
-        lowest = min(lowest, loss)
-    return most, at
+def losses(folder, run):
+    """Training losses by step; infinite where not finite."""
+    rows = ask(folder, "SELECT loss FROM run_steps WHERE run = ? ORDER BY step", run)
+    return [math.inf if loss is None else loss for (loss,) in rows]
+
+
+def mean(of):
+    return sum(of) / len(of)
+
+
+def lowest(of):
+    """For each state, the lowest mean of TEN training losses in a row before it; of fewer, where there are fewer."""
+    found = [of[0]]
+    for state in range(1, len(of) + 1):
+        found.append(min(found[-1], mean(of[max(0, state - TEN) : state])))
+    return found
+
+
+def rises(of):
+    """For each state, how far the mean of the next LAST training losses stands above that."""
+    return [mean(of[i : i + LAST]) - before for i, before in enumerate(lowest(of)[: len(of) - LAST + 1])]
 
 
 def label(found, grid):
     """The label of a training among those of its grid: (label, whether it recovered)."""
     if found["fault"] in DATA:
         return "data_fault", ""
-    higher = [other["last_valid"] for other in grid if other["learning_rate"] > found["learning_rate"]]
-    if higher and min(higher) + 0.3 <= found["last_valid"] <= found["losses"][0]:
+    beside = lambda higher: [one["last_valid"] for one in grid if (one["learning_rate"] - found["learning_rate"]) * higher > 0]
+    best, lower = min(beside(1), default=math.inf), min(beside(-1), default=math.inf)
+    if best + 0.3 <= found["last_valid"] <= min(found["uniform"], lower):
         return "too_low", ""
-    if not found["last_valid"] <= found["unigram"]:
+    if not found["last_valid"] <= found["unigram"] + 0.02:
         return "diverged", ""
-    most, lowest = rose(found["losses"][1:])
-    if most >= 0.3:
-        return "unstable", int(found["last_valid"] <= lowest + 0.05)
+    risen = rises(found["losses"])
+    if max(risen) >= ROSE:
+        before = lowest(found["losses"])[risen.index(max(risen))]
+        return "unstable", int(mean(found["losses"][-TEN:]) <= before + 0.05)
     return "stable", ""
 
 
@@ -209,21 +253,25 @@ def main():
     folder = Path(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = [one for one in experiments(corpora(folder, arguments)) if one[0].startswith(arguments.only)][: arguments.limit]
-    made = iter(range(1, len(chosen) + 1))
+    made, there, onsets = iter(range(1, len(chosen) + 1)), runs(folder), kept(folder / "onsets.tsv")
 
     def make(one):
         name, facts, text = one
         path = folder / (name.replace("/", "_") + ".toml")
         path.write_text(text)
-        short = run(arguments, folder, path, LENGTH)
-        long = run(arguments, folder, path, CONTINUED)
-        losses = [loss for _, loss in curve(folder, long)]
+        if name in there:
+            short, long = there[name]
+        else:
+            short, long = run(arguments, folder, path, LENGTH), run(arguments, folder, path, CONTINUED)
+            with open(folder / "runs.tsv", "a") as file:  # One write of a line: whole, whoever else appends.
+                file.write(f"{name}\t{short}\t{long}\n")
+        valid = [loss for _, loss in curve(folder, long)]
         within = [loss for _, loss in curve(folder, short)]
-        print(f"{next(made)}/{len(chosen)} {name}: valid {within[-1]:.3f} at {LENGTH}, {losses[-1]:.3f} at {CONTINUED}",
+        print(f"{next(made)}/{len(chosen)} {name}: valid {within[-1]:.3f} at {LENGTH}, {valid[-1]:.3f} at {CONTINUED}",
               file=sys.stderr)
         return facts | {
-            "name": name, "run": f"run{short}", "losses": losses, "unigram": frequencies(folder, long),
-            "last_valid": losses[-1], "lowest_valid": min(losses), "last_valid_within": within[-1],
+            "name": name, "losses": losses(folder, short), **baselines(folder, long),
+            "last_valid": valid[-1], "lowest_valid": min(valid), "last_valid_within": within[-1],
             "lowest_valid_within": min(within), "onset": CORRUPTED.start if facts["fault"].startswith("corrupted") else "",
         }
 
@@ -232,7 +280,9 @@ def main():
     same = lambda one: tuple(one[key] for key in ("corpus", "size", "group", "seed"))
     for found in all_found:
         found["label"], found["recovered"] = label(found, [one for one in all_found if same(one) == same(found)])
-    shown = lambda value: f"{value:.4f}" if isinstance(value, float) and value != int(value) else str(value)
+        if found["label"] in LEFT:
+            found["onset"] = onsets.get(found["name"], [""])[0]
+    shown = lambda value: f"{value:.6g}" if isinstance(value, float) else str(value)
     lines = ["\t".join(COLUMNS)] + ["\t".join(shown(found[column]) for column in COLUMNS) for found in all_found]
     output = arguments.output or (None if arguments.only or arguments.limit else Path(__file__).with_name("labels.tsv"))
     if output is None:

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 mod pictures;
 
-pub use pictures::{PlotArgs, ReportArgs};
+pub use pictures::{DagArgs, Drawing, PlotArgs, ReportArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -60,6 +60,8 @@ pub enum Command {
     Reproduce(ReproduceArgs),
     Runs(RunsArgs),
     Show(ShowArgs),
+    Diagnose(DiagnoseArgs),
+    Confirm(ConfirmArgs),
     Compare(CompareArgs),
     Plot(PlotArgs),
     Report(ReportArgs),
@@ -209,6 +211,44 @@ pub struct ShowArgs {
     pub json: bool,
 }
 
+/// Say what is wrong with a run: a verdict, its evidence, what was checked and what was not
+///
+/// The data come first: batches that hardly move, text in no order or of another kind, too little of it. Only where they are
+/// sound is the learning rate judged. A cause is what the evidence is consistent with.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline diagnose run42
+  pipeline diagnose study:lr_study
+  pipeline diagnose latest --json | jq .signals")]
+pub struct DiagnoseArgs {
+    /// Runs: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER
+    #[arg(value_name = "RUN", required = true)]
+    pub selectors: Vec<String>,
+    /// Print JSON, with the figures that the rules look at; a list where there are several runs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Try the cause that a run's verdict names, by a run that differs in that alone
+///
+/// A rate that is too high: the last state before the onset is forked with a third of the rate. A window that slides: the
+/// same training with the text in parallel streams. Initial weights: smaller ones. A rate that is too low: ten times the
+/// rate. The trial is a run of its own; what came of it is recorded and shown with the verdict.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline confirm run42
+  pipeline sql 'SELECT * FROM run_confirmations'")]
+pub struct ConfirmArgs {
+    /// The run: run42, 42 or latest
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Threads of the trial, where it trains from the beginning; a fork has its parent's [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+}
+
 /// Compare runs: what differs in their parameters, where their losses part, evaluations and samples side by side
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -250,32 +290,6 @@ pub enum Format {
     Table,
     Csv,
     Json,
-}
-
-/// Draw the graph of an experiment's stages
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  pipeline dag experiments/lr_study.toml
-  pipeline dag experiments/lr_study.toml --format mermaid
-  pipeline dag experiments/lr_study.toml --format dot | dot -Tsvg > dag.svg")]
-pub struct DagArgs {
-    /// The experiment, a TOML file
-    #[arg(value_name = "EXPERIMENT", value_hint = clap::ValueHint::FilePath)]
-    pub experiment: PathBuf,
-    /// Override a key, as in `run`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// The language it is drawn in
-    #[arg(long, value_enum, default_value_t = Drawing::Text)]
-    pub format: Drawing,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Drawing {
-    Text,
-    Mermaid,
-    Dot,
 }
 
 /// Look after the object store

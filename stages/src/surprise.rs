@@ -49,3 +49,31 @@ pub fn of_steps(plan: &Plan, ids: &Ids, types: usize, steps: u64, windows: u64) 
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::Layout;
+
+    #[test]
+    fn rare_words_surprise_and_a_sound_step_costs_the_entropy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ids");
+        // Two types by turns, but for a stretch of a third that occurs nowhere else: targets 40 to 49 of 0 to 99.
+        let ids: Vec<u32> = (0..101).map(|at| if (40..50).contains(&at) { 2 } else { at % 2 }).collect();
+        std::fs::write(&path, ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
+        let ids = Ids::open(&path).unwrap();
+        let plan = Plan { version: 1, layout: Layout::Streams, size: 1, unroll: 10, tokens: 101, seed: 0 };
+        let found = of_steps(&plan, &ids, 3, 1000, 1).unwrap();
+        // Later steps repeat the epoch.
+        assert_eq!(found.len(), 10);
+        let rare = -(10.0f64 / 101.0).ln();
+        // Step 4 has nine targets of the stretch: its first is at 41.
+        assert!((found[4] - (9.0 * rare - (45.0f64 / 101.0).ln()) / 10.0).abs() < 1e-12, "{found:?}");
+        assert!(found[0] < 0.9 && found[9] < 0.9, "{found:?}");
+        // Two windows a step.
+        let pairs = of_steps(&plan, &ids, 3, 3, 2).unwrap();
+        assert!((pairs[2] - (found[4] + found[5]) / 2.0).abs() < 1e-12);
+        assert!(of_steps(&plan, &ids, 2, 1, 1).is_err());
+    }
+}

@@ -17,3 +17,4 @@ mod readme;
 mod reproduce;
 mod together;
 mod trouble;
+mod verdicts;

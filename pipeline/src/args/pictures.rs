@@ -1,8 +1,8 @@
-//! The words of `pipeline plot` and `pipeline report`.
+//! The words of the commands that draw: `plot`, `report`, `dag`.
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use crate::ui::chart::Quantity;
 use crate::ui::chart::svg::Shade;
@@ -58,4 +58,30 @@ pub struct ReportArgs {
     /// The file; - writes to standard output
     #[arg(short, long, value_name = "FILE", default_value = "report.html", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
+}
+
+/// Draw the graph of an experiment's stages
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline dag experiments/lr_study.toml
+  pipeline dag experiments/lr_study.toml --format mermaid
+  pipeline dag experiments/lr_study.toml --format dot | dot -Tsvg > dag.svg")]
+pub struct DagArgs {
+    /// The experiment, a TOML file
+    #[arg(value_name = "EXPERIMENT", value_hint = clap::ValueHint::FilePath)]
+    pub experiment: PathBuf,
+    /// Override a key, as in `run`
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The language it is drawn in
+    #[arg(long, value_enum, default_value_t = Drawing::Text)]
+    pub format: Drawing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Drawing {
+    Text,
+    Mermaid,
+    Dot,
 }

@@ -9,7 +9,7 @@ use crate::commands::defaults;
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
 use crate::insight::verdict::{self, Batches, Facts};
-use crate::record::verdicts::Verdict;
+use crate::record::verdicts::{Verdict, VerdictState};
 use crate::record::{Record, RecordError};
 
 /// The verdicts of some runs, in their order.
@@ -20,6 +20,15 @@ pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failu
 /// The same, made anew whatever was concluded before.
 pub fn anew(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
     judged(reader, runs, true)
+}
+
+/// Makes the verdicts of some runs, or all, where they do not hold any more.
+pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<(), Failure> {
+    let holds =
+        |state: &VerdictState| state.rules == Some(verdict::RULES) && state.seen.as_deref() == Some(&*state.now);
+    let stale: Vec<i64> =
+        reader.record.verdict_states(runs)?.iter().filter(|state| !holds(state)).map(|state| state.run).collect();
+    judged(reader, &stale, true).map(|_| ())
 }
 
 fn judged(reader: &mut Reader, runs: &[i64], anew: bool) -> Result<Vec<Verdict>, Failure> {
@@ -59,7 +68,7 @@ fn write_down(path: &std::path::Path, made: &[(i64, Verdict)]) -> Result<(), Fai
 }
 
 /// What the rules look at.
-fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
+pub fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
     let status = reader.summaries(Some(&[run]))?.pop().map_or_else(String::new, |summary| summary.status);
     let params = defaults::with_later(reader.record.params(&[run])?, &[run]);
     let params: BTreeMap<String, _> = params.into_iter().map(|param| (param.name, param.value)).collect();
@@ -67,6 +76,7 @@ fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
     let steps = trace.len() as u64;
     let accumulate = params.get("train.accumulate").and_then(|value| value.text().parse().ok()).unwrap_or(1u64);
     Ok(Facts {
+        run,
         status,
         params,
         trace,

@@ -2,9 +2,11 @@
 
 mod compare;
 mod completions;
+mod confirm;
 mod curves;
 mod dag;
 mod defaults;
+mod diagnose;
 mod filter;
 mod fork;
 mod judging;
@@ -19,6 +21,7 @@ mod runs;
 mod show;
 mod sql;
 mod standing;
+mod verdict;
 
 use std::path::Path;
 
@@ -36,6 +39,8 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
         Command::Reproduce(args) => reproduce::reproduce(&args, &paths, here),
         Command::Runs(args) => runs::runs(args, &paths),
         Command::Show(args) => show::show(args, &paths),
+        Command::Diagnose(args) => diagnose::diagnose(&args, &paths),
+        Command::Confirm(args) => confirm::confirm(&args, &paths, here),
         Command::Compare(args) => compare::compare(args, &paths),
         Command::Report(args) => report::report(&args, &paths),
         Command::Plot(args) => plot::plot(&args, &paths),

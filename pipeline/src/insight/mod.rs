@@ -3,4 +3,5 @@
 pub mod comparison;
 pub mod leading;
 pub mod standing;
+pub mod trial;
 pub mod verdict;

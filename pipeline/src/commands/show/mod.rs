@@ -11,15 +11,15 @@ use serde_json::{Map, Value};
 use crate::args::ShowArgs;
 use crate::commands::defaults::Defaults;
 use crate::commands::reading::{Reader, baselines};
-use crate::commands::{judging, standing};
+use crate::commands::{judging, standing, verdict};
 use crate::failure::Failure;
 use crate::insight::standing::Standing;
 use crate::places::Paths;
 use crate::record::read::{Bucket, Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
-use crate::record::verdicts::Verdict;
+use crate::record::verdicts::{Confirmation, Verdict};
 use crate::ui::axis::Baseline;
 use crate::ui::curve::curve;
-use crate::ui::look::Look;
+use crate::ui::look::{Ink, Look};
 use crate::{selector, ui};
 
 /// Everything that is known of one run.
@@ -40,6 +40,8 @@ struct Whole {
     /// Where the last valid loss stands among them.
     standing: Option<Standing>,
     judged: Verdict,
+    /// What came of trying the verdict's cause.
+    confirmations: Vec<Confirmation>,
     /// The loss of neighbouring steps; `run_steps` in SQL has every one.
     curve: Vec<Bucket>,
     evaluations: Vec<Evaluation>,
@@ -91,6 +93,7 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
         ngrams,
         samples: record.samples(run)?,
         events: record.events(run)?,
+        confirmations: record.confirmations(run)?,
         forks: record.forks(run)?,
         summary,
         detail,
@@ -103,6 +106,7 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
 fn screen(whole: &Whole, look: Look) -> String {
     let parts = [
         parts::header(&whole.summary, &whole.detail, &whole.forks, look),
+        judged(whole, look),
         parts::params(&whole.listed, &whole.summary, look),
         parts::stages(&whole.stages, whole.summary.run, look),
         loss(whole, look),
@@ -117,6 +121,13 @@ fn screen(whole: &Whole, look: Look) -> String {
         outcomes::events(&whole.events, look),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// The verdict, and where the rest of it is.
+fn judged(whole: &Whole, look: Look) -> String {
+    let more = format!("  pipeline diagnose {} has the evidence", whole.summary.name());
+    let said = verdict::words(&whole.judged, &whole.confirmations, look);
+    format!("{}\n{said}{}\n", look.heading("verdict"), look.paint(Ink::Dim, &more))
 }
 
 fn loss(whole: &Whole, look: Look) -> String {

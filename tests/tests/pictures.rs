@@ -33,14 +33,27 @@ fn a_plot_has_a_line_for_each_run_and_says_which() {
         };
         svg.descendants().filter(has).count()
     };
-    assert_eq!(svg.descendants().filter(|node| node.attribute("class").is_some_and(|it| it.starts_with("line "))).count(), 2);
+    assert_eq!(
+        svg.descendants().filter(|node| node.attribute("class").is_some_and(|it| it.starts_with("line "))).count(),
+        2
+    );
     // Two hundred steps of one run are points enough to see a curve.
     let path = svg.descendants().find(|node| node.attribute("class") == Some("line s0")).unwrap();
     assert!(path.attribute("d").unwrap().split('L').count() > 50);
     // The other run was no number from step 1 on.
     assert!(of("hole") >= 1);
-    let said: Vec<&str> = svg.descendants().filter(|node| node.has_tag_name("text")).filter_map(|node| node.text()).collect();
-    for words in ["learning_rate 0.01: ", "learning_rate 1e38: nan", "ln V 6.91", "unigram ", "bigram ", "KN5 ", "step", "not finite"] {
+    let said: Vec<&str> =
+        svg.descendants().filter(|node| node.has_tag_name("text")).filter_map(|node| node.text()).collect();
+    for words in [
+        "learning_rate 0.01: ",
+        "learning_rate 1e38: nan",
+        "ln V 6.91",
+        "unigram ",
+        "bigram ",
+        "KN5 ",
+        "step",
+        "not finite",
+    ] {
         assert!(said.iter().any(|text| text.starts_with(words)), "{words:?} is not in {said:?}");
     }
     // The same on standard output, of runs that are named one by one, and of something else.
@@ -162,7 +175,8 @@ fn the_report_works_in_a_browser() {
     let place = |share: f64| (at[0] + at[2] * share, at[1] + at[3] / 2.0);
     browser.drag(place(0.25), place(0.5));
     browser.evaluate("settled()");
-    let steps = "[...document.querySelectorAll('figure[data-chart=loss] input[type=number]')].map((it) => Number(it.value))";
+    let steps =
+        "[...document.querySelectorAll('figure[data-chart=loss] input[type=number]')].map((it) => Number(it.value))";
     let zoomed: Vec<f64> = serde_json::from_value(browser.evaluate(steps)).unwrap();
     assert!((zoomed[0] - 50.0).abs() <= 2.0 && (zoomed[1] - 100.0).abs() <= 2.0, "{zoomed:?}");
     assert_ne!(browser.evaluate("picture('loss')"), at_first);
@@ -199,9 +213,14 @@ fn the_report_can_be_read_without_javascript() {
     let Some(mut browser) = browse(Path::new("/dev/null")) else { return };
     browser.call("Emulation.setScriptExecutionDisabled", serde_json::json!({"value": true}));
     browser.go(&space.path("report.html"));
-    let stills = browser.evaluate("[...document.querySelectorAll('.still svg')].filter((it) => it.getBoundingClientRect().height > 100).length");
+    let stills = browser.evaluate(
+        "[...document.querySelectorAll('.still svg')].filter((it) => it.getBoundingClientRect().height > 100).length",
+    );
     assert!(stills.as_f64().unwrap() >= 5.0, "{stills}");
     assert!(browser.evaluate("document.querySelector('#summary table').innerText").as_str().unwrap().contains("run2"));
     // Controls that could do nothing are not there.
-    assert_eq!(browser.evaluate("[...document.querySelectorAll('input, button')].filter((it) => it.offsetHeight).length"), 0);
+    assert_eq!(
+        browser.evaluate("[...document.querySelectorAll('input, button')].filter((it) => it.offsetHeight).length"),
+        0
+    );
 }

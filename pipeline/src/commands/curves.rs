@@ -76,9 +76,10 @@ impl Runs {
             return String::new();
         }
         let names: Vec<&str> = self.differing.iter().map(|row| row.name.as_str()).collect();
-        let said = format::short_names(&names).into_iter().zip(&self.differing).filter_map(|(name, row)| {
-            Some(format!("{name} {}", format::cell(row.values[place].as_ref()?)))
-        });
+        let said = format::short_names(&names)
+            .into_iter()
+            .zip(&self.differing)
+            .filter_map(|(name, row)| Some(format!("{name} {}", format::cell(row.values[place].as_ref()?))));
         said.collect::<Vec<_>>().join(", ")
     }
 

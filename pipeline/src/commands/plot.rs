@@ -48,9 +48,9 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
     let pixels = |n: u32| (f64::from(n) * f64::from(SCALE)) as u32;
     let size = match format {
         Format::Svg => String::new(),
-        Format::Png => format!(", {} × {} pixels", pixels(args.width), pixels(args.height)),
+        Format::Png => format!(" ({} × {} pixels)", pixels(args.width), pixels(args.height)),
     };
-    ui::talk(&format!("{}: {} of {}{size}", args.output.display(), args.what.title(), runs.of));
+    ui::talk(&format!("wrote {}{size}: {}, of {}", args.output.display(), args.what.title(), runs.of));
     Ok(())
 }
 
@@ -64,7 +64,8 @@ fn range(chart: &Chart, args: &PlotArgs) -> Result<Range, Failure> {
     match (Range::of(chart, args.log_y), Range::of(chart, false)) {
         (Some(range), _) => Ok(range),
         (None, Some(_)) => {
-            let message = format!("{}: a logarithmic axis can't hold {what}, which is 0 or less at some steps", chart.of);
+            let message =
+                format!("{}: a logarithmic axis can't hold {what}, which is 0 or less at some steps", chart.of);
             Err(Failure::input(message, "leave out --log-y"))
         }
         // Not one finite value: the crosses that say so stand on an axis of no meaning.
@@ -95,6 +96,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
             _ => "name a file that can be written with -o",
         };
         let message = format!("{}: it can't be written: {error}", path.display());
-        Failure::input(message, hint)
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => Failure::failed(message, hint),
+            _ => Failure::input(message, hint),
+        }
     })
 }

@@ -46,7 +46,7 @@ pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
     }
     plot::write(&args.output, page.as_bytes())?;
     let size = format::bytes(page.len() as u64);
-    ui::talk(&format!("{}: {}, {size}", args.output.display(), report.of));
+    ui::talk(&format!("wrote {} ({size}): {}", args.output.display(), report.of));
     Ok(())
 }
 
@@ -96,8 +96,8 @@ fn of_runs(reader: &mut Reader, runs: Runs) -> Result<Vec<Run>, Failure> {
     let budget = TEXTS / runs.summaries.len().max(1);
     let params = reader.record.params(&runs.summaries.iter().map(|run| run.run).collect::<Vec<_>>())?;
     let mut all = Vec::new();
-    let parts = runs.summaries.into_iter().zip(runs.details).zip(runs.verdicts).zip(runs.evaluations).zip(runs.ngrams);
-    for (((((summary, detail), verdict), evaluations), ngrams), label) in parts.zip(labels) {
+    let parts = runs.summaries.into_iter().zip(runs.verdicts).zip(runs.evaluations).zip(runs.ngrams);
+    for ((((summary, verdict), evaluations), ngrams), label) in parts.zip(labels) {
         let run = summary.run;
         let (samples, untold) = fitting(reader.record.samples(run)?, budget);
         all.push(Run {
@@ -112,7 +112,6 @@ fn of_runs(reader: &mut Reader, runs: Runs) -> Result<Vec<Run>, Failure> {
             events: reader.record.events(run)?,
             forks: reader.record.forks(run)?,
             summary,
-            detail,
         });
     }
     Ok(all)
@@ -157,7 +156,11 @@ fn executions(reader: &mut Reader, runs: &Runs) -> Result<(Vec<Execution>, usize
                     seconds: stage.seconds,
                     executed: Vec::new(),
                     cached: Vec::new(),
-                    outputs: outputs.iter().filter(of).map(|(_, _, name, digest)| (name.clone(), digest.clone())).collect(),
+                    outputs: outputs
+                        .iter()
+                        .filter(of)
+                        .map(|(_, _, name, digest)| (name.clone(), digest.clone()))
+                        .collect(),
                 });
                 all.len() - 1
             });

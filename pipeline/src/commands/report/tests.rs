@@ -29,7 +29,8 @@ fn judged(fixture: &Fixture, study: &str) -> Report {
     let third = &mut verdicts[2];
     (third.cause, third.onset, third.recovered) = (Some("rate_too_high".to_owned()), Some(320), Some(false));
     third.advice = Some("try 3.3".to_owned());
-    third.findings = vec![Finding { finding: "saturated_softmax".to_owned(), step: Some(400), sentence: HOSTILE.to_owned() }];
+    third.findings =
+        vec![Finding { finding: "saturated_softmax".to_owned(), step: Some(400), sentence: HOSTILE.to_owned() }];
     let evidence = |value: Option<f64>, kind: &str| Evidence {
         about: "diverged".to_owned(),
         signal: "last_loss".to_owned(),

@@ -45,7 +45,8 @@ pub fn svg(names: &[String], outcome: &str, strands: &[Strand]) -> Markup {
     if names.is_empty() || strands.len() < 2 {
         return html! {};
     }
-    let mut axes: Vec<Axis> = names.iter().take(MOST_AXES).enumerate().map(|(at, name)| of_values(name, at, strands)).collect();
+    let mut axes: Vec<Axis> =
+        names.iter().take(MOST_AXES).enumerate().map(|(at, name)| of_values(name, at, strands)).collect();
     axes.push(of_losses(outcome, strands));
     let ends: Vec<String> = strands.iter().map(|strand| format::cut(&strand.label, 30)).collect();
     let right = WIDTH - ends.iter().map(|end| width(end) * 12.0 + 20.0).fold(60.0, f64::max).min(260.0);
@@ -92,13 +93,15 @@ fn of_values(name: &str, at: usize, strands: &[Strand]) -> Axis {
         Cell::Real(value) => Some(*value),
         _ => None,
     };
-    let cells: Vec<Option<&Cell>> = strands.iter().map(|strand| strand.values.get(at).and_then(Option::as_ref)).collect();
+    let cells: Vec<Option<&Cell>> =
+        strands.iter().map(|strand| strand.values.get(at).and_then(Option::as_ref)).collect();
     let numbers: Option<Vec<f64>> = cells.iter().map(|cell| cell.and_then(number)).collect();
     if let Some(numbers) = numbers {
         return scaled(name, &numbers, 0.0);
     }
     // Words, or a parameter that some runs do not have: one place for each value.
-    let word = |cell: &Option<&Cell>| cell.map_or(format::NOTHING.to_owned(), |cell| format::cut(&format::cell(cell), 16));
+    let word =
+        |cell: &Option<&Cell>| cell.map_or(format::NOTHING.to_owned(), |cell| format::cut(&format::cell(cell), 16));
     let mut words: Vec<String> = Vec::new();
     for cell in &cells {
         if !words.contains(&word(cell)) {

@@ -161,7 +161,8 @@ fn curve(frame: &Frame<'_>, line: &Line) -> Markup {
             path.push_str("h0");
         }
         if part.iter().any(|bucket| bucket.minimum != bucket.maximum) {
-            let side = |bucket: &Bucket, of: Option<f64>| format!("{},{}", px(at(bucket)), px(frame.y(of.unwrap_or(0.0))));
+            let side =
+                |bucket: &Bucket, of: Option<f64>| format!("{},{}", px(at(bucket)), px(frame.y(of.unwrap_or(0.0))));
             let upper = part.iter().map(|bucket| side(bucket, bucket.maximum));
             let lower = part.iter().rev().map(|bucket| side(bucket, bucket.minimum));
             band.push_str(&format!("M{}Z", upper.chain(lower).collect::<Vec<_>>().join("L")));

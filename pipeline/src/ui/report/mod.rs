@@ -20,7 +20,7 @@ use super::chart::{Chart, Range, parallel};
 use super::format;
 use crate::insight::comparison::Differing;
 use crate::insight::leading::Leading;
-use crate::record::read::{Detail, Evaluation, Event, Forked, Sample, Summary};
+use crate::record::read::{Evaluation, Event, Forked, Sample, Summary};
 use crate::record::verdicts::{Confirmation, Verdict};
 
 /// What a page shows.
@@ -55,7 +55,6 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Run {
     pub summary: Summary,
-    pub detail: Detail,
     /// What tells it from the others.
     pub label: String,
     pub verdict: Verdict,

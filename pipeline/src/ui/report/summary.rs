@@ -64,7 +64,8 @@ fn leading(report: &Report) -> Markup {
     if let Some(why) = report.incomparable {
         return html! { "No run is named the best: " (why) "." };
     }
-    let named = |run: i64| report.runs.iter().find(|it| it.summary.run == run).map_or_else(|| format!("run{run}"), Run::words);
+    let named =
+        |run: i64| report.runs.iter().find(|it| it.summary.run == run).map_or_else(|| format!("run{run}"), Run::words);
     let Some(best) = &report.leading else {
         return html! { "No run has a finite loss on valid from sound data, so none is named the best." };
     };

@@ -9,6 +9,7 @@ use crate::commands::defaults;
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
 use crate::insight::verdict::{self, Batches, Facts};
+use crate::record::read::StageRow;
 use crate::record::verdicts::{Verdict, VerdictState};
 use crate::record::{Record, RecordError};
 
@@ -56,9 +57,14 @@ fn judged(reader: &mut Reader, runs: &[i64], anew: bool) -> Result<Vec<Verdict>,
     Ok(all)
 }
 
-/// Writes verdicts down, where the database can be written: whoever may only read sees them all the same.
+/// Writes verdicts down, where the database can be written: whoever may only read sees them all the same, and while others
+/// write nobody waits for it.
 fn write_down(path: &std::path::Path, made: &[(i64, Verdict)]) -> Result<(), Failure> {
-    match Record::create(path).and_then(|mut record| record.conclude(made)) {
+    let written = Record::create(path).and_then(|mut record| {
+        record.hurry()?;
+        record.conclude(made)
+    });
+    match written {
         Err(RecordError::Filesystem { .. } | RecordError::Disk { .. } | RecordError::Busy { .. }) => {
             tracing::debug!(path = %path.display(), "verdicts are not kept: the database can't be written");
             Ok(())
@@ -75,12 +81,21 @@ pub fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
     let trace = reader.record.trace(run)?;
     let steps = trace.len() as u64;
     let accumulate = params.get("train.accumulate").and_then(|value| value.text().parse().ok()).unwrap_or(1u64);
+    // What a run from before the stage baselines has instead.
+    let stages = reader.stages(run)?;
+    let vocab = stages.iter().find(|stage| stage.stage == "vocab").map(StageRow::facts).unwrap_or_default();
+    let trained = stages.iter().filter(|stage| stage.stage == "train").map(StageRow::facts);
+    let spent = trained.filter_map(|facts| Some((facts["phases"]["probes"].as_f64()?, facts["seconds"].as_f64()?)));
+    let (on_probes, whole) = spent.fold((0.0, 0.0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
     Ok(Facts {
         run,
+        even: vocab["ln_types"].as_f64(),
+        entropy: vocab["unigram_entropy"].as_f64(),
         status,
         params,
         trace,
         probes: reader.record.probes(run)?,
+        probe_share: (whole > 0.0).then(|| on_probes / whole),
         evaluations: reader.record.evaluations(run)?,
         ngrams: reader.record.ngrams(run)?,
         samples: reader.record.samples(run)?,

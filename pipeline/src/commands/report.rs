@@ -13,7 +13,7 @@ use crate::record::read::{Detail, Sample};
 use crate::ui;
 use crate::ui::chart::{Chart, Quantity};
 use crate::ui::format;
-use crate::ui::report::{Execution, Report, Run, page};
+use crate::ui::report::{Again, Execution, Report, Run, page};
 
 /// Rows of all curves of one picture together, so that a page of many runs stays small.
 const ROWS: i64 = 12_000;
@@ -60,7 +60,7 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
         Candidate { run: run.run, verdict: judged.verdict, loss: last.and_then(|score| score.loss) }
     });
     let leading = leading(&candidates.collect::<Vec<_>>()).filter(|_| incomparable.is_none());
-    let (commands, experiments) = again(reader, &runs)?;
+    let again = again(reader, &runs)?;
     Ok(Report {
         of: runs.of.clone(),
         made: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M").to_string(),
@@ -72,8 +72,7 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
         executions,
         unlisted,
         inputs: inputs(reader, &ids)?,
-        commands,
-        experiments,
+        again,
         differing: runs.differing.clone(),
         runs: of_runs(reader, runs)?,
     })
@@ -194,26 +193,25 @@ fn inputs(reader: &mut Reader, runs: &[i64]) -> Result<Vec<(String, String)>, Fa
 }
 
 /// What a shell is told to compute the runs, and the experiments as they were.
-fn again(reader: &mut Reader, runs: &Runs) -> Result<(Vec<String>, Vec<(String, String)>), Failure> {
+fn again(reader: &mut Reader, runs: &Runs) -> Result<Again, Failure> {
     let command = |detail: &Detail| {
         let overrides: Vec<String> = serde_json::from_str(&detail.overrides).unwrap_or_default();
         format::command(&detail.experiment_path, &overrides)
     };
-    let mut commands: Vec<String> = Vec::new();
-    let mut experiments: Vec<(String, String)> = Vec::new();
+    let mut again = Again::default();
     for (run, detail) in runs.summaries.iter().zip(&runs.details) {
         let command = command(detail);
-        if !commands.contains(&command) {
-            commands.push(command);
+        if !again.commands.contains(&command) {
+            again.commands.push(command);
         }
         let recorded = reader.record.recorded(run.run)?;
         let experiment = (recorded.experiment_path, recorded.toml);
-        if !experiments.contains(&experiment) {
-            experiments.push(experiment);
+        if !again.experiments.contains(&experiment) {
+            again.experiments.push(experiment);
         }
     }
-    commands.extend(runs.summaries.iter().take(12).map(|run| format!("pipeline reproduce {}", run.name())));
-    Ok((commands, experiments))
+    again.commands.extend(runs.summaries.iter().take(12).map(|run| format!("pipeline reproduce {}", run.name())));
+    Ok(again)
 }
 
 #[cfg(test)]

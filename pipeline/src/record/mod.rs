@@ -175,6 +175,11 @@ impl Record {
         self.runtime.block_on(work(connection)).map_err(|error| explain(&self.path, error))
     }
 
+    /// From here on waits for another's writing a moment only, for what can as well be written another time.
+    pub fn hurry(&mut self) -> Result<()> {
+        self.wait(async |c| sqlx::query("PRAGMA busy_timeout = 250").execute(c).await.map(|_| ()))
+    }
+
     /// Runs `work` in a transaction that takes the write lock at its start, so that no reader turns writer half-way
     /// and meets "database is locked".
     pub fn transaction<T>(&mut self, work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>) -> Result<T> {

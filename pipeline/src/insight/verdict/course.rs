@@ -33,7 +33,7 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
         };
     };
     let view = View::of(signals, course);
-    checks(signals, course, &view, notes);
+    checks(signals, facts, course, &view, notes);
     let rose = course.rise >= bounds.rise;
     let worse = view.above > bounds.above || view.above_in_training > bounds.above_in_training;
     // Where it had learned nothing yet, to be back there is nothing.
@@ -70,7 +70,7 @@ impl View {
     fn of(signals: &Signals, course: &Course) -> Self {
         let held_out = signals.held_out.as_ref();
         let now = held_out.map_or(course.last, |it| it.last);
-        let known = if held_out.is_some() { signals.unigram_valid } else { signals.unigram_train };
+        let known = signals.unigram_valid.filter(|_| held_out.is_some()).or(signals.unigram_train);
         let before = signals.unigram_train.or(signals.even).unwrap_or(course.first);
         let frequencies = known.or(signals.even).unwrap_or(course.first);
         Self {
@@ -114,7 +114,7 @@ fn is_descent(facts: &Facts) -> bool {
     matches!(facts.params.get("train.optimizer"), Some(Cell::Text(rule)) if rule == "sgd" || rule == "momentum")
 }
 
-fn checks(signals: &Signals, course: &Course, view: &View, notes: &mut Notes) {
+fn checks(signals: &Signals, facts: &Facts, course: &Course, view: &View, notes: &mut Notes) {
     let first =
         course.first_nonfinite.map_or(String::new(), |step| format!(", the first at step {}", count(step as u64)));
     notes.made("finite losses", format!("{} of {} are not{first}", course.nonfinite, count(signals.steps as u64)));
@@ -163,7 +163,10 @@ fn checks(signals: &Signals, course: &Course, view: &View, notes: &mut Notes) {
                 figure("rate times sharpness", probes.steepness),
             ];
             let said: Vec<String> = said.into_iter().flatten().collect();
-            notes.made("probes", format!("{} steps: {}", count(probes.count as u64), said.join(", ")));
+            let cost = facts
+                .probe_share
+                .map_or_else(String::new, |share| format!("; they took {} of the time", percent(share)));
+            notes.made("probes", format!("{} steps: {}{cost}", count(probes.count as u64), said.join(", ")));
         }
         None => notes.not_made("probes", "train.probes is 0: --set train.probes=10 measures overshoot and sharpness"),
     }

@@ -27,11 +27,16 @@ pub const RULES: i64 = 1;
 pub struct Facts {
     pub run: i64,
     pub status: String,
+    /// What an even guess costs, and what frequencies do on train, as the stage vocab has them.
+    pub even: Option<f64>,
+    pub entropy: Option<f64>,
     pub params: BTreeMap<String, Cell>,
     /// Every step, in order.
     pub trace: Vec<TraceRow>,
     /// The steps at which more was measured.
     pub probes: Vec<StepRow>,
+    /// The share of training's time that they took.
+    pub probe_share: Option<f64>,
     pub evaluations: Vec<Evaluation>,
     pub ngrams: Vec<NgramLoss>,
     pub samples: Vec<Sample>,

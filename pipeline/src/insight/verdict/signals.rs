@@ -116,9 +116,9 @@ impl Signals {
         Self {
             steps: losses.len(),
             data: facts.batches.as_ref().ok().map(|batches| Data::of(batches, losses.len() as u64)),
-            even: on("train", "uniform"),
+            even: on("train", "uniform").or(facts.even),
             unigram_valid,
-            unigram_train: on("train", "unigram"),
+            unigram_train: on("train", "unigram").or(facts.entropy),
             order: unigram_valid.and_then(|unigram| Some(unigram - best(&facts.ngrams)?)),
             held_out: HeldOut::of(facts, course.as_ref()),
             clipped: share(facts.trace.iter().map(|row| row.clipped)),

@@ -46,6 +46,8 @@ pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
     Facts {
         run: 7,
         status: "finished".to_owned(),
+        even: Some(7.0),
+        entropy: Some(5.0),
         params: [
             ("train.learning_rate", Cell::Real(1.0)),
             ("train.optimizer", Cell::Text("sgd".to_owned())),
@@ -56,6 +58,7 @@ pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
         .into(),
         trace: (0..n).map(trace).collect(),
         probes: (0..n).step_by(10).map(probe).collect(),
+        probe_share: Some(0.04),
         evaluations: Vec::new(),
         ngrams: vec![
             model("train", "uniform", 0, 7.0),

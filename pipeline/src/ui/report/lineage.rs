@@ -95,8 +95,8 @@ pub fn environment(report: &Report) -> Markup {
             }
             h3 { "Again" }
             p { "The same build, libtorch, threads and kind of CPU give the same bits." }
-            pre { @for command in &report.commands { code { (command) } "\n" } }
-            @for (path, text) in &report.experiments {
+            pre { @for command in &report.again.commands { code { (command) } "\n" } }
+            @for (path, text) in &report.again.experiments {
                 details { summary { (path) " as it was" } pre { code { (super::harmless(text)) } } }
             }
         }

@@ -45,7 +45,13 @@ pub struct Report {
     pub unlisted: usize,
     /// Corpus files by digest.
     pub inputs: Vec<(String, String)>,
-    /// What a shell is told to compute the runs.
+    pub again: Again,
+}
+
+/// How the runs are had again.
+#[derive(Debug, Default)]
+pub struct Again {
+    /// What a shell is told.
     pub commands: Vec<String>,
     /// Experiments by path, as they were.
     pub experiments: Vec<(String, String)>,

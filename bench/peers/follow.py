@@ -189,8 +189,8 @@ def relative(found, recorded_value):
     return abs(found - recorded_value) / max(abs(recorded_value), 1e-300)
 
 
-def follow(run, limit=200, masks=False, threads=1, trace=None):
-    """Follows a run and says what came of it: a dictionary of figures."""
+def follow(run, limit=200, masks=False, threads=1, trace=None, look=None):
+    """Follows a run and says what came of it: a dictionary of figures. `look` is shown each window's logits [T·B, V]."""
     torch.set_num_threads(threads)
     precision = run.train("precision", "f32")
     if precision not in TOLERANCE:
@@ -235,6 +235,8 @@ def follow(run, limit=200, masks=False, threads=1, trace=None):
                 carry = None
             drop.window = window
             logits, carry = model(x, carry, drop)
+            if look:
+                look(step, logits.detach(), targets)
             loss = nn.functional.cross_entropy(logits, targets.flatten()) / windows
             (loss * scale).backward()
             mean += loss.item()

@@ -1,5 +1,6 @@
 //! The words that a user types, parsed to typed values.
 
+mod show;
 mod lr_range;
 
 use std::path::PathBuf;
@@ -9,6 +10,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 pub use lr_range::LrRangeArgs;
+
+pub use show::{ShowArgs, When};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -60,6 +63,8 @@ pub enum Command {
     Reproduce(ReproduceArgs),
     Runs(RunsArgs),
     Show(ShowArgs),
+    Diagnose(DiagnoseArgs),
+    Confirm(ConfirmArgs),
     Compare(CompareArgs),
     Sql(SqlArgs),
     Dag(DagArgs),
@@ -184,27 +189,42 @@ pub struct RunsArgs {
     pub json: bool,
 }
 
-/// Show one run: parameters, stages, the loss curve, evaluations and samples
+/// Say what is wrong with a run: a verdict, its evidence, what was checked and what was not
+///
+/// The data come first: batches that hardly move, text in no order or of another kind, too little of it. Only where they are
+/// sound is the learning rate judged. A cause is what the evidence is consistent with.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  pipeline show run42
-  pipeline show latest --step 100
-  pipeline show 42 --log
-  pipeline show run42 --json")]
-pub struct ShowArgs {
+  pipeline diagnose run42
+  pipeline diagnose study:lr_study
+  pipeline diagnose latest --json | jq .signals")]
+pub struct DiagnoseArgs {
+    /// Runs: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER
+    #[arg(value_name = "RUN", required = true)]
+    pub selectors: Vec<String>,
+    /// Print JSON, with the figures that the rules look at; a list where there are several runs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Try the cause that a run's verdict names, by a run that differs in that alone
+///
+/// A rate that is too high: the last state before the onset is forked with a third of the rate. A window that slides: the
+/// same training with the text in parallel streams. Initial weights: smaller ones. A rate that is too low: ten times the
+/// rate. The trial is a run of its own; what came of it is recorded and shown with the verdict.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline confirm run42
+  pipeline sql 'SELECT * FROM run_confirmations'")]
+pub struct ConfirmArgs {
     /// The run: run42, 42 or latest
     #[arg(value_name = "RUN")]
     pub run: String,
-    /// Show the batch of one step: corpus offsets, inputs and targets as words, and that step's numbers
-    #[arg(long, value_name = "N", conflicts_with = "log")]
-    pub step: Option<u64>,
-    /// Show the worker's whole output
-    #[arg(long)]
-    pub log: bool,
-    /// Print JSON
-    #[arg(long, conflicts_with = "log")]
-    pub json: bool,
+    /// Threads of the trial, where it trains from the beginning; a fork has its parent's [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
 }
 
 /// Compare runs: what differs in their parameters, where their losses part, evaluations and samples side by side

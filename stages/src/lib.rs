@@ -22,6 +22,7 @@ pub mod random;
 pub mod sample;
 pub mod schema;
 mod stage;
+pub mod surprise;
 #[cfg(test)]
 mod testing;
 pub mod tokenize;

@@ -6,7 +6,10 @@ use tests::{Cell, TestSpace};
 fn tiny_runs_through_all_stages_and_records_every_step_once() {
     let space = TestSpace::new();
     let ended = space.run("tiny", &[]).ok();
-    assert_eq!(ended.stdout, "run1  learning_rate=0.01  finished\nrun2  learning_rate=1e38  finished\n");
+    assert_eq!(
+        ended.stdout,
+        "run1  learning_rate=0.01  finished  stable\nrun2  learning_rate=1e38  finished  diverged at step 1\n"
+    );
 
     assert_eq!(space.texts("SELECT status FROM runs"), ["finished", "finished"]);
     let stages = "SELECT DISTINCT stage FROM run_stages WHERE run_id = 1 ORDER BY stage";

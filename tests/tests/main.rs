@@ -14,6 +14,8 @@ mod lr_range;
 mod objects;
 mod older;
 mod readme;
+mod replay;
 mod reproduce;
 mod together;
 mod trouble;
+mod verdicts;

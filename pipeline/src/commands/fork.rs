@@ -53,5 +53,5 @@ pub fn fork(args: &ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> 
     further.extend(args.name.as_ref().map(|name| format!("name={}", serde_json::Value::from(name.as_str()))));
     further.extend(args.set.iter().cloned());
     let experiment = recorded.with(&further, paths, here)?;
-    run::compute_and_tell(&experiment, &args.how, paths, here, &stop)
+    run::compute_and_tell(&experiment, &args.how, paths, here, &stop).map(|_| ())
 }

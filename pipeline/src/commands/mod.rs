@@ -2,10 +2,13 @@
 
 mod compare;
 mod completions;
+mod confirm;
 mod dag;
 mod defaults;
+mod diagnose;
 mod filter;
 mod fork;
+mod judging;
 mod lr_range;
 mod objects;
 mod reading;
@@ -16,6 +19,8 @@ mod runs;
 mod show;
 mod sql;
 mod standing;
+mod temporary;
+mod verdict;
 
 use std::path::Path;
 
@@ -34,6 +39,8 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
         Command::Reproduce(args) => reproduce::reproduce(&args, &paths, here),
         Command::Runs(args) => runs::runs(args, &paths),
         Command::Show(args) => show::show(args, &paths),
+        Command::Diagnose(args) => diagnose::diagnose(&args, &paths),
+        Command::Confirm(args) => confirm::confirm(&args, &paths, here),
         Command::Compare(args) => compare::compare(args, &paths),
         Command::Sql(args) => sql::sql(args, &paths),
         Command::Dag(args) => dag::dag(&args, &paths, here),

@@ -1,7 +1,7 @@
 //! `pipeline run`.
 
 mod end;
-mod forks;
+pub mod forks;
 mod own;
 
 use std::collections::HashSet;
@@ -17,6 +17,8 @@ use stages::StageError;
 use stages::protocol::Describe;
 
 use crate::args::{How, RunArgs};
+use crate::commands::judging;
+use crate::commands::reading::Reader;
 use crate::corpus::{News, Shelf};
 use crate::engine::graph::{self, WorkerFacts};
 use crate::engine::lock;
@@ -39,7 +41,7 @@ use crate::{corpus, ui};
 pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let stop = stop_flag();
     let experiment = Experiment::load(&args.experiment, &args.set, here, paths.root())?;
-    compute_and_tell(&experiment, &args.how, paths, here, &stop)
+    compute_and_tell(&experiment, &args.how, paths, here, &stop).map(|_| ())
 }
 
 /// Computes what an experiment asks for, and says what came of it.
@@ -49,13 +51,16 @@ pub fn compute_and_tell(
     paths: &Paths,
     here: &Path,
     stop: &Arc<AtomicBool>,
-) -> Result<(), Failure> {
+) -> Result<Done, Failure> {
     let done = compute(experiment, how, paths, here, stop)?;
     if how.dry_run {
         tell_dry(&done.summary);
-        return Ok(());
+        return Ok(done);
     }
-    conclude(experiment, &done, stop.load(Ordering::Relaxed))
+    let runs: Vec<i64> = done.rows.iter().map(|row| row.id.0).collect();
+    let verdicts = judging::verdicts(&mut Reader::open(paths)?, &runs)?;
+    conclude(experiment, &done, &verdicts, stop.load(Ordering::Relaxed))?;
+    Ok(done)
 }
 
 /// What an experiment came to.

@@ -3,7 +3,9 @@
 use crate::args::RunsArgs;
 use crate::commands::filter;
 use crate::commands::filter::{Columns, Filter};
+use crate::commands::judging;
 use crate::commands::reading::Reader;
+use crate::commands::verdict::spoken;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::record::read::Summary;
@@ -39,6 +41,7 @@ fn select(reader: &mut Reader, args: &RunsArgs) -> Result<Vec<Summary>, Failure>
         true => None,
         false => Some(reader.named(&args.selectors)?),
     };
+    judging::refresh(reader, named.as_deref())?;
     let summaries = reader.summaries(named.as_deref())?;
     // Runs that were named stand in the order in which they were named.
     let sort = args.sort.as_deref();
@@ -54,9 +57,9 @@ fn select(reader: &mut Reader, args: &RunsArgs) -> Result<Vec<Summary>, Failure>
 fn table(runs: &[Summary], look: Look) -> (String, Vec<String>) {
     let one_experiment = runs.windows(2).all(|pair| pair[0].experiment == pair[1].experiment);
     let mut heads = vec![left("run"), left("experiment").spare(if one_experiment { 7 } else { 2 })];
-    heads.extend([left("point"), left("status"), right("steps").spare(4)]);
+    heads.extend([left("point"), left("status"), left("verdict"), right("steps").spare(4)]);
     heads.extend([right("loss"), right("best loss").spare(5), right("valid ppl"), right("test ppl").spare(6)]);
-    heads.extend([right("nan/inf").spare(1), right("time").spare(8), left("started (UTC)").spare(9)]);
+    heads.extend([right("nan/inf").spare(3), right("time").spare(8), left("started (UTC)").spare(9)]);
     // A column that says nothing is the first to go.
     let nothing = |cell: &str| matches!(cell, "" | "0" | format::NOTHING);
     let rows: Vec<Vec<(String, Ink)>> = runs.iter().map(cells).collect();
@@ -79,6 +82,7 @@ fn cells(run: &Summary) -> Vec<(String, Ink)> {
         plain(run.experiment.clone()),
         plain(format::cut(&format::point(&run.swept()), 40)),
         (run.status.clone(), status_ink(&run.status)),
+        plain(run.verdict.as_deref().map_or(String::new(), spoken)),
         plain(format::count(run.steps)),
         (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd(last_is_odd)),
         plain(format::loss(run.best_loss, None)),
@@ -128,7 +132,7 @@ mod tests {
         assert!(left_out.is_empty());
         let (text, left_out) = table(&runs, Look::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        assert_eq!(left_out, ["started (UTC)", "time", "test ppl", "best loss", "steps"]);
+        assert_eq!(left_out, ["started (UTC)", "time", "test ppl", "best loss", "steps", "nan/inf"]);
     }
 
     #[test]

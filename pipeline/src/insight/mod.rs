@@ -3,3 +3,5 @@
 pub mod comparison;
 pub mod range;
 pub mod standing;
+pub mod trial;
+pub mod verdict;

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_forks.sql"),
     include_str!("migrations/0003_probes.sql"),
     include_str!("migrations/0004_baselines.sql"),
+    include_str!("migrations/0005_verdicts.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS.len() as i64;

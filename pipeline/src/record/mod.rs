@@ -15,6 +15,7 @@ pub mod rows;
 mod step_rows;
 mod steps;
 mod studies;
+pub mod verdicts;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -172,6 +173,11 @@ impl Record {
     pub fn wait<T>(&mut self, work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>) -> Result<T> {
         let connection = self.connection.as_mut().expect("BUG: the connection is open until the drop");
         self.runtime.block_on(work(connection)).map_err(|error| explain(&self.path, error))
+    }
+
+    /// From here on waits for another's writing a moment only, for what can as well be written another time.
+    pub fn hurry(&mut self) -> Result<()> {
+        self.wait(async |c| sqlx::query("PRAGMA busy_timeout = 250").execute(c).await.map(|_| ()))
     }
 
     /// Runs `work` in a transaction that takes the write lock at its start, so that no reader turns writer half-way

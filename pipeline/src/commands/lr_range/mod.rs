@@ -17,7 +17,7 @@ use crate::commands::run;
 use crate::failure::Failure;
 use crate::insight::range::{Conclusion, Tried, conclude, smoothed};
 use crate::places::Paths;
-use crate::record::read::RateRow;
+use crate::record::verdicts::TraceRow;
 use crate::ui;
 use crate::ui::axis::Baseline;
 use crate::ui::format;
@@ -89,7 +89,7 @@ pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Fa
 }
 
 fn read(reader: &mut Reader, run: i64, args: &LrRangeArgs, asked: &Asked, asking: &Asking) -> Result<Test, Failure> {
-    let rows = reader.record.rates(run)?;
+    let rows = reader.record.trace(run)?;
     let (stages, ngrams) = (reader.stages(run)?, reader.record.ngrams(run)?);
     let mut lines = baselines(&stages, &ngrams);
     // So early, what longer contexts come to is out of sight.
@@ -107,13 +107,13 @@ fn read(reader: &mut Reader, run: i64, args: &LrRangeArgs, asked: &Asked, asking
 }
 
 /// What the steps of a test show.
-fn test(run: i64, rows: &[RateRow], span: Span, steps: i64, asking: &Asking) -> Test {
+fn test(run: i64, rows: &[TraceRow], span: Span, steps: i64, asking: &Asking) -> Test {
     let Asking { swept, train, batch, .. } = asking;
     let tried: Vec<Tried> = rows
         .iter()
         .map(|row| Tried { step: row.step, learning_rate: row.learning_rate, loss: row.loss.unwrap_or(f64::INFINITY) })
         .collect();
-    let step = |(row, smooth): (&RateRow, f64)| Step {
+    let step = |(row, smooth): (&TraceRow, f64)| Step {
         step: row.step,
         learning_rate: row.learning_rate,
         loss: row.loss,
@@ -161,9 +161,10 @@ mod tests {
         let row = |step: i64| {
             let rate = 0.01 * 1e5f64.powf(step as f64 / 49.0);
             let loss = 9.2 - 4.0 * rate / (1.0 + rate) + (rate - breaks).max(0.0) / 4.0;
-            RateRow { step, learning_rate: rate, loss: Some(loss).filter(|loss| *loss < 80.0) }
+            let loss = Some(loss).filter(|loss| *loss < 80.0);
+            TraceRow { step, learning_rate: rate, loss, loss_kind: "finite".to_owned(), grad_norm: None, clipped: false }
         };
-        let mut rows: Vec<RateRow> = (0..50).map(row).collect();
+        let mut rows: Vec<TraceRow> = (0..50).map(row).collect();
         let end = rows.iter().position(|row| row.loss.is_none()).map_or(rows.len(), |at| at + 1);
         rows.truncate(end);
         let found = test(run, &rows, Span { from: 0.01, to: 1000.0 }, 50, &asking);

@@ -1,11 +1,13 @@
 //! What is said when the work has ended.
 
 use super::{Done, swept};
+use crate::commands::verdict::short;
 use crate::engine::store;
 use crate::engine::work::{End, Summary, WorkError};
 use crate::engine::worker::WorkerError;
 use crate::experiment::Experiment;
 use crate::failure::{Failure, INTERRUPTED};
+use crate::record::verdicts::{Kind, Verdict};
 use crate::ui;
 use crate::ui::format;
 
@@ -29,9 +31,14 @@ pub(super) fn tell_dry(summary: &Summary) {
 }
 
 /// Says what came of it, and with which exit code.
-pub(super) fn conclude(experiment: &Experiment, done: &Done, stopped: bool) -> Result<(), Failure> {
+pub(super) fn conclude(
+    experiment: &Experiment,
+    done: &Done,
+    verdicts: &[Verdict],
+    stopped: bool,
+) -> Result<(), Failure> {
     let Done { rows, summary } = done;
-    for ((row, end), point) in rows.iter().zip(&summary.ends).zip(&experiment.points) {
+    for (((row, end), point), verdict) in rows.iter().zip(&summary.ends).zip(&experiment.points).zip(verdicts) {
         let status = match end {
             End::Finished if summary.partial && row.status != "finished" => "stopped as asked",
             End::Finished => "finished",
@@ -39,7 +46,9 @@ pub(super) fn conclude(experiment: &Experiment, done: &Done, stopped: bool) -> R
             End::Interrupted { .. } => "interrupted",
         };
         let (run, label) = (row.id.to_string(), format::point(&swept(point)));
-        let words: Vec<&str> = [&run, &label, status].into_iter().filter(|word| !word.is_empty()).collect();
+        // Of a training that has hardly begun there is nothing to say.
+        let judged = if verdict.verdict == Kind::Inconclusive { String::new() } else { short(verdict) };
+        let words: Vec<&str> = [&run, &label, status, &judged].into_iter().filter(|word| !word.is_empty()).collect();
         ui::data(&format!("{}\n", words.join("  ")));
     }
     let counted = format!("{} executed, {} cached", summary.executed, summary.cached);

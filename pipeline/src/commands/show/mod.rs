@@ -3,7 +3,9 @@
 mod log;
 pub mod outcomes;
 pub mod parts;
+mod replay;
 mod step;
+mod tokens;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -11,14 +13,15 @@ use serde_json::{Map, Value};
 use crate::args::ShowArgs;
 use crate::commands::defaults::Defaults;
 use crate::commands::reading::{Reader, baselines};
-use crate::commands::standing;
+use crate::commands::{judging, standing, verdict};
 use crate::failure::Failure;
 use crate::insight::standing::Standing;
 use crate::places::Paths;
 use crate::record::read::{Bucket, Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
+use crate::record::verdicts::{Confirmation, Verdict};
 use crate::ui::axis::Baseline;
 use crate::ui::curve::curve;
-use crate::ui::look::Look;
+use crate::ui::look::{Ink, Look};
 use crate::{selector, ui};
 
 /// Everything that is known of one run.
@@ -38,6 +41,9 @@ struct Whole {
     ngrams: Vec<NgramLoss>,
     /// Where the last valid loss stands among them.
     standing: Option<Standing>,
+    judged: Verdict,
+    /// What came of trying the verdict's cause.
+    confirmations: Vec<Confirmation>,
     /// The loss of neighbouring steps; `run_steps` in SQL has every one.
     curve: Vec<Bucket>,
     evaluations: Vec<Evaluation>,
@@ -56,8 +62,10 @@ pub fn show(args: ShowArgs, paths: &Paths) -> Result<(), Failure> {
         return log::log(&mut reader, run);
     }
     if let Some(step) = args.step {
-        let batch = step::read(&mut reader, run, step)?;
-        ui::data(&if args.json { ui::json(&batch) } else { step::screen(&batch, look) });
+        let mut batch = step::read(&mut reader, run, step)?;
+        batch.check_row(args.row)?;
+        batch.replay(&mut reader, args.replay)?;
+        ui::data(&if args.json { ui::json(&batch) } else { step::screen(&batch, args.row, look) });
         return Ok(());
     }
     let whole = read(&mut reader, run, look)?;
@@ -68,6 +76,7 @@ pub fn show(args: ShowArgs, paths: &Paths) -> Result<(), Failure> {
 fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
     let summary = reader.summaries(Some(&[run]))?.pop().ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
     let stages = reader.stages(run)?;
+    let judged = judging::verdicts(reader, &[run])?.remove(0);
     let record = &mut reader.record;
     let detail = record.detail(run)?;
     let listed = record.params(&[run])?;
@@ -82,11 +91,13 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
         params: listed.iter().map(|param| (param.name.clone(), defaults.typed(&param.name, &param.value))).collect(),
         baselines: baselines(&stages, &ngrams),
         standing: standing::of(&evaluations, &ngrams),
+        judged,
         curve,
         evaluations,
         ngrams,
         samples: record.samples(run)?,
         events: record.events(run)?,
+        confirmations: record.confirmations(run)?,
         forks: record.forks(run)?,
         summary,
         detail,
@@ -99,6 +110,7 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
 fn screen(whole: &Whole, look: Look) -> String {
     let parts = [
         parts::header(&whole.summary, &whole.detail, &whole.forks, look),
+        judged(whole, look),
         parts::params(&whole.listed, &whole.summary, look),
         parts::stages(&whole.stages, whole.summary.run, look),
         loss(whole, look),
@@ -113,6 +125,13 @@ fn screen(whole: &Whole, look: Look) -> String {
         outcomes::events(&whole.events, look),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// The verdict, and where the rest of it is.
+fn judged(whole: &Whole, look: Look) -> String {
+    let more = format!("  pipeline diagnose {} has the evidence", whole.summary.name());
+    let said = verdict::words(&whole.judged, &whole.confirmations, look);
+    format!("{}\n{said}{}\n", look.heading("verdict"), look.paint(Ink::Dim, &more))
 }
 
 fn loss(whole: &Whole, look: Look) -> String {

@@ -60,14 +60,6 @@ pub struct Difference {
     pub kind_b: String,
 }
 
-/// The rate of a step and what came of the rates before it.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
-pub struct RateRow {
-    pub step: i64,
-    pub learning_rate: f64,
-    pub loss: Option<f64>,
-}
-
 /// What must be the same to the bit of a step that is computed again.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct Numbers {
@@ -144,9 +136,11 @@ impl Record {
         self.wait(async |connection| sqlx::query_as(sql!("read_numbers")).bind(run).fetch_all(connection).await)
     }
 
-    /// The rates and losses of all steps of a run.
-    pub fn rates(&mut self, run: i64) -> Result<Vec<RateRow>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_rates")).bind(run).fetch_all(connection).await)
+    /// What some steps of a run took when they were computed.
+    pub fn step_seconds(&mut self, run: i64, first: i64, last: i64) -> Result<f64> {
+        self.wait(async |connection| {
+            sqlx::query_scalar(sql!("step_seconds")).bind(run).bind(first).bind(last).fetch_one(connection).await
+        })
     }
 
     /// One step of a run.

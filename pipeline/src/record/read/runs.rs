@@ -30,6 +30,8 @@ pub struct Summary {
     pub first_nonfinite_step: Option<i64>,
     pub error: Option<String>,
     pub created_at: String,
+    /// In a word, as it was concluded last.
+    pub verdict: Option<String>,
     /// The process that works on it, while it does.
     #[serde(skip)]
     pub process: Option<String>,
@@ -126,6 +128,7 @@ impl Record {
     }
 }
 
-fn list(runs: &[i64]) -> String {
+/// A JSON list, as statements take lists.
+pub fn list(runs: &[i64]) -> String {
     Value::from(runs).to_string()
 }

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Holds the verdicts of `pipeline diagnose` against the labels, and says how often they agree.
+
+    judge.py --folder /tmp/verdicts            # both halves; the tables of README.md
+    judge.py --folder /tmp/verdicts --half a --wrong
+    judge.py --folder /tmp/verdicts --half a --signals signals.tsv
+
+Bounds of the rules were chosen by half A, and what counts is half B. A half holds whole groups (corpus, size, fault or else
+optimiser with or without clipping) with all their rates and seeds, like the squares of one colour of a chessboard: so each
+fault and each optimiser is in both, of another corpus or size.
+"""
+
+import argparse
+import csv
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+KINDS = ("data_fault", "diverged", "unstable", "too_low", "stable", "inconclusive")
+
+
+def group(row):
+    return row["name"].split("/")[2]
+
+
+def halves(rows):
+    """The half of each group: {(corpus, size, group): "a" or "b"}."""
+    corpora, sizes = sorted({row["corpus"] for row in rows}), sorted({row["size"] for row in rows})
+    groups = sorted({group(row) for row in rows})
+    place = lambda row: corpora.index(row["corpus"]) + sizes.index(row["size"]) + groups.index(group(row))
+    return {(row["corpus"], row["size"], group(row)): "ab"[place(row) % 2] for row in rows}
+
+
+def diagnose(pipeline, folder, runs):
+    """The verdicts of some runs, with what the rules looked at."""
+    found = []
+    for start in range(0, len(runs), 100):
+        command = [pipeline, "diagnose", *runs[start : start + 100], "--json", "--db", "experiments.db"]
+        found += json.loads(subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout)
+    return found
+
+
+def scores(pairs):
+    """Of (label, verdict) pairs: {kind: (precision, recall, F1, labelled)} for the kinds that are labelled."""
+    found = {}
+    for kind in KINDS:
+        both = sum(label == verdict == kind for label, verdict in pairs)
+        labelled = sum(label == kind for label, _ in pairs)
+        said = sum(verdict == kind for _, verdict in pairs)
+        if labelled:
+            precision, recall = both / said if said else math.nan, both / labelled
+            found[kind] = (precision, recall, 2 * both / (said + labelled), labelled)
+    return found
+
+
+def tell(title, rows):
+    pairs = [(row["label"], row["verdict"]) for row in rows]
+    print(f"\n{title}: {len(rows)} runs\n")
+    print("| labelled | " + " | ".join(f"said {kind}" for kind in KINDS) + " |\n| --- |" + " ---: |" * len(KINDS))
+    for kind in KINDS[:-1]:
+        counts = [sum(pair == (kind, said) for pair in pairs) for said in KINDS]
+        print(f"| `{kind}` | " + " | ".join(str(count) if count else "" for count in counts) + " |")
+    print("\n| | precision | recall | F1 | runs |\n| --- | ---: | ---: | ---: | ---: |")
+    all_scores = scores(pairs)
+    for kind, (precision, recall, f1, labelled) in all_scores.items():
+        print(f"| `{kind}` | {precision:.3f} | {recall:.3f} | {f1:.3f} | {labelled} |")
+    macro = statistics.mean(f1 for _, _, f1, _ in all_scores.values())
+    print(f"\nmacro-F1 {macro:.3f}; stable called diverged {pairs.count(('stable', 'diverged'))}; "
+          f"data faults missed {sum(label == 'data_fault' != verdict for label, verdict in pairs)}")
+    errors = [abs(row["said_onset"] - row["onset"]) for row in rows if row["onset"] is not None and row["said_onset"] is not None]
+    missing = sum(row["onset"] is not None and row["said_onset"] is None for row in rows)
+    if errors:
+        within = sum(error <= 5 for error in errors)
+        print(f"onset: median error {statistics.median(errors):g} steps, {within} of {len(errors)} within 5, greatest "
+              f"{max(errors)}; {missing} not named")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", required=True, help="where make.py recorded the runs")
+    parser.add_argument("--pipeline", default=str(HERE.parents[1] / "target/release/pipeline"), help="(default: target/release/pipeline)")
+    parser.add_argument("--half", choices=("a", "b"), help="one half alone")
+    parser.add_argument("--wrong", action="store_true", help="list the runs whose verdict is not their label")
+    parser.add_argument("--signals", help="write what the rules looked at, as a table")
+    arguments = parser.parse_args()
+    with open(HERE / "labels.tsv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    with open(Path(arguments.folder) / "runs.tsv", encoding="utf-8") as file:
+        runs = {name: run for name, run, *_ in csv.reader(file, delimiter="\t")}
+    half = halves(rows)
+    rows = [row | {"half": half[row["corpus"], row["size"], group(row)]} for row in rows]
+    rows = [row for row in rows if arguments.half in (None, row["half"])]
+    pipeline = os.path.abspath(arguments.pipeline)
+    for row, found in zip(rows, diagnose(pipeline, arguments.folder, [runs[row["name"]] for row in rows])):
+        judged = found["judged"]
+        row["verdict"], row["said_onset"], row["found"] = judged["verdict"], judged["onset"], found
+        row["onset"] = int(row["onset"]) if row["onset"].isdigit() else None
+    if arguments.signals:
+        flat = lambda table, prefix="": {
+            key: value
+            for name, inner in table.items()
+            for key, value in (flat(inner, f"{prefix}{name}.") if isinstance(inner, dict) else {prefix + name: inner}).items()
+        }
+        lines = [{k: row[k] for k in ("name", "half", "label", "verdict", "onset", "said_onset")} | flat(row["found"]["signals"]) for row in rows]
+        columns = list(dict.fromkeys(key for line in lines for key in line))
+        with open(arguments.signals, "w", encoding="utf-8") as out:
+            writer = csv.DictWriter(out, columns, delimiter="\t")
+            writer.writeheader(), writer.writerows(lines)
+    for name, title in (("a", "Half A, by which bounds were chosen"), ("b", "Half B")):
+        if arguments.half in (None, name):
+            tell(title, [row for row in rows if row["half"] == name])
+    if arguments.wrong:
+        print()
+        for row in rows:
+            if row["label"] != row["verdict"]:
+                print(f"{row['name']}: {row['label']}, said {row['verdict']}: {row['found']['judged']['sentence']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

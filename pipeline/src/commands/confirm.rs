@@ -1,0 +1,68 @@
+//! `pipeline confirm`: tries what a verdict is consistent with, by a run that differs in that alone.
+
+use std::path::Path;
+
+use crate::args::{ConfirmArgs, How};
+use crate::commands::reading::Reader;
+use crate::commands::recorded::{Recorded, fork_at};
+use crate::commands::run;
+use crate::commands::verdict::short;
+use crate::commands::{judging, verdict};
+use crate::failure::Failure;
+use crate::insight::trial::{self, Trial};
+use crate::places::Paths;
+use crate::record::Record;
+use crate::record::verdicts::Confirmation;
+use crate::ui::look::Look;
+use crate::{selector, ui};
+
+/// Confirms a run's verdict, or does not.
+pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
+    let stop = run::stop_flag();
+    let mut reader = Reader::open(paths)?;
+    let run = selector::one(&mut reader.record, &args.run)?;
+    let found = judging::anew(&mut reader, &[run])?.remove(0);
+    let facts = judging::facts(&mut reader, run)?;
+    if !matches!(&*facts.status, "finished" | "interrupted") {
+        let message = format!("run{run} is {}: there is nothing to confirm yet", facts.status);
+        return Err(Failure::input(message, format!("pipeline show run{run}")));
+    }
+    let trial = trial::of(&found, &facts)
+        .map_err(|why| Failure::input(format!("run{run}: {why}"), format!("pipeline diagnose run{run}")))?;
+    let recorded = Recorded::of(&mut reader.record, run, paths, here)?;
+    let mut sets = trial.sets.clone();
+    if let Some(at) = trial.fork {
+        let trajectory = reader.record.detail(run)?.trajectory_id;
+        let parent = trajectory.map(|trajectory| reader.record.holder(trajectory, at)).transpose()?.flatten();
+        let Some(parent) = parent else {
+            return Err(Failure::failed(format!("BUG: nobody has checkpoint {at} of run{run}"), ""));
+        };
+        sets.insert(0, fork_at(&parent, at));
+    }
+    drop(reader);
+    let experiment = recorded.with(&sets, paths, here)?;
+    ui::talk(&format!("run{run} {}; {}", short(&found), words(&trial)));
+    let how = How { threads: args.threads, ..How::default() };
+    let done = run::compute_and_tell(&experiment, &how, paths, here, &stop)?;
+    let Some(row) = done.rows.first() else { return Err(Failure::failed("BUG: a trial without a run", "")) };
+
+    let mut reader = Reader::open(paths)?;
+    let other = judging::verdicts(&mut reader, &[row.id.0])?.remove(0);
+    let there = judging::facts(&mut reader, row.id.0)?;
+    let (outcome, sentence) = trial.outcome((&found, &facts), (&other, &there));
+    let confirmation =
+        Confirmation { trial: row.id.0, cause: trial.cause.clone(), outcome: outcome.to_owned(), sentence };
+    Record::create(&paths.db)?.confirm(run, &confirmation)?;
+    let all = reader.record.confirmations(run)?;
+    ui::data(&format!("run{run}\n{}", verdict::words(&found, &all, Look::stdout())));
+    Ok(())
+}
+
+/// What is tried, in words.
+fn words(trial: &Trial) -> String {
+    let from = trial.fork.map_or_else(|| "from the beginning".to_owned(), |at| format!("from checkpoint {at}"));
+    format!(
+        "trying {} {from}",
+        trial.sets.iter().filter(|set| !set.starts_with("name=")).cloned().collect::<Vec<_>>().join(", ")
+    )
+}

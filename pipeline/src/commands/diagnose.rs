@@ -1,0 +1,117 @@
+//! `pipeline diagnose`: what is wrong with a run, from what that is concluded, and what was not looked at.
+
+use serde::Serialize;
+
+use crate::args::DiagnoseArgs;
+use crate::commands::judging;
+use crate::commands::reading::{Reader, baselines};
+use crate::commands::show::parts::indent;
+use crate::commands::verdict::{self, verdict_ink};
+use crate::failure::Failure;
+use crate::insight::verdict::signals::Signals;
+use crate::places::Paths;
+use crate::record::read::{Bucket, StepRow, Summary};
+use crate::record::verdicts::{Confirmation, Verdict};
+use crate::ui;
+use crate::ui::axis::Baseline;
+use crate::ui::curve::curve;
+use crate::ui::format::{self, count};
+use crate::ui::look::{Ink, Look};
+use crate::ui::table::{Table, left, right};
+
+/// Steps that are shown around an onset, on either side.
+const AROUND: i64 = 5;
+
+/// What is known of what is wrong with a run.
+#[derive(Debug, Serialize)]
+struct Diagnosis {
+    #[serde(flatten)]
+    summary: Summary,
+    judged: Verdict,
+    confirmations: Vec<Confirmation>,
+    /// What the rules looked at.
+    signals: Signals,
+    /// The steps around the onset.
+    around: Vec<StepRow>,
+    #[serde(skip)]
+    curve: Vec<Bucket>,
+    #[serde(skip)]
+    baselines: Vec<Baseline>,
+}
+
+/// Diagnoses runs.
+pub fn diagnose(args: &DiagnoseArgs, paths: &Paths) -> Result<(), Failure> {
+    let mut reader = Reader::open(paths)?;
+    let runs = reader.named(&args.selectors)?;
+    let look = Look::stdout();
+    let mut all = Vec::with_capacity(runs.len());
+    for (run, judged) in runs.iter().zip(judging::anew(&mut reader, &runs)?) {
+        all.push(read(&mut reader, *run, judged, look)?);
+    }
+    ui::data(&match (args.json, &all[..]) {
+        (true, [one]) => ui::json(one),
+        (true, all) => ui::json(&all),
+        (false, all) => all.iter().map(|it| screen(it, look)).collect::<Vec<_>>().join("\n"),
+    });
+    Ok(())
+}
+
+fn read(reader: &mut Reader, run: i64, judged: Verdict, look: Look) -> Result<Diagnosis, Failure> {
+    let summary = reader.summaries(Some(&[run]))?.pop().ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
+    let stages = reader.stages(run)?;
+    let signals = Signals::of(&judging::facts(reader, run)?);
+    let record = &mut reader.record;
+    let ngrams = record.ngrams(run)?;
+    let mut around = Vec::new();
+    if let Some(onset) = judged.onset.filter(|_| judged.verdict.word() != "data_fault" || judged.onset != Some(0)) {
+        for step in (onset - AROUND).max(0)..=(onset + AROUND).min(summary.steps - 1) {
+            around.extend(record.step(run, step)?);
+        }
+    }
+    let curve = match record.detail(run)?.trajectory_id {
+        Some(trajectory) => record.buckets(trajectory, summary.steps, look.width as i64 * 8)?,
+        None => Vec::new(),
+    };
+    let confirmations = record.confirmations(run)?;
+    Ok(Diagnosis { baselines: baselines(&stages, &ngrams), summary, judged, confirmations, signals, around, curve })
+}
+
+fn screen(it: &Diagnosis, look: Look) -> String {
+    let point = format::point(&it.summary.swept());
+    let mut head = vec![look.paint(Ink::Bold, &it.summary.name()), it.summary.experiment.clone()];
+    head.extend((!point.is_empty()).then_some(point));
+    head.push(format!("{}, {} steps", it.summary.status, count(it.summary.steps)));
+    let parts = [
+        format!("{}\n{}", head.join("  "), verdict::words(&it.judged, &it.confirmations, look)),
+        verdict::evidence(&it.judged, look),
+        verdict::findings(&it.judged, look),
+        curve(look, it.summary.steps, &it.curve, &it.baselines),
+        around(it, look),
+        verdict::checks(&it.judged, look),
+    ];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// What was measured where it began.
+fn around(it: &Diagnosis, look: Look) -> String {
+    let Some(onset) = it.judged.onset.filter(|_| !it.around.is_empty()) else { return String::new() };
+    let heads = ["step", "loss", "grad norm", "clipped", "overshoot", "logit", "entropy"];
+    let mut table =
+        Table::new(heads.iter().map(|head| if *head == "clipped" { left(head) } else { right(head) }).collect());
+    for row in &it.around {
+        let ink = if row.step == onset { verdict_ink(it.judged.verdict) } else { Ink::Plain };
+        let measured = |value: Option<f64>| value.map_or_else(String::new, format::float);
+        let cells = [
+            count(row.step),
+            format::loss(row.loss, Some(&row.loss_kind)),
+            row.grad_norm.map_or_else(|| format::NOTHING.to_owned(), format::float),
+            if row.clipped { "clipped".to_owned() } else { String::new() },
+            measured(row.overshoot),
+            measured(row.logit_max),
+            measured(row.entropy),
+        ];
+        table.row(cells.into_iter().map(|cell| (cell, ink)).collect());
+    }
+    let title = look.heading(&format!("around step {}", count(onset)));
+    format!("{title}\n{}", indent(&table.render(Look { width: look.width - 2, ..look }).0))
+}

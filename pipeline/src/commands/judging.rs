@@ -1,0 +1,113 @@
+//! Verdicts of runs: read where they still hold, made and written down where they do not.
+
+use std::collections::BTreeMap;
+
+use stages::files::{Ids, Types};
+use stages::plan::Plan;
+
+use crate::commands::defaults;
+use crate::commands::reading::Reader;
+use crate::failure::Failure;
+use crate::insight::verdict::{self, Batches, Facts};
+use crate::record::read::StageRow;
+use crate::record::verdicts::{Verdict, VerdictState};
+use crate::record::{Record, RecordError};
+
+/// The verdicts of some runs, in their order.
+pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
+    judged(reader, runs, false)
+}
+
+/// The same, made anew whatever was concluded before.
+pub fn anew(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
+    judged(reader, runs, true)
+}
+
+/// Makes the verdicts of some runs, or all, where they do not hold any more.
+pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<(), Failure> {
+    let holds =
+        |state: &VerdictState| state.rules == Some(verdict::RULES) && state.seen.as_deref() == Some(&*state.now);
+    let stale: Vec<i64> =
+        reader.record.verdict_states(runs)?.iter().filter(|state| !holds(state)).map(|state| state.run).collect();
+    judged(reader, &stale, true).map(|_| ())
+}
+
+fn judged(reader: &mut Reader, runs: &[i64], anew: bool) -> Result<Vec<Verdict>, Failure> {
+    let states: BTreeMap<i64, _> =
+        reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
+    let (mut all, mut made) = (Vec::with_capacity(runs.len()), Vec::new());
+    for run in runs {
+        let state = states.get(run).ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
+        let holds = state.rules == Some(verdict::RULES) && state.seen.as_deref() == Some(&*state.now);
+        let kept = if holds && !anew { reader.record.verdict(*run)? } else { None };
+        let verdict = match kept {
+            Some(kept) => kept,
+            None => {
+                let mut verdict = verdict::judge(&facts(reader, *run)?);
+                verdict.seen.clone_from(&state.now);
+                made.push((*run, verdict.clone()));
+                verdict
+            }
+        };
+        all.push(verdict);
+    }
+    if !made.is_empty() {
+        write_down(reader.record.path(), &made)?;
+    }
+    Ok(all)
+}
+
+/// Writes verdicts down, where the database can be written: whoever may only read sees them all the same, and while others
+/// write nobody waits for it.
+fn write_down(path: &std::path::Path, made: &[(i64, Verdict)]) -> Result<(), Failure> {
+    let written = Record::create(path).and_then(|mut record| {
+        record.hurry()?;
+        record.conclude(made)
+    });
+    match written {
+        Err(RecordError::Filesystem { .. } | RecordError::Disk { .. } | RecordError::Busy { .. }) => {
+            tracing::debug!(path = %path.display(), "verdicts are not kept: the database can't be written");
+            Ok(())
+        }
+        other => Ok(other?),
+    }
+}
+
+/// What the rules look at.
+pub fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
+    let status = reader.summaries(Some(&[run]))?.pop().map_or_else(String::new, |summary| summary.status);
+    let params = defaults::with_later(reader.record.params(&[run])?, &[run]);
+    let params: BTreeMap<String, _> = params.into_iter().map(|param| (param.name, param.value)).collect();
+    let trace = reader.record.trace(run)?;
+    let steps = trace.len() as u64;
+    let accumulate = params.get("train.accumulate").and_then(|value| value.text().parse().ok()).unwrap_or(1u64);
+    // What a run from before the stage baselines has instead.
+    let stages = reader.stages(run)?;
+    let vocab = stages.iter().find(|stage| stage.stage == "vocab").map(StageRow::facts).unwrap_or_default();
+    let trained = stages.iter().filter(|stage| stage.stage == "train").map(StageRow::facts);
+    let spent = trained.filter_map(|facts| Some((facts["phases"]["probes"].as_f64()?, facts["seconds"].as_f64()?)));
+    let (on_probes, whole) = spent.fold((0.0, 0.0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+    Ok(Facts {
+        run,
+        even: vocab["ln_types"].as_f64(),
+        entropy: vocab["unigram_entropy"].as_f64(),
+        status,
+        params,
+        trace,
+        probes: reader.record.probes(run)?,
+        probe_share: (whole > 0.0).then(|| on_probes / whole),
+        evaluations: reader.record.evaluations(run)?,
+        ngrams: reader.record.ngrams(run)?,
+        samples: reader.record.samples(run)?,
+        batches: batches(reader, run, steps, accumulate).map_err(|failure| failure.message),
+    })
+}
+
+/// What a run's batches are made of, read from the store.
+fn batches(reader: &mut Reader, run: i64, steps: u64, windows: u64) -> Result<Batches, Failure> {
+    let plan = Plan::load(&reader.object(run, "batch", "plan")?)?;
+    let types = Types::load(&reader.object(run, "vocab", "vocab")?)?;
+    let ids = Ids::open(&reader.object(run, "vocab", "train")?)?;
+    let surprise = stages::surprise::of_steps(&plan, &ids, types.types.len(), steps, windows)?;
+    Ok(Batches { plan, windows, types: types.types.len() as u64, surprise })
+}

@@ -1,0 +1,111 @@
+//! A verdict as it is shown.
+
+use crate::record::verdicts::{Confirmation, Kind, Verdict};
+use crate::ui::format::{self, count};
+use crate::ui::look::{Ink, Look};
+
+/// The ink of a verdict.
+pub fn verdict_ink(kind: Kind) -> Ink {
+    match kind {
+        Kind::DataFault | Kind::Diverged => Ink::Bad,
+        Kind::Unstable | Kind::TooLow | Kind::Inconclusive => Ink::Warn,
+        Kind::Stable => Ink::Good,
+    }
+}
+
+/// A verdict in a few words: `diverged at step 120`.
+pub fn short(verdict: &Verdict) -> String {
+    let kind = spoken(verdict.verdict.word());
+    let onset = match verdict.onset {
+        Some(onset) if onset > 0 || verdict.verdict != Kind::DataFault => format!(" at step {}", count(onset)),
+        _ => String::new(),
+    };
+    let after = match verdict.recovered {
+        Some(true) => ", recovered",
+        Some(false) => ", not recovered",
+        None => "",
+    };
+    format!("{kind}{onset}{after}")
+}
+
+/// The words of a name in the record.
+pub fn spoken(name: &str) -> String {
+    name.replace('_', " ")
+}
+
+/// What is concluded, what it is consistent with and what came of trying that, and what to do.
+pub fn words(verdict: &Verdict, confirmations: &[Confirmation], look: Look) -> String {
+    let mut text = format!("  {}", look.paint(verdict_ink(verdict.verdict), &short(verdict)));
+    if let Some(cause) = &verdict.cause {
+        text.push_str(&format!(" ({})", spoken(cause)));
+    }
+    text.push('\n');
+    let mut add = |said: &str, ink: Ink| {
+        for line in format::wrap(said, look.width - 4) {
+            text.push_str(&format!("    {}\n", look.paint(ink, &line)));
+        }
+    };
+    add(&verdict.sentence, Ink::Plain);
+    for found in confirmations {
+        let ink = if found.outcome == "confirmed" { Ink::Good } else { Ink::Warn };
+        add(&format!("{} by run{}: {}", spoken(&found.outcome), found.trial, found.sentence), ink);
+    }
+    if let Some(advice) = &verdict.advice {
+        add(advice, Ink::Bold);
+    }
+    text
+}
+
+/// The figures that it rests on.
+pub fn evidence(verdict: &Verdict, look: Look) -> String {
+    if verdict.evidence.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{}\n", look.heading("evidence"));
+    for it in &verdict.evidence {
+        let value = it.value.map_or_else(|| it.value_kind.clone(), format::float);
+        let bound = it.bound.map_or_else(String::new, |bound| format!(" (bound {})", format::float(bound)));
+        let step = it.step.map_or_else(String::new, |step| format!(" at step {}", count(step)));
+        let said = format!("{} {value}{bound}{step}: {}", it.signal, it.sentence);
+        text.push_str(&hanging(&said, look));
+    }
+    text
+}
+
+/// What else was found.
+pub fn findings(verdict: &Verdict, look: Look) -> String {
+    if verdict.findings.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{}\n", look.heading("findings"));
+    for it in &verdict.findings {
+        text.push_str(&hanging(&format!("{}: {}", spoken(&it.finding), it.sentence), look));
+    }
+    text
+}
+
+/// Which checks were made, and which were not.
+pub fn checks(verdict: &Verdict, look: Look) -> String {
+    let mut text = String::new();
+    for (title, made) in [("checks", true), ("not checked", false)] {
+        let them: Vec<_> = verdict.checks.iter().filter(|check| check.made == made).collect();
+        if them.is_empty() {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&format!("{}\n", look.heading(title)));
+        for it in them {
+            text.push_str(&hanging(&format!("{}: {}", it.name, it.note), look));
+        }
+    }
+    let said = format!("by version {} of the rules", verdict.rules);
+    format!("{text}{}\n", look.paint(Ink::Dim, &said))
+}
+
+/// A paragraph whose further lines are indented.
+fn hanging(said: &str, look: Look) -> String {
+    let lines = format::wrap(said, look.width - 4);
+    lines.iter().enumerate().map(|(at, line)| format!("{}{line}\n", if at == 0 { "  " } else { "    " })).collect()
+}

@@ -1,0 +1,155 @@
+//! What would show that a cause is the cause: the same training but for what the cause names, and what its outcome says.
+
+use crate::insight::verdict::Facts;
+use crate::insight::verdict::notes::number;
+use crate::record::read::Cell;
+use crate::record::verdicts::{Kind, Verdict};
+
+/// How much lower a loss must be to be another outcome: an untold part of a perplexity comes and goes by chance.
+const CLEARLY: f64 = 0.1;
+
+/// A run that differs in what a cause names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    pub cause: String,
+    /// The checkpoint that it goes on from; from the beginning otherwise.
+    pub fork: Option<i64>,
+    /// What it sets, as `--set` takes it.
+    pub sets: Vec<String>,
+    /// What that is, in words.
+    with: String,
+}
+
+/// The trial of a verdict's cause.
+///
+/// # Errors
+/// Why there is none, in words.
+pub fn of(verdict: &Verdict, facts: &Facts) -> Result<Trial, String> {
+    let Some(cause) = &verdict.cause else {
+        return Err(format!("its verdict is {} and names no cause", verdict.verdict.word()));
+    };
+    let rate = |factor: f64| match facts.params.get("train.learning_rate") {
+        Some(Cell::Real(rate)) => Ok(rate * factor),
+        _ => Err("it has no learning rate".to_owned()),
+    };
+    let trial = |fork: Option<i64>, set: String, with: &str| Trial {
+        cause: cause.clone(),
+        fork,
+        sets: vec![set],
+        with: with.to_owned(),
+    };
+    Ok(match cause.as_str() {
+        // Step n measures checkpoint n: the onset's loss is of weights that the step before it made.
+        "rate_too_high" => {
+            let fork = verdict.onset.map(|onset| onset - 1).filter(|at| *at > 0);
+            trial(fork, format!("train.learning_rate={:?}", rate(1.0 / 3.0)?), "a third of the rate")
+        }
+        "rate_too_low" => trial(None, format!("train.learning_rate={:?}", rate(10.0)?), "ten times the rate"),
+        "initial_weights" => {
+            let mut them = trial(None, "train.init={ uniform = 0.1 }".to_owned(), "small initial weights");
+            them.sets.push("train.forget_bias=0.0".to_owned());
+            them
+        }
+        "sliding_window" => trial(None, "batch.layout=streams".to_owned(), "the text in parallel streams"),
+        other => {
+            let name = other.replace('_', " ");
+            return Err(format!("no trial can put {name} right: the text itself must change"));
+        }
+    })
+}
+
+impl Trial {
+    /// What came of it: the outcome's word, and a sentence. `before` is the run in question, `after` the trial.
+    pub fn outcome(&self, before: (&Verdict, &Facts), after: (&Verdict, &Facts)) -> (&'static str, String) {
+        let (was, is) = (last(before.1), last(after.1));
+        let well = !matches!(after.0.verdict, Kind::DataFault | Kind::Diverged | Kind::Unstable | Kind::Inconclusive);
+        // Whatever a wrong text was learned to, only held-out text tells.
+        let better = match (was, is) {
+            (Some(was), Some(is)) => is < was - CLEARLY || (is.is_finite() && !was.is_finite()),
+            _ => false,
+        };
+        let said = |loss: Option<f64>| loss.map_or_else(|| "nowhere".to_owned(), number);
+        let ends = format!("it ends at {} instead of {}", said(is), said(was));
+        let kind = after.0.verdict.word().replace('_', " ");
+        let with = &self.with;
+        match (self.cause.as_str(), well, better) {
+            // A loss that came back may end no higher than one that never left.
+            ("rate_too_high", true, false) if before.0.recovered == Some(true) => {
+                ("confirmed", format!("with {with} the loss does not rise ({kind}); {ends}"))
+            }
+            ("sliding_window", _, true) if after.0.verdict != Kind::DataFault => {
+                ("confirmed", format!("with {with}, at the same rate, {ends} ({kind})"))
+            }
+            (_, true, true) => ("confirmed", format!("with {with} and all else equal {ends} ({kind})")),
+            (_, false, _) if after.0.verdict == Kind::Inconclusive => {
+                ("open", format!("with {with} {ends}, which says too little ({kind})"))
+            }
+            (_, false, true) => (
+                "not_confirmed",
+                format!("with {with} it is {kind} too, if less so: {ends}; pipeline confirm goes on from there"),
+            ),
+            (_, false, false) => ("not_confirmed", format!("with {with} it is {kind} too: {ends}")),
+            (_, true, false) => ("not_confirmed", format!("with {with} {ends}, which is no better ({kind})")),
+        }
+    }
+}
+
+/// The last held-out loss, or the median of the last ten training losses where none was scored.
+fn last(facts: &Facts) -> Option<f64> {
+    let held_out = facts.evaluations.iter().rfind(|it| it.split == "valid");
+    match held_out {
+        Some(score) => Some(score.loss.unwrap_or(f64::INFINITY)),
+        None => {
+            let tail = facts.trace.len().saturating_sub(10);
+            let losses = facts.trace[tail..].iter().map(|row| row.loss.unwrap_or(f64::INFINITY));
+            crate::insight::verdict::signals::median(losses)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::insight::verdict::{judge, tests::run};
+
+    /// A run that leaves at step 120 for a loss of `to`.
+    fn leaves(to: f64) -> (Verdict, Facts) {
+        let facts = run(300, |at| if at < 120 { 7.0 - at as f64 * 0.03 } else { to });
+        (judge(&facts), facts)
+    }
+
+    #[test]
+    fn the_state_before_the_onset_is_forked() {
+        let (verdict, facts) = leaves(9.0);
+        let trial = of(&verdict, &facts).unwrap();
+        assert_eq!((trial.fork, trial.sets), (Some(119), vec!["train.learning_rate=0.3333333333333333".to_owned()]));
+        // At the start there is nothing to go on from.
+        let at_once = Verdict { onset: Some(1), ..verdict };
+        assert_eq!(of(&at_once, &facts).unwrap().fork, None);
+    }
+
+    #[test]
+    fn a_sound_verdict_and_a_broken_text_have_no_trial() {
+        let facts = run(300, |at| 7.0 - at as f64 * 0.01);
+        assert_eq!(of(&judge(&facts), &facts), Err("its verdict is stable and names no cause".to_owned()));
+        let verdict = Verdict { cause: Some("no_order".to_owned()), ..judge(&facts) };
+        assert_eq!(
+            of(&verdict, &facts),
+            Err("no trial can put no order right: the text itself must change".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_came_of_it() {
+        let (verdict, facts) = leaves(9.0);
+        let trial = of(&verdict, &facts).unwrap();
+        let outcome = |(is, there): &(Verdict, Facts)| trial.outcome((&verdict, &facts), (is, there)).0;
+        assert_eq!(outcome(&leaves(3.4)), "confirmed");
+        assert_eq!(outcome(&leaves(9.5)), "not_confirmed");
+        assert!(
+            trial.outcome((&verdict, &facts), (&leaves(8.0).0, &leaves(8.0).1)).1.contains("diverged too, if less so")
+        );
+        let short = run(5, |_| 7.0);
+        assert_eq!(outcome(&(judge(&short), short)), "open");
+    }
+}

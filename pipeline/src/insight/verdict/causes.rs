@@ -1,0 +1,252 @@
+//! What a course is consistent with: the evidence for it, in figures and in words, and what to try.
+
+use super::course::{Outcome, View, bad_start, onset};
+use super::notes::{Figure, Notes, count, number, percent};
+use super::signals::{Course, Signals};
+use super::{Bounds, Facts};
+use crate::record::read::Cell;
+use crate::record::verdicts::Kind;
+
+/// What the run's rate is, in words.
+fn rate(facts: &Facts) -> Option<f64> {
+    match facts.params.get("train.learning_rate") {
+        Some(Cell::Real(rate)) => Some(*rate),
+        _ => None,
+    }
+}
+
+/// A rate in one digit that counts.
+fn round(rate: f64) -> String {
+    let digit = format!("{rate:.0e}");
+    digit.parse().map_or(digit, |rate: f64| format!("{rate:?}"))
+}
+
+fn lower(facts: &Facts) -> Option<String> {
+    let rate = rate(facts)?;
+    Some(format!(
+        "try a third of the rate: --set train.learning_rate={}; pipeline confirm run{} tries it",
+        round(rate / 3.0),
+        facts.run
+    ))
+}
+
+fn evidence_of_rate(signals: &Signals, about: &str, bounds: &Bounds, notes: &mut Notes) {
+    let Some(probes) = &signals.probes else { return };
+    if let (Some(least), Some(at)) = (probes.overshoot_least, probes.overshoot_least_at) {
+        let said =
+            format!("the overshoot ratio falls to {}: that update undid what its gradient promised", number(least));
+        if least < 0.0 {
+            notes.evidence(about, Figure::of("overshoot_least", least, 0.0).at(at as usize), said);
+        }
+    }
+    if let Some(steepness) = probes.steepness.filter(|value| *value > 2.0) {
+        let said = format!("rate times sharpness is {}: beyond 2 a quadratic diverges", number(steepness));
+        notes.evidence(about, Figure::of("rate_times_sharpness", steepness, 2.0), said);
+    }
+    if signals.clipped > bounds.clipped {
+        let said = format!(
+            "{} of steps were clipped: the norm, and not the gradient, sets their length",
+            percent(signals.clipped)
+        );
+        notes.evidence(about, Figure::of("clipped", signals.clipped, bounds.clipped), said);
+    }
+}
+
+pub(super) fn diverged(
+    signals: &Signals,
+    facts: &Facts,
+    course: &Course,
+    view: &View,
+    bounds: &Bounds,
+    notes: &mut Notes,
+) -> Outcome {
+    let at = onset(facts, course, bounds);
+    let about = "diverged";
+    if let Some(step) = course.first_nonfinite {
+        let said = format!("{} losses are not finite, from step {} on", course.nonfinite, count(step as u64));
+        notes.evidence(about, Figure::of("nonfinite", course.nonfinite as f64, 0.0).at(step), said);
+    }
+    notes.evidence(
+        about,
+        Figure::of("above_frequencies", view.above, bounds.above),
+        format!("the loss is {} at the end, worse than {}", view.now(), view.reference()),
+    );
+    // Where losses are not finite, that says it all.
+    if course.rise.is_finite() {
+        let said = format!(
+            "it rose {} nats above its mean of {} at step {}",
+            number(course.rise),
+            number(course.rise_low),
+            count(course.rise_from as u64)
+        );
+        notes.evidence(about, Figure::of("rise", course.rise, bounds.rise).at(course.peak_at), said);
+    }
+    evidence_of_rate(signals, about, bounds, notes);
+    let start = bad_start(signals, course, bounds);
+    let (cause, because) = match start {
+        Some(above) => {
+            let said = format!(
+                "the first loss is {}, {} nats from an even guess: the weights begin where no training can",
+                number(course.first),
+                number(above)
+            );
+            notes.evidence(about, Figure::of("first_above_even", above, bounds.start).at(0), said);
+            ("initial_weights", "initial weights that are far too large")
+        }
+        None => ("rate_too_high", "a learning rate that is too high"),
+    };
+    let advice = match start {
+        Some(_) => Some("begin with smaller weights: --set train.init={uniform=0.1}".to_owned()),
+        None => lower(facts),
+    };
+    Outcome {
+        kind: Kind::Diverged,
+        cause: Some(cause),
+        onset: Some(at),
+        recovered: None,
+        sentence: format!(
+            "the loss left for good at step {}: it is {} now, {}. Consistent with {because}",
+            count(at as u64),
+            view.now(),
+            if view.now.is_finite() {
+                format!("worse than {}", view.reference())
+            } else {
+                "and worth nothing".to_owned()
+            }
+        ),
+        advice,
+    }
+}
+
+pub(super) fn unstable(
+    signals: &Signals,
+    facts: &Facts,
+    course: &Course,
+    view: &View,
+    bounds: &Bounds,
+    notes: &mut Notes,
+) -> Outcome {
+    let at = onset(facts, course, bounds);
+    let recovered = course.last <= course.rise_low + bounds.recovered;
+    notes.evidence(
+        "unstable",
+        Figure::of("rise", course.rise, bounds.rise).at(course.peak_at),
+        format!(
+            "the loss rose {} nats above its lowest mean before, to its highest at step {}",
+            number(course.rise),
+            count(course.peak_at as u64)
+        ),
+    );
+    evidence_of_rate(signals, "unstable", bounds, notes);
+    let after = if recovered { "came back" } else { "has not come back to where it was" };
+    Outcome {
+        kind: Kind::Unstable,
+        cause: Some("rate_too_high"),
+        onset: Some(at),
+        recovered: Some(recovered),
+        sentence: format!(
+            "the loss rose by {} nats from step {} on, and {after}: it is {} now. Consistent with a rate at the edge of what \
+             this training bears",
+            number(course.rise),
+            count(at as u64),
+            number(view.now)
+        ),
+        advice: lower(facts),
+    }
+}
+
+pub(super) fn too_low(facts: &Facts, course: &Course, view: &View, bounds: &Bounds, notes: &mut Notes) -> Outcome {
+    let headroom = view.headroom.unwrap_or(f64::INFINITY);
+    let shown = if headroom > 1000.0 { "more than a thousand".to_owned() } else { number(headroom) };
+    if headroom > bounds.headroom {
+        let said =
+            format!("updates take what their gradients promise: a rate {shown} times as high would not overshoot yet");
+        notes.evidence("too_low", Figure::of("headroom", headroom, bounds.headroom), said);
+    }
+    let said = format!("the loss is {} at the end, beside {}", number(view.now), view.reference());
+    notes.evidence("too_low", Figure::of("above_frequencies", view.above, -bounds.learned), said);
+    let said = format!(
+        "the most that the loss rose is {} nats: nothing keeps the rate from being higher",
+        number(course.rise)
+    );
+    notes.evidence("too_low", Figure::of("rise", course.rise, bounds.rise), said);
+    let factor = if headroom > bounds.headroom { 10.0 } else { 3.0 };
+    Outcome {
+        kind: Kind::TooLow,
+        cause: Some("rate_too_low"),
+        onset: None,
+        recovered: None,
+        sentence: format!(
+            "the loss went from {} to {}, never rose, and has learned little beyond word frequencies. Consistent with a rate \
+             that is too low",
+            number(course.first),
+            number(course.last)
+        ),
+        advice: rate(facts).map(|rate| {
+            let higher = round(rate * factor);
+            format!("try a higher rate: --set train.learning_rate={higher}; pipeline confirm run{} tries it", facts.run)
+        }),
+    }
+}
+
+/// A loss that is worse than frequencies and never rose.
+pub(super) fn never_below(
+    signals: &Signals,
+    facts: &Facts,
+    course: &Course,
+    view: &View,
+    bounds: &Bounds,
+    notes: &mut Notes,
+) -> Outcome {
+    let said =
+        format!("the loss is {} at the end, worse than {}, though it never rose", number(view.now), view.reference());
+    let figure = Figure::of("above_frequencies", view.above, bounds.never_below);
+    // Without probes a rate that is too low and one that keeps the loss up look alike.
+    if signals.probes.is_none() {
+        notes.evidence("inconclusive", figure, said.clone());
+        return Outcome {
+            kind: Kind::Inconclusive,
+            cause: None,
+            onset: None,
+            recovered: None,
+            sentence: format!("{said}: the rate may be too low or too high, which only probes tell apart"),
+            advice: Some("measure more: --set train.probes=10".to_owned()),
+        };
+    }
+    notes.evidence("diverged", figure, said.clone());
+    let rho = view.headroom.map_or(0.0, |headroom| 1.0 - 1.0 / headroom);
+    let words = format!("updates take {} of what their gradients promise", percent(rho.clamp(0.0, 1.0)));
+    notes.evidence("diverged", Figure::of("overshoot", rho, 1.0 - 1.0 / bounds.headroom), words);
+    evidence_of_rate(signals, "diverged", bounds, notes);
+    Outcome {
+        kind: Kind::Diverged,
+        cause: Some("rate_too_high"),
+        onset: None,
+        recovered: None,
+        sentence: format!(
+            "{said} (its lowest mean was {}): steps as long as these keep it there. Consistent with a learning rate that is too \
+             high",
+            number(course.lowest)
+        ),
+        advice: lower(facts),
+    }
+}
+
+pub(super) fn stable(course: &Course, view: &View, bounds: &Bounds, notes: &mut Notes) -> Outcome {
+    let said = format!("the most that the loss rose is {} nats", number(course.rise));
+    notes.evidence("stable", Figure::of("rise", course.rise, bounds.rise), said);
+    let said = format!("the loss is {} at the end, beside {}", number(view.now), view.reference());
+    notes.evidence("stable", Figure::of("above_frequencies", view.above, bounds.above), said);
+    Outcome {
+        kind: Kind::Stable,
+        cause: None,
+        onset: None,
+        recovered: None,
+        sentence: format!(
+            "the loss went from {} to {} without leaving its way",
+            number(course.first),
+            number(course.last)
+        ),
+        advice: None,
+    }
+}

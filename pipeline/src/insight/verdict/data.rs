@@ -1,0 +1,156 @@
+//! Faults of what a run reads. They are looked for before anything else, and without the loss.
+
+use super::notes::{Figure, Notes, count, number, percent};
+use super::signals::{Data, Signals};
+use super::{Bounds, Facts};
+
+/// A fault of the data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    pub cause: &'static str,
+    pub onset: usize,
+    pub sentence: String,
+    pub advice: String,
+}
+
+/// The gravest fault of the data, if there is one; says which checks were made.
+pub fn fault(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
+    let found = match (&signals.data, &facts.batches) {
+        (Some(data), _) => batches(data, facts.run, bounds, notes),
+        (None, batches) => {
+            let why = batches.as_ref().err().cloned().unwrap_or_default();
+            for name in ["coverage", "odd batches", "amount of text"] {
+                notes.not_made(name, why.clone());
+            }
+            None
+        }
+    };
+    // Checks are all made and told of, whatever the first of them finds.
+    let order = order(signals, facts.run, bounds, notes);
+    let splits = splits(signals, bounds, notes);
+    found.or(order).or(splits)
+}
+
+fn batches(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
+    let mut found = Vec::new();
+    let read = format!(
+        "{} of the positions of a step were in the step before; {} of what could have been read for the first time was",
+        percent(data.overlap),
+        percent(data.novelty)
+    );
+    notes.made("coverage", read.clone());
+    if data.overlap > bounds.overlap {
+        notes.evidence("data_fault", Figure::of("overlap", data.overlap, bounds.overlap), read);
+        let covered = data.novelty * 100.0;
+        notes.evidence(
+            "data_fault",
+            Figure::of("novelty", data.novelty, 1.0),
+            format!("the batches saw {covered:.2} % of the text that as many tokens in parallel streams would have"),
+        );
+        found.push(Fault {
+            cause: "sliding_window",
+            onset: 0,
+            sentence: format!(
+                "the batches move so little that {} of each was in the one before: the model learns a few sentences by \
+                 heart and not the text",
+                percent(data.overlap)
+            ),
+            advice: "read the text in parallel streams: --set batch.layout=streams".to_owned(),
+        });
+    }
+    odd(data, run, bounds, notes, &mut found);
+    notes.made(
+        "amount of text",
+        format!(
+            "{} tokens, {} for each type of the vocabulary, gone through {} times",
+            count(data.tokens),
+            number(data.tokens_per_type),
+            number(data.passes)
+        ),
+    );
+    if data.tokens_per_type < bounds.tokens_per_type && data.passes > bounds.passes {
+        let figure = Figure::of("tokens_per_type", data.tokens_per_type, bounds.tokens_per_type);
+        let sentence = format!(
+            "{} tokens of text hold {} for each type of the vocabulary, and training has gone through them {} times: it \
+             learns them by heart",
+            count(data.tokens),
+            number(data.tokens_per_type),
+            number(data.passes)
+        );
+        notes.evidence("data_fault", figure, sentence.clone());
+        let advice = "train on more text, or stop by early_stopping; a smaller vocabulary helps a little".to_owned();
+        found.push(Fault { cause: "too_little_text", onset: 0, sentence, advice });
+    }
+    if found.is_empty() { None } else { Some(found.remove(0)) }
+}
+
+/// Batches whose words are not those of the others.
+fn odd(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes, found: &mut Vec<Fault>) {
+    let enough = data.seen >= bounds.batches_to_compare;
+    if !enough {
+        let why = format!("{} steps are too few to tell which are unlike the others", data.seen);
+        return notes.not_made("odd batches", why);
+    }
+    let said = format!(
+        "of {} steps {} hold words of unlike frequencies (at most {} nats off)",
+        count(data.seen as u64),
+        if data.odd.is_empty() { "none".to_owned() } else { data.odd.len().to_string() },
+        number(data.oddest)
+    );
+    notes.made("odd batches", said);
+    let share = data.odd.len() as f64 / data.seen as f64;
+    // Where every fourth step is unlike the others, the text has parts: nothing is broken.
+    let (Some(first), true) = (data.odd.first(), share < 0.25) else { return };
+    let last = data.odd.last().unwrap_or(first);
+    let sentence = format!(
+        "{} of steps {} to {} hold words whose frequencies are not those of the other steps ({} nats off): text of another \
+         kind, or spoilt",
+        data.odd.len(),
+        first,
+        last,
+        number(data.oddest)
+    );
+    notes.evidence("data_fault", Figure::of("odd_batch", data.oddest, 0.5).at(*first), sentence.clone());
+    let advice = format!("look at what they read: pipeline show run{run} --step {first}");
+    found.push(Fault { cause: "corrupted_batches", onset: *first, sentence, advice });
+}
+
+/// Whether the order of words tells anything: where it does not, no language model has anything to learn.
+fn order(signals: &Signals, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
+    let Some(order) = signals.order else {
+        let why = "it wants the stage baselines and a held-out text: run the experiment again";
+        notes.not_made("order of words", why);
+        return None;
+    };
+    let said = format!("what comes before takes {} nats off the frequencies' loss on held-out text", number(order));
+    notes.made("order of words", said);
+    if order >= bounds.order {
+        return None;
+    }
+    let sentence = format!(
+        "the order of train's tokens tells nothing of the held-out text: the best n-gram model is {} nats better than \
+         frequencies alone",
+        number(order)
+    );
+    notes.evidence("data_fault", Figure::of("order", order, bounds.order), sentence.clone());
+    let advice = format!("look whether lines or words were shuffled: pipeline show run{run} --step 0");
+    Some(Fault { cause: "no_order", onset: 0, sentence, advice })
+}
+
+/// Whether train and valid are texts of one kind.
+fn splits(signals: &Signals, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
+    let (Some(train), Some(valid)) = (signals.unigram_train, signals.unigram_valid) else {
+        notes.not_made("splits alike", "it wants the stage baselines and a held-out text: run the experiment again");
+        return None;
+    };
+    let gap = valid - train;
+    let said = format!("frequencies of train cost {} nats on train and {} on valid", number(train), number(valid));
+    notes.made("splits alike", said.clone());
+    if gap <= bounds.split_gap {
+        return None;
+    }
+    notes.evidence("data_fault", Figure::of("split_gap", gap, bounds.split_gap), said);
+    let sentence = format!("valid is text of another kind than train: its frequencies are {} nats off", number(gap));
+    let advice = "cut both from one text, or shuffle documents before the cut".to_owned();
+    Some(Fault { cause: "splits_differ", onset: 0, sentence, advice })
+}

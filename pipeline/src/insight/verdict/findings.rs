@@ -1,0 +1,107 @@
+//! What else there is to say of a run; none of it decides the verdict.
+
+use super::notes::{Figure, Notes, count, number, percent};
+use super::signals::{Course, Signals};
+use super::{Bounds, Facts};
+
+/// Adds what is found.
+pub fn find(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) {
+    let Some(course) = &signals.course else { return };
+    start(signals, course, bounds, notes);
+    spikes(course, notes);
+    overfitting(signals, course, bounds, notes);
+    plateau(signals, course, bounds, notes);
+    softmax(signals, bounds, notes);
+    clipping(signals, bounds, notes);
+    samples(facts, notes);
+}
+
+fn start(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Notes) {
+    let Some(even) = signals.even else { return };
+    let above = course.first - even;
+    if above.abs() > bounds.start || !above.is_finite() {
+        let said = format!(
+            "the first loss is {} where an untrained softmax has {}: initial weights or biases are far too large",
+            number(course.first),
+            number(even)
+        );
+        notes.finding("odd_start", Figure::of("first_above_even", above, bounds.start).at(0), said);
+    }
+}
+
+fn spikes(course: &Course, notes: &mut Notes) {
+    if let Some(first) = course.spikes.first() {
+        let said = format!(
+            "{} lone steps stand far above those around them, the first at step {}",
+            course.spikes.len(),
+            count(*first as u64)
+        );
+        notes.finding("spikes", Figure::of("spikes", course.spikes.len() as f64, 0.0).at(*first), said);
+    }
+}
+
+fn overfitting(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Notes) {
+    let Some(held_out) = &signals.held_out else { return };
+    let rise = held_out.last - held_out.lowest;
+    // Where the training loss rose with it, it is no overfitting.
+    if rise > bounds.overfitting && held_out.gap > rise && course.last <= course.lowest + 0.1 {
+        let said = format!(
+            "the held-out loss was lowest at checkpoint {} ({}) and is {} above it now, {} above the training loss",
+            count(held_out.lowest_at as u64),
+            number(held_out.lowest),
+            number(rise),
+            number(held_out.gap)
+        );
+        let figure = Figure::of("held_out_rise", rise, bounds.overfitting).at(held_out.lowest_at as usize);
+        notes.finding("overfitting", figure, said);
+    }
+}
+
+fn plateau(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Notes) {
+    if signals.steps >= 100 && course.falling.abs() < bounds.plateau && course.last <= course.first {
+        let said =
+            format!("the last two fifths of steps differ by {} nats: the loss no longer falls", number(course.falling));
+        notes.finding("plateau", Figure::of("falling", course.falling, bounds.plateau), said);
+    }
+}
+
+fn softmax(signals: &Signals, bounds: &Bounds, notes: &mut Notes) {
+    let Some(logit) = signals.probes.as_ref().and_then(|probes| probes.logit) else { return };
+    if logit > bounds.logit {
+        let said = format!("logits reach {}: the softmax is saturated, and sure of what it says", number(logit));
+        notes.finding("saturated_softmax", Figure::of("logit", logit, bounds.logit), said);
+    }
+}
+
+fn clipping(signals: &Signals, bounds: &Bounds, notes: &mut Notes) {
+    if signals.clipped > bounds.clipped {
+        let said = format!(
+            "{} of gradients were clipped: rate times norm is the length of nearly every step",
+            percent(signals.clipped)
+        );
+        notes.finding("clipped_throughout", Figure::of("clipped", signals.clipped, bounds.clipped), said);
+    }
+}
+
+/// Texts that go round in a circle. Greedy ones do so in good models too (Holtzman et al. 2020).
+fn samples(facts: &Facts, notes: &mut Notes) {
+    if facts.samples.is_empty() {
+        return notes.not_made("samples", "none was drawn");
+    }
+    let last = facts.samples.iter().filter_map(|sample| sample.step).max();
+    let drawn = facts.samples.iter().filter(|sample| sample.step == last && sample.tokens > 0);
+    let drawn: Vec<_> = drawn.filter(|sample| !sample.decode.contains("greedy")).collect();
+    let looping: Vec<_> = drawn.iter().filter(|sample| sample.loop_period.is_some()).collect();
+    notes.made(
+        "samples",
+        format!("{} of {} drawn texts of the last checkpoint go round in a circle", looping.len(), drawn.len()),
+    );
+    if let Some(sample) = looping.first() {
+        let period = sample.loop_period.unwrap_or(0);
+        let said =
+            format!("a text drawn at random repeats the same {period} tokens: the model has collapsed onto them");
+        let figure =
+            Figure { signal: "loop_period", value: period as f64, bound: None, step: last.map(|step| step as usize) };
+        notes.finding("collapsed_samples", figure, said);
+    }
+}

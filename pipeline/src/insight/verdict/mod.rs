@@ -1,0 +1,171 @@
+//! What a run came to, from what was recorded of it.
+//!
+//! The data come first: whatever the loss does, a run that reads the wrong text says nothing about its rate. Bounds were
+//! chosen on one half of a set of labelled runs and are reported on the other (bench/verdicts/README.md).
+
+mod causes;
+mod course;
+mod data;
+mod findings;
+pub mod notes;
+pub mod signals;
+
+use std::collections::BTreeMap;
+
+use stages::plan::Plan;
+
+use crate::record::read::{Cell, Evaluation, NgramLoss, Sample, StepRow};
+use crate::record::verdicts::{Finding, Kind, TraceRow, Verdict};
+use notes::Notes;
+use signals::Signals;
+
+/// The version of the rules: verdicts of another are made again.
+pub const RULES: i64 = 1;
+
+/// What the rules look at.
+#[derive(Debug)]
+pub struct Facts {
+    pub run: i64,
+    pub status: String,
+    /// What an even guess costs, and what frequencies do on train, as the stage vocab has them.
+    pub even: Option<f64>,
+    pub entropy: Option<f64>,
+    pub params: BTreeMap<String, Cell>,
+    /// Every step, in order.
+    pub trace: Vec<TraceRow>,
+    /// The steps at which more was measured.
+    pub probes: Vec<StepRow>,
+    /// The share of training's time that they took.
+    pub probe_share: Option<f64>,
+    pub evaluations: Vec<Evaluation>,
+    pub ngrams: Vec<NgramLoss>,
+    pub samples: Vec<Sample>,
+    /// What it read, or why that can't be seen.
+    pub batches: Result<Batches, String>,
+}
+
+/// What a run's batches are made of.
+#[derive(Debug)]
+pub struct Batches {
+    pub plan: Plan,
+    /// Windows of the plan that a step reads.
+    pub windows: u64,
+    /// Of the vocabulary.
+    pub types: u64,
+    /// By step: the mean surprise of its tokens, in nats, to one who knows the frequencies of types in train alone.
+    pub surprise: Vec<f64>,
+}
+
+/// The bounds that the rules hold figures against. Losses and rises in nats a token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bounds {
+    /// Steps below which nothing is said.
+    pub steps: usize,
+    /// Share of a step's positions that the step before may hold.
+    pub overlap: f64,
+    /// Tokens of text for each type of the vocabulary, below which it is too little; and passes from which that tells.
+    pub tokens_per_type: f64,
+    pub passes: f64,
+    /// Steps that it takes to tell which are unlike the others.
+    pub batches_to_compare: usize,
+    /// What the order of words must take off the frequencies' loss.
+    pub order: f64,
+    /// What frequencies may cost more on valid than on train.
+    pub split_gap: f64,
+    /// A rise of the loss that is one.
+    pub rise: f64,
+    /// What a loss may lie above the frequencies'.
+    pub above: f64,
+    /// The same of a training loss, which a batch alone can move.
+    pub above_in_training: f64,
+    /// What a loss that never rose may lie above the frequencies'.
+    pub never_below: f64,
+    /// How far above its lowest before a loss that came back may lie.
+    pub recovered: f64,
+    /// How far above the frequencies' a loss may be before it rises for its way back to count.
+    pub near: f64,
+    /// From which 1 / (1 − ρ) on the rate is low.
+    pub headroom: f64,
+    /// How far below the frequencies' a loss must be to have learned something.
+    pub learned: f64,
+    /// The share of probed steps that may raise their own loss where the rate is low.
+    pub raising: f64,
+    /// How far above its mean before a loss stands where it begins to rise.
+    pub onset: f64,
+    /// How far from an even guess a first loss may be.
+    pub start: f64,
+    pub overfitting: f64,
+    pub plateau: f64,
+    pub logit: f64,
+    /// Share of clipped steps.
+    pub clipped: f64,
+}
+
+/// Those of the rules' version.
+pub const BOUNDS: Bounds = Bounds {
+    steps: 20,
+    overlap: 0.5,
+    tokens_per_type: 5.0,
+    passes: 3.0,
+    batches_to_compare: 20,
+    order: 0.05,
+    split_gap: 1.0,
+    rise: 0.5,
+    above: 0.02,
+    above_in_training: 0.5,
+    never_below: 0.1,
+    recovered: 0.05,
+    near: 0.3,
+    headroom: 70.0,
+    learned: 0.3,
+    raising: 0.1,
+    onset: 0.3,
+    start: 0.5,
+    overfitting: 0.05,
+    plateau: 0.005,
+    logit: 25.0,
+    clipped: 0.9,
+};
+
+/// Judges a run.
+pub fn judge(facts: &Facts) -> Verdict {
+    let signals = Signals::of(facts);
+    let mut notes = Notes::default();
+    let fault = data::fault(&signals, facts, &BOUNDS, &mut notes);
+    let outcome = course::outcome(&signals, facts, &BOUNDS, &mut notes);
+    findings::find(&signals, facts, &BOUNDS, &mut notes);
+    let mut verdict = Verdict {
+        verdict: outcome.kind,
+        cause: outcome.cause.map(str::to_owned),
+        onset: outcome.onset.map(|step| step as i64),
+        recovered: outcome.recovered,
+        sentence: outcome.sentence,
+        advice: outcome.advice,
+        rules: RULES,
+        seen: String::new(),
+        findings: notes.findings,
+        evidence: notes.evidence,
+        checks: notes.checks,
+    };
+    if let Some(fault) = fault {
+        // What the loss did stays told, without advice: of a rate nothing can be said before the data are right.
+        verdict.findings.insert(
+            0,
+            Finding {
+                finding: format!("course_{}", verdict.verdict.word()),
+                step: verdict.onset,
+                sentence: verdict.sentence,
+            },
+        );
+        verdict.verdict = Kind::DataFault;
+        verdict.cause = Some(fault.cause.to_owned());
+        verdict.onset = Some(fault.onset as i64);
+        verdict.recovered = None;
+        verdict.sentence = fault.sentence;
+        verdict.advice = Some(fault.advice);
+    }
+    verdict
+}
+
+#[cfg(test)]
+pub mod tests;

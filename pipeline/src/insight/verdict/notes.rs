@@ -1,0 +1,104 @@
+//! What a verdict is made of, as it is collected; and how figures are worded.
+
+use stages::protocol::kind_of;
+
+use crate::record::verdicts::{Check, Evidence, Finding};
+
+/// Evidence, findings and checks in the order in which they were come by.
+#[derive(Debug, Default)]
+pub struct Notes {
+    pub evidence: Vec<Evidence>,
+    pub findings: Vec<Finding>,
+    pub checks: Vec<Check>,
+}
+
+/// A figure beside the bound that it was held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Figure {
+    pub signal: &'static str,
+    pub value: f64,
+    pub bound: Option<f64>,
+    pub step: Option<usize>,
+}
+
+impl Figure {
+    /// One without a step.
+    pub fn of(signal: &'static str, value: f64, bound: f64) -> Self {
+        Self { signal, value, bound: Some(bound), step: None }
+    }
+
+    /// The same at a step.
+    pub fn at(self, step: usize) -> Self {
+        Self { step: Some(step), ..self }
+    }
+}
+
+impl Notes {
+    /// Adds what a verdict or a finding rests on.
+    pub fn evidence(&mut self, about: &str, figure: Figure, sentence: String) {
+        self.evidence.push(Evidence {
+            about: about.to_owned(),
+            signal: figure.signal.to_owned(),
+            value: figure.value.is_finite().then_some(figure.value),
+            value_kind: kind_of(figure.value).to_owned(),
+            bound: figure.bound,
+            step: figure.step.map(|step| step as i64),
+            sentence,
+        });
+    }
+
+    /// Adds a finding with the figure that it rests on.
+    pub fn finding(&mut self, finding: &str, figure: Figure, sentence: String) {
+        self.evidence(finding, figure, sentence.clone());
+        let step = figure.step.map(|step| step as i64);
+        self.findings.push(Finding { finding: finding.to_owned(), step, sentence });
+    }
+
+    /// Adds a check that was made, with what it came to.
+    pub fn made(&mut self, name: &str, note: String) {
+        self.checks.push(Check { name: name.to_owned(), made: true, note });
+    }
+
+    /// Adds a check that was not made, with why.
+    pub fn not_made(&mut self, name: &str, why: impl Into<String>) {
+        self.checks.push(Check { name: name.to_owned(), made: false, note: why.into() });
+    }
+}
+
+/// A figure in three digits that count.
+pub fn number(x: f64) -> String {
+    let size = x.abs();
+    match size {
+        _ if !x.is_finite() => kind_of(x).to_owned(),
+        0.0 => "0".to_owned(),
+        _ if size >= 1e6 || size < 1e-3 => format!("{x:.1e}"),
+        _ if size >= 100.0 => format!("{x:.0}"),
+        _ if size >= 10.0 => format!("{x:.1}"),
+        _ if size >= 1.0 => format!("{x:.2}"),
+        _ => format!("{x:.3}"),
+    }
+}
+
+/// A share in percent: as many digits as it takes to be neither none nor all.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent {
+        _ if percent == 0.0 || percent == 100.0 => format!("{percent:.0} %"),
+        _ if percent < 1.0 => format!("{percent:.2} %"),
+        _ if percent > 99.0 => format!("{percent:.1} %"),
+        _ => format!("{percent:.0} %"),
+    }
+}
+
+/// A whole number with its thousands apart.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

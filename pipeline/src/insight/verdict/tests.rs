@@ -1,0 +1,261 @@
+//! Verdicts of made-up runs.
+
+use stages::params::Layout;
+
+use super::*;
+
+/// A run of `n` steps whose losses are a function of the step; sound in every other way.
+pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
+    let trace = |step: usize| {
+        let loss = loss(step);
+        TraceRow {
+            step: step as i64,
+            loss: loss.is_finite().then_some(loss),
+            loss_kind: stages::protocol::kind_of(loss).to_owned(),
+            learning_rate: 1.0,
+            grad_norm: Some(1.0),
+            clipped: false,
+        }
+    };
+    let probe = |step: usize| StepRow {
+        step: step as i64,
+        epoch: 0,
+        loss: Some(5.0),
+        loss_kind: "finite".to_owned(),
+        learning_rate: 1.0,
+        grad_norm: Some(1.0),
+        clipped: false,
+        update_ratio: Some(1e-3),
+        overshoot: Some(0.5),
+        logit_max: Some(8.0),
+        entropy: Some(4.0),
+        sharpness: Some(1.0),
+        tokens: 100,
+        seconds: 0.0,
+        nonfinite: None,
+    };
+    let model = |split: &str, model: &str, n: i64, loss: f64| NgramLoss {
+        split: split.to_owned(),
+        model: model.to_owned(),
+        n,
+        loss,
+        perplexity: loss.exp(),
+        tokens: 9,
+    };
+    let plan = Plan { version: 1, layout: Layout::Streams, size: 10, unroll: 10, tokens: 100_000, seed: 0 };
+    Facts {
+        run: 7,
+        status: "finished".to_owned(),
+        even: Some(7.0),
+        entropy: Some(5.0),
+        params: [
+            ("train.learning_rate", Cell::Real(1.0)),
+            ("train.optimizer", Cell::Text("sgd".to_owned())),
+            ("train.clip_norm", Cell::Real(0.0)),
+            ("batch.unroll", Cell::Integer(10)),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into(),
+        trace: (0..n).map(trace).collect(),
+        probes: (0..n).step_by(10).map(probe).collect(),
+        probe_share: Some(0.04),
+        evaluations: Vec::new(),
+        ngrams: vec![
+            model("train", "uniform", 0, 7.0),
+            model("train", "unigram", 1, 5.0),
+            model("valid", "unigram", 1, 5.1),
+            model("valid", "bigram", 2, 4.2),
+        ],
+        samples: Vec::new(),
+        batches: Ok(Batches {
+            plan,
+            windows: 1,
+            types: 1000,
+            surprise: (0..n).map(|at| 5.0 + wobble(at, 0.1)).collect(),
+        }),
+    }
+}
+
+/// Something that goes up and down.
+fn wobble(at: usize, size: f64) -> f64 {
+    size * (at as f64 * 2.4).sin()
+}
+
+/// From an even guess down to 4.
+fn falls(at: usize) -> f64 {
+    4.0 + 3.0 * (-(at as f64) / 30.0).exp() + wobble(at, 0.1)
+}
+
+fn score(step: i64, loss: f64) -> Evaluation {
+    Evaluation {
+        step: Some(step),
+        split: "valid".to_owned(),
+        loss: loss.is_finite().then_some(loss),
+        loss_kind: stages::protocol::kind_of(loss).to_owned(),
+        perplexity: loss.is_finite().then(|| loss.exp()),
+        tokens: 9,
+        seconds: 0.0,
+        source: "evaluate".to_owned(),
+    }
+}
+
+/// Kind, cause and onset.
+fn short(facts: &Facts) -> (Kind, Option<String>, Option<i64>) {
+    let verdict = judge(facts);
+    (verdict.verdict, verdict.cause, verdict.onset)
+}
+
+fn found(facts: &Facts) -> Vec<String> {
+    judge(facts).findings.into_iter().map(|finding| finding.finding).collect()
+}
+
+#[test]
+fn a_loss_that_falls_is_stable() {
+    let verdict = judge(&run(300, falls));
+    assert_eq!((verdict.verdict, verdict.cause, verdict.advice), (Kind::Stable, None, None));
+    assert_eq!(verdict.findings, []);
+    assert!(verdict.evidence.iter().all(|it| it.about == "stable" && it.bound.is_some()));
+}
+
+#[test]
+fn a_loss_that_leaves_for_good_has_diverged_where_it_left() {
+    let left = |at: usize| if at < 120 { falls(at) } else { 9.0 + wobble(at, 1.0) };
+    assert_eq!(short(&run(300, left)), (Kind::Diverged, Some("rate_too_high".to_owned()), Some(120)));
+    let advice = judge(&run(300, left)).advice.unwrap();
+    assert!(advice.contains("train.learning_rate=0.3") && advice.contains("pipeline confirm run7"), "{advice}");
+}
+
+#[test]
+fn what_is_not_finite_has_diverged_and_is_said_without_a_number() {
+    let verdict = judge(&run(300, |at| if at < 80 { falls(at) } else { f64::NAN }));
+    assert_eq!((verdict.verdict, verdict.onset), (Kind::Diverged, Some(80)));
+    let it = verdict.evidence.iter().find(|it| it.signal == "above_frequencies").unwrap();
+    assert_eq!((it.value, it.value_kind.as_str()), (None, "inf"));
+    assert!(verdict.sentence.contains("not finite"), "{}", verdict.sentence);
+    // One step that is not finite, and training goes on as if nothing had been: it rose, and recovered.
+    let verdict = judge(&run(300, |at| if at == 80 { f64::INFINITY } else { falls(at) }));
+    assert_eq!((verdict.verdict, verdict.recovered), (Kind::Unstable, Some(true)));
+}
+
+#[test]
+fn a_rise_that_is_overcome_is_unstable() {
+    let hill = |at: usize| falls(at) + if (150..170).contains(&at) { 3.0 } else { 0.0 };
+    let verdict = judge(&run(300, hill));
+    assert_eq!((verdict.verdict, verdict.onset, verdict.recovered), (Kind::Unstable, Some(150), Some(true)));
+    // To be back at what it was is to have recovered, though that is no better than word frequencies.
+    let poor = |at: usize| 5.15 + wobble(at, 0.05) + if (150..170).contains(&at) { 3.0 } else { 0.0 };
+    assert_eq!(judge(&run(300, poor)).recovered, Some(true));
+    let step = |at: usize| falls(at) + if at >= 150 { 0.8 } else { 0.0 };
+    assert_eq!(judge(&run(300, step)).recovered, Some(false));
+}
+
+#[test]
+fn a_rate_with_much_room_is_too_low_and_without_probes_nothing_is_said() {
+    let mut facts = run(300, |at| 7.0 - at as f64 * 1e-3);
+    facts.probes.iter_mut().for_each(|probe| probe.overshoot = Some(0.9999));
+    assert_eq!(short(&facts), (Kind::TooLow, Some("rate_too_low".to_owned()), None));
+    facts.probes.clear();
+    let verdict = judge(&facts);
+    assert_eq!(verdict.verdict, Kind::Inconclusive);
+    assert_eq!(verdict.checks.iter().find(|check| check.name == "probes").map(|check| check.made), Some(false));
+    // The same loss under steps that take half of what they promise: the rate keeps it there.
+    assert_eq!(short(&run(300, |at| 7.0 - at as f64 * 1e-3 + wobble(at, 0.1))).0, Kind::TooLow);
+    let mut facts = run(300, |at| 7.0 - at as f64 * 1e-3);
+    facts.params.insert("train.optimizer".to_owned(), Cell::Text("adam".to_owned()));
+    assert_eq!(short(&facts), (Kind::Diverged, Some("rate_too_high".to_owned()), None));
+}
+
+#[test]
+fn a_fault_of_the_data_outranks_all_and_forbids_advice_on_the_rate() {
+    let mut facts = run(300, |at| if at < 80 { falls(at) } else { f64::NAN });
+    facts.batches.as_mut().unwrap().plan.layout = Layout::Sliding;
+    let verdict = judge(&facts);
+    assert_eq!((verdict.verdict, verdict.cause.as_deref()), (Kind::DataFault, Some("sliding_window")));
+    assert!(!verdict.advice.unwrap().contains("learning_rate"));
+    assert_eq!(verdict.findings[0].finding, "course_diverged");
+    assert_eq!(verdict.findings[0].step, Some(80));
+}
+
+#[test]
+fn each_fault_of_the_data_is_named() {
+    let cause = |spoil: &dyn Fn(&mut Facts)| {
+        let mut facts = run(300, falls);
+        spoil(&mut facts);
+        let verdict = judge(&facts);
+        assert_eq!(verdict.verdict, Kind::DataFault);
+        (verdict.cause.unwrap(), verdict.onset)
+    };
+    let odd = |facts: &mut Facts| facts.batches.as_mut().unwrap().surprise[150..160].fill(7.5);
+    assert_eq!(cause(&odd), ("corrupted_batches".to_owned(), Some(150)));
+    assert_eq!(cause(&|facts| facts.ngrams[3].loss = 5.1), ("no_order".to_owned(), Some(0)));
+    assert_eq!(cause(&|facts| facts.ngrams[2].loss = 6.5), ("splits_differ".to_owned(), Some(0)));
+    let few = |facts: &mut Facts| {
+        let batches = facts.batches.as_mut().unwrap();
+        batches.plan.tokens = 2000;
+        batches.surprise.truncate(19);
+    };
+    assert_eq!(cause(&few), ("too_little_text".to_owned(), Some(0)));
+}
+
+#[test]
+fn text_that_has_parts_is_no_fault() {
+    let mut facts = run(300, falls);
+    facts.batches.as_mut().unwrap().surprise[100..200].fill(7.5);
+    assert_eq!(short(&facts).0, Kind::Stable);
+}
+
+#[test]
+fn what_can_not_be_checked_is_said_with_its_reason() {
+    let mut facts = run(300, falls);
+    facts.batches = Err("the object is gone from the store".to_owned());
+    facts.ngrams.clear();
+    let verdict = judge(&facts);
+    let not: Vec<&str> = verdict.checks.iter().filter(|check| !check.made).map(|check| check.name.as_str()).collect();
+    assert_eq!(
+        not,
+        [
+            "coverage",
+            "odd batches",
+            "amount of text",
+            "order of words",
+            "splits alike",
+            "loss against the baselines",
+            "held-out loss",
+            "samples"
+        ]
+    );
+    assert!(verdict.checks.iter().all(|check| !check.note.is_empty()));
+    assert_eq!(verdict.verdict, Kind::Stable);
+}
+
+#[test]
+fn weights_that_begin_far_off_are_the_cause_before_the_rate() {
+    let verdict = judge(&run(300, |at| if at == 0 { 30.0 } else { 60.0 + wobble(at, 5.0) }));
+    assert_eq!((verdict.verdict, verdict.cause.as_deref()), (Kind::Diverged, Some("initial_weights")));
+    assert!(verdict.findings.iter().any(|finding| finding.finding == "odd_start"));
+}
+
+#[test]
+fn findings() {
+    let mut facts = run(300, falls);
+    facts.evaluations = vec![score(0, 7.0), score(100, 4.3), score(300, 4.6)];
+    assert_eq!(found(&facts), ["overfitting", "plateau"].map(str::to_owned)[..1]);
+    // Of a flat loss, and of a saturated softmax.
+    let mut facts = run(300, |at| if at < 100 { falls(at) } else { falls(100 + at % 5) });
+    facts.probes.iter_mut().for_each(|probe| probe.logit_max = Some(40.0));
+    assert_eq!(found(&facts), ["plateau", "saturated_softmax"]);
+    // A lone step far above.
+    assert_eq!(found(&run(300, |at| falls(at) + if at == 200 { 2.0 } else { 0.0 })), ["spikes"]);
+    let mut facts = run(300, falls);
+    facts.trace.iter_mut().for_each(|row| row.clipped = true);
+    assert_eq!(found(&facts), ["clipped_throughout"]);
+}
+
+#[test]
+fn runs_that_have_hardly_begun_are_inconclusive() {
+    for n in [0, 1, 2, 7, 19] {
+        assert_eq!(short(&run(n, falls)), (Kind::Inconclusive, None, None), "{n} steps");
+    }
+    // Whatever else: a loss that is no number is no matter of how many steps there are.
+    assert_eq!(short(&run(3, |at| if at == 0 { 7.0 } else { f64::NAN })).0, Kind::Diverged);
+}

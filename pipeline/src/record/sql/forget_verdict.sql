@@ -1,0 +1,1 @@
+DELETE FROM verdicts WHERE run_id = ?1

@@ -1,0 +1,12 @@
+-- Of each run of the JSON list ?1 (NULL for all): the version of the rules of its verdict and what that was given for, and
+-- what there is of the run now. A replay that fills in probes is an execution too.
+SELECT r.id AS run, v.rules, v.seen,
+       printf('%s %d %d %d', r.status, e.steps,
+              (SELECT count(*) FROM run_stages rs JOIN executions x ON x.id = rs.execution_id
+                WHERE rs.run_id = r.id AND x.status = 'finished'),
+              (SELECT max(rs.execution_id) FROM run_stages rs WHERE rs.run_id = r.id)) AS now
+FROM runs r
+JOIN run_extent e ON e.run = r.id
+LEFT JOIN verdicts v ON v.run_id = r.id
+WHERE ?1 IS NULL OR r.id IN (SELECT value FROM json_each(?1))
+ORDER BY r.id

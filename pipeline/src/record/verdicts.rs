@@ -1,0 +1,232 @@
+//! Verdicts: what was concluded of a run, and what it rests on.
+
+use serde::Serialize;
+
+use super::read::list;
+use super::{Record, Result, now, sql};
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
+pub enum Kind {
+    /// What it reads is not what a language model can learn from. Outranks the others.
+    DataFault,
+    /// The loss left for good.
+    Diverged,
+    /// The loss rose far, and may have come back.
+    Unstable,
+    /// The rate is so low that most of the training does nothing.
+    TooLow,
+    Stable,
+    /// There is too little to say.
+    Inconclusive,
+}
+
+impl Kind {
+    /// As SQL and JSON have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::DataFault => "data_fault",
+            Self::Diverged => "diverged",
+            Self::Unstable => "unstable",
+            Self::TooLow => "too_low",
+            Self::Stable => "stable",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// What is concluded of one run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Verdict {
+    pub verdict: Kind,
+    /// What it is consistent with, in one word; confirmed by trial alone.
+    pub cause: Option<String>,
+    /// The step at which it began.
+    pub onset: Option<i64>,
+    pub recovered: Option<bool>,
+    pub sentence: String,
+    /// What to do; never about the rate where there is a data fault.
+    pub advice: Option<String>,
+    pub rules: i64,
+    /// What there was of the run when it was judged.
+    #[serde(skip)]
+    pub seen: String,
+    pub findings: Vec<Finding>,
+    pub evidence: Vec<Evidence>,
+    pub checks: Vec<Check>,
+}
+
+/// Something else that was found.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Finding {
+    pub finding: String,
+    pub step: Option<i64>,
+    pub sentence: String,
+}
+
+/// A figure, and the bound that it was held against.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Evidence {
+    /// The verdict, or a finding.
+    pub about: String,
+    pub signal: String,
+    /// `None` where it is not finite, which `value_kind` says.
+    pub value: Option<f64>,
+    pub value_kind: String,
+    pub bound: Option<f64>,
+    pub step: Option<i64>,
+    pub sentence: String,
+}
+
+/// A check that was made, or was not.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Check {
+    pub name: String,
+    pub made: bool,
+    /// What it came to, or why it was not made.
+    pub note: String,
+}
+
+/// What came of trying a cause.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Confirmation {
+    /// The run that is the same but for what the cause names.
+    pub trial: i64,
+    pub cause: String,
+    /// `confirmed`, `not_confirmed` or `open`.
+    pub outcome: String,
+    pub sentence: String,
+}
+
+/// Whether a run's verdict is still that of the run.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct VerdictState {
+    pub run: i64,
+    /// Of the verdict that is there, if one is.
+    pub rules: Option<i64>,
+    pub seen: Option<String>,
+    /// What `seen` would be of a verdict that is made now.
+    pub now: String,
+}
+
+/// What a verdict reads of one step.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct TraceRow {
+    pub step: i64,
+    pub loss: Option<f64>,
+    pub loss_kind: String,
+    pub learning_rate: f64,
+    pub grad_norm: Option<f64>,
+    pub clipped: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct Head {
+    verdict: Kind,
+    cause: Option<String>,
+    onset: Option<i64>,
+    recovered: Option<bool>,
+    sentence: String,
+    advice: Option<String>,
+    rules: i64,
+    seen: String,
+}
+
+impl Record {
+    /// Of some runs, or all: whether their verdicts still hold, ascending.
+    pub fn verdict_states(&mut self, runs: Option<&[i64]>) -> Result<Vec<VerdictState>> {
+        let runs = runs.map(list);
+        self.wait(async |c| sqlx::query_as(sql!("read_verdict_states")).bind(runs).fetch_all(c).await)
+    }
+
+    /// A run's verdict as it was concluded last.
+    pub fn verdict(&mut self, run: i64) -> Result<Option<Verdict>> {
+        self.wait(async |c| {
+            let head: Option<Head> = sqlx::query_as(sql!("read_verdict")).bind(run).fetch_optional(&mut *c).await?;
+            let Some(head) = head else { return Ok(None) };
+            Ok(Some(Verdict {
+                verdict: head.verdict,
+                cause: head.cause,
+                onset: head.onset,
+                recovered: head.recovered,
+                sentence: head.sentence,
+                advice: head.advice,
+                rules: head.rules,
+                seen: head.seen,
+                findings: sqlx::query_as(sql!("read_findings")).bind(run).fetch_all(&mut *c).await?,
+                evidence: sqlx::query_as(sql!("read_evidence")).bind(run).fetch_all(&mut *c).await?,
+                checks: sqlx::query_as(sql!("read_checks")).bind(run).fetch_all(&mut *c).await?,
+            }))
+        })
+    }
+
+    /// Writes verdicts down, each in the place of the one before.
+    pub fn conclude(&mut self, verdicts: &[(i64, Verdict)]) -> Result<()> {
+        self.transaction(async |c| {
+            for (run, verdict) in verdicts {
+                sqlx::query(sql!("forget_verdict")).bind(run).execute(&mut *c).await?;
+                sqlx::query(sql!("insert_verdict"))
+                    .bind(run)
+                    .bind(verdict.verdict)
+                    .bind(&verdict.cause)
+                    .bind(verdict.onset)
+                    .bind(verdict.recovered)
+                    .bind(&verdict.sentence)
+                    .bind(&verdict.advice)
+                    .bind(verdict.rules)
+                    .bind(&verdict.seen)
+                    .bind(now())
+                    .execute(&mut *c)
+                    .await?;
+                for (at, finding) in (0i64..).zip(&verdict.findings) {
+                    let query = sqlx::query(sql!("insert_finding")).bind(run).bind(at).bind(&finding.finding);
+                    query.bind(finding.step).bind(&finding.sentence).execute(&mut *c).await?;
+                }
+                for (at, evidence) in (0i64..).zip(&verdict.evidence) {
+                    sqlx::query(sql!("insert_evidence"))
+                        .bind(run)
+                        .bind(at)
+                        .bind(&evidence.about)
+                        .bind(&evidence.signal)
+                        .bind(evidence.value)
+                        .bind(&evidence.value_kind)
+                        .bind(evidence.bound)
+                        .bind(evidence.step)
+                        .bind(&evidence.sentence)
+                        .execute(&mut *c)
+                        .await?;
+                }
+                for (at, check) in (0i64..).zip(&verdict.checks) {
+                    let query = sqlx::query(sql!("insert_check")).bind(run).bind(at).bind(&check.name);
+                    query.bind(check.made).bind(&check.note).execute(&mut *c).await?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What came of trying the causes of a run, in the order of the trials.
+    pub fn confirmations(&mut self, run: i64) -> Result<Vec<Confirmation>> {
+        self.wait(async |c| sqlx::query_as(sql!("read_confirmations")).bind(run).fetch_all(c).await)
+    }
+
+    /// Writes down what came of a trial, in the place of what was written of the same before.
+    pub fn confirm(&mut self, run: i64, found: &Confirmation) -> Result<()> {
+        self.transaction(async |c| {
+            let query = sqlx::query(sql!("insert_confirmation")).bind(run).bind(found.trial).bind(&found.cause);
+            query.bind(&found.outcome).bind(&found.sentence).bind(now()).execute(c).await.map(|_| ())
+        })
+    }
+
+    /// What a verdict reads of every step of a run, by step.
+    pub fn trace(&mut self, run: i64) -> Result<Vec<TraceRow>> {
+        self.wait(async |c| sqlx::query_as(sql!("read_trace")).bind(run).fetch_all(c).await)
+    }
+
+    /// The steps of a run at which more was measured.
+    pub fn probes(&mut self, run: i64) -> Result<Vec<super::read::StepRow>> {
+        self.wait(async |c| sqlx::query_as(sql!("read_probes")).bind(run).fetch_all(c).await)
+    }
+}

@@ -118,7 +118,7 @@ fn together(words: &[String], summaries: &[Summary]) -> String {
     if let [word] = words
         && let Some(study) = word.strip_prefix("study:")
     {
-        return study.to_owned();
+        return format::line(study);
     }
     let names: Vec<String> = summaries.iter().take(6).map(Summary::name).collect();
     let more = if summaries.len() > 6 { format!(" and {} more", summaries.len() - 6) } else { String::new() };

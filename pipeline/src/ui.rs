@@ -6,6 +6,7 @@ pub mod counter;
 pub mod curve;
 pub mod format;
 pub mod look;
+pub mod multiples;
 pub mod overlay;
 pub mod progress;
 pub mod report;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may unwrap: its panic names the line")]
 
 mod again;
+mod compare;
 mod exact;
 mod first;
 mod fork;
@@ -10,10 +11,12 @@ mod input;
 mod killed;
 mod laws;
 mod looks;
+mod lr_range;
 mod objects;
 mod older;
 mod pictures;
 mod readme;
+mod replay;
 mod reproduce;
 mod together;
 mod trouble;

@@ -35,7 +35,7 @@ impl Runs {
         let runs = reader.named(words)?;
         let summaries = reader.summaries(Some(&runs))?;
         let params = defaults::with_later(reader.record.params(&runs)?, &runs);
-        let differing = compare::with_forks(reader, comparison::differing(params, &runs), &runs)?;
+        let differing = compare::with_forks(reader, comparison::differing(&params, &runs), &runs)?;
         let verdicts = judging::verdicts(reader, &runs)?;
         let (mut details, mut stages, mut evaluations, mut ngrams) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for run in &runs {

@@ -11,7 +11,7 @@ const MARKS: [char; 12] = ['●', '○', '×', '+', '▲', '△', '■', '□', 
 pub const SEVERAL: char = '∗';
 
 /// Rows of the plot.
-const ROWS: usize = 16;
+pub const ROWS: usize = 16;
 
 /// The mark of the run at `place`.
 pub fn mark(place: usize) -> char {
@@ -35,13 +35,27 @@ impl Span {
 }
 
 /// Draws the curves, each run's mean with its mark and what rose or fell three rows from it with `│`; the text, and whether
-/// runs met in a cell. Empty when there is nothing to draw.
-pub fn overlay(look: Look, steps: i64, runs: &[Vec<Bucket>], baselines: &[Baseline]) -> (String, bool) {
+/// runs met in a cell. A run's mark on the axis stands at its onset, where it has one. Empty when there is nothing to draw.
+pub fn overlay(
+    look: Look,
+    steps: i64,
+    runs: &[Vec<Bucket>],
+    onsets: &[Option<i64>],
+    baselines: &[Baseline],
+) -> (String, bool) {
     let Some(scale) = Scale::fit(runs.iter().flatten(), baselines).filter(|_| runs.iter().any(|run| !run.is_empty()))
     else {
         return (String::new(), false);
     };
     let mut frame = Frame::new(look, scale, baselines, steps, ROWS);
+    for (place, onset) in onsets.iter().enumerate() {
+        onset.iter().for_each(|step| frame.mark_onset(*step, mark(place), Ink::Series(place)));
+    }
+    draw(frame, runs)
+}
+
+/// Draws the curves into a frame.
+pub fn draw(mut frame: Frame<'_>, runs: &[Vec<Bucket>]) -> (String, bool) {
     let all: Vec<Vec<Span>> = runs.iter().map(|buckets| spans(&mut frame, buckets)).collect();
     for (place, spans) in all.iter().enumerate() {
         for (column, span) in spans.iter().enumerate() {

@@ -270,7 +270,7 @@ fn notes(frame: &Frame<'_>) -> Markup {
         }
         @if lines.iter().any(|line| line.onset.is_some()) {
             @let at = next("onset");
-            path class="faint" d=(triangle(at + 5.0, y - 7.0)) {}
+            path class="faint" d=(triangle(at + 5.0, y - 4.0)) {}
             text class="faint" font-size="11" x=(px(at + 16.0)) y=(y) { "onset" }
         }
         @if lines.iter().any(|line| !line.holes.is_empty()) {

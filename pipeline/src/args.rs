@@ -1,7 +1,7 @@
 //! The words that a user types, parsed to typed values.
 
-mod show;
 mod lr_range;
+mod show;
 
 use std::path::PathBuf;
 

@@ -1,12 +1,15 @@
 //! Everything that is printed: stdout is data, stderr is talk. Nothing else in this program prints.
 
 pub mod axis;
+pub mod chart;
 pub mod counter;
 pub mod curve;
 pub mod format;
 pub mod look;
+pub mod multiples;
 pub mod overlay;
 pub mod progress;
+pub mod report;
 pub mod table;
 
 use std::io::Write as _;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may unwrap: its panic names the line")]
 
 mod again;
+mod compare;
 mod exact;
 mod first;
 mod fork;
@@ -13,6 +14,7 @@ mod looks;
 mod lr_range;
 mod objects;
 mod older;
+mod pictures;
 mod readme;
 mod replay;
 mod reproduce;

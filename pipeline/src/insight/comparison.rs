@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use crate::insight::explanation::Explains;
 use crate::record::read::{Cell, Evaluation, Param, Sample, text_as_json};
 
 /// Something that is not the same for all of some runs.
@@ -12,20 +13,27 @@ pub struct Differing {
     pub name: String,
     /// One for each run; `None` where the run has no such thing.
     pub values: Vec<Option<Cell>>,
+    /// Of two runs that part: whether this can have made them do so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explains: Option<Explains>,
 }
 
 /// The parameters that differ between `runs`. A parameter that only some runs have (a schedule's) differs.
-pub fn differing(params: Vec<Param>, runs: &[i64]) -> Vec<Differing> {
+pub fn differing(params: &[Param], runs: &[i64]) -> Vec<Differing> {
     let places: HashMap<i64, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
     let mut by_name: BTreeMap<String, Vec<Option<Cell>>> = BTreeMap::new();
     for param in params {
         let Some(&place) = places.get(&param.run) else { continue };
-        by_name.entry(param.name).or_insert_with(|| vec![None; runs.len()])[place] = Some(param.value);
+        by_name.entry(param.name.clone()).or_insert_with(|| vec![None; runs.len()])[place] = Some(param.value.clone());
     }
     // A stage's seed that is the run's own says nothing that `seed` does not say.
     let seed = by_name.get("seed").cloned();
     by_name.retain(|name, values| !name.ends_with(".seed") || Some(&*values) != seed.as_ref());
-    by_name.into_iter().map(|(name, values)| Differing { name, values }).filter(Differing::differs).collect()
+    by_name
+        .into_iter()
+        .map(|(name, values)| Differing { name, values, explains: None })
+        .filter(Differing::differs)
+        .collect()
 }
 
 impl Differing {
@@ -119,7 +127,7 @@ mod tests {
     fn only_what_differs() {
         let params =
             vec![param(1, "a", 1.0), param(2, "a", 1.0), param(1, "b", 1.0), param(2, "b", 2.0), param(2, "c", 1.0)];
-        let found = differing(params, &[2, 1]);
+        let found = differing(&params, &[2, 1]);
         let names: Vec<&str> = found.iter().map(|differing| differing.name.as_str()).collect();
         assert_eq!(names, ["b", "c"]);
         assert_eq!(found[0].values, [Some(Cell::Real(2.0)), Some(Cell::Real(1.0))]);

@@ -55,6 +55,11 @@ impl Scale {
         Some(Self { low, high: if high > low { high } else { low + step }, step: Some(step) })
     }
 
+    /// The highest loss that has a row of its own.
+    pub fn top(&self) -> f64 {
+        if self.step.is_none() { 10f64.powf(self.high) } else { self.high }
+    }
+
     /// The row of a loss among `rows`, from the top.
     pub fn row(&self, loss: f64, rows: usize) -> usize {
         let place = if self.step.is_none() { loss.log10() } else { loss };
@@ -79,7 +84,7 @@ impl Scale {
 }
 
 /// 1, 2 or 5 times a power of ten, not less than `x`.
-fn nice(x: f64) -> f64 {
+pub fn nice(x: f64) -> f64 {
     let power = 10f64.powf(x.log10().floor());
     [1.0, 2.0, 5.0, 10.0]
         .iter()
@@ -99,8 +104,8 @@ pub struct Frame<'a> {
     cells: Vec<Vec<(char, Ink)>>,
     /// Columns in which some loss was not finite.
     nonfinite: Vec<bool>,
-    /// Columns that are pointed at from the axis; where two are one, the first is shown.
-    marks: Vec<(usize, char, Ink)>,
+    /// What stands on the axis, by column.
+    marks: Vec<Option<(char, Ink)>>,
 }
 
 impl<'a> Frame<'a> {
@@ -108,23 +113,26 @@ impl<'a> Frame<'a> {
     pub fn new(look: Look, scale: Scale, baselines: &'a [Baseline], steps: i64, rows: usize) -> Self {
         let right = baselines.iter().map(|baseline| label(baseline).width() + 1).max().unwrap_or(0).max(6);
         let columns = look.width.min(120).saturating_sub(LEFT + right).max(16);
+        Self::sized(look, scale, baselines, steps, (rows, columns))
+    }
+
+    /// The same of so many rows and columns of cells.
+    pub fn sized(
+        look: Look,
+        scale: Scale,
+        baselines: &'a [Baseline],
+        steps: i64,
+        (rows, columns): (usize, usize),
+    ) -> Self {
         let cells = vec![vec![(' ', Ink::Plain); columns]; rows];
-        let nonfinite = vec![false; columns];
-        Self { look, scale, baselines, steps: steps.max(1), rates: None, cells, nonfinite, marks: Vec::new() }
+        let (nonfinite, marks) = (vec![false; columns], vec![None; columns]);
+        Self { look, scale, baselines, steps: steps.max(1), rates: None, cells, nonfinite, marks }
     }
 
     /// The same over the rates of its steps, which go from one to the other in equal factors.
     pub fn over_rates(mut self, from: f64, to: f64) -> Self {
         self.rates = Some((from, to));
         self
-    }
-
-    /// Points at the place of a step, which may lie between two, by a mark on the axis and a line up from it.
-    pub fn mark(&mut self, step: f64, mark: char, ink: Ink) {
-        let columns = self.nonfinite.len();
-        let column = (((step + 0.5) / self.steps as f64 * columns as f64) as usize).min(columns - 1);
-        self.cells.iter_mut().filter(|row| row[column].0 == ' ').for_each(|row| row[column] = ('┊', Ink::Dim));
-        self.marks.push((column, mark, ink));
     }
 
     /// Rows and columns of cells.
@@ -154,19 +162,58 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Marks a step on the axis.
+    pub fn mark_onset(&mut self, step: i64, mark: char, ink: Ink) {
+        let column = (i128::from(step) * self.marks.len() as i128 / i128::from(self.steps)) as usize;
+        let last = self.marks.len() - 1;
+        self.marks[column.min(last)] = Some((mark, ink));
+    }
+
+    /// Points at the place of a step, which may lie between two, by a mark on the axis and a line up from it. Where two
+    /// places are one column, the first is shown.
+    pub fn point_at(&mut self, step: f64, mark: char, ink: Ink) {
+        let columns = self.marks.len();
+        let column = (((step + 0.5) / self.steps as f64 * columns as f64) as usize).min(columns - 1);
+        self.cells.iter_mut().filter(|row| row[column].0 == ' ').for_each(|row| row[column] = ('┊', Ink::Dim));
+        self.marks[column].get_or_insert((mark, ink));
+    }
+
     /// A cell.
     pub fn cell(&mut self, row: usize, column: usize) -> &mut (char, Ink) {
         &mut self.cells[row][column]
+    }
+
+    /// What stands left of each row, and the rows.
+    pub fn lines(&mut self) -> Vec<(String, String)> {
+        let (look, rows) = (self.look, self.cells.len());
+        let mut ticks = vec![String::new(); rows];
+        for tick in self.scale.ticks() {
+            ticks[self.scale.row(tick, rows)] = tick_label(tick);
+        }
+        for baseline in self.baselines {
+            let row = self.scale.row(baseline.value, rows);
+            for cell in self.cells[row].iter_mut().filter(|cell| cell.0 == ' ') {
+                *cell = ('┄', Ink::Dim);
+            }
+        }
+        let line = |(tick, cells): (&String, &Vec<(char, Ink)>)| {
+            let edge = if tick.is_empty() { '│' } else { '┤' };
+            (look.paint(Ink::Dim, &format!("{tick:>7} {edge}")), painted(look, cells))
+        };
+        ticks.iter().zip(&self.cells).map(line).collect()
+    }
+
+    /// The unit of the axis of losses.
+    pub fn unit(&self) -> String {
+        let logarithmic = if self.scale.step.is_none() { " (logarithmic)" } else { "" };
+        let along = if self.rates.is_none() { "step" } else { "learning rate" };
+        self.look.paint(Ink::Dim, &format!("loss in nats{logarithmic}, by {along}"))
     }
 
     /// The plot as text.
     pub fn render(mut self) -> String {
         let look = self.look;
         let rows = self.cells.len();
-        let mut ticks = vec![String::new(); rows];
-        for tick in self.scale.ticks() {
-            ticks[self.scale.row(tick, rows)] = tick_label(tick);
-        }
         let mut labels = vec![String::new(); rows];
         let mut ascending: Vec<&Baseline> = self.baselines.iter().collect();
         ascending.sort_by(|a, b| a.value.total_cmp(&b.value));
@@ -175,29 +222,32 @@ impl<'a> Frame<'a> {
         let mut above = rows;
         for baseline in ascending {
             let row = self.scale.row(baseline.value, rows);
-            for cell in self.cells[row].iter_mut().filter(|cell| cell.0 == ' ') {
-                *cell = ('┄', Ink::Dim);
-            }
             if above > 0 && row <= above {
                 above = row.min(above - 1);
                 labels[above] = label(baseline);
             }
         }
-        let unit = if self.scale.step.is_none() { "loss in nats (logarithmic)" } else { "loss in nats" };
-        let along = if self.rates.is_none() { "step" } else { "learning rate" };
-        let mut text = format!("{}\n", look.paint(Ink::Dim, &format!("{unit}, by {along}")));
-        for (row, cells) in self.cells.iter().enumerate() {
-            let edge = if ticks[row].is_empty() { '│' } else { '┤' };
-            let mut line = look.paint(Ink::Dim, &format!("{:>7} {edge}", ticks[row]));
-            for run in cells.chunk_by(|a, b| a.1 == b.1) {
-                line.push_str(&look.paint(run[0].1, &run.iter().map(|cell| cell.0).collect::<String>()));
-            }
-            line.push_str(&look.paint(Ink::Dim, &format!(" {}", labels[row])));
+        let mut text = format!("{}\n", self.unit());
+        for ((left, cells), label) in self.lines().into_iter().zip(labels) {
+            let line = format!("{left}{cells}{}", look.paint(Ink::Dim, &format!(" {label}")));
             text.push_str(line.trim_end());
             text.push('\n');
         }
-        text.push_str(&self.axis());
+        text.push_str(&self.whole_axis());
         text
+    }
+
+    /// The axis, with a tick in each of the columns `ticks`, and without what stands left of it.
+    pub fn axis(&self, ticks: &[usize]) -> String {
+        let mut axis: Vec<(char, Ink)> = vec![('─', Ink::Dim); self.nonfinite.len() + 1];
+        ticks.iter().for_each(|column| axis[*column].0 = '┬');
+        for (column, cell) in axis.iter_mut().take(self.nonfinite.len()).enumerate() {
+            if self.nonfinite[column] {
+                *cell = ('✗', Ink::Bad);
+            }
+            *cell = self.marks[column].unwrap_or(*cell);
+        }
+        painted(self.look, &axis)
     }
 
     /// Columns of the axis with a tick, and its label.
@@ -220,23 +270,10 @@ impl<'a> Frame<'a> {
         (0..=self.steps / step).map(|i| (place(i * step), format::count(i * step))).collect()
     }
 
-    fn axis(&self) -> String {
-        let columns = self.nonfinite.len();
+    fn whole_axis(&self) -> String {
         let ticks = self.ticks();
-        let mut axis: Vec<(char, Ink)> = vec![('─', Ink::Dim); columns + 1];
-        for (column, _) in &ticks {
-            axis[*column].0 = '┬';
-        }
-        for column in (0..columns).filter(|&column| self.nonfinite[column]) {
-            axis[column] = ('✗', Ink::Bad);
-        }
-        for (column, mark, ink) in self.marks.iter().rev() {
-            axis[*column] = (*mark, *ink);
-        }
-        let mut line = self.look.paint(Ink::Dim, &format!("{:>LEFT$}", '└'));
-        for run in axis.chunk_by(|a, b| a.1 == b.1) {
-            line.push_str(&self.look.paint(run[0].1, &run.iter().map(|cell| cell.0).collect::<String>()));
-        }
+        let corner = self.look.paint(Ink::Dim, &format!("{:>LEFT$}", '└'));
+        let line = corner + &self.axis(&ticks.iter().map(|tick| tick.0).collect::<Vec<_>>());
         let mut numbers = String::new();
         for (column, label) in ticks {
             let end = self.look.width.saturating_sub(label.width());
@@ -247,6 +284,12 @@ impl<'a> Frame<'a> {
         }
         format!("{line}\n{}\n", self.look.paint(Ink::Dim, &numbers))
     }
+}
+
+/// Cells as text.
+fn painted(look: Look, cells: &[(char, Ink)]) -> String {
+    let runs = cells.chunk_by(|a, b| a.1 == b.1);
+    runs.map(|run| look.paint(run[0].1, &run.iter().map(|cell| cell.0).collect::<String>())).collect()
 }
 
 /// A baseline's name and value.

@@ -16,11 +16,13 @@ pub fn curve(look: Look, steps: i64, buckets: &[Bucket], baselines: &[Baseline])
     let Some(scale) = Scale::fit(buckets.iter(), baselines).filter(|_| !buckets.is_empty()) else {
         return String::new();
     };
-    draw(Frame::new(look, scale, baselines, steps, ROWS), buckets)
+    let mut frame = Frame::new(look, scale, baselines, steps, ROWS);
+    draw(&mut frame, buckets, Ink::Series(0));
+    frame.render()
 }
 
-/// Draws a curve into a frame.
-pub fn draw(mut frame: Frame<'_>, buckets: &[Bucket]) -> String {
+/// Draws a run into a frame, over what is there.
+pub fn draw(frame: &mut Frame<'_>, buckets: &[Bucket], ink: Ink) {
     let (rows, columns) = frame.size();
     // The highest and the lowest dot of each column of dots.
     let mut spans: Vec<Option<(usize, usize)>> = vec![None; columns * 2];
@@ -48,10 +50,14 @@ pub fn draw(mut frame: Frame<'_>, buckets: &[Bucket]) -> String {
     }
     for (row, cells) in dots.iter().enumerate() {
         for (column, &code) in cells.iter().enumerate().filter(|(_, code)| **code != BLANK) {
-            *frame.cell(row, column) = (char::from_u32(code).unwrap_or(' '), Ink::Series(0));
+            let cell = frame.cell(row, column);
+            let under = match u32::from(cell.0) {
+                dots @ BLANK..=0x28ff => dots,
+                _ => BLANK,
+            };
+            *cell = (char::from_u32(code | under).unwrap_or(' '), ink);
         }
     }
-    frame.render()
 }
 
 #[cfg(test)]
@@ -94,7 +100,8 @@ mod tests {
                     let text = curve(look, losses.len() as i64, &buckets, baselines);
                     assert!(text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{losses:?}\n{text}");
                     assert!(width < 40 || text.lines().all(|line| line.chars().count() <= width), "{losses:?}\n{text}");
-                    let (text, _) = overlay(look, 1000, &[buckets.clone(), Vec::new(), buckets.clone()], baselines);
+                    let (text, _) =
+                        overlay(look, 1000, &[buckets.clone(), Vec::new(), buckets.clone()], &[], baselines);
                     assert!(text.contains('∗'), "{losses:?}\n{text}");
                 }
             }

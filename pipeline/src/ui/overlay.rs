@@ -35,13 +35,23 @@ impl Span {
 }
 
 /// Draws the curves, each run's mean with its mark and what rose or fell three rows from it with `│`; the text, and whether
-/// runs met in a cell. Empty when there is nothing to draw.
-pub fn overlay(look: Look, steps: i64, runs: &[Vec<Bucket>], baselines: &[Baseline]) -> (String, bool) {
+/// runs met in a cell. A run's mark on the axis stands at its onset, where it has one. Empty when there is nothing to draw.
+pub fn overlay(
+    look: Look,
+    steps: i64,
+    runs: &[Vec<Bucket>],
+    onsets: &[Option<i64>],
+    baselines: &[Baseline],
+) -> (String, bool) {
     let Some(scale) = Scale::fit(runs.iter().flatten(), baselines).filter(|_| runs.iter().any(|run| !run.is_empty()))
     else {
         return (String::new(), false);
     };
-    draw(Frame::new(look, scale, baselines, steps, ROWS), runs)
+    let mut frame = Frame::new(look, scale, baselines, steps, ROWS);
+    for (place, onset) in onsets.iter().enumerate() {
+        onset.iter().for_each(|step| frame.mark_onset(*step, mark(place), Ink::Series(place)));
+    }
+    draw(frame, runs)
 }
 
 /// Draws the curves into a frame.

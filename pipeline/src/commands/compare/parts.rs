@@ -1,26 +1,22 @@
 //! The parts of a comparison's screen.
 
-use unicode_width::UnicodeWidthStr as _;
-
-use super::{Comparison, Parting};
+use super::{Comparison, Parting, account, around, study, texts};
 use crate::commands::defaults::Defaults;
 use crate::commands::reading::{baseline_words, lines_on};
 use crate::commands::runs::status_ink;
-use crate::commands::show::outcomes::{decode, figures, written};
 use crate::commands::show::parts::indent;
 use crate::commands::standing;
-use crate::insight::comparison::{Differing, Scores, Texts};
-use crate::record::read::{Difference, Sample, Summary};
+use crate::insight::comparison::{Differing, Scores};
+use crate::insight::noise::{Beyond, TIMES};
+use crate::record::read::{Difference, Summary};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
+use crate::ui::multiples::{ABOVE, ONSET};
 use crate::ui::overlay::{self, SEVERAL, mark};
 use crate::ui::table::{Table, left, right};
 
 /// The most runs whose scores and texts stand side by side.
-const MOST_BESIDE: usize = 6;
-
-/// The most runs whose curves are drawn: there are no more marks.
-const MOST_CURVES: usize = 12;
+pub const MOST_BESIDE: usize = 6;
 
 /// The most differing parameters that stand as columns of the table of runs.
 const MOST_COLUMNS: usize = 2;
@@ -31,16 +27,29 @@ const MOST_ROWS: usize = 12;
 /// The whole screen.
 pub fn screen(all: &Comparison, look: Look) -> String {
     let parts = [
+        told(all, look),
         parameters(all, look),
         runs(all, look),
+        study::standing(all, look),
         curves(all, look),
         all.parting.as_ref().map_or(String::new(), |parting| part(&all.runs, parting, look)),
+        all.around.as_ref().map_or(String::new(), |found| around::table(found, &all.runs, look)),
         scores(&all.runs, &all.evaluations, look),
         standings(all, look),
-        samples(&all.runs, &all.samples, look),
+        texts::samples(&all.runs, &all.samples, look),
         left_out(all, look),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// Lines of a text.
+fn lines(text: &str, ink: Ink, look: Look) -> String {
+    format::wrap(text, look.width).iter().map(|line| format!("{}\n", look.paint(ink, line))).collect()
+}
+
+/// What happened.
+fn told(all: &Comparison, look: Look) -> String {
+    all.account.iter().map(|said| lines(said, Ink::Plain, look)).collect()
 }
 
 /// What a screen of many runs does not hold.
@@ -52,29 +61,35 @@ fn left_out(all: &Comparison, look: Look) -> String {
     format!("{}\n", look.paint(Ink::Dim, &said))
 }
 
-/// What differs, in a sentence, and as a table where it is more than the table of runs can hold.
+/// What differs, in a sentence, and as a table where it is more than the table of runs can hold, or where each parameter
+/// is said to explain a parting or not.
 fn parameters(all: &Comparison, look: Look) -> String {
     let names = |rows: &[Differing]| rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ");
     let mut text = match all.parameters.is_empty() {
         true => "the parameters are the same\n".to_owned(),
-        false => {
-            let said = format!("the runs differ in {}", names(&all.parameters));
-            format::wrap(&said, look.width).iter().map(|line| format!("{line}\n")).collect()
-        }
+        false => lines(&format!("the runs differ in {}", names(&all.parameters)), Ink::Plain, look),
     };
     if let Some(words) = all.incomparable {
-        let lines = format::wrap(words, look.width);
-        text.extend(lines.iter().map(|line| format!("{}\n", look.paint(Ink::Bad, line))));
+        text.push_str(&lines(words, Ink::Bad, look));
     }
-    if all.parameters.len() > MOST_COLUMNS {
+    if !all.parameters.is_empty() && columns(all).is_empty() {
         text.push_str(&differences(&all.runs, &all.parameters, look));
     }
     if !all.circumstances.is_empty() {
-        let said = format!("not parameters, yet not the same: {}", names(&all.circumstances));
-        text.extend(format::wrap(&said, look.width).iter().map(|line| format!("{line}\n")));
+        text.push_str(&lines(
+            &format!("not parameters, yet not the same: {}", names(&all.circumstances)),
+            Ink::Plain,
+            look,
+        ));
         text.push_str(&differences(&all.runs, &all.circumstances, look));
     }
     text
+}
+
+/// The differing parameters that stand in the table of runs.
+fn columns(all: &Comparison) -> &[Differing] {
+    let explained = all.parameters.iter().any(|row| row.explains.is_some());
+    if explained || all.parameters.len() > MOST_COLUMNS { &[] } else { &all.parameters }
 }
 
 /// A differing value, short enough for a column.
@@ -88,15 +103,16 @@ fn shown(row: &Differing, place: usize, defaults: &Defaults) -> String {
 /// Names down and runs across while there are few runs, else the other way round.
 fn differences(runs: &[Summary], rows: &[Differing], look: Look) -> String {
     let defaults = Defaults::of(0);
+    let plain = |text: String| (text, Ink::Plain);
     let mut table;
     if runs.len() <= 4 {
-        table = Table::new(std::iter::once(left("")).chain(runs.iter().map(|run| left(&run.name()))).collect());
+        let explained = rows.iter().any(|row| row.explains.is_some());
+        let heads = std::iter::once(left("")).chain(runs.iter().map(|run| left(&run.name())));
+        table = Table::new(heads.chain(explained.then(|| left("of the parting"))).collect());
         for row in rows {
-            table.plain(
-                std::iter::once(row.name.clone())
-                    .chain((0..runs.len()).map(|place| shown(row, place, &defaults)))
-                    .collect(),
-            );
+            let values = (0..runs.len()).map(|place| plain(shown(row, place, &defaults)));
+            let mark = explained.then(|| row.explains.map(account::mark).unwrap_or_default());
+            table.row(std::iter::once(plain(row.name.clone())).chain(values).chain(mark).collect());
         }
     } else {
         table = Table::new(std::iter::once(left("run")).chain(rows.iter().map(|row| left(&row.name))).collect());
@@ -111,26 +127,30 @@ fn differences(runs: &[Summary], rows: &[Differing], look: Look) -> String {
 
 /// The table of runs; its marks are the legend of the curves.
 fn runs(all: &Comparison, look: Look) -> String {
-    let columns: &[Differing] = if all.parameters.len() <= MOST_COLUMNS { &all.parameters } else { &[] };
-    let mut heads = vec![left(""), left("run")];
+    let columns = columns(all);
+    let marked = all.runs.len() == 2;
+    let mut heads = if marked { vec![left("")] } else { Vec::new() };
+    heads.push(left("run"));
     let defaults = Defaults::of(0);
     let short = format::short_names(&columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
     heads.extend(short.iter().map(|name| right(name)));
-    heads.extend([left("status").spare(2), right("steps").spare(3), right("last loss"), right("best").spare(1)]);
-    heads.extend([right("valid ppl"), right("test ppl").spare(4)]);
+    heads.extend([left("verdict"), left("status").spare(3), right("steps").spare(4)]);
+    heads.extend([right("last loss"), right("best").spare(1)]);
+    heads.extend([right("valid ppl"), right("test ppl").spare(5)]);
     if all.runs.iter().any(|run| run.nonfinite_steps > 0) {
-        heads.extend([right("non-finite"), right("first at")]);
+        heads.extend([right("non-finite"), right("first at").spare(2)]);
     }
     let n_heads = heads.len();
     let mut table = Table::new(heads);
-    for (place, run) in all.runs.iter().enumerate() {
+    for (place, (run, verdict)) in all.runs.iter().zip(&all.verdicts).enumerate() {
         let plain = |text: String| (text, Ink::Plain);
-        let mark = if place < MOST_CURVES { mark(place).to_string() } else { String::new() };
-        let mut row = vec![(mark, Ink::Series(place)), (run.name(), Ink::Bold)];
+        let mut row = if marked { vec![(mark(place).to_string(), Ink::Series(place))] } else { Vec::new() };
+        row.push((run.name(), Ink::Bold));
         row.extend(columns.iter().map(|column| plain(shown(column, place, &defaults))));
         let odd =
             if run.last_loss_kind.as_deref().is_some_and(|kind| kind != "finite") { Ink::Bad } else { Ink::Plain };
         row.extend([
+            account::word(verdict),
             (run.status.clone(), status_ink(&run.status)),
             plain(count(run.steps)),
             (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd),
@@ -147,26 +167,39 @@ fn runs(all: &Comparison, look: Look) -> String {
 }
 
 fn curves(all: &Comparison, look: Look) -> String {
-    let steps = all.runs.iter().take(MOST_CURVES).map(|run| run.steps).max().unwrap_or(0);
-    let drawn = &all.curves[..all.curves.len().min(MOST_CURVES)];
-    let (mut text, met) = overlay::overlay(look, steps, drawn, &all.baselines);
+    let mut said = Vec::new();
+    let onsets: Vec<Option<i64>> = all.verdicts.iter().map(account::onset).collect();
+    let several = all.runs.len() > 2;
+    let mut text = if several {
+        let (text, above) = study::curves(all, look);
+        if above {
+            said.push(format!("{ABOVE} a loss lies above the axis"));
+        }
+        text
+    } else {
+        let steps = all.runs.iter().map(|run| run.steps).max().unwrap_or(0);
+        let (text, met) = overlay::overlay(look, steps, &all.curves, &onsets, &all.baselines);
+        said.push("a mark is the mean of its steps, │ reaches to a lone high or low".to_owned());
+        if met {
+            said.push(format!("{SEVERAL} several runs"));
+        }
+        text
+    };
     if text.is_empty() {
         return text;
     }
-    let mut said = vec!["a mark is the mean of its steps, │ reaches to a lone high or low".to_owned()];
     said.extend(baseline_words(&all.baselines, all.ngrams.iter().filter_map(|ngrams| lines_on(ngrams))));
-    if met {
-        said.push(format!("{SEVERAL} several runs"));
+    if onsets.iter().any(Option::is_some) {
+        said.push(if several {
+            format!("{ONSET} an onset")
+        } else {
+            "on the axis a mark is that run's onset".to_owned()
+        });
     }
     if all.runs.iter().any(|run| run.nonfinite_steps > 0) {
         said.push("✗ a loss is not finite".to_owned());
     }
-    if all.curves.len() > MOST_CURVES {
-        said.push(format!("only the first {MOST_CURVES} runs are drawn"));
-    }
-    for line in format::wrap(&said.join("; "), look.width) {
-        text.push_str(&format!("{}\n", look.paint(Ink::Dim, &line)));
-    }
+    text.push_str(&lines(&said.join("; "), Ink::Dim, look));
     text
 }
 
@@ -182,10 +215,34 @@ fn part(runs: &[Summary], parting: &Parting, look: Look) -> String {
             };
             let (a, b) = apart(first);
             let names = if runs.len() == 2 { [runs[0].name(), runs[1].name()] } else { Default::default() };
-            format!("{before} at step {} one is {a} ({}), the other {b} ({})", count(first.step), names[0], names[1])
+            let noise = apart_by(first, parting.beyond_noise.as_ref());
+            format!(
+                "{before} at step {} one is {a} ({}), the other {b} ({}){noise}",
+                count(first.step),
+                names[0],
+                names[1]
+            )
         }
     };
-    format::wrap(&said, look.width).iter().map(|line| format!("{line}\n")).collect()
+    lines(&said, Ink::Plain, look)
+}
+
+/// Where losses are further apart than noise, and by how much.
+fn apart_by(first: &Difference, beyond: Option<&Beyond>) -> String {
+    let Some(beyond) = beyond else {
+        return "; no step has them apart by more than the noise of its neighbours".to_owned();
+    };
+    let at = if beyond.step == first.step { "there".to_owned() } else { format!("at step {}", count(beyond.step)) };
+    let whose = if beyond.calmer { ", in the calmer run" } else { "" };
+    match beyond.apart {
+        Some(apart) => format!(
+            "; {at} they are {} apart, more than {TIMES} times what losses change from one step to the next ({}{whose})",
+            format::float(apart),
+            format::float(beyond.noise),
+        ),
+        None if beyond.step == first.step => String::new(),
+        None => format!("; {at} one is no number"),
+    }
 }
 
 /// Two losses, in as many digits as it takes to tell them apart.
@@ -236,100 +293,21 @@ fn scores(runs: &[Summary], scores: &[Scores], look: Look) -> String {
     format!("{}\n{}", look.heading("evaluations"), indent(&text))
 }
 
-/// Texts of the last checkpoint that the runs share, and of each run's own last where those differ: two beside each
-/// other, more below each other.
 /// Where the last valid losses stand among the baselines.
 fn standings(all: &Comparison, look: Look) -> String {
     let mut text = String::new();
-    for ((run, found), unit) in all.runs.iter().zip(&all.standings).zip(&all.units).take(MOST_BESIDE) {
-        let Some(found) = found else { continue };
-        let said = format!("the last valid loss of {}, {}", run.name(), standing::words(found, unit));
-        text.extend(format::wrap(&said, look.width).iter().map(|line| format!("{line}\n")));
-    }
-    text
-}
-
-fn samples(runs: &[Summary], texts: &[Texts], look: Look) -> String {
-    if runs.len() > MOST_BESIDE {
-        return String::new();
-    }
-    let shared = texts.iter().rev().find_map(|texts| texts.step);
-    let apart: Vec<&Texts> = texts.iter().filter(|texts| texts.step.is_none()).collect();
-    let mut parts = Vec::new();
-    // An untouched model's words tell nothing where each run has others.
-    let all_apart = apart.first().is_some_and(|texts| texts.runs.iter().all(Option::is_some));
-    if let Some(step) = shared.filter(|step| !all_apart || *step > 0) {
-        let title = format!("samples of checkpoint {}", count(step));
-        parts.push(samples_of(runs, texts.iter().filter(|texts| texts.step == Some(step)), &title, look));
-    }
-    if let Some(first) = apart.first() {
-        let of: Vec<String> =
-            runs.iter().zip(&first.runs).filter_map(|(run, sample)| Some((run, sample.as_ref()?).0.name())).collect();
-        let whose = if all_apart { "each run".to_owned() } else { of.join(" and ") };
-        parts.push(samples_of(runs, apart.into_iter(), &format!("samples of the last checkpoint of {whose}"), look));
-    }
-    parts.join("\n")
-}
-
-fn samples_of<'a>(runs: &[Summary], rows: impl Iterator<Item = &'a Texts>, title: &str, look: Look) -> String {
-    let mut text = format!("{}\n", look.heading(title));
-    for row in rows {
-        text.push_str(&format!("  {}\n", decode(&row.decode)));
-        let name = |run: &Summary, sample: &Sample| match (row.step, sample.step) {
-            (None, Some(step)) => format!("{} at {}", run.name(), count(step)),
-            _ => run.name(),
+    for (((run, found), unit), ngrams) in
+        all.runs.iter().zip(&all.standings).zip(&all.units).zip(&all.ngrams).take(MOST_BESIDE)
+    {
+        let said = match (found, run.valid_loss_kind.as_deref()) {
+            (Some(found), _) => standing::words(found, unit),
+            // What is no number is worse than anything.
+            (None, Some(kind)) if kind != "finite" && ngrams.iter().any(|it| it.split == "valid") => {
+                format!("{kind}, is no number, and so worse than every model that counts")
+            }
+            _ => continue,
         };
-        match &row.runs[..] {
-            [Some(a), Some(b)] if look.width >= 80 => {
-                text.push_str(&beside(look, (&name(&runs[0], a), a), (&name(&runs[1], b), b)));
-            }
-            _ => {
-                for (run, sample) in runs.iter().zip(&row.runs) {
-                    let Some(sample) = sample else { continue };
-                    let said = format!("{} {}", name(run, sample), figures(sample));
-                    for (i, line) in format::wrap(said.trim_end(), look.width - 6).iter().enumerate() {
-                        text.push_str(&format!(
-                            "    {}{}\n",
-                            if i > 0 { "  " } else { "" },
-                            look.paint(Ink::Dim, line)
-                        ));
-                    }
-                    for line in written(sample, look.width - 6) {
-                        text.push_str(format!("      {line}").trim_end());
-                        text.push('\n');
-                    }
-                }
-            }
-        }
-    }
-    text
-}
-
-fn beside(look: Look, a: (&str, &Sample), b: (&str, &Sample)) -> String {
-    let width = (look.width - 7) / 2;
-    let column = |(name, sample): (&str, &Sample)| {
-        let mut lines = vec![(name.to_owned(), Ink::Bold)];
-        lines.extend(format::wrap(&figures(sample), width).into_iter().map(|line| (line, Ink::Dim)));
-        let facts = lines.len();
-        lines.extend(written(sample, width).into_iter().map(|line| (line, Ink::Plain)));
-        (lines, facts)
-    };
-    let ((mut left, left_facts), (mut right, right_facts)) = (column(a), column(b));
-    // The texts begin in the same line.
-    for (lines, facts) in [(&mut left, left_facts), (&mut right, right_facts)] {
-        for _ in facts..left_facts.max(right_facts) {
-            lines.insert(facts, (String::new(), Ink::Plain));
-        }
-    }
-    let mut text = String::new();
-    for row in 0..left.len().max(right.len()) {
-        let empty = (String::new(), Ink::Plain);
-        let (l, r) = (left.get(row).unwrap_or(&empty), right.get(row).unwrap_or(&empty));
-        let pad = " ".repeat(width - l.0.width().min(width));
-        let line =
-            format!("    {}{pad} {} {}", look.paint(l.1, &l.0), look.paint(Ink::Dim, "│"), look.paint(r.1, &r.0));
-        text.push_str(line.trim_end());
-        text.push('\n');
+        text.push_str(&lines(&format!("the last valid loss of {}, {said}", run.name()), Ink::Plain, look));
     }
     text
 }

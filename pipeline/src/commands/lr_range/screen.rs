@@ -39,7 +39,7 @@ fn alone(test: &Test, look: Look) -> String {
     let found = &test.found;
     let mut legend = Vec::new();
     let mut point = |place: f64, mark: char, ink: Ink, said: String| {
-        frame.mark(place, mark, ink);
+        frame.point_at(place, mark, ink);
         legend.push((format!("{mark} {said}"), ink));
     };
     if let Some(suggestion) = found.suggestion {
@@ -53,7 +53,8 @@ fn alone(test: &Test, look: Look) -> String {
         point(breaks.step as f64, BREAKS, Ink::Bad, format!("breaks at {}", rate(breaks.learning_rate)));
     }
     legend.extend(cut.map(|cut| (format!("(cut off at {cut:.1})"), Ink::Dim)));
-    format!("{}{}", curve::draw(frame, &runs[0]), beside(&legend, look))
+    curve::draw(&mut frame, &runs[0], Ink::Series(0));
+    format!("{}{}", frame.render(), beside(&legend, look))
 }
 
 /// Words beside each other, as many as a line holds.

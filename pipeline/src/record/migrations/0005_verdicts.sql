@@ -80,7 +80,7 @@ DROP VIEW study_by_learning_rate;
 DROP VIEW run_summary;
 
 -- Whole blocks are read from step_blocks and only the last, cut one from steps, so that a run of a million steps costs
--- a thousand rows. Scores are joined here and not taken from run_evaluations, whose union SQLite would scan for each run. Losses are over finite steps; what was not finite stands beside them.
+-- a thousand rows; each range of steps stands in one pair of bounds, for an index is searched by no more. Scores are joined here and not taken from run_evaluations, whose union SQLite would scan for each run. Losses are over finite steps; what was not finite stands beside them.
 CREATE VIEW run_summary AS
 WITH extent AS (
     SELECT run, trajectory_id AS t, steps AS n, steps / 1024 * 1024 AS whole FROM run_extent
@@ -97,7 +97,10 @@ SELECT r.id AS run,
        (SELECT min(m) FROM (
             SELECT min(b.minimum) AS m FROM trajectory_blocks b WHERE b.trajectory_id = e.t AND b.block < e.whole / 1024
             UNION ALL
-            SELECT min(s.loss) FROM trajectory_steps s WHERE s.trajectory_id = e.t AND s.step >= e.whole AND s.step < e.n
+            SELECT min(s.loss) FROM trajectory_parts p
+              JOIN steps s ON s.trajectory_id = p.holder_id AND s.step >= max(p.first_step, e.whole)
+               AND s.step < min(p.end_step, e.n)
+             WHERE p.trajectory_id = e.t
         )) AS best_loss,
        (SELECT v.perplexity FROM run_stages rs JOIN evaluations v ON v.execution_id = rs.execution_id
          WHERE rs.run_id = r.id AND rs.stage = 'evaluate' AND v.split = 'valid' ORDER BY rs.step DESC LIMIT 1) AS valid_perplexity,
@@ -111,14 +114,18 @@ SELECT r.id AS run,
        (SELECT coalesce(sum(k), 0) FROM (
             SELECT sum(b.steps - b.finite) AS k FROM trajectory_blocks b WHERE b.trajectory_id = e.t AND b.block < e.whole / 1024
             UNION ALL
-            SELECT count(*) FROM trajectory_steps s
-             WHERE s.trajectory_id = e.t AND s.step >= e.whole AND s.step < e.n AND s.loss_kind <> 'finite'
+            SELECT count(*) FROM trajectory_parts p
+              JOIN steps s ON s.trajectory_id = p.holder_id AND s.step >= max(p.first_step, e.whole)
+               AND s.step < min(p.end_step, e.n)
+             WHERE p.trajectory_id = e.t AND s.loss_kind <> 'finite'
         )) AS nonfinite_steps,
        (SELECT min(k) FROM (
             SELECT min(b.first_nonfinite) AS k FROM trajectory_blocks b WHERE b.trajectory_id = e.t AND b.block < e.whole / 1024
             UNION ALL
-            SELECT min(s.step) FROM trajectory_steps s
-             WHERE s.trajectory_id = e.t AND s.step >= e.whole AND s.step < e.n AND s.loss_kind <> 'finite'
+            SELECT min(s.step) FROM trajectory_parts p
+              JOIN steps s ON s.trajectory_id = p.holder_id AND s.step >= max(p.first_step, e.whole)
+               AND s.step < min(p.end_step, e.n)
+             WHERE p.trajectory_id = e.t AND s.loss_kind <> 'finite'
         )) AS first_nonfinite_step,
        r.error,
        r.created_at,

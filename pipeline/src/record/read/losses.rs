@@ -60,6 +60,14 @@ pub struct Difference {
     pub kind_b: String,
 }
 
+/// The losses of two trajectories at one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair {
+    pub step: i64,
+    pub a: f64,
+    pub b: f64,
+}
+
 /// What must be the same to the bit of a step that is computed again.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct Numbers {
@@ -118,16 +126,10 @@ impl Record {
         })
     }
 
-    /// The first of the `steps` steps that two trajectories share at which their losses differ in any bit.
-    pub fn first_difference(&mut self, a: i64, b: i64, steps: i64) -> Result<Option<Difference>> {
-        if a == b {
-            return Ok(None);
-        }
+    /// The whole blocks among the first `steps` steps of a trajectory.
+    pub fn blocks(&mut self, trajectory: i64, steps: i64) -> Result<Vec<Bucket>> {
         self.wait(async |connection| {
-            let equal = sqlx::query_scalar(sql!("read_equal_until")).bind(a).bind(b);
-            let equal: i64 = equal.fetch_one(&mut *connection).await?;
-            let difference = sqlx::query_as(sql!("read_first_difference")).bind(a).bind(b).bind(equal).bind(steps);
-            difference.fetch_optional(connection).await
+            sqlx::query_as(sql!("read_blocks")).bind(trajectory).bind(steps).fetch_all(connection).await
         })
     }
 

@@ -1,9 +1,11 @@
 //! What the record is asked by the commands that only look: runs, stages, losses, texts, and free SQL.
 
+mod apart;
 mod cell;
 mod forks;
 mod free;
 mod losses;
+mod measured;
 mod runs;
 mod stages;
 mod texts;
@@ -14,7 +16,8 @@ use serde_json::Value;
 pub use cell::Cell;
 pub use forks::{Forked, Origin};
 pub use free::{Asked, Relation};
-pub use losses::{Bucket, Difference, Numbers, StepRow};
+pub use losses::{Bucket, Difference, Numbers, Pair, StepRow};
+pub use measured::Hole;
 pub(super) use runs::list;
 pub use runs::{Detail, Param, Study, Summary};
 pub use stages::StageRow;

@@ -1,0 +1,188 @@
+//! What happened between runs, in a few sentences: from what their data and losses show to what can explain it.
+
+use super::Comparison;
+use crate::commands::defaults::Defaults;
+use crate::commands::verdict::{spoken, verdict_ink};
+use crate::insight::comparison::Differing;
+use crate::insight::explanation::{Explains, Why};
+use crate::record::read::Summary;
+use crate::record::verdicts::{Kind, Verdict};
+use crate::ui::format::{self, count};
+use crate::ui::look::Ink;
+
+/// The most parameters that a sentence names.
+const MOST_NAMED: usize = 4;
+
+/// The most runs that have a sentence each.
+const MOST_TOLD: usize = 4;
+
+/// What happened between some runs, a paragraph each.
+pub fn account(all: &Comparison) -> Vec<String> {
+    let both: Vec<(&Summary, &Verdict)> = all.runs.iter().zip(&all.verdicts).collect();
+    let (faults, others): (Vec<_>, Vec<_>) =
+        both.into_iter().partition(|(_, verdict)| verdict.verdict == Kind::DataFault);
+    // The data come first: whatever a loss does on the wrong text says nothing of a rate.
+    let mut said = judged(&faults);
+    if let (2, Some(parting)) = (all.runs.len(), &all.parting) {
+        said.push(format!("{}; {}.", differences(all), parted(all, parting)));
+    }
+    said.extend(judged(&others));
+    if !faults.is_empty() {
+        let (whose, read) = if faults.len() == 1 { ("its loss", "reads") } else { ("their losses", "read") };
+        said.push(format!(
+            "The data come first: while what {} {read} is wrong, {whose} can't tell whether the rate is right.",
+            names(&faults)
+        ));
+    }
+    said
+}
+
+/// Runs as a sentence names them.
+fn names(runs: &[(&Summary, &Verdict)]) -> String {
+    let names: Vec<String> = runs.iter().map(|(run, _)| run.name()).collect();
+    match &names[..] {
+        [first @ .., last] if !first.is_empty() && names.len() <= MOST_TOLD => {
+            format!("{} and {last}", first.join(", "))
+        }
+        [first, ..] if names.len() > 1 => format!("{first} and {} more", names.len() - 1),
+        _ => names.concat(),
+    }
+}
+
+/// Runs with their verdicts: a sentence for each while they are few, and for each verdict where they are many.
+fn judged(runs: &[(&Summary, &Verdict)]) -> Vec<String> {
+    let mut groups: Vec<Vec<(&Summary, &Verdict)>> = Vec::new();
+    for &(run, verdict) in runs {
+        let alike = |known: &(&Summary, &Verdict)| match runs.len() {
+            ..=MOST_TOLD => known.1.sentence == verdict.sentence && known.1.onset == verdict.onset,
+            _ => true,
+        };
+        let same = |group: &&mut Vec<(&Summary, &Verdict)>| group[0].1.verdict == verdict.verdict && alike(&group[0]);
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push((run, verdict)),
+            None => groups.push(vec![(run, verdict)]),
+        }
+    }
+    groups.iter().map(|group| sentence(group, runs.len() <= MOST_TOLD || group.len() == 1)).collect()
+}
+
+/// What differs, with its values where these are few.
+fn differences(all: &Comparison) -> String {
+    let names = format!("{} and {}", all.runs[0].name(), all.runs[1].name());
+    let defaults = Defaults::of(0);
+    let valued = |row: &Differing| {
+        let value = |place: usize| match &row.values[place] {
+            Some(cell) => format::cut(&defaults.shown(&row.name, cell), 24),
+            None => format::NOTHING.to_owned(),
+        };
+        format!("{} ({}, {})", row.name, value(0), value(1))
+    };
+    match &gathered(all)[..] {
+        [] => format!("{names} have the same parameters"),
+        [only] => format!("{names} differ in {} alone", valued(only)),
+        rows => {
+            // What can explain it is named first, and alone where the rest can't.
+            let can: Vec<&Differing> = rows.iter().filter(|row| row.explains == Some(Explains::Can)).copied().collect();
+            let told = if can.is_empty() { rows } else { &can };
+            let mut words: Vec<String> = told.iter().take(MOST_NAMED).map(|row| valued(row)).collect();
+            let rest = rows.len() - words.len();
+            let last = if rest > 0 { format!("{rest} more") } else { words.pop().unwrap_or_default() };
+            format!("{names} differ in {} and {last}", words.join(", "))
+        }
+    }
+}
+
+/// The parameters that differ; of a table whose kind does, the kind alone, since the rest comes with it.
+fn gathered(all: &Comparison) -> Vec<&Differing> {
+    let table = |name: &str| name.rsplit_once('.').map_or(String::new(), |(table, _)| format!("{table}.kind"));
+    let told = |row: &&Differing| {
+        let kind = table(&row.name);
+        row.name == kind || all.parameters.iter().all(|other| other.name != kind)
+    };
+    all.parameters.iter().filter(told).collect()
+}
+
+/// Where they part, and what can't be the reason.
+fn parted(all: &Comparison, parting: &super::Parting) -> String {
+    let Some(first) = &parting.first else {
+        return match parting.common_steps {
+            0 => "they have no steps in common".to_owned(),
+            steps => format!("all {} losses that both have are the same to the bit", count(steps)),
+        };
+    };
+    const MORE: &str = "by more than steps differ from their neighbours";
+    let noise = match &parting.beyond_noise {
+        Some(beyond) if beyond.step == first.step => format!(", at once {MORE}"),
+        Some(beyond) => format!(", and at step {} for the first time {MORE}", count(beyond.step)),
+        None => format!(", and never {MORE}"),
+    };
+    let rows = gathered(all);
+    let can: Vec<&&Differing> = rows.iter().filter(|row| row.explains == Some(Explains::Can)).collect();
+    let why = match (&can[..], rows.len(), &all.circumstances[..]) {
+        ([], _, []) => "; nothing that is recorded explains it".to_owned(),
+        ([], 0, others) => format!("; what else differs: {}", named(others)),
+        ([], _, others) => format!("; no parameter explains it; what else differs: {}", named(others)),
+        ([only], 2.., _) => format!("; of these {} alone can explain it", only.name),
+        _ => String::new(),
+    };
+    format!("their losses part at step {}{noise}{why}", count(first.step))
+}
+
+fn named(rows: &[Differing]) -> String {
+    rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Runs of one verdict, and what it says of them.
+fn sentence(runs: &[(&Summary, &Verdict)], told: bool) -> String {
+    let verdict = runs[0].1;
+    let (is, has, learns) = if runs.len() == 1 { ("is", "has", "learns") } else { ("are", "have", "learn") };
+    let onset = match onset(verdict) {
+        Some(step) if told => format!(" from step {} on", count(step)),
+        _ => String::new(),
+    };
+    let head = match (verdict.verdict, verdict.recovered) {
+        (Kind::DataFault, _) => format!("{has} a data fault"),
+        (Kind::Diverged, _) => format!("diverged{onset}"),
+        (Kind::Unstable, Some(true)) if told => format!("became unstable{onset} and recovered"),
+        (Kind::Unstable, _) => format!("{is} unstable{onset}"),
+        (Kind::TooLow, _) => format!("{learns} too slowly"),
+        (Kind::Stable, _) => format!("{is} stable"),
+        (Kind::Inconclusive, _) => "can't be judged".to_owned(),
+    };
+    let names = names(runs);
+    if told {
+        format!("{names} {head}: {}.", verdict.sentence.trim_end_matches('.'))
+    } else {
+        format!("{names} {head}.")
+    }
+}
+
+/// Where a verdict's onset is one: what a run reads is wrong from its first step on.
+pub fn onset(verdict: &Verdict) -> Option<i64> {
+    verdict.onset.filter(|step| *step > 0 || verdict.verdict != Kind::DataFault)
+}
+
+/// A verdict in a column.
+pub fn word(verdict: &Verdict) -> (String, Ink) {
+    let at = onset(verdict).map_or(String::new(), |step| format!(" at {}", count(step)));
+    (format!("{}{at}", spoken(verdict.verdict.word())), verdict_ink(verdict.verdict))
+}
+
+/// Whether a parameter explains the parting, in a column.
+pub fn mark(explains: Explains) -> (String, Ink) {
+    match explains {
+        Explains::Can => ("can explain it".to_owned(), Ink::Bold),
+        Explains::NotBefore { step } => (format!("not before step {}", count(step)), Ink::Dim),
+        Explains::No { why } => {
+            let why = match why {
+                Why::NotRead => "not read by train",
+                Why::NoNumber => "changes no step",
+                Why::SameData => "same data",
+                Why::SameRates => "same rates",
+                Why::NothingClipped => "nothing clipped before",
+                Why::NothingDrawn => "nothing drawn",
+            };
+            (format!("no: {why}"), Ink::Dim)
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What runs have in common beside their parameters, and what not.
+
+use crate::commands::reading::{Reader, baselines};
+use crate::commands::show::parts::origin;
+use crate::failure::Failure;
+use crate::insight::comparison::Differing;
+use crate::record::read::{Cell, Detail, NgramLoss, StageRow, Summary};
+use crate::ui::axis::Baseline;
+
+/// The same parameters, but what a run was forked from as `run42 at step 300`: a trajectory's digits tell nobody anything.
+pub fn with_forks(reader: &mut Reader, parameters: Vec<Differing>, runs: &[i64]) -> Result<Vec<Differing>, Failure> {
+    let (forks, mut parameters): (Vec<Differing>, Vec<Differing>) =
+        parameters.into_iter().partition(|row| row.name == FORK || row.name.starts_with(&format!("{FORK}.")));
+    if forks.is_empty() {
+        return Ok(parameters);
+    }
+    let mut values = Vec::new();
+    for (place, run) in runs.iter().enumerate() {
+        let nearest = match forks.iter().any(|row| row.values[place].is_some()) {
+            true => reader.record.forks(*run)?.first().map(origin),
+            false => None,
+        };
+        values.push(nearest.map(Cell::Text));
+    }
+    let place = parameters.partition_point(|row| row.name.as_str() < FORK);
+    parameters.insert(place, Differing { name: FORK.to_owned(), values, explains: None });
+    Ok(parameters)
+}
+
+/// The key that makes a run a fork.
+const FORK: &str = "train.fork";
+
+/// Why the runs' losses can't be held against each other, where they can't.
+pub fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static str>, Failure> {
+    for (name, words) in [
+        ("vocab", "the runs have other vocabularies: their losses and perplexities can't be held against each other"),
+        ("valid", "the runs are scored on other valid texts: their perplexities can't be held against each other"),
+    ] {
+        let mut digests = Vec::new();
+        for run in runs {
+            digests.extend(reader.record.output(*run, "vocab", name)?);
+        }
+        if digests.windows(2).any(|pair| pair[0] != pair[1]) {
+            return Ok(Some(words));
+        }
+    }
+    Ok(None)
+}
+
+/// What is no parameter but may change numbers or times.
+pub fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differing> {
+    let text = |text: &Option<String>| text.clone().map(Cell::Text);
+    let train = |of: &dyn Fn(&StageRow) -> Option<Cell>| -> Vec<Option<Cell>> {
+        stages.iter().map(|stages| stages.iter().find(|stage| stage.stage == "train").and_then(of)).collect()
+    };
+    let commit = |detail: &Detail| {
+        let dirty = if detail.git_dirty == Some(true) { " and changes" } else { "" };
+        detail.git_commit.as_ref().map(|commit| Cell::Text(format!("{}{dirty}", commit.get(..12).unwrap_or(commit))))
+    };
+    let rows = [
+        ("pipeline", details.iter().map(|detail| Some(Cell::Text(detail.program_version.clone()))).collect()),
+        ("git", details.iter().map(commit).collect()),
+        ("host", details.iter().map(|detail| Some(Cell::Text(detail.host.clone()))).collect()),
+        ("threads", train(&|stage| stage.threads.map(Cell::Integer))),
+        ("device", train(&|stage| text(&stage.device))),
+        ("processor", train(&|stage| text(&stage.cpu_capability))),
+        ("libtorch", train(&|stage| text(&stage.libtorch))),
+    ];
+    rows.into_iter().map(|(name, values)| Differing { name: name.to_owned(), values, explains: None }).collect()
+}
+
+/// Baselines of all runs; where they differ, or not every run has any, each names the first run that it belongs to.
+pub fn joint_baselines(runs: &[Summary], stages: &[Vec<StageRow>], ngrams: &[Vec<NgramLoss>]) -> Vec<Baseline> {
+    let mut all: Vec<(Baseline, String)> = Vec::new();
+    let mut without = false;
+    for ((run, stages), ngrams) in runs.iter().zip(stages).zip(ngrams) {
+        let found = baselines(stages, ngrams);
+        without |= found.is_empty();
+        for baseline in found {
+            if !all.iter().any(|(known, _)| *known == baseline) {
+                all.push((baseline, run.name()));
+            }
+        }
+    }
+    // Each corpus has four: of many, the first two of each are enough lines.
+    if all.len() > 8 {
+        all.retain(|(baseline, _)| ["ln V", "unigram"].contains(&baseline.label.as_str()));
+    }
+    let several = |label: &str| all.iter().filter(|(baseline, _)| baseline.label == label).count() > 1;
+    let named = |(baseline, run): &(Baseline, String)| match without || several(&baseline.label) {
+        true => Baseline { label: format!("{} {run}", baseline.label), ..baseline.clone() },
+        false => baseline.clone(),
+    };
+    all.iter().map(named).collect()
+}

@@ -1,0 +1,148 @@
+//! Where the losses of two runs part, and which of their parameters can explain it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::commands::reading::Reader;
+use crate::failure::Failure;
+use crate::insight::comparison::Differing;
+use crate::insight::explanation::{self, Ground, Rates};
+use crate::insight::noise::{self, Beyond, Losses};
+use crate::record::read::{self, Cell, Difference, Param};
+use crate::record::{Record, RecordError};
+
+/// Steps before a parting that are searched for what can explain it. What happened further back would have shown in the
+/// losses, which are the same.
+const BACK: i64 = 64;
+
+/// Steps behind a parting in which a rate may still part from the other's.
+const AHEAD: i64 = 4096;
+
+/// Two runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair {
+    pub runs: [i64; 2],
+    pub trajectories: [Option<i64>; 2],
+    /// The steps of each.
+    pub lengths: [i64; 2],
+}
+
+impl Pair {
+    /// Steps that both have.
+    fn steps(&self) -> i64 {
+        self.lengths[0].min(self.lengths[1])
+    }
+}
+
+/// Where the losses of two runs part.
+#[derive(Debug, Serialize)]
+pub struct Parting {
+    /// Steps that both runs have.
+    pub common_steps: i64,
+    /// The first of them whose losses differ in any bit.
+    pub first: Option<Difference>,
+    /// The first whose losses differ by more than losses do from one step to the next.
+    pub beyond_noise: Option<Beyond>,
+}
+
+/// The losses of two trajectories in the record.
+struct Recorded<'r>(&'r mut Record, i64, i64);
+
+impl Losses for Recorded<'_> {
+    type Error = RecordError;
+
+    fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<read::Pair>, RecordError> {
+        self.0.pairs(self.1, self.2, from, to)
+    }
+
+    fn first_apart(&mut self, steps: (i64, i64), least: f64, share: f64) -> Result<Option<read::Pair>, RecordError> {
+        self.0.first_apart((self.1, self.2), steps, least, share)
+    }
+}
+
+/// Finds where two runs part.
+pub fn read(reader: &mut Reader, pair: &Pair) -> Result<Parting, Failure> {
+    let mut found = Parting { common_steps: pair.steps(), first: None, beyond_noise: None };
+    if let [Some(a), Some(b)] = pair.trajectories {
+        let record = &mut reader.record;
+        found.first = record.first_difference(a, b, pair.steps())?;
+        if let Some(first) = &found.first {
+            let (of_a, of_b) = (record.blocks(a, pair.steps())?, record.blocks(b, pair.steps())?);
+            let steps = (first.step, pair.steps());
+            found.beyond_noise = noise::first_beyond(&mut Recorded(record, a, b), steps, (&of_a, &of_b))?;
+        }
+    }
+    Ok(found)
+}
+
+/// Notes of each parameter whether it can explain the parting.
+pub fn explain(
+    reader: &mut Reader,
+    pair: &Pair,
+    parting: &Parting,
+    params: &[Param],
+    parameters: &mut [Differing],
+) -> Result<(), Failure> {
+    let ([Some(a), Some(b)], Some(first)) = (pair.trajectories, &parting.first) else { return Ok(()) };
+    let of = |run: i64| -> BTreeMap<String, Cell> {
+        let own = params.iter().filter(|param| param.run == run);
+        own.map(|param| (param.name.clone(), param.value.clone())).collect()
+    };
+    let params = pair.runs.map(of);
+    let rate = |params: &BTreeMap<String, Cell>| match params.get("train.learning_rate") {
+        Some(Cell::Real(rate)) => *rate,
+        Some(Cell::Integer(rate)) => *rate as f64,
+        _ => 1.0,
+    };
+    let [rate_a, rate_b] = [rate(&params[0]), rate(&params[1])];
+    let back = (first.step - BACK).max(0);
+    let rates = rates(reader, (a, 1.0), (b, 1.0), pair.steps(), (back, first.step), 0.0)?;
+    let ground = Ground {
+        step: first.step,
+        shared: reader.record.shared_steps(a, b)?.min(first.step),
+        same_data: same_data(reader, pair.runs)?,
+        rates,
+        // Of other rates, what schedules make of them is held against each other up to rounding.
+        shapes: match rate_a == rate_b {
+            true => rates,
+            false => self::rates(reader, (a, rate_a), (b, rate_b), pair.steps(), (back, first.step), 1e-12)?,
+        },
+        clipped: reader.record.is_clipped(a, back, first.step)? || reader.record.is_clipped(b, back, first.step)?,
+        params,
+    };
+    for row in parameters {
+        row.explains = Some(explanation::explains(&row.name, &ground));
+    }
+    Ok(())
+}
+
+fn rates(
+    reader: &mut Reader,
+    a: (i64, f64),
+    b: (i64, f64),
+    steps: i64,
+    (back, step): (i64, i64),
+    tolerance: f64,
+) -> Result<Rates, Failure> {
+    if let Some(first) = reader.record.rates_part(a, b, (back, step), tolerance)? {
+        return Ok(Rates::From(first));
+    }
+    let ahead = steps.min(step + AHEAD);
+    Ok(match reader.record.rates_part(a, b, (step, ahead), tolerance)? {
+        Some(first) => Rates::From(first),
+        None if ahead == steps => Rates::Same,
+        None => Rates::NotBefore(ahead),
+    })
+}
+
+/// Whether training read the same tokens in the same batches.
+fn same_data(reader: &mut Reader, [a, b]: [i64; 2]) -> Result<bool, Failure> {
+    for (stage, name) in [("vocab", "train"), ("vocab", "vocab"), ("batch", "plan")] {
+        let of_a = reader.record.output(a, stage, name)?;
+        if of_a.is_none() || of_a != reader.record.output(b, stage, name)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

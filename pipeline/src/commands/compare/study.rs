@@ -1,0 +1,180 @@
+//! Many runs: the best of them, and the shapes of their curves.
+
+use super::Comparison;
+use super::account::{onset, word};
+use crate::commands::defaults::Defaults;
+use crate::commands::reading::last;
+use crate::insight::comparison::Differing;
+use crate::insight::winner::{self, Group, Measure, Scored, Winner, is_seed};
+use crate::record::read::{Bucket, Evaluation};
+use crate::record::verdicts::{Kind, Verdict};
+use crate::ui::format;
+use crate::ui::look::{Ink, Look};
+use crate::ui::multiples::{self, Panel};
+
+/// The most panels; of more groups, each verdict has one.
+const MOST_PANELS: usize = 12;
+
+/// The share of a training whose losses are its tail.
+const TAIL: i64 = 10;
+
+/// Groups the runs, and finds the best group where losses can be held against each other.
+pub fn best(
+    parameters: &[Differing],
+    verdicts: &[Verdict],
+    evaluations: &[Vec<Evaluation>],
+    curves: &[Vec<Bucket>],
+    incomparable: bool,
+) -> (Vec<Group>, Option<Winner>) {
+    let runs: Vec<Scored> = verdicts
+        .iter()
+        .zip(evaluations)
+        .zip(curves)
+        .map(|((verdict, scores), curve)| Scored {
+            verdict: verdict.verdict,
+            valid: last(scores, "valid").and_then(|score| score.loss),
+            tail: tail(curve),
+        })
+        .collect();
+    let mut groups = winner::groups(parameters, runs.len());
+    let winner = if incomparable { None } else { winner::winner(&mut groups, &runs) };
+    (groups, winner)
+}
+
+/// The mean of the last tenth of the losses.
+fn tail(curve: &[Bucket]) -> Option<f64> {
+    let end = curve.last().map(|bucket| bucket.first + bucket.steps)?;
+    let last = curve.iter().filter(|bucket| bucket.first + bucket.steps > end - (end / TAIL).max(1));
+    let (sum, finite, steps) = last.fold((0.0, 0, 0), |(sum, finite, steps), bucket| {
+        (sum + bucket.sum, finite + bucket.finite, steps + bucket.steps)
+    });
+    (finite == steps).then(|| sum / finite.max(1) as f64).filter(|mean| mean.is_finite())
+}
+
+/// A group by the values that tell it apart: `learning_rate=0.1`.
+fn point(all: &Comparison, group: &Group) -> String {
+    let rows: Vec<&Differing> = all.parameters.iter().filter(|row| !is_seed(&row.name)).collect();
+    let names = format::short_names(&rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>());
+    let defaults = Defaults::of(0);
+    let place = group.places[0];
+    let said = rows.iter().zip(names).map(|(row, name)| match &row.values[place] {
+        Some(cell) => format!("{name}={}", defaults.shown(&row.name, cell)),
+        None => format!("no {name}"),
+    });
+    said.collect::<Vec<_>>().join(" ")
+}
+
+fn names(all: &Comparison, group: &Group) -> String {
+    group.places.iter().map(|place| all.runs[*place].name()).collect::<Vec<_>>().join(", ")
+}
+
+fn called(all: &Comparison, group: &Group) -> String {
+    match point(all, group) {
+        point if point.is_empty() => names(all, group),
+        point => format!("{point} ({})", names(all, group)),
+    }
+}
+
+/// The best group in words, and how far ahead it is.
+pub fn standing(all: &Comparison, look: Look) -> String {
+    let said = match (&all.winner, all.groups.len()) {
+        (_, ..2) => return String::new(),
+        (None, _) if all.incomparable.is_some() => return String::new(),
+        (None, _) => "no run wins: each diverged, reads wrong data, or has no loss to be judged by".to_owned(),
+        (Some(winner), _) => winning(all, winner),
+    };
+    format::wrap(&said, look.width).iter().map(|line| format!("{}\n", look.paint(Ink::Bold, line))).collect()
+}
+
+fn winning(all: &Comparison, winner: &Winner) -> String {
+    let group = &all.groups[winner.group];
+    let (what, loss) = (
+        match winner.by {
+            Measure::Valid => "last valid loss",
+            Measure::Tail => "mean loss of the last tenth of its steps",
+        },
+        format::float(group.loss.unwrap_or(f64::NAN)),
+    );
+    let over =
+        if group.places.len() > 1 { format!(" on average over {} seeds", group.places.len()) } else { String::new() };
+    let mut said = format!("best: {}, {what} {loss}{over}", called(all, group));
+    let (Some(next), Some(margin)) = (winner.next, winner.margin) else {
+        return format!("{said}; no other run is left to be held against it");
+    };
+    said.push_str(&format!("; {} lower than {}", format::float(margin), called(all, &all.groups[next])));
+    match winner.spread {
+        None => said.push_str("; each has one seed, so how far seeds spread is not known"),
+        Some(spread) if spread > 0.0 => said.push_str(&format!(
+            ", {:.1} times the spread over seeds (standard deviation {}){}",
+            margin / spread,
+            format::float(spread),
+            if margin < spread { ": no clear winner" } else { "" }
+        )),
+        Some(_) => said.push_str("; seeds make no difference"),
+    }
+    said
+}
+
+/// The curves, a panel for each group, in the order of the shapes that a rate gives them; and whether a loss lies above them.
+pub fn curves(all: &Comparison, look: Look) -> (String, bool) {
+    let steps = all.runs.iter().map(|run| run.steps).max().unwrap_or(0);
+    let by_rate = all.parameters.iter().any(|row| row.name == "train.learning_rate");
+    let mut groups: Vec<(Kind, Vec<usize>, String)> = Vec::new();
+    for group in &all.groups {
+        let kind = worst(all, &group.places);
+        if all.groups.len() <= MOST_PANELS {
+            groups.push((kind, group.places.clone(), point(all, group)));
+        } else if let Some((_, places, _)) = groups.iter_mut().find(|(known, ..)| *known == kind) {
+            places.extend(&group.places);
+        } else {
+            groups.push((kind, group.places.clone(), String::new()));
+        }
+    }
+    groups.sort_by_key(|(kind, places, _)| (order(*kind), places[0]));
+    let panel = |(kind, places, title): &(Kind, Vec<usize>, String)| {
+        let names = match places.len() {
+            ..4 => places.iter().map(|place| all.runs[*place].name()).collect::<Vec<_>>().join(", "),
+            many => format!("{many} runs"),
+        };
+        let same = places.iter().filter(|place| all.verdicts[**place].verdict == *kind).count();
+        let one = places.iter().find(|place| all.verdicts[**place].verdict == *kind).map(|place| &all.verdicts[*place]);
+        let (mut word, ink) = one.map_or_else(Default::default, self::word);
+        // The axis shows onsets.
+        word = word.split(" at ").next().unwrap_or("").to_owned();
+        if same < places.len() {
+            word = format!("{word} ({same} of {})", places.len());
+        }
+        let shape = shape(*kind).filter(|_| by_rate).map_or(String::new(), |shape| format!("{shape}: "));
+        let lines = vec![(title.clone(), Ink::Bold), (names, Ink::Plain), (format!("{shape}{word}"), ink)];
+        Panel {
+            title: lines.into_iter().filter(|line| !line.0.is_empty()).collect(),
+            ink: if ink == Ink::Dim { Ink::Plain } else { ink },
+            runs: places.iter().map(|place| &all.curves[*place][..]).collect(),
+            onsets: places.iter().filter_map(|place| onset(&all.verdicts[*place])).collect(),
+        }
+    };
+    multiples::multiples(look, steps, &groups.iter().map(panel).collect::<Vec<_>>(), &all.baselines)
+}
+
+/// What a rate with such a verdict is, where rates are what is swept.
+fn shape(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::TooLow => Some("low"),
+        Kind::Stable => Some("good"),
+        Kind::Unstable => Some("high"),
+        Kind::Diverged => Some("very high"),
+        Kind::DataFault | Kind::Inconclusive => None,
+    }
+}
+
+fn order(kind: Kind) -> usize {
+    let shapes = [Kind::TooLow, Kind::Stable, Kind::Unstable, Kind::Diverged, Kind::DataFault, Kind::Inconclusive];
+    shapes.iter().position(|shape| *shape == kind).unwrap_or(shapes.len())
+}
+
+/// The verdict that says the most against a group.
+fn worst(all: &Comparison, places: &[usize]) -> Kind {
+    let gravest = [Kind::DataFault, Kind::Diverged, Kind::Unstable, Kind::TooLow, Kind::Inconclusive, Kind::Stable];
+    let has = |kind: &&Kind| places.iter().any(|place| all.verdicts[*place].verdict == **kind);
+    gravest.iter().find(has).copied().unwrap_or(Kind::Inconclusive)
+}

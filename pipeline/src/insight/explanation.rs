@@ -1,0 +1,292 @@
+//! Whether a parameter that differs can explain that the losses of two runs part at a step.
+//!
+//! A loss at step p is measured after the updates of the steps before it. So what only an update reads shows from the next
+//! step on, a learning rate from the step behind the first that has another, and a clipping norm from the step behind the
+//! first that was clipped. What a training does not read at all shows nowhere.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use stages::params::{is_read, stage_keys};
+use stages::schema::Role;
+
+use crate::record::read::Cell;
+
+/// What a parameter can explain of a parting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "explains", rename_all = "snake_case")]
+pub enum Explains {
+    /// It can have made the losses part where they do.
+    Can,
+    /// No loss before this step can show it.
+    NotBefore { step: i64 },
+    /// It can't.
+    No { why: Why },
+}
+
+/// Why a parameter explains nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Training doesn't read it.
+    NotRead,
+    /// It says how far training goes, or what it keeps.
+    NoNumber,
+    /// What training read was the same all the same.
+    SameData,
+    /// Every step had the same rate.
+    SameRates,
+    /// No gradient was clipped before.
+    NothingClipped,
+    /// Nothing was drawn with it.
+    NothingDrawn,
+}
+
+/// What is known of two runs that part.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// The first step whose losses differ.
+    pub step: i64,
+    /// Steps that both have from one lineage; 0 where neither is a fork.
+    pub shared: i64,
+    /// Their parameters.
+    pub params: [BTreeMap<String, Cell>; 2],
+    /// Whether tokens and batches that they read are the same.
+    pub same_data: bool,
+    /// Where the rates of steps part, and where the shapes of their schedules do.
+    pub rates: Rates,
+    pub shapes: Rates,
+    /// Whether a gradient of either was clipped before `step`.
+    pub clipped: bool,
+}
+
+/// Where rates part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rates {
+    /// The first step that has another, or one before which it lies.
+    From(i64),
+    /// None before this step has another.
+    NotBefore(i64),
+    /// None has another.
+    Same,
+}
+
+/// What a parameter of `train` acts on.
+enum Acts {
+    /// The model, before any update.
+    Start,
+    /// Each update.
+    Update,
+    Rate,
+    Shape,
+    Clip,
+    Draws,
+    Nothing,
+}
+
+/// What `name` can explain.
+pub fn explains(name: &str, ground: &Ground) -> Explains {
+    let (stage, key) = name.split_once('.').unwrap_or(("", name));
+    let key = key.split('.').next().unwrap_or(key);
+    let no = |why: Why| Explains::No { why };
+    match (stage, key) {
+        ("", "seed") if ground.differs("train.seed") => explains("train.seed", ground),
+        ("", "seed") if ground.differs("batch.seed") => explains("batch.seed", ground),
+        // A held-out text is looked at by rules, which say how far training goes; of rates, `rates` tells.
+        ("corpus", "valid" | "test") if !ground.plateau() => no(Why::NotRead),
+        ("corpus", "valid") => by_rate(ground.rates, ground.step),
+        ("corpus" | "tokenize" | "vocab" | "batch", _) => match ground.same_data {
+            _ if !ground.reads(stage, key) => no(Why::NotRead),
+            true => no(Why::SameData),
+            false => Explains::Can,
+        },
+        ("train", _) if !ground.reads("train", key) => no(Why::NotRead),
+        ("train", _) => match ground.acts(key) {
+            Acts::Start => from(ground.shared, ground.step),
+            Acts::Update => from(ground.shared + 1, ground.step),
+            Acts::Rate => by_rate(ground.rates, ground.step),
+            Acts::Shape => by_rate(ground.shapes, ground.step),
+            Acts::Clip if ground.clipped => Explains::Can,
+            Acts::Clip => no(Why::NothingClipped),
+            Acts::Draws if ground.draws() => from(ground.shared, ground.step),
+            Acts::Draws => no(Why::NothingDrawn),
+            Acts::Nothing => no(Why::NoNumber),
+        },
+        _ => no(Why::NotRead),
+    }
+}
+
+/// What shows at `first` at the earliest.
+fn from(first: i64, step: i64) -> Explains {
+    if first <= step { Explains::Can } else { Explains::NotBefore { step: first } }
+}
+
+/// A rate of step k shows at step k + 1.
+fn by_rate(rates: Rates, step: i64) -> Explains {
+    match rates {
+        Rates::From(first) => from(first + 1, step),
+        Rates::NotBefore(first) => Explains::NotBefore { step: first + 1 },
+        Rates::Same => Explains::No { why: Why::SameRates },
+    }
+}
+
+impl Ground {
+    fn differs(&self, name: &str) -> bool {
+        self.params[0].get(name) != self.params[1].get(name)
+    }
+
+    /// Whether either run's stage reads the key, beside its other values.
+    fn reads(&self, stage: &str, key: &str) -> bool {
+        self.params.iter().any(|params| {
+            let of_stage = params.iter().filter_map(|(name, cell)| {
+                let (first, rest) = name.split_once('.')?;
+                (first == stage).then(|| (rest.to_owned(), serde_json::to_value(cell).unwrap_or(Value::Null)))
+            });
+            is_read(stage, key, &Value::Object(of_stage.collect::<Map<String, Value>>()))
+        })
+    }
+
+    fn has(&self, name: &str, word: &str) -> bool {
+        self.params.iter().any(|params| matches!(params.get(name), Some(Cell::Text(text)) if text == word))
+    }
+
+    fn plateau(&self) -> bool {
+        self.has("train.schedule.kind", "plateau")
+    }
+
+    /// Whether `train.seed` draws anything behind the steps that are shared: initial weights, or dropout.
+    fn draws(&self) -> bool {
+        let drops = |params: &BTreeMap<String, Cell>| match params.get("train.dropout") {
+            Some(Cell::Real(share)) => *share > 0.0,
+            Some(Cell::Integer(share)) => *share > 0,
+            _ => false,
+        };
+        self.shared == 0 || self.params.iter().any(drops)
+    }
+
+    fn acts(&self, key: &str) -> Acts {
+        let role = stage_keys("train").and_then(|keys| keys.keys.iter().find(|it| it.name == key)).map(|it| it.role);
+        match (key, role) {
+            ("learning_rate", _) => Acts::Rate,
+            ("schedule" | "warmup", _) => Acts::Shape,
+            // The one schedule that knows how long training is.
+            ("steps" | "epochs", _) if self.has("train.schedule.kind", "cosine") => Acts::Shape,
+            ("clip_norm", _) => Acts::Clip,
+            ("seed", _) => Acts::Draws,
+            (_, Some(Role::Length | Role::Cadence | Role::Selection)) => Acts::Nothing,
+            ("optimizer" | "momentum" | "alpha" | "beta1" | "beta2" | "epsilon" | "weight_decay" | "loss_scale", _) => {
+                Acts::Update
+            }
+            _ => Acts::Start,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ground(step: i64) -> Ground {
+        let params: BTreeMap<String, Cell> = [
+            ("train.optimizer", Cell::Text("adam".into())),
+            ("train.dropout", Cell::Real(0.0)),
+            ("train.schedule.kind", Cell::Text("constant".into())),
+            ("batch.layout", Cell::Text("streams".into())),
+        ]
+        .map(|(name, cell)| (name.to_owned(), cell))
+        .into();
+        Ground {
+            step,
+            shared: 0,
+            params: [params.clone(), params],
+            same_data: false,
+            rates: Rates::From(0),
+            shapes: Rates::Same,
+            clipped: false,
+        }
+    }
+
+    const NOT_READ: Explains = Explains::No { why: Why::NotRead };
+
+    #[test]
+    fn what_training_does_not_read_explains_nothing() {
+        for name in [
+            "evaluate.valid",
+            "sample.length",
+            "sample.seed",
+            "baselines.order",
+            "corpus.test",
+            "corpus.valid",
+            "train.momentum",
+            "batch.seed",
+        ] {
+            assert_eq!(explains(name, &ground(5)), NOT_READ, "{name}");
+        }
+        for name in [
+            "train.steps",
+            "train.epochs",
+            "train.checkpoints.every",
+            "train.probes",
+            "train.on_nonfinite.stop_after",
+            "train.early_stopping.every",
+        ] {
+            assert_eq!(explains(name, &ground(5)), Explains::No { why: Why::NoNumber }, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_an_update_reads_shows_a_step_later() {
+        for name in [
+            "train.hidden",
+            "train.init.uniform",
+            "train.dropout",
+            "train.precision",
+            "train.seed",
+            "batch.size",
+            "vocab.size",
+            "corpus.text",
+        ] {
+            assert_eq!(explains(name, &ground(0)), Explains::Can, "{name}");
+        }
+        for name in ["train.learning_rate", "train.optimizer", "train.beta1", "train.weight_decay"] {
+            assert_eq!(explains(name, &ground(0)), Explains::NotBefore { step: 1 }, "{name}");
+            assert_eq!(explains(name, &ground(1)), Explains::Can, "{name}");
+        }
+        // A fork's own steps begin where its parent's end.
+        let fork = Ground { shared: 50, rates: Rates::From(50), ..ground(50) };
+        assert_eq!(explains("train.weight_decay", &fork), Explains::NotBefore { step: 51 });
+        assert_eq!(explains("train.learning_rate", &fork), Explains::NotBefore { step: 51 });
+        assert_eq!(explains("train.seed", &fork), Explains::No { why: Why::NothingDrawn });
+    }
+
+    #[test]
+    fn schedules_clipping_and_data_by_what_was_recorded() {
+        let at = |step: i64, shapes: Rates| explains("train.schedule.rate", &Ground { shapes, ..ground(step) });
+        assert_eq!(at(300, Rates::From(299)), Explains::Can);
+        assert_eq!(at(300, Rates::From(300)), Explains::NotBefore { step: 301 });
+        assert_eq!(at(300, Rates::NotBefore(900)), Explains::NotBefore { step: 901 });
+        assert_eq!(at(300, Rates::Same), Explains::No { why: Why::SameRates });
+        let mut cosine = Ground { shapes: Rates::From(1), ..ground(2) };
+        cosine.params[1].insert("train.schedule.kind".into(), Cell::Text("cosine".into()));
+        assert_eq!(explains("train.steps", &cosine), Explains::Can);
+
+        assert_eq!(explains("train.clip_norm", &ground(3)), Explains::No { why: Why::NothingClipped });
+        assert_eq!(explains("train.clip_norm", &Ground { clipped: true, ..ground(3) }), Explains::Can);
+
+        let same = Ground { same_data: true, ..ground(3) };
+        assert_eq!(explains("tokenize.lowercase", &same), Explains::No { why: Why::SameData });
+    }
+
+    #[test]
+    fn a_seed_explains_what_is_drawn_with_it() {
+        let mut drawn = ground(0);
+        assert_eq!(explains("seed", &drawn), NOT_READ);
+        drawn.params[0].insert("batch.seed".into(), Cell::Integer(2));
+        assert_eq!(explains("seed", &drawn), NOT_READ, "streams are not drawn");
+        drawn.params[0].insert("batch.layout".into(), Cell::Text("shuffled".into()));
+        assert_eq!(explains("seed", &drawn), Explains::Can);
+        drawn.params[0].insert("train.seed".into(), Cell::Integer(2));
+        assert_eq!(explains("seed", &drawn), Explains::Can);
+    }
+}

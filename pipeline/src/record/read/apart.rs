@@ -1,0 +1,112 @@
+//! Two trajectories step by step: where they part, and what lies around a step.
+
+use crate::record::{Record, Result, sql};
+
+use super::losses::{Difference, Pair, StepRow};
+
+/// Steps of a block, whose chain says where losses part.
+const BLOCK: i64 = 1024;
+
+#[derive(sqlx::FromRow)]
+struct PairRow {
+    step: i64,
+    loss_a: Option<f64>,
+    kind_a: Option<String>,
+    loss_b: Option<f64>,
+    kind_b: Option<String>,
+}
+
+/// The loss of a row, whose kind is there only where it isn't finite.
+fn loss(loss: Option<f64>, kind: Option<&str>) -> f64 {
+    match kind {
+        Some("inf") => f64::INFINITY,
+        Some("-inf") => f64::NEG_INFINITY,
+        _ => loss.unwrap_or(f64::NAN),
+    }
+}
+
+impl From<PairRow> for Pair {
+    fn from(row: PairRow) -> Self {
+        Self { step: row.step, a: loss(row.loss_a, row.kind_a.as_deref()), b: loss(row.loss_b, row.kind_b.as_deref()) }
+    }
+}
+
+impl Record {
+    /// The first of the `steps` steps that two trajectories share at which their losses differ in any bit.
+    pub fn first_difference(&mut self, a: i64, b: i64, steps: i64) -> Result<Option<Difference>> {
+        if a == b {
+            return Ok(None);
+        }
+        self.wait(async |connection| {
+            let equal = sqlx::query_scalar(sql!("read_equal_until")).bind(a).bind(b);
+            let equal: i64 = equal.fetch_one(&mut *connection).await?;
+            // The block behind the last equal one has a difference, or is the last that both have.
+            let end = steps.min(equal + BLOCK);
+            let difference = sqlx::query_as(sql!("read_first_difference")).bind(a).bind(b).bind(equal).bind(end);
+            difference.fetch_optional(connection).await
+        })
+    }
+
+    /// The losses of two trajectories at those of the steps `from..to` that both have.
+    pub fn pairs(&mut self, a: i64, b: i64, from: i64, to: i64) -> Result<Vec<Pair>> {
+        self.wait(async |connection| {
+            let query = sqlx::query_as(sql!("read_pairs")).bind(a).bind(b).bind(from).bind(to);
+            let rows: Vec<PairRow> = query.fetch_all(connection).await?;
+            Ok(rows.into_iter().map(Pair::from).collect())
+        })
+    }
+
+    /// The first of the steps `from..to` at which the losses of two trajectories are further apart than `least` and than
+    /// `share` of either, or of other kinds.
+    pub fn first_apart(
+        &mut self,
+        (a, b): (i64, i64),
+        (from, to): (i64, i64),
+        least: f64,
+        share: f64,
+    ) -> Result<Option<Pair>> {
+        self.wait(async |connection| {
+            let query = sqlx::query_as(sql!("read_first_apart")).bind(a).bind(b).bind(from).bind(to);
+            let row: Option<PairRow> = query.bind(least).bind(share).fetch_optional(connection).await?;
+            Ok(row.map(Pair::from))
+        })
+    }
+
+    /// The first of the steps `from..to` at which the learning rates of two trajectories, each in parts of a rate of its
+    /// own, are further apart than `tolerance`.
+    pub fn rates_part(
+        &mut self,
+        (a, part_a): (i64, f64),
+        (b, part_b): (i64, f64),
+        (from, to): (i64, i64),
+        tolerance: f64,
+    ) -> Result<Option<i64>> {
+        self.wait(async |connection| {
+            let query = sqlx::query_scalar(sql!("read_rates_part")).bind(a).bind(b).bind(from).bind(to);
+            query.bind(part_a).bind(part_b).bind(tolerance).fetch_one(connection).await
+        })
+    }
+
+    /// Whether a gradient of a trajectory was clipped in the steps `from..to`.
+    pub fn is_clipped(&mut self, trajectory: i64, from: i64, to: i64) -> Result<bool> {
+        self.wait(async |connection| {
+            let query = sqlx::query_scalar(sql!("read_is_clipped")).bind(trajectory).bind(from).bind(to);
+            query.fetch_one(connection).await
+        })
+    }
+
+    /// How many steps two trajectories have from one lineage.
+    pub fn shared_steps(&mut self, a: i64, b: i64) -> Result<i64> {
+        self.wait(async |connection| {
+            sqlx::query_scalar(sql!("read_shared_steps")).bind(a).bind(b).fetch_one(connection).await
+        })
+    }
+
+    /// Of the steps `from..to` of a trajectory those that are next to `centre`, or at which more was measured.
+    pub fn steps_near(&mut self, trajectory: i64, (from, to): (i64, i64), centre: i64) -> Result<Vec<StepRow>> {
+        self.wait(async |connection| {
+            let query = sqlx::query_as(sql!("read_near")).bind(trajectory).bind(from).bind(to).bind(centre);
+            query.fetch_all(connection).await
+        })
+    }
+}

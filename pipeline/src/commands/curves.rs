@@ -118,7 +118,8 @@ fn together(words: &[String], summaries: &[Summary]) -> String {
     if let [word] = words
         && let Some(study) = word.strip_prefix("study:")
     {
-        return study.to_owned();
+        // Not `lr_study@3`: what a study is called does not depend on which others there are.
+        return format::line(study.split_once('@').map_or(study, |(name, _)| name));
     }
     let names: Vec<String> = summaries.iter().take(6).map(Summary::name).collect();
     let more = if summaries.len() > 6 { format!(" and {} more", summaries.len() - 6) } else { String::new() };

@@ -152,10 +152,14 @@ pub fn short_names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| if alone(name) { last(name) } else { name }.to_owned()).collect()
 }
 
+/// Whether a character turns the direction of what follows.
+pub fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A text on one line, harmless to a terminal: without control characters, and without those that turn the direction
 /// of what follows.
 pub fn line(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let harmless = |c: char| if c.is_control() || turns(c) { c.escape_default().collect() } else { vec![c] };
     text.chars().flat_map(harmless).collect()
 }

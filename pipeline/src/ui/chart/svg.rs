@@ -218,18 +218,19 @@ fn triangle(x: f64, y: f64) -> String {
     format!("M{},{}h10l-5,8Z", px(x - 5.0), px(y - 4.0))
 }
 
-/// What stands at a curve's end: its run, and the last value or what became of it.
+/// What stands at a curve's end: its run, the last value, and how far it rose where that is out of the picture.
 fn ending(line: &Line, range: Range) -> String {
     let label = format::cut(&line.label, 36);
-    if let (Some(kind), Some(_)) = (line.ends_as(), line.last()) {
+    let number = |x: f64, digits: usize| tick_label(format!("{x:.digits$e}").parse().unwrap_or(x));
+    let Some(last) = line.last() else { return format!("{label}: never finite") };
+    if let Some(kind) = line.ends_as() {
         return format!("{label}: {kind}");
     }
-    match (line.last(), line.peak()) {
-        (None, _) => format!("{label}: never finite"),
-        (Some(_), Some(peak)) if range.cut && peak > range.high => {
-            format!("{label}: up to {}", tick_label(format!("{peak:.2e}").parse().unwrap_or(peak)))
-        }
-        (Some(last), _) => format!("{label}: {}", tick_label(format!("{last:.3e}").parse().unwrap_or(last))),
+    let peak = line.peak().filter(|peak| range.cut && *peak > range.high).map(|peak| number(peak, 2));
+    match peak {
+        Some(peak) if last > range.high => format!("{label}: up to {peak}"),
+        Some(peak) => format!("{label}: {}, up to {peak}", number(last, 3)),
+        None => format!("{label}: {}", number(last, 3)),
     }
 }
 
@@ -269,7 +270,7 @@ fn notes(frame: &Frame<'_>) -> Markup {
         }
         @if lines.iter().any(|line| line.onset.is_some()) {
             @let at = next("onset");
-            path class="faint" d=(triangle(at + 5.0, y - 7.0)) {}
+            path class="faint" d=(triangle(at + 5.0, y - 4.0)) {}
             text class="faint" font-size="11" x=(px(at + 16.0)) y=(y) { "onset" }
         }
         @if lines.iter().any(|line| !line.holes.is_empty()) {

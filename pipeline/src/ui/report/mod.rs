@@ -153,7 +153,9 @@ pub fn page(report: &Report) -> String {
             }
         }
     };
-    page.into_string()
+    // The last door: whatever text came in without being made harmless can neither hide nor turn what follows.
+    let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || format::turns(c);
+    page.into_string().chars().map(|c| if odd(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 const PARTS: [(&str, &str); 7] = [

@@ -72,7 +72,9 @@ fn leading(report: &Report) -> Markup {
     html! {
         strong { (named(best.run)) } " has the lowest valid loss at its last checkpoint: " (format::float(best.loss))
         " (perplexity " (format::perplexity(Some(best.loss.exp()), None)) ")"
-        @if let Some((next, margin)) = best.next { ", " (format::float(margin)) " nats below " (named(next)) }
+        @if let Some((next, margin)) = best.next {
+            @if margin > 0.0 { ", " (format::float(margin)) " nats below " (named(next)) } @else { ", as has " (named(next)) }
+        }
         "."
         @if let Some(barred) = best.barred { " " (named(barred)) " has a lower one, of faulty data." }
     }

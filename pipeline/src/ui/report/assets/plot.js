@@ -140,7 +140,7 @@ class Plot {
     this.plot = new uPlot({
       width: Math.max(280, target.clientWidth),
       height: target.clientWidth < 500 ? 260 : 360,
-      padding: [10, 22, null, null],
+      padding: [10, 34, null, null],
       legend: { show: false },
       scales: {
         x: { time: false, range: () => [this.from, this.to] },
@@ -148,6 +148,7 @@ class Plot {
       },
       axes: [
         { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: faint, width: 1 },
+          space: 30 + 7 * count(this.to).length,
           values: (_, values) => values.map((step) => (Number.isInteger(step) ? count(step) : "")) },
         { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: faint, width: 1 }, size: 56,
           splits: () => ticks(low, high, this.log), filter: (_, splits) => splits,

@@ -20,17 +20,22 @@ pub struct Outcome {
 
 /// Judges the course of the loss.
 pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) -> Outcome {
+    let open = |sentence: String| Outcome {
+        kind: Kind::Inconclusive,
+        cause: None,
+        onset: None,
+        recovered: None,
+        sentence,
+        advice: None,
+    };
+    if matches!(facts.params.get("train.schedule.kind"), Some(Cell::Text(kind)) if kind == "range") {
+        notes.not_made("course of the loss", "the rate rises until the loss breaks away");
+        return open("it is a range test, which is to break: pipeline lr-range reads it".to_owned());
+    }
     let Some(course) = signals.course.as_ref().filter(|course| signals.steps >= bounds.steps || course.nonfinite > 0)
     else {
         notes.not_made("course of the loss", format!("{} steps are too few", signals.steps));
-        return Outcome {
-            kind: Kind::Inconclusive,
-            cause: None,
-            onset: None,
-            recovered: None,
-            sentence: format!("{} steps are too few to say anything", signals.steps),
-            advice: None,
-        };
+        return open(format!("{} steps are too few to say anything", signals.steps));
     };
     let view = View::of(signals, course);
     checks(signals, facts, course, &view, notes);

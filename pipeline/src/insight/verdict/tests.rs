@@ -259,3 +259,13 @@ fn runs_that_have_hardly_begun_are_inconclusive() {
     // Whatever else: a loss that is no number is no matter of how many steps there are.
     assert_eq!(short(&run(3, |at| if at == 0 { 7.0 } else { f64::NAN })).0, Kind::Diverged);
 }
+
+#[test]
+fn a_range_test_is_to_break() {
+    let mut test = run(200, |at| if at < 150 { falls(at) } else { 4.0 + at as f64 - 150.0 });
+    assert_eq!(judge(&test).verdict, Kind::Diverged);
+    test.params.insert("train.schedule.kind".to_owned(), Cell::Text("range".to_owned()));
+    let verdict = judge(&test);
+    assert_eq!((verdict.verdict, verdict.advice), (Kind::Inconclusive, None));
+    assert!(verdict.checks.iter().any(|check| check.name == "course of the loss" && !check.made));
+}

@@ -128,6 +128,8 @@ class Rates:
                 )
             case "cosine":
                 make = lambda o: lr_scheduler.CosineAnnealingLR(o, T_max=length, eta_min=value("floor"))
+            case "range":
+                make = lambda o: lr_scheduler.ExponentialLR(o, gamma=(value("to") / base) ** (1 / max(length - 1, 1)))
             case "plateau":
                 make = lambda o: lr_scheduler.ReduceLROnPlateau(
                     o, factor=value("rate"), patience=value("patience"), threshold=0.0, threshold_mode="abs", eps=0.0
@@ -187,8 +189,8 @@ def relative(found, recorded_value):
     return abs(found - recorded_value) / max(abs(recorded_value), 1e-300)
 
 
-def follow(run, limit=200, masks=False, threads=1, trace=None):
-    """Follows a run and says what came of it: a dictionary of figures."""
+def follow(run, limit=200, masks=False, threads=1, trace=None, look=None):
+    """Follows a run and says what came of it: a dictionary of figures. `look` is shown each window's logits [T·B, V]."""
     torch.set_num_threads(threads)
     precision = run.train("precision", "f32")
     if precision not in TOLERANCE:
@@ -233,6 +235,8 @@ def follow(run, limit=200, masks=False, threads=1, trace=None):
                 carry = None
             drop.window = window
             logits, carry = model(x, carry, drop)
+            if look:
+                look(step, logits.detach(), targets)
             loss = nn.functional.cross_entropy(logits, targets.flatten()) / windows
             (loss * scale).backward()
             mean += loss.item()

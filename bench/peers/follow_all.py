@@ -82,6 +82,7 @@ def cases(accumulate):
         for name, schedule in SCHEDULES.items():
             # A plateau acts only where the valid loss rises now and then.
             add(f"{rule}, {name}", rule, 4.0 if "plateau" in name else 1.0, schedule=schedule)
+        add(f"{rule}, range", rule, 0.01, schedule=f'{{ kind = "range", to = {2 * RATE[rule]} }}')
         add(f"{rule}, warm-up", rule, warmup=30)
         add(f"{rule}, warm-up of 1", rule, warmup=1)
         add(f"{rule}, warm-up, cosine", rule, warmup=30, schedule=SCHEDULES["cosine"])

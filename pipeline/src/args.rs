@@ -1,11 +1,17 @@
 //! The words that a user types, parsed to typed values.
 
+mod lr_range;
+mod show;
+
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+pub use lr_range::LrRangeArgs;
+
+pub use show::{ShowArgs, When};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -53,6 +59,7 @@ fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
 pub enum Command {
     Run(RunArgs),
     Fork(ForkArgs),
+    LrRange(LrRangeArgs),
     Reproduce(ReproduceArgs),
     Runs(RunsArgs),
     Show(ShowArgs),
@@ -179,29 +186,6 @@ pub struct RunsArgs {
     pub sort: Option<String>,
     /// Print JSON
     #[arg(long)]
-    pub json: bool,
-}
-
-/// Show one run: parameters, stages, the loss curve, evaluations and samples
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  pipeline show run42
-  pipeline show latest --step 100
-  pipeline show 42 --log
-  pipeline show run42 --json")]
-pub struct ShowArgs {
-    /// The run: run42, 42 or latest
-    #[arg(value_name = "RUN")]
-    pub run: String,
-    /// Show the batch of one step: corpus offsets, inputs and targets as words, and that step's numbers
-    #[arg(long, value_name = "N", conflicts_with = "log")]
-    pub step: Option<u64>,
-    /// Show the worker's whole output
-    #[arg(long)]
-    pub log: bool,
-    /// Print JSON
-    #[arg(long, conflicts_with = "log")]
     pub json: bool,
 }
 

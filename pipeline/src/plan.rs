@@ -1,10 +1,12 @@
 //! The stages wired into a graph: a further stage is one more row here.
 
+mod again;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use stages::params::{self, At, Batch, Checkpoints, Evaluate, Keep, OnNonfinite, Tokenize, Train};
+use stages::params::{self, At, Batch, Evaluate, OnNonfinite, Tokenize, Train};
 use stages::plan::Plan as BatchPlan;
 use stages::schema::{self, Role};
 use stages::{Context, Outcome, StageError};
@@ -12,6 +14,9 @@ use stages::{Context, Outcome, StageError};
 use crate::engine::digest::{Digest, TrajectoryId};
 use crate::engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way};
 use crate::experiment::Point;
+use again::up_to;
+
+pub use again::{PARENT, again};
 
 /// Every stage.
 pub const STAGES: &[Stage] = &[
@@ -307,31 +312,6 @@ fn check_inputs(parent: &Ancestor, inputs: &[Input]) -> Result<(), StageError> {
         let message = format!("{} was trained on another {}", parent.run, input.name);
         Err(StageError::input("train.fork", message, "fork a run of this corpus and these stages"))
     })
-}
-
-/// Begins the item of a parent's training that is computed again, among the executions of a fork's run.
-pub const PARENT: &str = "parent ";
-
-/// A training as far as a checkpoint from which another begins, with the state there and nothing else.
-fn up_to(mut node: Node, step: u64) -> Node {
-    node.item = format!("{PARENT}{step}");
-    // It came as far before, and probes and the rule for lost losses change no number.
-    node.params["on_nonfinite"] = Value::from("continue");
-    node.params["probes"] = Value::from(0);
-    node.params["early_stopping"] = Value::Null;
-    node.params["checkpoints"] = serde_json::json!({ "every": 0, "keep": [step] });
-    if let Some(training) = &mut node.training {
-        training.length = step;
-        // Its parameters are those of a run that may have been shorter; a length that rates depend on is one of its own.
-        training.horizon = training.horizon.max(step);
-        training.checkpoints = Checkpoints { every: 0, keep: Keep::Steps(vec![step]) };
-        (training.probes, training.stop_after, training.early_stopping) = (0, None, None);
-        training.whole = true;
-        node.key_params = training.identity.clone();
-        node.key_params["steps"] = Value::from(step);
-        node.key_params["state"] = Value::from(true);
-    }
-    node
 }
 
 /// The name of a checkpoint's weights among a training's outputs.

@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use crate::measured::{Measured, kind_of};
-pub use crate::observations::{Checkpoint, Evaluation, Event, SampleText, Step};
+pub use crate::observations::{Checkpoint, Evaluation, Event, Predicted, Predictions, SampleText, Step};
 
 /// The version of this contract; both sides must agree on it.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Environment that `pipeline` starts a worker with, where the user has set nothing else. libtorch's OpenMP threads spin
 /// while they wait, and read this before the worker's first line: two workers of two threads on two cores finish 1.6
@@ -112,6 +112,10 @@ pub struct Segment {
     pub looks: Vec<(u64, Measured)>,
     /// A checkpoint is also written when this many seconds passed since the last one, so that a kill costs little.
     pub checkpoint_seconds: u64,
+    /// A step, `from <= inspect < to`, whose predictions are wanted token by token. Such a segment is computed for these
+    /// alone: no checkpoint is written at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspect: Option<u64>,
 }
 
 /// What a worker says.
@@ -124,6 +128,8 @@ pub enum Reply {
     Step(Step),
     /// A checkpoint's files are complete in the order's folder.
     Checkpoint(Checkpoint),
+    /// The predictions of the step to come are complete in the order's folder.
+    Predictions(Predictions),
     /// A split was scored.
     Evaluation(Evaluation),
     /// Something worth a line in the record.
@@ -232,6 +238,7 @@ mod tests {
             checkpoints: vec![20, 40],
             looks,
             checkpoint_seconds: 30,
+            inspect: Some(33),
         };
         let order = Order {
             id: 7,

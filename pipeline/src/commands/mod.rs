@@ -9,6 +9,7 @@ mod diagnose;
 mod filter;
 mod fork;
 mod judging;
+mod lr_range;
 mod objects;
 mod reading;
 mod recorded;
@@ -18,6 +19,7 @@ mod runs;
 mod show;
 mod sql;
 mod standing;
+mod temporary;
 mod verdict;
 
 use std::path::Path;
@@ -33,6 +35,7 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
         Command::Completions(args) => completions::completions(args),
         Command::Run(args) => run::run(&args, &paths, here),
         Command::Fork(args) => fork::fork(&args, &paths, here),
+        Command::LrRange(args) => lr_range::lr_range(&args, &paths, here),
         Command::Reproduce(args) => reproduce::reproduce(&args, &paths, here),
         Command::Runs(args) => runs::runs(args, &paths),
         Command::Show(args) => show::show(args, &paths),

@@ -1,7 +1,7 @@
 //! `pipeline run`.
 
 mod end;
-mod forks;
+pub mod forks;
 mod own;
 
 use std::collections::HashSet;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use end::trouble;
 use end::{conclude, tell_dry, work_failure, worker_failure};
 use own::{store_of, sweep_scratch, take};
 use serde_json::{Map, Value};

@@ -6,6 +6,7 @@ mod explain;
 pub mod graph;
 pub mod key;
 pub mod lock;
+pub mod replay;
 pub mod segment;
 pub mod stat_cache;
 pub mod store;

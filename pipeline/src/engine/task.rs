@@ -258,8 +258,8 @@ fn carry_out(bench: &Bench, task: WorkerTask, folder: PathBuf) -> Result<Made, T
                     }
                 }
             }
-            // Hello came before, Done and Failed end the loop; one of an older order is none of ours.
-            Reply::Hello(_) | Reply::Done(_) | Reply::Failed { .. } => return Ok(()),
+            // Hello came before, Done and Failed end the loop; one of an older order is none of ours, and nobody inspects.
+            Reply::Hello(_) | Reply::Done(_) | Reply::Failed { .. } | Reply::Predictions(_) => return Ok(()),
         };
         say(message)
     });

@@ -66,6 +66,23 @@ impl Worker {
     /// # Errors
     /// When it does not start or is another.
     pub fn start(program: &Path, log: &Path, expected: &Describe) -> Result<Self, WorkerError> {
+        let (worker, describe) = Self::greet(program, log)?;
+        let facts = |it: &Describe| (it.libtorch.clone(), it.stages.clone(), it.cpu_capability.clone(), it.gpu.clone());
+        if facts(&describe) == facts(expected) {
+            return Ok(worker);
+        }
+        let words = |it: &Describe| {
+            let gpu = it.gpu.as_deref().unwrap_or("no GPU");
+            format!("libtorch {}, {}, {gpu}, {:?}", it.libtorch, it.cpu_capability, it.stages)
+        };
+        Err(WorkerError::Changed(format!("{} became {}", words(expected), words(&describe))))
+    }
+
+    /// Starts a worker, whatever it is, and hears what that is.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn greet(program: &Path, log: &Path) -> Result<(Self, Describe), WorkerError> {
         let broken = |message: String| WorkerError::Broken { path: program.to_owned(), message };
         let file = std::fs::File::options().create(true).append(true).open(log);
         let file = file.map_err(|error| broken(format!("{}: {error}", log.display())))?;
@@ -94,16 +111,7 @@ impl Worker {
         match worker.understand(said)? {
             Reply::Hello(describe) => {
                 facts::check_protocol(program, &describe)?;
-                let facts =
-                    |it: &Describe| (it.libtorch.clone(), it.stages.clone(), it.cpu_capability.clone(), it.gpu.clone());
-                if facts(&describe) == facts(expected) {
-                    return Ok(worker);
-                }
-                let words = |it: &Describe| {
-                    let gpu = it.gpu.as_deref().unwrap_or("no GPU");
-                    format!("libtorch {}, {}, {gpu}, {:?}", it.libtorch, it.cpu_capability, it.stages)
-                };
-                Err(WorkerError::Changed(format!("{} became {}", words(expected), words(&describe))))
+                Ok((worker, describe))
             }
             _ => Err(broken("its first word is no greeting".to_owned())),
         }

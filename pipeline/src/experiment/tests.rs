@@ -84,7 +84,7 @@ fn complaints_name_the_line_what_is_allowed_and_the_nearest_name() {
         ),
         (
             with("[train]\nschedule = { kind = \"exp\" }"),
-            "x.toml:5: train.schedule.kind is \"exp\"; allowed: \"constant\", \"exponential\", \"epoch\", \"cosine\", \"plateau\" | ",
+            "x.toml:5: train.schedule.kind is \"exp\"; allowed: \"constant\", \"exponential\", \"epoch\", \"cosine\", \"plateau\", \"range\" | ",
         ),
         (
             with("[train]\nsteps = 5\nepochs = 5"),

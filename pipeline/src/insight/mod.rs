@@ -3,6 +3,7 @@
 pub mod comparison;
 pub mod explanation;
 pub mod noise;
+pub mod range;
 pub mod standing;
 pub mod trial;
 pub mod verdict;

@@ -1,4 +1,4 @@
-//! The frame of a plot: scale, labels, baselines and the axis of steps.
+//! The frame of a plot: scale, labels, baselines and the axis of steps or of their learning rates.
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -99,11 +99,13 @@ pub struct Frame<'a> {
     scale: Scale,
     baselines: &'a [Baseline],
     steps: i64,
+    /// The rates of the first and the last step, where the axis is one of rates: equal steps, equal factors.
+    rates: Option<(f64, f64)>,
     cells: Vec<Vec<(char, Ink)>>,
     /// Columns in which some loss was not finite.
     nonfinite: Vec<bool>,
-    /// What stands on the axis of steps, by column.
-    onsets: Vec<Option<(char, Ink)>>,
+    /// What stands on the axis, by column.
+    marks: Vec<Option<(char, Ink)>>,
 }
 
 impl<'a> Frame<'a> {
@@ -123,8 +125,14 @@ impl<'a> Frame<'a> {
         (rows, columns): (usize, usize),
     ) -> Self {
         let cells = vec![vec![(' ', Ink::Plain); columns]; rows];
-        let (nonfinite, onsets) = (vec![false; columns], vec![None; columns]);
-        Self { look, scale, baselines, steps: steps.max(1), cells, nonfinite, onsets }
+        let (nonfinite, marks) = (vec![false; columns], vec![None; columns]);
+        Self { look, scale, baselines, steps: steps.max(1), rates: None, cells, nonfinite, marks }
+    }
+
+    /// The same over the rates of its steps, which go from one to the other in equal factors.
+    pub fn over_rates(mut self, from: f64, to: f64) -> Self {
+        self.rates = Some((from, to));
+        self
     }
 
     /// Rows and columns of cells.
@@ -156,9 +164,18 @@ impl<'a> Frame<'a> {
 
     /// Marks a step on the axis.
     pub fn mark_onset(&mut self, step: i64, mark: char, ink: Ink) {
-        let column = (i128::from(step) * self.onsets.len() as i128 / i128::from(self.steps)) as usize;
-        let last = self.onsets.len() - 1;
-        self.onsets[column.min(last)] = Some((mark, ink));
+        let column = (i128::from(step) * self.marks.len() as i128 / i128::from(self.steps)) as usize;
+        let last = self.marks.len() - 1;
+        self.marks[column.min(last)] = Some((mark, ink));
+    }
+
+    /// Points at the place of a step, which may lie between two, by a mark on the axis and a line up from it. Where two
+    /// places are one column, the first is shown.
+    pub fn point_at(&mut self, step: f64, mark: char, ink: Ink) {
+        let columns = self.marks.len();
+        let column = (((step + 0.5) / self.steps as f64 * columns as f64) as usize).min(columns - 1);
+        self.cells.iter_mut().filter(|row| row[column].0 == ' ').for_each(|row| row[column] = ('┊', Ink::Dim));
+        self.marks[column].get_or_insert((mark, ink));
     }
 
     /// A cell.
@@ -189,7 +206,8 @@ impl<'a> Frame<'a> {
     /// The unit of the axis of losses.
     pub fn unit(&self) -> String {
         let logarithmic = if self.scale.step.is_none() { " (logarithmic)" } else { "" };
-        self.look.paint(Ink::Dim, &format!("loss in nats{logarithmic}, by step"))
+        let along = if self.rates.is_none() { "step" } else { "learning rate" };
+        self.look.paint(Ink::Dim, &format!("loss in nats{logarithmic}, by {along}"))
     }
 
     /// The plot as text.
@@ -215,11 +233,11 @@ impl<'a> Frame<'a> {
             text.push_str(line.trim_end());
             text.push('\n');
         }
-        text.push_str(&self.steps_axis());
+        text.push_str(&self.whole_axis());
         text
     }
 
-    /// The axis of steps, with a tick in each of the columns `ticks`, and without what stands left of it.
+    /// The axis, with a tick in each of the columns `ticks`, and without what stands left of it.
     pub fn axis(&self, ticks: &[usize]) -> String {
         let mut axis: Vec<(char, Ink)> = vec![('─', Ink::Dim); self.nonfinite.len() + 1];
         ticks.iter().for_each(|column| axis[*column].0 = '┬');
@@ -227,18 +245,33 @@ impl<'a> Frame<'a> {
             if self.nonfinite[column] {
                 *cell = ('✗', Ink::Bad);
             }
-            *cell = self.onsets[column].unwrap_or(*cell);
+            *cell = self.marks[column].unwrap_or(*cell);
         }
         painted(self.look, &axis)
     }
 
-    fn steps_axis(&self) -> String {
+    /// Columns of the axis with a tick, and its label.
+    fn ticks(&self) -> Vec<(usize, String)> {
         let columns = self.nonfinite.len();
+        if let Some((from, to)) = self.rates {
+            let decades = (to / from).log10();
+            let factors: &[f64] = if decades > 2.5 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+            let powers = from.log10().floor() as i32..=to.log10().ceil() as i32;
+            let rates = powers.flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
+            // The middle of the first step is its rate's place, and that of the last the other's.
+            let share =
+                |rate: f64| ((rate / from).log10() / decades * (self.steps - 1) as f64 + 0.5) / self.steps as f64;
+            let place = |rate: f64| ((share(rate) * columns as f64).max(0.0) as usize).min(columns);
+            let inside = rates.filter(|rate| (from * 0.999..=to * 1.001).contains(rate));
+            return inside.map(|rate| (place(rate), tick_label(rate))).collect();
+        }
         let step = (nice(self.steps as f64 / 5.0) as i64).max(1);
-        let ticks: Vec<(usize, String)> = (0..=self.steps / step)
-            .map(|i| ((i * step) as i128 * columns as i128 / i128::from(self.steps), format::count(i * step)))
-            .map(|(column, label)| (column as usize, label))
-            .collect();
+        let place = |step: i64| (i128::from(step) * columns as i128 / i128::from(self.steps)) as usize;
+        (0..=self.steps / step).map(|i| (place(i * step), format::count(i * step))).collect()
+    }
+
+    fn whole_axis(&self) -> String {
+        let ticks = self.ticks();
         let corner = self.look.paint(Ink::Dim, &format!("{:>LEFT$}", '└'));
         let line = corner + &self.axis(&ticks.iter().map(|tick| tick.0).collect::<Vec<_>>());
         let mut numbers = String::new();

@@ -1,4 +1,4 @@
-//! Progress of one thing that has a size in bytes.
+//! Progress of one thing that has a size.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -14,9 +14,27 @@ const QUICK: Duration = Duration::from_secs(1);
 /// Without a terminal, it is said this often how far it is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Counts bytes: a bar where a terminal watches standard error, else a line now and then.
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Bytes,
+    Steps,
+}
+
+impl Unit {
+    /// So many of them.
+    fn say(self, n: u64) -> String {
+        match self {
+            Self::Bytes => bytes(n),
+            Self::Steps => format!("{n} steps"),
+        }
+    }
+}
+
+/// Counts what is done: a bar where a terminal watches standard error, else a line now and then.
 pub struct Counter {
     what: String,
+    unit: Unit,
     from: u64,
     done: u64,
     whole: Option<u64>,
@@ -29,20 +47,29 @@ pub struct Counter {
 impl Counter {
     /// `what` takes in `whole` bytes, if that is known, of which `from` are done already.
     pub fn new(what: &str, from: u64, whole: Option<u64>) -> Self {
-        let (now, watched) = (Instant::now(), std::io::stderr().is_terminal());
-        Self { what: what.to_owned(), from, done: from, whole, began: now, said: now, watched, bar: None }
+        Self::of(what, Unit::Bytes, from, whole)
     }
 
-    /// So many bytes more are done.
-    pub fn advance(&mut self, bytes: u64) {
-        self.done += bytes;
+    /// `what` goes through `whole` steps.
+    pub fn of_steps(what: &str, whole: u64) -> Self {
+        Self::of(what, Unit::Steps, 0, Some(whole))
+    }
+
+    fn of(what: &str, unit: Unit, from: u64, whole: Option<u64>) -> Self {
+        let (now, watched) = (Instant::now(), std::io::stderr().is_terminal());
+        Self { what: what.to_owned(), unit, from, done: from, whole, began: now, said: now, watched, bar: None }
+    }
+
+    /// So many more are done.
+    pub fn advance(&mut self, more: u64) {
+        self.done += more;
         if self.watched && self.began.elapsed() > QUICK {
-            self.bar.get_or_insert_with(|| bar(&self.what, self.whole)).set_position(self.done);
+            self.bar.get_or_insert_with(|| bar(&self.what, self.unit, self.whole)).set_position(self.done);
             self.bar.iter().for_each(|bar| bar.set_message(self.rest()));
         } else if !self.watched && self.said.elapsed() > LINE_EVERY {
             self.said = Instant::now();
-            let whole = self.whole.map_or(String::new(), |whole| format!(" of {}", super::format::bytes(whole)));
-            super::talk(&format!("{}: {}{whole}, {}", self.what, super::format::bytes(self.done), self.rest()));
+            let whole = self.whole.map_or(String::new(), |whole| format!(" of {}", self.unit.say(whole)));
+            super::talk(&format!("{}: {}{whole}, {}", self.what, self.unit.say(self.done), self.rest()));
         }
     }
 
@@ -52,12 +79,15 @@ impl Counter {
         let rate = (self.done - self.from) as f64 / self.began.elapsed().as_secs_f64().max(1e-3);
         let left = self.whole.filter(|_| rate >= 1.0).map(|whole| whole.saturating_sub(self.done) as f64 / rate);
         let left = left.map_or(String::new(), |seconds| format!(", {} left", duration(seconds)));
-        format!("{}/s{left}", bytes(rate as u64))
+        format!("{}/s{left}", self.unit.say(rate as u64))
     }
 }
 
-fn bar(what: &str, whole: Option<u64>) -> ProgressBar {
+fn bar(what: &str, unit: Unit, whole: Option<u64>) -> ProgressBar {
     let (bar, template) = match whole {
+        Some(whole) if unit == Unit::Steps => {
+            (ProgressBar::new(whole), "{prefix} {bar:20} {pos} of {len} steps, {msg}")
+        }
         Some(whole) => (ProgressBar::new(whole), "{prefix} {bar:20} {decimal_bytes} of {decimal_total_bytes}, {msg}"),
         None => (ProgressBar::new_spinner(), "{prefix} {spinner} {decimal_bytes}, {msg}"),
     };

@@ -9,7 +9,7 @@ const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]]
 const BLANK: u32 = 0x2800;
 
 /// Rows of the plot.
-const ROWS: usize = 14;
+pub const ROWS: usize = 14;
 
 /// Draws the curve of `steps` steps; empty when there is nothing to draw.
 pub fn curve(look: Look, steps: i64, buckets: &[Bucket], baselines: &[Baseline]) -> String {
@@ -22,7 +22,7 @@ pub fn curve(look: Look, steps: i64, buckets: &[Bucket], baselines: &[Baseline])
 }
 
 /// Draws a run into a frame, over what is there.
-pub(super) fn draw(frame: &mut Frame<'_>, buckets: &[Bucket], ink: Ink) {
+pub fn draw(frame: &mut Frame<'_>, buckets: &[Bucket], ink: Ink) {
     let (rows, columns) = frame.size();
     // The highest and the lowest dot of each column of dots.
     let mut spans: Vec<Option<(usize, usize)>> = vec![None; columns * 2];

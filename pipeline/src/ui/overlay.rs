@@ -11,7 +11,7 @@ const MARKS: [char; 12] = ['●', '○', '×', '+', '▲', '△', '■', '□', 
 pub const SEVERAL: char = '∗';
 
 /// Rows of the plot.
-const ROWS: usize = 16;
+pub const ROWS: usize = 16;
 
 /// The mark of the run at `place`.
 pub fn mark(place: usize) -> char {
@@ -48,6 +48,14 @@ pub fn overlay(
         return (String::new(), false);
     };
     let mut frame = Frame::new(look, scale, baselines, steps, ROWS);
+    for (place, onset) in onsets.iter().enumerate() {
+        onset.iter().for_each(|step| frame.mark_onset(*step, mark(place), Ink::Series(place)));
+    }
+    draw(frame, runs)
+}
+
+/// Draws the curves into a frame.
+pub fn draw(mut frame: Frame<'_>, runs: &[Vec<Bucket>]) -> (String, bool) {
     let all: Vec<Vec<Span>> = runs.iter().map(|buckets| spans(&mut frame, buckets)).collect();
     for (place, spans) in all.iter().enumerate() {
         for (column, span) in spans.iter().enumerate() {
@@ -74,9 +82,6 @@ pub fn overlay(
             met |= !free;
             *cell = if free { (mark(place), Ink::Series(place)) } else { (SEVERAL, Ink::Plain) };
         }
-    }
-    for (place, onset) in onsets.iter().enumerate() {
-        onset.iter().for_each(|step| frame.mark_onset(*step, mark(place), Ink::Series(place)));
     }
     (frame.render(), met)
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 use stages::files::Ids;
 use stages::params::Precision;
+use stages::protocol::Predicted;
 use tch::{Device, Kind, Tensor, no_grad};
 
 pub(crate) use self::loaded::Loaded;
@@ -41,6 +42,8 @@ pub(crate) struct Card<T> {
     rounds: bool,
     /// The window after the last one computed.
     next: Option<(u64, Drawn)>,
+    /// What was predicted of each token, where that is wanted.
+    noted: Option<Vec<Predicted>>,
     real: PhantomData<T>,
 }
 
@@ -103,7 +106,7 @@ impl<T: Real> Card<T> {
         let moments = state.optimizer.moments().map(flat).collect::<Result<_>>()?;
         let carry = loaded.gather(&state.carry)?;
         let rounds = precision == Precision::Bf16;
-        Ok(Self { loaded, moments, carry, rounds, next: None, real: PhantomData })
+        Ok(Self { loaded, moments, carry, rounds, next: None, noted: None, real: PhantomData })
     }
 
     /// Copies what changed back.
@@ -131,6 +134,16 @@ impl<T: Real> Card<T> {
     /// Those of that function.
     pub(crate) fn score(&self, ids: &Ids, stop: &AtomicBool) -> Result<Option<Score>> {
         self.loaded.score(ids, stop, |_, _| Ok(()))
+    }
+
+    /// From now on what is predicted of each token is noted.
+    pub(crate) fn note_predictions(&mut self) {
+        self.noted = Some(Vec::new());
+    }
+
+    /// What was noted, and no more is.
+    pub(crate) fn take_predictions(&mut self) -> Vec<Predicted> {
+        self.noted.take().unwrap_or_default()
     }
 
     /// One update, by the windows from `first` on.
@@ -232,7 +245,7 @@ impl<T: Real> Card<T> {
         let x = loaded.embed(&inputs)?.set_requires_grad(true); // [T, B, E]
         let y = loaded.layers(&x, &mut self.carry, &masks, true)?; // [T, B, H]
         let rows = y.f_detach()?.f_flatten(0, 1)?; // [N, H]
-        let upper = loaded.softmax(&rows, &targets, probed, self.rounds)?;
+        let upper = loaded.softmax(&rows, &targets, probed, self.rounds, self.noted.as_mut())?;
         // ∂L/∂y is known: what remains is the gradient of its product with y.
         let product = y.f_flatten(0, -1)?.f_dot(&upper.y.f_flatten(0, -1)?)?;
         let mut wanted = vec![&x];

@@ -50,6 +50,10 @@ pub(crate) fn rate(train: &Train, step: u64, epoch: u64, length: u64, plateau: &
             floor + (base - floor) * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * share))
         }
         Schedule::Plateau { .. } => base,
+        Schedule::Range { to } => {
+            let share = (step as f64 / length.saturating_sub(1).max(1) as f64).min(1.0);
+            base * libm::pow(to / base, share)
+        }
     };
     // A factor above 1 may carry it beyond every number: then it stays at the largest.
     rate.min(f64::MAX)
@@ -89,6 +93,12 @@ mod tests {
         assert_close(&rates(epoch, 0, &[0, 39, 40, 50]), &[2.0, 2.0, 1.0, 0.5]);
         let cosine = json!({"kind": "cosine", "floor": 0.5});
         assert_close(&rates(cosine, 0, &[0, 50, 100]), &[2.0, 1.25, 0.5]);
+        // Both ends are met, and between them each rate is the same multiple of the one before.
+        let range = json!({"kind": "range", "to": 2e6});
+        let tests = rates(range, 0, &(0..100).collect::<Vec<u64>>());
+        assert_close(&[tests[0], tests[33], tests[66] / 1e4, tests[99] / 1e6], &[2.0, 200.0, 2.0, 2.0]);
+        let factor = 1e6f64.powf(1.0 / 99.0);
+        assert!(tests.windows(2).all(|pair| (pair[1] / pair[0] / factor - 1.0).abs() < 1e-12));
         let rising = json!({"kind": "exponential", "rate": 10.0, "every": 1, "staircase": false});
         assert_eq!(rates(rising, 0, &[400]), [f64::MAX]);
     }

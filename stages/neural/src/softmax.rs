@@ -11,11 +11,13 @@
 //! Logits lie as [V, N]: a row is a type, a lane a token. So no product wants a copy of the matrix in another order. The
 //! targets' part of the gradients, which alone has the −1 of p − 1, is left out of the products and added at the end.
 
+mod candidates;
 mod passes;
 
 use std::time::Duration;
 
 use anyhow::Result;
+use stages::protocol::Predicted;
 use tch::{Device, Tensor};
 
 use crate::matrix::Packed;
@@ -26,6 +28,7 @@ use crate::rows::{Exponentials, Likely, Look};
 use crate::sharpness::{self, TOKENS};
 use crate::stopwatch::{Phase, Stopwatch};
 use crate::{parallel, raw};
+use candidates::Candidates;
 use passes::{Collect, Exponentiate, Learn, Part, Predict, Targets};
 
 /// Types of a block, whose logits and weights fit the second-level cache together. Even, for pairs.
@@ -71,11 +74,13 @@ pub(crate) struct Softmax<T: Real> {
     exact: Layer<T, T>,
     rounded: Layer<T, T::Rounded>,
     rounds: bool,
+    /// What was predicted of each token that it learnt from, where that is wanted.
+    noted: Option<Vec<Predicted>>,
 }
 
 impl<T: Real> Softmax<T> {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { exact: Layer::new(threads), rounded: Layer::new(threads), rounds: false }
+        Self { exact: Layer::new(threads), rounded: Layer::new(threads), rounds: false, noted: None }
     }
 
     /// The same, whose products round their factors to bf16 while it learns.
@@ -96,9 +101,19 @@ impl<T: Real> Softmax<T> {
         watch: &mut Stopwatch,
     ) -> Result<(Loss, Gradients)> {
         match self.rounds {
-            true => self.rounded.learn(model, y, targets, probe, watch),
-            false => self.exact.learn(model, y, targets, probe, watch),
+            true => self.rounded.learn(model, y, targets, probe, self.noted.as_mut(), watch),
+            false => self.exact.learn(model, y, targets, probe, self.noted.as_mut(), watch),
         }
+    }
+
+    /// From now on what is predicted of each token is noted while it learns.
+    pub(crate) fn note_predictions(&mut self) {
+        self.noted = Some(Vec::new());
+    }
+
+    /// What was noted, and no more is.
+    pub(crate) fn take_predictions(&mut self) -> Vec<Predicted> {
+        self.noted.take().unwrap_or_default()
     }
 
     /// The sum, in nats, of the losses of predicting `targets` [N] from `y` [N, H].
@@ -170,6 +185,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
         y: &Tensor,
         targets: &[u32],
         probe: bool,
+        mut noted: Option<&mut Vec<Predicted>>,
         watch: &mut Stopwatch,
     ) -> Result<(Loss, Gradients)> {
         let (n, threads) = (targets.len(), self.threads);
@@ -183,6 +199,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
             Probes { logit_max, entropy, sharpness: predictions * sharpness::of_inputs(y, of.hidden) }
         });
         watch.lap(Phase::Probes);
+        let candidates = noted.as_ref().map(|_| Candidates::of(&self.logits, of.stride, &tokens.logits));
         let sorted = Targets::new(targets);
         self.exponentiate(of, &tokens.maxima, &sorted);
         let multiplied: Duration = self.parts.iter().map(|part| part.multiplied).sum();
@@ -194,7 +211,11 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
         for (t, (&max, &logit)) in tokens.maxima.iter().zip(&tokens.logits).enumerate() {
             let z: f64 = self.parts.iter().map(|part| part.sums[t]).sum();
             let share = T::of(1.0 / (n as f64 * z));
-            loss += max.wide() - logit.wide() + z.ln();
+            let nats = max.wide() - logit.wide() + z.ln();
+            loss += nats;
+            if let (Some(noted), Some(candidates)) = (&mut noted, &candidates) {
+                noted.push(candidates.predicted(t, max, z, nats));
+            }
             slopes.push(share * (logit - max).exp() - T::of(1.0 / n as f64));
             shares.push(share);
         }

@@ -1,5 +1,7 @@
 //! The stage `train`: a segment of a trajectory, step after step.
 
+mod inspect;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -85,6 +87,10 @@ impl<T: Real> Training<T> {
         let segment = order.segment.clone().context("an order for train names no segment")?;
         let Segment { from, to, length, .. } = segment;
         ensure!(from <= to && to <= length, "a segment must have from <= to <= length, not {from}, {to}, {length}");
+        ensure!(
+            segment.inspect.is_none_or(|step| (from..to).contains(&step)),
+            "the step to inspect is none of {from}..{to}"
+        );
         let input = |name: &str| order.inputs.get(name).with_context(|| format!("the order has no input `{name}`"));
         let shape = Shape::new(&train, count_types(input("vocab")?)?)?;
         let batches = Batches::open(input("plan")?, input("train")?, shape.vocab)?;
@@ -162,7 +168,7 @@ impl<T: Real> Training<T> {
             let ends = n == self.segment.to || stopped || self.gives_up();
             let late =
                 written.elapsed() >= Duration::from_secs(self.segment.checkpoint_seconds) && n > self.segment.from;
-            if ends || late || self.segment.checkpoints.binary_search(&n).is_ok() {
+            if ends && self.segment.inspect.is_none() || late || self.segment.checkpoints.binary_search(&n).is_ok() {
                 observe(Reply::Checkpoint(self.save(n)?))?;
                 (written, last_saved) = (Instant::now(), Some(n));
             }
@@ -186,8 +192,15 @@ impl<T: Real> Training<T> {
             let epoch = self.batches.plan.epoch(first);
             let eta = rate(&self.train, n, epoch, self.segment.length, &self.state.plateau);
             let probed = probes > 0 && n.is_multiple_of(probes);
+            let inspected = self.segment.inspect == Some(n);
+            if inspected {
+                self.note_predictions();
+            }
             let Outcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = self.step(n, eta, probed)?;
             let seconds = begun.elapsed().as_secs_f64();
+            if inspected {
+                observe(Reply::Predictions(self.predictions(n)?))?;
+            }
 
             let step = Step {
                 step: n,

@@ -95,7 +95,7 @@ pub(super) const TRAIN: &[Key] = &[
         "schedule",
         Kind::Tagged(SCHEDULES),
         r#"{"kind": "constant"}"#,
-        "how the rate changes: constant, exponential, epoch, cosine or plateau",
+        "how the rate changes: constant, exponential, epoch, cosine, plateau or range",
     ),
     Key::new(
         "clip_norm",
@@ -282,7 +282,7 @@ impl Train {
 
     /// Whether the learning rate of a step depends on how long the training is.
     pub fn schedule_reads_length(&self) -> bool {
-        matches!(self.schedule, Schedule::Cosine { .. })
+        matches!(self.schedule, Schedule::Cosine { .. } | Schedule::Range { .. })
     }
 
     /// Whether the training itself scores the valid split.

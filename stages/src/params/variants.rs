@@ -39,6 +39,15 @@ pub(super) const SCHEDULES: &[(&str, &[Key])] = &[
             Key::new("patience", Kind::Int(0, 1 << 20), "0", "looks without a new best that are forgiven"),
         ],
     ),
+    (
+        "range",
+        &[Key::new(
+            "to",
+            Kind::Float(Range::POSITIVE_SINGLE),
+            "10.0",
+            "the learning rate at the last step, mostly far too high",
+        )],
+    ),
 ];
 
 /// Initial weights.
@@ -131,6 +140,10 @@ pub enum Schedule {
     /// Times `rate` whenever the valid loss, looked at each `every` steps, has no new best for more than `patience` looks.
     #[expect(missing_docs, reason = "named in the formula")]
     Plateau { rate: f64, every: u64, patience: u64 },
+    /// From the rate to `to` in equal factors over all steps: a range test (Smith 2017), to see at which rate the loss
+    /// breaks away.
+    #[expect(missing_docs, reason = "named in the formula")]
+    Range { to: f64 },
 }
 
 /// Which weights are kept.

@@ -1,12 +1,13 @@
 //! A run computed again in a folder that goes when it is done.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::args::How;
 use crate::commands::recorded::{Recorded, fork_at};
 use crate::commands::run;
+use crate::commands::temporary::Temporary;
 use crate::engine::work::End;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::places::Paths;
@@ -15,29 +16,18 @@ use crate::record::read::Forked;
 
 /// A record and a store of its own, both gone with the value.
 #[derive(Debug)]
-pub struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What can't be removed lies where temporary files are looked for.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+pub struct Scratch(Temporary);
 
 impl Scratch {
     /// In the folder of temporary files.
     pub fn new() -> Result<Self, Failure> {
-        let folder = std::env::temp_dir().join(format!("pipeline-reproduce-{}", uuid::Uuid::now_v7()));
-        std::fs::create_dir(&folder).map_err(|error| {
-            let message = format!("{}: {error}", folder.display());
-            Failure::input(message, "name a folder that can be written to in the environment variable TMPDIR")
-        })?;
-        Ok(Self(folder))
+        Temporary::new("reproduce").map(Self)
     }
 
     /// Where both are.
     pub fn paths(&self) -> Paths {
-        Paths { db: self.0.join("experiments.db"), named: true, store: Some(self.0.join("store")) }
+        let folder = self.0.path();
+        Paths { db: folder.join("experiments.db"), named: true, store: Some(folder.join("store")) }
     }
 
     /// Computes a run of `record` again, up to a stage or whole, and before it what it was forked from; its number here.

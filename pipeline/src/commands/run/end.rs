@@ -60,6 +60,13 @@ pub(super) fn conclude(
     } else {
         ui::talk(&format!("{}: {counted}", experiment.name));
     }
+    trouble(experiment, done, stopped)
+}
+
+/// What kept a point from its end, as a user sees it.
+pub fn trouble(experiment: &Experiment, done: &Done, stopped: bool) -> Result<(), Failure> {
+    let Done { rows, summary } = done;
+    let all = summary.ends.iter().all(|end| *end == End::Finished);
     let mut failure = None;
     for (row, end) in rows.iter().zip(&summary.ends) {
         match end {

@@ -3,7 +3,9 @@
 mod log;
 pub mod outcomes;
 pub mod parts;
+mod replay;
 mod step;
+mod tokens;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -60,8 +62,10 @@ pub fn show(args: ShowArgs, paths: &Paths) -> Result<(), Failure> {
         return log::log(&mut reader, run);
     }
     if let Some(step) = args.step {
-        let batch = step::read(&mut reader, run, step)?;
-        ui::data(&if args.json { ui::json(&batch) } else { step::screen(&batch, look) });
+        let mut batch = step::read(&mut reader, run, step)?;
+        batch.check_row(args.row)?;
+        batch.replay(&mut reader, args.replay)?;
+        ui::data(&if args.json { ui::json(&batch) } else { step::screen(&batch, args.row, look) });
         return Ok(());
     }
     let whole = read(&mut reader, run, look)?;

@@ -3,24 +3,26 @@
 use serde::Serialize;
 use stages::files::{Ids, Types};
 use stages::plan::Plan;
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::UnicodeWidthStr;
 
+use super::{replay, tokens};
+use crate::args::When;
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
 use crate::record::read::StepRow;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 
-/// Rows of a batch that a screen shows; JSON has all.
-const MOST_ROWS: usize = 8;
+/// Rows of a batch that a screen shows: of two lines, or of four. JSON has all.
+const MOST_ROWS: [usize; 2] = [8, 4];
 
 /// One step of a run, with the tokens that it read.
 #[derive(Debug, Serialize)]
 pub struct Batch {
     run: i64,
-    step: u64,
-    measured: StepRow,
-    plan: Plan,
+    pub step: u64,
+    pub measured: StepRow,
+    pub plan: Plan,
     /// Windows of the plan that the step reads.
     windows: u64,
     epoch: u64,
@@ -28,15 +30,56 @@ pub struct Batch {
     overlap: f64,
     /// Distinct corpus positions that the steps up to this one have read.
     covered: u64,
-    rows: Vec<Row>,
+    pub rows: Vec<Row>,
+    /// What was predicted for each target, row by row; null where that was not replayed.
+    tokens: Option<Vec<tokens::Token>>,
+    /// How that came about.
+    replay: Option<tokens::Replay>,
+    /// Why `tokens` is null.
+    why_no_tokens: Option<String>,
+    /// Every type, by its id.
+    #[serde(skip)]
+    pub types: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
+pub struct Row {
     /// The corpus offset of the first input; the targets begin one token later.
-    offset: u64,
-    inputs: Vec<String>,
-    targets: Vec<String>,
+    pub offset: u64,
+    pub inputs: Vec<String>,
+    pub targets: Vec<String>,
+}
+
+impl Batch {
+    /// The word of a type.
+    pub fn word(&self, id: u32) -> String {
+        self.types.get(id as usize).map_or_else(|| format!("#{id}"), Clone::clone)
+    }
+
+    /// Refuses a row that it does not have.
+    pub fn check_row(&self, row: Option<usize>) -> Result<(), Failure> {
+        match row.filter(|row| *row >= self.rows.len()) {
+            Some(row) => {
+                let message = format!("--row {row}: step {} has rows 0 to {}", self.step, self.rows.len() - 1);
+                Err(Failure::input(message, ""))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Adds what the model predicted, where that can be replayed.
+    pub fn replay(&mut self, reader: &mut Reader, when: When) -> Result<(), Failure> {
+        let found = replay::found(reader, self.run, self.step, when)?;
+        self.add(found);
+        Ok(())
+    }
+
+    fn add(&mut self, found: Result<replay::Found, String>) {
+        match found.and_then(|found| tokens::of(&found, self)) {
+            Ok((tokens, replay)) => (self.tokens, self.replay) = (Some(tokens), Some(replay)),
+            Err(why) => self.why_no_tokens = Some(why),
+        }
+    }
 }
 
 /// Reads a step's numbers from the record and its tokens from the store.
@@ -49,20 +92,12 @@ pub fn read(reader: &mut Reader, run: i64, step: u64) -> Result<Batch, Failure> 
         let has = if steps == 0 { "none yet".to_owned() } else { format!("steps 0 to {}", count(steps - 1)) };
         return Err(Failure::input(format!("run{run} has no step {step}; it has {has}"), ""));
     };
-    let word = |id: &u32| types.get(*id as usize).map_or_else(|| format!("#{id}"), Clone::clone);
     let params = reader.record.params(&[run])?;
     let accumulate = params.iter().find(|param| param.name == "train.accumulate");
     // A step reads as many windows of the plan as it averages gradients over.
     let windows = accumulate.and_then(|param| param.value.text().parse().ok()).unwrap_or(1u64);
     let first = step * windows;
-    let mut rows = Vec::new();
-    for offset in (first..first + windows).flat_map(|window| plan.offsets(window)) {
-        let mut window = Vec::new();
-        ids.read(offset, plan.unroll as usize + 1, &mut window)?;
-        let words: Vec<String> = window.iter().map(word).collect();
-        rows.push(Row { offset, inputs: words[..words.len() - 1].to_vec(), targets: words[1..].to_vec() });
-    }
-    Ok(Batch {
+    let mut batch = Batch {
         run,
         step,
         measured,
@@ -71,12 +106,26 @@ pub fn read(reader: &mut Reader, run: i64, step: u64) -> Result<Batch, Failure> 
         covered: plan.covered(first + windows),
         windows,
         plan,
-        rows,
-    })
+        rows: Vec::new(),
+        tokens: None,
+        replay: None,
+        why_no_tokens: None,
+        types,
+    };
+    let plan = &batch.plan;
+    let mut rows = Vec::new();
+    for offset in (first..first + windows).flat_map(|window| plan.offsets(window)) {
+        let mut window = Vec::new();
+        ids.read(offset, plan.unroll as usize + 1, &mut window)?;
+        let words: Vec<String> = window.iter().map(|id| batch.word(*id)).collect();
+        rows.push(Row { offset, inputs: words[..words.len() - 1].to_vec(), targets: words[1..].to_vec() });
+    }
+    batch.rows = rows;
+    Ok(batch)
 }
 
-/// The screen.
-pub fn screen(batch: &Batch, look: Look) -> String {
+/// The screen: some rows and the costliest tokens, or every token of `one` row.
+pub fn screen(batch: &Batch, one: Option<usize>, look: Look) -> String {
     let plan = &batch.plan;
     let whole = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
     let title = look.paint(Ink::Bold, &format!("run{}, step {}", batch.run, whole(batch.step)));
@@ -99,38 +148,68 @@ pub fn screen(batch: &Batch, look: Look) -> String {
     for line in format::wrap(&facts, look.width - 2) {
         text.push_str(&format!("  {line}\n"));
     }
-    for (number, row) in batch.rows.iter().take(MOST_ROWS).enumerate() {
-        let title = format!("row {number}, corpus token {}", whole(row.offset));
-        text.push_str(&format!("\n{}\n", look.paint(Ink::Dim, &title)));
-        text.push_str(&lines(row, look));
+    let tokens = batch.tokens.as_deref();
+    let said = match (tokens, &batch.replay, &batch.why_no_tokens) {
+        (Some(tokens), Some(replay), _) => tokens::summary(replay, tokens, batch),
+        (_, _, Some(why)) => format!("Not replayed, so without what the model predicted: {why}."),
+        _ => String::new(),
+    };
+    for line in format::wrap(&said, look.width - 2) {
+        text.push_str(&format!("  {line}\n"));
     }
-    if batch.rows.len() > MOST_ROWS {
-        let more = batch.rows.len() - MOST_ROWS;
+    let most = MOST_ROWS[usize::from(tokens.is_some())];
+    let threshold = tokens.map_or(f64::INFINITY, tokens::threshold);
+    let (first, shown) = one.map_or((0, most), |row| (row, 1));
+    for (number, row) in batch.rows.iter().enumerate().skip(first).take(shown) {
+        let loss = tokens.map(|tokens| format!(", loss {}", tokens::row_loss(number, tokens))).unwrap_or_default();
+        let title = format!("row {number}, corpus token {}{loss}", whole(row.offset));
+        text.push_str(&format!("\n{}\n", look.paint(Ink::Dim, &title)));
+        match (one, tokens) {
+            (Some(_), Some(tokens)) => text.push_str(&tokens::row(number, tokens, look)),
+            _ => text.push_str(&lines(row, tokens.map(|tokens| tokens::below(number, tokens, threshold)), look)),
+        }
+    }
+    if one.is_none() && batch.rows.len() > most {
+        let more = batch.rows.len() - most;
         let rows = if more == 1 { "row" } else { "rows" };
-        text.push_str(&format!("\n… {more} more {rows} (--json has all)\n"));
+        let hint = if tokens.is_some() { "--row N has one token by token, --json all" } else { "--json has all" };
+        text.push_str(&format!("\n… {more} more {rows} ({hint})\n"));
+    }
+    if let (None, Some(tokens)) = (one, tokens) {
+        let costliest = tokens::costliest(tokens, batch, look);
+        if !costliest.is_empty() {
+            text.push_str(&format!("\n{costliest}"));
+        }
     }
     text
 }
 
-/// Inputs above targets, each pair in one column, as many pairs as the width holds.
-fn lines(row: &Row, look: Look) -> String {
-    let (mut inputs, mut targets) = (String::from("  inputs  "), String::from("  targets "));
-    for (input, target) in row.inputs.iter().zip(&row.targets) {
-        let (input, target) = (visible(input), visible(target));
-        let width = input.width().max(target.width());
-        if inputs.width() + width + 2 > look.width {
-            inputs.push('…');
-            targets.push('…');
+/// Inputs above targets, and below them what else is known of each; as many columns as the width holds.
+fn lines(row: &Row, below: Option<Vec<tokens::Line>>, look: Look) -> String {
+    let words = |words: &[String]| words.iter().map(|word| (visible(word), Ink::Plain)).collect();
+    let line = |name, of: &[String]| tokens::Line { name, cells: words(of) };
+    let mut all = vec![line("inputs", &row.inputs), line("targets", &row.targets)];
+    all.extend(below.into_iter().flatten());
+    let mut lines: Vec<String> = all.iter().map(|line| format!("  {:7} ", line.name)).collect();
+    let mut used = lines[0].width();
+    for column in 0..row.inputs.len() {
+        let cells = || all.iter().map(|line| &line.cells[column]);
+        let width = cells().map(|(cell, _)| cell.width()).max().unwrap_or(0);
+        let full = used + width + 2 > look.width;
+        for (line, (cell, ink)) in lines.iter_mut().zip(cells()) {
+            let gap = " ".repeat(width + 1 - cell.width());
+            line.push_str(&if full { "…".to_owned() } else { format!("{}{gap}", look.paint(*ink, cell)) });
+        }
+        if full {
             break;
         }
-        inputs.push_str(&format::pad(&input, width + 1));
-        targets.push_str(&format::pad(&target, width + 1));
+        used += width + 1;
     }
-    format!("{}\n{}\n", inputs.trim_end(), targets.trim_end())
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// A token that can be seen: a space or a line's end is a token of its own where characters are.
-fn visible(token: &str) -> String {
+pub fn visible(token: &str) -> String {
     if token.chars().all(|c| c == ' ') { "␠".repeat(token.len()) } else { format::line(token) }
 }
 
@@ -162,37 +241,4 @@ fn numbers(step: &StepRow) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::places::Paths;
-    use crate::record::fixture::Fixture;
-    use crate::ui::screen_is;
-
-    fn reader(fixture: &Fixture) -> Reader {
-        Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap()
-    }
-
-    #[test]
-    fn the_batch_of_a_step() {
-        let fixture = Fixture::new();
-        let batch = read(&mut reader(&fixture), 1, 20).unwrap();
-        let text = screen(&batch, Look::PLAIN);
-        screen_is("show_step", &text);
-        assert_eq!(serde_json::to_value(&batch).unwrap()["rows"].as_array().unwrap().len(), 10);
-    }
-
-    #[test]
-    fn numbers_that_were_none_are_said() {
-        let fixture = Fixture::new();
-        let batch = read(&mut reader(&fixture), 3, 490).unwrap();
-        let text = screen(&batch, Look::PLAIN);
-        assert!(text.contains("loss nan nats a token; learning rate 10.0; gradient norm nan;"), "{text}");
-    }
-
-    #[test]
-    fn a_step_that_is_not_there() {
-        let fixture = Fixture::new();
-        let failure = read(&mut reader(&fixture), 3, 500).unwrap_err();
-        assert_eq!(failure.message, "run3 has no step 500; it has steps 0 to 499");
-    }
-}
+mod tests;

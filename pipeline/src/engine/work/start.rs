@@ -240,6 +240,7 @@ impl Work<'_> {
                     checkpoints: recording.missing.checkpoints.clone(),
                     looks: recording.looks.iter().map(|(step, loss)| (*step, Measured(*loss))).collect(),
                     checkpoint_seconds: 30,
+                    inspect: None,
                 });
                 let task = WorkerTask {
                     key,

@@ -71,7 +71,7 @@ pub fn number(x: f64) -> String {
     match size {
         _ if !x.is_finite() => kind_of(x).to_owned(),
         0.0 => "0".to_owned(),
-        _ if size >= 1e6 || size < 1e-3 => format!("{x:.1e}"),
+        _ if !(1e-3..1e6).contains(&size) => format!("{x:.1e}"),
         _ if size >= 100.0 => format!("{x:.0}"),
         _ if size >= 10.0 => format!("{x:.1}"),
         _ if size >= 1.0 => format!("{x:.2}"),

@@ -138,6 +138,13 @@ impl Record {
         self.wait(async |connection| sqlx::query_as(sql!("read_numbers")).bind(run).fetch_all(connection).await)
     }
 
+    /// What some steps of a run took when they were computed.
+    pub fn step_seconds(&mut self, run: i64, first: i64, last: i64) -> Result<f64> {
+        self.wait(async |connection| {
+            sqlx::query_scalar(sql!("step_seconds")).bind(run).bind(first).bind(last).fetch_one(connection).await
+        })
+    }
+
     /// One step of a run.
     pub fn step(&mut self, run: i64, step: i64) -> Result<Option<StepRow>> {
         self.wait(async |connection| {

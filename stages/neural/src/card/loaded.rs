@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, ensure};
 use stages::files::Ids;
+use stages::protocol::{Measured, Predicted};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{Drawn, Sent, sharpness};
@@ -221,13 +222,24 @@ impl Loaded {
     }
 
     /// The softmax layer over y [N, H] with its gradient: ∂L/∂logits = (softmax − onehot) / N. `targets` are [N, 1].
-    pub(super) fn softmax(&self, y: &Tensor, targets: &Tensor, probed: bool, rounds: bool) -> Result<Upper> {
+    /// What is predicted of each token is added to `noted`, where that is wanted.
+    pub(super) fn softmax(
+        &self,
+        y: &Tensor,
+        targets: &Tensor,
+        probed: bool,
+        rounds: bool,
+        noted: Option<&mut Vec<Predicted>>,
+    ) -> Result<Upper> {
         let (weight, y) = (narrow(self.decoder(), rounds)?, narrow(y, rounds)?);
         let logits = self.logits(&weight, &y)?;
         let n = targets.numel() as f64;
         let mut turned = logits.f_log_softmax(-1, None::<Kind>)?;
         let picked = turned.f_gather(1, targets, false)?;
         let likelihood = picked.f_mean(Kind::Double)?;
+        if let Some(noted) = noted {
+            predicted(&turned, &picked, noted)?;
+        }
         let _same = turned.f_exp_()?;
         let probes = match probed {
             true => {
@@ -279,6 +291,35 @@ impl Loaded {
             Ok(-no_grad(|| self.likelihood(&send(inputs)?, &send(targets)?, &mut carry, &[], false))?)
         })
     }
+}
+
+/// Adds what is predicted of each token: of the logarithms `all` [N, V] of the probabilities the highest, beside those
+/// of the targets [N, 1].
+fn predicted(all: &Tensor, targets: &Tensor, noted: &mut Vec<Predicted>) -> Result<()> {
+    let named = all.size()[1].min(Predicted::NAMED as i64);
+    let (highest, types) = all.f_topk(named, 1, true, true)?;
+    let above = all.f_gt_tensor(targets)?.f_sum_dim_intlist(&[1i64][..], false, Kind::Int64)?;
+    let doubles = |tensor: &Tensor| -> Result<Vec<f64>> {
+        Ok(Vec::try_from(&tensor.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?.f_flatten(0, -1)?)?)
+    };
+    let integers = |tensor: &Tensor| -> Result<Vec<i64>> {
+        Ok(Vec::try_from(&tensor.f_to_device(Device::Cpu)?.f_flatten(0, -1)?)?)
+    };
+    let (highest, types, above, targets) =
+        (doubles(&highest)?, integers(&types)?, integers(&above)?, doubles(targets)?);
+    let named = usize::try_from(named)?;
+    let rows = highest.chunks(named).zip(types.chunks(named)).zip(above).zip(targets);
+    for (((highest, types), above), target) in rows {
+        // A logit that is no number, or infinite, leaves no probabilities.
+        let sound = highest.iter().all(|x| !x.is_nan());
+        let likeliest = types.iter().zip(highest).filter(|_| sound);
+        noted.push(Predicted {
+            loss: Measured(-target),
+            rank: if sound { Some(u64::try_from(above)? + 1) } else { None },
+            likeliest: likeliest.map(|(id, x)| Ok((u32::try_from(*id)?, x.exp()))).collect::<Result<_>>()?,
+        });
+    }
+    Ok(())
 }
 
 /// A factor of a product that may round.

@@ -51,8 +51,25 @@ fn both_ways(changes: Value, layout: &str) {
         }
         let (eta, probed) = (train.learning_rate, n % 3 == 0);
         let (update, decay) = there.optimizer.numbers(eta, n + 1);
+        if n == 4 {
+            card.note_predictions();
+            steps.softmax.note_predictions();
+        }
         let found = card.step(&batches, &recipe, update, decay, n * recipe.accumulate, probed).unwrap();
         let expected = steps.step(&mut here, &batches, &recipe, (n, eta, probed), &mut watch).unwrap();
+        let (noted, same) = (steps.softmax.take_predictions(), card.take_predictions());
+        assert_eq!(
+            (noted.len(), same.len()),
+            if n == 4 { (20 * train.accumulate as usize, noted.len()) } else { (0, 0) }
+        );
+        for (noted, same) in noted.iter().zip(&same) {
+            close(noted.loss.0, same.loss.0, "a token's loss");
+            assert_eq!((noted.rank, noted.likeliest.len()), (same.rank, same.likeliest.len()));
+            for ((id, p), (other, q)) in noted.likeliest.iter().zip(&same.likeliest) {
+                assert_eq!(id, other, "a likely type");
+                close(*p, *q, "a probability");
+            }
+        }
         let Outcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = expected;
         close(loss, found.loss, &format!("{changes}: loss of step {n}"));
         close(norm, found.norm, "norm");

@@ -2,6 +2,7 @@
 
 mod card;
 mod gradients;
+mod inspect;
 mod outcomes;
 mod resume;
 mod updates;
@@ -112,6 +113,7 @@ impl Space {
                 checkpoints: vec![from, 7],
                 looks: Vec::new(),
                 checkpoint_seconds: 1 << 40,
+                inspect: None,
             }),
         }
     }

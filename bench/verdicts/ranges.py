@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Holds the limits that `pipeline lr-range` finds against those of the labelled grids (labels.tsv).
+
+    ranges.py --folder /tmp/ranges                              # both corpora
+    ranges.py --folder /tmp/ranges --only shakespeare --steps 200
+
+A grid is one corpus, size, optimiser and clipping norm, at several rates. Its limit, with one seed, is the geometric mean of
+the highest rate that is not labelled diverged and the next above it, which is; the grid's is the median over the seeds. A
+grid in which none diverged, or all, has no limit to be held against. The test of a grid is one call of lr-range with its
+three seeds; what it predicts is the median of the limits it finds, or the last rate where it never broke. Printed are
+log2(predicted / actual) of each grid, and how many are within ± 1, which is a factor of two, of grids and of single tests.
+"""
+
+import argparse
+import csv
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import make
+
+
+def limits(path):
+    """The actual limit of each (corpus, size, optimiser, clipping norm) that has one, and the width of its bracket."""
+    grids = {}
+    with open(path) as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if not row["fault"]:
+                grid = (row["corpus"], row["size"], row["optimizer"], float(row["clip_norm"]))
+                rates = grids.setdefault(grid, {}).setdefault(row["seed"], {})
+                rates[float(row["learning_rate"])] = row["label"] == "diverged"
+    found = {}
+    for grid, seeds in grids.items():
+        of_seeds = [limit for rates in seeds.values() if (limit := bracket(rates)) is not None]
+        if of_seeds:
+            found[grid] = statistics.median(of_seeds)
+    return found
+
+
+def bracket(rates):
+    """The middle between the highest rate that is not diverged and the next above; None without either."""
+    sound = [rate for rate, diverged in rates.items() if not diverged]
+    if not sound:
+        return None
+    above = [rate for rate in rates if rate > max(sound)]
+    return math.sqrt(max(sound) * min(above)) if above else None
+
+
+def predict(arguments, folder, name, text):
+    """The limits that lr-range finds with each seed; the last rate where it found none."""
+    path = folder / (name.replace("/", "_") + "_range.toml")
+    path.write_text(text)
+    command = [arguments.pipeline, "lr-range", path.name, "--db", "ranges.db", "--json", "--jobs", str(arguments.jobs)]
+    command += ["--threads", "1", "--set", f"seed={list(make.SEEDS)}", *arguments.further]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{path}: {done.stderr.strip()[-300:]}")
+    return [test["limit"] or test["to"] for test in json.loads(done.stdout)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", required=True, help="where the tests are recorded")
+    parser.add_argument("--labels", default=str(Path(__file__).with_name("labels.tsv")), help="(default: labels.tsv beside this script)")
+    parser.add_argument("--pipeline", default=str(make.ROOT / "target/release/pipeline"), help="(default: target/release/pipeline)")
+    parser.add_argument("--ptb", default=str(make.ROOT / "data/ptb/ptb.train.txt"), help="(default: data/ptb/ptb.train.txt)")
+    parser.add_argument("--words", type=int, default=400_000, help="of each corpus (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="tests side by side (default: %(default)s)")
+    parser.add_argument("--only", default="", help="grids whose names begin so")
+    arguments, arguments.further = parser.parse_known_args()
+    arguments.pipeline = os.path.abspath(arguments.pipeline)
+    folder = Path(arguments.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    actual = limits(arguments.labels)
+
+    # Of a grid's trainings the first: its rate and its seed are put aside.
+    grids = {}
+    for name, facts, text in make.experiments(make.corpora(folder, arguments)):
+        if not facts["fault"] and name.startswith(arguments.only):
+            grid = (facts["corpus"], facts["size"], facts["optimizer"], facts["clip_norm"])
+            grids.setdefault(grid, ("/".join(name.split("/")[:3]), text))
+    lines, within, alone = ["| grid | actual | found, by seed | predicted | log2 |", "| --- | --- | --- | --- | --- |"], {}, {}
+    for grid, (name, text) in grids.items():
+        found = predict(arguments, folder, name, text)
+        predicted = statistics.median(found)
+        by_seed = ", ".join(f"{limit:.3g}" for limit in found)
+        if grid not in actual:
+            lines.append(f"| {name} | none within the grid | {by_seed} | {predicted:.3g} | |")
+            continue
+        off = math.log2(predicted / actual[grid])
+        within.setdefault(grid[0], []).append(abs(off) <= 1)
+        alone.setdefault(grid[0], []).extend(abs(math.log2(limit / actual[grid])) <= 1 for limit in found)
+        lines.append(f"| {name} | {actual[grid]:.3g} | {by_seed} | {predicted:.3g} | {off:+.2f} |")
+    print("\n".join(lines))
+    for corpus, hits in within.items():
+        tests = alone[corpus]
+        print(f"\n{corpus}: {sum(hits)} of {len(hits)} grids within ± 1, {sum(tests)} of {len(tests)} tests with one seed")
+
+
+if __name__ == "__main__":
+    main()

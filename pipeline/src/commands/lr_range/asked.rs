@@ -1,0 +1,145 @@
+//! The experiments of a range test: the user's own, with a rate that rises.
+//!
+//! All of it is overrides, so that a test is a run like any other, and its command can be typed.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use stages::params::{self, Batch, Optimizer, Train};
+
+use crate::args::LrRangeArgs;
+use crate::experiment::{Experiment, Point};
+use crate::failure::Failure;
+use crate::places::Paths;
+
+/// Tests over the same rates: the points of one study.
+#[derive(Debug)]
+pub struct Asked {
+    pub experiment: Experiment,
+    pub span: Span,
+    pub points: Vec<Asking>,
+}
+
+/// The point that a test is of.
+#[derive(Debug)]
+pub struct Asking {
+    /// What tells it from the others.
+    pub swept: Map<String, Value>,
+    /// The overrides that tell it from the others.
+    pub pins: Vec<String>,
+    pub train: Train,
+    pub batch: Batch,
+}
+
+/// The rates of the first and the last step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    pub from: f64,
+    pub to: f64,
+}
+
+/// Keys that the test sets, and what sets them instead.
+const OWN: &[(&str, &str)] = &[
+    ("train.learning_rate", "--from and --to choose the rates"),
+    ("train.schedule", "--from and --to choose the rates"),
+    ("train.warmup", "--from chooses the first rate"),
+    ("train.steps", "--steps chooses the length"),
+    ("train.epochs", "--steps chooses the length"),
+];
+
+/// What is to be run: one study where every point has the same rates, else one for each point.
+pub fn asked(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<Vec<Asked>, Failure> {
+    for set in &args.set {
+        let key = set.split('=').next().unwrap_or("").trim();
+        let inside = |own: &str| key == own || key.strip_prefix(own).is_some_and(|rest| rest.starts_with('.'));
+        if let Some((_, instead)) = OWN.iter().find(|(own, _)| inside(own)) {
+            return Err(Failure::input(format!("--set '{set}': pipeline lr-range sets {key} itself"), *instead));
+        }
+    }
+    let plain = Experiment::load(&args.experiment, &args.set, here, paths.root())?;
+    let load = |sets: Vec<String>| {
+        let sets = [&args.set[..], &sets].concat();
+        Experiment::of_text(&args.experiment, plain.text.clone(), &sets, here, paths.root())
+    };
+    let aside = aside(&plain, args.steps);
+    // With some rate, so that a swept one tells no points apart.
+    let draft = load([&aside[..], &["train.learning_rate=1.0".to_owned()]].concat())?;
+    let mut tests: Vec<(Span, Asking)> = Vec::new();
+    for point in &draft.points {
+        let asking = asking(&draft, point)?;
+        tests.push((span(args, &asking)?, asking));
+    }
+    let sets = |pins: &[String], span: Span| [pins, &aside, &rising(span)].concat();
+    if tests.windows(2).all(|pair| pair[0].0 == pair[1].0) {
+        let span = tests[0].0;
+        let points = tests.into_iter().map(|(_, asking)| asking).collect();
+        return Ok(vec![Asked { experiment: load(sets(&[], span))?, span, points }]);
+    }
+    let alone = |(span, asking): (Span, Asking)| {
+        Ok(Asked { experiment: load(sets(&asking.pins, span))?, span, points: vec![asking] })
+    };
+    tests.into_iter().map(alone).collect()
+}
+
+fn asking(draft: &Experiment, point: &Point) -> Result<Asking, Failure> {
+    Ok(Asking {
+        swept: point.swept.iter().cloned().collect(),
+        pins: draft.pins(point),
+        train: params::read("train", &point.stages["train"])?,
+        batch: params::read("batch", &point.stages["batch"])?,
+    })
+}
+
+/// The overrides that put aside what is no part of a test.
+fn aside(plain: &Experiment, steps: u32) -> Vec<String> {
+    let mut sets = vec![
+        format!("name=\"{}_lr_range\"", plain.name),
+        "train.warmup=0".to_owned(),
+        format!("train.steps={steps}"),
+        "train.checkpoints={ every = 0, keep = { last = 1 } }".to_owned(),
+        // A loss that is no number is a break: what comes after says nothing.
+        "train.on_nonfinite={ stop_after = 1 }".to_owned(),
+    ];
+    let has = |stage: &str| plain.points.iter().any(|point| point.stages.contains_key(stage));
+    if plain.points.iter().any(|point| !point.stages["train"]["early_stopping"].is_null()) {
+        // It can't be taken away, but the longest time between two looks is longer than any test.
+        sets.push(format!("train.early_stopping={{ every = {} }}", 1u64 << 40));
+    }
+    if has("evaluate") {
+        sets.extend(["evaluate.valid=none".to_owned(), "evaluate.test=none".to_owned()]);
+    }
+    if has("sample") {
+        sets.push("sample.at=none".to_owned());
+        // What a text is drawn by makes no other test.
+        let pins = plain.points.first().map(|point| plain.pins(point)).unwrap_or_default();
+        sets.extend(pins.into_iter().filter(|pin| pin.starts_with("sample.") && !pin.starts_with("sample.at=")));
+    }
+    sets
+}
+
+/// The overrides that make the rate rise.
+fn rising(span: Span) -> Vec<String> {
+    let Span { from, to } = span;
+    vec![format!("train.learning_rate={from:?}"), format!("train.schedule={{ kind = \"range\", to = {to:?} }}")]
+}
+
+/// The rates that a test goes through: five decades about where trainings of this optimizer break, or as the user says.
+fn span(args: &LrRangeArgs, asking: &Asking) -> Result<Span, Failure> {
+    let Asking { train, batch, .. } = asking;
+    // Of a summed loss the gradient is as many times larger.
+    let scale = train.loss_scale.factor(batch.unroll);
+    let (from, to) = match train.optimizer {
+        Optimizer::Sgd => (1e-2 / scale, 1e3 / scale),
+        // A step adds up to 1 / (1 − momentum) of them.
+        Optimizer::Momentum => (1e-2 * (1.0 - train.momentum) / scale, 1e3 * (1.0 - train.momentum) / scale),
+        Optimizer::Adagrad | Optimizer::Rmsprop | Optimizer::Adam | Optimizer::Adamw => (1e-5, 1e1),
+    };
+    // Without the last digits of a product.
+    let tidy = |rate: f64| format!("{rate:.6e}").parse().unwrap_or(rate);
+    let span = Span { from: args.from.unwrap_or(tidy(from)), to: args.to.unwrap_or(tidy(to)) };
+    if span.from >= span.to {
+        let message = format!("the rates would go from {:?} to {:?}; allowed: upwards", span.from, span.to);
+        return Err(Failure::input(message, "--from 0.001 --to 10"));
+    }
+    Ok(span)
+}

@@ -1,0 +1,203 @@
+//! `pipeline lr-range`: a training whose rate rises until the loss breaks away.
+
+mod asked;
+mod screen;
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use asked::{Asked, Asking, Span};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use stages::params::{Layout, Optimizer};
+
+use crate::args::{How, LrRangeArgs};
+use crate::commands::reading::{Reader, baselines};
+use crate::commands::run;
+use crate::failure::Failure;
+use crate::insight::range::{Conclusion, Tried, conclude, smoothed};
+use crate::places::Paths;
+use crate::record::verdicts::TraceRow;
+use crate::ui;
+use crate::ui::axis::Baseline;
+use crate::ui::format;
+use crate::ui::look::Look;
+
+/// A test and what it shows.
+#[derive(Debug, Serialize)]
+struct Test {
+    run: i64,
+    /// What tells its point from those of other tests.
+    point: Map<String, Value>,
+    optimizer: Optimizer,
+    from: f64,
+    to: f64,
+    /// Of the training, had it not ended at a loss that was no number.
+    steps: i64,
+    #[serde(flatten)]
+    found: Conclusion,
+    /// How many times a mean loss the loss is that the rates are meant for; `None` where rates are the same for either.
+    #[serde(skip)]
+    scale: Option<Scale>,
+    /// Whether neighbouring batches are nearly the same.
+    sliding: bool,
+    /// What trains at the suggestion.
+    command: Option<String>,
+    /// The lines of the curve.
+    baselines: Vec<Baseline>,
+    curve: Vec<Step>,
+}
+
+/// The loss that rates are meant for.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    summed: bool,
+    unroll: u64,
+}
+
+/// A step of the curve.
+#[derive(Debug, Serialize)]
+struct Step {
+    step: i64,
+    learning_rate: f64,
+    /// `None` where it was no number.
+    loss: Option<f64>,
+    smoothed: Option<f64>,
+}
+
+/// Runs the tests that an experiment asks for, as far as they are not there, and says what they show.
+pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
+    let stop = run::stop_flag();
+    let how = How { jobs: args.jobs, threads: args.threads, ..How::default() };
+    let mut tests = Vec::new();
+    let (mut executed, mut cached) = (0, 0);
+    let mut name = String::new();
+    for asked in asked::asked(args, paths, here)? {
+        let done = run::compute(&asked.experiment, &how, paths, here, &stop)?;
+        run::trouble(&asked.experiment, &done, stop.load(Ordering::Relaxed))?;
+        (executed, cached) = (executed + done.summary.executed, cached + done.summary.cached);
+        let runs: Vec<i64> = done.rows.iter().map(|row| row.id.0).collect();
+        let mut reader = Reader::open(paths)?;
+        for (run, asking) in runs.into_iter().zip(&asked.points) {
+            tests.push(read(&mut reader, run, args, &asked, asking)?);
+        }
+        name = asked.experiment.name;
+    }
+    ui::talk(&format!("{name}: {executed} executed, {cached} cached"));
+    ui::data(&if args.json { ui::json(&tests) } else { screen::screen(&tests, Look::stdout()) });
+    Ok(())
+}
+
+fn read(reader: &mut Reader, run: i64, args: &LrRangeArgs, asked: &Asked, asking: &Asking) -> Result<Test, Failure> {
+    let rows = reader.record.trace(run)?;
+    let (stages, ngrams) = (reader.stages(run)?, reader.record.ngrams(run)?);
+    let mut lines = baselines(&stages, &ngrams);
+    // So early, what longer contexts come to is out of sight.
+    lines.retain(|line| matches!(line.label.as_str(), "ln V" | "unigram"));
+    let test = Test { baselines: lines, ..test(run, &rows, asked.span, i64::from(args.steps), asking) };
+    let rate = test.found.suggestion.map(|rate| format!("train.learning_rate={rate:?}"));
+    let command = rate.map(|rate| {
+        let key = |set: &str| set.split('=').next().unwrap_or("").trim().to_owned();
+        let swept = |set: &&String| asking.pins.iter().any(|pin| key(pin) == key(set));
+        let own: Vec<String> = args.set.iter().filter(|set| !swept(set)).cloned().collect();
+        let sets = [&own[..], &asking.pins, &[rate]].concat();
+        format::command(&args.experiment.display().to_string(), &sets)
+    });
+    Ok(Test { command, ..test })
+}
+
+/// What the steps of a test show.
+fn test(run: i64, rows: &[TraceRow], span: Span, steps: i64, asking: &Asking) -> Test {
+    let Asking { swept, train, batch, .. } = asking;
+    let tried: Vec<Tried> = rows
+        .iter()
+        .map(|row| Tried { step: row.step, learning_rate: row.learning_rate, loss: row.loss.unwrap_or(f64::INFINITY) })
+        .collect();
+    let step = |(row, smooth): (&TraceRow, f64)| Step {
+        step: row.step,
+        learning_rate: row.learning_rate,
+        loss: row.loss,
+        smoothed: Some(smooth).filter(|loss| loss.is_finite()),
+    };
+    let plain = matches!(train.optimizer, Optimizer::Sgd | Optimizer::Momentum) && batch.unroll > 1;
+    let summed = train.loss_scale.factor(batch.unroll) != 1.0;
+    Test {
+        run,
+        point: swept.clone(),
+        optimizer: train.optimizer,
+        from: span.from,
+        to: span.to,
+        steps,
+        found: conclude(&tried, train.optimizer),
+        scale: plain.then_some(Scale { summed, unroll: batch.unroll }),
+        sliding: batch.layout == Layout::Sliding,
+        command: None,
+        baselines: Vec::new(),
+        curve: rows.iter().zip(smoothed(&tried)).map(step).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use stages::params;
+
+    use super::*;
+    use crate::ui::screen_is;
+
+    /// A test of 50 steps from 0.01 to 1000 which breaks from a rate on; a loss above 80 is no number.
+    fn tested(run: i64, optimizer: &str, breaks: f64) -> Test {
+        let table = |stage: &str, own: Value| {
+            let keys = params::stage_keys(stage).unwrap().keys;
+            let all = keys.iter().filter_map(|key| Some((key.name.to_owned(), key.default_value(1)?)));
+            Value::from_iter(all.chain(own.as_object().unwrap().clone()))
+        };
+        let asking = Asking {
+            swept: json!({"train.optimizer": optimizer}).as_object().unwrap().clone(),
+            pins: Vec::new(),
+            train: params::read("train", &table("train", json!({"optimizer": optimizer}))).unwrap(),
+            batch: params::read("batch", &table("batch", json!({}))).unwrap(),
+        };
+        let row = |step: i64| {
+            let rate = 0.01 * 1e5f64.powf(step as f64 / 49.0);
+            let loss = 9.2 - 4.0 * rate / (1.0 + rate) + (rate - breaks).max(0.0) / 4.0;
+            let loss = Some(loss).filter(|loss| *loss < 80.0);
+            TraceRow {
+                step,
+                learning_rate: rate,
+                loss,
+                loss_kind: "finite".to_owned(),
+                grad_norm: None,
+                clipped: false,
+            }
+        };
+        let mut rows: Vec<TraceRow> = (0..50).map(row).collect();
+        let end = rows.iter().position(|row| row.loss.is_none()).map_or(rows.len(), |at| at + 1);
+        rows.truncate(end);
+        let found = test(run, &rows, Span { from: 0.01, to: 1000.0 }, 50, &asking);
+        let baselines =
+            vec![Baseline { label: "ln V".into(), value: 9.21 }, Baseline { label: "unigram".into(), value: 6.5 }];
+        Test {
+            baselines,
+            command: Some(format!("pipeline run experiments/x.toml --set train.optimizer={optimizer}")),
+            ..found
+        }
+    }
+
+    #[test]
+    fn one_test() {
+        let text = screen::screen(&[tested(7, "sgd", 30.0)], Look::PLAIN);
+        screen_is("lr_range", &text);
+        let json = serde_json::to_value(tested(7, "momentum", 30.0)).unwrap();
+        assert_eq!(json["outcome"], "broke");
+        assert!(json["limit"].as_f64() < json["breaks"]["learning_rate"].as_f64());
+        assert_eq!(json["curve"].as_array().unwrap().last().unwrap()["loss"], Value::Null);
+    }
+
+    #[test]
+    fn several_tests() {
+        let mut tests = vec![tested(7, "sgd", 30.0), tested(8, "momentum", 100.0), tested(9, "adam", 1e9)];
+        tests[2].sliding = true;
+        screen_is("lr_range_several", &screen::screen(&tests, Look::PLAIN));
+    }
+}

@@ -1,0 +1,290 @@
+//! What `pipeline lr-range` shows.
+
+use super::Test;
+use crate::insight::range::{Outcome, Point};
+use crate::record::read::Bucket;
+use crate::ui::axis::{Baseline, Frame, Scale};
+use crate::ui::format;
+use crate::ui::look::{Ink, Look};
+use crate::ui::overlay::{SEVERAL, mark};
+use crate::ui::table::{Table, left, right};
+use crate::ui::{curve, overlay};
+
+const TRY: char = '▲';
+const LOWEST: char = '◆';
+const BREAKS: char = '✗';
+
+/// The most tests whose curves are drawn into one picture.
+const MOST_CURVES: usize = 12;
+
+/// The whole screen.
+pub fn screen(tests: &[Test], look: Look) -> String {
+    let parts = match tests {
+        [test] => [header(test, look), alone(test, look), String::new(), conclusion(test, look)],
+        _ => [table(tests, look), together(tests, look), remarks(tests, look), lowest(tests, look)],
+    };
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn header(test: &Test, look: Look) -> String {
+    let optimizer = format!("{:?}", test.optimizer).to_lowercase();
+    let said = format!("{optimizer}, {} steps from {} to {}", test.steps, rate(test.from), rate(test.to));
+    format!("{}  {said}\n", look.heading(&format!("run{}", test.run)))
+}
+
+/// The picture of one test, and what its marks stand for.
+fn alone(test: &Test, look: Look) -> String {
+    let (runs, cut) = buckets(&[test]);
+    let Some(mut frame) = frame(&[test], &runs, curve::ROWS, look) else { return String::new() };
+    let found = &test.found;
+    let mut legend = Vec::new();
+    let mut point = |place: f64, mark: char, ink: Ink, said: String| {
+        frame.point_at(place, mark, ink);
+        legend.push((format!("{mark} {said}"), ink));
+    };
+    if let Some(suggestion) = found.suggestion {
+        let share = (suggestion / test.from).ln() / (test.to / test.from).ln();
+        point(share * (test.steps - 1) as f64, TRY, Ink::Good, format!("try {}", rate(suggestion)));
+    }
+    if let Some(best) = found.best.filter(|_| found.outcome != Outcome::NeverFell) {
+        point(best.step as f64, LOWEST, Ink::Plain, format!("lowest, {}", loss(best.loss)));
+    }
+    if let Some(breaks) = found.breaks {
+        point(breaks.step as f64, BREAKS, Ink::Bad, format!("breaks at {}", rate(breaks.learning_rate)));
+    }
+    legend.extend(cut.map(|cut| (format!("(cut off at {cut:.1})"), Ink::Dim)));
+    curve::draw(&mut frame, &runs[0], Ink::Series(0));
+    format!("{}{}", frame.render(), beside(&legend, look))
+}
+
+/// Words beside each other, as many as a line holds.
+fn beside(all: &[(String, Ink)], look: Look) -> String {
+    let (mut text, mut used) = (String::new(), 0);
+    for (words, ink) in all {
+        let width = words.chars().count();
+        let gap = match used {
+            0 => "",
+            _ if used + 3 + width > look.width => "\n",
+            _ => "   ",
+        };
+        used = if gap == "   " { used + 3 + width } else { width };
+        text.push_str(&format!("{gap}{}", look.paint(*ink, words)));
+    }
+    if text.is_empty() { text } else { format!("{text}\n") }
+}
+
+/// One picture for each span of rates.
+fn together(tests: &[Test], look: Look) -> String {
+    let spans = |tests: &[Test]| -> Vec<(f64, f64)> {
+        let mut spans: Vec<(f64, f64)> = Vec::new();
+        tests.iter().map(|test| (test.from, test.to)).for_each(|span| {
+            if !spans.contains(&span) {
+                spans.push(span);
+            }
+        });
+        spans
+    };
+    let shown = &tests[..tests.len().min(MOST_CURVES)];
+    let mut pictures = Vec::new();
+    for span in spans(shown) {
+        // Each run keeps its mark: in a picture without it, it has no steps.
+        let here = |test: &&Test| (test.from, test.to) == span;
+        let within: Vec<&Test> = shown.iter().filter(here).collect();
+        let (drawn, cut) = buckets(&within);
+        let Some(frame) = frame(&within, &drawn, overlay::ROWS, look) else { continue };
+        let mut drawn = drawn.into_iter();
+        let runs: Vec<Vec<Bucket>> =
+            shown.iter().map(|test| if here(&test) { drawn.next().unwrap_or_default() } else { Vec::new() }).collect();
+        let (mut text, met) = overlay::draw(frame, &runs);
+        let notes = [cut.map(|cut| format!("cut off at {cut:.1}")), met.then(|| format!("{SEVERAL} where runs meet"))];
+        let notes: Vec<String> = notes.into_iter().flatten().collect();
+        if !notes.is_empty() {
+            text.push_str(&format!("{}\n", look.paint(Ink::Dim, &notes.join("; "))));
+        }
+        pictures.push(text);
+    }
+    pictures.join("\n")
+}
+
+fn frame<'a>(tests: &[&'a Test], runs: &[Vec<Bucket>], rows: usize, look: Look) -> Option<Frame<'a>> {
+    let test = tests.first()?;
+    let same = tests.iter().all(|other| other.baselines == test.baselines);
+    let baselines: &[Baseline] = if same { &test.baselines } else { &[] };
+    let scale = Scale::fit(runs.iter().flatten(), baselines)?;
+    Some(Frame::new(look, scale, baselines, test.steps, rows).over_rates(test.from, test.to))
+}
+
+/// The losses of some tests, a step to a bucket, and where they are cut off: what a loss comes to once it has broken away
+/// would press the rest to a line.
+fn buckets(tests: &[&Test]) -> (Vec<Vec<Bucket>>, Option<f64>) {
+    let heights = tests.iter().flat_map(|test| {
+        let best = test.found.best.and_then(|best| best.loss);
+        [test.found.start.map(|loss| 1.2 * loss), best.map(|loss| 1.8 * loss)]
+    });
+    let top = heights.flatten().fold(0.0, f64::max);
+    let top = if top > 0.0 { top } else { f64::INFINITY };
+    let mut cut = false;
+    let mut bucket = |step: &super::Step| {
+        let shown = step.loss.map(|loss| loss.min(top));
+        cut |= shown != step.loss;
+        Bucket {
+            first: step.step,
+            steps: 1,
+            finite: i64::from(shown.is_some()),
+            minimum: shown,
+            maximum: shown,
+            sum: shown.unwrap_or(0.0),
+            first_nonfinite: shown.is_none().then_some(step.step),
+        }
+    };
+    let runs = tests.iter().map(|test| test.curve.iter().map(&mut bucket).collect()).collect();
+    (runs, cut.then_some(top))
+}
+
+/// What a test comes to, in words that end with what to do.
+fn conclusion(test: &Test, look: Look) -> String {
+    let mut said = vec![story(test)];
+    said.extend(scales(test));
+    said.extend(test.sliding.then(|| SLIDING.to_owned()));
+    let mut text = wrapped(&said.join(". "), look);
+    let (verdict, command) = (verdict(test), test.command.as_deref().unwrap_or(""));
+    text.push_str(&format!("\n{}", with_command(&verdict, command, look)));
+    text
+}
+
+const SLIDING: &str = "The batches are sliding: each is the one before moved by a token, and what is learnt is that one by \
+                       heart. A limit found so means little for a training on proper streams (--set batch.layout=streams)";
+
+/// What the loss did.
+fn story(test: &Test) -> String {
+    let found = &test.found;
+    let at = |point: Option<Point>| {
+        point.map_or(String::new(), |point| format!(" at {} (step {})", rate(point.learning_rate), point.step))
+    };
+    let (start, best) = (loss(found.start), loss(found.best.and_then(|best| best.loss)));
+    match found.outcome {
+        Outcome::Broke | Outcome::NeverBroke => {
+            let fastest = found
+                .steepest
+                .map_or(String::new(), |point| format!(", the fastest around {}", rate(point.learning_rate)));
+            format!("The loss fell from {start} to {best}{}{fastest}", at(found.best))
+        }
+        Outcome::BrokeAtOnce => format!("The loss broke away{} before it had fallen from {start}", at(found.breaks)),
+        Outcome::NeverFell => format!("The loss neither fell nor broke away: from {start} to {best} at the best"),
+    }
+}
+
+/// What to do, in a line.
+fn verdict(test: &Test) -> String {
+    let found = &test.found;
+    let breaks = found.breaks.zip(found.limit).map_or(String::new(), |(point, limit)| {
+        let longer = format!(", in a longer training from about {} on", rate(limit));
+        let longer = if limit < point.learning_rate { longer } else { String::new() };
+        format!("breaks at {} (step {}){longer}", rate(point.learning_rate), point.step)
+    });
+    match (found.outcome, found.suggestion) {
+        (Outcome::Broke, Some(suggestion)) => format!("{breaks}; try {}", rate(suggestion)),
+        (Outcome::NeverBroke, Some(suggestion)) => format!(
+            "never broke up to {}: --to {} would look further; for now try {}",
+            rate(test.to),
+            rate(1e3 * test.to),
+            rate(suggestion)
+        ),
+        (Outcome::NeverFell, _) => format!(
+            "never fell up to {}: with --to {} it may; else look at the data (pipeline show run{} --step 0)",
+            rate(test.to),
+            rate(1e3 * test.to),
+            test.run
+        ),
+        _ => format!(
+            "{breaks}, too soon to suggest a rate: begin lower with --from {}; else look at the data and the initial \
+             weights (pipeline show run{} --step 0)",
+            rate(test.from / 1e3),
+            test.run
+        ),
+    }
+}
+
+/// The same rates for either scale of the loss, where they differ.
+fn scales(test: &Test) -> Option<String> {
+    let scale = test.scale?;
+    let suggestion = test.found.suggestion?;
+    let unroll = scale.unroll as f64;
+    let (mean, sum) = if scale.summed { (suggestion * unroll, suggestion) } else { (suggestion, suggestion / unroll) };
+    Some(format!("For a mean loss try {}, for one summed over {} steps {}", rate(mean), scale.unroll, rate(sum)))
+}
+
+/// A row for each test.
+fn table(tests: &[Test], look: Look) -> String {
+    let mut heads =
+        vec![left(""), left("run"), left("point"), right("from").spare(2), right("lowest"), right("at").spare(3)];
+    heads.extend([right("breaks at"), right("step").spare(1), right("limit"), right("try")]);
+    let mut table = Table::new(heads);
+    for (place, test) in tests.iter().enumerate() {
+        let found = &test.found;
+        let of = |point: Option<Point>, say: &dyn Fn(Point) -> String| {
+            point.map_or_else(|| (format::NOTHING.to_owned(), Ink::Dim), |point| (say(point), Ink::Plain))
+        };
+        let sign = if place < MOST_CURVES { mark(place).to_string() } else { String::new() };
+        table.row(vec![
+            (sign, Ink::Series(place)),
+            (format!("run{}", test.run), Ink::Plain),
+            (format::point(&test.point), Ink::Plain),
+            (loss(found.start), Ink::Plain),
+            of(found.best, &|best| loss(best.loss)),
+            of(found.best, &|best| rate(best.learning_rate)),
+            of(found.breaks, &|breaks| rate(breaks.learning_rate)),
+            of(found.breaks, &|breaks| breaks.step.to_string()),
+            found.limit.map_or((format::NOTHING.to_owned(), Ink::Dim), |limit| (rate(limit), Ink::Plain)),
+            found.suggestion.map_or((format::NOTHING.to_owned(), Ink::Dim), |found| (rate(found), Ink::Good)),
+        ]);
+    }
+    table.render(look).0
+}
+
+/// What is to be said of some of several tests.
+fn remarks(tests: &[Test], look: Look) -> String {
+    let mut text = String::new();
+    for test in tests.iter().filter(|test| test.found.outcome != Outcome::Broke) {
+        text.push_str(&wrapped(&format!("run{}: {}", test.run, verdict(test)), look));
+    }
+    if tests.iter().any(|test| test.sliding) {
+        text.push_str(&wrapped(SLIDING, look));
+    }
+    text
+}
+
+/// The lowest suggestion, with its command.
+fn lowest(tests: &[Test], look: Look) -> String {
+    let suggestions = tests.iter().filter_map(|test| Some((test, test.found.suggestion?)));
+    let Some((test, suggestion)) = suggestions.min_by(|a, b| a.1.total_cmp(&b.1)) else { return String::new() };
+    let said = format!("the lowest to try is {}, of run{}", rate(suggestion), test.run);
+    with_command(&said, test.command.as_deref().unwrap_or(""), look)
+}
+
+/// A sentence and a command on one line, or where that is too long on two: a command is never broken.
+fn with_command(said: &str, command: &str, look: Look) -> String {
+    if command.is_empty() {
+        return wrapped(said, look);
+    }
+    let line = format!("{said}: {command}");
+    if line.chars().count() <= look.width {
+        format!("{line}\n")
+    } else {
+        format!("{}  {command}\n", wrapped(&format!("{said}:"), look))
+    }
+}
+
+fn wrapped(text: &str, look: Look) -> String {
+    format::wrap(text, look.width).iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn loss(loss: Option<f64>) -> String {
+    loss.map_or("no number".to_owned(), |loss| format!("{loss:.2}"))
+}
+
+/// A rate to three digits, as one types it.
+fn rate(rate: f64) -> String {
+    let short: f64 = format!("{rate:.2e}").parse().unwrap_or(rate);
+    if (1e-3..1e5).contains(&short) { short.to_string() } else { format!("{short:e}") }
+}

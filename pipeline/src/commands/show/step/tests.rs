@@ -1,0 +1,122 @@
+//! The screens of a step, with and without what its tokens cost.
+
+use stages::protocol::{Measured, Predicted};
+
+use super::*;
+use crate::places::Paths;
+use crate::record::fixture::Fixture;
+use crate::ui::screen_is;
+
+fn reader(fixture: &Fixture) -> Reader {
+    Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap()
+}
+
+#[test]
+fn the_batch_of_a_step() {
+    let fixture = Fixture::new();
+    let batch = read(&mut reader(&fixture), 1, 20).unwrap();
+    let text = screen(&batch, None, Look::PLAIN);
+    screen_is("show_step", &text);
+    assert_eq!(serde_json::to_value(&batch).unwrap()["rows"].as_array().unwrap().len(), 10);
+}
+
+/// Predictions for the fixture's batch of 10 rows by 6 tokens and 12 types: of the target a probability that goes down
+/// from row to row and token to token.
+fn found(batch: &Batch, parted: Option<u64>) -> replay::Found {
+    let types = batch.types.len() as u32;
+    let predicted = |row: usize, t: usize| {
+        let target = batch.types.iter().position(|it| *it == batch.rows[row].targets[t]).unwrap() as u32;
+        let (rank, p) = ((row + t) as u64 % 7 + 1, 0.5 / (1.0 + (6 * row + t) as f64));
+        let p = if rank == 1 {
+            0.6
+        } else if row == 9 {
+            p / 1000.0
+        } else {
+            p
+        };
+        let others = (1..5u32).map(|i| ((target + i) % types, 0.4 / f64::from(i).exp2()));
+        let target = std::iter::once((target, p));
+        let likeliest = if rank == 1 { target.chain(others).collect() } else { others.collect() };
+        Predicted { loss: Measured(-f64::ln(p)), rank: Some(rank), likeliest }
+    };
+    let rows: Vec<Vec<Predicted>> = (0..10).map(|row| (0..6).map(|t| predicted(row, t)).collect()).collect();
+    let loss = rows.iter().flatten().map(|it| it.loss.0).sum::<f64>() / 60.0;
+    let suspicion = parted.map(|_| "it was trained on AVX512, and this is AVX2".to_owned());
+    replay::Found { from: 0, seconds: 0.42, loss, suspicion, parted, rows }
+}
+
+#[test]
+fn what_was_predicted_stands_below_each_token() {
+    let fixture = Fixture::new();
+    let mut batch = read(&mut reader(&fixture), 1, 20).unwrap();
+    let found = found(&batch, None);
+    let loss = found.loss;
+    batch.add(Ok(found));
+    screen_is("show_step_replayed", &screen(&batch, None, Look::PLAIN));
+    screen_is("show_step_row", &screen(&batch, Some(3), Look::PLAIN));
+    let json = serde_json::to_value(&batch).unwrap();
+    let tokens = json["tokens"].as_array().unwrap();
+    assert_eq!((tokens.len(), &tokens[7]["row"], &tokens[7]["position"]), (60, &1.into(), &1.into()));
+    assert_eq!((&tokens[7]["target"], &tokens[7]["loss_kind"]), (&"heavy".into(), &"finite".into()));
+    assert_eq!((&json["replay"]["loss"], &json["replay"]["identical"]), (&loss.into(), &true.into()));
+    assert_eq!(json["why_no_tokens"], serde_json::Value::Null);
+    assert!(batch.check_row(Some(9)).is_ok());
+    let failure = batch.check_row(Some(10)).unwrap_err();
+    assert_eq!(failure.message, "--row 10: step 20 has rows 0 to 9");
+}
+
+#[test]
+fn a_replay_that_parts_says_so_and_one_that_was_not_made_says_why() {
+    let fixture = Fixture::new();
+    let read = |found: &dyn Fn(&Batch) -> Result<replay::Found, String>| {
+        let mut batch = read(&mut reader(&fixture), 1, 20).unwrap();
+        let found = found(&batch);
+        batch.add(found);
+        (screen(&batch, None, Look { width: 200, ..Look::PLAIN }), serde_json::to_value(&batch).unwrap())
+    };
+    let (text, json) = read(&|batch| Ok(found(batch, Some(12))));
+    let said = "replayed loss differs from the recorded: 3.";
+    assert!(text.contains(said) && text.contains(" then; step 12 is the first that differs"), "{text}");
+    assert!(text.contains("trained on AVX512, and this is AVX2)."), "{text}");
+    assert_eq!((&json["replay"]["identical"], &json["replay"]["parted"]), (&false.into(), &12.into()));
+
+    let (text, json) = read(&|_| Err("the worker is away".to_owned()));
+    assert!(text.contains("\n  Not replayed, so without what the model predicted: the worker is away.\n"), "{text}");
+    assert_eq!((&json["tokens"], &json["why_no_tokens"]), (&().into(), &"the worker is away".into()));
+    assert!(text.contains("row 7,") && !text.contains("guesses"), "{text}");
+
+    // A worker that predicts something else than it reports.
+    let (_, json) = read(&|batch| Ok(replay::Found { loss: 1.0, ..found(batch, None) }));
+    assert!(json["why_no_tokens"].as_str().unwrap().starts_with("BUG: the tokens' losses have the mean "), "{json}");
+}
+
+#[test]
+fn what_is_no_number_is_told_of_each_token() {
+    let fixture = Fixture::new();
+    let mut batch = read(&mut reader(&fixture), 3, 490).unwrap();
+    let lost = Predicted { loss: Measured(f64::NAN), rank: None, likeliest: Vec::new() };
+    let rows = vec![vec![lost; 6]; 10];
+    let found = replay::Found { rows, loss: f64::NAN, ..found(&batch, None) };
+    batch.add(Ok(found));
+    let text = screen(&batch, None, Look { width: 120, ..Look::PLAIN });
+    assert!(text.contains("tokens nothing was predicted: a logit was no number."), "{text}");
+    assert!(text.contains("  nats    nan   nan ") && !text.contains("costliest"), "{text}");
+    let text = screen(&batch, Some(0), Look::PLAIN);
+    assert!(text.contains("  nan  –     –\n"), "{text}");
+    assert_eq!(serde_json::to_value(&batch).unwrap()["tokens"][0]["loss"], serde_json::Value::Null);
+}
+
+#[test]
+fn numbers_that_were_none_are_said() {
+    let fixture = Fixture::new();
+    let batch = read(&mut reader(&fixture), 3, 490).unwrap();
+    let text = screen(&batch, None, Look::PLAIN);
+    assert!(text.contains("loss nan nats a token; learning rate 10.0; gradient norm nan;"), "{text}");
+}
+
+#[test]
+fn a_step_that_is_not_there() {
+    let fixture = Fixture::new();
+    let failure = read(&mut reader(&fixture), 3, 500).unwrap_err();
+    assert_eq!(failure.message, "run3 has no step 500; it has steps 0 to 499");
+}

@@ -1,0 +1,326 @@
+//! What a model predicted at one step, token by token: as JSON has it, and as a person reads it.
+
+use serde::Serialize;
+use stages::protocol::{Predicted, kind_of};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::replay::Found;
+use super::step::{Batch, Row, visible};
+use crate::ui::format::{self, count};
+use crate::ui::look::{Ink, Look};
+
+/// Tokens that stand in the list of the costliest.
+const COSTLIEST: usize = 10;
+
+/// One target, with what the model predicted in its place.
+#[derive(Debug, Serialize)]
+pub struct Token {
+    row: usize,
+    position: usize,
+    /// The target's place in the corpus.
+    offset: u64,
+    input: String,
+    target: String,
+    /// Its negative log-likelihood in nats; null where that was no number.
+    loss: Option<f64>,
+    loss_kind: &'static str,
+    /// Its place among all types, 1 for the likeliest; null where nothing was predicted.
+    rank: Option<u64>,
+    /// The five likeliest types, the likeliest first; none where nothing was predicted.
+    likeliest: Vec<Likely>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Likely {
+    word: String,
+    p: f64,
+}
+
+/// How the tokens were come by.
+#[derive(Debug, Serialize)]
+pub struct Replay {
+    /// The state that the replay began with.
+    from: u64,
+    seconds: f64,
+    /// The step's loss as it came out now.
+    loss: Option<f64>,
+    loss_kind: &'static str,
+    /// Whether that is the recorded one, to the bit.
+    identical: bool,
+    /// The first step whose loss is not the recorded one, where the last is not.
+    parted: Option<u64>,
+    /// What may be why.
+    suspicion: Option<String>,
+}
+
+/// What a replay found, by the words of a batch.
+///
+/// # Errors
+/// Where it is not about this batch, in a line.
+pub fn of(found: &Found, batch: &Batch) -> Result<(Vec<Token>, Replay), String> {
+    let shape = |rows: &[Vec<Predicted>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
+    if shape(&found.rows) != batch.rows.iter().map(|row| row.targets.len()).collect::<Vec<_>>() {
+        return Err("BUG: the worker predicted another batch".to_owned());
+    }
+    let mean = mean(&found.rows, usize::try_from(batch.plan.size).unwrap_or(1));
+    // On a GPU the order of the sum is another.
+    if kind_of(mean) != kind_of(found.loss) || (mean - found.loss).abs() > 1e-9 * found.loss.abs().max(1.0) {
+        return Err(format!("BUG: the tokens' losses have the mean {mean:?}, and the step's loss is {:?}", found.loss));
+    }
+    let finite = |x: f64| x.is_finite().then_some(x);
+    let mut tokens = Vec::new();
+    for (number, (row, predicted)) in batch.rows.iter().zip(&found.rows).enumerate() {
+        let words = row.inputs.iter().zip(&row.targets);
+        for (position, ((input, target), predicted)) in words.zip(predicted).enumerate() {
+            let Predicted { loss, rank, likeliest } = predicted;
+            let likely = |(id, p): &(u32, f64)| Likely { word: batch.word(*id), p: *p };
+            tokens.push(Token {
+                row: number,
+                position,
+                offset: row.offset + position as u64 + 1,
+                input: input.clone(),
+                target: target.clone(),
+                loss: finite(loss.0),
+                loss_kind: kind_of(loss.0),
+                rank: *rank,
+                likeliest: likeliest.iter().map(likely).collect(),
+            });
+        }
+    }
+    let Found { from, seconds, loss, parted, ref suspicion, .. } = *found;
+    let (loss, loss_kind) = (finite(loss), kind_of(loss));
+    let identical = parted.is_none();
+    let replay = Replay { from, seconds, loss, loss_kind, identical, parted, suspicion: suspicion.clone() };
+    Ok((tokens, replay))
+}
+
+/// The mean loss in the order in which training sums: windows of `size` rows, in each the first tokens of all rows, then
+/// the second ones. So it is the step's loss to the bit.
+fn mean(rows: &[Vec<Predicted>], size: usize) -> f64 {
+    let mut whole = 0.0;
+    for (done, window) in rows.chunks(size).enumerate() {
+        let columns = window.first().map_or(0, Vec::len);
+        let losses = (0..columns).flat_map(|t| window.iter().map(move |row| row[t].loss.0));
+        let mean = losses.sum::<f64>() / (columns * window.len()) as f64;
+        whole = (whole * done as f64 + mean) / (done as f64 + 1.0);
+    }
+    whole
+}
+
+impl Token {
+    fn nats(&self) -> String {
+        format::loss(self.loss, Some(self.loss_kind))
+    }
+
+    fn cost(&self) -> f64 {
+        self.loss.unwrap_or(f64::INFINITY)
+    }
+
+    fn chance(&self) -> String {
+        self.loss.map_or(format::NOTHING.to_owned(), |loss| chance((-loss).exp()))
+    }
+
+    fn place(&self) -> String {
+        self.rank.map_or(format::NOTHING.to_owned(), |rank| count(i64::try_from(rank).unwrap_or(i64::MAX)))
+    }
+
+    /// The likeliest with their probabilities in per cent, in lines of a width.
+    fn guesses(&self, width: usize) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for it in &self.likeliest {
+            let said = format!("{} {}", visible(&it.word), percent(it.p));
+            match lines.last_mut().filter(|line| line.width() + said.width() + 3 <= width) {
+                Some(line) => line.push_str(&format!(" · {said}")),
+                None => lines.push(said),
+            }
+        }
+        lines
+    }
+}
+
+/// A probability in per cent, without the sign.
+fn percent(p: f64) -> String {
+    match 100.0 * p {
+        100.0 => "100".to_owned(),
+        x if x >= 0.1 => format!("{x:.1}"),
+        x if x >= 0.01 => format!("{x:.2}"),
+        x => format!("{x:.0e}"),
+    }
+}
+
+/// A probability: a share, while it is more than nothing.
+fn chance(p: f64) -> String {
+    if p >= 1e-4 { format::share(p) } else { format!("{p:.0e}") }
+}
+
+/// What came of a replay, in a few sentences.
+pub fn summary(replay: &Replay, tokens: &[Token], batch: &Batch) -> String {
+    let whole = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
+    let before = |steps: u64| format!("{} {} before", whole(steps), if steps == 1 { "step" } else { "steps" });
+    let way = match (batch.step - replay.from, replay.from) {
+        (0, 0) => "from the initial weights".to_owned(),
+        (0, _) => "from the state that is kept there".to_owned(),
+        (steps, 0) => format!("from the initial weights, {}", before(steps)),
+        (steps, from) => format!("from the state at step {}, {}", whole(from), before(steps)),
+    };
+    let mut said = vec![format!(
+        "Replayed {way}, in {}{}",
+        format::seconds(replay.seconds),
+        match replay.parted {
+            None => ": the loss is the recorded one to the bit.",
+            Some(_) => ".",
+        }
+    )];
+    if let Some(parted) = replay.parted {
+        let exact = |loss: Option<f64>, kind: &str| loss.map_or(kind.to_owned(), |loss| format!("{loss:?}"));
+        let now = exact(replay.loss, replay.loss_kind);
+        let before = exact(batch.measured.loss, &batch.measured.loss_kind);
+        let first = match parted < batch.step {
+            true => format!("; step {} is the first that differs", whole(parted)),
+            false => String::new(),
+        };
+        let why = replay.suspicion.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        said.push(format!("The replayed loss differs from the recorded: {now} now, {before} then{first}{why}."));
+        said.push("What follows is of the replay.".to_owned());
+    }
+    let mut ranks: Vec<u64> = tokens.iter().filter_map(|token| token.rank).collect();
+    ranks.sort_unstable();
+    if ranks.len() < tokens.len() {
+        let (lost, all) = ((tokens.len() - ranks.len()) as u64, tokens.len() as u64);
+        let (lost, all) = (whole(lost), whole(all));
+        said.push(format!("For {lost} of {all} tokens nothing was predicted: a logit was no number."));
+    }
+    if let Some(middle) = ranks.get(ranks.len() / 2) {
+        let within = |most: u64| format::share(ranks.partition_point(|rank| *rank <= most) as f64 / ranks.len() as f64);
+        said.push(format!(
+            "The target was the likeliest type for {} of the tokens, among the five likeliest for {}; its median rank is \
+             {} of {}.",
+            within(1),
+            within(5),
+            whole(*middle),
+            whole(batch.types.len() as u64)
+        ));
+    }
+    said.join(" ")
+}
+
+/// The tokens that cost the most, each with the words before it and what was likeliest in its place.
+pub fn costliest(tokens: &[Token], batch: &Batch, look: Look) -> String {
+    if tokens.iter().all(|token| token.rank.is_none()) {
+        return String::new();
+    }
+    let sorted = sorted(tokens);
+    let (sum, whole) = (sorted.iter().map(|it| it.cost()).sum::<f64>(), tokens.iter().map(Token::cost).sum::<f64>());
+    let share = if whole.is_finite() { format!(": {} of the loss", format::share(sum / whole)) } else { String::new() };
+    let title = format!("the {} costliest of {} tokens{share}", sorted.len(), count(tokens.len() as i64));
+    let mut text = format!("{}\n", look.heading(&title));
+    let head =
+        format!("  {:>8}  {:>7}  {:>6}  {:>3}  token, and the likeliest in its place (%)", "nats", "p", "rank", "row");
+    text.push_str(&format!("{}\n", look.paint(Ink::Dim, &head)));
+    for token in sorted {
+        let lead = format!("  {:>8}  {:>7}  {:>6}  {:>3}  ", token.nats(), token.chance(), token.place(), token.row);
+        let target = visible(&token.target);
+        let room = look.width.saturating_sub(lead.width() + target.width() + 3);
+        let context = context(&batch.rows[token.row], token.position, room);
+        text.push_str(&format!("{lead}{context} → {}\n", look.paint(Ink::Bold, &target)));
+        for line in token.guesses(look.width.saturating_sub(GUESSES)) {
+            text.push_str(&format!("{}{}\n", " ".repeat(GUESSES), look.paint(Ink::Dim, &line)));
+        }
+    }
+    text
+}
+
+/// The costliest tokens, the costliest first.
+fn sorted(tokens: &[Token]) -> Vec<&Token> {
+    let mut sorted: Vec<&Token> = tokens.iter().collect();
+    // Equal ones stay in their order.
+    sorted.sort_by(|a, b| b.cost().total_cmp(&a.cost()));
+    sorted.truncate(COSTLIEST);
+    sorted
+}
+
+/// What the least of the costliest tokens cost.
+pub fn threshold(tokens: &[Token]) -> f64 {
+    sorted(tokens).last().map_or(f64::INFINITY, |token| token.cost())
+}
+
+/// Where guesses begin below a token.
+const GUESSES: usize = 12;
+
+/// The inputs up to a position, as many of the last as there is room for.
+fn context(row: &Row, position: usize, room: usize) -> String {
+    let mut text = String::new();
+    for input in row.inputs[..=position].iter().rev() {
+        let word = visible(input);
+        if !text.is_empty() && text.width() + word.width() + 3 > room {
+            return format!("… {text}");
+        }
+        text = if text.is_empty() { word } else { format!("{word} {text}") };
+    }
+    text
+}
+
+/// What stands in a column of a table.
+type Cell = fn(&Token) -> String;
+
+/// Every token of a row.
+pub fn row(number: usize, tokens: &[Token], look: Look) -> String {
+    let of_row: Vec<&Token> = tokens.iter().filter(|token| token.row == number).collect();
+    let width = |name: &str, cell: &dyn Fn(&Token) -> String| {
+        of_row.iter().map(|token| cell(token).width()).max().unwrap_or(0).max(name.width())
+    };
+    let target = |token: &Token| format::cut(&visible(&token.target), 16);
+    let columns: [(&str, Cell); 3] = [("nats", Token::nats), ("p", Token::chance), ("rank", Token::place)];
+    let first = width("target", &target);
+    let widths = columns.map(|(name, cell)| width(name, &cell));
+    let numbers = |cells: [String; 3]| {
+        let cells =
+            cells.iter().zip(widths).map(|(cell, width)| format!("  {}{cell}", " ".repeat(width - cell.width())));
+        cells.collect::<String>()
+    };
+    let indent = 2 + first + widths.iter().map(|width| width + 2).sum::<usize>() + 2;
+    let head =
+        format!("  {}{}  likeliest (%)", format::pad("target", first), numbers(columns.map(|it| it.0.to_owned())));
+    let mut text = format!("{}\n", look.paint(Ink::Dim, &head));
+    for token in of_row {
+        let cells = numbers(columns.map(|(_, cell)| cell(token)));
+        let mut lead = format!("  {}{cells}  ", format::pad(&target(token), first));
+        let guesses = token.guesses(look.width.saturating_sub(indent));
+        for line in if guesses.is_empty() { vec![String::new()] } else { guesses } {
+            text.push_str(&format!("{}\n", format!("{lead}{line}").trim_end()));
+            lead = " ".repeat(indent);
+        }
+    }
+    text
+}
+
+/// A line below a row's inputs and targets.
+pub struct Line {
+    pub name: &'static str,
+    pub cells: Vec<(String, Ink)>,
+}
+
+/// Two lines below a row's inputs and targets: what was likeliest in each place, and what the target cost. What came true
+/// stands out, and so do the costliest.
+pub fn below(number: usize, tokens: &[Token], costliest: f64) -> Vec<Line> {
+    let of_row = || tokens.iter().filter(|token| token.row == number);
+    let first = |token: &Token| {
+        let ink = if token.rank == Some(1) { Ink::Good } else { Ink::Plain };
+        (token.likeliest.first().map_or(format::NOTHING.to_owned(), |it| visible(&it.word)), ink)
+    };
+    let nats = |token: &Token| {
+        let ink = if token.cost() >= costliest { Ink::Bad } else { Ink::Plain };
+        (token.loss.map_or(token.loss_kind.to_owned(), |loss| format!("{loss:.2}")), ink)
+    };
+    let line = |name, cells| Line { name, cells };
+    vec![line("guesses", of_row().map(first).collect()), line("nats", of_row().map(nats).collect())]
+}
+
+/// The mean loss of a row, in words.
+pub fn row_loss(number: usize, tokens: &[Token]) -> String {
+    let of_row = || tokens.iter().filter(|token| token.row == number);
+    match of_row().find(|token| token.loss.is_none()) {
+        Some(token) => token.loss_kind.to_owned(),
+        None => format::float(of_row().map(Token::cost).sum::<f64>() / of_row().count() as f64),
+    }
+}

@@ -1,0 +1,196 @@
+//! A worker that keeps to its order, and those that don't.
+
+use serde_json::json;
+use stages::protocol::{Evaluation, Measured};
+
+use super::*;
+
+fn order(folder: &Path, segment: Option<Segment>) -> Order {
+    let params = json!({ "split": "valid" });
+    Order { id: 1, stage: "x".into(), params, inputs: [].into(), folder: folder.to_owned(), threads: 1, segment }
+}
+
+fn segment(from: u64, to: u64, checkpoints: &[u64]) -> Option<Segment> {
+    let checkpoints = checkpoints.to_vec();
+    Some(Segment {
+        from,
+        to,
+        length: to,
+        weights: None,
+        state: None,
+        checkpoints,
+        looks: Vec::new(),
+        checkpoint_seconds: 30,
+        inspect: None,
+    })
+}
+
+fn step(step: u64, loss: f64) -> Reply {
+    Reply::Step(Step {
+        step,
+        epoch: 0,
+        loss: Measured(loss),
+        learning_rate: 1.0,
+        grad_norm: Measured(1.0),
+        clipped: false,
+        update_ratio: None,
+        overshoot: None,
+        logit_max: None,
+        entropy: None,
+        sharpness: None,
+        tokens: 1,
+        seconds: 0.0,
+    })
+}
+
+fn done(reached: Option<u64>, stopped: bool) -> Done {
+    Done { order: 1, reached, stopped, peak_memory: 0, report: json!({}) }
+}
+
+/// A file of one tensor, or the first `bytes` of it.
+fn file(folder: &Path, name: &str, bytes: usize) -> PathBuf {
+    let header = br#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+    let mut text = (header.len() as u64).to_le_bytes().to_vec();
+    text.extend(header);
+    text.extend([0; 8]);
+    text.truncate(bytes);
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn checkpoint(folder: &Path, step: u64) -> Reply {
+    let whole = file(folder, &format!("{step}"), usize::MAX);
+    Reply::Checkpoint(Checkpoint { step, weights: whole.clone(), state: whole })
+}
+
+#[test]
+fn steps_come_in_turn_and_end_with_their_checkpoints() {
+    let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+    let folder = folder.path();
+    let begun = || Conduct::new(&order(folder, segment(3, 5, &[3, 5])), false, false);
+    let mut good = begun();
+    for reply in [checkpoint(folder, 3), step(3, 1.0), step(4, 1.0), checkpoint(folder, 5)] {
+        good.hear(&reply).unwrap();
+    }
+    good.end(&done(Some(5), false), &stop).unwrap();
+    assert!(good.hear(&step(5, 1.0)).unwrap_err().contains("step 5 of 3..5"));
+    assert!(good.end(&done(Some(4), false), &stop).is_err());
+    assert!(good.end(&done(None, false), &stop).is_err());
+
+    for wrong in [step(0, 1.0), step(4, 1.0), step(u64::MAX, 1.0), checkpoint(folder, 5)] {
+        assert!(begun().hear(&wrong).is_err(), "{wrong:?}");
+    }
+    let mut early = begun();
+    early.hear(&checkpoint(folder, 3)).unwrap();
+    assert!(early.end(&done(Some(3), false), &stop).unwrap_err().contains("ended at step 3"));
+    assert!(early.end(&done(Some(3), true), &stop).unwrap_err().contains("unasked"));
+    stop.store(true, Ordering::Relaxed);
+    early.end(&done(Some(3), true), &stop).unwrap();
+    let mut bare = begun();
+    bare.hear(&step(3, 1.0)).unwrap();
+    bare.hear(&step(4, 1.0)).unwrap();
+    assert!(bare.end(&done(Some(5), false), &stop).unwrap_err().contains("without checkpoint 3"));
+}
+
+#[test]
+fn only_a_loss_that_is_not_finite_ends_a_training_early() {
+    let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+    let folder = folder.path();
+    for (loss, may, ends) in [(f64::NAN, true, true), (f64::NAN, false, false), (1.0, true, false)] {
+        let mut conduct = Conduct::new(&order(folder, segment(0, 9, &[])), may, false);
+        conduct.hear(&step(0, loss)).unwrap();
+        conduct.hear(&checkpoint(folder, 1)).unwrap();
+        assert_eq!(conduct.end(&done(Some(1), false), &stop).is_ok(), ends, "{loss} {may}");
+    }
+}
+
+#[test]
+fn a_training_stops_early_only_where_it_looked() {
+    let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+    let look = |step: Option<u64>| {
+        Reply::Evaluation(Evaluation { split: "valid".into(), step, loss: Measured(1.0), tokens: 1, seconds: 0.0 })
+    };
+    let begun = |may: bool| {
+        let mut conduct = Conduct::new(&order(folder.path(), segment(0, 9, &[])), false, may);
+        conduct.hear(&step(0, 1.0)).unwrap();
+        conduct.hear(&checkpoint(folder.path(), 1)).unwrap();
+        conduct
+    };
+    for (may, looks, ends) in [(true, true, true), (true, false, false), (false, true, false)] {
+        let mut conduct = begun(may);
+        if looks {
+            conduct.hear(&look(Some(1))).unwrap();
+        }
+        assert_eq!(conduct.end(&done(Some(1), false), &stop).is_ok(), ends, "{may} {looks}");
+    }
+    for wrong in [None, Some(0), Some(2)] {
+        assert!(begun(true).hear(&look(wrong)).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn files_are_whole_and_in_the_orders_folder() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sound = file(folder.path(), "sound", usize::MAX);
+    std::os::unix::fs::symlink(&sound, folder.path().join("link")).unwrap();
+    let bad = [
+        file(other.path(), "elsewhere", usize::MAX),
+        file(folder.path(), "short", 65),
+        file(folder.path(), "shorter", 20),
+        file(folder.path(), "empty", 0),
+        folder.path().join("none"),
+        folder.path().join("link"),
+        folder.path().join("x/../sound"),
+    ];
+    for bad in bad {
+        let mut conduct = Conduct::new(&order(folder.path(), segment(0, 1, &[])), false, false);
+        let reply = |weights: &Path, state: &Path| {
+            Reply::Checkpoint(Checkpoint { step: 0, weights: weights.to_owned(), state: state.to_owned() })
+        };
+        conduct.hear(&reply(&sound, &sound)).unwrap();
+        assert!(conduct.hear(&reply(&sound, &bad)).is_err(), "{}", bad.display());
+        assert!(conduct.hear(&reply(&bad, &sound)).is_err(), "{}", bad.display());
+    }
+}
+
+#[test]
+fn an_order_without_steps_is_answered_by_one_score_of_its_split() {
+    let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+    let begun = || Conduct::new(&order(folder.path(), None), false, false);
+    let score = |split: &str| {
+        let split = split.to_owned();
+        Reply::Evaluation(Evaluation { split, step: None, loss: Measured(1.0), tokens: 1, seconds: 0.0 })
+    };
+    let mut good = begun();
+    good.hear(&score("valid")).unwrap();
+    good.end(&done(None, false), &stop).unwrap();
+    assert!(begun().end(&done(None, false), &stop).is_err());
+    assert!(begun().hear(&score("test")).is_err());
+    assert!(begun().hear(&step(0, 1.0)).is_err());
+    assert!(begun().hear(&checkpoint(folder.path(), 0)).is_err());
+}
+
+#[test]
+fn predictions_come_before_their_step_and_leave_no_checkpoint() {
+    let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+    let folder = folder.path();
+    let path = file(folder, "predictions", usize::MAX);
+    let told = |step: u64, file: &Path| Reply::Predictions(Predictions { step, file: file.to_owned() });
+    let begun = |inspect: Option<u64>| {
+        let segment = segment(3, 5, &[]).map(|segment| Segment { inspect, ..segment });
+        Conduct::new(&order(folder, segment), false, false)
+    };
+    let mut good = begun(Some(4));
+    for reply in [step(3, 1.0), told(4, &path), step(4, 1.0)] {
+        good.hear(&reply).unwrap();
+    }
+    good.end(&done(Some(5), false), &stop).unwrap();
+    let mut bare = begun(Some(4));
+    bare.hear(&step(3, 1.0)).unwrap();
+    assert!(bare.hear(&told(4, &folder.join("none"))).is_err());
+    bare.hear(&step(4, 1.0)).unwrap();
+    assert!(bare.hear(&told(4, &path)).is_err(), "too late");
+    assert!(bare.end(&done(Some(5), false), &stop).unwrap_err().contains("without the predictions"));
+    assert!(begun(None).hear(&told(3, &path)).is_err(), "unasked");
+}

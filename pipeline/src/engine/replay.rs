@@ -1,0 +1,101 @@
+//! Steps of a trajectory computed again, beside the record and the store, up to one whose predictions are wanted.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use serde_json::Value;
+use stages::protocol::{Measured, Order, Predicted, Reply, Segment, Step};
+
+use super::conduct::Conduct;
+use super::worker::{Worker, WorkerError};
+
+/// Steps `from..to` of one trajectory. A fork is reached on a leg of its parent's and one of its own.
+#[derive(Debug)]
+pub struct Leg {
+    pub params: Value,
+    pub inputs: BTreeMap<String, PathBuf>,
+    pub threads: u32,
+    /// Steps in all, which some schedules read.
+    pub length: u64,
+    pub from: u64,
+    pub to: u64,
+    /// Weights and state of checkpoint `from`; none where it begins with initial weights, or where the leg before ended.
+    pub start: Option<(PathBuf, PathBuf)>,
+    /// The valid losses that it saw before.
+    pub looks: Vec<(u64, Measured)>,
+}
+
+/// What came of a replay.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The losses of all its steps, the inspected one's last.
+    pub losses: Vec<(u64, f64)>,
+    /// What that step predicted, row by row and token by token.
+    pub rows: Vec<Vec<Predicted>>,
+}
+
+/// Goes along the legs; the last ends with the step that is inspected. `watch` sees every step.
+///
+/// # Errors
+/// Those of the worker and of `watch`.
+pub fn replay(
+    worker: &mut Worker,
+    stage: &str,
+    legs: Vec<Leg>,
+    folder: &Path,
+    mut watch: impl FnMut(&Step) -> Result<(), WorkerError>,
+) -> Result<Replayed, WorkerError> {
+    let disk = |path: &Path| {
+        let path = path.to_owned();
+        move |error: std::io::Error| WorkerError::Failed(format!("{}: {error}", path.display()))
+    };
+    let (whole, goes_on) = (legs.len(), AtomicBool::new(false));
+    let (mut losses, mut ended, mut predictions) = (Vec::new(), None, None);
+    for (id, leg) in (1..).zip(legs) {
+        let folder = folder.join(id.to_string());
+        std::fs::create_dir(&folder).map_err(disk(&folder))?;
+        let (weights, state) = leg.start.or(ended.take()).unzip();
+        let segment = Segment {
+            from: leg.from,
+            to: leg.to,
+            length: leg.length,
+            weights,
+            state,
+            checkpoints: Vec::new(),
+            looks: leg.looks,
+            checkpoint_seconds: u64::MAX,
+            inspect: (id == whole as u64).then(|| leg.to.saturating_sub(1)),
+        };
+        let order = Order {
+            id,
+            stage: stage.to_owned(),
+            params: leg.params,
+            inputs: leg.inputs,
+            folder,
+            threads: leg.threads,
+            segment: Some(segment),
+        };
+        let mut conduct = Conduct::new(&order, false, false);
+        worker.send(order)?;
+        let done = worker.follow(id, |reply| {
+            conduct.hear(&reply).map_err(WorkerError::Astray)?;
+            match reply {
+                Reply::Step(step) => {
+                    losses.push((step.step, step.loss.0));
+                    watch(&step)?;
+                }
+                Reply::Checkpoint(checkpoint) => ended = Some((checkpoint.weights, checkpoint.state)),
+                Reply::Predictions(told) => predictions = Some(told.file),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        conduct.end(&done, &goes_on).map_err(WorkerError::Astray)?;
+    }
+    let file = predictions.ok_or_else(|| WorkerError::Astray("BUG: a replay without an end".to_owned()))?;
+    let text = std::fs::read(&file).map_err(disk(&file))?;
+    let rows =
+        serde_json::from_slice(&text).map_err(|error| WorkerError::Astray(format!("its predictions: {error}")))?;
+    Ok(Replayed { losses, rows })
+}

@@ -13,6 +13,10 @@ pub use lr_range::LrRangeArgs;
 
 pub use show::{ShowArgs, When};
 
+mod pictures;
+
+pub use pictures::{DagArgs, Drawing, PlotArgs, ReportArgs};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
     .usage(AnsiColor::Yellow.on_default().bold())
@@ -66,6 +70,8 @@ pub enum Command {
     Diagnose(DiagnoseArgs),
     Confirm(ConfirmArgs),
     Compare(CompareArgs),
+    Plot(PlotArgs),
+    Report(ReportArgs),
     Sql(SqlArgs),
     Dag(DagArgs),
     Objects(ObjectsArgs),
@@ -268,32 +274,6 @@ pub enum Format {
     Table,
     Csv,
     Json,
-}
-
-/// Draw the graph of an experiment's stages
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  pipeline dag experiments/lr_study.toml
-  pipeline dag experiments/lr_study.toml --format mermaid
-  pipeline dag experiments/lr_study.toml --format dot | dot -Tsvg > dag.svg")]
-pub struct DagArgs {
-    /// The experiment, a TOML file
-    #[arg(value_name = "EXPERIMENT", value_hint = clap::ValueHint::FilePath)]
-    pub experiment: PathBuf,
-    /// Override a key, as in `run`
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// The language it is drawn in
-    #[arg(long, value_enum, default_value_t = Drawing::Text)]
-    pub format: Drawing,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Drawing {
-    Text,
-    Mermaid,
-    Dot,
 }
 
 /// Look after the object store

@@ -1,6 +1,7 @@
 //! Everything that is printed: stdout is data, stderr is talk. Nothing else in this program prints.
 
 pub mod axis;
+pub mod chart;
 pub mod counter;
 pub mod curve;
 pub mod format;
@@ -8,6 +9,7 @@ pub mod look;
 pub mod multiples;
 pub mod overlay;
 pub mod progress;
+pub mod report;
 pub mod table;
 
 use std::io::Write as _;

@@ -1,6 +1,7 @@
 //! Whole-program tests: the two programs are run as a user would run them, and what they leave behind is looked at with
 //! an own reading of SQLite and an own SHA-256.
 
+pub mod browser;
 pub mod mount;
 pub mod process;
 pub mod record;

@@ -14,6 +14,7 @@ mod looks;
 mod lr_range;
 mod objects;
 mod older;
+mod pictures;
 mod readme;
 mod replay;
 mod reproduce;

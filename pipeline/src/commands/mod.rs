@@ -3,6 +3,7 @@
 mod compare;
 mod completions;
 mod confirm;
+mod curves;
 mod dag;
 mod defaults;
 mod diagnose;
@@ -11,8 +12,10 @@ mod fork;
 mod judging;
 mod lr_range;
 mod objects;
+mod plot;
 mod reading;
 mod recorded;
+mod report;
 mod reproduce;
 mod run;
 mod runs;
@@ -42,6 +45,8 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
         Command::Diagnose(args) => diagnose::diagnose(&args, &paths),
         Command::Confirm(args) => confirm::confirm(&args, &paths, here),
         Command::Compare(args) => compare::compare(args, &paths),
+        Command::Report(args) => report::report(&args, &paths),
+        Command::Plot(args) => plot::plot(&args, &paths),
         Command::Sql(args) => sql::sql(args, &paths),
         Command::Dag(args) => dag::dag(&args, &paths, here),
         Command::Objects(args) => objects::objects(&args, &paths),

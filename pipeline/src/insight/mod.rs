@@ -2,6 +2,7 @@
 
 pub mod comparison;
 pub mod explanation;
+pub mod leading;
 pub mod noise;
 pub mod range;
 pub mod standing;

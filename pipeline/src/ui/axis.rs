@@ -84,7 +84,7 @@ impl Scale {
 }
 
 /// 1, 2 or 5 times a power of ten, not less than `x`.
-fn nice(x: f64) -> f64 {
+pub fn nice(x: f64) -> f64 {
     let power = 10f64.powf(x.log10().floor());
     [1.0, 2.0, 5.0, 10.0]
         .iter()

@@ -47,6 +47,7 @@ pub fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static
     Ok(None)
 }
 
+/// What is no parameter but may change numbers or times.
 pub fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differing> {
     let text = |text: &Option<String>| text.clone().map(Cell::Text);
     let train = |of: &dyn Fn(&StageRow) -> Option<Cell>| -> Vec<Option<Cell>> {
@@ -65,8 +66,7 @@ pub fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differ
         ("processor", train(&|stage| text(&stage.cpu_capability))),
         ("libtorch", train(&|stage| text(&stage.libtorch))),
     ];
-    let rows = rows.into_iter().map(|(name, values)| Differing { name: name.to_owned(), values, explains: None });
-    rows.filter(Differing::differs).collect()
+    rows.into_iter().map(|(name, values)| Differing { name: name.to_owned(), values, explains: None }).collect()
 }
 
 /// Baselines of all runs; where they differ, or not every run has any, each names the first run that it belongs to.

@@ -8,6 +8,8 @@ mod parts;
 mod study;
 mod texts;
 
+pub use alike::{circumstances, incomparable, joint_baselines, with_forks};
+
 use serde::Serialize;
 
 use crate::args::CompareArgs;
@@ -116,7 +118,7 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
         account: Vec::new(),
         parameters,
         incomparable,
-        circumstances: alike::circumstances(&details, &stages),
+        circumstances: alike::circumstances(&details, &stages).into_iter().filter(Differing::differs).collect(),
         baselines: alike::joint_baselines(&summaries, &stages, &ngrams),
         units,
         standings: evaluations.iter().zip(&ngrams).map(|(scores, ngrams)| standing::of(scores, ngrams)).collect(),

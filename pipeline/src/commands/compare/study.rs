@@ -105,7 +105,7 @@ fn winning(all: &Comparison, winner: &Winner) -> String {
     let out = match out.len() {
         0 => String::new(),
         // A rate that fails with one seed in three is no winner, however well the others did.
-        ..=MOST_OUT => format!("; left out, for a run that diverged, has a data fault or no loss: {}", out.join(", ")),
+        1..=MOST_OUT => format!("; left out, for a run that diverged, has a data fault or no loss: {}", out.join(", ")),
         many => format!("; {many} others are left out, for a run that diverged, has a data fault or no loss"),
     };
     let (Some(next), Some(margin)) = (winner.next, winner.margin) else { return said + &out };

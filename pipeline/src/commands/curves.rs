@@ -1,0 +1,164 @@
+//! Curves of runs, gathered for pictures.
+
+use std::collections::BTreeSet;
+
+use crate::commands::compare;
+use crate::commands::reading::Reader;
+use crate::commands::{defaults, judging};
+use crate::failure::Failure;
+use crate::insight::comparison::{self, Differing};
+use crate::record::read::{Bucket, Detail, Evaluation, Hole, NgramLoss, StageRow, Summary};
+use crate::record::verdicts::Verdict;
+use crate::ui::axis::Baseline;
+use crate::ui::chart::{Chart, Line, Quantity, thin};
+use crate::ui::format;
+
+/// Some runs, with what their pictures need.
+#[derive(Debug)]
+pub struct Runs {
+    /// What they are together: a study's name, or their own.
+    pub of: String,
+    pub summaries: Vec<Summary>,
+    pub details: Vec<Detail>,
+    pub stages: Vec<Vec<StageRow>>,
+    pub evaluations: Vec<Vec<Evaluation>>,
+    pub ngrams: Vec<Vec<NgramLoss>>,
+    pub verdicts: Vec<Verdict>,
+    /// Parameters that are not the same for all.
+    pub differing: Vec<Differing>,
+    pub baselines: Vec<Baseline>,
+}
+
+impl Runs {
+    /// Reads them.
+    pub fn read(reader: &mut Reader, words: &[String]) -> Result<Self, Failure> {
+        let runs = reader.named(words)?;
+        let summaries = reader.summaries(Some(&runs))?;
+        let params = defaults::with_later(reader.record.params(&runs)?, &runs);
+        let differing = compare::with_forks(reader, comparison::differing(&params, &runs), &runs)?;
+        let verdicts = judging::verdicts(reader, &runs)?;
+        let (mut details, mut stages, mut evaluations, mut ngrams) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for run in &runs {
+            details.push(reader.record.detail(*run)?);
+            stages.push(reader.stages(*run)?);
+            evaluations.push(reader.record.evaluations(*run)?);
+            ngrams.push(reader.record.ngrams(*run)?);
+        }
+        Ok(Self {
+            of: together(words, &summaries),
+            baselines: compare::joint_baselines(&summaries, &stages, &ngrams),
+            summaries,
+            details,
+            stages,
+            evaluations,
+            ngrams,
+            verdicts,
+            differing,
+        })
+    }
+
+    /// Steps of the longest run.
+    pub fn steps(&self) -> i64 {
+        self.summaries.iter().map(|run| run.steps).max().unwrap_or(0)
+    }
+
+    /// What tells each run from the others, in a few characters; its name where nothing shorter does.
+    pub fn labels(&self) -> Vec<String> {
+        let points: Vec<String> = (0..self.summaries.len()).map(|place| self.point(place)).collect();
+        let distinct = points.iter().collect::<BTreeSet<_>>().len() == points.len();
+        let named = self.summaries.iter().zip(points);
+        named.map(|(run, point)| if distinct && !point.is_empty() { point } else { run.name() }).collect()
+    }
+
+    /// The differing parameters of a run, where they are few: `learning_rate 0.1`.
+    pub fn point(&self, place: usize) -> String {
+        if self.differing.len() > 2 {
+            return String::new();
+        }
+        let names: Vec<&str> = self.differing.iter().map(|row| row.name.as_str()).collect();
+        let said = format::short_names(&names)
+            .into_iter()
+            .zip(&self.differing)
+            .filter_map(|(name, row)| Some(format!("{name} {}", format::cell(row.values[place].as_ref()?))));
+        said.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Curves of one quantity, of about `rows` rows a run.
+    pub fn chart(&self, reader: &mut Reader, quantity: Quantity, rows: i64) -> Result<Chart, Failure> {
+        let mut lines = Vec::new();
+        for (place, label) in self.labels().into_iter().enumerate() {
+            let run = &self.summaries[place];
+            let (buckets, holes) = match (quantity, self.details[place].trajectory_id) {
+                (Quantity::Valid, _) => scores(&self.evaluations[place]),
+                (_, None) => (Vec::new(), Vec::new()),
+                (Quantity::Loss, Some(trajectory)) => {
+                    // Sought step by step, so only where there are some.
+                    let holes = if run.nonfinite_steps > 0 { reader.record.holes(run.run)? } else { Vec::new() };
+                    (reader.record.buckets(trajectory, run.steps, rows)?, holes)
+                }
+                (other, Some(trajectory)) => {
+                    let buckets = reader.record.measured(trajectory, run.steps, other.column(), rows)?;
+                    let holes = broken(&buckets);
+                    (buckets, holes)
+                }
+            };
+            // A sum of many blocks is more than a picture shows.
+            let wide = self.steps() / rows.max(1);
+            let buckets = if buckets.len() as i64 > 2 * rows { thin(&buckets, wide) } else { buckets };
+            let onset = self.verdicts[place].onset;
+            lines.push(Line { run: run.run, label, place, buckets, holes, onset });
+        }
+        let baselines = if quantity.is_loss() { self.baselines.clone() } else { quantity.mark().into_iter().collect() };
+        Ok(Chart { quantity, of: self.of.clone(), steps: self.steps(), lines, baselines })
+    }
+}
+
+/// What some runs are together.
+fn together(words: &[String], summaries: &[Summary]) -> String {
+    if let [word] = words
+        && let Some(study) = word.strip_prefix("study:")
+    {
+        return study.to_owned();
+    }
+    let names: Vec<String> = summaries.iter().take(6).map(Summary::name).collect();
+    let more = if summaries.len() > 6 { format!(" and {} more", summaries.len() - 6) } else { String::new() };
+    format!("{}{more}", names.join(", "))
+}
+
+/// Scores on valid as a curve; where training scored a checkpoint too, the stage's own score counts.
+fn scores(evaluations: &[Evaluation]) -> (Vec<Bucket>, Vec<Hole>) {
+    let (mut buckets, mut holes): (Vec<Bucket>, Vec<Hole>) = (Vec::new(), Vec::new());
+    let mut steps: Vec<i64> = evaluations.iter().filter(|e| e.split == "valid").filter_map(|e| e.step).collect();
+    steps.sort_unstable();
+    steps.dedup();
+    for step in steps {
+        let mut of = evaluations.iter().filter(|e| e.split == "valid" && e.step == Some(step)).collect::<Vec<_>>();
+        of.sort_by_key(|e| e.source != "evaluate");
+        let Some(score) = of.first() else { continue };
+        if score.loss.is_none() {
+            holes.push(Hole { first: step, last: step, kind: score.loss_kind.clone() });
+        }
+        buckets.push(Bucket {
+            first: step,
+            steps: 1,
+            finite: i64::from(score.loss.is_some()),
+            minimum: score.loss,
+            maximum: score.loss,
+            sum: score.loss.unwrap_or(0.0),
+            first_nonfinite: score.loss.is_none().then_some(step),
+        });
+    }
+    (buckets, holes)
+}
+
+/// Where a measure was no number, as far as its buckets tell.
+fn broken(buckets: &[Bucket]) -> Vec<Hole> {
+    let mut holes: Vec<Hole> = Vec::new();
+    for (first, last) in buckets.iter().filter_map(|it| Some((it.first_nonfinite?, it.first + it.steps - 1))) {
+        match holes.last_mut() {
+            Some(hole) if hole.last + 1 >= first => hole.last = last,
+            _ => holes.push(Hole { first, last, kind: "not finite".to_owned() }),
+        }
+    }
+    holes
+}

@@ -1,0 +1,104 @@
+//! `pipeline plot`.
+
+use std::path::Path;
+
+use crate::args::PlotArgs;
+use crate::commands::curves::Runs;
+use crate::commands::reading::Reader;
+use crate::failure::Failure;
+use crate::places::Paths;
+use crate::ui;
+use crate::ui::chart::png::{self, SCALE};
+use crate::ui::chart::svg::{Look, Shade, svg};
+use crate::ui::chart::{Chart, Range};
+
+/// Rows of a curve: a few for each pixel of the widest picture that anybody prints.
+const ROWS: i64 = 2000;
+
+/// A file's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Svg,
+    Png,
+}
+
+/// Draws runs.
+pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
+    let format = format(&args.output)?;
+    if format == Format::Png && args.theme == Shade::Auto {
+        let message = "--theme auto is for SVG, which can follow its reader; a PNG is light or dark";
+        return Err(Failure::input(message, "--theme light"));
+    }
+    let mut reader = Reader::open(paths)?;
+    let runs = Runs::read(&mut reader, &args.selectors)?;
+    let chart = runs.chart(&mut reader, args.what, ROWS)?;
+    let look = Look { width: args.width, height: args.height, shade: args.theme };
+    let drawn = svg(&chart, range(&chart, args)?, look);
+    if args.output.as_os_str() == "-" {
+        ui::data(&drawn);
+        return Ok(());
+    }
+    let bytes = match format {
+        Format::Svg => drawn.into_bytes(),
+        Format::Png => png::png(&drawn).map_err(|why| {
+            Failure::failed(format!("{}: the picture can't be drawn: {why}", args.output.display()), "-o FILE.svg")
+        })?,
+    };
+    write(&args.output, &bytes)?;
+    let pixels = |n: u32| (f64::from(n) * f64::from(SCALE)) as u32;
+    let size = match format {
+        Format::Svg => String::new(),
+        Format::Png => format!(" ({} × {} pixels)", pixels(args.width), pixels(args.height)),
+    };
+    ui::talk(&format!("wrote {}{size}: {}, of {}", args.output.display(), args.what.title(), runs.of));
+    Ok(())
+}
+
+/// The axis, or why there can be none.
+fn range(chart: &Chart, args: &PlotArgs) -> Result<Range, Failure> {
+    let what = args.what.column();
+    if chart.is_empty() {
+        let message = format!("{}: there is no {what} to be drawn yet", chart.of);
+        return Err(Failure::input(message, "pipeline show names what a run has; --what draws something else"));
+    }
+    match (Range::of(chart, args.log_y), Range::of(chart, false)) {
+        (Some(range), _) => Ok(range),
+        (None, Some(_)) => {
+            let message =
+                format!("{}: a logarithmic axis can't hold {what}, which is 0 or less at some steps", chart.of);
+            Err(Failure::input(message, "leave out --log-y"))
+        }
+        // Not one finite value: the crosses that say so stand on an axis of no meaning.
+        (None, None) => Ok(Range { low: 0.0, high: 1.0, log: false, cut: false }),
+    }
+}
+
+/// The format that a file's name says.
+fn format(path: &Path) -> Result<Format, Failure> {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    match extension.as_deref() {
+        _ if path.as_os_str() == "-" => Ok(Format::Svg),
+        Some("svg") => Ok(Format::Svg),
+        Some("png") => Ok(Format::Png),
+        _ => {
+            let hint = format!("-o {}", path.with_extension("svg").display());
+            Err(Failure::input(format!("{}: a picture is .svg or .png", path.display()), hint))
+        }
+    }
+}
+
+/// Writes a file that somebody asked for.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => "make its folder first, or name another file with -o",
+            std::io::ErrorKind::StorageFull => "free some space, or name a file elsewhere with -o",
+            _ => "name a file that can be written with -o",
+        };
+        let message = format!("{}: it can't be written: {error}", path.display());
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => Failure::failed(message, hint),
+            _ => Failure::input(message, hint),
+        }
+    })
+}

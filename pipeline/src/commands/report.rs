@@ -1,0 +1,218 @@
+//! `pipeline report`: gathers what the page shows.
+
+use std::collections::BTreeMap;
+
+use crate::args::ReportArgs;
+use crate::commands::curves::Runs;
+use crate::commands::reading::Reader;
+use crate::commands::{compare, plot, standing};
+use crate::failure::Failure;
+use crate::insight::leading::{Candidate, leading};
+use crate::places::Paths;
+use crate::record::read::{Detail, Sample};
+use crate::ui;
+use crate::ui::chart::{Chart, Quantity};
+use crate::ui::format;
+use crate::ui::report::{Again, Execution, Report, Run, page};
+
+/// Rows of all curves of one picture together, so that a page of many runs stays small.
+const ROWS: i64 = 12_000;
+
+/// Bytes of all samples together.
+const TEXTS: usize = 400_000;
+
+/// Executions that are listed.
+const LISTED: usize = 300;
+
+/// What is drawn, where it was measured.
+const PICTURES: [Quantity; 7] = [
+    Quantity::Loss,
+    Quantity::Valid,
+    Quantity::GradNorm,
+    Quantity::Overshoot,
+    Quantity::UpdateRatio,
+    Quantity::LogitMax,
+    Quantity::Entropy,
+];
+
+/// Writes a page.
+pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
+    let mut reader = Reader::open(paths)?;
+    let report = gather(&mut reader, &args.selectors)?;
+    let page = page(&report);
+    if args.output.as_os_str() == "-" {
+        ui::data(&page);
+        return Ok(());
+    }
+    plot::write(&args.output, page.as_bytes())?;
+    let size = format::bytes(page.len() as u64);
+    ui::talk(&format!("wrote {} ({size}): {}", args.output.display(), report.of));
+    Ok(())
+}
+
+fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
+    let runs = Runs::read(reader, words)?;
+    let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
+    let incomparable = compare::incomparable(reader, &ids)?;
+    let (executions, unlisted) = executions(reader, &runs)?;
+    let candidates = runs.summaries.iter().zip(&runs.verdicts).zip(&runs.evaluations).map(|((run, judged), scores)| {
+        let last = scores.iter().rfind(|e| e.split == "valid" && e.source == "evaluate");
+        Candidate { run: run.run, verdict: judged.verdict, loss: last.and_then(|score| score.loss) }
+    });
+    let leading = leading(&candidates.collect::<Vec<_>>()).filter(|_| incomparable.is_none());
+    let again = again(reader, &runs)?;
+    Ok(Report {
+        of: runs.of.clone(),
+        made: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M").to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        incomparable,
+        circumstances: compare::circumstances(&runs.details, &runs.stages),
+        leading,
+        charts: charts(reader, &runs)?,
+        executions,
+        unlisted,
+        inputs: inputs(reader, &ids)?,
+        again,
+        differing: runs.differing.clone(),
+        runs: of_runs(reader, runs)?,
+    })
+}
+
+fn charts(reader: &mut Reader, runs: &Runs) -> Result<Vec<Chart>, Failure> {
+    let rows = (ROWS / runs.summaries.len().max(1) as i64).clamp(100, 1000);
+    let mut charts = Vec::new();
+    for quantity in PICTURES {
+        let chart = runs.chart(reader, quantity, rows)?;
+        if !chart.is_empty() {
+            charts.push(chart);
+        }
+    }
+    Ok(charts)
+}
+
+fn of_runs(reader: &mut Reader, runs: Runs) -> Result<Vec<Run>, Failure> {
+    let labels = runs.labels();
+    let budget = TEXTS / runs.summaries.len().max(1);
+    let params = reader.record.params(&runs.summaries.iter().map(|run| run.run).collect::<Vec<_>>())?;
+    let mut all = Vec::new();
+    let parts = runs.summaries.into_iter().zip(runs.verdicts).zip(runs.evaluations).zip(runs.ngrams);
+    for ((((summary, verdict), evaluations), ngrams), label) in parts.zip(labels) {
+        let run = summary.run;
+        let (samples, untold) = fitting(reader.record.samples(run)?, budget);
+        all.push(Run {
+            label,
+            verdict,
+            confirmations: reader.record.confirmations(run)?,
+            standing: standing::of(&evaluations, &ngrams)
+                .map(|found| standing::words(&found, standing::unit(&params, run))),
+            evaluations,
+            samples,
+            untold,
+            events: reader.record.events(run)?,
+            forks: reader.record.forks(run)?,
+            summary,
+        });
+    }
+    Ok(all)
+}
+
+/// The samples of as many checkpoints as fit: the first and the last, and those between at equal distances.
+fn fitting(samples: Vec<Sample>, budget: usize) -> (Vec<Sample>, usize) {
+    // What stands around a text takes about as much as a short one.
+    let size = |samples: &[Sample]| samples.iter().map(|it| it.text.len() + 300).sum::<usize>();
+    let checkpoints: Vec<&[Sample]> = samples.chunk_by(|a, b| a.step == b.step).collect();
+    let mut kept: Vec<&[Sample]> = Vec::new();
+    for every in 1..=checkpoints.len().max(1) {
+        let last = checkpoints.len().saturating_sub(1);
+        let those = checkpoints.iter().enumerate().filter(|(at, _)| (last - at).is_multiple_of(every) || *at == 0);
+        kept = those.map(|(_, samples)| *samples).collect();
+        if kept.iter().map(|samples| size(samples)).sum::<usize>() <= budget {
+            break;
+        }
+    }
+    if kept.iter().map(|samples| size(samples)).sum::<usize>() > budget {
+        kept = kept.split_off(kept.len().saturating_sub(1));
+    }
+    let kept: Vec<Sample> = kept.concat();
+    let untold = samples.len() - kept.len();
+    (kept, untold)
+}
+
+/// The executions that served the runs, each once; of too many, those of single checkpoints are only counted.
+fn executions(reader: &mut Reader, runs: &Runs) -> Result<(Vec<Execution>, usize), Failure> {
+    let mut all: Vec<Execution> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for (run, stages) in runs.summaries.iter().zip(&runs.stages) {
+        let outputs = reader.record.outputs(run.run)?;
+        for stage in stages {
+            let at = *places.entry(stage.execution.clone()).or_insert_with(|| {
+                let of = |(of, item, ..): &&(String, String, String, String)| *of == stage.stage && *item == stage.item;
+                all.push(Execution {
+                    stage: stage.stage.clone(),
+                    item: stage.item.clone(),
+                    key: stage.stage_key.clone(),
+                    status: stage.status.clone(),
+                    seconds: stage.seconds,
+                    executed: Vec::new(),
+                    cached: Vec::new(),
+                    outputs: outputs
+                        .iter()
+                        .filter(of)
+                        .map(|(_, _, name, digest)| (name.clone(), digest.clone()))
+                        .collect(),
+                });
+                all.len() - 1
+            });
+            let served = if stage.how == "executed" { &mut all[at].executed } else { &mut all[at].cached };
+            served.push(run.run);
+        }
+    }
+    // In the order of stages, and within one in that of the runs.
+    let order = |stage: &str| crate::plan::STAGES.iter().position(|it| it.name == stage);
+    all.sort_by_key(|it| order(&it.stage));
+    let before = all.len();
+    if before > LISTED {
+        all.retain(|it| it.stage != "evaluate" && it.stage != "sample");
+        all.truncate(LISTED);
+    }
+    let unlisted = before - all.len();
+    Ok((all, unlisted))
+}
+
+/// The corpus files that the runs read, each once.
+fn inputs(reader: &mut Reader, runs: &[i64]) -> Result<Vec<(String, String)>, Failure> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for run in runs {
+        for input in reader.record.inputs(*run, "tokenize")? {
+            if !all.contains(&input) {
+                all.push(input);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// What a shell is told to compute the runs, and the experiments as they were.
+fn again(reader: &mut Reader, runs: &Runs) -> Result<Again, Failure> {
+    let command = |detail: &Detail| {
+        let overrides: Vec<String> = serde_json::from_str(&detail.overrides).unwrap_or_default();
+        format::command(&detail.experiment_path, &overrides)
+    };
+    let mut again = Again::default();
+    for (run, detail) in runs.summaries.iter().zip(&runs.details) {
+        let command = command(detail);
+        if !again.commands.contains(&command) {
+            again.commands.push(command);
+        }
+        let recorded = reader.record.recorded(run.run)?;
+        let experiment = (recorded.experiment_path, recorded.toml);
+        if !again.experiments.contains(&experiment) {
+            again.experiments.push(experiment);
+        }
+    }
+    again.commands.extend(runs.summaries.iter().take(12).map(|run| format!("pipeline reproduce {}", run.name())));
+    Ok(again)
+}
+
+#[cfg(test)]
+mod tests;

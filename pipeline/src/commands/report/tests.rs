@@ -1,0 +1,175 @@
+use serde_json::json;
+
+use super::*;
+use crate::commands::judging;
+use crate::record::Record;
+use crate::record::fixture::{Fixture, SPIKE, long_run};
+use crate::record::verdicts::{Check, Confirmation, Evidence, Finding, Kind};
+
+const HOSTILE: &str = "the crown </script><img src=x onerror=alert(1)> & \"it\"\u{2028}\u{202e}turned\u{0}";
+
+fn reader(fixture: &Fixture) -> Reader {
+    Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap()
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// The page of the fixture's study, its runs judged as they might be.
+fn judged(fixture: &Fixture, study: &str) -> Report {
+    let mut verdicts = judging::verdicts(&mut reader(fixture), &[1, 2, 3]).unwrap();
+    for (verdict, (kind, sentence)) in verdicts.iter_mut().zip([
+        (Kind::Stable, "the loss fell and stayed"),
+        (Kind::DataFault, "neighbouring batches share 98 % of their tokens"),
+        (Kind::Diverged, "the loss left at step 320"),
+    ]) {
+        (verdict.verdict, verdict.sentence) = (kind, sentence.to_owned());
+    }
+    let third = &mut verdicts[2];
+    (third.cause, third.onset, third.recovered) = (Some("rate_too_high".to_owned()), Some(320), Some(false));
+    third.advice = Some("try 3.3".to_owned());
+    third.findings =
+        vec![Finding { finding: "saturated_softmax".to_owned(), step: Some(400), sentence: HOSTILE.to_owned() }];
+    let evidence = |value: Option<f64>, kind: &str| Evidence {
+        about: "diverged".to_owned(),
+        signal: "last_loss".to_owned(),
+        value,
+        value_kind: kind.to_owned(),
+        bound: Some(2.4849),
+        step: Some(499),
+        sentence: "above an even guess".to_owned(),
+    };
+    third.evidence = vec![evidence(None, "nan"), evidence(Some(3000.0), "finite")];
+    let check = |name: &str, made: bool, note: &str| Check { name: name.to_owned(), made, note: note.to_owned() };
+    third.checks = vec![check("spikes", true, "12 in 480 steps"), check("sharpness", false, "no probe was made")];
+    let mut record = Record::create(&fixture.db).unwrap();
+    record.conclude(&(1..).zip(verdicts).collect::<Vec<_>>()).unwrap();
+    let found = Confirmation {
+        trial: 1,
+        cause: "rate_too_high".to_owned(),
+        outcome: "confirmed".to_owned(),
+        sentence: "at a third of the rate the loss falls".to_owned(),
+    };
+    record.confirm(3, &found).unwrap();
+    gather(&mut reader(fixture), &words(&[study])).unwrap()
+}
+
+/// What stands between two marks, after the first of them.
+fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
+    text.split_once(start).unwrap().1.split_once(end).unwrap().0
+}
+
+#[test]
+fn a_study_with_its_verdicts() {
+    let report = judged(&Fixture::new(), "study:lr_study");
+    let page = page(&report);
+    let summary = between(&page, "<section id=\"summary\">", "</section>");
+    // A data fault stands first, and its run is no candidate, though its loss is lower than that of the third.
+    assert!(summary.find("The data come first").unwrap() < summary.find("has the lowest valid loss").unwrap());
+    assert!(summary.contains("<strong>run1 learning_rate 0.1</strong> has the lowest valid loss"), "{summary}");
+    for said in ["data fault", "diverged", "stable", "the loss left at step 320", "nan"] {
+        assert!(summary.contains(said), "{said} is not in {summary}");
+    }
+    let verdicts = between(&page, "<section id=\"verdicts\">", "</section>");
+    for said in [
+        "rate too high",
+        "step 320",
+        "try 3.3",
+        "saturated softmax",
+        "above an even guess",
+        ">nan<",
+        "2.4849",
+        "Checks made",
+        "12 in 480 steps",
+        "Checks not made, and why",
+        "no probe was made",
+        "confirmed",
+        "at a third of the rate the loss falls",
+    ] {
+        assert!(verdicts.contains(said), "{said} is not in {verdicts}");
+    }
+    let lineage = between(&page, "<section id=\"lineage\">", "</section>");
+    assert!(lineage.contains("run1") && lineage.contains("run2, run3") && lineage.contains("baselines"), "{lineage}");
+    let environment = between(&page, "<section id=\"environment\">", "</section>");
+    for said in ["workbench", "2.11.0", "AVX512", "pipeline run experiments/lr_study.toml", "pipeline reproduce run3"] {
+        assert!(environment.contains(said), "{said} is not in {environment}");
+    }
+    // Loss, valid, norms and probes, each as a still picture too; and the parameters.
+    assert_eq!(report.charts.len(), 7);
+    assert_eq!(page.matches("<svg").count(), 8);
+    assert_eq!(page.matches("class=\"strand\"").count(), 3);
+}
+
+#[test]
+fn no_text_leaves_its_place() {
+    let fixture = Fixture::new();
+    fixture.change("UPDATE samples SET text = ?1, prompt = ?1", json!([HOSTILE]));
+    fixture.change("UPDATE experiments SET name = ?1, path = ?1, toml = ?1", json!([HOSTILE]));
+    fixture.change("UPDATE studies SET name = ?1 WHERE id = 1", json!([HOSTILE]));
+    fixture.change("UPDATE params SET value = ?1 || run_id WHERE name = 'train.optimizer'", json!([HOSTILE]));
+    fixture.change("UPDATE events SET message = ?1", json!([HOSTILE]));
+    let page = page(&judged(&fixture, &format!("study:{HOSTILE}")));
+    assert!(!page.contains("<img") && !page.contains('\u{202e}') && !page.contains('\u{0}'));
+    assert!(page.matches("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;").count() > 10);
+    assert_eq!(page.matches("</script").count(), 2);
+    let data = between(&page, "id=\"data\">", "</script>");
+    assert!(!data.contains(['<', '>', '&', '\u{2028}']));
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    assert!(data["runs"][0]["label"].as_str().unwrap().contains("onerror"), "{}", data["runs"]);
+}
+
+#[test]
+fn what_is_no_number_is_null_beside_its_kind() {
+    let page = page(&judged(&Fixture::new(), "study:lr_study"));
+    let data: serde_json::Value = serde_json::from_str(between(&page, "id=\"data\">", "</script>")).unwrap();
+    let line = &data["charts"][0]["lines"][2];
+    assert_eq!(line["mean"][480], serde_json::Value::Null);
+    assert_eq!(line["holes"], json!([[480, 484, "inf"], [485, 499, "nan"]]));
+    assert_eq!(line["onset"], 320);
+    assert_eq!(data["charts"][1]["lines"][2]["holes"], json!([[500, 500, "nan"]]));
+    // The still picture says the same.
+    assert!(page.contains("learning_rate 10.0: nan"));
+    assert!(page.matches("class=\"hole s2\"").count() >= 2);
+}
+
+#[test]
+fn a_million_steps_are_a_small_page_that_shows_the_spike() {
+    let fixture = Fixture::new();
+    let mut record = Record::create(&fixture.db).unwrap();
+    [5, 6].into_iter().for_each(|run| long_run(&mut record, run, 1_000_000));
+    let page = page(&gather(&mut reader(&fixture), &words(&["5", "6"])).unwrap());
+    assert!(page.len() < 1_000_000, "{} bytes", page.len());
+    let data: serde_json::Value = serde_json::from_str(between(&page, "id=\"data\">", "</script>")).unwrap();
+    for line in data["charts"][0]["lines"].as_array().unwrap() {
+        let highest = line["high"].as_array().unwrap().iter().position(|high| high.as_f64() == Some(60.0)).unwrap();
+        let first = line["x"][highest].as_i64().unwrap();
+        assert!((first..first + line["n"][highest].as_i64().unwrap()).contains(&SPIKE));
+    }
+}
+
+#[test]
+fn samples_that_do_not_fit_are_counted() {
+    let sample = |step: i64| Sample {
+        step: Some(step),
+        position: 0,
+        decode: "\"greedy\"".to_owned(),
+        prompt: String::new(),
+        text: "x".repeat(700),
+        tokens: 1,
+        distinct_1: None,
+        distinct_2: None,
+        seq_rep_4: None,
+        loop_period: None,
+        loop_onset: None,
+        why_empty: None,
+    };
+    let steps = |kept: &[Sample]| kept.iter().filter_map(|it| it.step).collect::<Vec<_>>();
+    let all: Vec<Sample> = (0..=10).map(|at| sample(at * 100)).collect();
+    let (kept, untold) = fitting(all.clone(), 100_000);
+    assert_eq!((kept.len(), untold), (11, 0));
+    let (kept, untold) = fitting(all.clone(), 6_500);
+    assert_eq!((steps(&kept), untold), (vec![0, 200, 400, 600, 800, 1000], 5));
+    let (kept, untold) = fitting(all, 100);
+    assert_eq!((steps(&kept), untold), (vec![1000], 10));
+}

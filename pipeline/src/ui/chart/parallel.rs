@@ -1,0 +1,186 @@
+//! Parallel coordinates: an axis for each parameter that differs, the last one for what came of it, and a line for each run.
+
+use maud::{Markup, html};
+
+use super::colours;
+use super::labels::{spread, width};
+use super::range::tick_label;
+use crate::record::read::Cell;
+use crate::ui::axis::nice;
+use crate::ui::format;
+
+/// A run with its values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Strand {
+    pub run: i64,
+    pub label: String,
+    pub place: usize,
+    /// One for each axis; `None` where the run has no such parameter.
+    pub values: Vec<Option<Cell>>,
+    /// What came of it; `None` where it was not finite, or is not there.
+    pub loss: Option<f64>,
+    /// What it was in place of a number; `None` where there is no score.
+    pub kind: Option<String>,
+}
+
+/// Axes that fit beside one another.
+pub const MOST_AXES: usize = 9;
+
+const WIDTH: f64 = 860.0;
+const HEIGHT: f64 = 340.0;
+const TOP: f64 = 46.0;
+const FLOOR: f64 = HEIGHT - 22.0;
+const LEFT: f64 = 70.0;
+
+/// An axis with the places of values on it.
+struct Axis {
+    name: String,
+    ticks: Vec<(f64, String)>,
+    /// The height of each run's value.
+    heights: Vec<f64>,
+}
+
+/// The picture; empty where nothing differs or nothing came of any run.
+pub fn svg(names: &[String], outcome: &str, strands: &[Strand]) -> Markup {
+    if names.is_empty() || strands.len() < 2 {
+        return html! {};
+    }
+    let mut axes: Vec<Axis> =
+        names.iter().take(MOST_AXES).enumerate().map(|(at, name)| of_values(name, at, strands)).collect();
+    axes.push(of_losses(outcome, strands));
+    let ends: Vec<String> = strands.iter().map(|strand| format::cut(&strand.label, 30)).collect();
+    let right = WIDTH - ends.iter().map(|end| width(end) * 12.0 + 20.0).fold(60.0, f64::max).min(260.0);
+    let x = |at: usize| LEFT + at as f64 / (axes.len() - 1) as f64 * (right - LEFT);
+    let last = axes.last().map(|axis| axis.heights.clone()).unwrap_or_default();
+    let labels = spread(&last, 14.0, TOP, FLOOR);
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" font-family=(super::svg::FONT) font-size="12"
+            aria-label=(format!("{} and the {outcome} of {} runs", names.join(", "), strands.len())) {
+            @for (place, strand) in strands.iter().enumerate() {
+                @let points: Vec<String> = axes.iter().enumerate()
+                    .map(|(at, axis)| format!("{:.1},{:.1}", x(at), axis.heights[place])).collect();
+                g class="strand" data-run=(strand.run) {
+                    title { (strand.label) ": " (came(strand)) }
+                    path class=(format!("s{}", colours::class(strand.place))) d=(format!("M{}", points.join("L"))) fill="none"
+                        stroke-width="2" stroke-dasharray=[colours::dashes(strand.place)] {}
+                    @for (at, axis) in axes.iter().enumerate() {
+                        circle class=(format!("f{}", colours::class(strand.place))) cx=(format!("{:.1}", x(at)))
+                            cy=(format!("{:.1}", axis.heights[place])) r="3" {}
+                    }
+                    text class=(format!("f{}", colours::class(strand.place))) x=(format!("{:.1}", right + 12.0))
+                        y=(format!("{:.1}", labels[place] + 4.0)) { (ends[place]) }
+                }
+            }
+            @for (at, axis) in axes.iter().enumerate() {
+                line class="base" x1=(format!("{:.1}", x(at))) x2=(format!("{:.1}", x(at))) y1=(TOP) y2=(FLOOR) {}
+                text class="ink" x=(format!("{:.1}", x(at))) y=(if at % 2 == 0 { 16 } else { 30 }) text-anchor="middle" { (axis.name) }
+                @for (y, label) in &axis.ticks {
+                    text class="faint halo" x=(format!("{:.1}", x(at) - 7.0)) y=(format!("{:.1}", y + 4.0)) text-anchor="end" { (label) }
+                }
+            }
+        }
+    }
+}
+
+/// What came of a run, in a word.
+pub fn came(strand: &Strand) -> String {
+    format::loss(strand.loss, strand.kind.as_deref())
+}
+
+fn of_values(name: &str, at: usize, strands: &[Strand]) -> Axis {
+    let number = |cell: &Cell| match cell {
+        Cell::Integer(value) => Some(*value as f64),
+        Cell::Real(value) => Some(*value),
+        _ => None,
+    };
+    let cells: Vec<Option<&Cell>> =
+        strands.iter().map(|strand| strand.values.get(at).and_then(Option::as_ref)).collect();
+    let numbers: Option<Vec<f64>> = cells.iter().map(|cell| cell.and_then(number)).collect();
+    if let Some(numbers) = numbers {
+        return scaled(name, &numbers, 0.0);
+    }
+    // Words, or a parameter that some runs do not have: one place for each value.
+    let word =
+        |cell: &Option<&Cell>| cell.map_or(format::NOTHING.to_owned(), |cell| format::cut(&format::cell(cell), 16));
+    let mut words: Vec<String> = Vec::new();
+    for cell in &cells {
+        if !words.contains(&word(cell)) {
+            words.push(word(cell));
+        }
+    }
+    let height = |of: usize| FLOOR - (of as f64 + 0.5) / words.len() as f64 * (FLOOR - TOP);
+    Axis {
+        name: format::cut(name, 24),
+        heights: cells.iter().map(|cell| height(words.iter().position(|it| *it == word(cell)).unwrap_or(0))).collect(),
+        ticks: words.iter().enumerate().map(|(place, word)| (height(place), word.clone())).collect(),
+    }
+}
+
+/// Losses, with a place above the axis for those that are no number.
+fn of_losses(name: &str, strands: &[Strand]) -> Axis {
+    let losses: Vec<f64> = strands.iter().map(|strand| strand.loss.unwrap_or(f64::NAN)).collect();
+    let broken = losses.iter().any(|loss| loss.is_nan());
+    let mut axis = scaled(name, &losses, if broken { 26.0 } else { 0.0 });
+    if broken {
+        axis.ticks.push((TOP, "none".to_owned()));
+    }
+    axis
+}
+
+/// Numbers on an axis that begins `below` the top; those that are none stand at the top.
+fn scaled(name: &str, numbers: &[f64], below: f64) -> Axis {
+    let finite = || numbers.iter().copied().filter(|x| x.is_finite());
+    let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    // From one power of ten to another, or to a loss that left: equal distances are factors.
+    let log = low > 0.0 && high / low >= 8.0;
+    let at = |x: f64| if log { x.log10() } else { x };
+    let share = |x: f64| if high > low { (at(x) - at(low)) / (at(high) - at(low)) } else { 0.5 };
+    let height = |x: f64| if x.is_finite() { FLOOR - share(x) * (FLOOR - TOP - below) } else { TOP };
+    let mut marked: Vec<f64> = finite().collect();
+    marked.sort_by(f64::total_cmp);
+    marked.dedup();
+    if marked.len() > 8 {
+        let step = nice((high - low) / 6.0);
+        marked = match log {
+            true => (low.log10().ceil() as i32..=high.log10().floor() as i32).map(|power| 10f64.powi(power)).collect(),
+            false => ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|i| i as f64 * step).collect(),
+        };
+    }
+    // Two labels that would touch are one.
+    let mut ticks: Vec<(f64, String)> = Vec::new();
+    for value in marked {
+        if ticks.last().is_none_or(|(y, _)| (y - height(value)).abs() >= 12.0) {
+            ticks.push((height(value), tick_label(format!("{value:.3e}").parse().unwrap_or(value))));
+        }
+    }
+    Axis { name: format::cut(name, 24), heights: numbers.iter().map(|x| height(*x)).collect(), ticks }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_lie_in_order_and_what_is_no_number_lies_above() {
+        let strand = |run: i64, rate: f64, rule: &str, loss: Option<f64>| Strand {
+            run,
+            label: format!("run{run}"),
+            place: run as usize,
+            values: vec![Some(Cell::Real(rate)), Some(Cell::Text(rule.to_owned()))],
+            loss,
+            kind: Some(if loss.is_some() { "finite" } else { "nan" }.to_owned()),
+        };
+        let strands =
+            [strand(1, 0.001, "sgd", Some(5.0)), strand(2, 0.01, "adam", Some(4.0)), strand(3, 100.0, "sgd", None)];
+        let rates = of_values("rate", 0, &strands);
+        assert_eq!((rates.heights[0], rates.heights[2]), (FLOOR, TOP));
+        // On a logarithmic axis, a fifth of the way.
+        assert!((rates.heights[1] - (FLOOR - 0.2 * (FLOOR - TOP))).abs() < 1e-9);
+        assert_eq!(of_values("rule", 1, &strands).ticks.len(), 2);
+        let losses = of_losses("valid loss", &strands);
+        assert_eq!(losses.heights[2], TOP);
+        assert!(losses.heights[0] > TOP && losses.heights[0] < losses.heights[1]);
+        let text = svg(&["rate".to_owned(), "<rule>".to_owned()], "valid loss", &strands).into_string();
+        assert!(text.contains("&lt;rule&gt;") && text.matches("class=\"strand\"").count() == 3, "{text}");
+    }
+}

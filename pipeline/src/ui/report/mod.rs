@@ -1,0 +1,283 @@
+//! A study as one page: everything that it needs is in it, and it is shut off from the network by its own policy.
+//!
+//! Tables, texts and curves (as SVG) stand in the page itself; JavaScript adds zoom, toggles and a logarithmic axis.
+
+mod data;
+mod lineage;
+mod samples;
+mod summary;
+mod verdicts;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
+
+use super::chart::colours::{DARK, LIGHT};
+use super::chart::parallel::Strand;
+use super::chart::svg::{Look, Shade, svg};
+use super::chart::{Chart, Range, parallel};
+use super::format;
+use crate::insight::comparison::Differing;
+use crate::insight::leading::Leading;
+use crate::record::read::{Evaluation, Event, Forked, Sample, Summary};
+use crate::record::verdicts::{Confirmation, Verdict};
+
+/// What a page shows.
+#[derive(Debug)]
+pub struct Report {
+    /// A study's name, or those of its runs.
+    pub of: String,
+    /// When it was made: UTC, to the minute.
+    pub made: String,
+    /// Of the program that made it.
+    pub version: &'static str,
+    pub runs: Vec<Run>,
+    pub differing: Vec<Differing>,
+    /// Why the runs' losses can't be held against each other, where they can't.
+    pub incomparable: Option<&'static str>,
+    /// Program, host, processor, threads.
+    pub circumstances: Vec<Differing>,
+    pub leading: Option<Leading>,
+    pub charts: Vec<Chart>,
+    pub executions: Vec<Execution>,
+    /// Executions that are counted and not listed.
+    pub unlisted: usize,
+    /// Corpus files by digest.
+    pub inputs: Vec<(String, String)>,
+    pub again: Again,
+}
+
+/// How the runs are had again.
+#[derive(Debug, Default)]
+pub struct Again {
+    /// What a shell is told.
+    pub commands: Vec<String>,
+    /// Experiments by path, as they were.
+    pub experiments: Vec<(String, String)>,
+}
+
+/// One run of it.
+#[derive(Debug)]
+pub struct Run {
+    pub summary: Summary,
+    /// What tells it from the others.
+    pub label: String,
+    pub verdict: Verdict,
+    pub confirmations: Vec<Confirmation>,
+    /// Where its last valid loss stands among the baselines.
+    pub standing: Option<String>,
+    pub evaluations: Vec<Evaluation>,
+    pub samples: Vec<Sample>,
+    /// Texts that the page has no room for.
+    pub untold: usize,
+    pub events: Vec<Event>,
+    pub forks: Vec<Forked>,
+}
+
+impl Run {
+    /// Its name, and what tells it from the others.
+    pub fn words(&self) -> String {
+        let name = self.summary.name();
+        if self.label == name { name } else { format!("{name} {}", self.label) }
+    }
+
+    /// The score of its last checkpoint on valid.
+    pub fn valid(&self) -> Option<&Evaluation> {
+        self.evaluations.iter().rfind(|e| e.split == "valid" && e.source == "evaluate")
+    }
+}
+
+/// One execution that served some of the runs.
+#[derive(Debug)]
+pub struct Execution {
+    pub stage: String,
+    pub item: String,
+    pub key: String,
+    pub status: String,
+    pub seconds: Option<f64>,
+    pub executed: Vec<i64>,
+    pub cached: Vec<i64>,
+    /// Objects by name.
+    pub outputs: Vec<(String, String)>,
+}
+
+static UPLOT: &str = include_str!("assets/uPlot.iife.min.js");
+static UPLOT_CSS: &str = include_str!("assets/uPlot.min.css");
+static PLOT: &str = include_str!("assets/plot.js");
+static PAGE: &str = include_str!("assets/page.js");
+static CSS: &str = include_str!("assets/page.css");
+
+/// The whole page.
+pub fn page(report: &Report) -> String {
+    let script = format!("{UPLOT}\n{PLOT}\n{PAGE}");
+    let style = format!("{}\n{UPLOT_CSS}\n{CSS}", themes());
+    let title = format!("{} – pipeline report", report.of);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(policy(&script, &style));
+                title { (title) }
+                style { (PreEscaped(&style)) }
+            }
+            body {
+                header {
+                    h1 { (report.of) }
+                    p.faint {
+                        (summary::runs_in_words(report)) ", written " (report.made) " UTC by pipeline " (report.version)
+                    }
+                    fieldset #theme hidden {
+                        legend { "Theme" }
+                        @for (value, words) in [("auto", "as the system"), ("light", "light"), ("dark", "dark")] {
+                            label { input type="radio" name="theme" value=(value) checked[value == "auto"]; " " (words) }
+                        }
+                    }
+                    nav aria-label="Parts" {
+                        @for (id, words) in PARTS { a href=(format!("#{id}")) { (words) } " " }
+                    }
+                }
+                main {
+                    (summary::section(report))
+                    (curves(report))
+                    (coordinates(report))
+                    (verdicts::section(report))
+                    (samples::section(report))
+                    (lineage::section(report))
+                    (lineage::environment(report))
+                }
+                script type="application/json" id="data" { (PreEscaped(data::embedded(report))) }
+                script { (PreEscaped(&script)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+const PARTS: [(&str, &str); 7] = [
+    ("summary", "Summary"),
+    ("curves", "Curves"),
+    ("parameters", "Parameters"),
+    ("verdicts", "Verdicts"),
+    ("samples", "Samples"),
+    ("lineage", "Lineage"),
+    ("environment", "Environment"),
+];
+
+/// Nothing is loaded, and nothing runs but what is here.
+fn policy(script: &str, style: &str) -> String {
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        hash(script),
+        hash(style)
+    )
+}
+
+fn themes() -> String {
+    let (light, dark) = (LIGHT.variables(), DARK.variables());
+    let mut css = format!(
+        ":root{{color-scheme:light;{light}}}\
+         @media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{color-scheme:dark;{dark}}}}}\
+         :root[data-theme=dark]{{color-scheme:dark;{dark}}}\
+         @media print{{:root,:root[data-theme]{{color-scheme:light;{light}}}}}\
+         .ground{{fill:var(--ground)}}.ink{{fill:var(--text)}}.faint{{fill:var(--faint)}}.grid{{stroke:var(--grid)}}\
+         .base{{stroke:var(--faint)}}.bad{{stroke:var(--bad)}}.band{{opacity:var(--band)}}"
+    );
+    for place in 0..LIGHT.curves.len() {
+        css.push_str(&format!(
+            ".s{place}{{stroke:var(--c{place})}}.f{place}{{fill:var(--c{place});color:var(--c{place})}}"
+        ));
+    }
+    css
+}
+
+fn curves(report: &Report) -> Markup {
+    let look = Look { width: 860, height: 400, shade: Shade::Page };
+    html! {
+        section #curves {
+            h2 { "Curves" }
+            @if report.charts.is_empty() { p { "No run has trained yet." } }
+            fieldset #runs.toggles hidden {
+                legend { "Runs shown" }
+                @for (place, run) in report.runs.iter().enumerate() {
+                    label {
+                        input type="checkbox" value=(run.summary.run) checked; " "
+                        span class=(format!("swatch f{}", place % LIGHT.curves.len())) { "■" } " " (run.words())
+                    }
+                }
+                @if report.runs.len() > 2 {
+                    button type="button" data-all="1" { "all" } " "
+                    button type="button" data-all="" { "none" }
+                }
+            }
+            @for chart in &report.charts {
+                @if let Some(range) = Range::of(chart, chart.wants_log()) {
+                    figure.chart data-chart=(chart.quantity.column()) {
+                        figcaption { h3 { (chart.quantity.title()) } }
+                        div.still { (PreEscaped(svg(chart, range, look))) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn coordinates(report: &Report) -> Markup {
+    let names: Vec<&str> = report.differing.iter().map(|row| row.name.as_str()).collect();
+    let strands: Vec<Strand> = report.runs.iter().enumerate().map(|(place, run)| strand(report, place, run)).collect();
+    let picture = parallel::svg(&format::short_names(&names), "valid loss", &strands);
+    let hidden = names.len().saturating_sub(parallel::MOST_AXES);
+    html! {
+        section #parameters {
+            h2 { "Parameters that differ" }
+            @if names.is_empty() { p { "Every parameter is the same for all runs." } }
+            @if !names.is_empty() {
+                @if report.runs.len() > 1 {
+                    p { "Each line is a run; its last axis is the valid loss of the last checkpoint." }
+                    div.wide { (picture) }
+                    @if hidden > 0 { p.faint { (hidden) " further parameters stand in the table alone." } }
+                }
+                div.wide {
+                    table {
+                        thead { tr {
+                            th scope="col" { "run" }
+                            @for name in &names { th scope="col" { (name) } }
+                            th.number scope="col" { "valid loss" }
+                        } }
+                        tbody {
+                            @for (place, strand) in strands.iter().enumerate() {
+                                tr data-run=(strand.run) {
+                                    th scope="row" { (report.runs[place].summary.name()) }
+                                    @for value in &strand.values {
+                                        td { (value.as_ref().map_or(format::NOTHING.to_owned(), format::cell)) }
+                                    }
+                                    td.number { (parallel::came(strand)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn strand(report: &Report, place: usize, run: &Run) -> Strand {
+    let valid = run.valid();
+    Strand {
+        run: run.summary.run,
+        label: run.summary.name(),
+        place,
+        values: report.differing.iter().map(|row| row.values[place].clone()).collect(),
+        loss: valid.and_then(|score| score.loss),
+        kind: valid.map(|score| score.loss_kind.clone()),
+    }
+}
+
+/// A text that a page may show: without control characters and those that turn the direction of what follows.
+fn harmless(text: &str) -> String {
+    text.split('\n').map(format::line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,116 @@
+//! What the runs wrote, through training.
+
+use maud::{Markup, html};
+
+use super::{Report, Run, harmless};
+use crate::record::read::Sample;
+use crate::ui::format::{self, count};
+
+/// The section.
+pub fn section(report: &Report) -> Markup {
+    let any = report.runs.iter().any(|run| !run.samples.is_empty());
+    html! {
+        section #samples {
+            h2 { "Samples through training" }
+            @if !any { p { "No run has samples." } }
+            @for run in report.runs.iter().filter(|run| !run.samples.is_empty()) {
+                details.run data-run=(run.summary.run) open[report.runs.len() == 1] {
+                    summary { h3 { (run.words()) } " " span.faint { (latest(run)) } }
+                    @for same in run.samples.chunk_by(|a, b| a.step == b.step) {
+                        h4 { "checkpoint " (count(same[0].step.unwrap_or(0))) }
+                        @for sample in same { (text(sample)) }
+                    }
+                    @if run.untold > 0 {
+                        p.faint {
+                            (count(run.untold as i64)) " more in the record: "
+                            code { "pipeline sql 'SELECT * FROM run_samples WHERE run = " (run.summary.run) "'" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The last text's figures: whether it is worth opening.
+fn latest(run: &Run) -> String {
+    run.samples.last().map_or(String::new(), figures)
+}
+
+fn text(sample: &Sample) -> Markup {
+    html! {
+        figure.sample {
+            figcaption { strong { (decode(&sample.decode)) } " " span.faint { (figures(sample)) } }
+            @if sample.text.is_empty() {
+                p.faint { "no text" @if let Some(why) = &sample.why_empty { ": " (why) } }
+            } @else {
+                blockquote {
+                    @if !sample.prompt.is_empty() { strong { (harmless(&sample.prompt)) } " " }
+                    (harmless(&squeezed(&sample.text)))
+                }
+            }
+        }
+    }
+}
+
+/// How a text was drawn.
+fn decode(json: &str) -> String {
+    serde_json::from_str(json).map_or_else(|_| format::line(json), |value| format::value(&value))
+}
+
+/// How much it repeats itself.
+fn figures(sample: &Sample) -> String {
+    let figure = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {value:.2}"));
+    let looped = sample.loop_period.zip(sample.loop_onset).map(|(period, onset)| {
+        let what = if period == 1 { "one token".to_owned() } else { format!("{period} tokens") };
+        format!("loops over {what} from token {onset} on")
+    });
+    let named = [("distinct-1", sample.distinct_1), ("distinct-2", sample.distinct_2), ("seq-rep-4", sample.seq_rep_4)];
+    named.into_iter().map(|(name, value)| figure(name, value)).chain([looped]).flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Lines of a pattern that is sought in loops.
+const LONGEST: usize = 4;
+
+/// A text whose lines, where they come again and again, are written once and counted.
+fn squeezed(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let mut shown: Vec<String> = Vec::new();
+    let mut at = 0;
+    while at < lines.len() {
+        let repeats = |period: &usize| {
+            let pattern = &lines[at..at + period];
+            lines[at..].chunks_exact(*period).take_while(|chunk| *chunk == pattern).count()
+        };
+        let periods = 1..=LONGEST.min(lines.len() - at);
+        let found = periods.map(|period| (period, repeats(&period))).find(|(_, times)| *times > 2);
+        let Some((period, times)) = found else {
+            shown.push(lines[at].to_owned());
+            at += 1;
+            continue;
+        };
+        let what = if period == 1 { "line" } else { "lines" };
+        if lines[at..at + period].iter().all(|line| line.is_empty()) {
+            shown.push(format!("({times} empty lines)"));
+        } else {
+            shown.extend(lines[at..at + period].iter().map(|line| (*line).to_owned()));
+            let number = if period == 1 { String::new() } else { format!("{period} ") };
+            shown.push(format!("(the same {number}{what} {} times more)", times - 1));
+        }
+        at += period * times;
+    }
+    shown.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_loop_are_written_once() {
+        assert_eq!(squeezed("a\nb\nb\nc"), "a\nb\nb\nc");
+        assert_eq!(squeezed("a\nThe.\nThe.\nThe.\nend"), "a\nThe.\n(the same line 2 times more)\nend");
+        assert_eq!(squeezed("[Exit]\n\n[Exit]\n\n[Exit]\n\n"), "[Exit]\n\n(the same 2 lines 2 times more)");
+        assert_eq!(squeezed("\n\n\n\n"), "(4 empty lines)");
+    }
+}

@@ -1,0 +1,120 @@
+//! The top of the page: what came of the study, in a few lines and one table.
+
+use maud::{Markup, html};
+
+use super::{Report, Run};
+use crate::record::verdicts::Kind;
+use crate::ui::format::{self, count};
+
+/// `5 runs, 1,000 steps each`.
+pub fn runs_in_words(report: &Report) -> String {
+    let steps: Vec<i64> = report.runs.iter().map(|run| run.summary.steps).collect();
+    let (least, most) = (steps.iter().min().copied().unwrap_or(0), steps.iter().max().copied().unwrap_or(0));
+    let each = if steps.len() > 1 { " each" } else { "" };
+    let length = match least == most {
+        true => format!("{} steps{each}", count(most)),
+        false => format!("{} to {} steps", count(least), count(most)),
+    };
+    format!("{} run{}, {length}", steps.len(), if steps.len() == 1 { "" } else { "s" })
+}
+
+/// A verdict's kind in words.
+pub fn kind_words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::DataFault => "data fault",
+        Kind::TooLow => "rate too low",
+        other => other.word(),
+    }
+}
+
+/// From what must be looked at first on.
+const KINDS: [Kind; 6] =
+    [Kind::DataFault, Kind::Diverged, Kind::Unstable, Kind::TooLow, Kind::Inconclusive, Kind::Stable];
+
+/// A verdict's kind as a mark.
+pub fn badge(kind: Kind) -> Markup {
+    html! { span class=(format!("badge {}", kind.word())) { (kind_words(kind)) } }
+}
+
+/// The section.
+pub fn section(report: &Report) -> Markup {
+    let of = |kind: Kind| report.runs.iter().filter(move |run| run.verdict.verdict == kind);
+    let faulty: Vec<&Run> = of(Kind::DataFault).collect();
+    html! {
+        section #summary {
+            h2 { "Summary" }
+            @if !faulty.is_empty() {
+                div.alarm role="note" {
+                    p { strong { "The data come first." } " What these runs read is at fault; their rates say nothing until it is mended." }
+                    ul { @for run in faulty { li { strong { (run.words()) } ": " (run.verdict.sentence) } } }
+                }
+            }
+            p.leading { (leading(report)) }
+            p.counts {
+                @for kind in KINDS.into_iter().filter(|kind| of(*kind).next().is_some()) {
+                    span.nowrap { (of(kind).count()) " " (badge(kind)) } " "
+                }
+            }
+            (table(report))
+        }
+    }
+}
+
+fn leading(report: &Report) -> Markup {
+    if let Some(why) = report.incomparable {
+        return html! { "No run is named the best: " (why) "." };
+    }
+    let named =
+        |run: i64| report.runs.iter().find(|it| it.summary.run == run).map_or_else(|| format!("run{run}"), Run::words);
+    let Some(best) = &report.leading else {
+        return html! { "No run has a finite loss on valid from sound data, so none is named the best." };
+    };
+    html! {
+        strong { (named(best.run)) } " has the lowest valid loss at its last checkpoint: " (format::float(best.loss))
+        " (perplexity " (format::perplexity(Some(best.loss.exp()), None)) ")"
+        @if let Some((next, margin)) = best.next { ", " (format::float(margin)) " nats below " (named(next)) }
+        "."
+        @if let Some(barred) = best.barred { " " (named(barred)) " has a lower one, of faulty data." }
+    }
+}
+
+fn table(report: &Report) -> Markup {
+    let has_test = report.runs.iter().any(|run| run.summary.test_loss_kind.is_some());
+    let broken = report.runs.iter().any(|run| run.summary.nonfinite_steps > 0);
+    html! {
+        div.wide {
+            table.runs {
+                caption { "Runs and their verdicts" }
+                thead { tr {
+                    th scope="col" { "run" }
+                    th scope="col" { "verdict" }
+                    th scope="col" { "in a sentence" }
+                    th.number scope="col" { "steps" }
+                    th.number scope="col" { "last loss" }
+                    th.number scope="col" { "valid loss" }
+                    th.number scope="col" { "valid ppl" }
+                    @if has_test { th.number scope="col" { "test ppl" } }
+                    @if broken { th.number scope="col" { "non-finite" } }
+                } }
+                tbody { @for (place, run) in report.runs.iter().enumerate() {
+                    @let it = &run.summary;
+                    tr data-run=(it.run) {
+                        th scope="row" {
+                            span class=(format!("swatch f{}", place % 8)) aria-hidden="true" { "■" } " "
+                            a href=(format!("#verdict-{}", it.run)) { (it.name()) }
+                            @if run.label != it.name() { br; span.faint { (run.label) } }
+                        }
+                        td { (badge(run.verdict.verdict)) @if it.status != "finished" { br; span.faint { (it.status) } } }
+                        td.sentence { (run.verdict.sentence) }
+                        td.number data-head="steps" { (count(it.steps)) }
+                        td.number data-head="last loss" { (format::loss(it.last_loss, it.last_loss_kind.as_deref())) }
+                        td.number data-head="valid loss" { (run.valid().map_or(format::NOTHING.to_owned(), |e| format::loss(e.loss, Some(&e.loss_kind)))) }
+                        td.number data-head="valid ppl" { (format::perplexity(it.valid_perplexity, it.valid_loss_kind.as_deref())) }
+                        @if has_test { td.number data-head="test ppl" { (format::perplexity(it.test_perplexity, it.test_loss_kind.as_deref())) } }
+                        @if broken { td.number data-head="non-finite" { (count(it.nonfinite_steps)) } }
+                    }
+                } }
+            }
+        }
+    }
+}

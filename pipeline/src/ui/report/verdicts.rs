@@ -1,0 +1,107 @@
+//! Verdicts with what they rest on.
+
+use maud::{Markup, html};
+
+use super::summary::badge;
+use super::{Report, Run, harmless};
+use crate::record::verdicts::{Check, Evidence};
+use crate::ui::format::{self, count};
+
+/// The section.
+pub fn section(report: &Report) -> Markup {
+    let few = report.runs.len() <= 2;
+    html! {
+        section #verdicts {
+            h2 { "Verdicts" }
+            p.faint { "A cause is what the evidence is consistent with; only a trial confirms it." }
+            @for run in &report.runs {
+                details.run id=(format!("verdict-{}", run.summary.run)) data-run=(run.summary.run) open[few] {
+                    summary { h3 { (run.words()) } " " (badge(run.verdict.verdict)) " " span.sentence { (run.verdict.sentence) } }
+                    (verdict(run))
+                }
+            }
+        }
+    }
+}
+
+fn verdict(run: &Run) -> Markup {
+    let it = &run.verdict;
+    html! {
+        dl {
+            @if let Some(cause) = &it.cause { dt { "consistent with" } dd { (cause.replace('_', " ")) } }
+            @if let Some(onset) = it.onset { dt { "onset" } dd { "step " (count(onset)) } }
+            @if let Some(recovered) = it.recovered { dt { "recovered" } dd { (if recovered { "yes" } else { "no" }) } }
+            @if let Some(advice) = &it.advice { dt { "advice" } dd { (advice) } }
+            @if let Some(standing) = &run.standing { dt { "last valid loss" } dd { (standing) } }
+            dt { "rules" } dd { "version " (it.rules) }
+        }
+        @if let Some(error) = &run.summary.error { p.alarm { (harmless(error)) } }
+        (evidence(&it.evidence))
+        @if !it.findings.is_empty() {
+            h4 { "Findings" }
+            ul { @for finding in &it.findings {
+                li {
+                    strong { (finding.finding.replace('_', " ")) }
+                    @if let Some(step) = finding.step { " at step " (count(step)) }
+                    ": " (finding.sentence)
+                }
+            } }
+        }
+        @if !run.confirmations.is_empty() {
+            h4 { "Confirmations" }
+            ul { @for trial in &run.confirmations {
+                li {
+                    strong { (trial.cause.replace('_', " ")) ": " (trial.outcome.replace('_', " ")) }
+                    " by run" (trial.trial) ". " (trial.sentence)
+                }
+            } }
+        }
+        (checks(&it.checks))
+        @if !run.events.is_empty() {
+            h4 { "Events" }
+            ul {
+                @for event in run.events.iter().take(MOST_EVENTS) {
+                    li { @if let Some(step) = event.step { "step " (count(step)) ": " } (harmless(&event.message)) }
+                }
+                @if run.events.len() > MOST_EVENTS { li.faint { (run.events.len() - MOST_EVENTS) " more" } }
+            }
+        }
+    }
+}
+
+/// Events that the page lists; the record has all.
+const MOST_EVENTS: usize = 12;
+
+fn evidence(rows: &[Evidence]) -> Markup {
+    html! {
+        @if !rows.is_empty() {
+            div.wide { table {
+                caption { "Evidence" }
+                thead { tr {
+                    th scope="col" { "about" } th scope="col" { "signal" } th.number scope="col" { "value" }
+                    th.number scope="col" { "bound" } th.number scope="col" { "step" } th scope="col" { "" }
+                } }
+                tbody { @for row in rows { tr {
+                    td { (row.about.replace('_', " ")) }
+                    th scope="row" { (row.signal.replace('_', " ")) }
+                    td.number { (format::loss(row.value, Some(&row.value_kind))) }
+                    td.number { (row.bound.map_or(format::NOTHING.to_owned(), format::float)) }
+                    td.number { (row.step.map_or(format::NOTHING.to_owned(), count)) }
+                    td { (row.sentence) }
+                } } }
+            } }
+        }
+    }
+}
+
+fn checks(rows: &[Check]) -> Markup {
+    let (made, not): (Vec<&Check>, Vec<&Check>) = rows.iter().partition(|check| check.made);
+    html! {
+        @for (words, rows) in [("Checks made", made), ("Checks not made, and why", not)] {
+            @if !rows.is_empty() {
+                h4 { (words) }
+                ul.checks { @for check in rows { li { strong { (check.name.replace('_', " ")) } ": " (check.note) } } }
+            }
+        }
+    }
+}

@@ -59,7 +59,7 @@ fn each_parameter_is_said_to_explain_a_parting_or_not() {
 #[test]
 fn a_winner_stands_beside_what_seeds_do() {
     let space = TestSpace::new();
-    let sets = ["train.steps=40", "train.learning_rate=[0.01,0.0001]", "train.seed=[1,2,3]"];
+    let sets = ["train.steps=120", "train.learning_rate=[0.01,0.0001]", "train.seed=[1,2,3]"];
     space.run("tiny", &sets.iter().flat_map(|set| ["--set", set]).collect::<Vec<_>>()).ok();
     let screen = space.pipeline(&["compare", "study:tiny"]).ok().stdout;
     let said = words(&screen);

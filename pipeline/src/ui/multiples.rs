@@ -54,7 +54,10 @@ pub fn multiples(look: Look, steps: i64, panels: &[Panel<'_>], baselines: &[Base
     };
     let mut above = false;
     let room = look.width.min(160).saturating_sub(LEFT + 1);
+    let titles = panels.iter().flat_map(|panel| &panel.title).map(|line| line.0.width()).max().unwrap_or(0);
     let most = ((room + GAP) / (LEAST + GAP)).clamp(1, 5);
+    // Titles stand whole, where that leaves two panels or more beside each other.
+    let most = most.min(((room + GAP) / (titles + GAP)).max(2));
     // Full rows look better than one that is nearly empty.
     let rows = panels.len().div_ceil(most);
     let across = panels.len().div_ceil(rows);

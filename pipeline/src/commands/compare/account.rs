@@ -23,6 +23,7 @@ pub fn account(all: &Comparison) -> Vec<String> {
         both.into_iter().partition(|(_, verdict)| verdict.verdict == Kind::DataFault);
     // The data come first: whatever a loss does on the wrong text says nothing of a rate.
     let mut said = judged(&faults);
+    said.extend(alone(all, faults.len()));
     if let (2, Some(parting)) = (all.runs.len(), &all.parting) {
         said.push(format!("{}; {}.", differences(all), parted(all, parting)));
     }
@@ -35,6 +36,27 @@ pub fn account(all: &Comparison) -> Vec<String> {
         ));
     }
     said
+}
+
+/// Of more than two runs: what those with a data fault have in common, and no other has.
+fn alone(all: &Comparison, faults: usize) -> Option<String> {
+    if faults == 0 || faults == all.runs.len() || all.runs.len() == 2 {
+        return None;
+    }
+    let defaults = Defaults::of(0);
+    let told = |row: &&Differing| -> Option<String> {
+        let of = |fault: bool| {
+            let runs = row.values.iter().zip(&all.verdicts);
+            runs.filter(move |(_, verdict)| (verdict.verdict == Kind::DataFault) == fault).map(|(value, _)| value)
+        };
+        let value = of(true).next()?;
+        let cell = value.as_ref()?;
+        (of(true).all(|it| it == value) && of(false).all(|it| it != value))
+            .then(|| format!("{} = {}", row.name, defaults.shown(&row.name, cell)))
+    };
+    let found: Vec<String> = gathered(all).iter().filter_map(told).collect();
+    let who = if faults == 1 { "It alone has" } else { "They alone have" };
+    (!found.is_empty()).then(|| format!("{who} {}.", found.join(", ")))
 }
 
 /// Runs as a sentence names them.
@@ -137,7 +159,10 @@ fn sentence(runs: &[(&Summary, &Verdict)], told: bool) -> String {
     let verdict = runs[0].1;
     let (is, has, learns) = if runs.len() == 1 { ("is", "has", "learns") } else { ("are", "have", "learn") };
     let onset = match onset(verdict) {
-        Some(step) if told => format!(" from step {} on", count(step)),
+        // A sentence that names the step need not be told it twice.
+        Some(step) if told && !verdict.sentence.contains(&format!("step {}", count(step))) => {
+            format!(" from step {} on", count(step))
+        }
         _ => String::new(),
     };
     let head = match (verdict.verdict, verdict.recovered) {

@@ -15,6 +15,9 @@ use crate::ui::multiples::{self, Panel};
 /// The most panels; of more groups, each verdict has one.
 const MOST_PANELS: usize = 12;
 
+/// The most groups that are named as left out.
+const MOST_OUT: usize = 3;
+
 /// The share of a training whose losses are its tail.
 const TAIL: i64 = 10;
 
@@ -98,9 +101,14 @@ fn winning(all: &Comparison, winner: &Winner) -> String {
     let over =
         if group.places.len() > 1 { format!(" on average over {} seeds", group.places.len()) } else { String::new() };
     let mut said = format!("best: {}, {what} {loss}{over}", called(all, group));
-    let (Some(next), Some(margin)) = (winner.next, winner.margin) else {
-        return format!("{said}; no other run is left to be held against it");
+    let out: Vec<String> = all.groups.iter().filter(|group| group.loss.is_none()).map(|it| called(all, it)).collect();
+    let out = match out.len() {
+        0 => String::new(),
+        // A rate that fails with one seed in three is no winner, however well the others did.
+        1..=MOST_OUT => format!("; left out, for a run that diverged, has a data fault or no loss: {}", out.join(", ")),
+        many => format!("; {many} others are left out, for a run that diverged, has a data fault or no loss"),
     };
+    let (Some(next), Some(margin)) = (winner.next, winner.margin) else { return said + &out };
     said.push_str(&format!("; {} lower than {}", format::float(margin), called(all, &all.groups[next])));
     match winner.spread {
         None => said.push_str("; each has one seed, so how far seeds spread is not known"),
@@ -112,7 +120,7 @@ fn winning(all: &Comparison, winner: &Winner) -> String {
         )),
         Some(_) => said.push_str("; seeds make no difference"),
     }
-    said
+    said + &out
 }
 
 /// The curves, a panel for each group, in the order of the shapes that a rate gives them; and whether a loss lies above them.

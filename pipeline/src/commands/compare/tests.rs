@@ -73,6 +73,20 @@ fn a_data_fault_is_told_before_any_rate() {
 }
 
 #[test]
+fn what_only_faulty_runs_have_is_named() {
+    let fixture = Fixture::new();
+    given(&fixture, &[(1, Kind::DataFault, Some(0), "its batches move one token a step"), GOOD, GONE]);
+    let said = compared(&fixture, &[1, 2, 3]).account;
+    assert_eq!(said[0], "run1 has a data fault: its batches move one token a step.");
+    assert_eq!(said[1], "It alone has train.learning_rate = 0.1.");
+    assert!(
+        said.last()
+            .unwrap()
+            .ends_with("while what run1 reads is wrong, its loss can't tell whether the rate is right.")
+    );
+}
+
+#[test]
 fn a_study() {
     let fixture = Fixture::new();
     given(&fixture, &[LOW, GOOD, GONE]);

@@ -35,6 +35,9 @@ const PICTURES: [Quantity; 7] = [
     Quantity::Entropy,
 ];
 
+/// Of more runs than that, only the first four are drawn.
+const MANY: usize = 40;
+
 /// Writes a page.
 pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
     let mut reader = Reader::open(paths)?;
@@ -79,9 +82,10 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
 }
 
 fn charts(reader: &mut Reader, runs: &Runs) -> Result<Vec<Chart>, Failure> {
-    let rows = (ROWS / runs.summaries.len().max(1) as i64).clamp(100, 1000);
+    let rows = (ROWS / runs.summaries.len().max(1) as i64).clamp(40, 1000);
+    let pictures = if runs.summaries.len() > MANY { &PICTURES[..4] } else { &PICTURES[..] };
     let mut charts = Vec::new();
-    for quantity in PICTURES {
+    for &quantity in pictures {
         let chart = runs.chart(reader, quantity, rows)?;
         if !chart.is_empty() {
             charts.push(chart);

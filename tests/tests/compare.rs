@@ -43,7 +43,7 @@ fn each_parameter_is_said_to_explain_a_parting_or_not() {
     let found: serde_json::Value = serde_json::from_str(&schedules).unwrap();
     assert_eq!(found["parting"]["first"]["step"], 21, "{schedules}");
     let rows = found["parameters"].as_array().unwrap();
-    assert!(rows.len() > 2 && rows.iter().all(|row| row["explains"]["explains"] == "can"), "{schedules}");
+    assert!(rows.len() > 2 && rows.iter().all(|row| row["explains"]["kind"] == "can"), "{schedules}");
 
     let seeds = space.pipeline(&["compare", "run1", "run4"]).ok().stdout;
     assert!(seeds.contains("the losses differ from the first step on: at step 0"), "{seeds}");

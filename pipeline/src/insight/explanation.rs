@@ -15,7 +15,7 @@ use crate::record::read::Cell;
 
 /// What a parameter can explain of a parting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(tag = "explains", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Explains {
     /// It can have made the losses part where they do.
     Can,

@@ -7,7 +7,6 @@ use crate::commands::curves::Runs;
 use crate::commands::reading::Reader;
 use crate::commands::{compare, plot, standing};
 use crate::failure::Failure;
-use crate::insight::leading::{Candidate, leading};
 use crate::places::Paths;
 use crate::record::read::{Detail, Sample};
 use crate::ui;
@@ -58,11 +57,14 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
     let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
     let incomparable = compare::incomparable(reader, &ids)?;
     let (executions, unlisted) = executions(reader, &runs)?;
-    let candidates = runs.summaries.iter().zip(&runs.verdicts).zip(&runs.evaluations).map(|((run, judged), scores)| {
-        let last = scores.iter().rfind(|e| e.split == "valid" && e.source == "evaluate");
-        Candidate { run: run.run, verdict: judged.verdict, loss: last.and_then(|score| score.loss) }
-    });
-    let leading = leading(&candidates.collect::<Vec<_>>()).filter(|_| incomparable.is_none());
+    let charts = charts(reader, &runs)?;
+    let of_losses = charts.iter().find(|chart| chart.quantity == Quantity::Loss).map(|chart| &chart.lines);
+    let curves: Vec<_> = match of_losses {
+        Some(lines) => lines.iter().map(|line| line.buckets.clone()).collect(),
+        None => vec![Vec::new(); ids.len()],
+    };
+    let (groups, winner) =
+        compare::best(&runs.differing, &runs.verdicts, &runs.evaluations, &curves, incomparable.is_some());
     let again = again(reader, &runs)?;
     Ok(Report {
         of: runs.of.clone(),
@@ -70,8 +72,9 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
         version: env!("CARGO_PKG_VERSION"),
         incomparable,
         circumstances: compare::circumstances(&runs.details, &runs.stages),
-        leading,
-        charts: charts(reader, &runs)?,
+        groups,
+        winner,
+        charts,
         executions,
         unlisted,
         inputs: inputs(reader, &ids)?,

@@ -7,7 +7,6 @@ use crate::commands::curves::Runs;
 use crate::commands::reading::Reader;
 use crate::commands::{compare, plot, standing};
 use crate::failure::Failure;
-use crate::insight::leading::{Candidate, leading};
 use crate::places::Paths;
 use crate::record::read::{Detail, Sample};
 use crate::ui;
@@ -35,6 +34,9 @@ const PICTURES: [Quantity; 7] = [
     Quantity::Entropy,
 ];
 
+/// Of more runs than that, only the first four are drawn.
+const MANY: usize = 40;
+
 /// Writes a page.
 pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
     let mut reader = Reader::open(paths)?;
@@ -55,11 +57,14 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
     let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
     let incomparable = compare::incomparable(reader, &ids)?;
     let (executions, unlisted) = executions(reader, &runs)?;
-    let candidates = runs.summaries.iter().zip(&runs.verdicts).zip(&runs.evaluations).map(|((run, judged), scores)| {
-        let last = scores.iter().rfind(|e| e.split == "valid" && e.source == "evaluate");
-        Candidate { run: run.run, verdict: judged.verdict, loss: last.and_then(|score| score.loss) }
-    });
-    let leading = leading(&candidates.collect::<Vec<_>>()).filter(|_| incomparable.is_none());
+    let charts = charts(reader, &runs)?;
+    let of_losses = charts.iter().find(|chart| chart.quantity == Quantity::Loss).map(|chart| &chart.lines);
+    let curves: Vec<_> = match of_losses {
+        Some(lines) => lines.iter().map(|line| line.buckets.clone()).collect(),
+        None => vec![Vec::new(); ids.len()],
+    };
+    let (groups, winner) =
+        compare::best(&runs.differing, &runs.verdicts, &runs.evaluations, &curves, incomparable.is_some());
     let again = again(reader, &runs)?;
     Ok(Report {
         of: runs.of.clone(),
@@ -67,8 +72,9 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
         version: env!("CARGO_PKG_VERSION"),
         incomparable,
         circumstances: compare::circumstances(&runs.details, &runs.stages),
-        leading,
-        charts: charts(reader, &runs)?,
+        groups,
+        winner,
+        charts,
         executions,
         unlisted,
         inputs: inputs(reader, &ids)?,
@@ -79,9 +85,10 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
 }
 
 fn charts(reader: &mut Reader, runs: &Runs) -> Result<Vec<Chart>, Failure> {
-    let rows = (ROWS / runs.summaries.len().max(1) as i64).clamp(100, 1000);
+    let rows = (ROWS / runs.summaries.len().max(1) as i64).clamp(40, 1000);
+    let pictures = if runs.summaries.len() > MANY { &PICTURES[..4] } else { &PICTURES[..] };
     let mut charts = Vec::new();
-    for quantity in PICTURES {
+    for &quantity in pictures {
         let chart = runs.chart(reader, quantity, rows)?;
         if !chart.is_empty() {
             charts.push(chart);

@@ -2,7 +2,6 @@
 
 pub mod comparison;
 pub mod explanation;
-pub mod leading;
 pub mod noise;
 pub mod range;
 pub mod standing;

@@ -9,6 +9,7 @@ mod study;
 mod texts;
 
 pub use alike::{circumstances, incomparable, joint_baselines, with_forks};
+pub use study::best;
 
 use serde::Serialize;
 

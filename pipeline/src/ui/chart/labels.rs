@@ -35,6 +35,17 @@ pub fn spread(heights: &[f64], gap: f64, top: f64, floor: f64) -> Vec<f64> {
     placed
 }
 
+/// Which of many labels are shown where there is room for few: the lowest, the highest, and those at equal ranks between.
+pub fn chosen(heights: &[f64], room: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..heights.len()).collect();
+    if order.len() <= room {
+        return order;
+    }
+    order.sort_by(|a, b| heights[*a].total_cmp(&heights[*b]));
+    let last = order.len() - 1;
+    (0..room).map(|at| order[at * last / (room - 1).max(1)]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +57,8 @@ mod tests {
         let many = spread(&[50.0; 21], 15.0, 0.0, 100.0);
         assert!(many.iter().all(|y| (-1e-9..=100.0 + 1e-9).contains(y)));
         assert!(width("learning_rate 0.01") > width("iii"));
+        assert_eq!(chosen(&[3.0, 1.0, 2.0], 5), [0, 1, 2]);
+        assert_eq!(chosen(&[5.0, 4.0, 3.0, 2.0, 1.0], 3), [4, 2, 0]);
+        assert!(chosen(&[1.0, 2.0], 0).is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::colours;
-use super::labels::{spread, width};
+use super::labels::{chosen, spread, width};
 use super::range::tick_label;
 use crate::record::read::Cell;
 use crate::ui::axis::nice;
@@ -52,7 +52,9 @@ pub fn svg(names: &[String], outcome: &str, strands: &[Strand]) -> Markup {
     let right = WIDTH - ends.iter().map(|end| width(end) * 12.0 + 20.0).fold(60.0, f64::max).min(260.0);
     let x = |at: usize| LEFT + at as f64 / (axes.len() - 1) as f64 * (right - LEFT);
     let last = axes.last().map(|axis| axis.heights.clone()).unwrap_or_default();
-    let labels = spread(&last, 14.0, TOP, FLOOR);
+    let named = chosen(&last, ((FLOOR - TOP) / 14.0) as usize);
+    let labels = spread(&named.iter().map(|place| last[*place]).collect::<Vec<_>>(), 14.0, TOP, FLOOR);
+    let label = |place: usize| named.iter().position(|it| *it == place).map(|at| labels[at]);
     html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" font-family=(super::svg::FONT) font-size="12"
             aria-label=(format!("{} and the {outcome} of {} runs", names.join(", "), strands.len())) {
@@ -67,8 +69,10 @@ pub fn svg(names: &[String], outcome: &str, strands: &[Strand]) -> Markup {
                         circle class=(format!("f{}", colours::class(strand.place))) cx=(format!("{:.1}", x(at)))
                             cy=(format!("{:.1}", axis.heights[place])) r="3" {}
                     }
-                    text class=(format!("f{}", colours::class(strand.place))) x=(format!("{:.1}", right + 12.0))
-                        y=(format!("{:.1}", labels[place] + 4.0)) { (ends[place]) }
+                    @if let Some(y) = label(place) {
+                        text class=(format!("f{}", colours::class(strand.place))) x=(format!("{:.1}", right + 12.0))
+                            y=(format!("{:.1}", y + 4.0)) { (ends[place]) }
+                    }
                 }
             }
             @for (at, axis) in axes.iter().enumerate() {

@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::colours::{self, DARK, LIGHT};
-use super::labels::{spread, width};
+use super::labels::{chosen, spread, width};
 use super::range::tick_label;
 use super::thin::{self, thin};
 use super::{Chart, Line, Range};
@@ -40,6 +40,8 @@ const LEFT: f64 = 58.0;
 const SIZE: f64 = 12.0;
 /// Between two labels.
 const GAP: f64 = 15.0;
+/// Closer than that none can be read.
+const LEAST_GAP: f64 = 12.0;
 
 /// Where things lie.
 struct Frame<'a> {
@@ -78,7 +80,8 @@ pub fn svg(chart: &Chart, range: Range, look: Look) -> String {
         right,
         top: if page { 14.0 } else { 40.0 },
         floor: h - 62.0,
-        bucket: thin::width(chart.steps, ((right - LEFT) / 4.0) as i64),
+        // Of very many runs each is drawn coarser; none loses a spike.
+        bucket: thin::width(chart.steps, ((right - LEFT) / 4.0).min(6000.0 / chart.lines.len().max(1) as f64) as i64),
     };
     let name = format!("{}: {}", chart.of, chart.quantity.title());
     let clip = format!("frame-{}", chart.quantity.column());
@@ -237,13 +240,17 @@ fn ending(line: &Line, range: Range) -> String {
 /// Labels of curves and baselines beside their ends, kept apart.
 fn endings(frame: &Frame<'_>, words: &[String]) -> Markup {
     let chart = frame.chart;
-    let ends = chart.lines.iter().map(|line| line.last().map_or(frame.floor, |last| frame.y(last)));
-    let lines = chart.baselines.iter().map(|baseline| frame.y(baseline.value));
-    let heights: Vec<f64> = ends.chain(lines).map(|y| y.clamp(frame.top, frame.floor)).collect();
+    let inside = |y: f64| y.clamp(frame.top, frame.floor);
+    let ends: Vec<f64> =
+        chart.lines.iter().map(|line| inside(line.last().map_or(frame.floor, |last| frame.y(last)))).collect();
+    let room = ((frame.floor - frame.top) / LEAST_GAP) as usize;
+    let named = chosen(&ends, room.saturating_sub(chart.baselines.len()));
+    let lines = chart.baselines.iter().map(|baseline| inside(frame.y(baseline.value)));
+    let heights: Vec<f64> = named.iter().map(|place| ends[*place]).chain(lines).collect();
     let heights = spread(&heights, GAP, frame.top, frame.floor);
-    let (of_runs, of_lines) = heights.split_at(chart.lines.len());
+    let (of_runs, of_lines) = heights.split_at(named.len());
     html! {
-        @for ((line, words), y) in chart.lines.iter().zip(words).zip(of_runs) {
+        @for ((line, words), y) in named.iter().map(|place| (&chart.lines[*place], &words[*place])).zip(of_runs) {
             text data-run=(line.run) class=(format!("f{}", colours::class(line.place))) x=(px(frame.right + 8.0)) y=(px(y + 4.0)) { (words) }
         }
         @for (baseline, y) in chart.baselines.iter().zip(of_lines) {

@@ -19,7 +19,7 @@ use super::chart::svg::{Look, Shade, svg};
 use super::chart::{Chart, Range, parallel};
 use super::format;
 use crate::insight::comparison::Differing;
-use crate::insight::leading::Leading;
+use crate::insight::winner::{Group, Winner};
 use crate::record::read::{Evaluation, Event, Forked, Sample, Summary};
 use crate::record::verdicts::{Confirmation, Verdict};
 
@@ -38,7 +38,9 @@ pub struct Report {
     pub incomparable: Option<&'static str>,
     /// Program, host, processor, threads.
     pub circumstances: Vec<Differing>,
-    pub leading: Option<Leading>,
+    /// Runs that differ in their seeds alone, and the best of these groups.
+    pub groups: Vec<Group>,
+    pub winner: Option<Winner>,
     pub charts: Vec<Chart>,
     pub executions: Vec<Execution>,
     /// Executions that are counted and not listed.

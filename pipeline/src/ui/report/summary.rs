@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::{Report, Run};
+use crate::insight::winner::{Group, Measure};
 use crate::record::verdicts::Kind;
 use crate::ui::format::{self, count};
 
@@ -64,19 +65,39 @@ fn leading(report: &Report) -> Markup {
     if let Some(why) = report.incomparable {
         return html! { "No run is named the best: " (why) "." };
     }
-    let named =
-        |run: i64| report.runs.iter().find(|it| it.summary.run == run).map_or_else(|| format!("run{run}"), Run::words);
-    let Some(best) = &report.leading else {
-        return html! { "No run has a finite loss on valid from sound data, so none is named the best." };
+    let Some(best) = &report.winner else {
+        return html! { "No run is named the best: each diverged, reads wrong data, or has no loss to be judged by." };
     };
+    let group = &report.groups[best.group];
+    let loss = group.loss.unwrap_or(f64::NAN);
+    let what = match best.by {
+        Measure::Valid => "valid loss at its last checkpoint",
+        Measure::Tail => "mean training loss at its end",
+    };
+    let faulty = report.runs.iter().find(|run| {
+        let lower = run.valid().and_then(|score| score.loss).is_some_and(|other| other < loss);
+        best.by == Measure::Valid && run.verdict.verdict == Kind::DataFault && lower
+    });
     html! {
-        strong { (named(best.run)) } " has the lowest valid loss at its last checkpoint: " (format::float(best.loss))
-        " (perplexity " (format::perplexity(Some(best.loss.exp()), None)) ")"
-        @if let Some((next, margin)) = best.next {
-            @if margin > 0.0 { ", " (format::float(margin)) " nats below " (named(next)) } @else { ", as has " (named(next)) }
+        strong { (called(report, group)) } @if group.places.len() > 1 { " have on average" } @else { " has" }
+        " the lowest " (what) ": " (format::float(loss)) " (perplexity " (format::perplexity(Some(loss.exp()), None)) ")"
+        @if let (Some(next), Some(margin)) = (best.next, best.margin) {
+            @let next = called(report, &report.groups[next]);
+            @if margin > 0.0 { ", " (format::float(margin)) " nats below " (next) } @else { ", as has " (next) }
+            @if let Some(spread) = best.spread.filter(|spread| *spread > 0.0) {
+                "; over seeds losses spread by " (format::float(spread)) @if margin < spread { ": no clear winner" }
+            }
         }
         "."
-        @if let Some(barred) = best.barred { " " (named(barred)) " has a lower one, of faulty data." }
+        @if let Some(run) = faulty { " " (run.words()) " has a lower one, of faulty data." }
+    }
+}
+
+/// A group by its runs.
+fn called(report: &Report, group: &Group) -> String {
+    match group.places[..] {
+        [only] => report.runs[only].words(),
+        ref many => many.iter().map(|place| report.runs[*place].summary.name()).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -206,7 +206,7 @@ class Plot {
       if (!(y >= top && y <= floor)) continue;
       ctx.strokeStyle = ctx.fillStyle = colour("--faint");
       line(left, y, right, y, [5, 4]);
-      const words = `${label} ${short(Number(value.toFixed(2)))}`;
+      const words = `${label} ${value.toFixed(2)}`;
       // A name that would lie over the one below stands beside it.
       end = before - y < 13 * dot ? end - 12 * dot : right - 4 * dot;
       const above = y - 3 * dot < top + 9 * dot ? y + 12 * dot : y - 3 * dot;

@@ -11,6 +11,7 @@ use tests::{TestSpace, copy_folder, programs, repository};
 fn every_command_of_the_readme_does_what_it_shows() {
     let space = TestSpace::new();
     copy_folder(&repository().join("experiments"), &space.path("experiments"));
+    std::os::unix::fs::symlink(repository().join("data/shakespeare.txt"), space.path("data/shakespeare.txt")).unwrap();
     std::fs::create_dir_all(space.path("target/release")).unwrap();
     for program in ["pipeline", "pipeline-neural"] {
         std::os::unix::fs::symlink(programs().join(program), space.path("target/release").join(program)).unwrap();

@@ -49,7 +49,7 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
         unstable(signals, facts, course, &view, bounds, notes)
     } else if view.is_low(signals, facts, course, bounds) {
         too_low(facts, course, &view, bounds, notes)
-    } else if view.above > bounds.never_below {
+    } else if view.above > bounds.never_below.max(bounds.on_its_way * course.falling) {
         never_below(signals, facts, course, &view, bounds, notes)
     } else {
         stable(course, &view, bounds, notes)

@@ -80,6 +80,9 @@ pub struct Bounds {
     pub above_in_training: f64,
     /// What a loss that never rose may lie above the frequencies'.
     pub never_below: f64,
+    /// And a loss that falls is on its way while it is no further above them than so many times what it fell in its last
+    /// fifth.
+    pub on_its_way: f64,
     /// How far above its lowest before a loss that came back may lie.
     pub recovered: f64,
     /// How far above the frequencies' a loss may be before it rises for its way back to count.
@@ -114,6 +117,7 @@ pub const BOUNDS: Bounds = Bounds {
     above: 0.02,
     above_in_training: 0.5,
     never_below: 0.1,
+    on_its_way: 2.0,
     recovered: 0.05,
     near: 0.3,
     headroom: 70.0,

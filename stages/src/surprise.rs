@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(found.len(), 10);
         let rare = -(10.0f64 / 101.0).ln();
         // Step 4 has nine targets of the stretch: its first is at 41.
-        assert!((found[4] - (9.0 * rare - (45.0f64 / 101.0).ln()) / 10.0).abs() < 1e-12, "{found:?}");
+        assert!((found[4] - (9.0 * rare - (46.0f64 / 101.0).ln()) / 10.0).abs() < 1e-12, "{found:?}");
         assert!(found[0] < 0.9 && found[9] < 0.9, "{found:?}");
         // Two windows a step.
         let pairs = of_steps(&plan, &ids, 3, 3, 2).unwrap();

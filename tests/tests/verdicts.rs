@@ -51,6 +51,10 @@ fn a_fault_of_the_data_comes_before_the_rate_and_its_repair_is_tried() {
     assert_eq!(space.rows("SELECT cause, outcome FROM run_confirmations"), texts(&["sliding_window", "confirmed"]));
     let shown = space.pipeline(&["show", "run1"]).ok();
     assert!(shown.stdout.contains("confirmed by run2"), "{shown}");
+    // The study's name goes on naming the study.
+    let listed = space.pipeline(&["runs", "study:tiny", "study:tiny_trial", "--json"]).ok();
+    assert_eq!(listed.stdout.matches("\"run\":").count(), 2, "{listed}");
+    assert!(!listed.stderr.contains("newest"), "{listed}");
 }
 
 #[test]

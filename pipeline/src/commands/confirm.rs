@@ -16,6 +16,9 @@ use crate::record::verdicts::Confirmation;
 use crate::ui::look::Look;
 use crate::{selector, ui};
 
+/// What the name of a trial's study ends with.
+const TRIAL: &str = "_trial";
+
 /// Confirms a run's verdict, or does not.
 pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let stop = run::stop_flag();
@@ -39,6 +42,10 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
         };
         sets.insert(0, fork_at(&parent, at));
     }
+    // A study of its own, so that the name of the run's goes on naming that one.
+    let name = reader.summaries(Some(&[run]))?.pop().map_or_else(String::new, |summary| summary.experiment);
+    let name = if name.ends_with(TRIAL) { name } else { format!("{name}{TRIAL}") };
+    sets.push(format!("name={}", serde_json::Value::from(name)));
     drop(reader);
     let experiment = recorded.with(&sets, paths, here)?;
     ui::talk(&format!("run{run} {}; {}", short(&found), words(&trial)));

@@ -217,8 +217,7 @@ pub struct DiagnoseArgs {
 /// Try the cause that a run's verdict names, by a run that differs in that alone
 ///
 /// A rate that is too high: the last state before the onset is forked with a third of the rate. A window that slides: the
-/// same training with the text in parallel streams. Initial weights: smaller ones. A rate that is too low: ten times the
-/// rate. The trial is a run of its own; what came of it is recorded and shown with the verdict.
+/// same training with the text in parallel streams. Initial weights: smaller ones. A rate that is too low: a higher one. The trial is a run of its own; what came of it is recorded and shown with the verdict.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

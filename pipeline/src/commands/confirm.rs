@@ -61,7 +61,7 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
         Confirmation { trial: row.id.0, cause: trial.cause.clone(), outcome: outcome.to_owned(), sentence };
     Record::create(&paths.db)?.confirm(run, &confirmation)?;
     let all = reader.record.confirmations(run)?;
-    ui::data(&format!("run{run}\n{}", verdict::words(&found, &all, Look::stdout())));
+    ui::data(&format!("run{run}\n{}", verdict::words(run, &found, &all, Look::stdout())));
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use crate::record::read::{Bucket, StepRow, Summary};
 use crate::record::verdicts::{Confirmation, Verdict};
 use crate::ui;
 use crate::ui::axis::Baseline;
-use crate::ui::curve::curve;
+use crate::ui::curve::{ONSET, with_onset};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
@@ -82,14 +82,27 @@ fn screen(it: &Diagnosis, look: Look) -> String {
     head.extend((!point.is_empty()).then_some(point));
     head.push(format!("{}, {} steps", it.summary.status, count(it.summary.steps)));
     let parts = [
-        format!("{}\n{}", head.join("  "), verdict::words(&it.judged, &it.confirmations, look)),
+        format!("{}\n{}", head.join("  "), verdict::words(it.summary.run, &it.judged, &it.confirmations, look)),
         verdict::evidence(&it.judged, look),
         verdict::findings(&it.judged, look),
-        curve(look, it.summary.steps, &it.curve, &it.baselines),
+        drawn(it, look),
         around(it, look),
         verdict::checks(&it.judged, look),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// The curve, with the onset pointed at.
+fn drawn(it: &Diagnosis, look: Look) -> String {
+    let onset = it.judged.onset.filter(|_| !it.around.is_empty());
+    let plot = with_onset(look, it.summary.steps, &it.curve, &it.baselines, onset);
+    match onset {
+        Some(step) if !plot.is_empty() => {
+            let said = format!("{ONSET} the onset, step {}", count(step));
+            format!("{plot}{}\n", look.paint(Ink::Dim, &said))
+        }
+        _ => plot,
+    }
 }
 
 /// What was measured where it began.

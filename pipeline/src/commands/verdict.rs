@@ -1,5 +1,6 @@
 //! A verdict as it is shown.
 
+use crate::insight::trial;
 use crate::record::verdicts::{Confirmation, Kind, Verdict};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
@@ -34,7 +35,7 @@ pub fn spoken(name: &str) -> String {
 }
 
 /// What is concluded, what it is consistent with and what came of trying that, and what to do.
-pub fn words(verdict: &Verdict, confirmations: &[Confirmation], look: Look) -> String {
+pub fn words(run: i64, verdict: &Verdict, confirmations: &[Confirmation], look: Look) -> String {
     let mut text = format!("  {}", look.paint(verdict_ink(verdict.verdict), &short(verdict)));
     if let Some(cause) = &verdict.cause {
         text.push_str(&format!(" ({})", spoken(cause)));
@@ -52,6 +53,9 @@ pub fn words(verdict: &Verdict, confirmations: &[Confirmation], look: Look) -> S
     }
     if let Some(advice) = &verdict.advice {
         add(advice, Ink::Bold);
+    }
+    if confirmations.is_empty() && verdict.cause.as_deref().is_some_and(trial::has_one) {
+        add(&format!("pipeline confirm run{run} tries whether that is the cause"), Ink::Dim);
     }
     text
 }

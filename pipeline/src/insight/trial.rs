@@ -20,6 +20,11 @@ pub struct Trial {
     with: String,
 }
 
+/// Whether a cause has a trial.
+pub fn has_one(cause: &str) -> bool {
+    matches!(cause, "rate_too_high" | "rate_too_low" | "initial_weights" | "sliding_window")
+}
+
 /// The trial of a verdict's cause.
 ///
 /// # Errors
@@ -44,7 +49,11 @@ pub fn of(verdict: &Verdict, facts: &Facts) -> Result<Trial, String> {
             let fork = verdict.onset.map(|onset| onset - 1).filter(|at| *at > 0);
             trial(fork, format!("train.learning_rate={:?}", rate(1.0 / 3.0)?), "a third of the rate")
         }
-        "rate_too_low" => trial(None, format!("train.learning_rate={:?}", rate(10.0)?), "ten times the rate"),
+        // As the advice has it: where steps have much room, ten times.
+        "rate_too_low" if verdict.evidence.iter().any(|it| it.signal == "headroom") => {
+            trial(None, format!("train.learning_rate={:?}", rate(10.0)?), "ten times the rate")
+        }
+        "rate_too_low" => trial(None, format!("train.learning_rate={:?}", rate(3.0)?), "three times the rate"),
         "initial_weights" => {
             let mut them = trial(None, "train.init={ uniform = 0.1 }".to_owned(), "small initial weights");
             them.sets.push("train.forget_bias=0.0".to_owned());

@@ -8,15 +8,24 @@ use crate::record::read::Bucket;
 const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 const BLANK: u32 = 0x2800;
 
+/// What points at an onset.
+pub const ONSET: char = '▲';
+
 /// Rows of the plot.
 pub const ROWS: usize = 14;
 
 /// Draws the curve of `steps` steps; empty when there is nothing to draw.
 pub fn curve(look: Look, steps: i64, buckets: &[Bucket], baselines: &[Baseline]) -> String {
+    with_onset(look, steps, buckets, baselines, None)
+}
+
+/// The same with a step pointed at: where a verdict says that it began.
+pub fn with_onset(look: Look, steps: i64, buckets: &[Bucket], baselines: &[Baseline], onset: Option<i64>) -> String {
     let Some(scale) = Scale::fit(buckets.iter(), baselines).filter(|_| !buckets.is_empty()) else {
         return String::new();
     };
     let mut frame = Frame::new(look, scale, baselines, steps, ROWS);
+    onset.iter().for_each(|step| frame.point_at(*step as f64, ONSET, Ink::Bad));
     draw(&mut frame, buckets, Ink::Series(0));
     frame.render()
 }

@@ -4,7 +4,7 @@
 use unicode_width::UnicodeWidthStr as _;
 
 use super::axis::{Baseline, Frame, Scale};
-use super::curve;
+use super::curve::{self, ONSET};
 use super::format;
 use super::look::{Ink, Look};
 use crate::record::read::Bucket;
@@ -18,9 +18,6 @@ const LEFT: usize = 9;
 /// The least columns of a panel, and those between two.
 const LEAST: usize = 20;
 const GAP: usize = 2;
-
-/// The mark of an onset on the axis of a panel.
-pub const ONSET: char = '▲';
 
 /// One panel.
 #[derive(Debug)]

@@ -9,9 +9,10 @@ use crate::commands::standing;
 use crate::insight::comparison::{Differing, Scores};
 use crate::insight::noise::{Beyond, TIMES};
 use crate::record::read::{Difference, Summary};
+use crate::ui::curve::ONSET;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
-use crate::ui::multiples::{ABOVE, ONSET};
+use crate::ui::multiples::ABOVE;
 use crate::ui::overlay::{self, SEVERAL, mark};
 use crate::ui::table::{Table, left, right};
 

@@ -130,7 +130,7 @@ fn screen(whole: &Whole, look: Look) -> String {
 /// The verdict, and where the rest of it is.
 fn judged(whole: &Whole, look: Look) -> String {
     let more = format!("  pipeline diagnose {} has the evidence", whole.summary.name());
-    let said = verdict::words(&whole.judged, &whole.confirmations, look);
+    let said = verdict::words(whole.summary.run, &whole.judged, &whole.confirmations, look);
     format!("{}\n{said}{}\n", look.heading("verdict"), look.paint(Ink::Dim, &more))
 }
 

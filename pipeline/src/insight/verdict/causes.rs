@@ -23,11 +23,7 @@ fn round(rate: f64) -> String {
 
 fn lower(facts: &Facts) -> Option<String> {
     let rate = rate(facts)?;
-    Some(format!(
-        "try a third of the rate: --set train.learning_rate={}; pipeline confirm run{} tries it",
-        round(rate / 3.0),
-        facts.run
-    ))
+    Some(format!("try a third of the rate: --set train.learning_rate={}", round(rate / 3.0)))
 }
 
 fn evidence_of_rate(signals: &Signals, about: &str, bounds: &Bounds, notes: &mut Notes) {
@@ -182,10 +178,8 @@ pub(super) fn too_low(facts: &Facts, course: &Course, view: &View, bounds: &Boun
             number(course.first),
             number(course.last)
         ),
-        advice: rate(facts).map(|rate| {
-            let higher = round(rate * factor);
-            format!("try a higher rate: --set train.learning_rate={higher}; pipeline confirm run{} tries it", facts.run)
-        }),
+        advice: rate(facts)
+            .map(|rate| format!("try a higher rate: --set train.learning_rate={}", round(rate * factor))),
     }
 }
 

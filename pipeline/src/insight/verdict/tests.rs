@@ -122,7 +122,7 @@ fn a_loss_that_leaves_for_good_has_diverged_where_it_left() {
     let left = |at: usize| if at < 120 { falls(at) } else { 9.0 + wobble(at, 1.0) };
     assert_eq!(short(&run(300, left)), (Kind::Diverged, Some("rate_too_high".to_owned()), Some(120)));
     let advice = judge(&run(300, left)).advice.unwrap();
-    assert!(advice.contains("train.learning_rate=0.3") && advice.contains("pipeline confirm run7"), "{advice}");
+    assert!(advice.contains("train.learning_rate=0.3"), "{advice}");
 }
 
 #[test]

@@ -39,14 +39,20 @@ fn judged(reader: &mut Reader, runs: &[i64], anew: bool) -> Result<Vec<Verdict>,
     for run in runs {
         let state = states.get(run).ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
         let holds = state.rules == Some(verdict::RULES) && state.seen.as_deref() == Some(&*state.now);
-        let kept = if holds && !anew { reader.record.verdict(*run)? } else { None };
-        let verdict = match kept {
+        let before = if holds { reader.record.verdict(*run)? } else { None };
+        let verdict = match before.clone().filter(|_| !anew) {
             Some(kept) => kept,
             None => {
                 let mut verdict = verdict::judge(&facts(reader, *run)?);
                 verdict.seen.clone_from(&state.now);
-                made.push((*run, verdict.clone()));
-                verdict
+                // What was seen when the store was there is not forgotten because it is away.
+                match before.filter(|before| checks_made(before) > checks_made(&verdict)) {
+                    Some(before) => before,
+                    None => {
+                        made.push((*run, verdict.clone()));
+                        verdict
+                    }
+                }
             }
         };
         all.push(verdict);
@@ -55,6 +61,10 @@ fn judged(reader: &mut Reader, runs: &[i64], anew: bool) -> Result<Vec<Verdict>,
         write_down(reader.record.path(), &made)?;
     }
     Ok(all)
+}
+
+fn checks_made(verdict: &Verdict) -> usize {
+    verdict.checks.iter().filter(|check| check.made).count()
 }
 
 /// Writes verdicts down, where the database can be written: whoever may only read sees them all the same, and while others

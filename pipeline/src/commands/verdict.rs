@@ -51,7 +51,9 @@ pub fn words(run: i64, verdict: &Verdict, confirmations: &[Confirmation], look: 
         let ink = if found.outcome == "confirmed" { Ink::Good } else { Ink::Warn };
         add(&format!("{} by run{}: {}", spoken(&found.outcome), found.trial, found.sentence), ink);
     }
-    if let Some(advice) = &verdict.advice {
+    // What was tried and did not help is no advice any more.
+    let failed = |it: &Confirmation| it.outcome == "not_confirmed" && Some(&it.cause) == verdict.cause.as_ref();
+    if let Some(advice) = verdict.advice.as_ref().filter(|_| !confirmations.iter().any(failed)) {
         add(advice, Ink::Bold);
     }
     if confirmations.is_empty() && verdict.cause.as_deref().is_some_and(trial::has_one) {

@@ -1,6 +1,7 @@
 //! What would show that a cause is the cause: the same training but for what the cause names, and what its outcome says.
 
 use crate::insight::verdict::Facts;
+use crate::insight::verdict::causes::round;
 use crate::insight::verdict::notes::number;
 use crate::record::read::Cell;
 use crate::record::verdicts::{Kind, Verdict};
@@ -34,7 +35,8 @@ pub fn of(verdict: &Verdict, facts: &Facts) -> Result<Trial, String> {
         return Err(format!("its verdict is {} and names no cause", verdict.verdict.word()));
     };
     let rate = |factor: f64| match facts.params.get("train.learning_rate") {
-        Some(Cell::Real(rate)) => Ok(rate * factor),
+        // As the advice words it, so that what is advised is what was tried.
+        Some(Cell::Real(rate)) => Ok(round(rate * factor)),
         _ => Err("it has no learning rate".to_owned()),
     };
     let trial = |fork: Option<i64>, set: String, with: &str| Trial {
@@ -47,13 +49,13 @@ pub fn of(verdict: &Verdict, facts: &Facts) -> Result<Trial, String> {
         // Step n measures checkpoint n: the onset's loss is of weights that the step before it made.
         "rate_too_high" => {
             let fork = verdict.onset.map(|onset| onset - 1).filter(|at| *at > 0);
-            trial(fork, format!("train.learning_rate={:?}", rate(1.0 / 3.0)?), "a third of the rate")
+            trial(fork, format!("train.learning_rate={}", rate(1.0 / 3.0)?), "a third of the rate")
         }
         // As the advice has it: where steps have much room, ten times.
         "rate_too_low" if verdict.evidence.iter().any(|it| it.signal == "headroom") => {
-            trial(None, format!("train.learning_rate={:?}", rate(10.0)?), "ten times the rate")
+            trial(None, format!("train.learning_rate={}", rate(10.0)?), "ten times the rate")
         }
-        "rate_too_low" => trial(None, format!("train.learning_rate={:?}", rate(3.0)?), "three times the rate"),
+        "rate_too_low" => trial(None, format!("train.learning_rate={}", rate(3.0)?), "three times the rate"),
         "initial_weights" => {
             let mut them = trial(None, "train.init={ uniform = 0.1 }".to_owned(), "small initial weights");
             them.sets.push("train.forget_bias=0.0".to_owned());
@@ -77,7 +79,11 @@ impl Trial {
             (Some(was), Some(is)) => is < was - CLEARLY || (is.is_finite() && !was.is_finite()),
             _ => false,
         };
-        let said = |loss: Option<f64>| loss.map_or_else(|| "nowhere".to_owned(), number);
+        let said = |loss: Option<f64>| match loss {
+            None => "no score".to_owned(),
+            Some(loss) if loss.is_finite() => number(loss),
+            Some(_) => "what is not finite".to_owned(),
+        };
         let ends = format!("it ends at {} instead of {}", said(is), said(was));
         let kind = after.0.verdict.word().replace('_', " ");
         let with = &self.with;
@@ -95,9 +101,16 @@ impl Trial {
             }
             (_, false, true) => (
                 "not_confirmed",
-                format!("with {with} it is {kind} too, if less so: {ends}; pipeline confirm goes on from there"),
+                format!(
+                    "with {with} it is {kind} too, if less so: {ends}; pipeline confirm run{} goes on from there",
+                    after.1.run
+                ),
             ),
             (_, false, false) => ("not_confirmed", format!("with {with} it is {kind} too: {ends}")),
+            // Where the rate hides what the cause does, nothing is shown.
+            ("sliding_window" | "rate_too_low", _, false) if after.0.verdict == Kind::TooLow => {
+                ("open", format!("with {with} {ends}: at such a rate little is learned either way ({kind})"))
+            }
             (_, true, false) => ("not_confirmed", format!("with {with} {ends}, which is no better ({kind})")),
         }
     }
@@ -131,7 +144,7 @@ mod tests {
     fn the_state_before_the_onset_is_forked() {
         let (verdict, facts) = leaves(9.0);
         let trial = of(&verdict, &facts).unwrap();
-        assert_eq!((trial.fork, trial.sets), (Some(119), vec!["train.learning_rate=0.3333333333333333".to_owned()]));
+        assert_eq!((trial.fork, trial.sets), (Some(119), vec!["train.learning_rate=0.3".to_owned()]));
         // At the start there is nothing to go on from.
         let at_once = Verdict { onset: Some(1), ..verdict };
         assert_eq!(of(&at_once, &facts).unwrap().fork, None);

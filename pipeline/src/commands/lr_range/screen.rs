@@ -147,13 +147,17 @@ fn conclusion(test: &Test, look: Look) -> String {
     said.extend(scales(test));
     said.extend(test.sliding.then(|| SLIDING.to_owned()));
     let mut text = wrapped(&said.join(". "), look);
+    if test.sliding {
+        return text;
+    }
     let (verdict, command) = (verdict(test), test.command.as_deref().unwrap_or(""));
     text.push_str(&format!("\n{}", with_command(&verdict, command, look)));
     text
 }
 
 const SLIDING: &str = "The batches are sliding: each is the one before moved by a token, and what is learnt is that one by \
-                       heart. A limit found so means little for a training on proper streams (--set batch.layout=streams)";
+                       heart. A limit found so means little, and no rate is suggested before the text is read in proper \
+                       streams: --set batch.layout=streams";
 
 /// What the loss did.
 fn story(test: &Test) -> String {

@@ -16,7 +16,7 @@ fn rate(facts: &Facts) -> Option<f64> {
 }
 
 /// A rate in one digit that counts.
-fn round(rate: f64) -> String {
+pub fn round(rate: f64) -> String {
     let digit = format!("{rate:.0e}");
     digit.parse().map_or(digit, |rate: f64| format!("{rate:?}"))
 }
@@ -92,7 +92,13 @@ pub(super) fn diverged(
         None => ("rate_too_high", "a learning rate that is too high"),
     };
     let advice = match start {
-        Some(_) => Some("begin with smaller weights: --set train.init={uniform=0.1}".to_owned()),
+        Some(_) => {
+            let gates = match facts.params.get("train.forget_bias") {
+                Some(Cell::Real(bias)) if *bias != 0.0 => " --set train.forget_bias=0",
+                _ => "",
+            };
+            Some(format!("begin with smaller weights: --set 'train.init={{ uniform = 0.1 }}'{gates}"))
+        }
         None => lower(facts),
     };
     Outcome {
@@ -100,16 +106,24 @@ pub(super) fn diverged(
         cause: Some(cause),
         onset: Some(at),
         recovered: None,
-        sentence: format!(
-            "the loss left for good at step {}: it is {} now, {}. Consistent with {because}",
-            count(at as u64),
-            view.now(),
-            if view.now.is_finite() {
-                format!("worse than {}", view.reference())
-            } else {
-                "and worth nothing".to_owned()
-            }
-        ),
+        sentence: match view.now.is_finite() {
+            // What was undercut later has not left for good.
+            true if course.lowest_at > course.peak_at => format!(
+                "the loss rose by {} nats from step {} on; it has fallen since, and is {} now, worse than {}",
+                number(course.rise),
+                count(at as u64),
+                view.now(),
+                view.reference()
+            ),
+            true => format!(
+                "the loss left for good at step {}: it is {} now, worse than {}",
+                count(at as u64),
+                view.now(),
+                view.reference()
+            ),
+            false => format!("the loss left for good at step {}: it is not finite now", count(at as u64)),
+        },
+        because: Some(format!("Consistent with {because}")),
         advice,
     }
 }
@@ -118,7 +132,6 @@ pub(super) fn unstable(
     signals: &Signals,
     facts: &Facts,
     course: &Course,
-    view: &View,
     bounds: &Bounds,
     notes: &mut Notes,
 ) -> Outcome {
@@ -141,12 +154,12 @@ pub(super) fn unstable(
         onset: Some(at),
         recovered: Some(recovered),
         sentence: format!(
-            "the loss rose by {} nats from step {} on, and {after}: it is {} now. Consistent with a rate at the edge of what \
-             this training bears",
+            "the training loss rose by {} nats from step {} on, and {after}: it is {} now",
             number(course.rise),
             count(at as u64),
-            number(view.now)
+            number(course.last)
         ),
+        because: Some("Consistent with a rate at the edge of what this training bears".to_owned()),
         advice: lower(facts),
     }
 }
@@ -173,17 +186,18 @@ pub(super) fn too_low(facts: &Facts, course: &Course, view: &View, bounds: &Boun
         onset: None,
         recovered: None,
         sentence: format!(
-            "the loss went from {} to {}, never rose, and has learned little beyond word frequencies. Consistent with a rate \
-             that is too low",
+            "the training loss went from {} to {}, never rose, and has learned little beyond word frequencies",
             number(course.first),
             number(course.last)
         ),
+        because: Some("Consistent with a rate that is too low".to_owned()),
         advice: rate(facts)
             .map(|rate| format!("try a higher rate: --set train.learning_rate={}", round(rate * factor))),
     }
 }
 
-/// A loss that is worse than frequencies and never rose.
+/// A loss that is worse than frequencies and never rose: too few steps, or a rate that is not right. That it is too high shows
+/// where the held-out loss has begun to rise, though nothing is learned by heart.
 pub(super) fn never_below(
     signals: &Signals,
     facts: &Facts,
@@ -192,36 +206,35 @@ pub(super) fn never_below(
     bounds: &Bounds,
     notes: &mut Notes,
 ) -> Outcome {
-    let said =
-        format!("the loss is {} at the end, worse than {}, though it never rose", number(view.now), view.reference());
+    let said = format!("the loss is {}, worse than {}, and never rose by much", number(view.now), view.reference());
     let figure = Figure::of("above_frequencies", view.above, bounds.never_below);
-    // Without probes a rate that is too low and one that keeps the loss up look alike.
-    if signals.probes.is_none() {
+    let rise = signals.held_out.as_ref().map_or(0.0, |it| it.rise);
+    if signals.probes.is_none() || rise < bounds.held_out_rise {
         notes.evidence("inconclusive", figure, said.clone());
         return Outcome {
             kind: Kind::Inconclusive,
             cause: None,
             onset: None,
             recovered: None,
-            sentence: format!("{said}: the rate may be too low or too high, which only probes tell apart"),
-            advice: Some("measure more: --set train.probes=10".to_owned()),
+            sentence: format!("{said}: there are too few steps, or the rate is not right, and nothing tells which"),
+            because: None,
+            advice: Some(match signals.probes {
+                None => "measure more: --set train.probes=10".to_owned(),
+                Some(_) => format!("train longer: --set train.steps={}", 2 * signals.steps),
+            }),
         };
     }
     notes.evidence("diverged", figure, said.clone());
-    let rho = view.headroom.map_or(0.0, |headroom| 1.0 - 1.0 / headroom);
-    let words = format!("updates take {} of what their gradients promise", percent(rho.clamp(0.0, 1.0)));
-    notes.evidence("diverged", Figure::of("overshoot", rho, 1.0 - 1.0 / bounds.headroom), words);
+    let words = format!("the held-out loss rose by {} nats on its way", number(rise));
+    notes.evidence("diverged", Figure::of("held_out_rise", rise, bounds.held_out_rise), words.clone());
     evidence_of_rate(signals, "diverged", bounds, notes);
     Outcome {
         kind: Kind::Diverged,
         cause: Some("rate_too_high"),
         onset: None,
         recovered: None,
-        sentence: format!(
-            "{said} (its lowest mean was {}): steps as long as these keep it there. Consistent with a learning rate that is too \
-             high",
-            number(course.lowest)
-        ),
+        sentence: format!("{said}; {words} (the lowest mean in training was {})", number(course.lowest)),
+        because: Some("Consistent with a learning rate that is too high".to_owned()),
         advice: lower(facts),
     }
 }
@@ -237,10 +250,11 @@ pub(super) fn stable(course: &Course, view: &View, bounds: &Bounds, notes: &mut 
         onset: None,
         recovered: None,
         sentence: format!(
-            "the loss went from {} to {} without leaving its way",
+            "the training loss went from {} to {} without leaving its way",
             number(course.first),
             number(course.last)
         ),
+        because: None,
         advice: None,
     }
 }

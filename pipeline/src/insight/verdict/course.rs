@@ -14,7 +14,10 @@ pub struct Outcome {
     pub cause: Option<&'static str>,
     pub onset: Option<usize>,
     pub recovered: Option<bool>,
+    /// What happened.
     pub sentence: String,
+    /// What that is consistent with.
+    pub because: Option<String>,
     pub advice: Option<String>,
 }
 
@@ -26,6 +29,7 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
         onset: None,
         recovered: None,
         sentence,
+        because: None,
         advice: None,
     };
     if matches!(facts.params.get("train.schedule.kind"), Some(Cell::Text(kind)) if kind == "range") {
@@ -40,16 +44,18 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
     let view = View::of(signals, course);
     checks(signals, facts, course, &view, notes);
     let rose = course.rise >= bounds.rise;
-    let worse = view.above > bounds.above || view.above_in_training > bounds.above_in_training;
+    // A model that has learned its text by heart is worse than frequencies on any other, and has not diverged.
+    let learned = view.above_in_training < -bounds.learned_in_training;
+    let worse = (view.above > bounds.above && !learned) || view.above_in_training > bounds.above_in_training;
     // Where it had learned nothing yet, to be back there is nothing.
     let came_back = course.last <= course.rise_low + bounds.recovered && course.rise_low <= view.before + bounds.near;
     if !view.now.is_finite() || course.last.is_infinite() || (rose && worse && !came_back) {
         diverged(signals, facts, course, &view, bounds, notes)
     } else if rose {
-        unstable(signals, facts, course, &view, bounds, notes)
-    } else if view.is_low(signals, facts, course, bounds) {
+        unstable(signals, facts, course, bounds, notes)
+    } else if !learned && view.is_low(signals, facts, course, bounds) {
         too_low(facts, course, &view, bounds, notes)
-    } else if view.above > bounds.never_below.max(bounds.on_its_way * course.falling) {
+    } else if view.above > bounds.never_below.max(bounds.on_its_way * course.falling) && !learned {
         never_below(signals, facts, course, &view, bounds, notes)
     } else {
         stable(course, &view, bounds, notes)
@@ -168,10 +174,11 @@ fn checks(signals: &Signals, facts: &Facts, course: &Course, view: &View, notes:
                 figure("rate times sharpness", probes.steepness),
             ];
             let said: Vec<String> = said.into_iter().flatten().collect();
+            let said = if said.is_empty() { "none was a number".to_owned() } else { said.join(", ") };
             let cost = facts
                 .probe_share
                 .map_or_else(String::new, |share| format!("; they took {} of the time", percent(share)));
-            notes.made("probes", format!("{} steps: {}{cost}", count(probes.count as u64), said.join(", ")));
+            notes.made("probes", format!("{} steps: {said}{cost}", count(probes.count as u64)));
         }
         None => notes.not_made("probes", "train.probes is 0: --set train.probes=10 measures overshoot and sharpness"),
     }

@@ -3,6 +3,7 @@
 use super::notes::{Figure, Notes, count, number, percent};
 use super::signals::{Data, Signals};
 use super::{Bounds, Facts};
+use crate::record::read::Cell;
 
 /// A fault of the data.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +23,13 @@ pub fn fault(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Note
             for name in ["coverage", "odd batches", "amount of text"] {
                 notes.not_made(name, why.clone());
             }
-            None
+            // That the window slides stands in the parameters.
+            let slides = matches!(facts.params.get("batch.layout"), Some(Cell::Text(layout)) if layout == "sliding");
+            slides.then(|| {
+                let said = "batch.layout is sliding: a step moves on by one token".to_owned();
+                notes.evidence("data_fault", Figure::of("sliding", 1.0, 0.0), said);
+                sliding("nearly all")
+            })
         }
     };
     // Checks are all made and told of, whatever the first of them finds.
@@ -47,16 +54,7 @@ fn batches(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<
             Figure::of("novelty", data.novelty, 1.0),
             format!("the batches saw {covered:.2} % of the text that as many tokens in parallel streams would have"),
         );
-        found.push(Fault {
-            cause: "sliding_window",
-            onset: 0,
-            sentence: format!(
-                "the batches move so little that {} of each was in the one before: the model learns a few sentences by \
-                 heart and not the text",
-                percent(data.overlap)
-            ),
-            advice: "read the text in parallel streams: --set batch.layout=streams".to_owned(),
-        });
+        found.push(sliding(&percent(data.overlap)));
     }
     odd(data, run, bounds, notes, &mut found);
     notes.made(
@@ -82,6 +80,19 @@ fn batches(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<
         found.push(Fault { cause: "too_little_text", onset: 0, sentence, advice });
     }
     if found.is_empty() { None } else { Some(found.remove(0)) }
+}
+
+/// The fault of batches of which that share was in the one before.
+fn sliding(share: &str) -> Fault {
+    Fault {
+        cause: "sliding_window",
+        onset: 0,
+        sentence: format!(
+            "the batches move so little that {share} of each was in the one before: the model learns a few sentences by \
+             heart and not the text"
+        ),
+        advice: "read the text in parallel streams: --set batch.layout=streams".to_owned(),
+    }
 }
 
 /// Batches whose words are not those of the others.
@@ -118,8 +129,7 @@ fn odd(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes, found: &mut Ve
 /// Whether the order of words tells anything: where it does not, no language model has anything to learn.
 fn order(signals: &Signals, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
     let Some(order) = signals.order else {
-        let why = "it wants the stage baselines and a held-out text: run the experiment again";
-        notes.not_made("order of words", why);
+        notes.not_made("order of words", without_baselines(signals));
         return None;
     };
     let said = format!("what comes before takes {} nats off the frequencies' loss on held-out text", number(order));
@@ -137,10 +147,18 @@ fn order(signals: &Signals, run: i64, bounds: &Bounds, notes: &mut Notes) -> Opt
     Some(Fault { cause: "no_order", onset: 0, sentence, advice })
 }
 
+/// Why there are no n-gram models of a held-out text.
+fn without_baselines(signals: &Signals) -> &'static str {
+    match signals.counted {
+        true => "no text is held out: corpus.split.valid, or corpus.valid, names one",
+        false => "the stage baselines was not computed for this run: run the experiment again",
+    }
+}
+
 /// Whether train and valid are texts of one kind.
 fn splits(signals: &Signals, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
     let (Some(train), Some(valid)) = (signals.unigram_train, signals.unigram_valid) else {
-        notes.not_made("splits alike", "it wants the stage baselines and a held-out text: run the experiment again");
+        notes.not_made("splits alike", without_baselines(signals));
         return None;
     };
     let gap = valid - train;

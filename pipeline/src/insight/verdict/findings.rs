@@ -92,6 +92,9 @@ fn samples(facts: &Facts, notes: &mut Notes) {
     let drawn = facts.samples.iter().filter(|sample| sample.step == last && sample.tokens > 0);
     let drawn: Vec<_> = drawn.filter(|sample| !sample.decode.contains("greedy")).collect();
     let looping: Vec<_> = drawn.iter().filter(|sample| sample.loop_period.is_some()).collect();
+    if drawn.is_empty() {
+        return notes.not_made("samples", "none of the last checkpoint was drawn at random");
+    }
     notes.made(
         "samples",
         format!("{} of {} drawn texts of the last checkpoint go round in a circle", looping.len(), drawn.len()),

@@ -3,7 +3,7 @@
 //! The data come first: whatever the loss does, a run that reads the wrong text says nothing about its rate. Bounds were
 //! chosen on one half of a set of labelled runs and are reported on the other (bench/verdicts/README.md).
 
-mod causes;
+pub mod causes;
 mod course;
 mod data;
 mod findings;
@@ -17,10 +17,10 @@ use stages::plan::Plan;
 use crate::record::read::{Cell, Evaluation, NgramLoss, Sample, StepRow};
 use crate::record::verdicts::{Finding, Kind, TraceRow, Verdict};
 use notes::Notes;
-use signals::Signals;
+use signals::{FEW, MEAN, Signals};
 
 /// The version of the rules: verdicts of another are made again.
-pub const RULES: i64 = 1;
+pub const RULES: i64 = 2;
 
 /// What the rules look at.
 #[derive(Debug)]
@@ -72,14 +72,19 @@ pub struct Bounds {
     pub order: f64,
     /// What frequencies may cost more on valid than on train.
     pub split_gap: f64,
-    /// A rise of the loss that is one.
+    /// A rise of the loss that is one, and so many times what noise alone would make of it.
     pub rise: f64,
+    pub beyond_noise: f64,
     /// What a loss may lie above the frequencies'.
     pub above: f64,
-    /// The same of a training loss, which a batch alone can move.
+    /// The same of a training loss, which a batch alone can move; and how far below them one has learned, whatever the
+    /// held-out loss does.
     pub above_in_training: f64,
-    /// What a loss that never rose may lie above the frequencies'.
+    pub learned_in_training: f64,
+    /// What a loss that never rose may lie above the frequencies', and what the held-out loss must have risen for that to be
+    /// more than slow.
     pub never_below: f64,
+    pub held_out_rise: f64,
     /// And a loss that falls is on its way while it is no further above them than so many times what it fell in its last
     /// fifth.
     pub on_its_way: f64,
@@ -104,6 +109,20 @@ pub struct Bounds {
     pub clipped: f64,
 }
 
+impl Bounds {
+    /// The same for a run of so many steps whose losses have that noise. The lowest mean of a long run is one that chance
+    /// made low, and what rises above it most was made high: of n steps, each by about √(2 ln n) deviations of its mean.
+    fn for_noise(self, noise: Option<f64>, steps: usize) -> Self {
+        let deviations = noise.unwrap_or(0.0) * (2.0 * (steps.max(2) as f64).ln()).sqrt();
+        let of = |steps: usize| deviations / (steps as f64).sqrt();
+        Self {
+            rise: self.rise.max(self.beyond_noise * (of(FEW) + of(MEAN))),
+            recovered: self.recovered.max(of(MEAN)),
+            ..self
+        }
+    }
+}
+
 /// Those of the rules' version.
 pub const BOUNDS: Bounds = Bounds {
     steps: 20,
@@ -114,9 +133,12 @@ pub const BOUNDS: Bounds = Bounds {
     order: 0.05,
     split_gap: 1.0,
     rise: 0.5,
+    beyond_noise: 1.5,
     above: 0.02,
     above_in_training: 0.5,
+    learned_in_training: 0.3,
     never_below: 0.1,
+    held_out_rise: 0.05,
     on_its_way: 2.0,
     recovered: 0.05,
     near: 0.3,
@@ -134,16 +156,21 @@ pub const BOUNDS: Bounds = Bounds {
 /// Judges a run.
 pub fn judge(facts: &Facts) -> Verdict {
     let signals = Signals::of(facts);
+    let bounds = BOUNDS.for_noise(signals.noise, signals.steps);
     let mut notes = Notes::default();
-    let fault = data::fault(&signals, facts, &BOUNDS, &mut notes);
-    let outcome = course::outcome(&signals, facts, &BOUNDS, &mut notes);
-    findings::find(&signals, facts, &BOUNDS, &mut notes);
+    let fault = data::fault(&signals, facts, &bounds, &mut notes);
+    let outcome = course::outcome(&signals, facts, &bounds, &mut notes);
+    findings::find(&signals, facts, &bounds, &mut notes);
+    let unseen = facts.batches.is_err();
     let mut verdict = Verdict {
         verdict: outcome.kind,
         cause: outcome.cause.map(str::to_owned),
         onset: outcome.onset.map(|step| step as i64),
         recovered: outcome.recovered,
-        sentence: outcome.sentence,
+        sentence: match &outcome.because {
+            Some(because) => format!("{}. {because}", outcome.sentence),
+            None => outcome.sentence.clone(),
+        },
         advice: outcome.advice,
         rules: RULES,
         seen: String::new(),
@@ -158,7 +185,7 @@ pub fn judge(facts: &Facts) -> Verdict {
             Finding {
                 finding: format!("course_{}", verdict.verdict.word()),
                 step: verdict.onset,
-                sentence: verdict.sentence,
+                sentence: outcome.sentence,
             },
         );
         verdict.verdict = Kind::DataFault;
@@ -167,6 +194,13 @@ pub fn judge(facts: &Facts) -> Verdict {
         verdict.recovered = None;
         verdict.sentence = fault.sentence;
         verdict.advice = Some(fault.advice);
+        // What the rate does is no matter before the data are right.
+        verdict
+            .evidence
+            .retain(|it| it.about == Kind::DataFault.word() || verdict.findings.iter().any(|f| f.finding == it.about));
+    } else if unseen && verdict.advice.is_some() {
+        let advice = "what was read could not be looked at, and comes before the rate: name the store with --store";
+        verdict.advice = Some(advice.to_owned());
     }
     verdict
 }

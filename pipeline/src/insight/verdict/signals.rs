@@ -6,10 +6,10 @@ use super::{Batches, Facts};
 use crate::record::read::{Cell, NgramLoss, StepRow};
 
 /// Steps of a mean that stands for the loss at a step: a single batch says little.
-const MEAN: usize = 10;
+pub const MEAN: usize = 10;
 
 /// Steps of a mean that stands for what has risen.
-const FEW: usize = 5;
+pub const FEW: usize = 5;
 
 /// Everything the rules look at. Losses in nats a token.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,8 +21,12 @@ pub struct Signals {
     /// What knowing the frequencies of types costs, on the held-out text and on train.
     pub unigram_valid: Option<f64>,
     pub unigram_train: Option<f64>,
+    /// Whether models that count were fitted at all.
+    pub counted: bool,
     /// What the best model that counts n-grams takes off the frequencies' loss on held-out text.
     pub order: Option<f64>,
+    /// What the loss of a step differs from its neighbours' by, for its words alone: a standard deviation, in nats.
+    pub noise: Option<f64>,
     pub course: Option<Course>,
     pub held_out: Option<HeldOut>,
     /// Share of steps whose gradient was clipped.
@@ -119,12 +123,30 @@ impl Signals {
             even: on("train", "uniform").or(facts.even),
             unigram_valid,
             unigram_train: on("train", "unigram").or(facts.entropy),
+            counted: !facts.ngrams.is_empty(),
             order: unigram_valid.and_then(|unigram| Some(unigram - best(&facts.ngrams)?)),
+            noise: noise(facts, &losses),
             held_out: HeldOut::of(facts, course.as_ref()),
             clipped: share(facts.trace.iter().map(|row| row.clipped)),
             gradient_growth: course.as_ref().and_then(|course| growth(facts, course)),
             probes: Probes::of(facts),
             course,
+        }
+    }
+}
+
+/// The robust deviation of what steps' tokens cost by frequencies alone, which no training moves; or of what losses do from
+/// one step to the next, where the text is not at hand.
+fn noise(facts: &Facts, losses: &[f64]) -> Option<f64> {
+    let spread = |values: Vec<f64>| {
+        let middle = median(values.iter().copied())?;
+        Some(1.4826 * median(values.iter().map(|value| (value - middle).abs()))?)
+    };
+    match &facts.batches {
+        Ok(batches) => spread(batches.surprise.clone()),
+        Err(_) => {
+            let steps = losses.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| step.is_finite());
+            spread(steps.collect()).map(|deviation| deviation / std::f64::consts::SQRT_2)
         }
     }
 }

@@ -158,16 +158,50 @@ fn a_rate_with_much_room_is_too_low_and_without_probes_nothing_is_said() {
     let verdict = judge(&facts);
     assert_eq!(verdict.verdict, Kind::Inconclusive);
     assert_eq!(verdict.checks.iter().find(|check| check.name == "probes").map(|check| check.made), Some(false));
-    // The same loss under steps that take half of what they promise: the rate keeps it there.
+    // Plain gradient descent goes over a plateau as fast as its rate lets it.
     assert_eq!(short(&run(300, |at| 7.0 - at as f64 * 1e-3 + wobble(at, 0.1))).0, Kind::TooLow);
+    // A rule that divides by the gradient's size does not: too few steps, or another rate; until the held-out loss rises.
     let mut facts = run(300, |at| 7.0 - at as f64 * 1e-3);
     let adam = |facts: &mut Facts| facts.params.insert("train.optimizer".to_owned(), Cell::Text("adam".to_owned()));
     adam(&mut facts);
+    assert_eq!(short(&facts), (Kind::Inconclusive, None, None));
+    facts.evaluations = vec![score(0, 7.0), score(100, 6.5), score(300, 6.7)];
     assert_eq!(short(&facts), (Kind::Diverged, Some("rate_too_high".to_owned()), None));
     // A short run that still falls is on its way.
     let mut facts = run(40, |at| 7.0 - at as f64 * 0.047);
     adam(&mut facts);
     assert_eq!(short(&facts).0, Kind::Stable);
+}
+
+#[test]
+fn small_batches_rise_by_chance_and_that_is_no_instability() {
+    // The same rise, among steps that are alike and among steps that are not.
+    let hill = |at: usize| falls(at) + if (150..170).contains(&at) { 0.8 } else { 0.0 };
+    assert_eq!(short(&run(300, hill)).0, Kind::Unstable);
+    let mut facts = run(300, hill);
+    facts.batches.as_mut().unwrap().surprise = (0..300).map(|at| 5.0 + wobble(at, 0.8)).collect();
+    assert_eq!(short(&facts).0, Kind::Stable);
+}
+
+#[test]
+fn to_learn_by_heart_is_no_divergence() {
+    let mut facts = run(300, |at| 1.0 + 6.0 * (-(at as f64) / 60.0).exp());
+    facts.evaluations = vec![score(0, 7.0), score(100, 4.3), score(200, 5.0), score(300, 6.3)];
+    let verdict = judge(&facts);
+    assert_eq!((verdict.verdict, verdict.cause), (Kind::Stable, None));
+    assert!(verdict.findings.iter().any(|finding| finding.finding == "overfitting"), "{:?}", verdict.findings);
+}
+
+#[test]
+fn without_the_store_a_window_that_slides_is_known_and_nothing_else_is_advised() {
+    let left = |at: usize| if at < 120 { falls(at) } else { 9.0 + wobble(at, 1.0) };
+    let mut facts = run(300, left);
+    facts.batches = Err("the object is gone from the store".to_owned());
+    let verdict = judge(&facts);
+    assert_eq!(verdict.verdict, Kind::Diverged);
+    assert!(!verdict.advice.unwrap().contains("learning_rate"));
+    facts.params.insert("batch.layout".to_owned(), Cell::Text("sliding".to_owned()));
+    assert_eq!(short(&facts), (Kind::DataFault, Some("sliding_window".to_owned()), Some(0)));
 }
 
 #[test]

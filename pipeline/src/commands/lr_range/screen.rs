@@ -147,7 +147,7 @@ fn conclusion(test: &Test, look: Look) -> String {
     said.extend(scales(test));
     said.extend(test.sliding.then(|| SLIDING.to_owned()));
     let mut text = wrapped(&said.join(". "), look);
-    if test.sliding {
+    if test.sliding && test.found.outcome == Outcome::Broke {
         return text;
     }
     let (verdict, command) = (verdict(test), test.command.as_deref().unwrap_or(""));

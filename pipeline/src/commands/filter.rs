@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::experiment::nearest;
 use crate::failure::Failure;
 use crate::record::read::{Cell, Param, Summary};
+use crate::record::verdicts::Kind;
 
 /// One comparison, as a user typed it.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,6 +142,19 @@ impl Columns {
     }
 }
 
+/// A filter by verdict: as the table words it, or as SQL has it.
+fn of_verdict(filter: &Filter) -> Result<Filter, Failure> {
+    let value = filter.value.replace(' ', "_");
+    let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.word()).collect();
+    match known.contains(&value.as_str()) {
+        true => Ok(Filter { value, ..filter.clone() }),
+        false => Err(Failure::input(
+            format!("--where: there is no verdict '{}'; allowed: {}", filter.value, known.join(", ")),
+            format!("--where verdict={}", nearest(&value, known.iter().copied()).unwrap_or("diverged")),
+        )),
+    }
+}
+
 /// The runs that pass every filter, sorted by `sort`, which a leading `-` reverses.
 pub fn apply(
     mut runs: Vec<Summary>,
@@ -150,6 +164,7 @@ pub fn apply(
 ) -> Result<Vec<Summary>, Failure> {
     for filter in filters {
         let name = columns.name(&filter.name)?;
+        let filter = &if name == "verdict" { of_verdict(filter)? } else { filter.clone() };
         let numbers = runs.iter().any(|run| rank(columns.value(run.run, &name)) == 0);
         let words = runs.iter().any(|run| rank(columns.value(run.run, &name)) == 1);
         if numbers && !words && !["true", "false"].contains(&&*filter.value) && filter.value.parse::<f64>().is_err() {

@@ -149,7 +149,14 @@ mod tests {
         assert_eq!(numbers(&fixture, &["study:lr_study", "run1"]), Ok(vec![1, 2, 3]));
         assert_eq!(numbers(&fixture, &["--where", "created_at>2020"]), Ok(vec![1, 2, 3, 4]));
         assert_eq!(numbers(&fixture, &["--where", "created_at<2020"]), Ok(vec![]));
+        assert_eq!(numbers(&fixture, &["--where", "verdict=data fault"]), Ok(vec![]));
+        assert_eq!(numbers(&fixture, &["--where", "verdict=diverged"]), Ok(vec![3]));
         let said = |words: &[&str]| numbers(&fixture, words).unwrap_err();
+        assert_eq!(
+            said(&["--where", "verdict=stabel"]),
+            "--where: there is no verdict 'stabel'; allowed: data_fault, diverged, unstable, too_low, stable, \
+             inconclusive | --where verdict=stable"
+        );
         assert_eq!(said(&["--where", "run=abc"]), "--where: run is a number, and 'abc' is none | --where 'run>=1'");
         assert!(said(&["--where", "run=>1"]).starts_with("--where 'run=>1': no comparison"));
         assert_eq!(

@@ -24,6 +24,10 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Each, the gravest first.
+    pub const ALL: [Self; 6] =
+        [Self::DataFault, Self::Diverged, Self::Unstable, Self::TooLow, Self::Stable, Self::Inconclusive];
+
     /// As SQL and JSON have it.
     pub fn word(self) -> &'static str {
         match self {

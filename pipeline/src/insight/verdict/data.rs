@@ -137,10 +137,12 @@ fn order(signals: &Signals, run: i64, bounds: &Bounds, notes: &mut Notes) -> Opt
     if order >= bounds.order {
         return None;
     }
+    let gain = match order {
+        order if order > 0.0 => format!("is {} nats better than", number(order)),
+        _ => "is no better than".to_owned(),
+    };
     let sentence = format!(
-        "the order of train's tokens tells nothing of the held-out text: the best n-gram model is {} nats better than \
-         frequencies alone",
-        number(order)
+        "the order of train's tokens tells nothing of the held-out text: the best n-gram model {gain} frequencies alone"
     );
     notes.evidence("data_fault", Figure::of("order", order, bounds.order), sentence.clone());
     let advice = format!("look whether lines or words were shuffled: pipeline show run{run} --step 0");

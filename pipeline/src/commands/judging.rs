@@ -12,6 +12,7 @@ use crate::insight::verdict::{self, Batches, Facts};
 use crate::record::read::StageRow;
 use crate::record::verdicts::{Verdict, VerdictState};
 use crate::record::{Record, RecordError};
+use crate::ui::counter::Counter;
 
 /// The verdicts of some runs, in their order.
 pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
@@ -35,6 +36,7 @@ pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<(), Failure>
 fn judged(reader: &mut Reader, runs: &[i64], anew: bool) -> Result<Vec<Verdict>, Failure> {
     let states: BTreeMap<i64, _> =
         reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
+    let mut counter = Counter::of_runs("judging", runs.len() as u64);
     let (mut all, mut made) = (Vec::with_capacity(runs.len()), Vec::new());
     for run in runs {
         let state = states.get(run).ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
@@ -56,6 +58,7 @@ fn judged(reader: &mut Reader, runs: &[i64], anew: bool) -> Result<Vec<Verdict>,
             }
         };
         all.push(verdict);
+        counter.advance(1);
     }
     if !made.is_empty() {
         write_down(reader.record.path(), &made)?;

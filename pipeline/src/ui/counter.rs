@@ -19,6 +19,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 enum Unit {
     Bytes,
     Steps,
+    Runs,
 }
 
 impl Unit {
@@ -27,6 +28,7 @@ impl Unit {
         match self {
             Self::Bytes => bytes(n),
             Self::Steps => format!("{n} steps"),
+            Self::Runs => format!("{n} runs"),
         }
     }
 }
@@ -53,6 +55,11 @@ impl Counter {
     /// `what` goes through `whole` steps.
     pub fn of_steps(what: &str, whole: u64) -> Self {
         Self::of(what, Unit::Steps, 0, Some(whole))
+    }
+
+    /// `what` goes through `whole` runs.
+    pub fn of_runs(what: &str, whole: u64) -> Self {
+        Self::of(what, Unit::Runs, 0, Some(whole))
     }
 
     fn of(what: &str, unit: Unit, from: u64, whole: Option<u64>) -> Self {
@@ -88,6 +95,7 @@ fn bar(what: &str, unit: Unit, whole: Option<u64>) -> ProgressBar {
         Some(whole) if unit == Unit::Steps => {
             (ProgressBar::new(whole), "{prefix} {bar:20} {pos} of {len} steps, {msg}")
         }
+        Some(whole) if unit == Unit::Runs => (ProgressBar::new(whole), "{prefix} {bar:20} {pos} of {len} runs, {msg}"),
         Some(whole) => (ProgressBar::new(whole), "{prefix} {bar:20} {decimal_bytes} of {decimal_total_bytes}, {msg}"),
         None => (ProgressBar::new_spinner(), "{prefix} {spinner} {decimal_bytes}, {msg}"),
     };

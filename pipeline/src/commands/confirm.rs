@@ -24,8 +24,7 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     let stop = run::stop_flag();
     let mut reader = Reader::open(paths)?;
     let run = selector::one(&mut reader.record, &args.run)?;
-    let found = judging::anew(&mut reader, &[run])?.remove(0);
-    let facts = judging::facts(&mut reader, run)?;
+    let (found, facts) = judging::anew(&mut reader, run)?;
     if !matches!(&*facts.status, "finished" | "interrupted") {
         let message = format!("run{run} is {}: there is nothing to confirm yet", facts.status);
         return Err(Failure::input(message, format!("pipeline show run{run}")));
@@ -54,8 +53,7 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     let Some(row) = done.rows.first() else { return Err(Failure::failed("BUG: a trial without a run", "")) };
 
     let mut reader = Reader::open(paths)?;
-    let other = judging::verdicts(&mut reader, &[row.id.0])?.remove(0);
-    let there = judging::facts(&mut reader, row.id.0)?;
+    let (other, there) = judging::anew(&mut reader, row.id.0)?;
     let (outcome, sentence) = trial.outcome((&found, &facts), (&other, &there));
     let confirmation =
         Confirmation { trial: row.id.0, cause: trial.cause.clone(), outcome: outcome.to_owned(), sentence };

@@ -45,8 +45,8 @@ pub fn diagnose(args: &DiagnoseArgs, paths: &Paths) -> Result<(), Failure> {
     let runs = reader.named(&args.selectors)?;
     let look = Look::stdout();
     let mut all = Vec::with_capacity(runs.len());
-    for (run, judged) in runs.iter().zip(judging::anew(&mut reader, &runs)?) {
-        all.push(read(&mut reader, *run, judged, look)?);
+    for run in runs {
+        all.push(read(&mut reader, run, look)?);
     }
     ui::data(&match (args.json, &all[..]) {
         (true, [one]) => ui::json(one),
@@ -56,10 +56,11 @@ pub fn diagnose(args: &DiagnoseArgs, paths: &Paths) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(reader: &mut Reader, run: i64, judged: Verdict, look: Look) -> Result<Diagnosis, Failure> {
+fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Diagnosis, Failure> {
     let summary = reader.summaries(Some(&[run]))?.pop().ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
     let stages = reader.stages(run)?;
-    let signals = Signals::of(&judging::facts(reader, run)?);
+    let (judged, facts) = judging::anew(reader, run)?;
+    let signals = Signals::of(&facts);
     let record = &mut reader.record;
     let ngrams = record.ngrams(run)?;
     let mut around = Vec::new();

@@ -16,45 +16,20 @@ use crate::ui::counter::Counter;
 
 /// The verdicts of some runs, in their order.
 pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
-    judged(reader, runs, false)
-}
-
-/// The same, made anew whatever was concluded before.
-pub fn anew(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
-    judged(reader, runs, true)
-}
-
-/// Makes the verdicts of some runs, or all, where they do not hold any more.
-pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<(), Failure> {
-    let holds =
-        |state: &VerdictState| state.rules == Some(verdict::RULES) && state.seen.as_deref() == Some(&*state.now);
-    let stale: Vec<i64> =
-        reader.record.verdict_states(runs)?.iter().filter(|state| !holds(state)).map(|state| state.run).collect();
-    judged(reader, &stale, true).map(|_| ())
-}
-
-fn judged(reader: &mut Reader, runs: &[i64], anew: bool) -> Result<Vec<Verdict>, Failure> {
     let states: BTreeMap<i64, _> =
         reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
     let mut counter = Counter::of_runs("judging", runs.len() as u64);
     let (mut all, mut made) = (Vec::with_capacity(runs.len()), Vec::new());
     for run in runs {
-        let state = states.get(run).ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
-        let holds = state.rules == Some(verdict::RULES) && state.seen.as_deref() == Some(&*state.now);
-        let before = if holds { reader.record.verdict(*run)? } else { None };
-        let verdict = match before.clone().filter(|_| !anew) {
+        let state = states.get(run).ok_or_else(gone)?;
+        let kept = if holds(state) { reader.record.verdict(*run)? } else { None };
+        let verdict = match kept {
             Some(kept) => kept,
             None => {
-                let mut verdict = verdict::judge(&facts(reader, *run)?);
-                verdict.seen.clone_from(&state.now);
-                // What was seen when the store was there is not forgotten because it is away.
-                match before.filter(|before| checks_made(before) > checks_made(&verdict)) {
-                    Some(before) => before,
-                    None => {
-                        made.push((*run, verdict.clone()));
-                        verdict
-                    }
-                }
+                let facts = facts(reader, *run)?;
+                let (verdict, _) = settled(reader, state, &facts)?;
+                made.push((*run, verdict.clone()));
+                verdict
             }
         };
         all.push(verdict);
@@ -64,6 +39,46 @@ fn judged(reader: &mut Reader, runs: &[i64], anew: bool) -> Result<Vec<Verdict>,
         write_down(reader.record.path(), &made)?;
     }
     Ok(all)
+}
+
+/// A run's verdict made anew, whatever was concluded before, and what the rules looked at.
+pub fn anew(reader: &mut Reader, run: i64) -> Result<(Verdict, Facts), Failure> {
+    let state = reader.record.verdict_states(Some(&[run]))?.pop().ok_or_else(gone)?;
+    let facts = facts(reader, run)?;
+    let verdict = settled(reader, &state, &facts)?;
+    if verdict.1 {
+        write_down(reader.record.path(), &[(run, verdict.0.clone())])?;
+    }
+    Ok((verdict.0, facts))
+}
+
+/// Makes the verdicts of some runs, or all, where they do not hold any more.
+pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<(), Failure> {
+    let states = reader.record.verdict_states(runs)?;
+    let stale: Vec<i64> = states.iter().filter(|state| !holds(state)).map(|state| state.run).collect();
+    verdicts(reader, &stale).map(|_| ())
+}
+
+/// Whether a run's verdict is one by these rules, of the run as it is.
+fn holds(state: &VerdictState) -> bool {
+    state.rules == Some(verdict::RULES) && state.seen.as_deref() == Some(&*state.now)
+}
+
+fn gone() -> Failure {
+    Failure::failed("BUG: the run is gone", "")
+}
+
+/// The verdict of a run, and whether it is a new one: what was seen when the store was there is not forgotten because it is
+/// away.
+fn settled(reader: &mut Reader, state: &VerdictState, facts: &Facts) -> Result<(Verdict, bool), Failure> {
+    let verdict = Verdict { seen: state.now.clone(), ..verdict::judge(facts) };
+    if holds(state)
+        && let Some(before) = reader.record.verdict(state.run)?
+        && checks_made(&before) > checks_made(&verdict)
+    {
+        return Ok((before, false));
+    }
+    Ok((verdict, true))
 }
 
 fn checks_made(verdict: &Verdict) -> usize {
@@ -87,7 +102,7 @@ fn write_down(path: &std::path::Path, made: &[(i64, Verdict)]) -> Result<(), Fai
 }
 
 /// What the rules look at.
-pub fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
+fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
     let status = reader.summaries(Some(&[run]))?.pop().map_or_else(String::new, |summary| summary.status);
     let params = defaults::with_later(reader.record.params(&[run])?, &[run]);
     let params: BTreeMap<String, _> = params.into_iter().map(|param| (param.name, param.value)).collect();

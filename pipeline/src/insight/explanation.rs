@@ -170,8 +170,10 @@ impl Ground {
         match (key, role) {
             ("learning_rate", _) => Acts::Rate,
             ("schedule" | "warmup", _) => Acts::Shape,
-            // The one schedule that knows how long training is.
-            ("steps" | "epochs", _) if self.has("train.schedule.kind", "cosine") => Acts::Shape,
+            // The schedules that know how long training is.
+            ("steps" | "epochs", _) if ["cosine", "range"].iter().any(|kind| self.has("train.schedule.kind", kind)) => {
+                Acts::Shape
+            }
             ("clip_norm", _) => Acts::Clip,
             ("seed", _) => Acts::Draws,
             (_, Some(Role::Length | Role::Cadence | Role::Selection)) => Acts::Nothing,
@@ -269,6 +271,8 @@ mod tests {
         assert_eq!(at(300, Rates::Same), Explains::No { why: Why::SameRates });
         let mut cosine = Ground { shapes: Rates::From(1), ..ground(2) };
         cosine.params[1].insert("train.schedule.kind".into(), Cell::Text("cosine".into()));
+        assert_eq!(explains("train.steps", &cosine), Explains::Can);
+        cosine.params[1].insert("train.schedule.kind".into(), Cell::Text("range".into()));
         assert_eq!(explains("train.steps", &cosine), Explains::Can);
 
         assert_eq!(explains("train.clip_norm", &ground(3)), Explains::No { why: Why::NothingClipped });

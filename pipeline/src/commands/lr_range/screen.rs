@@ -141,13 +141,18 @@ fn buckets(tests: &[&Test]) -> (Vec<Vec<Bucket>>, Option<f64>) {
     (runs, cut.then_some(top))
 }
 
+/// Whether there is anything to advise: of sliding batches no rate is suggested, but that the loss never fell is said.
+fn has_verdict(test: &Test) -> bool {
+    !test.sliding || test.found.outcome == Outcome::NeverFell
+}
+
 /// What a test comes to, in words that end with what to do.
 fn conclusion(test: &Test, look: Look) -> String {
     let mut said = vec![story(test)];
     said.extend(scales(test));
     said.extend(test.sliding.then(|| SLIDING.to_owned()));
     let mut text = wrapped(&said.join(". "), look);
-    if test.sliding && test.found.outcome == Outcome::Broke {
+    if !has_verdict(test) {
         return text;
     }
     let (verdict, command) = (verdict(test), test.command.as_deref().unwrap_or(""));
@@ -249,7 +254,7 @@ fn table(tests: &[Test], look: Look) -> String {
 /// What is to be said of some of several tests.
 fn remarks(tests: &[Test], look: Look) -> String {
     let mut text = String::new();
-    for test in tests.iter().filter(|test| test.found.outcome != Outcome::Broke) {
+    for test in tests.iter().filter(|test| test.found.outcome != Outcome::Broke && has_verdict(test)) {
         text.push_str(&wrapped(&format!("run{}: {}", test.run, verdict(test)), look));
     }
     if tests.iter().any(|test| test.sliding) {

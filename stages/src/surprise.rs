@@ -5,7 +5,7 @@ use crate::StageError;
 use crate::files::Ids;
 use crate::plan::Plan;
 
-/// The most tokens that are looked at: a look at a run takes a second at most.
+/// The most tokens whose batches are looked at, once all are counted.
 const MOST_TOKENS: u64 = 50_000_000;
 
 /// By step of the first `steps` (fewer where they repeat an epoch, or are too many to look at): the mean over the step's

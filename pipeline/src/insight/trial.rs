@@ -3,6 +3,7 @@
 use crate::insight::verdict::Facts;
 use crate::insight::verdict::causes::round;
 use crate::insight::verdict::notes::number;
+use crate::insight::verdict::signals::Signals;
 use crate::record::read::Cell;
 use crate::record::verdicts::{Kind, Verdict};
 
@@ -76,7 +77,7 @@ impl Trial {
         let well = !matches!(after.0.verdict, Kind::DataFault | Kind::Diverged | Kind::Unstable | Kind::Inconclusive);
         // Whatever a wrong text was learned to, only held-out text tells.
         let better = match (was, is) {
-            (Some(was), Some(is)) => is < was - CLEARLY || (is.is_finite() && !was.is_finite()),
+            (Some(was), Some(is)) => is < was - CLEARLY,
             _ => false,
         };
         let said = |loss: Option<f64>| match loss {
@@ -116,17 +117,10 @@ impl Trial {
     }
 }
 
-/// The last held-out loss, or the median of the last ten training losses where none was scored.
+/// The last held-out loss, or the training loss where none was scored, as verdicts have them.
 fn last(facts: &Facts) -> Option<f64> {
-    let held_out = facts.evaluations.iter().rfind(|it| it.split == "valid");
-    match held_out {
-        Some(score) => Some(score.loss.unwrap_or(f64::INFINITY)),
-        None => {
-            let tail = facts.trace.len().saturating_sub(10);
-            let losses = facts.trace[tail..].iter().map(|row| row.loss.unwrap_or(f64::INFINITY));
-            crate::insight::verdict::signals::median(losses)
-        }
-    }
+    let signals = Signals::of(facts);
+    signals.held_out.map(|it| it.last).or(signals.course.map(|course| course.last))
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub(super) fn conclude(
             End::Interrupted { .. } => "interrupted",
         };
         let (run, label) = (row.id.to_string(), format::point(&swept(point)));
-        // Of a training that has hardly begun there is nothing to say.
+        // What can't be judged is no news.
         let judged = if verdict.verdict == Kind::Inconclusive { String::new() } else { short(verdict) };
         let words: Vec<&str> = [&run, &label, status, &judged].into_iter().filter(|word| !word.is_empty()).collect();
         ui::data(&format!("{}\n", words.join("  ")));

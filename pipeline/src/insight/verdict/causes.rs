@@ -68,7 +68,7 @@ pub(super) fn diverged(
         format!("the loss is {} at the end, worse than {}", view.now(), view.reference()),
     );
     // Where losses are not finite, that says it all.
-    if course.rise.is_finite() {
+    if course.rise.is_finite() && course.rise >= bounds.rise {
         let said = format!(
             "it rose {} nats above its mean of {} at step {}",
             number(course.rise),
@@ -209,7 +209,7 @@ pub(super) fn never_below(
     let said = format!("the loss is {}, worse than {}, and never rose by much", number(view.now), view.reference());
     let figure = Figure::of("above_frequencies", view.above, bounds.never_below);
     let rise = signals.held_out.as_ref().map_or(0.0, |it| it.rise);
-    if signals.probes.is_none() || rise < bounds.held_out_rise {
+    if rise < bounds.held_out_rise {
         notes.evidence("inconclusive", figure, said.clone());
         return Outcome {
             kind: Kind::Inconclusive,

@@ -67,6 +67,8 @@ pub(super) struct View {
     /// The held-out loss, or the training loss where there is none.
     pub(super) now: f64,
     /// What frequencies cost on the same text, or an even guess where they are not known.
+    /// Which of the two it is, in a word.
+    of: &'static str,
     frequencies: f64,
     known: bool,
     pub(super) above: f64,
@@ -79,13 +81,15 @@ pub(super) struct View {
 
 impl View {
     fn of(signals: &Signals, course: &Course) -> Self {
-        let held_out = signals.held_out.as_ref();
+        // A score from before the loss left says nothing of where it is.
+        let held_out = signals.held_out.as_ref().filter(|it| it.last_at > course.peak_at as i64);
         let now = held_out.map_or(course.last, |it| it.last);
         let known = signals.unigram_valid.filter(|_| held_out.is_some()).or(signals.unigram_train);
         let before = signals.unigram_train.or(signals.even).unwrap_or(course.first);
         let frequencies = known.or(signals.even).unwrap_or(course.first);
         Self {
             now,
+            of: if held_out.is_some() { "held-out" } else { "training" },
             frequencies,
             known: known.is_some(),
             above: now - frequencies,
@@ -129,7 +133,7 @@ fn checks(signals: &Signals, facts: &Facts, course: &Course, view: &View, notes:
     let first =
         course.first_nonfinite.map_or(String::new(), |step| format!(", the first at step {}", count(step as u64)));
     notes.made("finite losses", format!("{} of {} are not{first}", course.nonfinite, count(signals.steps as u64)));
-    let of = if signals.held_out.is_some() { "held-out" } else { "training" };
+    let of = view.of;
     match view.known {
         true => notes.made(
             "loss against the baselines",

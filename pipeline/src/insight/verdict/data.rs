@@ -152,6 +152,7 @@ fn order(signals: &Signals, run: i64, bounds: &Bounds, notes: &mut Notes) -> Opt
 /// Why there are no n-gram models of a held-out text.
 fn without_baselines(signals: &Signals) -> &'static str {
     match signals.counted {
+        true if signals.unigram_valid.is_some() => "baselines.order is 1: no model looks at what comes before",
         true => "no text is held out: corpus.split.valid, or corpus.valid, names one",
         false => "the stage baselines was not computed for this run: run the experiment again",
     }

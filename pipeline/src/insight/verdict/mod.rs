@@ -20,7 +20,7 @@ use notes::Notes;
 use signals::{FEW, MEAN, Signals};
 
 /// The version of the rules: verdicts of another are made again.
-pub const RULES: i64 = 2;
+pub const RULES: i64 = 3;
 
 /// What the rules look at.
 #[derive(Debug)]

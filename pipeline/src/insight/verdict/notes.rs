@@ -84,8 +84,10 @@ pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
         _ if percent == 0.0 || percent == 100.0 => format!("{percent:.0} %"),
+        _ if percent < 0.01 => "less than 0.01 %".to_owned(),
+        _ if percent > 99.99 => "more than 99.99 %".to_owned(),
         _ if percent < 1.0 => format!("{percent:.2} %"),
-        _ if percent > 99.0 => format!("{percent:.1} %"),
+        _ if percent > 99.0 => format!("{percent:.2} %"),
         _ => format!("{percent:.0} %"),
     }
 }

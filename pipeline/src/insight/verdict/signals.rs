@@ -84,6 +84,7 @@ pub struct HeldOut {
     pub lowest: f64,
     pub lowest_at: i64,
     pub last: f64,
+    pub last_at: i64,
     /// The most that it rose above its lowest before, the untouched model aside.
     pub rise: f64,
     /// Above the training loss of the last steps.
@@ -258,7 +259,7 @@ impl HeldOut {
             .filter_map(|it| Some((it.step?, it.loss.unwrap_or(f64::INFINITY))))
             .collect();
         scores.dedup_by_key(|(step, _)| *step);
-        let last = scores.last()?.1;
+        let (last_at, last) = *scores.last()?;
         let (mut lowest, mut lowest_at, mut rise) = (f64::INFINITY, 0, 0.0f64);
         for (step, loss) in scores {
             if step > 0 && loss - lowest > rise {
@@ -268,7 +269,7 @@ impl HeldOut {
                 (lowest, lowest_at) = (loss, step);
             }
         }
-        Some(Self { lowest, lowest_at, last, rise, gap: last - course.map_or(f64::NAN, |course| course.last) })
+        Some(Self { lowest, lowest_at, last, last_at, rise, gap: last - course.map_or(f64::NAN, |course| course.last) })
     }
 }
 

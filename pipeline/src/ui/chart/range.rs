@@ -35,7 +35,8 @@ impl Range {
         let reference = begins.chain(marks()).reduce(f64::max).unwrap_or(high);
         let cut = chart.quantity.is_loss() && low >= 0.0 && high > reference + (CUT - 1.0) * (reference - low);
         let top = if cut { reference + 0.08 * (reference - low) } else { high };
-        let step = nice(((top - low) / 5.0).max(1e-9));
+        // Between neighbours among floats there is no step to be taken.
+        let step = nice(((top - low) / 5.0).max(1e-9 * top.abs().max(low.abs()).max(1.0)));
         let (floor, ceiling) = ((low / step).floor() * step, (top / step).ceil() * step);
         Some(Self { low: floor, high: if ceiling > floor { ceiling } else { floor + step }, log, cut })
     }
@@ -133,5 +134,16 @@ mod tests {
     #[test]
     fn ticks_are_short() {
         assert_eq!([0.1 + 0.2, 1e-5, 250_000.0, 10.0, 0.0].map(tick_label), ["0.3", "1e-5", "2e5", "10", "0"]);
+    }
+
+    #[test]
+    fn a_constant_of_any_size_has_an_axis() {
+        for value in [0.0, 1e-30, 1.0, 1e10, 3e15, 1e38, 1e300, -1e38] {
+            let mut chart = chart(&[&[value, value]]);
+            chart.quantity = Quantity::LearningRate;
+            let range = Range::of(&chart, false).unwrap();
+            assert!(range.low <= value && value <= range.high && range.low < range.high, "{value}");
+            assert!((1..20).contains(&range.ticks().len()), "{value}");
+        }
     }
 }

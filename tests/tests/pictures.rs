@@ -92,6 +92,7 @@ fn what_can_not_be_drawn_or_written_is_said_in_a_line() {
         (&["plot", "run1", "-o", "a.svg", "--what", "entropy", "--log-y"], "", ""),
         (&["report", "run1", "-o", "no/report.html"], "no/report.html: it can't be written", "folder"),
         (&["report", "run1", "-o", "data"], "data: it can't be written", "-o"),
+        (&["report", "run1", "-o", "experiments.db"], "experiments.db: that is the database", "-o"),
         (&["report", "study:none"], "there is no study none", ""),
     ] {
         let ended = space.pipeline(words);

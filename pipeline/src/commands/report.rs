@@ -46,7 +46,7 @@ pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
         ui::data(&page);
         return Ok(());
     }
-    plot::write(&args.output, page.as_bytes())?;
+    plot::write(&args.output, page.as_bytes(), paths)?;
     let size = format::bytes(page.len() as u64);
     ui::talk(&format!("wrote {} ({size}): {}", args.output.display(), report.of));
     Ok(())

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::args::{ConfirmArgs, How};
 use crate::commands::reading::Reader;
 use crate::commands::recorded::{Recorded, fork_at};
+use crate::commands::reproduce::check_corpus;
 use crate::commands::run;
 use crate::commands::verdict::short;
 use crate::commands::{judging, verdict};
@@ -25,13 +26,14 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     let mut reader = Reader::open(paths)?;
     let run = selector::one(&mut reader.record, &args.run)?;
     let (found, facts) = judging::anew(&mut reader, run)?;
-    if !matches!(&*facts.status, "finished" | "interrupted") {
-        let message = format!("run{run} is {}: there is nothing to confirm yet", facts.status);
-        return Err(Failure::input(message, format!("pipeline show run{run}")));
+    if facts.status != "finished" {
+        let message = format!("run{run} is {}: what it comes to is not known yet", facts.status);
+        return Err(Failure::input(message, format!("pipeline show run{run} has the command that finishes it")));
     }
     let trial = trial::of(&found, &facts)
         .map_err(|why| Failure::input(format!("run{run}: {why}"), format!("pipeline diagnose run{run}")))?;
     let recorded = Recorded::of(&mut reader.record, run, paths, here)?;
+    check_corpus(&mut reader.record, run, &recorded, paths, here)?;
     let mut sets = trial.sets.clone();
     if let Some(at) = trial.fork {
         let trajectory = reader.record.detail(run)?.trajectory_id;

@@ -41,7 +41,13 @@ pub fn reproduce(args: &ReproduceArgs, paths: &Paths, here: &Path) -> Result<(),
 }
 
 /// Refuses a corpus that is no longer what the run read. One that is gone was missed when the experiment was read.
-fn check_corpus(record: &mut Record, run: i64, recorded: &Recorded, paths: &Paths, here: &Path) -> Result<(), Failure> {
+pub fn check_corpus(
+    record: &mut Record,
+    run: i64,
+    recorded: &Recorded,
+    paths: &Paths,
+    here: &Path,
+) -> Result<(), Failure> {
     let before = record.inputs(run, "tokenize")?;
     let experiment = recorded.with(&[], paths, here)?;
     for source in experiment.points.iter().flat_map(|point| &point.corpus.sources) {

@@ -17,10 +17,7 @@ pub fn verdict_ink(kind: Kind) -> Ink {
 /// A verdict in a few words: `diverged at step 120`.
 pub fn short(verdict: &Verdict) -> String {
     let kind = spoken(verdict.verdict.word());
-    let onset = match verdict.onset {
-        Some(onset) if onset > 0 || verdict.verdict != Kind::DataFault => format!(" at step {}", count(onset)),
-        _ => String::new(),
-    };
+    let onset = verdict.began().map_or_else(String::new, |onset| format!(" at step {}", count(onset)));
     let after = match verdict.recovered {
         Some(true) => ", recovered",
         Some(false) => ", not recovered",
@@ -47,13 +44,16 @@ pub fn words(run: i64, verdict: &Verdict, confirmations: &[Confirmation], look: 
         }
     };
     add(&verdict.sentence, Ink::Plain);
-    for found in confirmations {
+    // Of the cause that stands: a run that went on may have another now.
+    let confirmations: Vec<&Confirmation> =
+        confirmations.iter().filter(|it| Some(&it.cause) == verdict.cause.as_ref()).collect();
+    for found in &confirmations {
         let ink = if found.outcome == "confirmed" { Ink::Good } else { Ink::Warn };
         add(&format!("{} by run{}: {}", spoken(&found.outcome), found.trial, found.sentence), ink);
     }
     // What was tried and did not help is no advice any more.
-    let failed = |it: &Confirmation| it.outcome == "not_confirmed" && Some(&it.cause) == verdict.cause.as_ref();
-    if let Some(advice) = verdict.advice.as_ref().filter(|_| !confirmations.iter().any(failed)) {
+    let failed = confirmations.iter().any(|it| it.outcome == "not_confirmed");
+    if let Some(advice) = verdict.advice.as_ref().filter(|_| !failed) {
         add(advice, Ink::Bold);
     }
     if confirmations.is_empty() && verdict.cause.as_deref().is_some_and(trial::has_one) {

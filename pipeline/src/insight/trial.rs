@@ -73,7 +73,11 @@ pub fn of(verdict: &Verdict, facts: &Facts) -> Result<Trial, String> {
 impl Trial {
     /// What came of it: the outcome's word, and a sentence. `before` is the run in question, `after` the trial.
     pub fn outcome(&self, before: (&Verdict, &Facts), after: (&Verdict, &Facts)) -> (&'static str, String) {
-        let (was, is) = (last(before.1), last(after.1));
+        let ((was, of), (is, and)) = (last(before.1), last(after.1));
+        if of != and {
+            let said = format!("what they end at is no one thing: {of} beside {and}");
+            return ("open", said);
+        }
         let well = !matches!(after.0.verdict, Kind::DataFault | Kind::Diverged | Kind::Unstable | Kind::Inconclusive);
         // Whatever a wrong text was learned to, only held-out text tells.
         let better = match (was, is) {
@@ -117,10 +121,13 @@ impl Trial {
     }
 }
 
-/// The last held-out loss, or the training loss where none was scored, as verdicts have them.
-fn last(facts: &Facts) -> Option<f64> {
+/// The last held-out loss, or the training loss where none was scored, as verdicts have them; and which of the two it is.
+fn last(facts: &Facts) -> (Option<f64>, &'static str) {
     let signals = Signals::of(facts);
-    signals.held_out.map(|it| it.last).or(signals.course.map(|course| course.last))
+    match signals.held_out {
+        Some(held_out) => (Some(held_out.last), "a held-out loss"),
+        None => (signals.course.map(|course| course.last), "a training loss"),
+    }
 }
 
 #[cfg(test)]

@@ -73,6 +73,11 @@ fn a_rate_is_tried_by_a_fork_of_the_last_state_before_the_onset() {
     assert_eq!(space.number(same), onset);
     let rates = "SELECT count(*) FROM run_steps WHERE run = 3 AND abs(learning_rate - 0.1) < 1e-12";
     assert_eq!(space.number(rates), 200 - onset + 1);
+    // A text that is no longer what the run read is no trial's.
+    let text = space.read("data/sonnets.txt");
+    space.write("data/sonnets.txt", "the cat sat on the mat .\n");
+    space.pipeline(&["confirm", "run2"]).complains(2, "has changed since run2");
+    space.write("data/sonnets.txt", &text);
     // Again: the trial is there, and one row tells of it.
     let before = space.last_execution();
     space.pipeline(&["confirm", "run2"]).ok();
@@ -107,4 +112,31 @@ fn while_others_write_verdicts_are_shown_and_nobody_waits() {
     assert_eq!(space.number("SELECT count(*) FROM verdicts"), 0);
     space.pipeline(&["diagnose", "run1"]).ok();
     assert_eq!(space.number("SELECT count(*) FROM verdicts"), 1);
+}
+
+#[test]
+fn what_was_judged_without_the_store_is_judged_again_when_it_is_back() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--set", "train.learning_rate=1e38"]).ok();
+    let database = rusqlite::Connection::open(space.path("experiments.db")).unwrap();
+    let seen = "SELECT sum(made) FROM run_checks";
+    let before = space.number(seen);
+    // Away, and no verdict to keep: fewer checks are made, and the rate is not blamed.
+    database.execute_batch("DELETE FROM verdicts").unwrap();
+    std::fs::rename(space.path("data/store"), space.path("away")).unwrap();
+    space.pipeline(&["show", "run1"]).ok();
+    let advice = "SELECT advice LIKE '%name the store with --store' FROM run_verdicts";
+    assert_eq!(space.number(advice), 1);
+    assert!(space.number(seen) < before);
+    let dump = space.dump();
+    space.pipeline(&["runs"]).ok();
+    assert_eq!(space.dump(), dump, "nothing new is known");
+    std::fs::rename(space.path("away"), space.path("data/store")).unwrap();
+    space.pipeline(&["runs"]).ok();
+    assert_eq!(space.number(seen), before);
+    // Away again: what was seen is kept, also by whoever judges anew.
+    std::fs::rename(space.path("data/store"), space.path("away")).unwrap();
+    let found = space.pipeline(&["diagnose", "run1"]).ok();
+    assert!(found.stdout.contains("odd batches: of 21 steps"), "{found}");
+    assert_eq!(space.number(seen), before);
 }

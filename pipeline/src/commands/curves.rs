@@ -105,7 +105,7 @@ impl Runs {
             // A sum of many blocks is more than a picture shows.
             let wide = self.steps() / rows.max(1);
             let buckets = if buckets.len() as i64 > 2 * rows { thin(&buckets, wide) } else { buckets };
-            let onset = self.verdicts[place].onset;
+            let onset = self.verdicts[place].began();
             lines.push(Line { run: run.run, label, place, buckets, holes, onset });
         }
         let baselines = if quantity.is_loss() { self.baselines.clone() } else { quantity.mark().into_iter().collect() };

@@ -64,7 +64,7 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Diagnosis, Failure>
     let record = &mut reader.record;
     let ngrams = record.ngrams(run)?;
     let mut around = Vec::new();
-    if let Some(onset) = judged.onset.filter(|_| judged.verdict.word() != "data_fault" || judged.onset != Some(0)) {
+    if let Some(onset) = judged.began() {
         for step in (onset - AROUND).max(0)..=(onset + AROUND).min(summary.steps - 1) {
             around.extend(record.step(run, step)?);
         }
@@ -114,15 +114,18 @@ fn around(it: &Diagnosis, look: Look) -> String {
         Table::new(heads.iter().map(|head| if *head == "clipped" { left(head) } else { right(head) }).collect());
     for row in &it.around {
         let ink = if row.step == onset { verdict_ink(it.judged.verdict) } else { Ink::Plain };
-        let measured = |value: Option<f64>| value.map_or_else(String::new, format::float);
+        let figure = |column: &str, value: Option<f64>| match value {
+            Some(value) => format::float(value),
+            None => row.odd(column).unwrap_or_default().to_owned(),
+        };
         let cells = [
             count(row.step),
             format::loss(row.loss, Some(&row.loss_kind)),
-            row.grad_norm.map_or_else(|| format::NOTHING.to_owned(), format::float),
+            figure("grad_norm", row.grad_norm),
             if row.clipped { "clipped".to_owned() } else { String::new() },
-            measured(row.overshoot),
-            measured(row.logit_max),
-            measured(row.entropy),
+            figure("overshoot", row.overshoot),
+            figure("logit_max", row.logit_max),
+            figure("entropy", row.entropy),
         ];
         table.row(cells.into_iter().map(|cell| (cell, ink)).collect());
     }

@@ -14,6 +14,9 @@ use crate::record::verdicts::{Verdict, VerdictState};
 use crate::record::{Record, RecordError};
 use crate::ui::counter::Counter;
 
+/// Verdicts that are written down together.
+const PORTION: usize = 64;
+
 /// The verdicts of some runs, in their order.
 pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
     let states: BTreeMap<i64, _> =
@@ -22,18 +25,21 @@ pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failu
     let (mut all, mut made) = (Vec::with_capacity(runs.len()), Vec::new());
     for run in runs {
         let state = states.get(run).ok_or_else(gone)?;
-        let kept = if holds(state) { reader.record.verdict(*run)? } else { None };
+        let kept = if holds(reader, state) { reader.record.verdict(*run)? } else { None };
         let verdict = match kept {
             Some(kept) => kept,
             None => {
-                let facts = facts(reader, *run)?;
-                let (verdict, _) = settled(reader, state, &facts)?;
+                let verdict = judge(state, &facts(reader, *run)?);
                 made.push((*run, verdict.clone()));
                 verdict
             }
         };
         all.push(verdict);
         counter.advance(1);
+        // In portions, so that whoever is interrupted has not judged in vain.
+        if made.len() >= PORTION {
+            write_down(reader.record.path(), &std::mem::take(&mut made))?;
+        }
     }
     if !made.is_empty() {
         write_down(reader.record.path(), &made)?;
@@ -55,13 +61,24 @@ pub fn anew(reader: &mut Reader, run: i64) -> Result<(Verdict, Facts), Failure> 
 /// Makes the verdicts of some runs, or all, where they do not hold any more.
 pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<(), Failure> {
     let states = reader.record.verdict_states(runs)?;
-    let stale: Vec<i64> = states.iter().filter(|state| !holds(state)).map(|state| state.run).collect();
+    let stale: Vec<i64> = states.iter().filter(|state| !holds(reader, state)).map(|state| state.run).collect();
     verdicts(reader, &stale).map(|_| ())
 }
 
 /// Whether a run's verdict is one by these rules, of the run as it is.
-fn holds(state: &VerdictState) -> bool {
-    state.rules == Some(verdict::RULES) && state.seen.as_deref() == Some(&*state.now)
+fn holds(reader: &Reader, state: &VerdictState) -> bool {
+    // What was judged without the store is judged again once a store is there.
+    let unseen = || !reader.store.join("sha256").exists() && state.seen == Some(format!("{}{UNSEEN}", state.now));
+    state.rules == Some(verdict::RULES) && (state.seen.as_deref() == Some(&*state.now) || unseen())
+}
+
+/// Stands behind what there was of a run when it was judged, where what it had read could not be looked at.
+const UNSEEN: &str = " unseen";
+
+fn judge(state: &VerdictState, facts: &Facts) -> Verdict {
+    // Where nothing was read yet, nothing is unseen.
+    let unseen = facts.batches.is_err() && !facts.trace.is_empty();
+    Verdict { seen: format!("{}{}", state.now, if unseen { UNSEEN } else { "" }), ..verdict::judge(facts) }
 }
 
 fn gone() -> Failure {
@@ -71,8 +88,8 @@ fn gone() -> Failure {
 /// The verdict of a run, and whether it is a new one: what was seen when the store was there is not forgotten because it is
 /// away.
 fn settled(reader: &mut Reader, state: &VerdictState, facts: &Facts) -> Result<(Verdict, bool), Failure> {
-    let verdict = Verdict { seen: state.now.clone(), ..verdict::judge(facts) };
-    if holds(state)
+    let verdict = judge(state, facts);
+    if holds(reader, state)
         && let Some(before) = reader.record.verdict(state.run)?
         && checks_made(&before) > checks_made(&verdict)
     {

@@ -62,6 +62,13 @@ pub struct Verdict {
     pub checks: Vec<Check>,
 }
 
+impl Verdict {
+    /// The step at which something began: a text that is wrong throughout begins nowhere.
+    pub fn began(&self) -> Option<i64> {
+        self.onset.filter(|step| *step > 0 || self.verdict != Kind::DataFault)
+    }
+}
+
 /// Something else that was found.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
 pub struct Finding {
@@ -120,7 +127,6 @@ pub struct VerdictState {
 pub struct TraceRow {
     pub step: i64,
     pub loss: Option<f64>,
-    pub loss_kind: String,
     pub learning_rate: f64,
     pub grad_norm: Option<f64>,
     pub clipped: bool,

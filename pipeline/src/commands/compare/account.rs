@@ -158,7 +158,7 @@ fn named(rows: &[Differing]) -> String {
 fn sentence(runs: &[(&Summary, &Verdict)], told: bool) -> String {
     let verdict = runs[0].1;
     let (is, has, learns) = if runs.len() == 1 { ("is", "has", "learns") } else { ("are", "have", "learn") };
-    let onset = match onset(verdict) {
+    let onset = match verdict.began() {
         // A sentence that names the step need not be told it twice.
         Some(step) if told && !verdict.sentence.contains(&format!("step {}", count(step))) => {
             format!(" from step {} on", count(step))
@@ -182,14 +182,9 @@ fn sentence(runs: &[(&Summary, &Verdict)], told: bool) -> String {
     }
 }
 
-/// Where a verdict's onset is one: what a run reads is wrong from its first step on.
-pub fn onset(verdict: &Verdict) -> Option<i64> {
-    verdict.onset.filter(|step| *step > 0 || verdict.verdict != Kind::DataFault)
-}
-
 /// A verdict in a column.
 pub fn word(verdict: &Verdict) -> (String, Ink) {
-    let at = onset(verdict).map_or(String::new(), |step| format!(" at {}", count(step)));
+    let at = verdict.began().map_or(String::new(), |step| format!(" at {}", count(step)));
     (format!("{}{at}", spoken(verdict.verdict.word())), verdict_ink(verdict.verdict))
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::account;
 use super::parting::{Pair, Parting};
 use crate::commands::reading::Reader;
 use crate::commands::show::parts::indent;
@@ -54,11 +53,8 @@ pub fn read(
     verdicts: &[Verdict],
     params: &[Param],
 ) -> Result<Option<Around>, Failure> {
-    let onsets = pair
-        .runs
-        .iter()
-        .zip(verdicts)
-        .filter_map(|(run, verdict)| Some((account::onset(verdict)?, Centre::Onset(*run))));
+    let onsets =
+        pair.runs.iter().zip(verdicts).filter_map(|(run, verdict)| Some((verdict.began()?, Centre::Onset(*run))));
     let onset = onsets.min_by_key(|(step, _)| *step);
     let noise = parting.beyond_noise.map(|beyond| (beyond.step, Centre::BeyondNoise));
     let bits = parting.first.as_ref().map(|first| (first.step, Centre::FirstDifference));
@@ -137,9 +133,8 @@ fn measured(row: &StepRow, name: &str, value: Option<f64>) -> (String, Ink) {
     if let Some(value) = value {
         return (short(value), Ink::Plain);
     }
-    let named = row.nonfinite.iter().flat_map(|named| named.split([',', ' ']));
-    match named.filter_map(|one| one.split_once(':')).find(|(column, _)| *column == name) {
-        Some((_, kind)) => (kind.to_owned(), Ink::Bad),
+    match row.odd(name) {
+        Some(kind) => (kind.to_owned(), Ink::Bad),
         None => (format::NOTHING.to_owned(), Ink::Dim),
     }
 }

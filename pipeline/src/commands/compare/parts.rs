@@ -169,7 +169,7 @@ fn runs(all: &Comparison, look: Look) -> String {
 
 fn curves(all: &Comparison, look: Look) -> String {
     let mut said = Vec::new();
-    let onsets: Vec<Option<i64>> = all.verdicts.iter().map(account::onset).collect();
+    let onsets: Vec<Option<i64>> = all.verdicts.iter().map(|verdict| verdict.began()).collect();
     let several = all.runs.len() > 2;
     let mut text = if several {
         let (text, above) = study::curves(all, look);

@@ -1,7 +1,7 @@
 //! Many runs: the best of them, and the shapes of their curves.
 
 use super::Comparison;
-use super::account::{onset, word};
+use super::account::word;
 use crate::commands::defaults::Defaults;
 use crate::commands::reading::last;
 use crate::insight::comparison::Differing;
@@ -158,7 +158,7 @@ pub fn curves(all: &Comparison, look: Look) -> (String, bool) {
             title: lines.into_iter().filter(|line| !line.0.is_empty()).collect(),
             ink: if ink == Ink::Dim { Ink::Plain } else { ink },
             runs: places.iter().map(|place| &all.curves[*place][..]).collect(),
-            onsets: places.iter().filter_map(|place| onset(&all.verdicts[*place])).collect(),
+            onsets: places.iter().filter_map(|place| all.verdicts[*place].began()).collect(),
         }
     };
     multiples::multiples(look, steps, &groups.iter().map(panel).collect::<Vec<_>>(), &all.baselines)

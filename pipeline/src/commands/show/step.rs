@@ -214,16 +214,8 @@ pub fn visible(token: &str) -> String {
 }
 
 fn numbers(step: &StepRow) -> String {
-    // `nonfinite` names what is NULL because it was not a number; the rest was not measured.
-    let odd = |column: &str| {
-        let named = step.nonfinite.as_deref().unwrap_or("").split([',', ' ']);
-        named
-            .filter_map(|entry| entry.split_once(':'))
-            .find(|(name, _)| *name == column)
-            .map(|(_, kind)| kind.to_owned())
-    };
     let measured = |name: &str, column: &str, value: Option<f64>| {
-        value.map(format::float).or_else(|| odd(column)).map(|value| format!("{name} {value}"))
+        value.map(format::float).or_else(|| step.odd(column).map(str::to_owned)).map(|value| format!("{name} {value}"))
     };
     let clipped = if step.clipped { ", clipped" } else { "" };
     let said = [

@@ -11,7 +11,6 @@ pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
         TraceRow {
             step: step as i64,
             loss: loss.is_finite().then_some(loss),
-            loss_kind: stages::protocol::kind_of(loss).to_owned(),
             learning_rate: 1.0,
             grad_norm: Some(1.0),
             clipped: false,

@@ -112,6 +112,14 @@ pub struct StepRow {
     pub nonfinite: Option<String>,
 }
 
+impl StepRow {
+    /// What a column was in place of a number: `inf`. What has neither value nor kind was not measured.
+    pub fn odd(&self, column: &str) -> Option<&str> {
+        let named = self.nonfinite.as_deref().unwrap_or_default().split([',', ' ']);
+        named.filter_map(|entry| entry.split_once(':')).find(|(name, _)| *name == column).map(|(_, kind)| kind)
+    }
+}
+
 impl Record {
     /// The losses of the first `steps` steps of a trajectory, in about `rows` rows or more that lose no extreme.
     pub fn buckets(&mut self, trajectory: i64, steps: i64, rows: i64) -> Result<Vec<Bucket>> {

@@ -29,7 +29,7 @@ fn verdict(run: &Run) -> Markup {
     html! {
         dl {
             @if let Some(cause) = &it.cause { dt { "consistent with" } dd { (cause.replace('_', " ")) } }
-            @if let Some(onset) = it.onset { dt { "onset" } dd { "step " (count(onset)) } }
+            @if let Some(onset) = it.began() { dt { "onset" } dd { "step " (count(onset)) } }
             @if let Some(recovered) = it.recovered { dt { "recovered" } dd { (if recovered { "yes" } else { "no" }) } }
             @if let Some(advice) = &it.advice { dt { "advice" } dd { (advice) } }
             @if let Some(standing) = &run.standing { dt { "last valid loss" } dd { (standing) } }

@@ -75,7 +75,7 @@ fn a_rate_is_tried_by_a_fork_of_the_last_state_before_the_onset() {
     assert_eq!(space.number(rates), 200 - onset + 1);
     // A text that is no longer what the run read is no trial's.
     let text = space.read("data/sonnets.txt");
-    space.write("data/sonnets.txt", "the cat sat on the mat .\n");
+    space.write("data/sonnets.txt", &text.replace("love", "hate"));
     space.pipeline(&["confirm", "run2"]).complains(2, "has changed since run2");
     space.write("data/sonnets.txt", &text);
     // Again: the trial is there, and one row tells of it.

@@ -5,7 +5,7 @@
     make.py --folder /tmp/verdicts --only shakespeare/small --limit 10
 
 A verdict is given to a run of LENGTH steps. Its label never comes from a rule of the program: it comes from what was done
-to the run (its fault), from its losses, and from the held-out loss of the same training continued to twice that length. In order:
+to the run (its fault), from its losses, and from the held-out loss of the same training continued to three times that length. In order:
 
 1. `data_fault`: the text or the order of its batches was spoilt.
 2. `too_low`: in the end at least 0.3 nats worse than the same training at a higher rate of its grid, no worse than at any
@@ -31,47 +31,16 @@ import random
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sets import DATA, SETS
+
 ROOT = Path(__file__).resolve().parents[2]
-LENGTH, CONTINUED, LOOKS = 300, 600, 20
+LENGTH, CONTINUED, LOOKS = 300, 900, 20
 # What a rise is: the mean of LAST losses at least ROSE nats above the lowest mean of TEN before.
 TEN, LAST, ROSE = 10, 5, 0.5
-SEEDS = (1, 2, 3)
-SIZES = {"small": {"embedding": 64, "hidden": 64, "layers": 1}, "wide": {"embedding": 96, "hidden": 96, "layers": 2}}
-ROWS, UNROLL, TYPES = 20, 20, 1000
-
-# Rates by size, optimiser and clipping norm (0: none), from far too low to far too high, twice the last around the edge.
-GRIDS = {
-    "small": {
-        ("sgd", 0.0): (0.02, 0.5, 5.0, 10.0, 20.0, 40.0),
-        ("sgd", 1.25): (0.02, 10.0, 20.0, 40.0, 80.0, 160.0),
-        ("momentum", 0.0): (0.002, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
-        ("adam", 0.0): (0.00001, 0.001, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64),
-    },
-    "wide": {
-        ("sgd", 0.0): (0.02, 0.5, 1.25, 2.5, 5.0, 10.0, 20.0),
-        ("sgd", 1.25): (0.02, 2.5, 5.0, 10.0, 20.0, 40.0),
-        ("momentum", 0.0): (0.002, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0),
-        ("adam", 0.0): (0.00001, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.16, 0.64),
-    },
-}
-
-# What is done to a training that would be sound: the table `train`, `batch`, or the text.
-FAULTS = {
-    "sliding": {"batch": {"layout": "sliding"}, "optimizer": "sgd", "learning_rate": 5.0},
-    "sliding-adam": {"batch": {"layout": "sliding"}, "optimizer": "adam", "learning_rate": 0.003},
-    "shuffled": {"text": "shuffled", "optimizer": "sgd", "learning_rate": 5.0},
-    "corrupted": {"text": "corrupted", "optimizer": "sgd", "learning_rate": 5.0},
-    "corrupted-adam": {"text": "corrupted", "optimizer": "adam", "learning_rate": 0.003},
-    "tiny-corpus": {"text": "tiny", "optimizer": "adam", "learning_rate": 0.01},
-    "summed-loss": {"train": {"loss_scale": "sum"}, "optimizer": "sgd", "learning_rate": 5.0},
-    "biased-gates": {"train": {"forget_bias": 25.0}, "optimizer": "sgd", "learning_rate": 5.0},
-    "exploding": {"train": {"init": {"uniform": 1.5}}, "optimizer": "sgd", "learning_rate": 5.0},
-}
-# Faults of the data, whatever comes of them.
-DATA = {"sliding", "sliding-adam", "shuffled", "corrupted", "corrupted-adam", "tiny-corpus"}
 # Labels of runs that left at some state, which onsets.py finds.
 LEFT = ("diverged", "unstable")
 # The steps whose words were replaced.
@@ -85,21 +54,21 @@ def words(text):
     return [word for line in text.splitlines() for word in line.split() + ["<eos>"]]
 
 
-def spoil(how, words, seed):
-    """The train words, spoilt."""
-    draw = random.Random(f"{how} {seed}")
+def spoil(how, words, chosen):
+    """The train words, spoilt for a set's batches."""
+    draw, unroll = random.Random(f"{how} 1"), chosen.unroll
     if how == "shuffled":  # The same words in no order: nothing is to be learnt beyond their frequencies.
         words = list(words)
         draw.shuffle(words)
     elif how == "corrupted":  # In ten steps every row reads words drawn evenly from all types.
         types, words = sorted(set(words)), list(words)
-        per_row = len(words) // ROWS
-        for row in range(ROWS):
-            begin = row * per_row + CORRUPTED.start * UNROLL
-            for i in range(begin, begin + len(CORRUPTED) * UNROLL):
+        per_row = len(words) // chosen.rows
+        for row in range(chosen.rows):
+            begin = row * per_row + CORRUPTED.start * unroll
+            for i in range(begin, begin + len(CORRUPTED) * unroll):
                 words[i] = draw.choice(types)
     elif how == "tiny":  # Gone through again every few steps.
-        words = words[: ROWS * UNROLL * 6]
+        words = words[: chosen.rows * unroll * 6]
     return words
 
 
@@ -113,7 +82,7 @@ def corpora(folder, arguments):
         tokens = words(path.read_text(encoding="utf-8"))[: arguments.words]
         cut = int(len(tokens) * 0.99)
         for how in ("whole", "shuffled", "corrupted", "tiny"):
-            for part, text in (("train", spoil(how, tokens[:cut], 1)), ("valid", tokens[cut:])):
+            for part, text in (("train", spoil(how, tokens[:cut], SETS[arguments.set])), ("valid", tokens[cut:])):
                 (folder / f"{name}-{how}-{part}.txt").write_text(" ".join(text) + "\n", encoding="utf-8")
         found.append(name)
     return found
@@ -125,29 +94,29 @@ def toml(value):
     return json.dumps(value)
 
 
-def experiments(names):
-    """Every training: (name, what tells it from others, its file's text but for its length)."""
+def experiments(chosen, names):
+    """Every training of a set: (name, what tells it from others, its file's text but for its length)."""
     for corpus in names:
-        for size, shape in SIZES.items():
+        for size, shape in chosen.sizes.items():
             whole = [
                 (f"{optimizer}{'-clipped' if clip else ''}", None, {"optimizer": optimizer, "clip_norm": clip}, rates, {})
-                for (optimizer, clip), rates in GRIDS[size].items()
+                for (optimizer, clip), rates in chosen.grids[size].items()
             ]
-            for fault, spoilt in FAULTS.items():
-                table = {"optimizer": spoilt["optimizer"], "clip_norm": 0.0} | spoilt.get("train", {})
+            for fault, spoilt in chosen.faults.items():
+                table = {key: spoilt.get(key, 0.0) for key in ("optimizer", "clip_norm")} | spoilt.get("train", {})
                 whole.append((fault, fault, table, (spoilt["learning_rate"],), spoilt))
             for group, fault, table, rates, spoilt in whole:
                 for rate in rates:
-                    for seed in SEEDS:
+                    for seed in chosen.seeds:
                         text = spoilt.get("text", "whole")
-                        train = shape | table | {"learning_rate": rate, "probes": 5, "on_nonfinite": "continue"}
+                        train = shape | table | {"learning_rate": rate, "probes": chosen.probes, "on_nonfinite": "continue"}
                         train |= {"checkpoints": {"every": 0}, "early_stopping": {"every": LOOKS, "patience": 1 << 20}}
-                        batch = {"size": ROWS, "unroll": UNROLL} | spoilt.get("batch", {})
+                        batch = {"size": chosen.rows, "unroll": chosen.unroll} | spoilt.get("batch", {})
                         facts = {"corpus": corpus, "size": size, "optimizer": table["optimizer"], "fault": fault or "",
                                  "clip_norm": table["clip_norm"], "learning_rate": rate, "seed": seed, "group": group}
                         lines = [f'name = "verdicts"', f"seed = {seed}", "[corpus]"]
                         lines += [f'{part} = "{corpus}-{text}-{part}.txt"' for part in ("train", "valid")]
-                        lines += ["[tokenize]", 'unit = "whitespace"', 'eos = ""', "[vocab]", f"size = {TYPES}", "[batch]"]
+                        lines += ["[tokenize]", 'unit = "whitespace"', 'eos = ""', "[vocab]", f"size = {chosen.types}", "[batch]"]
                         lines += [f"{key} = {toml(value)}" for key, value in batch.items()]
                         lines += ["[train]"] + [f"{key} = {toml(value)}" for key, value in train.items()]
                         lines += ["[evaluate]", 'valid = "last"', "[sample]", 'at = "last"', "length = 60"]
@@ -241,18 +210,20 @@ def label(found, grid):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", required=True, help="where the runs are recorded")
+    parser.add_argument("--set", choices=SETS, default="first", help="which trainings (default: %(default)s)")
     parser.add_argument("--pipeline", default=str(ROOT / "target/release/pipeline"), help="(default: target/release/pipeline)")
     parser.add_argument("--ptb", default=str(ROOT / "data/ptb/ptb.train.txt"), help="(default: data/ptb/ptb.train.txt)")
     parser.add_argument("--words", type=int, default=400_000, help="of each corpus (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side (default: %(default)s)")
     parser.add_argument("--only", default="", help="trainings whose names begin so")
     parser.add_argument("--limit", type=int, help="as many at most")
-    parser.add_argument("-o", "--output", help="(default: labels.tsv beside this script, unless --only or --limit is given)")
-    arguments = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no further training after so long (default: never)")
+    parser.add_argument("-o", "--output", help="(default: the set's labels beside this script, unless --only or --limit is given)")
+    arguments, begun = parser.parse_args(), time.monotonic()
     arguments.pipeline = os.path.abspath(arguments.pipeline)
     folder = Path(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = [one for one in experiments(corpora(folder, arguments)) if one[0].startswith(arguments.only)][: arguments.limit]
+    chosen = [one for one in experiments(SETS[arguments.set], corpora(folder, arguments)) if one[0].startswith(arguments.only)][: arguments.limit]
     made, there, onsets = iter(range(1, len(chosen) + 1)), runs(folder), kept(folder / "onsets.tsv")
 
     def make(one):
@@ -261,6 +232,8 @@ def main():
         path.write_text(text)
         if name in there:
             short, long = there[name]
+        elif time.monotonic() - begun > arguments.seconds:
+            return None
         else:
             short, long = run(arguments, folder, path, LENGTH), run(arguments, folder, path, CONTINUED)
             with open(folder / "runs.tsv", "a") as file:  # One write of a line: whole, whoever else appends.
@@ -277,6 +250,8 @@ def main():
 
     with ThreadPoolExecutor(arguments.jobs) as pool:
         all_found = list(pool.map(make, chosen))
+    if None in all_found:
+        sys.exit(f"{all_found.count(None)} of {len(chosen)} trainings are still to be made: start it again")
     same = lambda one: tuple(one[key] for key in ("corpus", "size", "group", "seed"))
     for found in all_found:
         found["label"], found["recovered"] = label(found, [one for one in all_found if same(one) == same(found)])
@@ -284,7 +259,7 @@ def main():
             found["onset"] = onsets.get(found["name"], [""])[0]
     shown = lambda value: f"{value:.6g}" if isinstance(value, float) else str(value)
     lines = ["\t".join(COLUMNS)] + ["\t".join(shown(found[column]) for column in COLUMNS) for found in all_found]
-    output = arguments.output or (None if arguments.only or arguments.limit else Path(__file__).with_name("labels.tsv"))
+    output = arguments.output or (None if arguments.only or arguments.limit else Path(__file__).with_name(SETS[arguments.set].labels))
     if output is None:
         print("\n".join(lines))
     else:

@@ -22,6 +22,7 @@ import sys
 from pathlib import Path
 
 import make
+from sets import SETS
 
 
 def limits(path):
@@ -55,7 +56,7 @@ def predict(arguments, folder, name, text):
     path = folder / (name.replace("/", "_") + "_range.toml")
     path.write_text(text)
     command = [arguments.pipeline, "lr-range", path.name, "--db", "ranges.db", "--json", "--jobs", str(arguments.jobs)]
-    command += ["--threads", "1", "--set", f"seed={list(make.SEEDS)}", *arguments.further]
+    command += ["--threads", "1", "--set", f"seed={list(SETS[arguments.set].seeds)}", *arguments.further]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{path}: {done.stderr.strip()[-300:]}")
@@ -65,7 +66,8 @@ def predict(arguments, folder, name, text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", required=True, help="where the tests are recorded")
-    parser.add_argument("--labels", default=str(Path(__file__).with_name("labels.tsv")), help="(default: labels.tsv beside this script)")
+    parser.add_argument("--set", choices=SETS, default="first", help="whose grids (default: %(default)s)")
+    parser.add_argument("--labels", help="(default: the set's, beside this script)")
     parser.add_argument("--pipeline", default=str(make.ROOT / "target/release/pipeline"), help="(default: target/release/pipeline)")
     parser.add_argument("--ptb", default=str(make.ROOT / "data/ptb/ptb.train.txt"), help="(default: data/ptb/ptb.train.txt)")
     parser.add_argument("--words", type=int, default=400_000, help="of each corpus (default: %(default)s)")
@@ -75,11 +77,11 @@ def main():
     arguments.pipeline = os.path.abspath(arguments.pipeline)
     folder = Path(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    actual = limits(arguments.labels)
+    actual = limits(arguments.labels or Path(__file__).with_name(SETS[arguments.set].labels))
 
     # Of a grid's trainings the first: its rate and its seed are put aside.
     grids = {}
-    for name, facts, text in make.experiments(make.corpora(folder, arguments)):
+    for name, facts, text in make.experiments(SETS[arguments.set], make.corpora(folder, arguments)):
         if not facts["fault"] and name.startswith(arguments.only):
             grid = (facts["corpus"], facts["size"], facts["optimizer"], facts["clip_norm"])
             grids.setdefault(grid, ("/".join(name.split("/")[:3]), text))

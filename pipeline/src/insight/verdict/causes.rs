@@ -132,6 +132,7 @@ pub(super) fn unstable(
     signals: &Signals,
     facts: &Facts,
     course: &Course,
+    view: &View,
     bounds: &Bounds,
     notes: &mut Notes,
 ) -> Outcome {
@@ -147,7 +148,11 @@ pub(super) fn unstable(
         ),
     );
     evidence_of_rate(signals, "unstable", bounds, notes);
-    let after = if recovered { "came back" } else { "has not come back to where it was" };
+    let after = match recovered {
+        true => "came back",
+        false if view.above > bounds.above => "is on its way back",
+        false => "has not come back to where it was",
+    };
     Outcome {
         kind: Kind::Unstable,
         cause: Some("rate_too_high"),

@@ -49,13 +49,16 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
     let worse = (view.above > bounds.above && !learned) || view.above_in_training > bounds.above_in_training;
     // Where it had learned nothing yet, to be back there is nothing.
     let came_back = course.last <= course.rise_low + bounds.recovered && course.rise_low <= view.before + bounds.near;
-    if !view.now.is_finite() || course.last.is_infinite() || (rose && worse && !came_back) {
+    // It is nearly back at frequencies and falls: what it learns beyond them is to be seen yet.
+    let on_its_way = view.above < bounds.on_its_way * course.falling;
+    let returns = on_its_way && view.above < bounds.returning && view.above_in_training <= bounds.above_in_training;
+    if !view.now.is_finite() || course.last.is_infinite() || (rose && worse && !came_back && !returns) {
         diverged(signals, facts, course, &view, bounds, notes)
     } else if rose {
-        unstable(signals, facts, course, bounds, notes)
+        unstable(signals, facts, course, &view, bounds, notes)
     } else if !learned && view.is_low(signals, facts, course, bounds) {
         too_low(facts, course, &view, bounds, notes)
-    } else if view.above > bounds.never_below.max(bounds.on_its_way * course.falling) && !learned {
+    } else if view.above > bounds.never_below && !on_its_way && !learned {
         never_below(signals, facts, course, &view, bounds, notes)
     } else {
         stable(course, &view, bounds, notes)
@@ -110,14 +113,15 @@ impl View {
     }
 
     /// Whether a higher rate would have learned more. A step that takes what its gradient promises could be longer. And plain
-    /// gradient descent goes over a plateau as fast as its rate lets it: one that rests on word frequencies, without steps
-    /// that raise their own loss, wants a higher one. (Rules that divide by the gradient's size go over it at any rate.)
+    /// gradient descent goes over a plateau as fast as its rate lets it: one that rests on word frequencies, with short steps
+    /// that don't raise their own loss, wants a higher one. (Rules that divide by the gradient's size go over it at any rate.)
     fn is_low(&self, signals: &Signals, facts: &Facts, course: &Course, bounds: &Bounds) -> bool {
         let Some(probes) = &signals.probes else { return false };
         let learned_little = self.above > -bounds.learned;
         let short = self.headroom.is_some_and(|headroom| headroom > bounds.headroom);
         let rests = self.above > 0.0
             && is_descent(facts)
+            && probes.update_ratio.is_some_and(|ratio| ratio < bounds.short)
             && probes.overshoot_below.is_some_and(|share| share <= bounds.raising)
             && bad_start(signals, course, bounds).is_none();
         learned_little && (short || rests)

@@ -20,7 +20,7 @@ use notes::Notes;
 use signals::{FEW, MEAN, Signals};
 
 /// The version of the rules: verdicts of another are made again.
-pub const RULES: i64 = 3;
+pub const RULES: i64 = 4;
 
 /// What the rules look at.
 #[derive(Debug)]
@@ -86,8 +86,9 @@ pub struct Bounds {
     pub never_below: f64,
     pub held_out_rise: f64,
     /// And a loss that falls is on its way while it is no further above them than so many times what it fell in its last
-    /// fifth.
+    /// fifth; where it rose before, it must be this near them too.
     pub on_its_way: f64,
+    pub returning: f64,
     /// How far above its lowest before a loss that came back may lie.
     pub recovered: f64,
     /// How far above the frequencies' a loss may be before it rises for its way back to count.
@@ -98,6 +99,8 @@ pub struct Bounds {
     pub learned: f64,
     /// The share of probed steps that may raise their own loss where the rate is low.
     pub raising: f64,
+    /// The length of an update, as a share of the weights', from which on it is not short.
+    pub short: f64,
     /// How far above its mean before a loss stands where it begins to rise.
     pub onset: f64,
     /// How far from an even guess a first loss may be.
@@ -139,12 +142,14 @@ pub const BOUNDS: Bounds = Bounds {
     learned_in_training: 0.3,
     never_below: 0.1,
     held_out_rise: 0.05,
-    on_its_way: 2.0,
+    on_its_way: 2.5,
+    returning: 0.15,
     recovered: 0.05,
     near: 0.3,
     headroom: 70.0,
     learned: 0.3,
     raising: 0.1,
+    short: 0.01,
     onset: 0.3,
     start: 0.5,
     overfitting: 0.05,

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Holds the verdicts of `pipeline diagnose` against the labels, and says how often they agree.
 
-    judge.py --folder /tmp/verdicts            # both halves; the tables of README.md
+    judge.py --folder /tmp/verdicts                  # both halves of the first set
+    judge.py --folder /tmp/second --set second       # the second set
     judge.py --folder /tmp/verdicts --half a --wrong
-    judge.py --folder /tmp/verdicts --half a --signals signals.tsv
+    judge.py --folder /tmp/verdicts --signals signals.tsv
 
-Bounds of the rules were chosen by half A, and what counts is half B. A half holds whole groups (corpus, size, fault or else
+The bounds of the first rules were chosen by half A of the first set, those of the present ones by all of it; what counts is the
+second. A half holds whole groups (corpus, size, fault or else
 optimiser with or without clipping) with all their rates and seeds, like the squares of one colour of a chessboard: so each
 fault and each optimiser is in both, of another corpus or size.
 """
@@ -19,6 +21,8 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+from sets import SETS
 
 HERE = Path(__file__).resolve().parent
 KINDS = ("data_fault", "diverged", "unstable", "too_low", "stable", "inconclusive")
@@ -84,11 +88,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", required=True, help="where make.py recorded the runs")
     parser.add_argument("--pipeline", default=str(HERE.parents[1] / "target/release/pipeline"), help="(default: target/release/pipeline)")
-    parser.add_argument("--half", choices=("a", "b"), help="one half alone")
+    parser.add_argument("--set", choices=SETS, default="first", help="which set that is (default: %(default)s)")
+    parser.add_argument("--half", choices=("a", "b"), help="one half of the first alone")
     parser.add_argument("--wrong", action="store_true", help="list the runs whose verdict is not their label")
     parser.add_argument("--signals", help="write what the rules looked at, as a table")
     arguments = parser.parse_args()
-    with open(HERE / "labels.tsv", encoding="utf-8") as file:
+    with open(HERE / SETS[arguments.set].labels, encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     with open(Path(arguments.folder) / "runs.tsv", encoding="utf-8") as file:
         runs = {name: run for name, run, *_ in csv.reader(file, delimiter="\t")}
@@ -111,9 +116,12 @@ def main():
         with open(arguments.signals, "w", encoding="utf-8") as out:
             writer = csv.DictWriter(out, columns, delimiter="\t")
             writer.writeheader(), writer.writerows(lines)
-    for name, title in (("a", "Half A, by which bounds were chosen"), ("b", "Half B")):
-        if arguments.half in (None, name):
-            tell(title, [row for row in rows if row["half"] == name])
+    if arguments.set == "second":
+        tell("The second set, by which nothing was chosen", rows)
+    else:
+        for name, title in (("a", "Half A"), ("b", "Half B")):
+            if arguments.half in (None, name):
+                tell(title, [row for row in rows if row["half"] == name])
     if arguments.wrong:
         print()
         for row in rows:

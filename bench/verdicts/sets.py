@@ -1,4 +1,5 @@
-"""The two sets of trainings: one by which rules are chosen, and one that is of another kind in everything but the corpora."""
+"""The sets of trainings: those by which rules are chosen, and the last, by which they are tested. Each is of another kind than
+the others in everything but the corpora: seeds, shapes, batches, vocabulary, rules of update and rates."""
 
 from dataclasses import dataclass
 
@@ -84,5 +85,27 @@ SETS = {
             },
         },
         faults=faults("sgd", "adamw", 4.0, clip=2.0),
+    ),
+    "third": Set(
+        labels="third.tsv", seeds=(7, 8), rows=32, unroll=12, types=1500, probes=10,
+        sizes={"broad": {"embedding": 64, "hidden": 128, "layers": 1},
+               "dropout": {"embedding": 96, "hidden": 96, "layers": 2, "dropout": 0.2}},
+        grids={
+            "broad": {
+                ("sgd", 0.0): (0.02, 0.5, 4.0, 8.0, 16.0, 32.0),
+                ("sgd", 0.5): (0.02, 8.0, 16.0, 32.0, 64.0, 128.0),
+                ("momentum", 0.0): (0.002, 0.5, 2.0, 4.0, 8.0, 16.0),
+                ("adamw", 0.0): (0.00001, 0.001, 0.025, 0.05, 0.1, 0.2),
+                ("rmsprop", 0.0): (0.00001, 0.001, 0.05, 0.1, 0.2, 0.4),
+            },
+            "dropout": {
+                ("sgd", 0.0): (0.02, 1.0, 4.0, 8.0, 16.0, 32.0),
+                ("sgd", 0.5): (0.02, 4.0, 16.0, 32.0, 64.0, 128.0),
+                ("momentum", 0.0): (0.002, 0.25, 1.0, 2.0, 4.0, 8.0),
+                ("adamw", 0.0): (0.00001, 0.001, 0.005, 0.01, 0.02, 0.04),
+                ("rmsprop", 0.0): (0.00001, 0.001, 0.025, 0.05, 0.1, 0.2),
+            },
+        },
+        faults=faults("momentum", "adam", 0.5),
     ),
 }

@@ -177,8 +177,10 @@ pub(super) fn too_low(facts: &Facts, course: &Course, view: &View, bounds: &Boun
             format!("updates take what their gradients promise: a rate {shown} times as high would not overshoot yet");
         notes.evidence("too_low", Figure::of("headroom", headroom, bounds.headroom), said);
     }
-    let said = format!("the loss is {} at the end, beside {}", number(view.now), view.reference());
-    notes.evidence("too_low", Figure::of("above_frequencies", view.above, -bounds.learned), said);
+    let side = if course.excess < 0.0 { "below" } else { "above" };
+    let said =
+        format!("the training loss ends {} {side} word frequencies on the same words", number(course.excess.abs()));
+    notes.evidence("too_low", Figure::of("excess", course.excess, -bounds.learned), said);
     let said = format!(
         "the most that the loss rose is {} nats: nothing keeps the rate from being higher",
         number(course.rise)

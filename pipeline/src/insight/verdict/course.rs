@@ -45,13 +45,12 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
     checks(signals, facts, course, &view, notes);
     let rose = course.rise >= bounds.rise;
     // A model that has learned its text by heart is worse than frequencies on any other, and has not diverged.
-    let learned = view.above_in_training < -bounds.learned_in_training;
-    let worse = (view.above > bounds.above && !learned) || view.above_in_training > bounds.above_in_training;
+    let learned = course.excess < -bounds.learned_in_training;
+    let worse = (view.above > bounds.above && !learned) || course.excess > bounds.above_in_training;
     // Where it had learned nothing yet, to be back there is nothing.
     let came_back = course.last <= course.rise_low + bounds.recovered && course.rise_low <= view.before + bounds.near;
-    // It is nearly back at frequencies and falls: what it learns beyond them is to be seen yet.
-    let on_its_way = view.above < bounds.on_its_way * course.falling;
-    let returns = on_its_way && view.above < bounds.returning && view.above_in_training <= bounds.above_in_training;
+    let on_its_way = course.excess - bounds.ahead * course.falling < bounds.heading;
+    let returns = on_its_way && course.excess <= bounds.above_in_training;
     if !view.now.is_finite() || course.last.is_infinite() || (rose && worse && !came_back && !returns) {
         diverged(signals, facts, course, &view, bounds, notes)
     } else if rose {
@@ -75,7 +74,6 @@ pub(super) struct View {
     frequencies: f64,
     known: bool,
     pub(super) above: f64,
-    above_in_training: f64,
     /// What frequencies cost in training.
     before: f64,
     /// By how much the rate could be raised until steps overshoot: 1 / (1 − ρ).
@@ -96,7 +94,6 @@ impl View {
             frequencies,
             known: known.is_some(),
             above: now - frequencies,
-            above_in_training: course.last - before,
             before,
             headroom: signals.probes.as_ref().and_then(|it| it.overshoot).map(|rho| 1.0 / (1.0 - rho).max(1e-6)),
         }
@@ -113,15 +110,14 @@ impl View {
     }
 
     /// Whether a higher rate would have learned more. A step that takes what its gradient promises could be longer. And plain
-    /// gradient descent goes over a plateau as fast as its rate lets it: one that rests on word frequencies, with short steps
-    /// that don't raise their own loss, wants a higher one. (Rules that divide by the gradient's size go over it at any rate.)
+    /// gradient descent goes over a plateau as fast as its rate lets it: one that rests on word frequencies, without steps
+    /// that raise their own loss, wants a higher one. (Rules that divide by the gradient's size go over it at any rate.)
     fn is_low(&self, signals: &Signals, facts: &Facts, course: &Course, bounds: &Bounds) -> bool {
         let Some(probes) = &signals.probes else { return false };
-        let learned_little = self.above > -bounds.learned;
+        let learned_little = course.excess > -bounds.learned;
         let short = self.headroom.is_some_and(|headroom| headroom > bounds.headroom);
-        let rests = self.above > 0.0
+        let rests = course.excess > bounds.rests
             && is_descent(facts)
-            && probes.update_ratio.is_some_and(|ratio| ratio < bounds.short)
             && probes.overshoot_below.is_some_and(|share| share <= bounds.raising)
             && bad_start(signals, course, bounds).is_none();
         learned_little && (short || rests)

@@ -59,8 +59,10 @@ fn overfitting(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut 
 
 fn plateau(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Notes) {
     if signals.steps >= 100 && course.falling.abs() < bounds.plateau && course.last <= course.first {
-        let said =
-            format!("the last two fifths of steps differ by {} nats: the loss no longer falls", number(course.falling));
+        let said = format!(
+            "the last two fifths of steps differ by {} nats on words alike: the loss no longer falls",
+            number(course.falling)
+        );
         notes.finding("plateau", Figure::of("falling", course.falling, bounds.plateau), said);
     }
 }

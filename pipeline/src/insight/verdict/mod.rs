@@ -20,7 +20,7 @@ use notes::Notes;
 use signals::{FEW, MEAN, Signals};
 
 /// The version of the rules: verdicts of another are made again.
-pub const RULES: i64 = 4;
+pub const RULES: i64 = 5;
 
 /// What the rules look at.
 #[derive(Debug)]
@@ -52,8 +52,18 @@ pub struct Batches {
     pub windows: u64,
     /// Of the vocabulary.
     pub types: u64,
-    /// By step: the mean surprise of its tokens, in nats, to one who knows the frequencies of types in train alone.
+    /// By step of the first epoch: the mean surprise of its tokens, in nats, to one who knows the frequencies of types in train
+    /// alone. Of fewer steps, where they are too many to look at.
     pub surprise: Vec<f64>,
+}
+
+impl Batches {
+    /// What the tokens of each step cost by frequencies alone, where all were looked at.
+    fn costs(&self, steps: usize) -> Option<Vec<f64>> {
+        let epoch = self.plan.steps_per_epoch().div_ceil(self.windows.max(1)).max(1) as usize;
+        let whole = self.surprise.len() >= steps.min(epoch);
+        whole.then(|| (0..steps).map(|step| self.surprise[step % epoch]).collect())
+    }
 }
 
 /// The bounds that the rules hold figures against. Losses and rises in nats a token.
@@ -85,22 +95,21 @@ pub struct Bounds {
     /// more than slow.
     pub never_below: f64,
     pub held_out_rise: f64,
-    /// And a loss that falls is on its way while it is no further above them than so many times what it fell in its last
-    /// fifth; where it rose before, it must be this near them too.
-    pub on_its_way: f64,
-    pub returning: f64,
+    /// A loss is heading for where it will be once it has fallen so many times more what it fell in its last fifth; and so far
+    /// above the frequencies' that may be for the loss to be on its way.
+    pub ahead: f64,
+    pub heading: f64,
     /// How far above its lowest before a loss that came back may lie.
     pub recovered: f64,
     /// How far above the frequencies' a loss may be before it rises for its way back to count.
     pub near: f64,
     /// From which 1 / (1 − ρ) on the rate is low.
     pub headroom: f64,
-    /// How far below the frequencies' a loss must be to have learned something.
+    /// How far below the frequencies' a training loss must be to have learned something, and above which it rests on them.
     pub learned: f64,
+    pub rests: f64,
     /// The share of probed steps that may raise their own loss where the rate is low.
     pub raising: f64,
-    /// The length of an update, as a share of the weights', from which on it is not short.
-    pub short: f64,
     /// How far above its mean before a loss stands where it begins to rise.
     pub onset: f64,
     /// How far from an even guess a first loss may be.
@@ -142,14 +151,14 @@ pub const BOUNDS: Bounds = Bounds {
     learned_in_training: 0.3,
     never_below: 0.1,
     held_out_rise: 0.05,
-    on_its_way: 2.5,
-    returning: 0.15,
+    ahead: 2.0,
+    heading: 0.15,
     recovered: 0.05,
     near: 0.3,
     headroom: 70.0,
-    learned: 0.3,
-    raising: 0.1,
-    short: 0.01,
+    learned: 0.12,
+    rests: 0.005,
+    raising: 0.25,
     onset: 0.3,
     start: 0.5,
     overfitting: 0.05,

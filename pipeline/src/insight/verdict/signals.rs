@@ -70,7 +70,9 @@ pub struct Course {
     pub peak_at: usize,
     /// The highest loss of a single step.
     pub highest: f64,
-    /// By how much the last fifth of steps lies below the fifth before, in medians.
+    /// What the last tenth of steps cost above what frequencies alone make of their words, in the median; and by how much less
+    /// that is in the last fifth than in the fifth before.
+    pub excess: f64,
     pub falling: f64,
     pub nonfinite: usize,
     pub first_nonfinite: Option<usize>,
@@ -116,14 +118,23 @@ impl Signals {
         let on = |split: &str, model: &str| {
             facts.ngrams.iter().find(|it| it.split == split && it.model == model).map(|it| it.loss)
         };
-        let course = Course::of(&losses);
-        let unigram_valid = on("valid", "unigram");
+        let steps = losses.len();
+        let (unigram_valid, unigram_train) = (on("valid", "unigram"), on("train", "unigram").or(facts.entropy));
+        let even = on("train", "uniform").or(facts.even);
+        // Where the batches are not at hand, every step is one of the text as a whole.
+        let costs = facts
+            .batches
+            .as_ref()
+            .ok()
+            .and_then(|batches| batches.costs(steps))
+            .unwrap_or_else(|| vec![unigram_train.or(even).or(losses.first().copied()).unwrap_or(0.0); steps]);
+        let course = Course::of(&losses, &costs);
         Self {
-            steps: losses.len(),
-            data: facts.batches.as_ref().ok().map(|batches| Data::of(batches, losses.len() as u64)),
-            even: on("train", "uniform").or(facts.even),
+            steps,
+            data: facts.batches.as_ref().ok().map(|batches| Data::of(batches, steps as u64)),
+            even,
             unigram_valid,
-            unigram_train: on("train", "unigram").or(facts.entropy),
+            unigram_train,
             counted: !facts.ngrams.is_empty(),
             order: unigram_valid.and_then(|unigram| Some(unigram - best(&facts.ngrams)?)),
             noise: noise(facts, &losses),
@@ -186,8 +197,8 @@ fn odd(values: &[f64]) -> (Vec<usize>, f64) {
 }
 
 impl Course {
-    /// Of at least one loss.
-    pub fn of(losses: &[f64]) -> Option<Self> {
+    /// Of at least one loss; `costs` are what frequencies alone make of the words of the same steps.
+    pub fn of(losses: &[f64], costs: &[f64]) -> Option<Self> {
         let first = *losses.first()?;
         let means = means(losses);
         let tail = (losses.len() / 10).max(MEAN).min(losses.len());
@@ -207,6 +218,7 @@ impl Course {
             }
         }
         let middle = |losses: &[f64]| median(losses.iter().copied()).unwrap_or(f64::INFINITY);
+        let excess: Vec<f64> = losses.iter().zip(costs).map(|(loss, cost)| loss - cost).collect();
         Some(Self {
             first,
             last: middle(&losses[losses.len() - tail..]),
@@ -217,7 +229,8 @@ impl Course {
             rise_low,
             peak_at,
             highest: losses.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            falling: middle(&losses[start..end]) - middle(&losses[end..]),
+            excess: middle(&excess[losses.len() - tail..]),
+            falling: middle(&excess[start..end]) - middle(&excess[end..]),
             nonfinite: losses.iter().filter(|loss| !loss.is_finite()).count(),
             first_nonfinite: losses.iter().position(|loss| !loss.is_finite()),
             spikes: spikes(losses),

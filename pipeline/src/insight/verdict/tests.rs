@@ -82,7 +82,7 @@ fn wobble(at: usize, size: f64) -> f64 {
 
 /// From an even guess down to 4.
 fn falls(at: usize) -> f64 {
-    4.0 + 3.0 * (-(at as f64) / 30.0).exp() + wobble(at, 0.1)
+    4.0 + 3.0 * (-(at as f64) / 60.0).exp() + wobble(at, 0.1)
 }
 
 fn score(step: i64, loss: f64) -> Evaluation {
@@ -146,6 +146,30 @@ fn a_rise_that_is_overcome_is_unstable() {
     assert_eq!(judge(&run(300, poor)).recovered, Some(true));
     let step = |at: usize| falls(at) + if at >= 150 { 0.8 } else { 0.0 };
     assert_eq!(judge(&run(300, step)).recovered, Some(false));
+}
+
+#[test]
+fn what_has_risen_and_is_on_its_way_back_has_not_diverged() {
+    // From 9 at step 100 down to 5.3, 0.3 above word frequencies, at one pace and at another.
+    let back = |pace: f64| {
+        move |at: usize| match at {
+            0..100 => falls(at),
+            _ => 5.3 + 3.7 * (-((at - 100) as f64) / pace).exp() + wobble(at, 0.1),
+        }
+    };
+    let verdict = judge(&run(300, back(50.0)));
+    assert_eq!((verdict.verdict, verdict.recovered), (Kind::Unstable, Some(false)));
+    assert!(verdict.sentence.contains("on its way back"), "{}", verdict.sentence);
+    assert_eq!(short(&run(300, back(20.0))).0, Kind::Diverged);
+    // How fast it falls is told beside what its words cost: the text itself may grow easier or harder.
+    let words = |facts: &mut Facts, cost: f64| {
+        let surprise = &mut facts.batches.as_mut().unwrap().surprise;
+        (180..300).for_each(|at| surprise[at] += cost * if at < 240 { 1.0 } else { -1.0 });
+    };
+    let mut easier = run(300, |at| back(20.0)(at) + if (180..240).contains(&at) { 0.1 } else { 0.0 });
+    assert_eq!(short(&easier).0, Kind::Unstable);
+    words(&mut easier, 0.05);
+    assert_eq!(short(&easier).0, Kind::Diverged);
 }
 
 #[test]

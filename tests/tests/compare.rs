@@ -73,3 +73,23 @@ fn a_winner_stands_beside_what_seeds_do() {
     let single = space.pipeline(&["compare", "1", "4", "5"]).ok().stdout;
     assert!(!single.contains("no clear winner"), "{single}");
 }
+
+#[test]
+fn another_text_behind_the_same_path_is_no_secret() {
+    let space = TestSpace::new();
+    let run = |first: &str, rate: &str| {
+        space.write("data/own.txt", &format!("{first}\n").repeat(2000));
+        let rate = format!("train.learning_rate={rate}");
+        let sets = ["corpus.text=\"data/own.txt\"", "train.steps=20", "sample.at=none", &rate];
+        space.run("tiny", &sets.iter().flat_map(|set| ["--set", set]).collect::<Vec<_>>()).ok();
+    };
+    run("one two three", "0.01");
+    run("one two four", "0.01");
+    run("one two five", "0.02");
+    let same = words(&space.pipeline(&["compare", "run1", "run2"]).ok().stdout);
+    assert!(same.contains("run1 and run2 have the same parameters"), "{same}");
+    assert!(same.contains("what else differs: the text of corpus.text"), "{same}");
+    let rates = words(&space.pipeline(&["compare", "run1", "run3"]).ok().stdout);
+    assert!(rates.contains("train.learning_rate (0.01, 0.02) and in the text of corpus.text"), "{rates}");
+    assert!(!rates.contains("alone"), "{rates}");
+}

@@ -55,7 +55,7 @@ pub struct ReportArgs {
     /// Runs: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER
     #[arg(value_name = "RUN", required = true)]
     pub selectors: Vec<String>,
-    /// The file; - writes to standard output
+    /// The file, .html; - writes to standard output
     #[arg(short, long, value_name = "FILE", default_value = "report.html", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
 }

@@ -13,6 +13,9 @@ use crate::ui::axis::Baseline;
 use crate::ui::chart::{Chart, Line, Quantity, thin};
 use crate::ui::format;
 
+/// The most parameters that a label beside a curve holds.
+const MARGIN: usize = 2;
+
 /// Some runs, with what their pictures need.
 #[derive(Debug)]
 pub struct Runs {
@@ -64,15 +67,20 @@ impl Runs {
 
     /// What tells each run from the others, in a few characters; its name where nothing shorter does.
     pub fn labels(&self) -> Vec<String> {
-        let points: Vec<String> = (0..self.summaries.len()).map(|place| self.point(place)).collect();
+        self.labelled(MARGIN)
+    }
+
+    /// The same where there is more room: each is told by up to so many parameters.
+    pub fn labelled(&self, most: usize) -> Vec<String> {
+        let points: Vec<String> = (0..self.summaries.len()).map(|place| self.point(place, most)).collect();
         let distinct = points.iter().collect::<BTreeSet<_>>().len() == points.len();
         let named = self.summaries.iter().zip(points);
         named.map(|(run, point)| if distinct && !point.is_empty() { point } else { run.name() }).collect()
     }
 
     /// The differing parameters of a run, where they are few: `learning_rate 0.1`.
-    pub fn point(&self, place: usize) -> String {
-        if self.differing.len() > 2 {
+    fn point(&self, place: usize, most: usize) -> String {
+        if self.differing.len() > most {
             return String::new();
         }
         let names: Vec<&str> = self.differing.iter().map(|row| row.name.as_str()).collect();

@@ -60,7 +60,7 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
 fn range(chart: &Chart, args: &PlotArgs) -> Result<Range, Failure> {
     let what = args.what.column();
     if chart.is_empty() {
-        let message = format!("{}: there is no {what} to be drawn yet", chart.of);
+        let message = format!("{}: there is no {what} to be drawn", chart.of);
         return Err(Failure::input(message, "pipeline show names what a run has; --what draws something else"));
     }
     match (Range::of(chart, args.log_y), Range::of(chart, false)) {

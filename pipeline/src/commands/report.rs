@@ -17,6 +17,9 @@ use crate::ui::report::{Again, Execution, Report, Run, page};
 /// Rows of all curves of one picture together, so that a page of many runs stays small.
 const ROWS: i64 = 12_000;
 
+/// The most parameters that a run's name stands beside.
+const MOST_TOLD: usize = 6;
+
 /// Bytes of all samples together.
 const TEXTS: usize = 400_000;
 
@@ -39,6 +42,11 @@ const MANY: usize = 40;
 
 /// Writes a page.
 pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
+    let name = args.output.extension().and_then(|it| it.to_str()).map(str::to_lowercase);
+    if let Some(other) = name.filter(|name| !["html", "htm"].contains(&&**name)) {
+        let message = format!("{}: a report is HTML, not .{other}", args.output.display());
+        return Err(Failure::input(message, format!("-o {}", args.output.with_extension("html").display())));
+    }
     let mut reader = Reader::open(paths)?;
     let report = gather(&mut reader, &args.selectors)?;
     let page = page(&report);
@@ -66,12 +74,14 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
     let (groups, winner) =
         compare::best(&runs.differing, &runs.verdicts, &runs.evaluations, &curves, incomparable.is_some());
     let again = again(reader, &runs)?;
+    let mut circumstances = compare::texts(reader, &runs.differing, &ids)?;
+    circumstances.extend(compare::circumstances(&runs.details, &runs.stages));
     Ok(Report {
         of: runs.of.clone(),
         made: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M").to_string(),
         version: env!("CARGO_PKG_VERSION"),
         incomparable,
-        circumstances: compare::circumstances(&runs.details, &runs.stages),
+        circumstances,
         groups,
         winner,
         charts,
@@ -98,7 +108,7 @@ fn charts(reader: &mut Reader, runs: &Runs) -> Result<Vec<Chart>, Failure> {
 }
 
 fn of_runs(reader: &mut Reader, runs: Runs) -> Result<Vec<Run>, Failure> {
-    let labels = runs.labels();
+    let labels = runs.labelled(MOST_TOLD);
     let budget = TEXTS / runs.summaries.len().max(1);
     let params = reader.record.params(&runs.summaries.iter().map(|run| run.run).collect::<Vec<_>>())?;
     let mut all = Vec::new();

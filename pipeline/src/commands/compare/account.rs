@@ -101,7 +101,10 @@ fn differences(all: &Comparison) -> String {
     };
     match &gathered(all)[..] {
         [] => format!("{names} have the same parameters"),
-        [only] => format!("{names} differ in {} alone", valued(only)),
+        [only] => match other_texts(all) {
+            Some(texts) => format!("{names} differ in {} and in {texts}", valued(only)),
+            None => format!("{names} differ in {} alone", valued(only)),
+        },
         rows => {
             // What can explain it is named first, and alone where the rest can't.
             let can: Vec<&Differing> = rows.iter().filter(|row| row.explains == Some(Explains::Can)).copied().collect();
@@ -112,6 +115,13 @@ fn differences(all: &Comparison) -> String {
             format!("{names} differ in {} and {last}", words.join(", "))
         }
     }
+}
+
+/// Texts that are others though their paths are the same.
+fn other_texts(all: &Comparison) -> Option<String> {
+    let texts: Vec<&str> =
+        all.circumstances.iter().map(|row| &*row.name).filter(|name| name.starts_with(super::alike::TEXT)).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 /// The parameters that differ; of a table whose kind does, the kind alone, since the rest comes with it.
@@ -144,7 +154,7 @@ fn parted(all: &Comparison, parting: &super::Parting) -> String {
         ([], _, []) => "; nothing that is recorded explains it".to_owned(),
         ([], 0, others) => format!("; what else differs: {}", named(others)),
         ([], _, others) => format!("; no parameter explains it; what else differs: {}", named(others)),
-        ([only], 2.., _) => format!("; of these {} alone can explain it", only.name),
+        ([only], 2.., _) if other_texts(all).is_none() => format!("; of these {} alone can explain it", only.name),
         _ => String::new(),
     };
     format!("their losses part at step {}{noise}{why}", count(first.step))

@@ -47,6 +47,30 @@ pub fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static
     Ok(None)
 }
 
+/// The texts behind one path that are not the same. Where the paths differ, that says it.
+pub fn texts(reader: &mut Reader, parameters: &[Differing], runs: &[i64]) -> Result<Vec<Differing>, Failure> {
+    let mut rows: Vec<Differing> = Vec::new();
+    if parameters.iter().any(|row| row.name.starts_with("corpus.")) {
+        return Ok(rows);
+    }
+    for (place, run) in runs.iter().enumerate() {
+        for (name, digest) in reader.record.inputs(*run, "tokenize")? {
+            let name = format!("{TEXT}corpus.{name}");
+            let digest = digest.get(..12).unwrap_or(&digest).to_owned();
+            let at = rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
+                rows.push(Differing { name, values: vec![None; runs.len()], explains: None });
+                rows.len() - 1
+            });
+            rows[at].values[place] = Some(Cell::Text(digest));
+        }
+    }
+    rows.retain(Differing::differs);
+    Ok(rows)
+}
+
+/// What the name of such a row begins with.
+pub const TEXT: &str = "the text of ";
+
 /// What is no parameter but may change numbers or times.
 pub fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differing> {
     let text = |text: &Option<String>| text.clone().map(Cell::Text);

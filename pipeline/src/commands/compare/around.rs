@@ -68,16 +68,16 @@ pub fn read(
     for (place, trajectory) in pair.trajectories.iter().enumerate() {
         let Some(trajectory) = trajectory else { continue };
         // A run shows its trajectory up to its own length.
-        let range = ((centre - reach).max(0), (centre + reach + 1).min(pair.lengths[place]));
+        let range = (centre.saturating_sub(reach).max(0), centre.saturating_add(reach + 1).min(pair.lengths[place]));
         for row in reader.record.steps_near(*trajectory, range, centre)? {
             let at = row.step;
             found.entry(at).or_default()[place] = Some(row);
         }
     }
     let mut steps: Vec<Near> = found.into_iter().map(|(step, runs)| Near { step, runs }).collect();
-    let before = steps.partition_point(|near| near.step < centre - 1);
+    let before = steps.partition_point(|near| near.step < centre.saturating_sub(1));
     steps.drain(..before.saturating_sub(EITHER_SIDE));
-    let behind = steps.partition_point(|near| near.step <= centre + 1);
+    let behind = steps.partition_point(|near| near.step <= centre.saturating_add(1));
     steps.truncate(behind + EITHER_SIDE);
     Ok(Some(Around { step: centre, centre: what, steps }))
 }

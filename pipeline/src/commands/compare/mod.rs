@@ -8,7 +8,7 @@ mod parts;
 mod study;
 mod texts;
 
-pub use alike::{circumstances, incomparable, joint_baselines, with_forks};
+pub use alike::{circumstances, incomparable, joint_baselines, texts, with_forks};
 pub use study::best;
 
 use serde::Serialize;
@@ -40,7 +40,7 @@ struct Comparison {
     parameters: Vec<Differing>,
     /// Why the runs' losses can't be held against each other, where they can't.
     incomparable: Option<&'static str>,
-    /// What is no parameter but may change numbers or times: program, threads, processor.
+    /// What is no parameter but may change numbers or times: the text behind a path, program, threads, processor.
     circumstances: Vec<Differing>,
     /// The lines of the curves.
     baselines: Vec<Baseline>,
@@ -99,6 +99,8 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
         ngrams.push(record.ngrams(*run)?);
     }
     let incomparable = alike::incomparable(reader, runs)?;
+    let mut circumstances = alike::texts(reader, &parameters, runs)?;
+    circumstances.extend(alike::circumstances(&details, &stages).into_iter().filter(Differing::differs));
     let (mut parting, mut around) = (None, None);
     if let ([a, b], [first, second]) = (&details[..], &summaries[..]) {
         let pair = parting::Pair {
@@ -119,7 +121,7 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
         account: Vec::new(),
         parameters,
         incomparable,
-        circumstances: alike::circumstances(&details, &stages).into_iter().filter(Differing::differs).collect(),
+        circumstances,
         baselines: alike::joint_baselines(&summaries, &stages, &ngrams),
         units,
         standings: evaluations.iter().zip(&ngrams).map(|(scores, ngrams)| standing::of(scores, ngrams)).collect(),

@@ -203,7 +203,7 @@ fn curves(report: &Report) -> Markup {
     html! {
         section #curves {
             h2 { "Curves" }
-            @if report.charts.is_empty() { p { "No run has trained yet." } }
+            @if report.charts.is_empty() { p { "None of these runs has a step." } }
             fieldset #runs.toggles hidden {
                 legend { "Runs shown" }
                 @for (place, run) in report.runs.iter().enumerate() {

@@ -9,7 +9,7 @@ use crate::commands::reproduce::check_corpus;
 use crate::commands::run;
 use crate::commands::verdict::short;
 use crate::commands::{judging, verdict};
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED};
 use crate::insight::trial::{self, Trial};
 use crate::places::Paths;
 use crate::record::Record;
@@ -51,7 +51,11 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     let experiment = recorded.with(&sets, paths, here)?;
     ui::talk(&format!("run{run} {}; {}", short(&found), words(&trial)));
     let how = How { threads: args.threads, ..How::default() };
-    let done = run::compute_and_tell(&experiment, &how, paths, here, &stop)?;
+    // What goes on with the trial tells, too, what came of it.
+    let done = run::compute_and_tell(&experiment, &how, paths, here, &stop).map_err(|failure| match failure.code {
+        INTERRUPTED => Failure { hint: format!("pipeline confirm run{run} goes on where it stopped"), ..failure },
+        _ => failure,
+    })?;
     let Some(row) = done.rows.first() else { return Err(Failure::failed("BUG: a trial without a run", "")) };
 
     let mut reader = Reader::open(paths)?;

@@ -65,11 +65,11 @@ pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<(), Failure>
     verdicts(reader, &stale).map(|_| ())
 }
 
-/// Whether a run's verdict is one by these rules, of the run as it is.
+/// Whether a run's verdict is one by these rules or newer ones, of the run as it is.
 fn holds(reader: &Reader, state: &VerdictState) -> bool {
     // What was judged without the store is judged again once a store is there.
     let unseen = || !reader.store.join("sha256").exists() && state.seen == Some(format!("{}{UNSEEN}", state.now));
-    state.rules == Some(verdict::RULES) && (state.seen.as_deref() == Some(&*state.now) || unseen())
+    state.rules.is_some_and(|rules| rules >= verdict::RULES) && (state.seen.as_deref() == Some(&*state.now) || unseen())
 }
 
 /// Stands behind what there was of a run when it was judged, where what it had read could not be looked at.
@@ -86,12 +86,12 @@ fn gone() -> Failure {
 }
 
 /// The verdict of a run, and whether it is a new one: what was seen when the store was there is not forgotten because it is
-/// away.
+/// away, and newer rules know better.
 fn settled(reader: &mut Reader, state: &VerdictState, facts: &Facts) -> Result<(Verdict, bool), Failure> {
     let verdict = judge(state, facts);
     if holds(reader, state)
         && let Some(before) = reader.record.verdict(state.run)?
-        && checks_made(&before) > checks_made(&verdict)
+        && (before.rules > verdict.rules || checks_made(&before) > checks_made(&verdict))
     {
         return Ok((before, false));
     }

@@ -89,7 +89,10 @@ impl Trial {
             Some(loss) if loss.is_finite() => number(loss),
             Some(_) => "what is not finite".to_owned(),
         };
-        let ends = format!("it ends at {} instead of {}", said(is), said(was));
+        let ends = match (was, is) {
+            (Some(was), Some(is)) if !was.is_finite() && !is.is_finite() => "its loss is not finite either".to_owned(),
+            _ => format!("it ends at {} instead of {}", said(is), said(was)),
+        };
         let kind = after.0.verdict.word().replace('_', " ");
         let with = &self.with;
         match (self.cause.as_str(), well, better) {

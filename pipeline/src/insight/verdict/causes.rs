@@ -59,13 +59,16 @@ pub(super) fn diverged(
     let at = onset(facts, course, bounds);
     let about = "diverged";
     if let Some(step) = course.first_nonfinite {
-        let said = format!("{} losses are not finite, from step {} on", course.nonfinite, count(step as u64));
+        let said = match course.nonfinite {
+            1 => format!("the loss of step {} is not finite", count(step as u64)),
+            many => format!("{} losses are not finite, from step {} on", count(many as u64), count(step as u64)),
+        };
         notes.evidence(about, Figure::of("nonfinite", course.nonfinite as f64, 0.0).at(step), said);
     }
     notes.evidence(
         about,
         Figure::of("above_frequencies", view.above, bounds.above),
-        format!("the loss is {} at the end, worse than {}", view.now(), view.reference()),
+        format!("the loss is {} now, worse than {}", view.now(), view.reference()),
     );
     // Where losses are not finite, that says it all.
     if course.rise.is_finite() && course.rise >= bounds.rise {
@@ -179,7 +182,7 @@ pub(super) fn too_low(facts: &Facts, course: &Course, view: &View, bounds: &Boun
     }
     let side = if course.excess < 0.0 { "below" } else { "above" };
     let said =
-        format!("the training loss ends {} {side} word frequencies on the same words", number(course.excess.abs()));
+        format!("the training loss is {} {side} word frequencies on the same words", number(course.excess.abs()));
     notes.evidence("too_low", Figure::of("excess", course.excess, -bounds.learned), said);
     let said = format!(
         "the most that the loss rose is {} nats: nothing keeps the rate from being higher",
@@ -249,7 +252,7 @@ pub(super) fn never_below(
 pub(super) fn stable(course: &Course, view: &View, bounds: &Bounds, notes: &mut Notes) -> Outcome {
     let said = format!("the most that the loss rose is {} nats", number(course.rise));
     notes.evidence("stable", Figure::of("rise", course.rise, bounds.rise), said);
-    let said = format!("the loss is {} at the end, beside {}", number(view.now), view.reference());
+    let said = format!("the loss is {} now, beside {}", number(view.now), view.reference());
     notes.evidence("stable", Figure::of("above_frequencies", view.above, bounds.above), said);
     Outcome {
         kind: Kind::Stable,

@@ -1,8 +1,8 @@
 //! What the loss did, and what that is consistent with.
 
 use super::causes::{diverged, never_below, stable, too_low, unstable};
-use super::notes::{Notes, count, number, percent};
-use super::signals::{Course, Signals, means};
+use super::notes::{Notes, count, counted, number, percent};
+use super::signals::{Course, Probes, Signals, means};
 use super::{Bounds, Facts};
 use crate::record::read::Cell;
 use crate::record::verdicts::Kind;
@@ -32,7 +32,7 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
         because: None,
         advice: None,
     };
-    if matches!(facts.params.get("train.schedule.kind"), Some(Cell::Text(kind)) if kind == "range") {
+    if facts.is_range_test() {
         notes.not_made("course of the loss", "the rate rises until the loss breaks away");
         return open("it is a range test, which is to break: pipeline lr-range reads it".to_owned());
     }
@@ -95,7 +95,7 @@ impl View {
             known: known.is_some(),
             above: now - frequencies,
             before,
-            headroom: signals.probes.as_ref().and_then(|it| it.overshoot).map(|rho| 1.0 / (1.0 - rho).max(1e-6)),
+            headroom: signals.probes.as_ref().and_then(Probes::headroom),
         }
     }
 
@@ -132,7 +132,9 @@ fn is_descent(facts: &Facts) -> bool {
 fn checks(signals: &Signals, facts: &Facts, course: &Course, view: &View, notes: &mut Notes) {
     let first =
         course.first_nonfinite.map_or(String::new(), |step| format!(", the first at step {}", count(step as u64)));
-    notes.made("finite losses", format!("{} of {} are not{first}", course.nonfinite, count(signals.steps as u64)));
+    let verb = if course.nonfinite == 1 { "is" } else { "are" };
+    let of = count(signals.steps as u64);
+    notes.made("finite losses", format!("{} of {of} {verb} not{first}", count(course.nonfinite as u64)));
     let of = view.of;
     match view.known {
         true => notes.made(
@@ -156,16 +158,22 @@ fn checks(signals: &Signals, facts: &Facts, course: &Course, view: &View, notes:
     notes.made(
         "course of the loss",
         format!(
-            "from {} to {}, the lowest mean of ten steps {} at step {}; the most it rose is {}; {} lone spikes",
+            "from {} to {}, the lowest mean of ten steps {} at step {}; the most it rose is {}; {}",
             number(course.first),
             finite(course.last),
             number(course.lowest),
             count(course.lowest_at as u64),
             finite(course.rise),
-            course.spikes.len()
+            counted(course.spikes.len(), "lone spike", "lone spikes")
         ),
     );
-    notes.made("clipping", format!("{} of steps were clipped", percent(signals.clipped)));
+    let growth = signals.gradient_growth.filter(|growth| growth.is_finite()).map_or_else(String::new, |growth| {
+        format!(
+            "; the norm of the last tenth of steps is {} times that of the tenth before the lowest loss",
+            number(growth)
+        )
+    });
+    notes.made("gradient norm", format!("{} of steps were clipped{growth}", percent(signals.clipped)));
     match &signals.probes {
         Some(probes) => {
             let figure = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {}", number(value)));
@@ -182,7 +190,7 @@ fn checks(signals: &Signals, facts: &Facts, course: &Course, view: &View, notes:
             let cost = facts
                 .probe_share
                 .map_or_else(String::new, |share| format!("; they took {} of the time", percent(share)));
-            notes.made("probes", format!("{} steps: {said}{cost}", count(probes.count as u64)));
+            notes.made("probes", format!("{}: {said}{cost}", counted(probes.count, "step", "steps")));
         }
         None => notes.not_made("probes", "train.probes is 0: --set train.probes=10 measures overshoot and sharpness"),
     }

@@ -121,7 +121,7 @@ fn odd(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes, found: &mut Ve
         last,
         number(data.oddest)
     );
-    notes.evidence("data_fault", Figure::of("odd_batch", data.oddest, 0.5).at(*first), sentence.clone());
+    notes.evidence("data_fault", Figure::of("odd_batch", data.oddest, data.odd_from).at(*first), sentence.clone());
     let advice = format!("look at what they read: pipeline show run{run} --step {first}");
     found.push(Fault { cause: "corrupted_batches", onset: *first, sentence, advice });
 }

@@ -7,6 +7,9 @@ use super::{Bounds, Facts};
 /// Adds what is found.
 pub fn find(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) {
     let Some(course) = &signals.course else { return };
+    if facts.is_range_test() {
+        return;
+    }
     start(signals, course, bounds, notes);
     spikes(course, notes);
     overfitting(signals, course, bounds, notes);
@@ -31,11 +34,14 @@ fn start(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Notes)
 
 fn spikes(course: &Course, notes: &mut Notes) {
     if let Some(first) = course.spikes.first() {
-        let said = format!(
-            "{} lone steps stand far above those around them, the first at step {}",
-            course.spikes.len(),
-            count(*first as u64)
-        );
+        let said = match course.spikes.len() {
+            1 => format!("step {} stands far above those around it", count(*first as u64)),
+            many => format!(
+                "{} lone steps stand far above those around them, the first at step {}",
+                count(many as u64),
+                count(*first as u64)
+            ),
+        };
         notes.finding("spikes", Figure::of("spikes", course.spikes.len() as f64, 0.0).at(*first), said);
     }
 }

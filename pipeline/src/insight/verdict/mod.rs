@@ -44,6 +44,13 @@ pub struct Facts {
     pub batches: Result<Batches, String>,
 }
 
+impl Facts {
+    /// Whether the rate rises until the loss breaks away.
+    fn is_range_test(&self) -> bool {
+        matches!(self.params.get("train.schedule.kind"), Some(Cell::Text(kind)) if kind == "range")
+    }
+}
+
 /// What a run's batches are made of.
 #[derive(Debug)]
 pub struct Batches {
@@ -175,6 +182,10 @@ pub fn judge(facts: &Facts) -> Verdict {
     let fault = data::fault(&signals, facts, &bounds, &mut notes);
     let outcome = course::outcome(&signals, facts, &bounds, &mut notes);
     findings::find(&signals, facts, &bounds, &mut notes);
+    if outcome.cause == Some("initial_weights") {
+        // The verdict says it.
+        notes.retract("odd_start");
+    }
     let unseen = facts.batches.is_err();
     let mut verdict = Verdict {
         verdict: outcome.kind,

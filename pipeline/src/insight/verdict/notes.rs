@@ -54,6 +54,12 @@ impl Notes {
         self.findings.push(Finding { finding: finding.to_owned(), step, sentence });
     }
 
+    /// Takes a finding back, with its evidence.
+    pub fn retract(&mut self, finding: &str) {
+        self.findings.retain(|it| it.finding != finding);
+        self.evidence.retain(|it| it.about != finding);
+    }
+
     /// Adds a check that was made, with what it came to.
     pub fn made(&mut self, name: &str, note: String) {
         self.checks.push(Check { name: name.to_owned(), made: true, note });
@@ -90,6 +96,11 @@ pub fn percent(share: f64) -> String {
         _ if percent > 99.0 => format!("{percent:.2} %"),
         _ => format!("{percent:.0} %"),
     }
+}
+
+/// Things and their number: one has another word.
+pub fn counted(n: usize, one: &str, more: &str) -> String {
+    format!("{} {}", count(n as u64), if n == 1 { one } else { more })
 }
 
 /// A whole number with its thousands apart.

@@ -46,9 +46,11 @@ pub struct Data {
     pub passes: f64,
     pub tokens: u64,
     pub tokens_per_type: f64,
-    /// Steps whose tokens are not like those of other steps, and how far the farthest is off, in nats.
+    /// Steps whose tokens are not like those of other steps, how far the farthest is off, and from where on that is odd, in
+    /// nats.
     pub odd: Vec<usize>,
     pub oddest: f64,
+    pub odd_from: f64,
     /// Steps that were looked at.
     pub seen: usize,
 }
@@ -68,8 +70,6 @@ pub struct Course {
     pub rise_from: usize,
     pub rise_low: f64,
     pub peak_at: usize,
-    /// The highest loss of a single step.
-    pub highest: f64,
     /// What the last tenth of steps cost above what frequencies alone make of their words, in the median; and by how much less
     /// that is in the last fifth than in the fifth before.
     pub excess: f64,
@@ -109,6 +109,8 @@ pub struct Probes {
     pub entropy: Option<f64>,
     /// Rate times sharpness times the factor of clipping, for rules whose steps are gradients times the rate.
     pub steepness: Option<f64>,
+    /// The rate of these steps as a share of the highest of the run: a schedule may have lowered it.
+    pub rate: Option<f64>,
 }
 
 impl Signals {
@@ -173,7 +175,7 @@ impl Data {
         let Batches { plan, windows, types, surprise } = batches;
         let read = steps * plan.tokens_per_step() * windows;
         let could = read.min(plan.tokens_per_step() * plan.steps_per_epoch()).max(1);
-        let (odd, oddest) = odd(surprise);
+        let (odd, oddest, odd_from) = odd(surprise);
         Self {
             overlap: if steps > 1 { plan.overlap(1, *windows) } else { 0.0 },
             novelty: (plan.covered(steps * windows) as f64 / could as f64).min(1.0),
@@ -182,18 +184,20 @@ impl Data {
             tokens_per_type: plan.tokens as f64 / (*types).max(1) as f64,
             odd,
             oddest,
+            odd_from,
             seen: surprise.len(),
         }
     }
 }
 
-/// Values that are not like the others: further from their median than eight robust deviations and than half a nat.
-fn odd(values: &[f64]) -> (Vec<usize>, f64) {
-    let Some(middle) = median(values.iter().copied()) else { return (Vec::new(), 0.0) };
-    let spread = 1.4826 * median(values.iter().map(|value| (value - middle).abs())).unwrap_or(0.0);
+/// Values that are not like the others: further from their median than eight robust deviations and than half a nat. Which
+/// these are, how far the farthest is off, and that bound.
+fn odd(values: &[f64]) -> (Vec<usize>, f64, f64) {
+    let middle = median(values.iter().copied()).unwrap_or(0.0);
     let far = |value: &f64| (value - middle).abs();
-    let odd = values.iter().enumerate().filter(|(_, value)| far(value) > (8.0 * spread).max(0.5)).map(|(at, _)| at);
-    (odd.collect(), values.iter().map(far).fold(0.0, f64::max))
+    let bound = (8.0 * 1.4826 * median(values.iter().map(far)).unwrap_or(0.0)).max(0.5);
+    let odd = values.iter().enumerate().filter(|(_, value)| far(value) > bound).map(|(at, _)| at);
+    (odd.collect(), values.iter().map(far).fold(0.0, f64::max), bound)
 }
 
 impl Course {
@@ -228,7 +232,6 @@ impl Course {
             rise_from,
             rise_low,
             peak_at,
-            highest: losses.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             excess: middle(&excess[losses.len() - tail..]),
             falling: middle(&excess[start..end]) - middle(&excess[end..]),
             nonfinite: losses.iter().filter(|loss| !loss.is_finite()).count(),
@@ -287,6 +290,12 @@ impl HeldOut {
 }
 
 impl Probes {
+    /// How many times the run's highest rate would be the one from which on steps overshoot: 1 / (1 − ρ) times the rate at
+    /// which ρ was measured.
+    pub fn headroom(&self) -> Option<f64> {
+        Some(self.rate.unwrap_or(1.0) / (1.0 - self.overshoot?).max(1e-6))
+    }
+
     fn of(facts: &Facts) -> Option<Self> {
         let all = &facts.probes;
         if all.is_empty() {
@@ -309,6 +318,10 @@ impl Probes {
             update_ratio: middle(of(late, &|row| row.update_ratio)),
             logit: middle(of(late, &|row| row.logit_max)),
             entropy: middle(of(late, &|row| row.entropy)),
+            rate: middle(of(late, &|row| Some(row.learning_rate))).and_then(|rate| {
+                let highest = facts.trace.iter().map(|row| row.learning_rate).fold(0.0, f64::max);
+                (highest > 0.0).then_some(rate / highest)
+            }),
             steepness: if steep(facts) {
                 middle(of(late, &|row| Some(row.sharpness? * step_size(facts, row)?)))
             } else {

@@ -305,7 +305,10 @@ fn what_can_not_be_checked_is_said_with_its_reason() {
 fn weights_that_begin_far_off_are_the_cause_before_the_rate() {
     let verdict = judge(&run(300, |at| if at == 0 { 30.0 } else { 60.0 + wobble(at, 5.0) }));
     assert_eq!((verdict.verdict, verdict.cause.as_deref()), (Kind::Diverged, Some("initial_weights")));
-    assert!(verdict.findings.iter().any(|finding| finding.finding == "odd_start"));
+    assert!(verdict.evidence.iter().any(|it| it.signal == "first_above_even"));
+    // Said once: it is a finding where the verdict is another.
+    assert!(verdict.findings.iter().all(|finding| finding.finding != "odd_start"));
+    assert!(found(&run(300, |at| if at == 0 { 30.0 } else { falls(at) })).contains(&"odd_start".to_owned()));
 }
 
 #[test]

@@ -118,7 +118,14 @@ fn a_read_only_folder_is_named_and_not_written_to() {
         let Some(ended) = mounted(&space, &script) else { return };
         ended.complains(2, "place/").hints("--db");
     }
-    assert_eq!(tests::record::ask(&space.path("place/experiments.db"), "SELECT id FROM runs").unwrap().len(), 2);
+    let record = space.path("place/experiments.db");
+    assert_eq!(tests::record::ask(&record, "SELECT id FROM runs").unwrap().len(), 2);
+    // What can't be written down is said all the same.
+    tests::record::hold(&record).execute_batch("DELETE FROM verdicts; COMMIT").unwrap();
+    let script = "mount --bind place place\nmount -o remount,ro,bind place\ncd place\nexec \"$pipeline\" runs";
+    let listed = mounted(&space, script).unwrap().ok().stdout;
+    assert_eq!(listed.matches("inconclusive").count(), 2, "{listed}");
+    assert!(tests::record::ask(&record, "SELECT run_id FROM verdicts").unwrap().is_empty());
 }
 
 #[test]

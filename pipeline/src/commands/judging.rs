@@ -10,7 +10,7 @@ use crate::commands::reading::Reader;
 use crate::failure::Failure;
 use crate::insight::verdict::{self, Batches, Facts};
 use crate::record::read::StageRow;
-use crate::record::verdicts::{Verdict, VerdictState};
+use crate::record::verdicts::{Kind, Verdict, VerdictState};
 use crate::record::{Record, RecordError};
 use crate::ui::counter::Counter;
 
@@ -58,11 +58,13 @@ pub fn anew(reader: &mut Reader, run: i64) -> Result<(Verdict, Facts), Failure> 
     Ok((verdict.0, facts))
 }
 
-/// Makes the verdicts of some runs, or all, where they do not hold any more.
-pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<(), Failure> {
+/// Makes the verdicts of some runs, or all, where they do not hold any more. Those that are new, which a database that can't
+/// be written does not have.
+pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<BTreeMap<i64, Kind>, Failure> {
     let states = reader.record.verdict_states(runs)?;
     let stale: Vec<i64> = states.iter().filter(|state| !holds(reader, state)).map(|state| state.run).collect();
-    verdicts(reader, &stale).map(|_| ())
+    let made = verdicts(reader, &stale)?;
+    Ok(stale.into_iter().zip(made.iter().map(|verdict| verdict.verdict)).collect())
 }
 
 /// Whether a run's verdict is one by these rules or newer ones, of the run as it is.

@@ -41,8 +41,13 @@ fn select(reader: &mut Reader, args: &RunsArgs) -> Result<Vec<Summary>, Failure>
         true => None,
         false => Some(reader.named(&args.selectors)?),
     };
-    judging::refresh(reader, named.as_deref())?;
-    let summaries = reader.summaries(named.as_deref())?;
+    let made = judging::refresh(reader, named.as_deref())?;
+    let mut summaries = reader.summaries(named.as_deref())?;
+    for summary in &mut summaries {
+        if let Some(kind) = made.get(&summary.run) {
+            summary.verdict = Some(kind.word().to_owned());
+        }
+    }
     // Runs that were named stand in the order in which they were named.
     let sort = args.sort.as_deref();
     if filters.is_empty() && sort.is_none() {

@@ -140,7 +140,9 @@ pub(super) fn unstable(
     notes: &mut Notes,
 ) -> Outcome {
     let at = onset(facts, course, bounds);
-    let recovered = course.last <= course.rise_low + bounds.recovered;
+    // To be better than an untrained model is not to have recovered.
+    let told = view.above <= bounds.above || course.rise_low <= view.before + bounds.near;
+    let recovered = told && course.last <= course.rise_low + bounds.recovered;
     notes.evidence(
         "unstable",
         Figure::of("rise", course.rise, bounds.rise).at(course.peak_at),

@@ -68,14 +68,14 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
 pub(super) struct View {
     /// The held-out loss, or the training loss where there is none.
     pub(super) now: f64,
-    /// What frequencies cost on the same text, or an even guess where they are not known.
     /// Which of the two it is, in a word.
     of: &'static str,
+    /// What frequencies cost on the same text, or an even guess where they are not known.
     frequencies: f64,
     known: bool,
     pub(super) above: f64,
     /// What frequencies cost in training.
-    before: f64,
+    pub(super) before: f64,
     /// By how much the rate could be raised until steps overshoot: 1 / (1 − ρ).
     pub(super) headroom: Option<f64>,
 }

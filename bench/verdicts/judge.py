@@ -1,15 +1,10 @@
 #!/usr/bin/env python3
 """Holds the verdicts of `pipeline diagnose` against the labels, and says how often they agree.
 
-    judge.py --folder /tmp/verdicts                  # both halves of the first set
-    judge.py --folder /tmp/second --set second       # the second set
-    judge.py --folder /tmp/verdicts --half a --wrong
-    judge.py --folder /tmp/verdicts --signals signals.tsv
+    judge.py --folder /tmp/third --set third
+    judge.py --folder /tmp/first --wrong --signals signals.tsv
 
-The bounds of the first rules were chosen by half A of the first set, those of the present ones by all of it; what counts is the
-second. A half holds whole groups (corpus, size, fault or else
-optimiser with or without clipping) with all their rates and seeds, like the squares of one colour of a chessboard: so each
-fault and each optimiser is in both, of another corpus or size.
+The present rules were chosen by the first and the second set; what counts is the third.
 """
 
 import argparse
@@ -26,18 +21,6 @@ from sets import SETS
 
 HERE = Path(__file__).resolve().parent
 KINDS = ("data_fault", "diverged", "unstable", "too_low", "stable", "inconclusive")
-
-
-def group(row):
-    return row["name"].split("/")[2]
-
-
-def halves(rows):
-    """The half of each group: {(corpus, size, group): "a" or "b"}."""
-    corpora, sizes = sorted({row["corpus"] for row in rows}), sorted({row["size"] for row in rows})
-    groups = sorted({group(row) for row in rows})
-    place = lambda row: corpora.index(row["corpus"]) + sizes.index(row["size"]) + groups.index(group(row))
-    return {(row["corpus"], row["size"], group(row)): "ab"[place(row) % 2] for row in rows}
 
 
 def diagnose(pipeline, folder, runs):
@@ -64,7 +47,7 @@ def scores(pairs):
 
 def tell(title, rows):
     pairs = [(row["label"], row["verdict"]) for row in rows]
-    print(f"\n{title}: {len(rows)} runs\n")
+    print(f"### {title}: {len(rows)} runs\n")
     print("| labelled | " + " | ".join(f"said {kind}" for kind in KINDS) + " |\n| --- |" + " ---: |" * len(KINDS))
     for kind in KINDS[:-1]:
         counts = [sum(pair == (kind, said) for pair in pairs) for said in KINDS]
@@ -89,7 +72,6 @@ def main():
     parser.add_argument("--folder", required=True, help="where make.py recorded the runs")
     parser.add_argument("--pipeline", default=str(HERE.parents[1] / "target/release/pipeline"), help="(default: target/release/pipeline)")
     parser.add_argument("--set", choices=SETS, default="first", help="which set that is (default: %(default)s)")
-    parser.add_argument("--half", choices=("a", "b"), help="one half of the first alone")
     parser.add_argument("--wrong", action="store_true", help="list the runs whose verdict is not their label")
     parser.add_argument("--signals", help="write what the rules looked at, as a table")
     arguments = parser.parse_args()
@@ -97,9 +79,6 @@ def main():
         rows = list(csv.DictReader(file, delimiter="\t"))
     with open(Path(arguments.folder) / "runs.tsv", encoding="utf-8") as file:
         runs = {name: run for name, run, *_ in csv.reader(file, delimiter="\t")}
-    half = halves(rows)
-    rows = [row | {"half": half[row["corpus"], row["size"], group(row)]} for row in rows]
-    rows = [row for row in rows if arguments.half in (None, row["half"])]
     pipeline = os.path.abspath(arguments.pipeline)
     for row, found in zip(rows, diagnose(pipeline, arguments.folder, [runs[row["name"]] for row in rows])):
         judged = found["judged"]
@@ -111,17 +90,12 @@ def main():
             for name, inner in table.items()
             for key, value in (flat(inner, f"{prefix}{name}.") if isinstance(inner, dict) else {prefix + name: inner}).items()
         }
-        lines = [{k: row[k] for k in ("name", "half", "label", "verdict", "onset", "said_onset")} | flat(row["found"]["signals"]) for row in rows]
+        lines = [{k: row[k] for k in ("name", "label", "verdict", "onset", "said_onset")} | flat(row["found"]["signals"]) for row in rows]
         columns = list(dict.fromkeys(key for line in lines for key in line))
         with open(arguments.signals, "w", encoding="utf-8") as out:
             writer = csv.DictWriter(out, columns, delimiter="\t")
             writer.writeheader(), writer.writerows(lines)
-    if arguments.set == "second":
-        tell("The second set, by which nothing was chosen", rows)
-    else:
-        for name, title in (("a", "Half A"), ("b", "Half B")):
-            if arguments.half in (None, name):
-                tell(title, [row for row in rows if row["half"] == name])
+    tell(f"The {arguments.set} set", rows)
     if arguments.wrong:
         print()
         for row in rows:

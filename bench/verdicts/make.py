@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Makes the runs that verdicts are judged by, and labels them by what came of them.
 
-    make.py --folder /tmp/verdicts                  # everything; writes labels.tsv beside this script
-    make.py --folder /tmp/verdicts --only shakespeare/small --limit 10
+    make.py --folder /tmp/first                     # everything of the first set; writes labels.tsv beside this script
+    make.py --folder /tmp/second --set second
+    make.py --folder /tmp/first --only shakespeare/small --limit 10
 
 A verdict is given to a run of LENGTH steps. Its label never comes from a rule of the program: it comes from what was done
 to the run (its fault), from its losses, and from the held-out loss of the same training continued to three times that length. In order:
@@ -18,7 +19,7 @@ to the run (its fault), from its losses, and from the held-out loss of the same 
 5. `stable`: none of these.
 
 Runs come in grids: a corpus, a size, an optimiser with or without clipping, and its rates; and in faults, injected into
-otherwise sound trainings. Each is made with three seeds. The folder holds a record, a store and what was found (runs.tsv,
+otherwise sound trainings. Each is made with every seed of its set. The folder holds a record, a store and what was found (runs.tsv,
 onsets.tsv), and is gone on with when the script is started again. The column `onset` is filled in for corrupted text, and
 with what onsets.py found.
 """

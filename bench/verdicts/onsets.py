@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Finds where the runs that make.py labelled `diverged` or `unstable` left, by forks, and writes it into labels.tsv.
 
-    onsets.py --folder /tmp/verdicts                # gone on with when started again
+    onsets.py --folder /tmp/first                   # gone on with when started again
 
 The onset of a run is the last state before its rise from which a tenth of the rate still regains what the run had reached.
 To regain, from state s: of a fork at s with a tenth of the rate, trained AHEAD steps, the mean loss of the last LAST is at
@@ -24,6 +24,7 @@ from pathlib import Path
 from threading import Lock
 
 import make
+from sets import SETS
 
 AHEAD, MARGIN = 10, 0.2
 
@@ -70,12 +71,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", required=True, help="what make.py was given")
     parser.add_argument("--pipeline", default=str(make.ROOT / "target/release/pipeline"), help="(default: target/release/pipeline)")
-    parser.add_argument("--labels", default=str(Path(__file__).with_name("labels.tsv")), help="(default: labels.tsv beside this script)")
+    parser.add_argument("--set", choices=SETS, default="first", help="which set that is (default: %(default)s)")
+    parser.add_argument("--labels", help="(default: the set's labels beside this script)")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=math.inf, help="begin no further run after so long (default: never)")
     arguments = parser.parse_args()
     begun, forks = time.monotonic(), Forks(arguments)
-    header, *rows = [line.split("\t") for line in Path(arguments.labels).read_text().splitlines()]
+    labels = Path(arguments.labels or Path(__file__).with_name(SETS[arguments.set].labels))
+    header, *rows = [line.split("\t") for line in labels.read_text().splitlines()]
     label, rate, onset = map(header.index, ("label", "learning_rate", "onset"))
     runs, there = make.runs(forks.folder), make.kept(forks.folder / "onsets.tsv")
     left = [row for row in rows if row[label] in make.LEFT]
@@ -95,7 +98,7 @@ def main():
         list(pool.map(find, wanted))
     for row in left:
         row[onset] = there.get(row[0], [""])[0]
-    Path(arguments.labels).write_text("".join("\t".join(row) + "\n" for row in [header] + rows))
+    labels.write_text("".join("\t".join(row) + "\n" for row in [header] + rows))
 
 
 if __name__ == "__main__":

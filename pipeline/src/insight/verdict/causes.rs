@@ -48,6 +48,28 @@ fn evidence_of_rate(signals: &Signals, about: &str, bounds: &Bounds, notes: &mut
     }
 }
 
+/// How far above or below something, in words.
+fn beside(above: f64) -> String {
+    format!("{} {}", number(above.abs()), if above < 0.0 { "below" } else { "above" })
+}
+
+/// Where a loss that is worse than frequencies will soon be.
+fn heading(about: &str, course: &Course, bounds: &Bounds, notes: &mut Notes) {
+    let heading = course.heading(bounds);
+    // Where losses are not finite, or have just left, nothing points anywhere.
+    if !heading.is_finite() || course.falling <= 0.0 {
+        return;
+    }
+    let said = format!(
+        "in training it fell by {} in the last fifth of steps, to {} word frequencies on the same words: it is heading for {} \
+         them",
+        number(course.falling),
+        beside(course.excess),
+        beside(heading)
+    );
+    notes.evidence(about, Figure::of("heading", heading, bounds.heading), said);
+}
+
 pub(super) fn diverged(
     signals: &Signals,
     facts: &Facts,
@@ -65,11 +87,23 @@ pub(super) fn diverged(
         };
         notes.evidence(about, Figure::of("nonfinite", course.nonfinite as f64, 0.0).at(step), said);
     }
-    notes.evidence(
-        about,
-        Figure::of("above_frequencies", view.above, bounds.above),
-        format!("the loss is {} now, worse than {}", view.now(), view.reference()),
-    );
+    // A held-out loss may lag behind one that leaves.
+    let held_out = !(view.above <= bounds.above);
+    let (figure, worse) = match held_out {
+        true => (
+            Figure::of("above_frequencies", view.above, bounds.above),
+            format!("{} now, worse than {}", view.now(), view.reference()),
+        ),
+        false => (
+            Figure::of("excess", course.excess, bounds.above_in_training),
+            format!(
+                "{} in training now, {} word frequencies on the same words",
+                number(course.last),
+                beside(course.excess)
+            ),
+        ),
+    };
+    notes.evidence(about, figure, format!("the loss is {worse}"));
     // Where losses are not finite, that says it all.
     if course.rise.is_finite() && course.rise >= bounds.rise {
         let said = format!(
@@ -80,6 +114,7 @@ pub(super) fn diverged(
         );
         notes.evidence(about, Figure::of("rise", course.rise, bounds.rise).at(course.peak_at), said);
     }
+    heading(about, course, bounds, notes);
     evidence_of_rate(signals, about, bounds, notes);
     let start = bad_start(signals, course, bounds);
     let (cause, because) = match start {
@@ -112,18 +147,11 @@ pub(super) fn diverged(
         sentence: match view.now.is_finite() {
             // What was undercut later has not left for good.
             true if course.lowest_at > course.peak_at => format!(
-                "the loss rose by {} nats from step {} on; it has fallen since, and is {} now, worse than {}",
+                "the loss rose by {} nats from step {} on; it has fallen since, and is {worse}",
                 number(course.rise),
-                count(at as u64),
-                view.now(),
-                view.reference()
+                count(at as u64)
             ),
-            true => format!(
-                "the loss left for good at step {}: it is {} now, worse than {}",
-                count(at as u64),
-                view.now(),
-                view.reference()
-            ),
+            true => format!("the loss left for good at step {}: it is {worse}", count(at as u64)),
             false => format!("the loss left for good at step {}: it is not finite now", count(at as u64)),
         },
         because: Some(format!("Consistent with {because}")),
@@ -152,6 +180,9 @@ pub(super) fn unstable(
             count(course.peak_at as u64)
         ),
     );
+    if view.above > bounds.above {
+        heading("unstable", course, bounds, notes);
+    }
     evidence_of_rate(signals, "unstable", bounds, notes);
     let after = match recovered {
         true => "came back",
@@ -182,9 +213,7 @@ pub(super) fn too_low(facts: &Facts, course: &Course, view: &View, bounds: &Boun
             format!("updates take what their gradients promise: a rate {shown} times as high would not overshoot yet");
         notes.evidence("too_low", Figure::of("headroom", headroom, bounds.headroom), said);
     }
-    let side = if course.excess < 0.0 { "below" } else { "above" };
-    let said =
-        format!("the training loss is {} {side} word frequencies on the same words", number(course.excess.abs()));
+    let said = format!("the training loss is {} word frequencies on the same words", beside(course.excess));
     notes.evidence("too_low", Figure::of("excess", course.excess, -bounds.learned), said);
     let said = format!(
         "the most that the loss rose is {} nats: nothing keeps the rate from being higher",
@@ -239,6 +268,7 @@ pub(super) fn never_below(
     notes.evidence("diverged", figure, said.clone());
     let words = format!("the held-out loss rose by {} nats on its way", number(rise));
     notes.evidence("diverged", Figure::of("held_out_rise", rise, bounds.held_out_rise), words.clone());
+    heading("diverged", course, bounds, notes);
     evidence_of_rate(signals, "diverged", bounds, notes);
     Outcome {
         kind: Kind::Diverged,

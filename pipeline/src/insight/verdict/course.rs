@@ -49,7 +49,7 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
     let worse = (view.above > bounds.above && !learned) || course.excess > bounds.above_in_training;
     // Where it had learned nothing yet, to be back there is nothing.
     let came_back = course.last <= course.rise_low + bounds.recovered && course.rise_low <= view.before + bounds.near;
-    let on_its_way = course.excess - bounds.ahead * course.falling < bounds.heading;
+    let on_its_way = course.heading(bounds) < bounds.heading;
     let returns = on_its_way && course.excess <= bounds.above_in_training;
     if !view.now.is_finite() || course.last.is_infinite() || (rose && worse && !came_back && !returns) {
         diverged(signals, facts, course, &view, bounds, notes)
@@ -121,6 +121,13 @@ impl View {
             && probes.overshoot_below.is_some_and(|share| share <= bounds.raising)
             && bad_start(signals, course, bounds).is_none();
         learned_little && (short || rests)
+    }
+}
+
+impl Course {
+    /// What the training loss will be above frequencies, once it has fallen on for a while as it last did.
+    pub(super) fn heading(&self, bounds: &Bounds) -> f64 {
+        self.excess - bounds.ahead * self.falling
     }
 }
 

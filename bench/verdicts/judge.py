@@ -28,7 +28,8 @@ def diagnose(pipeline, folder, runs):
     found = []
     for start in range(0, len(runs), 100):
         command = [pipeline, "diagnose", *runs[start : start + 100], "--json", "--db", "experiments.db"]
-        found += json.loads(subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout)
+        told = json.loads(subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout)
+        found += told if isinstance(told, list) else [told]
     return found
 
 
@@ -80,7 +81,7 @@ def main():
     with open(Path(arguments.folder) / "runs.tsv", encoding="utf-8") as file:
         runs = {name: run for name, run, *_ in csv.reader(file, delimiter="\t")}
     pipeline = os.path.abspath(arguments.pipeline)
-    for row, found in zip(rows, diagnose(pipeline, arguments.folder, [runs[row["name"]] for row in rows])):
+    for row, found in zip(rows, diagnose(pipeline, arguments.folder, [runs[row["name"]] for row in rows]), strict=True):
         judged = found["judged"]
         row["verdict"], row["said_onset"], row["found"] = judged["verdict"], judged["onset"], found
         row["onset"] = int(row["onset"]) if row["onset"].isdigit() else None

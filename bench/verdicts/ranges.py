@@ -25,15 +25,20 @@ import make
 from sets import SETS
 
 
-def limits(path):
-    """The actual limit of each (corpus, size, optimiser, clipping norm) that has one, and the width of its bracket."""
+def read(path):
+    """Of each (corpus, size, optimiser, clipping norm), by seed and rate: whether it diverged, and its valid loss in the end."""
     grids = {}
     with open(path) as file:
         for row in csv.DictReader(file, delimiter="\t"):
             if not row["fault"]:
                 grid = (row["corpus"], row["size"], row["optimizer"], float(row["clip_norm"]))
-                rates = grids.setdefault(grid, {}).setdefault(row["seed"], {})
-                rates[float(row["learning_rate"])] = row["label"] == "diverged"
+                rates = grids.setdefault(grid, {}).setdefault(int(row["seed"]), {})
+                rates[float(row["learning_rate"])] = (row["label"] == "diverged", float(row["last_valid"]))
+    return grids
+
+
+def limits(grids):
+    """The actual limit of each grid that has one: the median over its seeds."""
     found = {}
     for grid, seeds in grids.items():
         of_seeds = [limit for rates in seeds.values() if (limit := bracket(rates)) is not None]
@@ -44,15 +49,24 @@ def limits(path):
 
 def bracket(rates):
     """The middle between the highest rate that is not diverged and the next above; None without either."""
-    sound = [rate for rate, diverged in rates.items() if not diverged]
+    sound = [rate for rate, (diverged, _) in rates.items() if not diverged]
     if not sound:
         return None
     above = [rate for rate in rates if rate > max(sound)]
     return math.sqrt(max(sound) * min(above)) if above else None
 
 
+def above_best(losses, rate):
+    """What the loss at a rate, read off between those of a grid, lies above the least of them. Losses by rate."""
+    rates = sorted(losses)
+    best, rate = min(losses.values()), min(max(rate, rates[0]), rates[-1])
+    low, high = next(pair for pair in zip(rates, rates[1:]) if pair[0] <= rate <= pair[1])
+    share = math.log(rate / low) / math.log(high / low)
+    return losses[low] * (1 - share) + losses[high] * share - best
+
+
 def predict(arguments, folder, name, text):
-    """The limits that lr-range finds with each seed; the last rate where it found none."""
+    """(limit, suggestion) that lr-range finds with each seed; the last rate for a limit where it found none."""
     path = folder / (name.replace("/", "_") + "_range.toml")
     path.write_text(text)
     command = [arguments.pipeline, "lr-range", path.name, "--db", "ranges.db", "--json", "--jobs", str(arguments.jobs)]
@@ -60,7 +74,7 @@ def predict(arguments, folder, name, text):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{path}: {done.stderr.strip()[-300:]}")
-    return [test["limit"] or test["to"] for test in json.loads(done.stdout)]
+    return [(test["limit"] or test["to"], test["suggestion"]) for test in json.loads(done.stdout)]
 
 
 def main():
@@ -77,7 +91,8 @@ def main():
     arguments.pipeline = os.path.abspath(arguments.pipeline)
     folder = Path(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    actual = limits(arguments.labels or Path(__file__).with_name(SETS[arguments.set].labels))
+    seeds_of = read(arguments.labels or Path(__file__).with_name(SETS[arguments.set].labels))
+    actual = limits(seeds_of)
 
     # Of a grid's trainings the first: its rate and its seed are put aside.
     grids = {}
@@ -85,15 +100,21 @@ def main():
         if not facts["fault"] and name.startswith(arguments.only):
             grid = (facts["corpus"], facts["size"], facts["optimizer"], facts["clip_norm"])
             grids.setdefault(grid, ("/".join(name.split("/")[:3]), text))
-    lines, within, alone = ["| grid | actual | found, by seed | predicted | log2 |", "| --- | --- | --- | --- | --- |"], {}, {}
+    lines, within, alone, worth, worth_alone = ["| grid | actual | found, by seed | predicted | log2 |", "| --- | --- | --- | --- | --- |"], {}, {}, [], []
     for grid, (name, text) in grids.items():
-        found = predict(arguments, folder, name, text)
+        found, suggested = zip(*predict(arguments, folder, name, text))
         predicted = statistics.median(found)
         by_seed = ", ".join(f"{limit:.3g}" for limit in found)
         if grid not in actual:
             lines.append(f"| {name} | none within the grid | {by_seed} | {predicted:.3g} | |")
             continue
         off = math.log2(predicted / actual[grid])
+        seeds = seeds_of[grid]
+        if None not in suggested:
+            middle = {rate: statistics.median(of[rate][1] for of in seeds.values()) for rate in min(seeds.values(), key=len)}
+            worth.append((above_best(middle, statistics.median(suggested)), name))
+            for seed, rate in zip(SETS[arguments.set].seeds, suggested):
+                worth_alone.append((above_best({at: loss for at, (_, loss) in seeds[seed].items()}, rate), f"{name}/{seed}"))
         within.setdefault(grid[0], []).append(abs(off) <= 1)
         alone.setdefault(grid[0], []).extend(abs(math.log2(limit / actual[grid])) <= 1 for limit in found)
         lines.append(f"| {name} | {actual[grid]:.3g} | {by_seed} | {predicted:.3g} | {off:+.2f} |")
@@ -101,6 +122,10 @@ def main():
     for corpus, hits in within.items():
         tests = alone[corpus]
         print(f"\n{corpus}: {sum(hits)} of {len(hits)} grids within ± 1, {sum(tests)} of {len(tests)} tests with one seed")
+    for what, of in (("medians of seeds", worth), ("with one seed", worth_alone)):
+        if of:
+            print(f"\nsuggestions, {what}: {statistics.median(nats for nats, _ in of):.2f} "
+                  f"nats above the grid's best in the median, at most {max(of)[0]:.2f} ({max(of)[1]})")
 
 
 if __name__ == "__main__":

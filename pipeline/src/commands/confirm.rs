@@ -72,8 +72,5 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
 /// What is tried, in words.
 fn words(trial: &Trial) -> String {
     let from = trial.fork.map_or_else(|| "from the beginning".to_owned(), |at| format!("from checkpoint {at}"));
-    format!(
-        "trying {} {from}",
-        trial.sets.iter().filter(|set| !set.starts_with("name=")).cloned().collect::<Vec<_>>().join(", ")
-    )
+    format!("trying {} {from}", trial.sets.join(", "))
 }

@@ -9,6 +9,7 @@ use crate::commands::show::parts::indent;
 use crate::commands::verdict::{self, verdict_ink};
 use crate::failure::Failure;
 use crate::insight::verdict::signals::Signals;
+use crate::insight::verdict::signals_of;
 use crate::places::Paths;
 use crate::record::read::{Bucket, StepRow, Summary};
 use crate::record::verdicts::{Confirmation, Verdict};
@@ -60,7 +61,7 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Diagnosis, Failure>
     let summary = reader.summaries(Some(&[run]))?.pop().ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
     let stages = reader.stages(run)?;
     let (judged, facts) = judging::anew(reader, run)?;
-    let signals = Signals::of(&facts);
+    let signals = signals_of(&facts);
     let record = &mut reader.record;
     let ngrams = record.ngrams(run)?;
     let mut around = Vec::new();

@@ -1,9 +1,8 @@
 //! What would show that a cause is the cause: the same training but for what the cause names, and what its outcome says.
 
-use crate::insight::verdict::Facts;
 use crate::insight::verdict::causes::round;
 use crate::insight::verdict::notes::number;
-use crate::insight::verdict::signals::Signals;
+use crate::insight::verdict::{Facts, now};
 use crate::record::read::Cell;
 use crate::record::verdicts::{Kind, Verdict};
 
@@ -35,6 +34,13 @@ pub fn of(verdict: &Verdict, facts: &Facts) -> Result<Trial, String> {
     let Some(cause) = &verdict.cause else {
         return Err(format!("its verdict is {} and names no cause", verdict.verdict.word()));
     };
+    if let (Some(onset), Some(fork)) = (verdict.onset, facts.forked_at())
+        && onset < fork
+    {
+        return Err(format!(
+            "what began at step {onset} began before its fork at step {fork}: confirm what it was forked from"
+        ));
+    }
     let rate = |factor: f64| match facts.params.get("train.learning_rate") {
         // As the advice words it, so that what is advised is what was tried.
         Some(Cell::Real(rate)) => Ok(round(rate * factor)),
@@ -73,9 +79,9 @@ pub fn of(verdict: &Verdict, facts: &Facts) -> Result<Trial, String> {
 impl Trial {
     /// What came of it: the outcome's word, and a sentence. `before` is the run in question, `after` the trial.
     pub fn outcome(&self, before: (&Verdict, &Facts), after: (&Verdict, &Facts)) -> (&'static str, String) {
-        let ((was, of), (is, and)) = (last(before.1), last(after.1));
+        let ((was, of), (is, and)) = (now(before.1), now(after.1));
         if of != and {
-            let said = format!("what they end at is no one thing: {of} beside {and}");
+            let said = format!("what they end at is no one thing: a {of} loss beside a {and} loss");
             return ("open", said);
         }
         let well = !matches!(after.0.verdict, Kind::DataFault | Kind::Diverged | Kind::Unstable | Kind::Inconclusive);
@@ -121,15 +127,6 @@ impl Trial {
             }
             (_, true, false) => ("not_confirmed", format!("with {with} {ends}, which is no better ({kind})")),
         }
-    }
-}
-
-/// The last held-out loss, or the training loss where none was scored, as verdicts have them; and which of the two it is.
-fn last(facts: &Facts) -> (Option<f64>, &'static str) {
-    let signals = Signals::of(facts);
-    match signals.held_out {
-        Some(held_out) => (Some(held_out.last), "a held-out loss"),
-        None => (signals.course.map(|course| course.last), "a training loss"),
     }
 }
 

@@ -25,10 +25,10 @@ pub fn fault(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Note
             }
             // That the window slides stands in the parameters.
             let slides = matches!(facts.params.get("batch.layout"), Some(Cell::Text(layout)) if layout == "sliding");
-            slides.then(|| {
+            (slides && !facts.trace.is_empty()).then(|| {
                 let said = "batch.layout is sliding: a step moves on by one token".to_owned();
                 notes.evidence("data_fault", Figure::of("sliding", 1.0, 0.0), said);
-                sliding("nearly all")
+                sliding("most")
             })
         }
     };

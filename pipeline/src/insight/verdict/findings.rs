@@ -1,7 +1,8 @@
 //! What else there is to say of a run; none of it decides the verdict.
 
-use super::notes::{Figure, Notes, count, number, percent};
-use super::signals::{Course, Signals};
+use super::losses::Course;
+use super::notes::{Figure, Notes, count, finite, number, percent};
+use super::signals::Signals;
 use super::{Bounds, Facts};
 
 /// Adds what is found.
@@ -23,9 +24,13 @@ fn start(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Notes)
     let Some(even) = signals.even else { return };
     let above = course.first - even;
     if above.abs() > bounds.start || !above.is_finite() {
+        let what = match above > 0.0 {
+            true => "initial weights or biases are far too large",
+            false => "no untrained model predicts so well",
+        };
         let said = format!(
-            "the first loss is {} where an untrained softmax has {}: initial weights or biases are far too large",
-            number(course.first),
+            "the first loss is {} where an untrained softmax has {}: {what}",
+            finite(course.first),
             number(even)
         );
         notes.finding("odd_start", Figure::of("first_above_even", above, bounds.start).at(0), said);

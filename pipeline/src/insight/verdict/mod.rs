@@ -1,26 +1,32 @@
 //! What a run came to, from what was recorded of it.
 //!
 //! The data come first: whatever the loss does, a run that reads the wrong text says nothing about its rate. Bounds were
-//! chosen on one half of a set of labelled runs and are reported on the other (bench/verdicts/README.md).
+//! chosen by sets of labelled runs and are reported on another (bench/verdicts/README.md).
 
 pub mod causes;
+mod checks;
 mod course;
 mod data;
 mod findings;
+mod left;
+pub mod losses;
 pub mod notes;
 pub mod signals;
 
 use std::collections::BTreeMap;
 
+use stages::params::Layout;
 use stages::plan::Plan;
 
 use crate::record::read::{Cell, Evaluation, NgramLoss, Sample, StepRow};
 use crate::record::verdicts::{Finding, Kind, TraceRow, Verdict};
-use notes::Notes;
-use signals::{FEW, MEAN, Signals};
+use course::View;
+use losses::{FEW, MEAN};
+use notes::{Notes, count};
+use signals::Signals;
 
 /// The version of the rules: verdicts of another are made again.
-pub const RULES: i64 = 5;
+pub const RULES: i64 = 6;
 
 /// What the rules look at.
 #[derive(Debug)]
@@ -45,6 +51,21 @@ pub struct Facts {
 }
 
 impl Facts {
+    fn learning_rate(&self) -> Option<f64> {
+        match self.params.get("train.learning_rate") {
+            Some(Cell::Real(rate)) => Some(*rate),
+            _ => None,
+        }
+    }
+
+    /// The first step that is the run's own, where it is a fork.
+    pub fn forked_at(&self) -> Option<i64> {
+        match self.params.get("train.fork.step") {
+            Some(Cell::Integer(step)) => Some(*step),
+            _ => None,
+        }
+    }
+
     /// Whether the rate rises until the loss breaks away.
     fn is_range_test(&self) -> bool {
         matches!(self.params.get("train.schedule.kind"), Some(Cell::Text(kind)) if kind == "range")
@@ -65,11 +86,22 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// What the tokens of each step cost by frequencies alone, where all were looked at.
+    /// What the tokens of each step cost by frequencies alone, where all were looked at. Of a step whose words nobody looked
+    /// at, since it begins another epoch in another order, what they cost in the mean.
     fn costs(&self, steps: usize) -> Option<Vec<f64>> {
-        let epoch = self.plan.steps_per_epoch().div_ceil(self.windows.max(1)).max(1) as usize;
-        let whole = self.surprise.len() >= steps.min(epoch);
-        whole.then(|| (0..steps).map(|step| self.surprise[step % epoch]).collect())
+        let (windows, epoch) = (self.windows.max(1), self.plan.steps_per_epoch());
+        let seen = &self.surprise;
+        let first = epoch.div_ceil(windows).max(1) as usize;
+        if seen.is_empty() || seen.len() < steps.min(first) {
+            return None;
+        }
+        let again = self.plan.layout != Layout::Shuffled && epoch.is_multiple_of(windows);
+        let mean = seen.iter().sum::<f64>() / seen.len() as f64;
+        let cost = |step: usize| match step < first || again {
+            true => seen[step % first],
+            false => mean,
+        };
+        Some((0..steps).map(cost).collect())
     }
 }
 
@@ -110,7 +142,7 @@ pub struct Bounds {
     pub recovered: f64,
     /// How far above the frequencies' a loss may be before it rises for its way back to count.
     pub near: f64,
-    /// From which 1 / (1 − ρ) on the rate is low.
+    /// By how much the rate could be raised until steps overshoot, from which on it is low.
     pub headroom: f64,
     /// How far below the frequencies' a training loss must be to have learned something, and above which it rests on them.
     pub learned: f64,
@@ -174,13 +206,47 @@ pub const BOUNDS: Bounds = Bounds {
     clipped: 0.9,
 };
 
+/// Where a run's loss is now, as its verdict has it: the last held-out loss, or the training loss where none was scored since
+/// it left; and which of the two.
+pub fn now(facts: &Facts) -> (Option<f64>, &'static str) {
+    let (signals, bounds) = measured(facts);
+    match &signals.course {
+        Some(course) => {
+            let view = View::of(&signals, course, &bounds);
+            (Some(if course.ends_finite { view.now } else { f64::INFINITY }), view.of)
+        }
+        None => (None, "training"),
+    }
+}
+
+/// What the rules look at, and what they hold it against.
+fn measured(facts: &Facts) -> (Signals, Bounds) {
+    let bounds = BOUNDS.for_noise(signals::noise(facts), facts.trace.len());
+    (Signals::of(facts, &bounds), bounds)
+}
+
+/// What the rules look at.
+pub fn signals_of(facts: &Facts) -> Signals {
+    measured(facts).0
+}
+
 /// Judges a run.
 pub fn judge(facts: &Facts) -> Verdict {
-    let signals = Signals::of(facts);
-    let bounds = BOUNDS.for_noise(signals.noise, signals.steps);
+    let (signals, bounds) = measured(facts);
     let mut notes = Notes::default();
     let fault = data::fault(&signals, facts, &bounds, &mut notes);
-    let outcome = course::outcome(&signals, facts, &bounds, &mut notes);
+    let mut outcome = course::outcome(&signals, facts, &bounds, &mut notes);
+    if let (Some(onset), Some(fork)) = (outcome.onset, facts.forked_at())
+        && (onset as i64) < fork
+    {
+        // What the fork was given had no part in it.
+        let said = format!(
+            "; that was before the fork at step {}, at the rate of what it was forked from",
+            count(fork as u64)
+        );
+        outcome.sentence.push_str(&said);
+        outcome.advice = None;
+    }
     findings::find(&signals, facts, &bounds, &mut notes);
     if outcome.cause == Some("initial_weights") {
         // The verdict says it.

@@ -85,6 +85,16 @@ pub fn number(x: f64) -> String {
     }
 }
 
+/// The same of what may be no number.
+pub fn finite(x: f64) -> String {
+    if x.is_finite() { number(x) } else { "what is not finite".to_owned() }
+}
+
+/// How far above or below something, in words.
+pub fn beside(above: f64) -> String {
+    format!("{} {}", number(above.abs()), if above < 0.0 { "below" } else { "above" })
+}
+
 /// A share in percent: as many digits as it takes to be neither none nor all.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;

@@ -1,0 +1,187 @@
+//! What a course that left is consistent with, whether it came back or not.
+
+use super::causes::{evidence_of_rate, heading, rate_times};
+use super::course::{Case, Outcome, bad_start, onset};
+use super::notes::{Figure, Notes, beside, count, counted, finite, number};
+use crate::record::read::Cell;
+use crate::record::verdicts::Kind;
+
+fn lower(case: &Case<'_>) -> Option<String> {
+    rate_times(1.0 / 3.0, "a third of the rate", case)
+}
+
+pub(super) fn diverged(case: &Case<'_>, notes: &mut Notes) -> Outcome {
+    let Case { course, view, bounds, .. } = case;
+    let at = onset(case);
+    let about = "diverged";
+    nonfinite(about, case, notes);
+    let worse = worse(about, case, notes);
+    // Where losses are not finite, that says it all.
+    if course.rise.is_finite() && course.rise >= bounds.rise {
+        let said = format!(
+            "it rose {} nats above its mean of {} at step {}",
+            number(course.rise),
+            number(course.rise_low),
+            count(course.rise_from as u64)
+        );
+        notes.evidence(about, Figure::of("rise", course.rise, bounds.rise).at(course.peak_at), said);
+    }
+    if course.heading(bounds) >= bounds.heading {
+        heading(about, case, notes);
+    }
+    evidence_of_rate(about, case, notes);
+    let (cause, because, advice) = cause(about, case, notes);
+    let at_step = count(at as u64);
+    Outcome {
+        kind: Kind::Diverged,
+        cause: Some(cause),
+        onset: Some(at),
+        recovered: None,
+        sentence: match course.ends_finite && view.now.is_finite() {
+            // What was undercut later has not left for good.
+            true if course.lowest_at > course.peak_at && course.rise.is_finite() => format!(
+                "the loss rose by {} nats from step {at_step} on; it has fallen since, and is {worse}",
+                number(course.rise)
+            ),
+            true => format!("the loss left for good at step {at_step}: it is {worse}"),
+            false => format!("the loss left for good at step {at_step}: it is not finite now"),
+        },
+        because: Some(format!("Consistent with {because}")),
+        advice,
+    }
+}
+
+/// Losses that are no numbers, where there are any.
+fn nonfinite(about: &str, case: &Case<'_>, notes: &mut Notes) {
+    let Some(step) = case.course.first_nonfinite else { return };
+    let said = match case.course.nonfinite {
+        1 => format!("the loss of step {} is not finite", count(step as u64)),
+        many => format!("{} losses are not finite, from step {} on", count(many as u64), count(step as u64)),
+    };
+    notes.evidence(about, Figure::of("nonfinite", case.course.nonfinite as f64, 0.0).at(step), said);
+}
+
+/// What the loss is now, and what that is worse than.
+fn worse(about: &str, case: &Case<'_>, notes: &mut Notes) -> String {
+    let Case { signals, course, view, bounds, .. } = case;
+    // A held-out loss may lag behind one that leaves.
+    let (figure, worse) = match view.above <= bounds.above {
+        false => (
+            Figure::of("above_frequencies", view.above, bounds.above),
+            format!("{} now, worse than {}", view.now(), view.reference()),
+        ),
+        true => (
+            Figure::of("excess", course.excess, bounds.above_in_training),
+            format!("{} in training now, {} {}", finite(course.last), beside(course.excess), signals.beside),
+        ),
+    };
+    notes.evidence(about, figure, format!("the loss is {worse}"));
+    worse
+}
+
+/// The cause of a divergence, in a name and in words, and what to try.
+fn cause(about: &str, case: &Case<'_>, notes: &mut Notes) -> (&'static str, &'static str, Option<String>) {
+    let Some(above) = bad_start(case) else {
+        return ("rate_too_high", "a learning rate that is too high", lower(case));
+    };
+    let said = format!(
+        "the first loss is {}, {} an even guess: the weights begin where no training can",
+        finite(case.course.first),
+        beside(above)
+    );
+    notes.evidence(about, Figure::of("first_above_even", above, case.bounds.start).at(0), said);
+    let gates = match case.facts.params.get("train.forget_bias") {
+        Some(Cell::Real(bias)) if *bias != 0.0 => " --set train.forget_bias=0",
+        _ => "",
+    };
+    let advice = format!("begin with smaller weights: --set 'train.init={{ uniform = 0.1 }}'{gates}");
+    ("initial_weights", "initial weights that are far too large", Some(advice))
+}
+
+/// `returns`: it is not there yet.
+pub(super) fn unstable(case: &Case<'_>, returns: bool, notes: &mut Notes) -> Outcome {
+    let Case { course, view, bounds, .. } = case;
+    let at = onset(case);
+    // To be better than an untrained model is not to have recovered.
+    let learned = view.above <= bounds.above || course.rise_low <= view.before + bounds.near;
+    let back = course.rise < bounds.rise || course.last <= course.rise_low + bounds.recovered;
+    let recovered = learned && back;
+    nonfinite("unstable", case, notes);
+    if course.rise.is_finite() && course.rise >= bounds.rise {
+        let said = format!(
+            "the loss rose {} nats above its lowest mean before, the most at step {}",
+            number(course.rise),
+            count(course.peak_at as u64)
+        );
+        notes.evidence("unstable", Figure::of("rise", course.rise, bounds.rise).at(course.peak_at), said);
+    }
+    if view.above > bounds.above {
+        heading("unstable", case, notes);
+    }
+    evidence_of_rate("unstable", case, notes);
+    let after = match recovered {
+        true => "came back",
+        false if returns => "is on its way back",
+        false => "has not come back to where it was",
+    };
+    let rose = match course.first_nonfinite {
+        Some(first) => {
+            let losses = counted(course.nonfinite, "training loss was", "training losses were");
+            format!("{losses} not finite, from step {} on; the loss {after}", count(first as u64))
+        }
+        None => format!(
+            "the training loss rose by {} nats from step {} on, and {after}",
+            number(course.rise),
+            count(at as u64)
+        ),
+    };
+    Outcome {
+        kind: Kind::Unstable,
+        cause: Some("rate_too_high"),
+        onset: Some(at),
+        recovered: Some(recovered),
+        sentence: format!("{rose}: it is {} now", finite(course.last)),
+        because: Some("Consistent with a rate at the edge of what this training bears".to_owned()),
+        advice: lower(case),
+    }
+}
+
+/// A loss that is worse than frequencies and never rose: too few steps, or a rate that is not right. That it is too high shows
+/// where the held-out loss has begun to rise, though nothing is learned by heart.
+pub(super) fn never_below(case: &Case<'_>, notes: &mut Notes) -> Outcome {
+    let Case { signals, facts, course, view, bounds } = case;
+    let said = format!("the loss is {}, worse than {}, and never rose by much", number(view.now), view.reference());
+    let figure = Figure::of("above_frequencies", view.above, bounds.never_below);
+    let rise = signals.held_out.as_ref().map_or(0.0, |it| it.rise);
+    if rise < bounds.held_out_rise {
+        notes.evidence("inconclusive", figure, said.clone());
+        heading("inconclusive", case, notes);
+        return Outcome {
+            kind: Kind::Inconclusive,
+            cause: None,
+            onset: None,
+            recovered: None,
+            sentence: format!("{said}: there are too few steps, or the rate is not right, and nothing tells which"),
+            because: None,
+            advice: match signals.probes {
+                _ if facts.status != "finished" => Some("let it train on".to_owned()),
+                None => Some("measure more: --set train.probes=10".to_owned()),
+                Some(_) => Some(format!("train longer: --set train.steps={}", 2 * signals.steps)),
+            },
+        };
+    }
+    notes.evidence("diverged", figure, said.clone());
+    let words = format!("the held-out loss rose by {} nats on its way", finite(rise));
+    notes.evidence("diverged", Figure::of("held_out_rise", rise, bounds.held_out_rise), words.clone());
+    heading("diverged", case, notes);
+    evidence_of_rate("diverged", case, notes);
+    Outcome {
+        kind: Kind::Diverged,
+        cause: Some("rate_too_high"),
+        onset: None,
+        recovered: None,
+        sentence: format!("{said}; {words} (the lowest mean in training was {})", number(course.lowest)),
+        because: Some("Consistent with a learning rate that is too high".to_owned()),
+        advice: lower(case),
+    }
+}

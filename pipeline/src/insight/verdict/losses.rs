@@ -1,0 +1,117 @@
+//! Where the loss of a training went.
+
+use serde::Serialize;
+
+use super::Facts;
+use super::signals::median;
+
+/// Steps of a mean that stands for the loss at a step: a single batch says little.
+pub const MEAN: usize = 10;
+
+/// Steps of a mean that stands for what has risen.
+pub const FEW: usize = 5;
+
+/// Where the loss went. Means are those of ten steps, the last of which names them; what is not finite counts as infinite.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Course {
+    pub first: f64,
+    /// The median of the last tenth of steps (at least ten); of those since its peak, where it has risen among them.
+    pub last: f64,
+    /// The lowest mean, and where.
+    pub lowest: f64,
+    pub lowest_at: usize,
+    /// The most that the mean of five steps rose above the lowest mean of ten before them.
+    pub rise: f64,
+    /// Where that lowest was, what it was, and where the rise was highest.
+    pub rise_from: usize,
+    pub rise_low: f64,
+    pub peak_at: usize,
+    /// What the same steps cost above what frequencies alone make of their words, in the median; and by how much less that is
+    /// in the last fifth than in the fifth before, 0 where it has risen since.
+    pub excess: f64,
+    pub falling: f64,
+    /// Whether the last loss is a number.
+    pub ends_finite: bool,
+    pub nonfinite: usize,
+    pub first_nonfinite: Option<usize>,
+    /// Steps whose loss stands out from those around it: more than eight robust deviations above their median.
+    pub spikes: Vec<usize>,
+}
+
+/// Training losses by step; what is not finite counts as infinite.
+pub(super) fn losses(facts: &Facts) -> Vec<f64> {
+    facts.trace.iter().map(|row| row.loss.unwrap_or(f64::INFINITY)).collect()
+}
+
+impl Course {
+    /// Of at least one loss; `costs` are what frequencies alone make of the words of the same steps, and `risen` is what a
+    /// rise is.
+    pub fn of(losses: &[f64], costs: &[f64], risen: f64) -> Option<Self> {
+        let first = *losses.first()?;
+        let means = means(losses);
+        let mut tail = losses.len() - (losses.len() / 10).max(MEAN).min(losses.len());
+        let fifth = (losses.len() / 5).max(1);
+        let (end, start) = (losses.len() - fifth, losses.len().saturating_sub(2 * fifth));
+        let (lowest_at, lowest) = lowest(&means);
+        let (mut rise, mut rise_from, mut rise_low, mut peak_at) = (0.0, 0, first, 0);
+        let (mut before, mut before_at) = (f64::INFINITY, 0);
+        for at in FEW..losses.len() {
+            // What a few steps rise above is what went before all of them.
+            if means[at - FEW] < before {
+                (before, before_at) = (means[at - FEW], at - FEW);
+            }
+            let now = losses[at + 1 - FEW..=at].iter().sum::<f64>() / FEW as f64;
+            if now - before > rise {
+                (rise, rise_from, rise_low, peak_at) = (now - before, before_at, before, at);
+            }
+        }
+        let middle = |losses: &[f64]| median(losses.iter().copied()).unwrap_or(f64::INFINITY);
+        // What has risen among the last steps is no longer where it was before.
+        let just_risen = rise >= risen && peak_at >= tail;
+        if just_risen {
+            tail = peak_at + 1 - FEW;
+        }
+        let excess: Vec<f64> = losses.iter().zip(costs).map(|(loss, cost)| loss - cost).collect();
+        Some(Self {
+            first,
+            last: middle(&losses[tail..]),
+            lowest,
+            lowest_at,
+            rise,
+            rise_from,
+            rise_low,
+            peak_at,
+            excess: middle(&excess[tail..]),
+            falling: if just_risen { 0.0 } else { middle(&excess[start..end]) - middle(&excess[end..]) },
+            ends_finite: losses.last().is_some_and(|loss| loss.is_finite()),
+            nonfinite: losses.iter().filter(|loss| !loss.is_finite()).count(),
+            first_nonfinite: losses.iter().position(|loss| !loss.is_finite()),
+            spikes: spikes(losses),
+        })
+    }
+}
+
+/// The place and value of the least of some values.
+fn lowest(values: &[f64]) -> (usize, f64) {
+    let least = values.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1));
+    least.map_or((0, f64::INFINITY), |(at, value)| (at, *value))
+}
+
+/// By step: the mean of the ten losses that end there, of fewer at the start.
+pub fn means(losses: &[f64]) -> Vec<f64> {
+    let window = |at: usize| &losses[(at + 1).saturating_sub(MEAN)..=at];
+    (0..losses.len()).map(|at| window(at).iter().sum::<f64>() / window(at).len() as f64).collect()
+}
+
+/// Steps whose loss is far above the median of the eleven around it, by what steps differ from that median.
+fn spikes(losses: &[f64]) -> Vec<usize> {
+    const HALF: usize = 5;
+    let around = |at: usize| &losses[at.saturating_sub(HALF)..(at + HALF + 1).min(losses.len())];
+    let above: Vec<f64> = (0..losses.len())
+        .map(|at| losses[at] - median(around(at).iter().copied()).unwrap_or(losses[at]))
+        .map(|above| if above.is_nan() { 0.0 } else { above })
+        .collect();
+    let spread = 1.4826 * median(above.iter().map(|above| above.abs())).unwrap_or(0.0);
+    // The first steps fall so fast that each stands above those around it.
+    (HALF..losses.len()).filter(|at| above[*at] > (8.0 * spread).max(0.3)).collect()
+}

@@ -90,6 +90,6 @@ fn another_text_behind_the_same_path_is_no_secret() {
     assert!(same.contains("run1 and run2 have the same parameters"), "{same}");
     assert!(same.contains("what else differs: the text of corpus.text"), "{same}");
     let rates = words(&space.pipeline(&["compare", "run1", "run3"]).ok().stdout);
-    assert!(rates.contains("train.learning_rate (0.01, 0.02) and in the text of corpus.text"), "{rates}");
+    assert!(rates.contains("train.learning_rate (0.01, 0.02), and in the text of corpus.text"), "{rates}");
     assert!(!rates.contains("alone"), "{rates}");
 }

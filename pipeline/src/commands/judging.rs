@@ -25,7 +25,7 @@ pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failu
     let (mut all, mut made) = (Vec::with_capacity(runs.len()), Vec::new());
     for run in runs {
         let state = states.get(run).ok_or_else(gone)?;
-        let kept = if holds(reader, state) { reader.record.verdict(*run)? } else { None };
+        let kept = if holds(reader, state)? { reader.record.verdict(*run)? } else { None };
         let verdict = match kept {
             Some(kept) => kept,
             None => {
@@ -62,17 +62,31 @@ pub fn anew(reader: &mut Reader, run: i64) -> Result<(Verdict, Facts), Failure> 
 /// be written does not have.
 pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<BTreeMap<i64, Kind>, Failure> {
     let states = reader.record.verdict_states(runs)?;
-    let stale: Vec<i64> = states.iter().filter(|state| !holds(reader, state)).map(|state| state.run).collect();
+    let mut stale = Vec::new();
+    for state in &states {
+        if !holds(reader, state)? {
+            stale.push(state.run);
+        }
+    }
     let made = verdicts(reader, &stale)?;
     Ok(stale.into_iter().zip(made.iter().map(|verdict| verdict.verdict)).collect())
 }
 
 /// Whether a run's verdict is one by these rules or newer ones, of the run as it is.
-fn holds(reader: &Reader, state: &VerdictState) -> bool {
-    // What was judged without the store is judged again once a store is there.
-    let unseen = || !reader.store.join("sha256").exists() && state.seen == Some(format!("{}{UNSEEN}", state.now));
-    state.rules.is_some_and(|rules| rules >= verdict::RULES) && (state.seen.as_deref() == Some(&*state.now) || unseen())
+fn holds(reader: &mut Reader, state: &VerdictState) -> Result<bool, Failure> {
+    if state.rules.is_none_or(|rules| rules < verdict::RULES) {
+        return Ok(false);
+    }
+    let seen = state.seen.as_deref();
+    Ok(match seen.and_then(|seen| seen.strip_suffix(UNSEEN)) {
+        // What was judged without what it had read is judged again once that is there.
+        Some(seen) => seen == state.now && !reader.has(state.run, &READ)?,
+        None => seen == Some(&*state.now),
+    })
 }
+
+/// The outputs that the rules read.
+const READ: [(&str, &str); 3] = [("batch", "plan"), ("vocab", "vocab"), ("vocab", "train")];
 
 /// Stands behind what there was of a run when it was judged, where what it had read could not be looked at.
 const UNSEEN: &str = " unseen";
@@ -91,7 +105,7 @@ fn gone() -> Failure {
 /// away, and newer rules know better.
 fn settled(reader: &mut Reader, state: &VerdictState, facts: &Facts) -> Result<(Verdict, bool), Failure> {
     let verdict = judge(state, facts);
-    if holds(reader, state)
+    if holds(reader, state)?
         && let Some(before) = reader.record.verdict(state.run)?
         && (before.rules > verdict.rules || checks_made(&before) > checks_made(&verdict))
     {
@@ -152,9 +166,8 @@ fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
 
 /// What a run's batches are made of, read from the store.
 fn batches(reader: &mut Reader, run: i64, steps: u64, windows: u64) -> Result<Batches, Failure> {
-    let plan = Plan::load(&reader.object(run, "batch", "plan")?)?;
-    let types = Types::load(&reader.object(run, "vocab", "vocab")?)?;
-    let ids = Ids::open(&reader.object(run, "vocab", "train")?)?;
+    let [plan, types, ids] = READ.map(|(stage, name)| reader.object(run, stage, name));
+    let (plan, types, ids) = (Plan::load(&plan?)?, Types::load(&types?)?, Ids::open(&ids?)?);
     let surprise = stages::surprise::of_steps(&plan, &ids, types.types.len(), steps, windows)?;
     Ok(Batches { plan, windows, types: types.types.len() as u64, surprise })
 }

@@ -84,6 +84,18 @@ impl Reader {
             "name the store with --store, or run the experiment again: what is missing is made anew",
         ))
     }
+
+    /// Whether outputs of a run's stages are in the store, sound or not.
+    pub fn has(&mut self, run: i64, outputs: &[(&str, &str)]) -> Result<bool, Failure> {
+        for (stage, name) in outputs {
+            let digest = self.record.output(run, stage, name)?;
+            let id = digest.and_then(|digest| digest.parse::<ObjectId>().ok());
+            if !id.is_some_and(|id| Store::over(&self.store).path(id).exists()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// The split on which models give a plot its lines: one that they have not learned from, or else train.

@@ -44,19 +44,15 @@ pub fn words(run: i64, verdict: &Verdict, confirmations: &[Confirmation], look: 
         }
     };
     add(&verdict.sentence, Ink::Plain);
-    // Of the cause that stands: a run that went on may have another now.
-    let confirmations: Vec<&Confirmation> =
-        confirmations.iter().filter(|it| Some(&it.cause) == verdict.cause.as_ref()).collect();
-    for found in &confirmations {
+    let tried = verdict.tried(confirmations);
+    for found in &tried {
         let ink = if found.outcome == "confirmed" { Ink::Good } else { Ink::Warn };
         add(&format!("{} by run{}: {}", spoken(&found.outcome), found.trial, found.sentence), ink);
     }
-    // What was tried and did not help is no advice any more.
-    let failed = confirmations.iter().any(|it| it.outcome == "not_confirmed");
-    if let Some(advice) = verdict.advice.as_ref().filter(|_| !failed) {
+    if let Some(advice) = verdict.advice_after(confirmations) {
         add(advice, Ink::Bold);
     }
-    if confirmations.is_empty() && verdict.cause.as_deref().is_some_and(trial::has_one) {
+    if tried.is_empty() && verdict.cause.as_deref().is_some_and(trial::has_one) {
         add(&format!("pipeline confirm run{run} tries whether that is the cause"), Ink::Dim);
     }
     text

@@ -67,6 +67,17 @@ impl Verdict {
     pub fn began(&self) -> Option<i64> {
         self.onset.filter(|step| *step > 0 || self.verdict != Kind::DataFault)
     }
+
+    /// The trials of the cause that stands: a run that went on may have another now.
+    pub fn tried<'c>(&self, all: &'c [Confirmation]) -> Vec<&'c Confirmation> {
+        all.iter().filter(|it| Some(&it.cause) == self.cause.as_ref()).collect()
+    }
+
+    /// The advice, unless it was tried and did not help.
+    pub fn advice_after(&self, all: &[Confirmation]) -> Option<&str> {
+        let failed = self.tried(all).iter().any(|it| it.outcome == "not_confirmed");
+        self.advice.as_deref().filter(|_| !failed)
+    }
 }
 
 /// Something else that was found.

@@ -99,12 +99,12 @@ fn differences(all: &Comparison) -> String {
         };
         format!("{} ({}, {})", row.name, value(0), value(1))
     };
+    // Beside no parameter, `parted` tells of them.
+    let texts = other_texts(all).map_or_else(String::new, |texts| format!(", and in {texts}"));
     match &gathered(all)[..] {
         [] => format!("{names} have the same parameters"),
-        [only] => match other_texts(all) {
-            Some(texts) => format!("{names} differ in {} and in {texts}", valued(only)),
-            None => format!("{names} differ in {} alone", valued(only)),
-        },
+        [only] if texts.is_empty() => format!("{names} differ in {} alone", valued(only)),
+        [only] => format!("{names} differ in {}{texts}", valued(only)),
         rows => {
             // What can explain it is named first, and alone where the rest can't.
             let can: Vec<&Differing> = rows.iter().filter(|row| row.explains == Some(Explains::Can)).copied().collect();
@@ -112,7 +112,7 @@ fn differences(all: &Comparison) -> String {
             let mut words: Vec<String> = told.iter().take(MOST_NAMED).map(|row| valued(row)).collect();
             let rest = rows.len() - words.len();
             let last = if rest > 0 { format!("{rest} more") } else { words.pop().unwrap_or_default() };
-            format!("{names} differ in {} and {last}", words.join(", "))
+            format!("{names} differ in {} and {last}{texts}", words.join(", "))
         }
     }
 }

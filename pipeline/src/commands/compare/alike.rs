@@ -50,7 +50,8 @@ pub fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static
 /// The texts behind one path that are not the same. Where the paths differ, that says it.
 pub fn texts(reader: &mut Reader, parameters: &[Differing], runs: &[i64]) -> Result<Vec<Differing>, Failure> {
     let mut rows: Vec<Differing> = Vec::new();
-    if parameters.iter().any(|row| row.name.starts_with("corpus.")) {
+    let paths = ["corpus.text", "corpus.train", "corpus.valid", "corpus.test"];
+    if parameters.iter().any(|row| paths.contains(&&*row.name)) {
         return Ok(rows);
     }
     for (place, run) in runs.iter().enumerate() {
@@ -64,7 +65,11 @@ pub fn texts(reader: &mut Reader, parameters: &[Differing], runs: &[i64]) -> Res
             rows[at].values[place] = Some(Cell::Text(digest));
         }
     }
-    rows.retain(Differing::differs);
+    // A run that has read nothing yet has no other text.
+    rows.retain(|row| {
+        let mut known = row.values.iter().flatten();
+        known.next().is_some_and(|first| known.any(|other| other != first))
+    });
     Ok(rows)
 }
 

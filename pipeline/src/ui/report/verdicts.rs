@@ -31,7 +31,7 @@ fn verdict(run: &Run) -> Markup {
             @if let Some(cause) = &it.cause { dt { "consistent with" } dd { (cause.replace('_', " ")) } }
             @if let Some(onset) = it.began() { dt { "onset" } dd { "step " (count(onset)) } }
             @if let Some(recovered) = it.recovered { dt { "recovered" } dd { (if recovered { "yes" } else { "no" }) } }
-            @if let Some(advice) = &it.advice { dt { "advice" } dd { (advice) } }
+            @if let Some(advice) = it.advice_after(&run.confirmations) { dt { "advice" } dd { (advice) } }
             @if let Some(standing) = &run.standing { dt { "last valid loss" } dd { (standing) } }
             dt { "rules" } dd { "version " (it.rules) }
         }
@@ -47,9 +47,9 @@ fn verdict(run: &Run) -> Markup {
                 }
             } }
         }
-        @if !run.confirmations.is_empty() {
+        @if !it.tried(&run.confirmations).is_empty() {
             h4 { "Confirmations" }
-            ul { @for trial in &run.confirmations {
+            ul { @for trial in it.tried(&run.confirmations) {
                 li {
                     strong { (trial.cause.replace('_', " ")) ": " (trial.outcome.replace('_', " ")) }
                     " by run" (trial.trial) ". " (trial.sentence)

@@ -83,6 +83,7 @@ fn a_png_has_its_size_and_its_curves() {
 #[test]
 fn what_can_not_be_drawn_or_written_is_said_in_a_line() {
     let space = study();
+    std::fs::copy(space.path("experiments.db"), space.path("odd.html")).unwrap();
     for (words, said, hint) in [
         (&["plot", "run1", "-o", "loss.pdf"][..], "loss.pdf: a picture is .svg or .png", "-o loss.svg"),
         (&["plot", "run1", "-o", "loss"], "loss: a picture is .svg or .png", "-o loss.svg"),
@@ -92,7 +93,9 @@ fn what_can_not_be_drawn_or_written_is_said_in_a_line() {
         (&["plot", "run1", "-o", "a.svg", "--what", "entropy", "--log-y"], "", ""),
         (&["report", "run1", "-o", "no/report.html"], "no/report.html: it can't be written", "folder"),
         (&["report", "run1", "-o", "data"], "data: it can't be written", "-o"),
-        (&["report", "run1", "-o", "experiments.db"], "experiments.db: that is the database", "-o"),
+        (&["report", "run1", "-o", "two.pdf"], "two.pdf: a report is HTML, not .pdf", "-o two.html"),
+        (&["report", "run1", "-o", "experiments.db"], "experiments.db: a report is HTML", "-o experiments.html"),
+        (&["report", "run1", "--db", "odd.html", "-o", "odd.html"], "odd.html: that is the database", "-o"),
         (&["report", "study:none"], "there is no study none", ""),
     ] {
         let ended = space.pipeline(words);

@@ -49,7 +49,7 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     sets.push(format!("name={}", serde_json::Value::from(name)));
     drop(reader);
     let experiment = recorded.with(&sets, paths, here)?;
-    ui::talk(&format!("run{run} {}; {}", short(&found), words(&trial)));
+    ui::talk(&format!("run{run} {}; {}", short(&found), words(&trial, facts.forked_at())));
     let how = How { threads: args.threads, ..How::default() };
     // What goes on with the trial tells, too, what came of it.
     let done = run::compute_and_tell(&experiment, &how, paths, here, &stop).map_err(|failure| match failure.code {
@@ -70,7 +70,11 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
 }
 
 /// What is tried, in words.
-fn words(trial: &Trial) -> String {
-    let from = trial.fork.map_or_else(|| "from the beginning".to_owned(), |at| format!("from checkpoint {at}"));
+fn words(trial: &Trial, forked_at: Option<i64>) -> String {
+    // A fork's trial without a checkpoint of its own begins where it does.
+    let from = match trial.fork.or(forked_at) {
+        Some(at) => format!("from checkpoint {at}"),
+        None => "from the beginning".to_owned(),
+    };
     format!("trying {} {from}", trial.sets.join(", "))
 }

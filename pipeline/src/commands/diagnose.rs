@@ -83,8 +83,13 @@ fn screen(it: &Diagnosis, look: Look) -> String {
     let mut head = vec![look.paint(Ink::Bold, &it.summary.name()), it.summary.experiment.clone()];
     head.extend((!point.is_empty()).then_some(point));
     head.push(format!("{}, {} steps", it.summary.status, count(it.summary.steps)));
+    let failed = it.summary.error.as_ref().map_or_else(String::new, |error| {
+        let said = format!("{error}; pipeline show {} --log has all that its worker said", it.summary.name());
+        let lines = format::wrap(&said, look.width - 4);
+        lines.iter().map(|line| format!("    {}\n", look.paint(Ink::Bad, line))).collect()
+    });
     let parts = [
-        format!("{}\n{}", head.join("  "), verdict::words(it.summary.run, &it.judged, &it.confirmations, look)),
+        format!("{}\n{failed}{}", head.join("  "), verdict::words(it.summary.run, &it.judged, &it.confirmations, look)),
         verdict::evidence(&it.judged, look),
         verdict::findings(&it.judged, look),
         drawn(it, look),

@@ -71,17 +71,18 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
         Some(lines) => lines.iter().map(|line| line.buckets.clone()).collect(),
         None => vec![Vec::new(); ids.len()],
     };
+    let mut differing = runs.differing.clone();
+    differing.extend(compare::texts(reader, &runs.differing, &ids)?);
+    differing.sort_by_key(|row| weight(&row.name));
     let (groups, winner) =
-        compare::best(&runs.differing, &runs.verdicts, &runs.evaluations, &curves, incomparable.is_some());
+        compare::best(&differing, &runs.verdicts, &runs.evaluations, &curves, incomparable.is_some());
     let again = again(reader, &runs)?;
-    let mut circumstances = compare::texts(reader, &runs.differing, &ids)?;
-    circumstances.extend(compare::circumstances(&runs.details, &runs.stages));
     Ok(Report {
         of: runs.of.clone(),
         made: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M").to_string(),
         version: env!("CARGO_PKG_VERSION"),
         incomparable,
-        circumstances,
+        circumstances: compare::circumstances(&runs.details, &runs.stages),
         groups,
         winner,
         charts,
@@ -89,9 +90,20 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
         unlisted,
         inputs: inputs(reader, &ids)?,
         again,
-        differing: runs.differing.clone(),
+        differing,
         runs: of_runs(reader, runs)?,
     })
+}
+
+/// Which parameters are shown first: what training reads.
+fn weight(name: &str) -> usize {
+    const STAGES: [&str; 4] = ["train.", "batch.", "vocab.", "tokenize."];
+    match STAGES.iter().position(|stage| name.starts_with(stage)) {
+        Some(place) => place + 1,
+        None if ["evaluate.", "sample.", "baselines."].iter().any(|stage| name.starts_with(stage)) => 9,
+        // The seed, the corpus and its texts.
+        None => 0,
+    }
 }
 
 fn charts(reader: &mut Reader, runs: &Runs) -> Result<Vec<Chart>, Failure> {

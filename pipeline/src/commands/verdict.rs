@@ -52,7 +52,7 @@ pub fn words(run: i64, verdict: &Verdict, confirmations: &[Confirmation], look: 
     if let Some(advice) = verdict.advice_after(confirmations) {
         add(advice, Ink::Bold);
     }
-    if tried.is_empty() && verdict.cause.as_deref().is_some_and(trial::has_one) {
+    if tried.is_empty() && verdict.advice.is_some() && verdict.cause.as_deref().is_some_and(trial::has_one) {
         add(&format!("pipeline confirm run{run} tries whether that is the cause"), Ink::Dim);
     }
     text

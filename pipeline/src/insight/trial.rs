@@ -41,6 +41,12 @@ pub fn of(verdict: &Verdict, facts: &Facts) -> Result<Trial, String> {
             "what began at step {onset} began before its fork at step {fork}: confirm what it was forked from"
         ));
     }
+    if facts.forked_at().is_some() && matches!(cause.as_str(), "sliding_window" | "initial_weights") {
+        let name = cause.replace('_', " ");
+        return Err(format!(
+            "its {name} came with the checkpoint that it was forked from: confirm what that belongs to"
+        ));
+    }
     let rate = |factor: f64| match facts.params.get("train.learning_rate") {
         // As the advice words it, so that what is advised is what was tried.
         Some(Cell::Real(rate)) => Ok(round(rate * factor)),
@@ -105,6 +111,12 @@ impl Trial {
             // A loss that came back may end no higher than one that never left.
             ("rate_too_high", true, false) if before.0.recovered == Some(true) => {
                 ("confirmed", format!("with {with} the loss does not rise ({kind}); {ends}"))
+            }
+            // Of a run that never came back, to come back is another outcome.
+            ("rate_too_high" | "initial_weights", _, true)
+                if before.0.verdict == Kind::Diverged && after.0.verdict == Kind::Unstable =>
+            {
+                ("confirmed", format!("with {with} it comes back ({kind}): {ends}"))
             }
             ("sliding_window", _, true) if after.0.verdict != Kind::DataFault => {
                 ("confirmed", format!("with {with}, at the same rate, {ends} ({kind})"))

@@ -47,13 +47,9 @@ pub fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static
     Ok(None)
 }
 
-/// The texts behind one path that are not the same. Where the paths differ, that says it.
+/// The texts behind one path that are not the same. Where the paths differ, these say it.
 pub fn texts(reader: &mut Reader, parameters: &[Differing], runs: &[i64]) -> Result<Vec<Differing>, Failure> {
     let mut rows: Vec<Differing> = Vec::new();
-    let paths = ["corpus.text", "corpus.train", "corpus.valid", "corpus.test"];
-    if parameters.iter().any(|row| paths.contains(&&*row.name)) {
-        return Ok(rows);
-    }
     for (place, run) in runs.iter().enumerate() {
         for (name, digest) in reader.record.inputs(*run, "tokenize")? {
             let name = format!("{TEXT}corpus.{name}");
@@ -67,6 +63,10 @@ pub fn texts(reader: &mut Reader, parameters: &[Differing], runs: &[i64]) -> Res
     }
     // A run that has read nothing yet has no other text.
     rows.retain(|row| {
+        let path = row.name.trim_start_matches(TEXT);
+        if parameters.iter().any(|parameter| parameter.name == path) {
+            return false;
+        }
         let mut known = row.values.iter().flatten();
         known.next().is_some_and(|first| known.any(|other| other != first))
     });

@@ -99,7 +99,10 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
         ngrams.push(record.ngrams(*run)?);
     }
     let incomparable = alike::incomparable(reader, runs)?;
-    let mut circumstances = alike::texts(reader, &parameters, runs)?;
+    let texts = alike::texts(reader, &parameters, runs)?;
+    // Who read another text is no other seed of the same.
+    let told_apart: Vec<Differing> = parameters.iter().chain(&texts).cloned().collect();
+    let mut circumstances = texts;
     circumstances.extend(alike::circumstances(&details, &stages).into_iter().filter(Differing::differs));
     let (mut parting, mut around) = (None, None);
     if let ([a, b], [first, second]) = (&details[..], &summaries[..]) {
@@ -115,7 +118,7 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
     }
     let (groups, winner) = match runs.len() {
         ..3 => (Vec::new(), None),
-        _ => study::best(&parameters, &verdicts, &evaluations, &curves, incomparable.is_some()),
+        _ => study::best(&told_apart, &verdicts, &evaluations, &curves, incomparable.is_some()),
     };
     let mut comparison = Comparison {
         account: Vec::new(),

@@ -70,7 +70,7 @@ pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     let said = format!("the training loss is {} {}", beside(course.excess), signals.beside);
     notes.evidence("too_low", Figure::of("excess", course.excess, -bounds.learned), said);
     let said = format!(
-        "the most that the loss rose is {} nats: nothing keeps the rate from being higher",
+        "the most that the loss rose is {} nats, no more than chance makes of it: nothing keeps the rate from being higher",
         number(course.rise)
     );
     notes.evidence("too_low", Figure::of("rise", course.rise, bounds.rise), said);
@@ -81,9 +81,13 @@ pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> Outcome {
         onset: None,
         recovered: None,
         sentence: format!(
-            "the training loss went from {} to {}, never rose, and has learned little beyond word frequencies",
+            "the training loss went from {} to {}, never left its way, and {}",
             number(course.first),
-            number(course.last)
+            number(course.last),
+            match (course.first - course.last).abs() < bounds.moved {
+                true => "has hardly moved",
+                false => "the model has learned little beyond word frequencies",
+            }
         ),
         because: Some("Consistent with a rate that is too low".to_owned()),
         advice: rate_times(factor, "a higher rate", case),

@@ -134,8 +134,11 @@ impl View {
         let rests = course.excess > bounds.rests
             && is_descent(facts)
             && probes.overshoot_below.is_some_and(|share| share <= bounds.raising)
+            && probes.update_ratio.is_some_and(|ratio| ratio < bounds.short)
             && bad_start(case).is_none();
-        learned_little && (short || rests)
+        // A loss that has not moved at all wants whatever moves it.
+        let stuck = course.excess > bounds.rests && (course.first - course.last).abs() < bounds.moved;
+        learned_little && (short || rests || stuck)
     }
 }
 

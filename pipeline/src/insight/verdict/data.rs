@@ -113,15 +113,20 @@ fn odd(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes, found: &mut Ve
     // Where every fourth step is unlike the others, the text has parts: nothing is broken.
     let (Some(first), true) = (data.odd.first(), share < 0.25) else { return };
     let last = data.odd.last().unwrap_or(first);
+    let figure = Figure::of("odd_batch", data.oddest, data.odd_from).at(*first);
+    let which = match data.odd.len() {
+        1 => format!("step {first} holds"),
+        several => format!("{several} of steps {first} to {last} hold"),
+    };
     let sentence = format!(
-        "{} of steps {} to {} hold words whose frequencies are not those of the other steps ({} nats off): text of another \
-         kind, or spoilt",
-        data.odd.len(),
-        first,
-        last,
+        "{which} words whose frequencies are not those of the other steps ({} nats off): text of another kind, or spoilt",
         number(data.oddest)
     );
-    notes.evidence("data_fault", Figure::of("odd_batch", data.oddest, data.odd_from).at(*first), sentence.clone());
+    // One or two are in many a sound text, if its batches are small.
+    if data.odd.len() < bounds.odd {
+        return notes.finding("odd_batches", figure, sentence);
+    }
+    notes.evidence("data_fault", figure, sentence.clone());
     let advice = format!("look at what they read: pipeline show run{run} --step {first}");
     found.push(Fault { cause: "corrupted_batches", onset: *first, sentence, advice });
 }

@@ -1,6 +1,6 @@
 //! What else there is to say of a run; none of it decides the verdict.
 
-use super::losses::Course;
+use super::losses::{Course, losses, means};
 use super::notes::{Figure, Notes, count, finite, number, percent};
 use super::signals::Signals;
 use super::{Bounds, Facts};
@@ -13,7 +13,7 @@ pub fn find(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes
     }
     start(signals, course, bounds, notes);
     spikes(course, notes);
-    overfitting(signals, course, bounds, notes);
+    overfitting(signals, facts, course, bounds, notes);
     plateau(signals, course, bounds, notes);
     softmax(signals, bounds, notes);
     clipping(signals, bounds, notes);
@@ -51,11 +51,14 @@ fn spikes(course: &Course, notes: &mut Notes) {
     }
 }
 
-fn overfitting(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Notes) {
+fn overfitting(signals: &Signals, facts: &Facts, course: &Course, bounds: &Bounds, notes: &mut Notes) {
     let Some(held_out) = &signals.held_out else { return };
     let rise = held_out.last - held_out.lowest;
     // Where the training loss rose with it, it is no overfitting.
-    if rise > bounds.overfitting && held_out.gap > rise && course.last <= course.lowest + 0.1 {
+    let means = means(&losses(facts));
+    let then = usize::try_from(held_out.lowest_at - 1).ok().and_then(|before| means.get(before));
+    let fell = then.is_some_and(|then| course.last <= then + bounds.recovered);
+    if rise > bounds.overfitting && held_out.gap > rise && fell {
         let said = format!(
             "the held-out loss was lowest at checkpoint {} ({}) and is {} above it now, {} above the training loss",
             count(held_out.lowest_at as u64),
@@ -72,7 +75,7 @@ fn plateau(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Note
     if signals.steps >= 100 && course.falling.abs() < bounds.plateau && course.last <= course.first {
         let said = format!(
             "the last two fifths of steps differ by {} nats on words alike: the loss no longer falls",
-            number(course.falling)
+            number(course.falling.abs())
         );
         notes.finding("plateau", Figure::of("falling", course.falling, bounds.plateau), said);
     }

@@ -90,12 +90,16 @@ fn cause(about: &str, case: &Case<'_>, notes: &mut Notes) -> (&'static str, &'st
         beside(above)
     );
     notes.evidence(about, Figure::of("first_above_even", above, case.bounds.start).at(0), said);
+    ("initial_weights", "initial weights that are far too large", Some(smaller(case)))
+}
+
+/// The advice to begin with smaller weights.
+fn smaller(case: &Case<'_>) -> String {
     let gates = match case.facts.params.get("train.forget_bias") {
         Some(Cell::Real(bias)) if *bias != 0.0 => " --set train.forget_bias=0",
         _ => "",
     };
-    let advice = format!("begin with smaller weights: --set 'train.init={{ uniform = 0.1 }}'{gates}");
-    ("initial_weights", "initial weights that are far too large", Some(advice))
+    format!("begin with smaller weights: --set 'train.init={{ uniform = 0.1 }}'{gates}")
 }
 
 /// `returns`: it is not there yet.
@@ -103,7 +107,9 @@ pub(super) fn unstable(case: &Case<'_>, returns: bool, notes: &mut Notes) -> Out
     let Case { course, view, bounds, .. } = case;
     let at = onset(case);
     // To be better than an untrained model is not to have recovered.
-    let learned = view.above <= bounds.above || course.rise_low <= view.before + bounds.near;
+    let learned = view.above <= bounds.above
+        || course.excess < -bounds.learned_in_training
+        || course.rise_low <= view.before + bounds.near;
     let back = course.rise < bounds.rise || course.last <= course.rise_low + bounds.recovered;
     let recovered = learned && back;
     nonfinite("unstable", case, notes);
@@ -163,11 +169,15 @@ pub(super) fn never_below(case: &Case<'_>, notes: &mut Notes) -> Outcome {
             recovered: None,
             sentence: format!("{said}: there are too few steps, or the rate is not right, and nothing tells which"),
             because: None,
-            advice: match signals.probes {
-                _ if facts.status != "finished" => Some("let it train on".to_owned()),
-                None => Some("measure more: --set train.probes=10".to_owned()),
-                Some(_) => Some(format!("train longer: --set train.steps={}", 2 * signals.steps)),
-            },
+            advice: Some(match &signals.probes {
+                _ if facts.status != "finished" => "let it train on".to_owned(),
+                _ if bad_start(case).is_some() => smaller(case),
+                None => "measure more: --set train.probes=10".to_owned(),
+                Some(probes) if probes.rate.is_some_and(|share| share < bounds.decayed) => {
+                    "its schedule has lowered the rate to less than a hundredth: let it fall more slowly".to_owned()
+                }
+                Some(_) => format!("train longer: --set train.steps={}", 2 * signals.steps),
+            }),
         };
     }
     notes.evidence("diverged", figure, said.clone());

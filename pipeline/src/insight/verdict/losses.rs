@@ -20,7 +20,8 @@ pub struct Course {
     /// The lowest mean, and where.
     pub lowest: f64,
     pub lowest_at: usize,
-    /// The most that the mean of five steps rose above the lowest mean of ten before them.
+    /// The most that the mean of five steps rose above the lowest mean of ten before them, of losses as they are and of what
+    /// is left of them without what frequencies make of their words: a text that grows harder raises but the first.
     pub rise: f64,
     /// Where that lowest was, what it was, and where the rise was highest.
     pub rise_from: usize,
@@ -38,6 +39,24 @@ pub struct Course {
     pub spikes: Vec<usize>,
 }
 
+/// What losses differ from one another by, for their words alone: the robust deviation (1.4826 · MAD) of what steps' tokens
+/// cost by frequencies alone, which no training moves; or of what losses do from one step to the next, where the text is not
+/// at hand.
+pub(super) fn noise(facts: &Facts) -> Option<f64> {
+    let spread = |values: Vec<f64>| {
+        let middle = median(values.iter().copied())?;
+        Some(1.4826 * median(values.iter().map(|value| (value - middle).abs()))?)
+    };
+    match &facts.batches {
+        Ok(batches) => spread(batches.surprise.clone()),
+        Err(_) => {
+            let losses = losses(facts);
+            let steps = losses.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| step.is_finite());
+            spread(steps.collect()).map(|deviation| deviation / std::f64::consts::SQRT_2)
+        }
+    }
+}
+
 /// Training losses by step; what is not finite counts as infinite.
 pub(super) fn losses(facts: &Facts) -> Vec<f64> {
     facts.trace.iter().map(|row| row.loss.unwrap_or(f64::INFINITY)).collect()
@@ -48,21 +67,24 @@ impl Course {
     /// rise is.
     pub fn of(losses: &[f64], costs: &[f64], risen: f64) -> Option<Self> {
         let first = *losses.first()?;
-        let means = means(losses);
+        let excess: Vec<f64> = losses.iter().zip(costs).map(|(loss, cost)| loss - cost).collect();
+        let (means, means_net) = (means(losses), self::means(&excess));
         let mut tail = losses.len() - (losses.len() / 10).max(MEAN).min(losses.len());
         let fifth = (losses.len() / 5).max(1);
         let (end, start) = (losses.len() - fifth, losses.len().saturating_sub(2 * fifth));
         let (lowest_at, lowest) = lowest(&means);
         let (mut rise, mut rise_from, mut rise_low, mut peak_at) = (0.0, 0, first, 0);
-        let (mut before, mut before_at) = (f64::INFINITY, 0);
+        let (mut before, mut before_at, mut before_net) = (f64::INFINITY, 0, f64::INFINITY);
         for at in FEW..losses.len() {
             // What a few steps rise above is what went before all of them.
             if means[at - FEW] < before {
                 (before, before_at) = (means[at - FEW], at - FEW);
             }
-            let now = losses[at + 1 - FEW..=at].iter().sum::<f64>() / FEW as f64;
-            if now - before > rise {
-                (rise, rise_from, rise_low, peak_at) = (now - before, before_at, before, at);
+            before_net = before_net.min(means_net[at - FEW]);
+            let of = |values: &[f64]| values[at + 1 - FEW..=at].iter().sum::<f64>() / FEW as f64;
+            let risen = (of(losses) - before).min(of(&excess) - before_net);
+            if risen > rise {
+                (rise, rise_from, rise_low, peak_at) = (risen, before_at, before, at);
             }
         }
         let middle = |losses: &[f64]| median(losses.iter().copied()).unwrap_or(f64::INFINITY);
@@ -71,7 +93,6 @@ impl Course {
         if just_risen {
             tail = peak_at + 1 - FEW;
         }
-        let excess: Vec<f64> = losses.iter().zip(costs).map(|(loss, cost)| loss - cost).collect();
         Some(Self {
             first,
             last: middle(&losses[tail..]),

@@ -3,6 +3,7 @@
 //! The data come first: whatever the loss does, a run that reads the wrong text says nothing about its rate. Bounds were
 //! chosen by sets of labelled runs and are reported on another (bench/verdicts/README.md).
 
+mod bounds;
 pub mod causes;
 mod checks;
 mod course;
@@ -20,13 +21,13 @@ use stages::plan::Plan;
 
 use crate::record::read::{Cell, Evaluation, NgramLoss, Sample, StepRow};
 use crate::record::verdicts::{Finding, Kind, TraceRow, Verdict};
+use bounds::{BOUNDS, Bounds};
 use course::View;
-use losses::{FEW, MEAN};
 use notes::{Notes, count};
 use signals::Signals;
 
 /// The version of the rules: verdicts of another are made again.
-pub const RULES: i64 = 6;
+pub const RULES: i64 = 7;
 
 /// What the rules look at.
 #[derive(Debug)]
@@ -105,107 +106,6 @@ impl Batches {
     }
 }
 
-/// The bounds that the rules hold figures against. Losses and rises in nats a token.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Bounds {
-    /// Steps below which nothing is said.
-    pub steps: usize,
-    /// Share of a step's positions that the step before may hold.
-    pub overlap: f64,
-    /// Tokens of text for each type of the vocabulary, below which it is too little; and passes from which that tells.
-    pub tokens_per_type: f64,
-    pub passes: f64,
-    /// Steps that it takes to tell which are unlike the others.
-    pub batches_to_compare: usize,
-    /// What the order of words must take off the frequencies' loss.
-    pub order: f64,
-    /// What frequencies may cost more on valid than on train.
-    pub split_gap: f64,
-    /// A rise of the loss that is one, and so many times what noise alone would make of it.
-    pub rise: f64,
-    pub beyond_noise: f64,
-    /// What a loss may lie above the frequencies'.
-    pub above: f64,
-    /// The same of a training loss, which a batch alone can move; and how far below them one has learned, whatever the
-    /// held-out loss does.
-    pub above_in_training: f64,
-    pub learned_in_training: f64,
-    /// What a loss that never rose may lie above the frequencies', and what the held-out loss must have risen for that to be
-    /// more than slow.
-    pub never_below: f64,
-    pub held_out_rise: f64,
-    /// A loss is heading for where it will be once it has fallen so many times more what it fell in its last fifth; and so far
-    /// above the frequencies' that may be for the loss to be on its way.
-    pub ahead: f64,
-    pub heading: f64,
-    /// How far above its lowest before a loss that came back may lie.
-    pub recovered: f64,
-    /// How far above the frequencies' a loss may be before it rises for its way back to count.
-    pub near: f64,
-    /// By how much the rate could be raised until steps overshoot, from which on it is low.
-    pub headroom: f64,
-    /// How far below the frequencies' a training loss must be to have learned something, and above which it rests on them.
-    pub learned: f64,
-    pub rests: f64,
-    /// The share of probed steps that may raise their own loss where the rate is low.
-    pub raising: f64,
-    /// How far above its mean before a loss stands where it begins to rise.
-    pub onset: f64,
-    /// How far from an even guess a first loss may be.
-    pub start: f64,
-    pub overfitting: f64,
-    pub plateau: f64,
-    pub logit: f64,
-    /// Share of clipped steps.
-    pub clipped: f64,
-}
-
-impl Bounds {
-    /// The same for a run of so many steps whose losses have that noise. The lowest mean of a long run is one that chance
-    /// made low, and what rises above it most was made high: of n steps, each by about √(2 ln n) deviations of its mean.
-    fn for_noise(self, noise: Option<f64>, steps: usize) -> Self {
-        let deviations = noise.unwrap_or(0.0) * (2.0 * (steps.max(2) as f64).ln()).sqrt();
-        let of = |steps: usize| deviations / (steps as f64).sqrt();
-        Self {
-            rise: self.rise.max(self.beyond_noise * (of(FEW) + of(MEAN))),
-            recovered: self.recovered.max(of(MEAN)),
-            ..self
-        }
-    }
-}
-
-/// Those of the rules' version.
-pub const BOUNDS: Bounds = Bounds {
-    steps: 20,
-    overlap: 0.5,
-    tokens_per_type: 5.0,
-    passes: 3.0,
-    batches_to_compare: 20,
-    order: 0.05,
-    split_gap: 1.0,
-    rise: 0.5,
-    beyond_noise: 1.5,
-    above: 0.02,
-    above_in_training: 0.5,
-    learned_in_training: 0.3,
-    never_below: 0.1,
-    held_out_rise: 0.05,
-    ahead: 2.0,
-    heading: 0.15,
-    recovered: 0.05,
-    near: 0.3,
-    headroom: 70.0,
-    learned: 0.12,
-    rests: 0.005,
-    raising: 0.25,
-    onset: 0.3,
-    start: 0.5,
-    overfitting: 0.05,
-    plateau: 0.005,
-    logit: 25.0,
-    clipped: 0.9,
-};
-
 /// Where a run's loss is now, as its verdict has it: the last held-out loss, or the training loss where none was scored since
 /// it left; and which of the two.
 pub fn now(facts: &Facts) -> (Option<f64>, &'static str) {
@@ -221,8 +121,10 @@ pub fn now(facts: &Facts) -> (Option<f64>, &'static str) {
 
 /// What the rules look at, and what they hold it against.
 fn measured(facts: &Facts) -> (Signals, Bounds) {
-    let bounds = BOUNDS.for_noise(signals::noise(facts), facts.trace.len());
-    (Signals::of(facts, &bounds), bounds)
+    let bounds = BOUNDS.for_noise(losses::noise(facts), facts.trace.len());
+    let signals = Signals::of(facts, &bounds);
+    let level = signals.course.as_ref().zip(signals.even).map_or(1.0, |(course, even)| course.rise_low / even);
+    (signals, bounds.at_level(level))
 }
 
 /// What the rules look at.
@@ -289,7 +191,14 @@ pub fn judge(facts: &Facts) -> Verdict {
         verdict
             .evidence
             .retain(|it| it.about == Kind::DataFault.word() || verdict.findings.iter().any(|f| f.finding == it.about));
-    } else if unseen && verdict.advice.is_some() {
+    }
+    // What a checkpoint brings along no fork can have otherwise.
+    let brought = matches!(verdict.cause.as_deref(), Some("sliding_window" | "initial_weights"));
+    if brought && facts.forked_at().is_some() {
+        verdict.sentence.push_str("; so it was in what this run was forked from");
+        verdict.advice = None;
+    }
+    if verdict.verdict != Kind::DataFault && unseen && verdict.advice.is_some() {
         let advice = "what was read could not be looked at, and comes before the rate: name the store with --store";
         verdict.advice = Some(advice.to_owned());
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use stages::params::Layout;
 
-use super::losses::{Course, losses};
+use super::losses::{Course, losses, noise};
 use super::{Batches, Bounds, Facts};
 use crate::record::read::{Cell, NgramLoss, StepRow};
 
@@ -120,23 +120,6 @@ impl Signals {
             gradient_growth: course.as_ref().and_then(|course| growth(facts, course)),
             probes: Probes::of(facts),
             course,
-        }
-    }
-}
-
-/// The robust deviation of what steps' tokens cost by frequencies alone, which no training moves; or of what losses do from
-/// one step to the next, where the text is not at hand.
-pub(super) fn noise(facts: &Facts) -> Option<f64> {
-    let spread = |values: Vec<f64>| {
-        let middle = median(values.iter().copied())?;
-        Some(1.4826 * median(values.iter().map(|value| (value - middle).abs()))?)
-    };
-    match &facts.batches {
-        Ok(batches) => spread(batches.surprise.clone()),
-        Err(_) => {
-            let losses = losses(facts);
-            let steps = losses.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| step.is_finite());
-            spread(steps.collect()).map(|deviation| deviation / std::f64::consts::SQRT_2)
         }
     }
 }

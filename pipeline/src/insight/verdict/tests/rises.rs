@@ -1,0 +1,156 @@
+//! Losses that rise: which have left, which come back, and which only seem to.
+
+use super::*;
+
+#[test]
+fn what_is_not_finite_has_diverged_and_is_said_without_a_number() {
+    let verdict = judge(&run(300, |at| if at < 80 { falls(at) } else { f64::NAN }));
+    assert_eq!((verdict.verdict, verdict.onset), (Kind::Diverged, Some(80)));
+    let it = verdict.evidence.iter().find(|it| it.signal == "above_frequencies").unwrap();
+    assert_eq!((it.value, it.value_kind.as_str()), (None, "inf"));
+    assert!(verdict.sentence.contains("not finite"), "{}", verdict.sentence);
+    // One step that is not finite, and training goes on as if nothing had been: it rose, and recovered.
+    let verdict = judge(&run(300, |at| if at == 80 { f64::INFINITY } else { falls(at) }));
+    assert_eq!((verdict.verdict, verdict.recovered), (Kind::Unstable, Some(true)));
+}
+
+#[test]
+fn a_rise_that_is_overcome_is_unstable() {
+    let hill = |at: usize| falls(at) + if (150..170).contains(&at) { 3.0 } else { 0.0 };
+    let verdict = judge(&run(300, hill));
+    assert_eq!((verdict.verdict, verdict.onset, verdict.recovered), (Kind::Unstable, Some(150), Some(true)));
+    // To be back at what it was is to have recovered, though that is no better than word frequencies.
+    let poor = |at: usize| 5.15 + wobble(at, 0.05) + if (150..170).contains(&at) { 3.0 } else { 0.0 };
+    assert_eq!(judge(&run(300, poor)).recovered, Some(true));
+    let step = |at: usize| falls(at) + if at >= 150 { 0.8 } else { 0.0 };
+    assert_eq!(judge(&run(300, step)).recovered, Some(false));
+}
+
+#[test]
+fn what_leaves_at_the_very_end_has_left() {
+    for (steps, of) in [(300, 9.0), (1000, 9.0), (300, f64::NAN), (1000, f64::NAN)] {
+        for last in [5, 10, 20] {
+            let at = steps - last;
+            let mut facts = run(steps, |step| if step < at { falls(step) } else { of + wobble(step, 0.3) });
+            // Without a score, with one from before, and with one from after.
+            for scores in [vec![], vec![score(at as i64 - 10, 4.1)], vec![score(steps as i64, of.max(8.0))]] {
+                facts.evaluations = scores;
+                let verdict = judge(&facts);
+                let began = verdict.onset.unwrap() as usize;
+                assert_eq!(verdict.verdict, Kind::Diverged, "{steps} {last} {of}: {}", verdict.sentence);
+                assert!((at - 1..=at + 1).contains(&began), "{steps} {last} {of}: {began}");
+            }
+        }
+    }
+    // What came back in time has not.
+    let back = |at: usize| falls(at) + if (282..287).contains(&at) { 5.0 } else { 0.0 };
+    assert_eq!(short(&run(300, back)), (Kind::Unstable, Some("rate_too_high".to_owned()), Some(282)));
+}
+
+#[test]
+fn what_begins_as_no_number_is_told() {
+    // It goes on, it ends so, and it is over at once.
+    let verdict = judge(&run(300, |at| if at == 0 { f64::INFINITY } else { falls(at) }));
+    assert_eq!((verdict.verdict, verdict.recovered), (Kind::Unstable, Some(true)));
+    assert!(verdict.sentence.starts_with("1 training loss was not finite, from step 0 on; the loss came back"));
+    assert_eq!(short(&run(4, |at| if at == 0 { 7.6 } else { f64::NAN })).2, Some(1));
+    assert_eq!(short(&run(5, |at| if at == 2 { f64::NAN } else { 7.0 })).0, Kind::Inconclusive);
+}
+
+#[test]
+fn to_have_learned_by_heart_and_risen_is_not_to_be_on_the_way_back() {
+    let mut facts = run(300, |at| if at < 200 { 3.0 + 4.0 * (-(at as f64) / 30.0).exp() } else { 4.2 });
+    facts.evaluations = vec![score(0, 7.0), score(100, 5.0), score(300, 6.3)];
+    let verdict = judge(&facts);
+    assert_eq!((verdict.verdict, verdict.recovered), (Kind::Unstable, Some(false)));
+    assert!(verdict.sentence.contains("has not come back"), "{}", verdict.sentence);
+}
+
+#[test]
+fn what_steps_of_further_epochs_cost_is_known_where_they_come_again() {
+    let mut batches = run(9, falls).batches.unwrap();
+    batches.plan.tokens = 1011;
+    batches.surprise = (0..10).map(f64::from).collect();
+    assert_eq!(batches.plan.steps_per_epoch(), 10);
+    assert_eq!(batches.costs(25).unwrap()[8..13], [8.0, 9.0, 0.0, 1.0, 2.0]);
+    assert_eq!(batches.costs(25).unwrap().len(), 25);
+    batches.plan.layout = Layout::Shuffled;
+    assert_eq!(batches.costs(25).unwrap()[8..13], [8.0, 9.0, 4.5, 4.5, 4.5]);
+    // Three windows a step come again in another grouping.
+    (batches.plan.layout, batches.windows) = (Layout::Streams, 3);
+    batches.surprise.truncate(4);
+    assert_eq!(batches.costs(6).unwrap(), [0.0, 1.0, 2.0, 3.0, 1.5, 1.5]);
+    batches.surprise.truncate(3);
+    assert_eq!(batches.costs(6), None, "not all was looked at");
+}
+
+#[test]
+fn what_a_fork_was_given_is_not_blamed_on_it() {
+    let mut facts = run(300, |at| falls(at) + if (150..170).contains(&at) { 3.0 } else { 0.0 });
+    facts.params.insert("train.fork.step".to_owned(), Cell::Integer(200));
+    let verdict = judge(&facts);
+    assert_eq!((verdict.verdict, verdict.onset, verdict.advice), (Kind::Unstable, Some(150), None));
+    assert!(verdict.sentence.contains("before the fork at step 200"), "{}", verdict.sentence);
+}
+
+#[test]
+fn what_has_risen_and_is_on_its_way_back_has_not_diverged() {
+    // From 9 at step 100 down to 5.3, 0.3 above word frequencies, at one pace and at another.
+    let back = |pace: f64| {
+        move |at: usize| match at {
+            0..100 => falls(at),
+            _ => 5.3 + 3.7 * (-((at - 100) as f64) / pace).exp() + wobble(at, 0.1),
+        }
+    };
+    let verdict = judge(&run(300, back(50.0)));
+    assert_eq!((verdict.verdict, verdict.recovered), (Kind::Unstable, Some(false)));
+    assert!(verdict.sentence.contains("on its way back"), "{}", verdict.sentence);
+    assert_eq!(short(&run(300, back(20.0))).0, Kind::Diverged);
+    // How fast it falls is told beside what its words cost: the text itself may grow easier or harder.
+    let words = |facts: &mut Facts, cost: f64| {
+        let surprise = &mut facts.batches.as_mut().unwrap().surprise;
+        (180..300).for_each(|at| surprise[at] += cost * if at < 240 { 1.0 } else { -1.0 });
+    };
+    let mut easier = run(300, |at| back(20.0)(at) + if (180..240).contains(&at) { 0.1 } else { 0.0 });
+    assert_eq!(short(&easier).0, Kind::Unstable);
+    words(&mut easier, 0.05);
+    assert_eq!(short(&easier).0, Kind::Diverged);
+}
+
+#[test]
+fn a_score_from_before_the_loss_left_is_not_where_it_is() {
+    let left = |at: usize| if at < 200 { falls(at) } else { 9.0 + wobble(at, 1.0) };
+    let mut facts = run(300, left);
+    facts.evaluations = vec![score(0, 7.0), score(150, 4.2)];
+    let verdict = judge(&facts);
+    assert_eq!((verdict.verdict, verdict.onset), (Kind::Diverged, Some(200)));
+    assert!(verdict.evidence.iter().all(|it| it.signal != "above_frequencies" || it.value > it.bound));
+}
+
+#[test]
+fn small_batches_rise_by_chance_and_that_is_no_instability() {
+    // The same rise, among steps that are alike and among steps that are not.
+    let hill = |at: usize| falls(at) + if (150..170).contains(&at) { 0.8 } else { 0.0 };
+    assert_eq!(short(&run(300, hill)).0, Kind::Unstable);
+    let mut facts = run(300, hill);
+    facts.batches.as_mut().unwrap().surprise = (0..300).map(|at| 5.0 + wobble(at, 0.8)).collect();
+    assert_eq!(short(&facts).0, Kind::Stable);
+}
+
+#[test]
+fn a_text_that_grows_harder_raises_no_run() {
+    // The same rise, with words that cost as much more and with words that don't.
+    let hill = |at: usize| falls(at) + if (200..280).contains(&at) { 1.0 } else { 0.0 };
+    let mut facts = run(300, hill);
+    assert_eq!(short(&facts).0, Kind::Unstable);
+    facts.batches.as_mut().unwrap().surprise[200..280].iter_mut().for_each(|cost| *cost += 1.0);
+    assert_eq!(short(&facts).0, Kind::Stable);
+}
+
+#[test]
+fn a_rise_is_one_of_the_level_that_it_begins_at() {
+    let high = |at: usize| 24.0 - at as f64 * 0.04 + if (200..230).contains(&at) { 1.0 } else { 0.0 };
+    assert_eq!(short(&run(300, high)).2, None);
+    let low = |at: usize| 6.0 - at as f64 * 0.006 + if (200..230).contains(&at) { 1.0 } else { 0.0 };
+    assert_eq!(short(&run(300, low)).0, Kind::Unstable);
+}

@@ -9,7 +9,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-pub use lr_range::LrRangeArgs;
+pub use lr_range::{LrRangeArgs, STEPS};
 
 pub use show::{ShowArgs, When};
 

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+/// Updates of a test.
+pub const STEPS: u32 = 200;
+
 /// Find the learning rate at which a training breaks, and one to try
 ///
 /// Trains the experiment's model for a few steps while the rate rises from far too low to far too high, each step by the
@@ -32,7 +35,7 @@ pub struct LrRangeArgs {
     #[arg(long, value_name = "RATE", value_parser = rate, allow_negative_numbers = true)]
     pub to: Option<f64>,
     /// Updates in all
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = STEPS, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     pub steps: u32,
     /// Tests computed side by side [default: as many as there are, at most one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]

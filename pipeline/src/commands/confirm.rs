@@ -30,8 +30,13 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
         let message = format!("run{run} is {}: what it comes to is not known yet", facts.status);
         return Err(Failure::input(message, format!("pipeline show run{run} has the command that finishes it")));
     }
-    let trial = trial::of(&found, &facts)
-        .map_err(|why| Failure::input(format!("run{run}: {why}"), format!("pipeline diagnose run{run}")))?;
+    let trial = trial::of(&found, &facts).map_err(|why| {
+        let hint = match facts.forked_at() {
+            Some(_) => format!("pipeline show run{run} names what it was forked from"),
+            None => format!("pipeline diagnose run{run}"),
+        };
+        Failure::input(format!("run{run}: {why}"), hint)
+    })?;
     let recorded = Recorded::of(&mut reader.record, run, paths, here)?;
     check_corpus(&mut reader.record, run, &recorded, paths, here)?;
     let mut sets = trial.sets.clone();

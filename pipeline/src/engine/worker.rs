@@ -215,7 +215,7 @@ impl Worker {
         let read = || -> std::io::Result<String> {
             let mut file = std::fs::File::open(&self.log)?;
             let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(2000)))?;
+            file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS)))?;
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -227,6 +227,9 @@ impl Worker {
         lines[lines.len().saturating_sub(3)..].join(" / ")
     }
 }
+
+/// Bytes of a log in which last words are looked for: a backtrace behind them may be long.
+const LAST_WORDS: u64 = 1 << 16;
 
 impl Drop for Worker {
     fn drop(&mut self) {

@@ -11,10 +11,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use stages::params::{Layout, Optimizer};
 
-use crate::args::{How, LrRangeArgs};
+use crate::args::{How, LrRangeArgs, STEPS};
 use crate::commands::reading::{Reader, baselines};
 use crate::commands::run;
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED};
 use crate::insight::range::{Conclusion, Tried, conclude, smoothed};
 use crate::places::Paths;
 use crate::record::verdicts::TraceRow;
@@ -74,7 +74,10 @@ pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Fa
     let mut name = String::new();
     for asked in asked::asked(args, paths, here)? {
         let done = run::compute(&asked.experiment, &how, paths, here, &stop)?;
-        run::trouble(&asked.experiment, &done, stop.load(Ordering::Relaxed))?;
+        run::trouble(&asked.experiment, &done, stop.load(Ordering::Relaxed)).map_err(|failure| match failure.code {
+            INTERRUPTED => Failure { hint: format!("{} goes on where it stopped", again(args)), ..failure },
+            _ => failure,
+        })?;
         (executed, cached) = (executed + done.summary.executed, cached + done.summary.cached);
         let runs: Vec<i64> = done.rows.iter().map(|row| row.id.0).collect();
         let mut reader = Reader::open(paths)?;
@@ -86,6 +89,21 @@ pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Fa
     ui::talk(&format!("{name}: {executed} executed, {cached} cached"));
     ui::data(&if args.json { ui::json(&tests) } else { screen::screen(&tests, Look::stdout()) });
     Ok(())
+}
+
+/// The command that this was.
+fn again(args: &LrRangeArgs) -> String {
+    let run = format::command(&args.experiment.display().to_string(), &args.set);
+    let mut words = run.replacen("pipeline run", "pipeline lr-range", 1);
+    for (name, rate) in [("from", args.from), ("to", args.to)] {
+        if let Some(rate) = rate {
+            words.push_str(&format!(" --{name} {rate:?}"));
+        }
+    }
+    if args.steps != STEPS {
+        words.push_str(&format!(" --steps {}", args.steps));
+    }
+    words
 }
 
 fn read(reader: &mut Reader, run: i64, args: &LrRangeArgs, asked: &Asked, asking: &Asking) -> Result<Test, Failure> {

@@ -1,6 +1,7 @@
 //! What `pipeline lr-range` shows.
 
 use super::Test;
+use crate::args::STEPS;
 use crate::insight::range::{Outcome, Point};
 use crate::record::read::Bucket;
 use crate::ui::axis::{Baseline, Frame, Scale};
@@ -183,6 +184,9 @@ fn story(test: &Test) -> String {
     }
 }
 
+/// A test of fewer steps says little of where a loss goes.
+const FEW: i64 = 100;
+
 /// What to do, in a line.
 fn verdict(test: &Test) -> String {
     let found = &test.found;
@@ -199,6 +203,9 @@ fn verdict(test: &Test) -> String {
             rate(1e3 * test.to),
             rate(suggestion)
         ),
+        (Outcome::NeverFell | Outcome::BrokeAtOnce, _) if test.steps < FEW => {
+            format!("{} steps are few for the loss to show where it goes: --steps {STEPS}", test.steps)
+        }
         (Outcome::NeverFell, _) => format!(
             "never fell up to {}: with --to {} it may; else look at the data (pipeline show run{} --step 0)",
             rate(test.to),

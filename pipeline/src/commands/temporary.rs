@@ -23,8 +23,10 @@ impl Temporary {
         let folder = among.join(format!("{name}{}", uuid::Uuid::now_v7()));
         let locked = || {
             std::fs::create_dir(&folder)?;
-            let lock = File::create(folder.join(LOCK))?;
+            // Locked before it has the name by which others know it.
+            let lock = File::create(folder.join(".new"))?;
             lock.lock()?;
+            std::fs::rename(folder.join(".new"), folder.join(LOCK))?;
             Ok(lock)
         };
         let lock = locked().map_err(|error: std::io::Error| {
@@ -52,7 +54,8 @@ fn sweep(among: &Path, name: &str) {
     let Ok(entries) = std::fs::read_dir(among) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(name)) {
         // One without a lock is being made this moment.
-        if File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok()) {
+        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+        if lock.try_lock().is_ok() {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }

@@ -35,7 +35,7 @@ pub fn of(verdict: &Verdict, facts: &Facts) -> Result<Trial, String> {
         return Err(format!("its verdict is {} and names no cause", verdict.verdict.word()));
     };
     if let (Some(onset), Some(fork)) = (verdict.onset, facts.forked_at())
-        && onset < fork
+        && onset <= fork
     {
         return Err(format!(
             "what began at step {onset} began before its fork at step {fork}: confirm what it was forked from"
@@ -125,6 +125,7 @@ impl Trial {
             (_, false, _) if after.0.verdict == Kind::Inconclusive => {
                 ("open", format!("with {with} {ends}, which says too little ({kind})"))
             }
+            ("rate_too_low", false, _) => ("open", format!("with {with} it is {kind}, which is too much: {ends}")),
             (_, false, true) => (
                 "not_confirmed",
                 format!(

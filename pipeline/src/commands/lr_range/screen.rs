@@ -185,7 +185,7 @@ fn story(test: &Test) -> String {
 }
 
 /// A test of fewer steps says little of where a loss goes.
-const FEW: i64 = 100;
+const FEW: i64 = 20;
 
 /// What to do, in a line.
 fn verdict(test: &Test) -> String {

@@ -23,6 +23,8 @@ pub struct Bounds {
     /// A rise of the loss that is one, and so many times what noise alone would make of it.
     pub rise: f64,
     pub beyond_noise: f64,
+    /// The same of losses without what frequencies make of their words, which hold less of that noise.
+    pub rise_net: f64,
     /// What a loss may lie above the frequencies'.
     pub above: f64,
     /// The same of a training loss, which a batch alone can move; and how far below them one has learned, whatever the
@@ -54,8 +56,9 @@ pub struct Bounds {
     /// update may have.
     pub raising: f64,
     pub short: f64,
-    /// How far above its mean before a loss stands where it begins to rise.
+    /// How far above its mean before a loss stands where it begins to rise; and the rise that is at least one, noise aside.
     pub onset: f64,
+    pub least_rise: f64,
     /// How far from an even guess a first loss may be.
     pub start: f64,
     pub overfitting: f64,
@@ -71,16 +74,13 @@ impl Bounds {
     pub(super) fn for_noise(self, noise: Option<f64>, steps: usize) -> Self {
         let deviations = noise.unwrap_or(0.0) * (2.0 * (steps.max(2) as f64).ln()).sqrt();
         let of = |steps: usize| deviations / (steps as f64).sqrt();
+        let chance = of(FEW) + of(MEAN);
         Self {
-            rise: self.rise.max(self.beyond_noise * (of(FEW) + of(MEAN))),
+            rise: self.rise.max(self.beyond_noise * chance),
+            rise_net: self.rise_net.max(chance),
             recovered: self.recovered.max(of(MEAN)),
             ..self
         }
-    }
-
-    /// The same for a loss that lies so many times as high as an even guess when it begins to rise: its noise does, too.
-    pub(super) fn at_level(self, level: f64) -> Self {
-        if level > 1.0 && level.is_finite() { Self { rise: self.rise * level, ..self } } else { self }
     }
 }
 
@@ -96,6 +96,7 @@ pub const BOUNDS: Bounds = Bounds {
     split_gap: 1.0,
     rise: 0.5,
     beyond_noise: 1.5,
+    rise_net: 0.5,
     above: 0.02,
     above_in_training: 0.5,
     learned_in_training: 0.3,
@@ -113,6 +114,7 @@ pub const BOUNDS: Bounds = Bounds {
     raising: 0.25,
     short: 0.015,
     onset: 0.3,
+    least_rise: 0.5,
     start: 0.5,
     overfitting: 0.05,
     plateau: 0.005,

@@ -70,10 +70,10 @@ pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     let said = format!("the training loss is {} {}", beside(course.excess), signals.beside);
     notes.evidence("too_low", Figure::of("excess", course.excess, -bounds.learned), said);
     let said = format!(
-        "the most that the loss rose is {} nats, no more than chance makes of it: nothing keeps the rate from being higher",
+        "the most that the loss rose is {} nats: nothing keeps the rate from being higher",
         number(course.rise)
     );
-    notes.evidence("too_low", Figure::of("rise", course.rise, bounds.rise), said);
+    notes.evidence("too_low", Figure::of("rise", course.rise, course.rise_bound), said);
     let factor = if headroom.is_some() { 10.0 } else { 3.0 };
     Outcome {
         kind: Kind::TooLow,
@@ -97,7 +97,7 @@ pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> Outcome {
 pub(super) fn stable(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     let Case { course, view, bounds, .. } = case;
     let said = format!("the most that the loss rose is {} nats", number(course.rise));
-    notes.evidence("stable", Figure::of("rise", course.rise, bounds.rise), said);
+    notes.evidence("stable", Figure::of("rise", course.rise, course.rise_bound), said);
     let said = format!("the loss is {} now, beside {}", number(view.now), view.reference());
     notes.evidence("stable", Figure::of("above_frequencies", view.above, bounds.above), said);
     if view.above > bounds.above {

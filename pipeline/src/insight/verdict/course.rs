@@ -43,11 +43,11 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
         notes.not_made("course of the loss", format!("{} steps are too few", signals.steps));
         return open(format!("{} steps are too few to say anything", signals.steps));
     };
-    let view = View::of(signals, course, bounds);
+    let view = View::of(signals, course);
     let case = &Case { signals, facts, course, view: &view, bounds };
     checks::tell(case, notes);
     // What is no number has risen, wherever it was.
-    let rose = course.rise >= bounds.rise || course.nonfinite > 0;
+    let rose = course.rose() || course.nonfinite > 0;
     // A model that has learned its text by heart is worse than frequencies on any other, and has not diverged.
     let learned = course.excess < -bounds.learned_in_training;
     let worse = (view.above > bounds.above && !learned) || course.excess > bounds.above_in_training;
@@ -94,9 +94,9 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn of(signals: &Signals, course: &Course, bounds: &Bounds) -> Self {
+    pub(super) fn of(signals: &Signals, course: &Course) -> Self {
         // A score from before the loss left says nothing of where it is.
-        let left = course.rise >= bounds.rise;
+        let left = course.rose();
         let held_out = signals.held_out.as_ref().filter(|it| !left || it.last_at > course.peak_at as i64);
         let now = held_out.map_or(course.last, |it| it.last);
         let known = signals.unigram_valid.filter(|_| held_out.is_some()).or(signals.unigram_train);
@@ -128,6 +128,12 @@ impl View {
     /// that raise their own loss, wants a higher one. (Rules that divide by the gradient's size go over it at any rate.)
     fn is_low(&self, case: &Case<'_>) -> bool {
         let Case { signals, facts, course, bounds, .. } = case;
+        // A loss that has not moved at all wants whatever moves it.
+        let still = (course.first - course.last).abs() < bounds.moved && course.rise < bounds.onset;
+        let held_still = signals.held_out.as_ref().is_none_or(|it| it.rise < bounds.held_out_rise);
+        if course.excess > bounds.rests && still && held_still {
+            return bad_start(case).is_none();
+        }
         let Some(probes) = &signals.probes else { return false };
         let learned_little = course.excess > -bounds.learned;
         let short = self.headroom.is_some_and(|headroom| headroom > bounds.headroom);
@@ -136,9 +142,7 @@ impl View {
             && probes.overshoot_below.is_some_and(|share| share <= bounds.raising)
             && probes.update_ratio.is_some_and(|ratio| ratio < bounds.short)
             && bad_start(case).is_none();
-        // A loss that has not moved at all wants whatever moves it.
-        let stuck = course.excess > bounds.rests && (course.first - course.last).abs() < bounds.moved;
-        learned_little && (short || rests || stuck)
+        learned_little && (short || rests)
     }
 }
 
@@ -157,13 +161,14 @@ fn is_descent(facts: &Facts) -> bool {
 /// The first step from which on the loss stayed above what it had been before it rose.
 pub(super) fn onset(case: &Case<'_>) -> usize {
     let Case { facts, course, bounds, .. } = case;
-    if course.rise < bounds.rise {
+    if !course.rose() {
         // Too early, or too few, to be a rise.
         return course.first_nonfinite.unwrap_or(0);
     }
     let losses = losses(facts);
     let means = means(&losses);
-    let above = course.rise_low + bounds.onset;
+    // Of a rise that is one only from more on, that much more.
+    let above = course.rise_low + bounds.onset * (course.rise_bound / bounds.least_rise).max(1.0);
     // Backwards from the peak, as long as single losses stand above.
     let peak = (course.rise_from..=course.peak_at).max_by(|a, b| losses[*a].total_cmp(&losses[*b])).unwrap_or(0);
     let mut at = peak;
@@ -173,7 +178,13 @@ pub(super) fn onset(case: &Case<'_>) -> usize {
     at
 }
 
-/// Whether the start itself is off: weights or gates that begin far from where training can begin.
+/// Whether the start itself is off: weights or gates that begin far from where training can begin. A fork begins elsewhere.
 pub(super) fn bad_start(case: &Case<'_>) -> Option<f64> {
-    case.signals.even.map(|even| case.course.first - even).filter(|above| above.abs() > case.bounds.start)
+    if case.facts.forked_at().is_some() {
+        return None;
+    }
+    case.signals
+        .even
+        .map(|even| case.course.first - even)
+        .filter(|above| *above > case.bounds.start && above.is_finite())
 }

@@ -72,7 +72,9 @@ fn overfitting(signals: &Signals, facts: &Facts, course: &Course, bounds: &Bound
 }
 
 fn plateau(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Notes) {
-    if signals.steps >= 100 && course.falling.abs() < bounds.plateau && course.last <= course.first {
+    // Of a loss that has just risen nothing is known of where it goes.
+    let known = course.falling != 0.0;
+    if known && signals.steps >= 100 && course.falling.abs() < bounds.plateau && course.last <= course.first {
         let said = format!(
             "the last two fifths of steps differ by {} nats on words alike: the loss no longer falls",
             number(course.falling.abs())

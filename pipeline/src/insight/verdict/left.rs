@@ -12,19 +12,22 @@ fn lower(case: &Case<'_>) -> Option<String> {
 
 pub(super) fn diverged(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     let Case { course, view, bounds, .. } = case;
-    let at = onset(case);
+    // Where but the last score is no number, the last update did it.
+    let scored = case.signals.held_out.as_ref().map_or(0, |it| usize::try_from(it.last_at).unwrap_or(0));
+    let by_score = course.ends_finite && !view.now.is_finite() && !course.rose();
+    let at = if by_score { scored } else { onset(case) };
     let about = "diverged";
     nonfinite(about, case, notes);
     let worse = worse(about, case, notes);
     // Where losses are not finite, that says it all.
-    if course.rise.is_finite() && course.rise >= bounds.rise {
+    if course.rise.is_finite() && course.rose() {
         let said = format!(
             "it rose {} nats above its mean of {} at step {}",
             number(course.rise),
             number(course.rise_low),
             count(course.rise_from as u64)
         );
-        notes.evidence(about, Figure::of("rise", course.rise, bounds.rise).at(course.peak_at), said);
+        notes.evidence(about, Figure::of("rise", course.rise, course.rise_bound).at(course.peak_at), said);
     }
     if course.heading(bounds) >= bounds.heading {
         heading(about, case, notes);
@@ -44,6 +47,7 @@ pub(super) fn diverged(case: &Case<'_>, notes: &mut Notes) -> Outcome {
                 number(course.rise)
             ),
             true => format!("the loss left for good at step {at_step}: it is {worse}"),
+            false if by_score => format!("the held-out loss of checkpoint {at_step} is not finite"),
             false => format!("the loss left for good at step {at_step}: it is not finite now"),
         },
         because: Some(format!("Consistent with {because}")),
@@ -110,16 +114,16 @@ pub(super) fn unstable(case: &Case<'_>, returns: bool, notes: &mut Notes) -> Out
     let learned = view.above <= bounds.above
         || course.excess < -bounds.learned_in_training
         || course.rise_low <= view.before + bounds.near;
-    let back = course.rise < bounds.rise || course.last <= course.rise_low + bounds.recovered;
+    let back = !course.rose() || course.last <= course.rise_low + bounds.recovered;
     let recovered = learned && back;
     nonfinite("unstable", case, notes);
-    if course.rise.is_finite() && course.rise >= bounds.rise {
+    if course.rise.is_finite() && course.rose() {
         let said = format!(
             "the loss rose {} nats above its lowest mean before, the most at step {}",
             number(course.rise),
             count(course.peak_at as u64)
         );
-        notes.evidence("unstable", Figure::of("rise", course.rise, bounds.rise).at(course.peak_at), said);
+        notes.evidence("unstable", Figure::of("rise", course.rise, course.rise_bound).at(course.peak_at), said);
     }
     if view.above > bounds.above {
         heading("unstable", case, notes);

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::Facts;
 use super::signals::median;
+use super::{Bounds, Facts};
 
 /// Steps of a mean that stands for the loss at a step: a single batch says little.
 pub const MEAN: usize = 10;
@@ -21,8 +21,11 @@ pub struct Course {
     pub lowest: f64,
     pub lowest_at: usize,
     /// The most that the mean of five steps rose above the lowest mean of ten before them, of losses as they are and of what
-    /// is left of them without what frequencies make of their words: a text that grows harder raises but the first.
+    /// is left of them without what frequencies make of their words, whichever is the less beside its bound: a text that grows
+    /// harder raises but the first.
     pub rise: f64,
+    /// What that must be to be one.
+    pub rise_bound: f64,
     /// Where that lowest was, what it was, and where the rise was highest.
     pub rise_from: usize,
     pub rise_low: f64,
@@ -40,21 +43,25 @@ pub struct Course {
 }
 
 /// What losses differ from one another by, for their words alone: the robust deviation (1.4826 · MAD) of what steps' tokens
-/// cost by frequencies alone, which no training moves; or of what losses do from one step to the next, where the text is not
-/// at hand.
+/// cost by frequencies alone, which no training moves. Where the text is not at hand, of the losses themselves, over the
+/// quietest quarter of the run: what thrashes is not to hide itself.
 pub(super) fn noise(facts: &Facts) -> Option<f64> {
-    let spread = |values: Vec<f64>| {
-        let middle = median(values.iter().copied())?;
-        Some(1.4826 * median(values.iter().map(|value| (value - middle).abs()))?)
-    };
     match &facts.batches {
-        Ok(batches) => spread(batches.surprise.clone()),
+        Ok(batches) => from_step_to_step(&batches.surprise),
         Err(_) => {
             let losses = losses(facts);
-            let steps = losses.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| step.is_finite());
-            spread(steps.collect()).map(|deviation| deviation / std::f64::consts::SQRT_2)
+            let quarters = losses.chunks((losses.len() / 4).max(2 * MEAN));
+            quarters.filter(|quarter| quarter.len() >= MEAN).filter_map(from_step_to_step).min_by(f64::total_cmp)
         }
     }
+}
+
+/// The deviation of values by what they do from one to the next, so that a slow change is none.
+fn from_step_to_step(values: &[f64]) -> Option<f64> {
+    let steps: Vec<f64> = values.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| step.is_finite()).collect();
+    let middle = median(steps.iter().copied())?;
+    let spread = median(steps.iter().map(|step| (step - middle).abs()))?;
+    Some(1.4826 * spread / std::f64::consts::SQRT_2)
 }
 
 /// Training losses by step; what is not finite counts as infinite.
@@ -63,9 +70,14 @@ pub(super) fn losses(facts: &Facts) -> Vec<f64> {
 }
 
 impl Course {
-    /// Of at least one loss; `costs` are what frequencies alone make of the words of the same steps, and `risen` is what a
-    /// rise is.
-    pub fn of(losses: &[f64], costs: &[f64], risen: f64) -> Option<Self> {
+    /// Whether the loss has risen by more than chance makes of it.
+    pub fn rose(&self) -> bool {
+        self.rise >= self.rise_bound
+    }
+
+    /// Of at least one loss; `costs` are what frequencies alone make of the words of the same steps, and `even` is what an
+    /// even guess costs.
+    pub(super) fn of(losses: &[f64], costs: &[f64], even: Option<f64>, bounds: &Bounds) -> Option<Self> {
         let first = *losses.first()?;
         let excess: Vec<f64> = losses.iter().zip(costs).map(|(loss, cost)| loss - cost).collect();
         let (means, means_net) = (means(losses), self::means(&excess));
@@ -73,7 +85,7 @@ impl Course {
         let fifth = (losses.len() / 5).max(1);
         let (end, start) = (losses.len() - fifth, losses.len().saturating_sub(2 * fifth));
         let (lowest_at, lowest) = lowest(&means);
-        let (mut rise, mut rise_from, mut rise_low, mut peak_at) = (0.0, 0, first, 0);
+        let (mut rise, mut rise_bound, mut rise_from, mut rise_low, mut peak_at) = (0.0, bounds.rise, 0, first, 0);
         let (mut before, mut before_at, mut before_net) = (f64::INFINITY, 0, f64::INFINITY);
         for at in FEW..losses.len() {
             // What a few steps rise above is what went before all of them.
@@ -82,16 +94,21 @@ impl Course {
             }
             before_net = before_net.min(means_net[at - FEW]);
             let of = |values: &[f64]| values[at + 1 - FEW..=at].iter().sum::<f64>() / FEW as f64;
-            let risen = (of(losses) - before).min(of(&excess) - before_net);
-            if risen > rise {
-                (rise, rise_from, rise_low, peak_at) = (risen, before_at, before, at);
+            // Above an even guess a loss and its noise are as many times as large.
+            let level = even.map_or(1.0, |even| (before / even).max(1.0));
+            let (raw, net) =
+                ((of(losses) - before, bounds.rise * level), (of(&excess) - before_net, bounds.rise_net * level));
+            let (risen, bound) = if raw.0 / raw.1 <= net.0 / net.1 { raw } else { net };
+            if risen / bound > rise / rise_bound {
+                (rise, rise_bound, rise_from, rise_low, peak_at) = (risen, bound, before_at, before, at);
             }
         }
         let middle = |losses: &[f64]| median(losses.iter().copied()).unwrap_or(f64::INFINITY);
         // What has risen among the last steps is no longer where it was before.
-        let just_risen = rise >= risen && peak_at >= tail;
+        let just_risen = rise >= rise_bound && peak_at >= tail;
         if just_risen {
-            tail = peak_at + 1 - FEW;
+            let behind = losses.len() - (peak_at + 1);
+            tail = if behind >= MEAN { peak_at + 1 } else { peak_at + 1 - FEW };
         }
         Some(Self {
             first,
@@ -99,6 +116,7 @@ impl Course {
             lowest,
             lowest_at,
             rise,
+            rise_bound,
             rise_from,
             rise_low,
             peak_at,

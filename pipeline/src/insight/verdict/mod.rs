@@ -27,7 +27,7 @@ use notes::{Notes, count};
 use signals::Signals;
 
 /// The version of the rules: verdicts of another are made again.
-pub const RULES: i64 = 7;
+pub const RULES: i64 = 8;
 
 /// What the rules look at.
 #[derive(Debug)]
@@ -109,10 +109,10 @@ impl Batches {
 /// Where a run's loss is now, as its verdict has it: the last held-out loss, or the training loss where none was scored since
 /// it left; and which of the two.
 pub fn now(facts: &Facts) -> (Option<f64>, &'static str) {
-    let (signals, bounds) = measured(facts);
+    let (signals, _) = measured(facts);
     match &signals.course {
         Some(course) => {
-            let view = View::of(&signals, course, &bounds);
+            let view = View::of(&signals, course);
             (Some(if course.ends_finite { view.now } else { f64::INFINITY }), view.of)
         }
         None => (None, "training"),
@@ -122,9 +122,7 @@ pub fn now(facts: &Facts) -> (Option<f64>, &'static str) {
 /// What the rules look at, and what they hold it against.
 fn measured(facts: &Facts) -> (Signals, Bounds) {
     let bounds = BOUNDS.for_noise(losses::noise(facts), facts.trace.len());
-    let signals = Signals::of(facts, &bounds);
-    let level = signals.course.as_ref().zip(signals.even).map_or(1.0, |(course, even)| course.rise_low / even);
-    (signals, bounds.at_level(level))
+    (Signals::of(facts, &bounds), bounds)
 }
 
 /// What the rules look at.
@@ -139,7 +137,8 @@ pub fn judge(facts: &Facts) -> Verdict {
     let fault = data::fault(&signals, facts, &bounds, &mut notes);
     let mut outcome = course::outcome(&signals, facts, &bounds, &mut notes);
     if let (Some(onset), Some(fork)) = (outcome.onset, facts.forked_at())
-        && (onset as i64) < fork
+        // The loss of the fork's first step is of weights that it was given.
+        && onset as i64 <= fork
     {
         // What the fork was given had no part in it.
         let said = format!(

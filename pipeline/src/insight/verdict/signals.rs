@@ -104,7 +104,7 @@ impl Signals {
             (None, None, Some(cost)) => (vec![cost; steps], "an even guess"),
             (None, None, None) => (vec![losses.first().copied().unwrap_or(0.0); steps], "its first loss"),
         };
-        let course = Course::of(&losses, &costs, bounds.rise);
+        let course = Course::of(&losses, &costs, even, bounds);
         Self {
             steps,
             data: facts.batches.as_ref().ok().map(|batches| Data::of(batches, steps as u64)),

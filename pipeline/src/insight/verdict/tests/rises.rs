@@ -154,3 +154,48 @@ fn a_rise_is_one_of_the_level_that_it_begins_at() {
     let low = |at: usize| 6.0 - at as f64 * 0.006 + if (200..230).contains(&at) { 1.0 } else { 0.0 };
     assert_eq!(short(&run(300, low)).0, Kind::Unstable);
 }
+
+#[test]
+fn what_thrashes_does_not_hide_itself() {
+    // With the batches, without them, and in a text whose parts cost ever more.
+    let thrash = |at: usize| if at < 100 { falls(at) } else { 9.0 + 6.0 * (at as f64 * 2.4).sin() };
+    let mut facts = run(400, thrash);
+    assert_eq!(short(&facts).0, Kind::Diverged);
+    let parts = |batches: &mut Batches| batches.surprise[200..].iter_mut().for_each(|cost| *cost += 3.0);
+    parts(facts.batches.as_mut().unwrap());
+    assert_eq!(short(&facts).0, Kind::Diverged);
+    facts.batches = Err("the store is away".to_owned());
+    assert_eq!(short(&facts).0, Kind::Diverged);
+}
+
+#[test]
+fn the_first_loss_of_a_fork_is_of_what_it_was_given() {
+    let left = |at: usize| if at < 120 { falls(at) } else { 9.0 + wobble(at, 1.0) };
+    let of = |fork: i64, first: f64| {
+        let mut facts = run(300, |at| if at == 0 { first } else { left(at) });
+        facts.params.insert("train.fork.step".to_owned(), Cell::Integer(fork));
+        judge(&facts)
+    };
+    assert!(of(120, 7.0).advice.is_none() && of(120, 7.0).sentence.contains("before the fork at step 120"));
+    assert!(of(119, 7.0).advice.is_some());
+    // Nor does the fork begin with the first weights of all.
+    assert_eq!(of(119, 30.0).cause.as_deref(), Some("rate_too_high"));
+}
+
+#[test]
+fn a_score_that_is_no_number_is_placed() {
+    let mut facts = run(300, falls);
+    facts.evaluations = vec![score(0, 7.0), score(200, 4.3), score(300, f64::NAN)];
+    let verdict = judge(&facts);
+    assert_eq!((verdict.verdict, verdict.onset), (Kind::Diverged, Some(300)));
+    assert!(verdict.sentence.starts_with("the held-out loss of checkpoint 300 is not finite"), "{}", verdict.sentence);
+}
+
+#[test]
+fn a_loss_that_comes_back_to_where_it_began_has_moved() {
+    let valley = |at: usize| 7.0 - 0.45 * (at as f64 / 299.0 * std::f64::consts::PI).sin();
+    let mut facts = run(300, valley);
+    facts.evaluations = vec![score(0, 7.0), score(150, 6.6), score(300, 7.0)];
+    facts.params.insert("train.optimizer".to_owned(), Cell::Text("adam".to_owned()));
+    assert_ne!(short(&facts).0, Kind::TooLow);
+}

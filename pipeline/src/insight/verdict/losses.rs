@@ -43,25 +43,29 @@ pub struct Course {
 }
 
 /// What losses differ from one another by, for their words alone: the robust deviation (1.4826 · MAD) of what steps' tokens
-/// cost by frequencies alone, which no training moves. Where the text is not at hand, of the losses themselves, over the
-/// quietest quarter of the run: what thrashes is not to hide itself.
+/// cost by frequencies alone, which no training moves, within a quarter of the run, so that a text of parts has no more of it.
+/// Where the text is not at hand, of what losses do from one step to the next in the quietest quarter: what thrashes is not to
+/// hide itself.
 pub(super) fn noise(facts: &Facts) -> Option<f64> {
     match &facts.batches {
-        Ok(batches) => from_step_to_step(&batches.surprise),
+        Ok(batches) => median(quarters(&batches.surprise).filter_map(spread)),
         Err(_) => {
-            let losses = losses(facts);
-            let quarters = losses.chunks((losses.len() / 4).max(2 * MEAN));
-            quarters.filter(|quarter| quarter.len() >= MEAN).filter_map(from_step_to_step).min_by(f64::total_cmp)
+            let from_step_to_step = |losses: &[f64]| {
+                let steps = losses.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| step.is_finite());
+                Some(spread(&steps.collect::<Vec<_>>())? / std::f64::consts::SQRT_2)
+            };
+            quarters(&losses(facts)).filter_map(from_step_to_step).min_by(f64::total_cmp)
         }
     }
 }
 
-/// The deviation of values by what they do from one to the next, so that a slow change is none.
-fn from_step_to_step(values: &[f64]) -> Option<f64> {
-    let steps: Vec<f64> = values.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| step.is_finite()).collect();
-    let middle = median(steps.iter().copied())?;
-    let spread = median(steps.iter().map(|step| (step - middle).abs()))?;
-    Some(1.4826 * spread / std::f64::consts::SQRT_2)
+fn quarters(values: &[f64]) -> impl Iterator<Item = &[f64]> {
+    values.chunks((values.len() / 4).max(2 * MEAN)).filter(|quarter| quarter.len() >= MEAN)
+}
+
+fn spread(values: &[f64]) -> Option<f64> {
+    let middle = median(values.iter().copied())?;
+    Some(1.4826 * median(values.iter().map(|value| (value - middle).abs()))?)
 }
 
 /// Training losses by step; what is not finite counts as infinite.

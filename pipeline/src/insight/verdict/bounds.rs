@@ -35,6 +35,8 @@ pub struct Bounds {
     /// more than slow.
     pub never_below: f64,
     pub held_out_rise: f64,
+    /// What a held-out loss may rise from one score to the next, soon after.
+    pub jump: f64,
     /// A loss is heading for where it will be once it has fallen so many times more what it fell in its last fifth; and so far
     /// above the frequencies' that may be for the loss to be on its way.
     pub ahead: f64,
@@ -102,6 +104,7 @@ pub const BOUNDS: Bounds = Bounds {
     learned_in_training: 0.3,
     never_below: 0.1,
     held_out_rise: 0.05,
+    jump: 2.0,
     ahead: 2.0,
     heading: 0.15,
     recovered: 0.05,

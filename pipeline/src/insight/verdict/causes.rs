@@ -86,6 +86,7 @@ pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> Outcome {
             number(course.last),
             match (course.first - course.last).abs() < bounds.moved {
                 true => "has hardly moved",
+                false if course.excess > bounds.heading => "has not come down to word frequencies yet",
                 false => "the model has learned little beyond word frequencies",
             }
         ),

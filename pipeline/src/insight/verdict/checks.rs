@@ -36,9 +36,9 @@ pub(super) fn tell(case: &Case<'_>, notes: &mut Notes) {
         "course of the loss",
         format!(
             "from {} to {}, the lowest mean of ten steps {} at step {}; the most it rose is {}; {}",
-            number(course.first),
+            finite(course.first),
             finite(course.last),
-            number(course.lowest),
+            finite(course.lowest),
             count(course.lowest_at as u64),
             finite(course.rise),
             counted(course.spikes.len(), "lone spike", "lone spikes")

@@ -43,7 +43,7 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
         notes.not_made("course of the loss", format!("{} steps are too few", signals.steps));
         return open(format!("{} steps are too few to say anything", signals.steps));
     };
-    let view = View::of(signals, course);
+    let view = View::of(signals, course, bounds);
     let case = &Case { signals, facts, course, view: &view, bounds };
     checks::tell(case, notes);
     // What is no number has risen, wherever it was.
@@ -55,7 +55,8 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
     let came_back = course.last <= course.rise_low + bounds.recovered && course.rise_low <= view.before + bounds.near;
     let on_its_way = course.heading(bounds) < bounds.heading;
     let returns = on_its_way && course.excess <= bounds.above_in_training;
-    if !course.ends_finite || !view.now.is_finite() || (rose && worse && !came_back && !returns) {
+    if !course.ends_finite || !view.now.is_finite() || view.jump.is_some() || (rose && worse && !came_back && !returns)
+    {
         diverged(case, notes)
     } else if rose {
         unstable(case, returns && !learned && view.above > bounds.above, notes)
@@ -87,6 +88,8 @@ pub(super) struct View {
     frequencies: f64,
     pub(super) known: bool,
     pub(super) above: f64,
+    /// How far a held-out loss that is worse than frequencies rose at once: to learn by heart takes longer.
+    pub(super) jump: Option<f64>,
     /// What frequencies cost in training.
     pub(super) before: f64,
     /// By how much the rate could be raised until steps overshoot.
@@ -94,7 +97,7 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn of(signals: &Signals, course: &Course) -> Self {
+    pub(super) fn of(signals: &Signals, course: &Course, bounds: &Bounds) -> Self {
         // A score from before the loss left says nothing of where it is.
         let left = course.rose();
         let held_out = signals.held_out.as_ref().filter(|it| !left || it.last_at > course.peak_at as i64);
@@ -108,6 +111,9 @@ impl View {
             frequencies,
             known: known.is_some(),
             above: now - frequencies,
+            jump: held_out
+                .and_then(|it| it.jump)
+                .filter(|jump| *jump > bounds.jump && now - frequencies > bounds.above),
             before,
             headroom: signals.probes.as_ref().and_then(Probes::headroom),
         }

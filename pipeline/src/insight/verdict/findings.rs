@@ -58,7 +58,9 @@ fn overfitting(signals: &Signals, facts: &Facts, course: &Course, bounds: &Bound
     let means = means(&losses(facts));
     let then = usize::try_from(held_out.lowest_at - 1).ok().and_then(|before| means.get(before));
     let fell = then.is_some_and(|then| course.last <= then + bounds.recovered);
-    if rise > bounds.overfitting && held_out.gap > rise && fell {
+    // What was read once can't have been learned by heart.
+    let again = signals.data.as_ref().is_none_or(|data| data.passes > 1.0);
+    if again && rise > bounds.overfitting && held_out.gap > rise && fell {
         let said = format!(
             "the held-out loss was lowest at checkpoint {} ({}) and is {} above it now, {} above the training loss",
             count(held_out.lowest_at as u64),

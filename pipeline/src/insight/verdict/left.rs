@@ -12,9 +12,10 @@ fn lower(case: &Case<'_>) -> Option<String> {
 
 pub(super) fn diverged(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     let Case { course, view, bounds, .. } = case;
-    // Where but the last score is no number, the last update did it.
+    // Where but the last score is off, the last updates did it.
     let scored = case.signals.held_out.as_ref().map_or(0, |it| usize::try_from(it.last_at).unwrap_or(0));
-    let by_score = course.ends_finite && !view.now.is_finite() && !course.rose();
+    let by_score = course.ends_finite && !course.rose();
+    let by_score = by_score && (!view.now.is_finite() || view.jump.is_some());
     let at = if by_score { scored } else { onset(case) };
     let about = "diverged";
     nonfinite(about, case, notes);
@@ -41,6 +42,10 @@ pub(super) fn diverged(case: &Case<'_>, notes: &mut Notes) -> Outcome {
         onset: Some(at),
         recovered: None,
         sentence: match course.ends_finite && view.now.is_finite() {
+            true if by_score => format!(
+                "the held-out loss rose by {} nats at once, until checkpoint {at_step}: it is {worse}",
+                number(view.jump.unwrap_or(f64::NAN))
+            ),
             // What was undercut later has not left for good.
             true if course.lowest_at > course.peak_at && course.rise.is_finite() => format!(
                 "the loss rose by {} nats from step {at_step} on; it has fallen since, and is {worse}",

@@ -27,7 +27,7 @@ use notes::{Notes, count};
 use signals::Signals;
 
 /// The version of the rules: verdicts of another are made again.
-pub const RULES: i64 = 8;
+pub const RULES: i64 = 9;
 
 /// What the rules look at.
 #[derive(Debug)]
@@ -109,10 +109,10 @@ impl Batches {
 /// Where a run's loss is now, as its verdict has it: the last held-out loss, or the training loss where none was scored since
 /// it left; and which of the two.
 pub fn now(facts: &Facts) -> (Option<f64>, &'static str) {
-    let (signals, _) = measured(facts);
+    let (signals, bounds) = measured(facts);
     match &signals.course {
         Some(course) => {
-            let view = View::of(&signals, course);
+            let view = View::of(&signals, course, &bounds);
             (Some(if course.ends_finite { view.now } else { f64::INFINITY }), view.of)
         }
         None => (None, "training"),

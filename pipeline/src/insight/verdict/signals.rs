@@ -62,6 +62,8 @@ pub struct HeldOut {
     pub last_at: i64,
     /// The most that it rose above its lowest before.
     pub rise: f64,
+    /// What the last score lies above the one before, where that is no more than a fifth of the run behind.
+    pub jump: Option<f64>,
     /// Above the training loss of the last steps.
     pub gap: f64,
 }
@@ -172,6 +174,8 @@ impl HeldOut {
             .collect();
         scores.dedup_by_key(|(step, _)| *step);
         let (last_at, last) = *scores.last()?;
+        let near = |(step, loss): &(i64, f64)| (5 * (last_at - step) <= last_at).then_some(last - loss);
+        let jump = scores.iter().rev().nth(1).and_then(near);
         let (mut lowest, mut lowest_at, mut rise) = (f64::INFINITY, 0, 0.0f64);
         for (step, loss) in scores {
             if loss - lowest > rise {
@@ -181,7 +185,15 @@ impl HeldOut {
                 (lowest, lowest_at) = (loss, step);
             }
         }
-        Some(Self { lowest, lowest_at, last, last_at, rise, gap: last - course.map_or(f64::NAN, |course| course.last) })
+        Some(Self {
+            lowest,
+            lowest_at,
+            last,
+            last_at,
+            rise,
+            jump,
+            gap: last - course.map_or(f64::NAN, |course| course.last),
+        })
     }
 }
 

@@ -164,6 +164,8 @@ fn a_loss_that_does_not_move_wants_a_higher_rate() {
 fn overfitting_is_found_while_the_training_loss_still_falls() {
     let mut facts = run(300, |at| 4.0 - at as f64 * 0.009 + wobble(at, 0.3));
     facts.evaluations = vec![score(0, 7.0), score(100, 3.0), score(300, 3.7)];
+    assert!(!found(&facts).contains(&"overfitting".to_owned()), "in the first pass");
+    facts.batches.as_mut().unwrap().plan.tokens = 20_000;
     assert!(found(&facts).contains(&"overfitting".to_owned()), "{:?}", found(&facts));
     // Where both rise it is something else.
     let mut facts = run(300, |at| 3.0 + at as f64 * 0.003);
@@ -182,6 +184,7 @@ fn one_odd_step_is_told_and_is_no_fault() {
 #[test]
 fn to_learn_by_heart_is_no_divergence() {
     let mut facts = run(300, |at| 1.0 + 6.0 * (-(at as f64) / 60.0).exp());
+    facts.batches.as_mut().unwrap().plan.tokens = 20_000;
     facts.evaluations = vec![score(0, 7.0), score(100, 4.3), score(200, 5.0), score(300, 6.3)];
     let verdict = judge(&facts);
     assert_eq!((verdict.verdict, verdict.cause), (Kind::Stable, None));
@@ -277,6 +280,7 @@ fn weights_that_begin_far_off_are_the_cause_before_the_rate() {
 #[test]
 fn findings() {
     let mut facts = run(300, falls);
+    facts.batches.as_mut().unwrap().plan.tokens = 20_000;
     facts.evaluations = vec![score(0, 7.0), score(100, 4.3), score(300, 4.6)];
     assert_eq!(found(&facts), ["overfitting"]);
     // Of a flat loss, and of a saturated softmax.

@@ -199,3 +199,17 @@ fn a_loss_that_comes_back_to_where_it_began_has_moved() {
     facts.params.insert("train.optimizer".to_owned(), Cell::Text("adam".to_owned()));
     assert_ne!(short(&facts).0, Kind::TooLow);
 }
+
+#[test]
+fn a_score_that_leaves_at_once_is_no_learning_by_heart() {
+    let heart = |at: usize| 1.0 + 6.0 * (-(at as f64) / 60.0).exp();
+    let of = |scores: [f64; 3]| {
+        let mut facts = run(300, heart);
+        facts.evaluations = vec![score(260, scores[0]), score(280, scores[1]), score(300, scores[2])];
+        judge(&facts)
+    };
+    let verdict = of([6.0, 6.1, 20.9]);
+    assert_eq!((verdict.verdict, verdict.onset), (Kind::Diverged, Some(300)), "{}", verdict.sentence);
+    assert!(verdict.sentence.contains("rose by 14.8 nats at once"), "{}", verdict.sentence);
+    assert_eq!(of([6.0, 6.5, 7.0]).verdict, Kind::Stable);
+}

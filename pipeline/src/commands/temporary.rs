@@ -25,8 +25,10 @@ impl Temporary {
             std::fs::create_dir(&folder)?;
             // Locked before it has the name by which others know it.
             let lock = File::create(folder.join(".new"))?;
-            lock.lock()?;
-            std::fs::rename(folder.join(".new"), folder.join(LOCK))?;
+            // Where files can't be locked, nobody sweeps.
+            if lock.lock().is_ok() {
+                std::fs::rename(folder.join(".new"), folder.join(LOCK))?;
+            }
             Ok(lock)
         };
         let lock = locked().map_err(|error: std::io::Error| {

@@ -58,9 +58,8 @@ pub struct Bounds {
     /// update may have.
     pub raising: f64,
     pub short: f64,
-    /// How far above its mean before a loss stands where it begins to rise; and the rise that is at least one, noise aside.
+    /// How far above its mean before a loss stands where it begins to rise.
     pub onset: f64,
-    pub least_rise: f64,
     /// How far from an even guess a first loss may be.
     pub start: f64,
     pub overfitting: f64,
@@ -117,7 +116,6 @@ pub const BOUNDS: Bounds = Bounds {
     raising: 0.25,
     short: 0.015,
     onset: 0.3,
-    least_rise: 0.5,
     start: 0.5,
     overfitting: 0.05,
     plateau: 0.005,

@@ -1,5 +1,6 @@
 //! What the loss did, and what that is consistent with.
 
+use super::bounds::BOUNDS;
 use super::causes::{stable, too_low};
 use super::left::{diverged, never_below, unstable};
 use super::losses::{Course, losses, means};
@@ -174,7 +175,7 @@ pub(super) fn onset(case: &Case<'_>) -> usize {
     let losses = losses(facts);
     let means = means(&losses);
     // Of a rise that is one only from more on, that much more.
-    let above = course.rise_low + bounds.onset * (course.rise_bound / bounds.least_rise).max(1.0);
+    let above = course.rise_low + bounds.onset * (course.rise_bound / BOUNDS.rise).max(1.0);
     // Backwards from the peak, as long as single losses stand above.
     let peak = (course.rise_from..=course.peak_at).max_by(|a, b| losses[*a].total_cmp(&losses[*b])).unwrap_or(0);
     let mut at = peak;

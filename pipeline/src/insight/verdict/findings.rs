@@ -54,13 +54,15 @@ fn spikes(course: &Course, notes: &mut Notes) {
 fn overfitting(signals: &Signals, facts: &Facts, course: &Course, bounds: &Bounds, notes: &mut Notes) {
     let Some(held_out) = &signals.held_out else { return };
     let rise = held_out.last - held_out.lowest;
-    // Where the training loss rose with it, it is no overfitting.
-    let means = means(&losses(facts));
-    let then = usize::try_from(held_out.lowest_at - 1).ok().and_then(|before| means.get(before));
-    let fell = then.is_some_and(|then| course.last <= then + bounds.recovered);
     // What was read once can't have been learned by heart.
     let again = signals.data.as_ref().is_none_or(|data| data.passes > 1.0);
-    if again && rise > bounds.overfitting && held_out.gap > rise && fell {
+    // Where the training loss rose with it, it is no overfitting.
+    let fell = || {
+        let means = means(&losses(facts));
+        let then = usize::try_from(held_out.lowest_at - 1).ok().and_then(|before| means.get(before));
+        then.is_some_and(|then| course.last <= then + bounds.recovered)
+    };
+    if again && rise > bounds.overfitting && held_out.gap > rise && fell() {
         let said = format!(
             "the held-out loss was lowest at checkpoint {} ({}) and is {} above it now, {} above the training loss",
             count(held_out.lowest_at as u64),

@@ -187,7 +187,12 @@ impl Record {
     pub fn conclude(&mut self, verdicts: &[(i64, Verdict)]) -> Result<()> {
         self.transaction(async |c| {
             for (run, verdict) in verdicts {
-                sqlx::query(sql!("forget_verdict")).bind(run).execute(&mut *c).await?;
+                // Whoever removed a verdict by hand may have left what hangs on it.
+                for forget in
+                    [sql!("forget_findings"), sql!("forget_evidence"), sql!("forget_checks"), sql!("forget_verdict")]
+                {
+                    sqlx::query(forget).bind(run).execute(&mut *c).await?;
+                }
                 sqlx::query(sql!("insert_verdict"))
                     .bind(run)
                     .bind(verdict.verdict)

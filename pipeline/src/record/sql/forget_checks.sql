@@ -1,0 +1,1 @@
+DELETE FROM verdict_checks WHERE run_id = ?1

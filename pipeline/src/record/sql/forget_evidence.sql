@@ -1,0 +1,1 @@
+DELETE FROM verdict_evidence WHERE run_id = ?1

@@ -1,0 +1,1 @@
+DELETE FROM verdict_findings WHERE run_id = ?1

@@ -28,7 +28,7 @@ Exit codes:
   0    done
   1    a run failed or was not reproduced, an object is damaged or gone, or the disk or the database failed
   2    the input is wrong; what was recorded before is unchanged
-  130  interrupted; `pipeline run` goes on where it stopped";
+  130  interrupted; `pipeline run` resumes where it stopped";
 
 /// Runs studies of language-model training as a graph of cached stages, and records every step in SQLite.
 #[derive(Debug, Parser)]
@@ -80,7 +80,7 @@ pub enum Command {
 
 /// Run an experiment: every point of its study, each stage once
 ///
-/// What is cached is not computed again, and what an earlier run left unfinished goes on where it stopped.
+/// What is cached is not computed again, and what an earlier run left unfinished resumes where it stopped.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

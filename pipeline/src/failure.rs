@@ -8,7 +8,7 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The input is wrong; nothing that was recorded before is changed.
 pub const WRONG_INPUT: u8 = 2;
-/// Interrupted; `pipeline run` goes on where it stopped.
+/// Interrupted; `pipeline run` resumes where it stopped.
 pub const INTERRUPTED: u8 = 130;
 
 /// Why a command ends with a code other than 0.

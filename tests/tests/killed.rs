@@ -105,7 +105,7 @@ fn a_worker_killed_at_random_moments() {
                 span *= if i == 0 { 0.8 } else { 1.0 };
                 continue;
             };
-            let ended = ended.complains(1, "the worker was killed (signal 9").hints("goes on where it stopped");
+            let ended = ended.complains(1, "the worker was killed (signal 9").hints("resumes where it stopped");
             noticed += 1;
             assert!(ended.stdout.contains("interrupted"), "{ended}");
             space.assert_nothing_runs();
@@ -142,7 +142,7 @@ fn ctrl_c_ends_in_good_order_and_the_next_run_goes_on() {
         } else {
             run.signal(libc::SIGINT);
         }
-        let ended = run.end().complains(130, "interrupted").hints("pipeline run experiments/longer.toml goes on");
+        let ended = run.end().complains(130, "interrupted").hints("pipeline run experiments/longer.toml resumes");
         assert!(ended.seconds < 60.0);
         assert!(ended.stdout.contains("run1  learning_rate=0.01  interrupted"), "{ended}");
         assert_eq!(space.texts("SELECT status FROM runs WHERE id = 1"), ["interrupted"]);

@@ -4,6 +4,7 @@
 
 mod again;
 mod compare;
+mod ends;
 mod exact;
 mod first;
 mod fork;

@@ -2,8 +2,19 @@
 
 use tests::TestSpace;
 
+/// Makes the record what a program would have left for which a run that is not finished has no steps of its own.
+pub fn forget_ends(space: &TestSpace) {
+    let database = rusqlite::Connection::open(space.path("experiments.db")).unwrap();
+    let statements = "DROP VIEW run_events; DROP INDEX events_by_run; ALTER TABLE events DROP COLUMN run_id;
+                      CREATE VIEW run_events AS SELECT id AS run FROM runs;
+                      UPDATE runs SET steps = NULL WHERE status <> 'finished';
+                      PRAGMA user_version = 5;";
+    database.execute_batch(statements).unwrap();
+}
+
 /// Makes the record what a program without verdicts would have left.
 pub fn forget_verdicts(space: &TestSpace) {
+    forget_ends(space);
     let database = rusqlite::Connection::open(space.path("experiments.db")).unwrap();
     for view in ["run_verdicts", "run_findings", "run_evidence", "run_checks", "run_confirmations"] {
         database.execute_batch(&format!("DROP VIEW {view}")).unwrap();

@@ -89,7 +89,7 @@ fn a_file_that_is_no_database_is_left_alone() {
 }
 
 /// Runs a script where filesystems can be mounted over `place`; it may use `$pipeline`. Nothing where that is forbidden.
-fn mounted(space: &TestSpace, script: &str) -> Option<Ended> {
+pub fn mounted(space: &TestSpace, script: &str) -> Option<Ended> {
     let Some(mut command) = mount::script(&format!("set -e\n{script}")) else {
         // Where nobody watches, a test that was not made must not pass for one that was.
         let asked = std::env::var_os("PIPELINE_TEST_NO_MOUNT").is_some();
@@ -148,7 +148,8 @@ fn a_full_disk_is_named_and_keeps_what_was_recorded() {
              truncate -s -{spare}k filler
              echo ==== >&2; set +e; {RUN} >&2; code=$?
              mkdir ../out/after; cp experiments.db* ../out/after; rm filler
-             echo ==== >&2; {RUN} >&2; echo again $?; exit $code"
+             echo ==== >&2; {RUN} >&2; echo again $?
+             \"$pipeline\" sql --format csv 'SELECT count(*) FROM runs'; exit $code"
         );
         let Some(ended) = mounted(&space, &script) else { return };
         let [_, full, _] = ended.stderr.split("====").collect::<Vec<_>>()[..] else { panic!("{ended}") };
@@ -160,7 +161,7 @@ fn a_full_disk_is_named_and_keeps_what_was_recorded() {
         let said = full.stderr.to_lowercase();
         assert!(["full", "no space left"].iter().any(|word| said.contains(word)), "{spare}: {full}");
         assert!(full.stderr.contains("hint: "), "{spare}: {full}");
-        assert_eq!(again, "again 0\n", "with room again it goes on\n{full}");
+        assert_eq!(again, "again 0\ncount(*)\n2\n", "with room again the same runs resume\n{full}");
 
         let before = tests::record::dump(&space.path("out/experiments.db")).unwrap();
         let after = tests::record::dump(&space.path("out/after/experiments.db")).unwrap();

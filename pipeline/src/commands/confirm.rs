@@ -58,7 +58,7 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     let how = How { threads: args.threads, ..How::default() };
     // What goes on with the trial tells, too, what came of it.
     let done = run::compute_and_tell(&experiment, &how, paths, here, &stop).map_err(|failure| match failure.code {
-        INTERRUPTED => Failure { hint: format!("pipeline confirm run{run} goes on where it stopped"), ..failure },
+        INTERRUPTED => Failure { hint: format!("pipeline confirm run{run} resumes where it stopped"), ..failure },
         _ => failure,
     })?;
     let Some(row) = done.rows.first() else { return Err(Failure::failed("BUG: a trial without a run", "")) };

@@ -31,6 +31,7 @@ use crate::failure::{Failure, INTERRUPTED};
 use crate::places::{Paths, corpora};
 use crate::plan::{PointPlan, STAGES};
 use crate::record::Record;
+use crate::record::rows::KILLED;
 use crate::record::rows::{NewExperiment, NewRun, Origin, RunId, RunRow};
 use crate::ui::counter::Counter;
 use crate::ui::format;
@@ -102,7 +103,7 @@ pub fn compute(
     let _alive = if how.dry_run { None } else { Some(lock::enlist(&root, &process).map_err(unusable)?) };
     if !how.dry_run {
         lock::sweep(&root);
-        record.sweep(|process| lock::is_alive(&root, process))?;
+        record.sweep(|process| lock::is_alive(&root, process), KILLED)?;
         sweep_scratch(&store, &mut record, &process)?;
         store.enrol(&paths.db).map_err(unusable)?;
         record.set_store_path(&paths.to_be_recorded(&root))?;
@@ -160,8 +161,16 @@ pub fn compute(
         Arc::clone(stop),
         &mut screen,
     );
-    let summary = work.run().map_err(work_failure)?;
+    let summary = work.run();
     drop(screen);
+    let summary = match summary {
+        Ok(summary) => summary,
+        Err(error) => {
+            // On a disk that is full this may fail too; then the next run does it, as after a kill.
+            let _ = record.hurry().and_then(|()| record.sweep(|other| other != process, &error.to_string()));
+            return Err(work_failure(error));
+        }
+    };
     store.save_cache();
     Ok(Done { rows, summary })
 }

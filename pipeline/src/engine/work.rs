@@ -27,7 +27,7 @@ use stages::StageError;
 use stages::looks::Looks;
 use stages::protocol::{Evaluation, Event, Measured, Step};
 
-pub use interface::{End, Progress, Settings, Shown, Summary, Track, Watch, WorkError};
+pub use interface::{Cause, End, Progress, Settings, Shown, Summary, Track, Watch, WorkError};
 
 use super::digest::{Digest, ObjectId, StageKey, TrajectoryId};
 use super::explain;
@@ -40,7 +40,8 @@ use super::task::{self, Bench, Made, Message, Pool, TaskError, WorkerTask};
 use super::worker::{Stopper, WorkerError};
 use crate::record::Record;
 use crate::record::rows::{
-    Accepted, ExecutionId, Finished, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory, TrajectoryRow,
+    Accepted, ExecutionId, Finished, KILLED, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory,
+    TrajectoryRow,
 };
 
 /// Steps wait this long at most before they are written.
@@ -318,6 +319,16 @@ impl<'a> Work<'a> {
     }
 }
 
+/// Whether it is the machine that refuses, and not the file that is wrong: the disk is full, read-only or broken, or a
+/// limit of the process or the system is reached.
+fn is_outside(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as E;
+    let kinds =
+        [E::StorageFull, E::QuotaExceeded, E::FileTooLarge, E::ReadOnlyFilesystem, E::OutOfMemory, E::WouldBlock];
+    // EIO, ENFILE and EMFILE have no kind.
+    kinds.contains(&error.kind()) || matches!(error.raw_os_error(), Some(5 | 23 | 24))
+}
+
 /// How a stage's error ends a point.
 fn failed(error: &StageError) -> End {
     match error {
@@ -325,7 +336,11 @@ fn failed(error: &StageError) -> End {
             End::Failed { message: message.clone(), key: Some(key.clone()), hint: hint.clone() }
         }
         StageError::Io { error: system, .. } => {
-            End::Failed { message: error.to_string(), key: None, hint: store::advice(system).to_owned() }
+            let (message, hint) = (error.to_string(), store::advice(system).to_owned());
+            match is_outside(system) {
+                true => End::Interrupted { cause: Some(Cause { message, hint }) },
+                false => End::Failed { message, key: None, hint },
+            }
         }
         error => End::Failed { message: error.to_string(), key: None, hint: String::new() },
     }

@@ -56,6 +56,9 @@ impl Record {
                 let how = if i == 0 { "executed" } else { "cached" };
                 serve(c, *run, new.stage, &Served { item: new.item.to_owned(), step: new.step, execution, how })
                     .await?;
+                if let Some(trajectory) = new.trajectory {
+                    sqlx::query(sql!("train_on")).bind(run.0).bind(trajectory.0).execute(&mut *c).await?;
+                }
             }
             Ok(execution)
         })

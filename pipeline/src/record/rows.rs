@@ -82,6 +82,9 @@ pub struct Served {
     pub how: &'static str,
 }
 
+/// Why an execution ended whose process is gone.
+pub const KILLED: &str = "the program was killed";
+
 /// How a sitting of a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunEnd {

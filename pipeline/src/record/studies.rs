@@ -35,8 +35,8 @@ impl Record {
         self.transaction(async |c| sqlx::query(sql!("set_store_path")).bind(path).execute(c).await.map(|_| ()))
     }
 
-    /// Marks what dead processes left running as interrupted.
-    pub fn sweep(&mut self, is_alive: impl Fn(&str) -> bool) -> Result<()> {
+    /// Marks what dead processes left running as interrupted, `why` in a word for its executions.
+    pub fn sweep(&mut self, is_alive: impl Fn(&str) -> bool, why: &str) -> Result<()> {
         let processes: Vec<String> =
             self.wait(async |c| sqlx::query_scalar(sql!("running_processes")).fetch_all(c).await)?;
         let dead: Vec<String> = processes.into_iter().filter(|process| !is_alive(process)).collect();
@@ -46,7 +46,12 @@ impl Record {
         self.transaction(async |c| {
             for process in &dead {
                 sqlx::query(sql!("interrupt_runs_of")).bind(process).execute(&mut *c).await?;
-                sqlx::query(sql!("interrupt_executions_of")).bind(process).bind(now()).execute(&mut *c).await?;
+                sqlx::query(sql!("interrupt_executions_of"))
+                    .bind(process)
+                    .bind(now())
+                    .bind(why)
+                    .execute(&mut *c)
+                    .await?;
             }
             Ok(())
         })

@@ -75,7 +75,7 @@ pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Fa
     for asked in asked::asked(args, paths, here)? {
         let done = run::compute(&asked.experiment, &how, paths, here, &stop)?;
         run::trouble(&asked.experiment, &done, stop.load(Ordering::Relaxed)).map_err(|failure| match failure.code {
-            INTERRUPTED => Failure { hint: format!("{} goes on where it stopped", again(args)), ..failure },
+            INTERRUPTED => Failure { hint: format!("{} resumes where it stopped", again(args)), ..failure },
             _ => failure,
         })?;
         (executed, cached) = (executed + done.summary.executed, cached + done.summary.cached);

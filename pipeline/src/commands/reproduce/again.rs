@@ -8,7 +8,7 @@ use crate::args::How;
 use crate::commands::recorded::{Recorded, fork_at};
 use crate::commands::run;
 use crate::commands::temporary::Temporary;
-use crate::engine::work::End;
+use crate::engine::work::{Cause, End};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::places::Paths;
 use crate::record::Record;
@@ -58,12 +58,14 @@ impl Scratch {
         match end {
             End::Finished => Ok(row.id.0),
             End::Failed { message, hint, .. } => Err(Failure::failed(format!("run{run}, again: {message}"), hint)),
-            End::Interrupted { error: Some(error) } => Err(Failure::failed(format!("run{run}, again: {error}"), "")),
-            End::Interrupted { error: None } if stop.load(Ordering::Relaxed) => {
+            End::Interrupted { cause: Some(Cause { message, hint }) } => {
+                Err(Failure::failed(format!("run{run}, again: {message}"), hint))
+            }
+            End::Interrupted { cause: None } if stop.load(Ordering::Relaxed) => {
                 let hint = "nothing is kept of a run that is computed again";
                 Err(Failure { code: INTERRUPTED, message: "interrupted".to_owned(), hint: hint.to_owned() })
             }
-            End::Interrupted { error: None } => Err(nothing()),
+            End::Interrupted { cause: None } => Err(nothing()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Done, swept};
 use crate::commands::verdict::short;
 use crate::engine::store;
-use crate::engine::work::{End, Summary, WorkError};
+use crate::engine::work::{Cause, End, Summary, WorkError};
 use crate::engine::worker::WorkerError;
 use crate::experiment::Experiment;
 use crate::failure::{Failure, INTERRUPTED};
@@ -76,27 +76,26 @@ pub fn trouble(experiment: &Experiment, done: &Done, stopped: bool) -> Result<()
             End::Failed { message, key: None, hint } => {
                 failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
             }
-            End::Interrupted { error: Some(error) } => {
-                let hint = format!("{} goes on where it stopped", again(experiment));
-                failure.get_or_insert_with(|| Failure::failed(format!("{}: {error}", row.id), hint));
+            End::Interrupted { cause: Some(Cause { message, hint }) } => {
+                let hint = if hint.is_empty() { resumes(experiment) } else { hint.clone() };
+                failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
             }
-            End::Finished | End::Interrupted { error: None } => {}
+            End::Finished | End::Interrupted { cause: None } => {}
         }
     }
     match failure {
         Some(failure) => Err(failure),
-        None if stopped && !all => Err(Failure {
-            code: INTERRUPTED,
-            message: "interrupted".to_owned(),
-            hint: format!("{} goes on where it stopped", again(experiment)),
-        }),
+        None if stopped && !all => {
+            Err(Failure { code: INTERRUPTED, message: "interrupted".to_owned(), hint: resumes(experiment) })
+        }
         None => Ok(()),
     }
 }
 
-/// The command that this was.
-fn again(experiment: &Experiment) -> String {
-    format::command(&experiment.path.display().to_string(), &experiment.overrides)
+/// The command that this was, which resumes it.
+fn resumes(experiment: &Experiment) -> String {
+    let command = format::command(&experiment.path.display().to_string(), &experiment.overrides);
+    format!("{command} resumes where it stopped")
 }
 
 /// A worker that can't be used, as a user sees it.

@@ -18,7 +18,7 @@ impl Work<'_> {
 
     /// A point can't be finished.
     pub(super) fn lose_path(&mut self, path: usize, end: End) -> Result<(), WorkError> {
-        if !matches!(end, End::Interrupted { error: None }) && !self.settings.keep_going && !self.stopping {
+        if !matches!(end, End::Interrupted { cause: None }) && !self.settings.keep_going && !self.stopping {
             self.stop_all();
         }
         // What only lost points wait for is not begun.
@@ -54,7 +54,7 @@ impl Work<'_> {
             End::Finished if partial => ("interrupted", None),
             End::Finished => ("finished", None),
             End::Failed { message, .. } => ("failed", Some(message)),
-            End::Interrupted { error } => ("interrupted", error),
+            End::Interrupted { cause } => ("interrupted", cause.map(|cause| cause.message)),
         };
         let seconds = clock.seconds();
         self.take_over(path)?;
@@ -92,7 +92,7 @@ impl Work<'_> {
         let mut rows = Vec::new();
         for path in 0..self.paths.len() {
             if self.paths[path].end.is_none() {
-                rows.extend(self.conclude(path, End::Interrupted { error: None })?);
+                rows.extend(self.conclude(path, End::Interrupted { cause: None })?);
             }
         }
         Ok(self.record.end_runs(&rows, &self.settings.process)?)

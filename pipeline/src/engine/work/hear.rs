@@ -120,7 +120,8 @@ impl Work<'_> {
             }
             Err(error) => error,
         };
-        let (status, end) = self.end_of(key, &error);
+        let end = self.end_of(key, &error);
+        let status = if let End::Failed { .. } = &end { "failed" } else { "interrupted" };
         let exit = matches!(error, TaskError::Worker(_)).then(|| error.to_string());
         self.record.give_up(execution, status, &error.to_string(), exit.as_deref(), seconds)?;
         let job = &self.jobs[&key];
@@ -136,28 +137,32 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// How an execution's failure ends it, and those that asked for it.
-    fn end_of(&self, key: StageKey, error: &TaskError) -> (&'static str, End) {
+    /// How an execution's failure ends those that asked for it.
+    fn end_of(&self, key: StageKey, error: &TaskError) -> End {
+        let message = error.to_string();
+        let outside =
+            |hint: &str| End::Interrupted { cause: Some(Cause { message: message.clone(), hint: hint.to_owned() }) };
         let hint = match error {
-            TaskError::Stopped => return ("interrupted", End::Interrupted { error: None }),
-            TaskError::Worker(WorkerError::Died { killed: true, .. }) => {
-                return ("interrupted", End::Interrupted { error: Some(error.to_string()) });
-            }
-            TaskError::Stage(error) => return ("failed", failed(error)),
-            TaskError::Disk { error, .. } => store::advice(error).to_owned(),
-            TaskError::Thread(_) => "use fewer --jobs, or raise the limit of threads: ulimit -u".to_owned(),
+            TaskError::Stopped => return End::Interrupted { cause: None },
+            TaskError::Worker(WorkerError::Died { killed: true, .. }) => return outside(""),
+            TaskError::Stage(error) => return failed(error),
+            TaskError::Disk { error, .. } => return outside(store::advice(error)),
+            TaskError::Thread(_) => return outside("use fewer --jobs, or raise the limit of threads: ulimit -u"),
             TaskError::Changed(_) => "run again: what was made of it before is kept".to_owned(),
             TaskError::Worker(WorkerError::Changed(_)) => "run again: the worker is asked anew what it is".to_owned(),
-            // The worker's own words for a full disk.
-            TaskError::Worker(WorkerError::Failed(words)) if words.contains("os error 28") => {
-                store::advice(&std::io::ErrorKind::StorageFull.into()).to_owned()
-            }
-            TaskError::Worker(_) => {
-                let run = self.paths[self.jobs[&key].users[0]].track.run;
-                run.map(|run| format!("pipeline show {run} --log")).unwrap_or_default()
-            }
+            TaskError::Worker(WorkerError::Failed(words)) => match system_error(words).filter(is_outside) {
+                Some(error) => return outside(store::advice(&error)),
+                None => self.see_the_log(key),
+            },
+            TaskError::Worker(_) => self.see_the_log(key),
         };
-        ("failed", End::Failed { message: error.to_string(), key: None, hint })
+        End::Failed { message, key: None, hint }
+    }
+
+    /// The command that shows the worker's own words.
+    fn see_the_log(&self, key: StageKey) -> String {
+        let run = self.paths[self.jobs[&key].users[0]].track.run;
+        run.map(|run| format!("pipeline show {run} --log")).unwrap_or_default()
     }
 
     /// A job's result is accepted: its points go on.
@@ -168,4 +173,11 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// The system's error that a worker's words end with, as Rust writes it: `No space left on device (os error 28)`.
+fn system_error(words: &str) -> Option<std::io::Error> {
+    let (_, rest) = words.rsplit_once("(os error ")?;
+    let code = rest.split_once(')')?.0.parse().ok()?;
+    Some(std::io::Error::from_raw_os_error(code))
 }

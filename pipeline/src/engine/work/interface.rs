@@ -86,8 +86,17 @@ pub enum End {
     Finished,
     /// Something failed; with the words, and the experiment's key that is at fault, if one is.
     Failed { message: String, key: Option<String>, hint: String },
-    /// The user, or a failure elsewhere, stopped it before its end; or a worker was killed, and `error` says so.
-    Interrupted { error: Option<String> },
+    /// The user, or a failure elsewhere, stopped it before its end; or something from outside did, and the cause says so.
+    Interrupted { cause: Option<Cause> },
+}
+
+/// What stopped a point from outside: a worker was killed, a disk is full. Nothing is wrong with what was computed, so the
+/// run keeps its number and resumes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    pub message: String,
+    /// What to do about it, before the same command is given again.
+    pub hint: String,
 }
 
 /// What came of it.

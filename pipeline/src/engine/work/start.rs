@@ -122,6 +122,9 @@ impl Work<'_> {
             self.done(key, accepted, "cached")?;
             return Ok(None);
         };
+        // Whoever computed it before and was killed keeps what it has by now, and none of the steps that come.
+        let root = self.store.root().to_owned();
+        self.record.sweep(|process| lock::is_alive(&root, process), KILLED)?;
         tracing::debug!(%key, recorded = trajectory.steps, ?missing, "a training");
         Ok(Some(Recording {
             recorded: trajectory.steps,

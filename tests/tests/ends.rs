@@ -1,0 +1,142 @@
+//! A run shows what it had when it ended, whatever others compute of the same training afterwards.
+
+use tests::{Cell, Started, TestSpace, process};
+
+use crate::trouble::mounted;
+
+const POINT: [&str; 2] = ["--set", "train.learning_rate=0.01"];
+
+/// What a run is in every view that counts its training.
+fn shown(space: &TestSpace, run: i64) -> Vec<tests::record::Row> {
+    let queries = [
+        "SELECT status, steps, last_loss, best_loss, nonfinite_steps FROM run_summary WHERE run = ?",
+        "SELECT steps FROM run_extent WHERE run = ?",
+        "SELECT count(*), max(step), sum(loss) FROM run_steps WHERE run = ?",
+        "SELECT count(*), max(step) FROM run_evaluations WHERE run = ?",
+        "SELECT count(*), max(step) FROM run_events WHERE run = ?",
+    ];
+    let mut rows: Vec<_> = queries.iter().flat_map(|query| space.rows(&query.replace('?', &run.to_string()))).collect();
+    let screen = space.pipeline(&["show", &format!("run{run}")]).ok();
+    let head: Vec<Cell> = screen.stdout.lines().take(2).map(|line| Cell::Text(line.to_owned())).collect();
+    rows.push(head);
+    rows
+}
+
+fn steps_of(space: &TestSpace, run: i64) -> i64 {
+    space.number(&format!("SELECT steps FROM run_summary WHERE run = {run}"))
+}
+
+/// Starts run1 of 600 steps and waits until some are recorded, but not all.
+fn half_way(space: &TestSpace) -> Started {
+    let mut run = space.start_run("longer", &POINT);
+    let database = space.path("experiments.db");
+    let recorded = |_: &Started| {
+        let count = tests::record::ask(&database, "SELECT count(*) FROM checkpoints WHERE step >= 50");
+        matches!(count.as_deref(), Ok([row]) if row[0] != Cell::Integer(0))
+    };
+    assert!(run.wait_until(recorded), "it ended before its first checkpoint");
+    run
+}
+
+/// Lets its workers crash, which fails the run.
+fn crash(run: Started) {
+    run.workers().into_iter().for_each(|worker| process::send(worker, libc::SIGABRT));
+    run.end().complains(1, "signal 6");
+}
+
+#[test]
+fn a_failed_run_keeps_its_own_steps_alone() {
+    let space = TestSpace::longer(600, 50);
+    let run = half_way(&space);
+    crash(run);
+    let (own, before) = (steps_of(&space, 1), shown(&space, 1));
+    assert!((50..600).contains(&own), "{own} steps");
+
+    // A failed run keeps its number to itself; the training resumes for another.
+    let ended = space.run("longer", &POINT).ok();
+    assert!(ended.stdout.starts_with("run2  finished"), "{ended}");
+    assert_eq!(steps_of(&space, 2), 600);
+    assert_eq!(shown(&space, 1), before, "it shows what was computed after it had failed");
+    let counted = space.number("SELECT sum(steps) FROM run_summary");
+    assert_eq!(counted, own + 600);
+}
+
+#[test]
+fn an_interrupted_run_keeps_its_own_steps_until_it_resumes() {
+    for signal in [libc::SIGINT, libc::SIGKILL] {
+        let space = TestSpace::longer(600, 50);
+        let run = half_way(&space);
+        run.signal(signal);
+        run.end();
+        // Who was killed wrote nothing down; whoever comes next does, before anything is computed.
+        space.run("longer", &["--until", "tokenize"]).ok();
+        let (own, before) = (steps_of(&space, 1), shown(&space, 1));
+        assert!((50..500).contains(&own), "{own} steps");
+
+        // Another run of the same training, to an end of its own.
+        space.run("longer", &[&POINT[..], &["--set", "train.steps=550"]].concat()).ok();
+        let longer = space.number("SELECT max(run) FROM run_summary");
+        assert_eq!(steps_of(&space, longer), 550);
+        assert_eq!(shown(&space, 1), before, "signal {signal}: it shows what was computed after it ended");
+
+        let ended = space.run("longer", &POINT).ok();
+        assert!(ended.stdout.starts_with("run1  finished"), "{ended}");
+        assert_eq!(steps_of(&space, 1), 600);
+        space.assert_nothing_runs();
+    }
+}
+
+#[test]
+fn a_full_store_interrupts_runs_which_resume_under_their_numbers() {
+    let space = TestSpace::new();
+    // Room for the text's objects, and not for a checkpoint.
+    let run = "\"$pipeline\" run ../experiments/tiny.toml --jobs 1 --threads 1 --db ../experiments.db --store store";
+    let status = "\"$pipeline\" sql --format csv --db ../experiments.db \
+                  'SELECT run, status, steps, last_loss FROM run_summary'";
+    let script = format!(
+        "mount -t tmpfs -o size=700k none place; cd place
+         set +e; {run}; echo code $?; {status}
+         mount -o remount,size=64m none .; {run}; echo code $?; {status}"
+    );
+    let Some(ended) = mounted(&space, &script) else { return };
+    let ended = ended.ok();
+    let (full, free) = ended.stdout.split_once("code 1\n").unwrap_or_else(|| panic!("{ended}"));
+    assert!(full.contains("run1  learning_rate=0.01  interrupted"), "{ended}");
+    assert!(ended.stderr.contains("error: run1: ") && ended.stderr.contains("No space left on device"), "{ended}");
+    assert!(ended.stderr.contains("hint: free some space, then run the same again"), "{ended}");
+    let rows = "run,status,steps,last_loss\n1,interrupted,0,\n2,interrupted,0,\n";
+    assert!(free.starts_with(rows), "{ended}");
+    assert!(free.contains("run1  learning_rate=0.01  finished"), "{ended}");
+    assert!(free.contains("\ncode 0\n") && free.contains("\n1,finished,200,"), "{ended}");
+    assert_eq!(space.number("SELECT count(*) FROM runs"), 2);
+    assert_eq!(space.number("SELECT count(*) FROM runs WHERE error IS NOT NULL"), 0);
+}
+
+#[test]
+fn an_older_record_gives_back_steps_that_others_computed() {
+    let space = TestSpace::longer(600, 50);
+    // run1 fails past a checkpoint and run2 trains to the end; run3 fails, and nobody trains on.
+    let run = half_way(&space);
+    crash(run);
+    space.run("longer", &POINT).ok();
+    let other = ["--set", "train.learning_rate=0.02"];
+    let mut broken = space.start_run("longer", &other);
+    assert!(broken.wait_until(|run| !run.workers().is_empty()), "it ended before its training");
+    crash(broken);
+    let untouched = shown(&space, 3);
+    crate::older::forget_ends(&space);
+    let wrong = "SELECT steps FROM runs WHERE steps IS NULL";
+    assert_eq!(space.rows(wrong).len(), 2, "the older form");
+
+    space.pipeline(&["runs"]).ok();
+    let own =
+        "SELECT max(step) FROM checkpoints c JOIN executions x ON x.id = c.execution_id WHERE x.status = 'failed'";
+    assert_eq!(steps_of(&space, 1), space.number(own));
+    let events = space.texts("SELECT kind || ': ' || message FROM run_events WHERE run = 1 AND step IS NULL");
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(events[0].starts_with("steps_cut: shows ") && events[0].contains(" of 600 steps"), "{events:?}");
+    assert_eq!(steps_of(&space, 2), 600, "a finished run keeps all");
+    assert_eq!(shown(&space, 3), untouched, "nobody trained on after it");
+    let shown = space.pipeline(&["show", "run1"]).ok();
+    assert!(shown.stdout.contains("shows ") && shown.stdout.contains(" of 600 steps"), "{shown}");
+}

@@ -102,7 +102,12 @@ fn a_full_store_interrupts_runs_which_resume_under_their_numbers() {
     let ended = ended.ok();
     let (full, free) = ended.stdout.split_once("code 1\n").unwrap_or_else(|| panic!("{ended}"));
     assert!(full.contains("run1  learning_rate=0.01  interrupted"), "{ended}");
-    assert!(ended.stderr.contains("error: run1: ") && ended.stderr.contains("No space left on device"), "{ended}");
+    assert!(
+        ended.stderr.contains("error: run1: ")
+            && ended.stderr.contains(": No space left on device (os error 28)\nhint"),
+        "{ended}"
+    );
+    assert!(!ended.stderr.contains("I/O error"), "{ended}");
     assert!(ended.stderr.contains("hint: free some space, then run the same again"), "{ended}");
     let rows = "run,status,steps,last_loss\n1,interrupted,0,\n2,interrupted,0,\n";
     assert!(free.starts_with(rows), "{ended}");

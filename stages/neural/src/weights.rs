@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::raw;
@@ -71,7 +72,12 @@ pub(crate) fn save(path: &Path, arrays: &[(String, Array<'_>)]) -> Result<()> {
     for ((name, array), (dtype, bytes)) in arrays.iter().zip(&bytes) {
         views.push((name.as_str(), TensorView::new(*dtype, array.shape.clone(), bytes)?));
     }
-    safetensors::serialize_to_file(views, None, path).with_context(|| path.display().to_string())
+    let written = safetensors::serialize_to_file(views, None, path).map_err(|error| match error {
+        // It repeats the words of the system's error, which stand behind it.
+        SafeTensorError::IoError(error) => anyhow::Error::from(error),
+        error => error.into(),
+    });
+    written.with_context(|| path.display().to_string())
 }
 
 /// A file's tensors by name, each to be taken once; what is left over is a tensor that nobody expected.

@@ -87,6 +87,24 @@ fn an_interrupted_run_keeps_its_own_steps_until_it_resumes() {
 }
 
 #[test]
+fn a_finished_run_keeps_its_own_looks() {
+    let space = TestSpace::longer(100, 50);
+    let plateau = "train.schedule={ kind = \"plateau\", rate = 0.5, every = 25, patience = 0 }";
+    let point = [&POINT[..], &["--set", plateau]].concat();
+    space.run("longer", &point).ok();
+    let before = shown(&space, 1);
+    let looks = "SELECT count(*) FROM run_evaluations WHERE source = 'train' AND run = ";
+    assert_eq!(space.number(&format!("{looks} 1")), 3, "at 25, 50 and 75: no step comes after 100");
+    // A longer one looks at 100, and one with a rule of its own at what nobody looked at.
+    space.run("longer", &[&point[..], &["--set", "train.steps=150"]].concat()).ok();
+    assert_eq!(space.number(&format!("{looks} 2")), 5);
+    let rule = "train.early_stopping={ every = 10, patience = 90 }";
+    space.run("longer", &[&point[..], &["--set", rule]].concat()).ok();
+    assert!(space.number(&format!("{looks} 3")) >= 10);
+    assert_eq!(shown(&space, 1), before);
+}
+
+#[test]
 fn a_full_store_interrupts_runs_which_resume_under_their_numbers() {
     let space = TestSpace::new();
     // Room for the text's objects, and not for a checkpoint.

@@ -6,7 +6,9 @@ use tests::TestSpace;
 pub fn forget_ends(space: &TestSpace) {
     let database = rusqlite::Connection::open(space.path("experiments.db")).unwrap();
     let statements = "DROP VIEW run_events; DROP INDEX events_by_run; ALTER TABLE events DROP COLUMN run_id;
+                      DROP VIEW run_evaluations; ALTER TABLE runs DROP COLUMN last_evaluation;
                       CREATE VIEW run_events AS SELECT id AS run FROM runs;
+                      CREATE VIEW run_evaluations AS SELECT id AS run FROM runs;
                       UPDATE runs SET steps = NULL WHERE status <> 'finished';
                       PRAGMA user_version = 5;";
     database.execute_batch(statements).unwrap();

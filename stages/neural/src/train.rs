@@ -168,7 +168,10 @@ impl<T: Real> Training<T> {
             let ends = n == self.segment.to || stopped || self.gives_up();
             let late =
                 written.elapsed() >= Duration::from_secs(self.segment.checkpoint_seconds) && n > self.segment.from;
-            if ends && self.segment.inspect.is_none() || late || self.segment.checkpoints.binary_search(&n).is_ok() {
+            let wanted =
+                ends && self.segment.inspect.is_none() || late || self.segment.checkpoints.binary_search(&n).is_ok();
+            // A stop in the middle of a look comes by here twice.
+            if wanted && last_saved != Some(n) {
                 observe(Reply::Checkpoint(self.save(n)?))?;
                 (written, last_saved) = (Instant::now(), Some(n));
             }

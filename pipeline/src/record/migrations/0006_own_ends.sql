@@ -2,6 +2,11 @@
 -- was interrupted showed its trajectory as far as anybody has computed it since, up to its own length, so a training
 -- that another run did later was shown by both and counted twice.
 
+-- The newest row of `evaluations` when it ended: trainings of another length, or with other rules, look at the valid loss
+-- of the same trajectory later. NULL while it runs.
+ALTER TABLE runs ADD COLUMN last_evaluation INTEGER;
+UPDATE runs SET last_evaluation = (SELECT coalesce(max(id), 0) FROM evaluations) WHERE status <> 'running';
+
 -- An event of one run alone.
 ALTER TABLE events ADD COLUMN run_id INTEGER REFERENCES runs (id);
 CREATE INDEX events_by_run ON events (run_id) WHERE run_id IS NOT NULL;
@@ -49,7 +54,22 @@ WHERE id IN (SELECT run FROM ended_runs);
 
 DROP TABLE ended_runs;
 
+DROP VIEW run_evaluations;
 DROP VIEW run_events;
+
+CREATE VIEW run_evaluations AS
+SELECT rs.run_id AS run, rs.step, e.split, e.loss, e.loss_kind, e.perplexity, e.tokens, e.seconds, e.source
+FROM run_stages rs
+JOIN evaluations e ON e.execution_id = rs.execution_id AND e.source = 'evaluate'
+WHERE rs.stage = 'evaluate'
+UNION ALL
+SELECT r.id, e.step, e.split, e.loss, e.loss_kind, e.perplexity, e.tokens, e.seconds, e.source
+FROM runs r
+JOIN trajectory_parts p ON p.trajectory_id = r.trajectory_id
+JOIN evaluations e ON e.trajectory_id = p.holder_id AND e.source = 'train'
+ -- A look belongs to the step after it.
+ AND e.step >= p.first_step AND e.step < p.end_step AND e.step <= coalesce(r.steps, r.length)
+ AND (r.last_evaluation IS NULL OR e.id <= r.last_evaluation);
 
 CREATE VIEW run_events AS
 SELECT r.id AS run, e.step, e.kind, e.message, e.created_at

@@ -97,6 +97,27 @@ fn a_stop_ends_after_the_present_step_and_can_be_gone_on_from() {
 }
 
 #[test]
+fn a_stop_in_the_middle_of_a_look_reports_its_checkpoint_once() {
+    let space = Space::new();
+    let plateau = json!({"schedule": {"kind": "plateau", "rate": 0.5, "every": 3, "patience": 1}});
+    let mut order = space.order("stopped", params(plateau), 0, 24, None);
+    order.segment.as_mut().unwrap().checkpoints = vec![6];
+    let stop = AtomicBool::new(false);
+    let mut told = Vec::new();
+    let mut observe = |reply: Reply| {
+        if let Reply::Checkpoint(checkpoint) = reply {
+            // Before the look at 6, which belongs to the step after it.
+            stop.store(checkpoint.step == 6, Ordering::Relaxed);
+            told.push(checkpoint.step);
+        }
+        Ok(())
+    };
+    let end = Training::<f32>::open(&order).unwrap().run(&mut observe, &stop).unwrap();
+    assert_eq!(end, End { reached: 6, stopped: true });
+    assert_eq!(told, [6], "whoever follows has taken the first one's files");
+}
+
+#[test]
 fn what_does_not_belong_together_is_refused() {
     let space = Space::new();
     let told = space.train("told", json!({}), 0, 9, None);

@@ -67,7 +67,7 @@ static int fails(int event) {
 
 #define OPENS(name) int name(const char *path, int flags, ...) { \
     REAL(name); va_list list; va_start(list, flags); mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(list, mode_t) : 0; va_end(list); \
-    if (fails(OPEN)) return -1; return real(path, flags, mode); }
+    return fails(OPEN) ? -1 : real(path, flags, mode); }
 OPENS(open)
 OPENS(open64)
 int openat(int folder, const char *path, int flags, ...) {

@@ -8,10 +8,9 @@ import signal
 import time
 
 import oracle
-from lab import HERE, RUN, Stop
+from lab import HERE, RUN, Stop, marked
 
 NAME, PER_HOUR = "liars", 83
-NONE = {"set": None}
 STEP = [
     {"set": {"loss": -1.0}}, {"set": {"loss": -1e-300}}, {"set": {"tokens": 2**64 - 1}}, {"set": {"tokens": 0}}, {"add": {"tokens": 1}}, {"add": {"step": 1}},
     {"add": {"step": -1}}, {"set": {"step": 2**63}}, {"set": {"step": 2**64 - 1}}, {"add": {"epoch": 1}}, {"set": {"epoch": 2**63}},
@@ -38,6 +37,8 @@ DESCRIBE = [
     {"act": "endless"}, {"act": "empty"}, {"act": "fails"}, {"act": "killed"}, {"act": "garbage"}, {"act": "child"}, {"act": "others", "set": {"protocol": 99}},
     {"act": "others", "set": {"libtorch": "\x1b[2J"}}, {"act": "others", "set": {"stages": {"train": 10**6}}}, {"act": "others", "set": {"devices": []}},
 ]  # fmt: skip
+# How long a program may take to leave when it is asked to, or when its worker is gone.
+LEAVE = 45.0
 # Harmless: what it says is true, or is nobody's fact.
 TRUE = ("chatter", "child_after_all")
 
@@ -92,7 +93,7 @@ def case(space):
             time.sleep(0.02)
         time.sleep(1.5)
         ask_to_end(space, process)
-    ended = process.end()
+    ended = process.end(max(space.lab.patience(), 60 + 2 * LEAVE) if silent else None)
     described = json.dumps({key: value for key, value in what.items() if key != "nth"})
     if space.hung:
         name_it(space, before, described)
@@ -105,12 +106,12 @@ def case(space):
             honest = compare_quietly(space)
             if honest:
                 space.find("a lie is taken for true", f"exit 0; {honest[0][0]}: {honest[0][1]}")
-        if ended.seconds > 45:
+        if ended.seconds > LEAVE and not silent:
             space.find("a long wait", f"{ended.seconds:.0f} s")
     # What the proxy left behind by intent is not the program's to end.
     left_child = "child" in str(what.get("act")) or silent
     if left_child:
-        for pid in oracle_marked(space):
+        for pid in marked(space.mark):
             os.kill(pid, signal.SIGKILL)
     space.orphans()
     if space.database.exists() and space.database.stat().st_size:
@@ -136,13 +137,6 @@ def compare_quietly(space):
         return [("a damaged database", str(error))]
 
 
-def oracle_marked(space):
-    """What is left of the case's processes."""
-    from lab import marked
-
-    return marked(space.mark)
-
-
 def name_it(space, before, described):
     """Each finding says which lie was told."""
     space.findings[before:] = [(kind, f"{described}: {text}") for kind, text in space.findings[before:]]
@@ -153,9 +147,9 @@ def ask_to_end(space, process):
     if not process.alive():
         return
     process.signal(signal.SIGTERM)
-    until = time.monotonic() + 45
+    until = time.monotonic() + LEAVE
     while process.alive() and time.monotonic() < until:
         time.sleep(0.05)
     if process.alive():
-        space.find("the first TERM does not end it", f"45 s after it: {process.said()[1][-200:]}")
+        space.find("the first TERM does not end it", f"{LEAVE:.0f} s after it: {process.said()[1][-200:]}")
         process.signal(signal.SIGTERM)

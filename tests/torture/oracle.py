@@ -270,7 +270,8 @@ WRONG = """SELECT 'trajectory ' || trajectory_id || ' step ' || step FROM steps 
     UNION ALL SELECT 'evaluation ' || id FROM evaluations WHERE loss < 0 OR seconds < 0 OR tokens <= 0 OR tokens > 1e9
     UNION ALL SELECT 'event ' || id FROM events WHERE instr(message, char(27)) > 0
     UNION ALL SELECT 'error of run ' || id FROM runs WHERE instr(error, char(27)) > 0
-    UNION ALL SELECT 'error of execution ' || id FROM executions WHERE instr(error, char(27)) > 0 OR length(error) > 100000"""
+    UNION ALL SELECT 'error of execution ' || id FROM executions WHERE instr(error, char(27)) > 0 OR length(error) > 100000
+    OR peak_memory < 0 OR peak_memory > 1e14 OR seconds < 0"""
 NEEDED = """SELECT digest, bytes FROM objects WHERE digest IN (
     SELECT digest FROM execution_outputs WHERE execution_id IN (SELECT execution_id FROM results)
     UNION SELECT weights FROM checkpoints UNION SELECT state FROM checkpoints WHERE state IS NOT NULL)"""

@@ -205,7 +205,7 @@ def disturb(space, commands):
     met = []
     for _ in range(draw.choice([1, 1, 1, 2])):
         # Now and then right at the start, where files are made.
-        time.sleep(draw.random() * (span if draw.random() < 0.85 else 0.05))
+        space.moment(processes, span if draw.random() < 0.85 else 0.05)
         sign = draw.choices([name for name, _ in SIGNALS], [weight for _, weight in SIGNALS])[0]
         whom = draw.choices(["program", "worker", "both", "all"], [5, 3, 2, 2])[0]
         now = oracle.seen(space.database, alive=True)

@@ -195,7 +195,7 @@ class Space:
         self.work = self.root / "work"
         self.findings, self.history, self.undo = [], [], []
         self.attacks = self.commands = 0
-        self.hung = False
+        self.hung = self.kept = False
         self.work.mkdir()
         (self.root / "temporary").mkdir()
         lab.furnish(self.work)
@@ -294,12 +294,32 @@ class Space:
         except Exception as error:  # noqa: BLE001, a record that can't be read is what is looked for
             self.find("a damaged database", f"{type(error).__name__}: {error}")
 
+    def keep(self):
+        """Keeps the folder, as it is now."""
+        self.kept = True
+        self.lab.keep(self)
+
+    def moment(self, processes, span):
+        """Waits for a random moment: by the clock, or, however busy the machine is, by the steps that are recorded."""
+        if self.draw.random() < 0.5:
+            time.sleep(self.draw.random() * span)
+            return
+        ahead, wait = self.draw.random() * 1800, self.draw.random() * 0.2
+        until, first = time.monotonic() + self.lab.patience() / 2, None
+        while any(process.alive() for process in processes) and time.monotonic() < until:
+            steps = oracle.count_steps(self.database)
+            first = steps if first is None else first
+            if steps >= first + ahead:
+                break
+            time.sleep(0.005)
+        time.sleep(wait)
+
     def close(self):
         """Ends what still runs, takes mounts away, keeps the folder where something was found."""
         for pid in marked(self.mark):
             end(pid)
-        if self.findings:
-            self.lab.keep(self)
+        if self.findings and not self.kept:
+            self.keep()
         for undo in reversed(self.undo):
             undo()
         shutil.rmtree(self.root, onerror=make_writable)

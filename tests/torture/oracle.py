@@ -152,6 +152,15 @@ def lost(before, now):
     ]
 
 
+def count_steps(database):
+    """How many steps are committed, while programs write."""
+    try:
+        with reading(database, alive=True) as c:
+            return c.execute("SELECT count(*) FROM steps").fetchone()[0]
+    except sqlite3.DatabaseError:
+        return 0
+
+
 ENDED = """SELECT r.id, r.uid, r.status, r.finished_at, s.steps, s.last_loss, s.best_loss, s.nonfinite_steps,
     (SELECT count(*) FROM run_steps x WHERE x.run = r.id), (SELECT count(*) FROM run_evaluations x WHERE x.run = r.id)
     FROM runs r JOIN run_summary s ON s.run = r.id WHERE r.status IN ('failed', 'finished')"""

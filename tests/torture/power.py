@@ -22,11 +22,13 @@ def case(space):
     disk = image.new_disk(space)
     commands, records, last, numbers = image.scene(space)
     done = oracle.finished_by_stage(space.database)
-    span = space.lab.span("power " + str(commands[0]))
+    name = "power " + str(commands[0])
     processes = [space.start(*words) for words in commands]
     cuts = []
-    for moment in sorted(space.draw.random() * span for _ in range(2)):
-        time.sleep(max(0.0, processes[0].began + moment - time.monotonic()))
+    for _ in range(2):
+        space.moment(processes, space.lab.span(name) * 0.6)
+        if cuts and not any(process.alive() for process in processes):
+            break
         # First what was said and seen, then the cut: what is claimed before it must be there after it.
         said = {}
         for process in processes:
@@ -45,7 +47,7 @@ def case(space):
         process.end()
     space.orphans()
     disk.gone()
-    for number, (copy, said, seen) in enumerate(cuts):
+    for copy, said, seen in cuts:
         after = image.Disk(space, copy, "disk")
         after.mount()
         space.work = after.where / "work"
@@ -60,11 +62,10 @@ def case(space):
             space.finish(records, last, numbers)
         except Stop:
             pass
-        if number == 0 and not space.draw.randrange(3):
-            space.lab.span("power " + str(commands[0]), time.monotonic() - began)
-        if space.findings:
+        space.lab.span(name, time.monotonic() - began)
+        if space.findings and not space.kept:
             # The folder that is kept shows the disk as it is now.
-            space.lab.keep(space)
+            space.keep()
         after.gone()
 
 

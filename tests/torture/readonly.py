@@ -26,9 +26,8 @@ def case(space):
     done = oracle.finished_by_stage(space.database)
     ended_before = oracle.ended(space.database)
     name = "readonly " + str(commands[0])
-    span = space.lab.span(name)
     processes = [space.start(*words) for words in commands]
-    time.sleep(space.draw.random() * span)
+    space.moment(processes, space.lab.span(name))
     seen = oracle.seen(space.database, alive=True, what=oracle.DURABLE)
     alive = any(process.alive() for process in processes)
     how = "shutdown" if space.draw.random() < 0.35 else "abort"

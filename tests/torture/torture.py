@@ -23,6 +23,7 @@ from pathlib import Path
 import clocks
 import damage
 import disks
+import faults
 import kills
 import liars
 import mutations
@@ -46,6 +47,7 @@ def arguments():
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="cases at once [as many as cores]")
     parser.add_argument("--pipeline", type=Path, default=ROOT / "target/release/pipeline", help="the program, its worker beside it")
     parser.add_argument("--keep", type=Path, default=Path("torture-found"), help="where folders of findings are kept [torture-found]")
+    parser.add_argument("--check-oracle", action="store_true", help="break copies of a record on purpose, and see whether each fault is found")
     options = parser.parse_args()
     options.only = options.only.split(",")
     unknown = [name for name in options.only if name not in names]
@@ -132,8 +134,9 @@ def watch(tallies, threads, until):
             last = time.monotonic()
             counts = ", ".join(f"{t.module.NAME} {t.attacks}" for t in tallies)
             found = sum(sum(f[0] for f in t.found.values()) for t in tallies)
-            left = max(0, until - last)
-            say(f"{int(left // 60)}:{int(left % 60):02d} left: {counts}; found {found}")
+            left = until - last
+            ahead = f"{int(left // 60)}:{int(left % 60):02d} left" if left > 0 else "ending the last cases"
+            say(f"{ahead}: {counts}; found {found}")
 
 
 def table(tallies, lab, minutes):
@@ -156,8 +159,12 @@ def main():
     options = arguments()
     enter_a_namespace()
     sys.path.insert(0, str(HERE))
-    with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) if sys.version_info >= (3, 10) else tempfile.TemporaryDirectory(prefix="torture-") as folder:
+    with tempfile.TemporaryDirectory(prefix="torture-") as folder:
         lab = Lab(options, Path(folder))
+        if options.check_oracle:
+            blind = faults.check(lab, say)
+            say(f"{blind} faults are not found" if blind else "every fault is found")
+            sys.exit(1 if blind else 0)
         tallies = [Tally(module, lab) for module in CLASSES if module.NAME in options.only]
         able = [tally for tally in tallies if not tally.why]
         began = time.monotonic()

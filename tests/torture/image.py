@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import oracle
-from lab import LONGER, RUN, Stop, end, marked
+from lab import LONGER, RUN, Stop
+from process import end, marked
 
 SIZE = 40 << 20
 SHARED = ("run", "attack.toml", "--jobs", "1", "--threads", "1")

@@ -70,7 +70,7 @@ def gc(space):
     space.fill("first")
     spare = []
     for _ in range(400):
-        data = space.draw.randbytes(64) if hasattr(space.draw, "randbytes") else bytes(space.draw.choices(range(256), k=64))
+        data = space.draw.randbytes(64)
         digest = hashlib.sha256(data).hexdigest()
         path = space.store / "sha256" / digest[:2] / digest[2:]
         path.parent.mkdir(exist_ok=True)

@@ -8,7 +8,8 @@ import signal
 import time
 
 import oracle
-from lab import HERE, RUN, Stop, marked
+from lab import HERE, RUN, Stop
+from process import marked
 
 NAME, PER_HOUR = "liars", 83
 STEP = [

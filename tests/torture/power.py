@@ -7,7 +7,8 @@ import time
 import image
 import oracle
 from image import call
-from lab import Stop, marked
+from lab import Stop
+from process import marked
 
 NAME, PER_HOUR = "power", 50
 

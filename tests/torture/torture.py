@@ -5,13 +5,16 @@
     make torture TORTURE='--minutes 5 --only kills,disks'     # some classes, for five minutes
     make torture TORTURE='--seed 1 --only kills --case 17'    # one case again
 
-Wants Linux, Python 3.9 and nothing else. Full disks, power cuts and read-only disks need root, clocks need faketime, system
+Needs Linux and Python 3.9 (with SQLite 3.37). Full disks, power cuts and read-only disks need root, clocks need faketime, system
 errors a C compiler: what is missing is skipped, and said so. Exit codes: 0 nothing was found, 1 something was, 2 wrong usage.
 """
 
 import argparse
 import os
+import resource
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -30,7 +33,7 @@ import mutations
 import power
 import readonly
 import syscalls
-from lab import HERE, ROOT, Lab, Space, Stop
+from lab import ROOT, Lab, Space, Stop
 
 CLASSES = [kills, disks, syscalls, damage, mutations, liars, clocks, power, readonly]
 INSIDE = "TORTURE_INSIDE"
@@ -46,7 +49,7 @@ def arguments():
     parser.add_argument("--case", type=int, help="one case of the one class that --only names")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="cases at once [as many as cores]")
     parser.add_argument("--pipeline", type=Path, default=ROOT / "target/release/pipeline", help="the program, its worker beside it")
-    parser.add_argument("--keep", type=Path, default=Path("torture-found"), help="where folders of findings are kept [torture-found]")
+    parser.add_argument("--keep", type=Path, default=ROOT / "target/torture-found", help="where folders of findings are kept [target/torture-found]")
     parser.add_argument("--check-oracle", action="store_true", help="break copies of a record on purpose, and see whether each fault is found")
     options = parser.parse_args()
     options.only = options.only.split(",")
@@ -56,6 +59,8 @@ def arguments():
     if options.case is not None and len(options.only) != 1:
         parser.error("--case wants one class with --only")
     options.pipeline, options.keep = options.pipeline.resolve(), options.keep.absolute()
+    if sqlite3.sqlite_version_info < (3, 37):
+        parser.error(f"{sys.executable} has SQLite {sqlite3.sqlite_version}, which can't read a record; 3.37 or later is needed")
     if not options.pipeline.is_file():
         parser.error(f"no program {options.pipeline}; build it first: make build")
     options.again = f"--seed {options.seed}"
@@ -66,10 +71,10 @@ def enter_a_namespace():
     """Starts this script again where what it mounts is seen by nobody else, and goes with it."""
     if os.environ.get(INSIDE):
         return
-    os.environ[INSIDE] = "1"
     for words in (["-m"], ["-rm"]):
         probe = ["unshare", *words, "sh", "-c", "mount -t tmpfs none /mnt"]
         if shutil.which("unshare") and subprocess.run(probe, capture_output=True).returncode == 0:
+            os.environ[INSIDE] = "1"
             os.execvp("unshare", ["unshare", *words, "--propagation", "private", sys.executable, *sys.argv])
 
 
@@ -111,12 +116,12 @@ def say(text):
     print(text, flush=True)
 
 
-def work(lab, tallies, until, minutes):
+def work(lab, tallies, until):
     """Takes the class that is furthest behind its share until the time is up."""
     while True:
         with lab.lock:
             left = until - time.monotonic()
-            if left <= 0:
+            if left <= 0 or lab.stopped:
                 return
             # Cases that have begun count as much as those that are done on average.
             tally = min(tallies, key=lambda t: (t.attacks + (t.began - t.cases) * max(1.0, t.attacks / max(1, t.cases))) / t.module.PER_HOUR)
@@ -139,7 +144,12 @@ def watch(tallies, threads, until):
             say(f"{ahead}: {counts}; found {found}")
 
 
-def table(tallies, lab, minutes):
+def interrupt(_number, _frame):
+    """SIGTERM ends it as Ctrl-C does: in good order."""
+    raise KeyboardInterrupt
+
+
+def table(tallies, lab):
     """What was done and found, class by class."""
     say(f"\n{'class':<10} {'attacks':>8} {'an hour':>8} {'cases':>6} {'s/case':>7}  found")
     for tally in tallies:
@@ -158,7 +168,7 @@ def table(tallies, lab, minutes):
 def main():
     options = arguments()
     enter_a_namespace()
-    sys.path.insert(0, str(HERE))
+    signal.signal(signal.SIGTERM, interrupt)
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
         lab = Lab(options, Path(folder))
         if options.check_oracle:
@@ -172,15 +182,26 @@ def main():
             for tally in able:
                 attack(lab, tally, options.case)
         elif able:
+            say("making the undisturbed records")
+            for name in ("first", "longer", "fork"):
+                lab.reference(name)
+            began = time.monotonic()
             until = began + 60 * options.minutes
-            threads = [threading.Thread(target=work, args=(lab, able, until, options.minutes), daemon=True) for _ in range(options.jobs)]
+            threads = [threading.Thread(target=work, args=(lab, able, until), daemon=True) for _ in range(options.jobs)]
             for thread in threads:
                 thread.start()
-            watch(able, threads, until)
-        table(tallies, lab, options.minutes)
+            try:
+                watch(able, threads, until)
+            except KeyboardInterrupt:
+                # Cases end by themselves: what they started and mounted is theirs to take away.
+                lab.stopped = True
+                say("interrupted; ending the last cases")
+                watch(able, threads, 0)
+        table(tallies, lab)
     found = sum(sum(f[0] for f in tally.found.values()) for tally in tallies)
     attacks = sum(tally.attacks for tally in tallies)
-    spent = f"{attacks} attacks in {(time.monotonic() - began) / 60:.1f} minutes"
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = f"{attacks} attacks in {(time.monotonic() - began) / 60:.1f} minutes ({(usage.ru_utime + usage.ru_stime) / 60:.1f} minutes of CPU)"
     if found:
         say(f"\n{spent}: {found} findings; folders of the first are in {options.keep}")
         sys.exit(1)

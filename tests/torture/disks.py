@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 
 import oracle
@@ -27,9 +28,7 @@ def case(space):
     disk.mkdir()
     if kind == "blocks":
         image = space.root / "image"
-        with open(image, "wb") as file:
-            file.truncate(draw.randint(600, 5000) * 1024)
-        subprocess.run(["mkfs.ext4", "-q", "-m0", "-O", "^has_journal", image], check=True)
+        format_image(image, draw.randint(600, 5000) * 1024)
         mount(space, disk, "loop", image)
     else:
         limit = f"nr_inodes={draw.randint(1, 70)},size=99m" if kind == "inodes" else f"size={draw.randint(4, 3600)}k"
@@ -43,15 +42,25 @@ def case(space):
         met = fill(space, words, space_database) or met
     # There is room again.
     if kind == "blocks":
+        # The same files on a larger disk.
+        spare = space.root / "spare"
+        subprocess.run(["cp", "-a", disk, spare], check=True)
         subprocess.run(["umount", disk], check=True)
-        with open(image, "r+b") as file:
-            file.truncate(24 << 20)
-        subprocess.run(["e2fsck", "-fyp", image], capture_output=True)
-        subprocess.run(["resize2fs", image], capture_output=True, check=True)
-        subprocess.run(["mount", "-o", "loop", image, disk], check=True)
+        image.unlink()
+        format_image(image, 24 << 20)
+        mount(space, disk, "loop", image)
+        subprocess.run(["cp", "-a", f"{spare}/.", disk], check=True)
+        shutil.rmtree(spare)
     else:
         subprocess.run(["mount", "-o", "remount,size=99m,nr_inodes=9999", disk], check=True)
     recover(space, words, space_database, store)
+
+
+def format_image(image, size):
+    """An ext4 of some size, in a file."""
+    with open(image, "wb") as file:
+        file.truncate(size)
+    subprocess.run(["mkfs.ext4", "-q", "-m0", "-O", "^has_journal", image], check=True)
 
 
 def mount(space, where, options, what, *more):

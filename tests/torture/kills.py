@@ -13,6 +13,7 @@ from lab import FORK, LONGER, ROOT, RUN, Stop
 
 NAME, PER_HOUR = "kills", 880
 SIGNALS = [("KILL", 8), ("TERM", 3), ("INT", 3), ("HUP", 1), ("USR1", 1), ("USR2", 0.5), ("XCPU", 0.5)]
+OF_BASELINES = "(SELECT id FROM main.executions WHERE stage = 'baselines')"
 SHARED = ("run", "attack.toml", "--jobs", "1", "--threads", "1")
 
 
@@ -170,6 +171,10 @@ def age(space, version):
             new.execute(f"INSERT INTO main.{table} ({list_}) SELECT {list_} FROM now.{table}")
     new.execute("INSERT OR REPLACE INTO main.sqlite_sequence SELECT name, seq FROM now.sqlite_sequence WHERE 0")
     new.commit()
+    if version < 4:
+        # The stage baselines was added with the fourth.
+        new.executescript("".join(f"DELETE FROM main.{table} WHERE execution_id IN {OF_BASELINES};" for table in ("run_stages", "results", "execution_inputs", "execution_outputs")))
+        new.executescript("DELETE FROM main.executions WHERE stage = 'baselines'; DELETE FROM main.params WHERE name LIKE 'baselines.%';")
     match = re.search(r"CREATE TRIGGER trajectory_has_parts.*?END;", trigger, re.S)
     if match:
         new.executescript(match[0])
@@ -236,7 +241,8 @@ def disturb(space, commands):
         if not hits:
             space.lab.span(name, ended.seconds)
         judge(space, ended, hits)
-        for stage, count in oracle.said(ended.err).items():
+        # What reproduce computes goes into a record of its own.
+        for stage, count in oracle.said(ended.err).items() if process.words[0] in ("run", "fork") else ():
             said[stage] = said.get(stage, 0) + count
     if space.hung:
         raise Stop

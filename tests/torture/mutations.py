@@ -16,7 +16,12 @@ VALUES = [
     "[1]", "[[1]]", '["adam","sgd"]', "{ a = 1 }", "{ last = 1 }", '{ kind = "cosine" }', '{ kind = "range", to = 0.1 }', "1979-05-27", "07:32:00", "none", ".01", "1.",
     "0x10", "1_000", '"""', "# x", "", "é", "\U0001f600", '"../../../etc/passwd"', '"/dev/zero"', '"/dev/stdin"', '"."', '"all"', '"best"', '{ kind = "plateau", every = 1 }',
 ]  # fmt: skip
-KEYS = re.compile(r"^\| `([a-z_.0-9]+)` \|", re.M)
+TABLES = [
+    "{ every = 1, keep = { last = 1 } }", '{ every = 0, keep = "best" }', "{ every = 7, keep = [3, 29] }", '{ kind = "plateau", every = 1, rate = 0.0 }', '{ kind = "cosine", floor = 1e9 }',
+    '{ kind = "exponential", rate = 1e30, every = 1 }', '{ kind = "epoch", rate = 1e-30, after = 0 }', '{ kind = "range", to = 3.4e38 }', "{ every = 1, patience = 0 }", "{ uniform = 0.0 }",
+    "{ normal = 1e30 }", "{ stop_after = 1 }", "{ valid = 0.0, test = 0.0 }", "{ valid = 0.99, test = 0.0099 }", "[{ temperature = 1e-30 }, { top_k = 1 }, { top_p = 1e-9 }]",
+]  # fmt: skip
+KEYS = re.compile(r"^\| `([a-z_.0-9]+)` \| (.*?) \|", re.M)
 SECTIONS = re.compile(r"<!-- keys of ([a-z.]+) -->(.*?)<!-- end of ", re.S)
 # A mutated experiment may ask for any size; it gets this much.
 LIMITS = [(resource.RLIMIT_AS, 6 << 30), (resource.RLIMIT_FSIZE, 64 << 20), (resource.RLIMIT_CPU, 60)]
@@ -29,9 +34,28 @@ def why_not(lab):
 
 
 def keys():
-    """Every key that is documented."""
+    """Every key that is documented, with what it may be."""
     text = (ROOT / "docs/experiment.md").read_text()
-    return [f"{section}.{key}" for section, body in SECTIONS.findall(text) for key in KEYS.findall(body)] + ["seed", "name"]
+    found = {f"{section}.{key}": allowed for section, body in SECTIONS.findall(text) for key, allowed in KEYS.findall(body)}
+    return {**found, "seed": "a whole number from 0 on", "name": "a text"}
+
+
+def plausible(draw, allowed):
+    """A value at or near the edge of what a key may be."""
+    choices = re.findall(r'"[a-z0-9]+"', allowed.split(", or")[0])
+    whole = re.search(r"a whole number from (\d+)(?: to (\d+))?", allowed)
+    if "true or false" in allowed:
+        return draw.choice(["true", "false"])
+    if allowed.startswith("{") or allowed.startswith("a table"):
+        return draw.choice(TABLES)
+    if choices and draw.random() < 0.7:
+        return draw.choice(choices)
+    if whole:
+        least, most = int(whole[1]), int(whole[2] or 2**63 - 1)
+        return str(draw.choice([least, least + 1, least + 2, 3, 7, 33, most, most - 1, least - 1, most + 1]))
+    if "a number" in allowed:
+        return draw.choice(["0.0", "1e-300", "1e-30", "1e-7", "0.5", "0.999999", "0.99999999999999999", "1.0", "2.5", "1e30", "3.4e38", "3.5e38", "1.7e308"])
+    return draw.choice(VALUES)
 
 
 def case(space):
@@ -45,17 +69,20 @@ def case(space):
     for _ in range(6):
         space.attacks += 1
         shipped = sorted((ROOT / "experiments").glob("*.toml"))
-        computed = draw.random() < 0.35
+        computed = draw.random() < 0.5
         text = EXPERIMENT.replace("1100", "30") if computed or draw.random() < 0.3 else draw.choice(shipped).read_text()
         words = ["run", "mutated.toml", "--jobs", "2", "--threads", "1"]
-        if draw.random() < 0.75:
+        # What is spoilt in one place is read to the end; what is sound but odd is computed.
+        spoilt = draw.random() < 0.5
+        if spoilt and draw.random() < 0.75:
             text = mutate(draw, text, known)
-        if draw.random() < 0.5:
-            for _ in range(draw.choice([1, 1, 2])):
-                key = draw.choice(known) if draw.random() < 0.9 else "".join(draw.choices("abc._-=é ", k=draw.randint(0, 8)))
-                words += ["--set", f"{key}={draw.choice(VALUES)}"]
+        if not spoilt or draw.random() < 0.3:
+            for _ in range(draw.choice([1, 1, 2, 3])):
+                key = draw.choice(list(known)) if draw.random() < 0.95 else "".join(draw.choices("abc._-=é ", k=draw.randint(0, 8)))
+                value = plausible(draw, known[key]) if key in known and draw.random() < 0.75 else draw.choice(VALUES)
+                words += ["--set", f"{key}={value}"]
         data = text.encode("utf-8", "surrogateescape")
-        if draw.random() < 0.25:
+        if spoilt and draw.random() < 0.4:
             data = bytes_of(draw, data)
         (space.work / "mutated.toml").write_bytes(data)
         words = [word.replace("\0", "") for word in words]
@@ -117,11 +144,11 @@ def mutate(draw, text, known):
             j = draw.randrange(len(lines))
             lines[i], lines[j] = lines[j], lines[i]
         elif how == "key" and "=" in lines[i]:
-            lines[i] = f"{draw.choice(known).split('.')[-1]} ={lines[i].split('=', 1)[1]}"
+            lines[i] = f"{draw.choice(list(known)).split('.')[-1]} ={lines[i].split('=', 1)[1]}"
         elif how == "table":
             lines[i] = draw.choice(["[train]", "[study]", "[[study.points]]", "[sample.x]", "[", "[]", "[[train]]", "[corpus.text]", "[études]"])
         elif how == "insert":
-            lines.insert(i, f"{draw.choice(known).split('.')[-1]} = {draw.choice(VALUES)}")
+            lines.insert(i, f"{draw.choice(list(known)).split('.')[-1]} = {draw.choice(VALUES)}")
         elif how == "token":
             parts = re.split(r"(\W+)", lines[i])
             parts[draw.randrange(len(parts))] = draw.choice(VALUES)

@@ -62,7 +62,9 @@ def picture(database):
     with reading(database) as c:
         params = {}
         for run, name, value in c.execute("SELECT run, name, value FROM run_params ORDER BY run, name"):
-            # Where the corpus lies is no part of what a run is.
+            # Where the corpus lies is no part of what a run is; runs from before the stage baselines have no word of it.
+            if name.startswith("baselines."):
+                continue
             params.setdefault(run, []).append((name, Path(value).name if name == "corpus.text" else exact(value)))
         finished = [run for (run,) in c.execute("SELECT id FROM runs WHERE status = 'finished' ORDER BY id")]
         parts = {run: {} for run in finished}

@@ -1,6 +1,8 @@
-"""System calls that fail: any one call, or all from one on, in the program or in its worker (shim.c, by LD_PRELOAD)."""
+"""System calls that fail: any one call, or all from one on, in the program or in its worker (shim.c, by LD_PRELOAD); and
+limits of memory and open files that are too low."""
 
 import errno
+import resource
 import shutil
 import subprocess
 
@@ -59,9 +61,32 @@ def calls(lab):
         return lab.calls
 
 
+def limited(space):
+    """A run within too little address space, or with too few files."""
+    draw = space.draw
+    if draw.random() < 0.6:
+        kind, value, name = resource.RLIMIT_AS, int(draw.choice([draw.uniform(100, 900), draw.uniform(485, 515)]) * 1e6), "address space"
+    else:
+        kind, value, name = resource.RLIMIT_NOFILE, draw.randint(5, 40), "open files"
+    space.history.append(f"limit of {name}: {value}\n")
+    ended = space.run(*RUN, limits=[(kind, value)])
+    if space.hung:
+        space.findings = [(f"{kind} ({name})", f"limit {value}: {text}") for kind, text in space.findings]
+        raise Stop
+    if ended.code == 0:
+        return
+    space.attacks += 1
+    if ended.code == 2:
+        space.find("a limit counts as wrong input", f"{name} {value}: {ended.error()}")
+    space.orphans()
+    space.finish("first", numbers=False)
+
+
 def case(space):
     """One or two runs in which something fails, and one in which nothing does."""
     draw = space.draw
+    if draw.random() < 0.15:
+        return limited(space)
     counts = calls(space.lab)
     longer = draw.random() < 0.3
     if longer:

@@ -33,7 +33,7 @@ def why_not(lab):
         if not template.exists():
             with open(template, "wb") as file:
                 file.truncate(SIZE)
-            call("mkfs.ext4", "-q", "-m0", "-F", "-J", "size=4", template)
+            call("mkfs.ext4", "-q", "-m0", "-b", "4096", "-F", "-J", "size=4", template)
         probe = lab.folder / "probe"
         probe.mkdir(exist_ok=True)
         call("mount", "-o", "loop", template, probe)

@@ -245,6 +245,11 @@ class Lab:
         help_text = subprocess.run([self.program, "--help"], capture_output=True, text=True).stdout
         self.has = set(re.findall(r"^  ([a-z-]+)  ", help_text, re.M))
 
+    def close(self):
+        """Takes away what is mounted for all."""
+        if hasattr(self, "shelf"):
+            subprocess.run(["umount", "-l", self.shelf], capture_output=True)
+
     def furnish(self, folder):
         """Puts the corpus and the experiment there."""
         (folder / "text.txt").write_text(self.text)

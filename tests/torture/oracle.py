@@ -119,7 +119,9 @@ def first_difference(wanted, found):
 SEEN = {
     "step": "SELECT t.identity, s.step, s.loss, s.loss_kind, s.grad_norm FROM steps s JOIN trajectories t ON t.id = s.trajectory_id",
     "accepted result": "SELECT r.stage_key, x.uid FROM results r JOIN executions x ON x.id = r.execution_id",
-    "checkpoint": "SELECT t.identity, c.step, c.weights FROM checkpoints c JOIN trajectories t ON t.id = c.trajectory_id",
+    # One that a stop left between two that are kept goes again.
+    "checkpoint": "SELECT t.identity, c.step, c.weights FROM checkpoints c JOIN trajectories t ON t.id = c.trajectory_id"
+    " WHERE c.step % 100 = 0",
     "finished execution": "SELECT uid, stage, stage_key FROM executions WHERE status = 'finished'",
     "finished run": "SELECT uid, id FROM runs WHERE status = 'finished'",
     "evaluation": "SELECT x.uid, e.step, e.split, e.loss, e.source FROM evaluations e JOIN executions x ON x.id = e.execution_id"

@@ -18,8 +18,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { OPEN, WRITE, PWRITE, READ, PREAD, FSYNC, RENAME, FLOCK, GETRANDOM, MMAP, THREAD, TRUNCATE, UNLINK, MKDIR, FCNTL, CLOSE, CHMOD, PIPE, EVENTS };
-static const char *const names[EVENTS] = {"open", "write", "pwrite", "read", "pread", "fsync", "rename", "flock", "getrandom", "mmap",
+enum { PIPED_WRITE, PIPED_READ, OPEN, WRITE, PWRITE, READ, PREAD, FSYNC, RENAME, FLOCK, GETRANDOM, MMAP, THREAD, TRUNCATE, UNLINK, MKDIR, FCNTL, CLOSE, CHMOD, PIPE, EVENTS };
+static const char *const names[EVENTS] = {"piped_write", "piped_read", "open", "write", "pwrite", "read", "pread", "fsync", "rename", "flock", "getrandom", "mmap",
                                           "thread", "truncate", "unlink", "mkdir", "fcntl", "close", "chmod", "pipe"};
 static atomic_long counts[EVENTS];
 static int which = -1, code;
@@ -61,6 +61,12 @@ static int fails(int event) {
     return 1;
 }
 
+/* A disk can be full for a file alone. */
+static int of(int file, int event, int piped) {
+    struct stat meta;
+    return fstat(file, &meta) == 0 && S_ISREG(meta.st_mode) ? event : piped;
+}
+
 #define REAL(name) static __typeof__(name) *real; if (!real) real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
 #define WRAP(result, name, event, failed, parameters, arguments) \
     result name parameters { REAL(name); if (fails(event)) return failed; return real arguments; }
@@ -80,11 +86,11 @@ int fcntl64(int file, int command, ...) {
     if (fails(FCNTL)) return -1;
     return real(file, command, argument);
 }
-WRAP(ssize_t, write, WRITE, -1, (int file, const void *data, size_t size), (file, data, size))
-WRAP(ssize_t, writev, WRITE, -1, (int file, const struct iovec *parts, int n), (file, parts, n))
+WRAP(ssize_t, write, of(file, WRITE, PIPED_WRITE), -1, (int file, const void *data, size_t size), (file, data, size))
+WRAP(ssize_t, writev, of(file, WRITE, PIPED_WRITE), -1, (int file, const struct iovec *parts, int n), (file, parts, n))
 WRAP(ssize_t, pwrite, PWRITE, -1, (int file, const void *data, size_t size, off_t at), (file, data, size, at))
 WRAP(ssize_t, pwrite64, PWRITE, -1, (int file, const void *data, size_t size, off64_t at), (file, data, size, at))
-WRAP(ssize_t, read, READ, -1, (int file, void *data, size_t size), (file, data, size))
+WRAP(ssize_t, read, of(file, READ, PIPED_READ), -1, (int file, void *data, size_t size), (file, data, size))
 WRAP(ssize_t, pread, PREAD, -1, (int file, void *data, size_t size, off_t at), (file, data, size, at))
 WRAP(ssize_t, pread64, PREAD, -1, (int file, void *data, size_t size, off64_t at), (file, data, size, at))
 WRAP(int, fsync, FSYNC, -1, (int file), (file))

@@ -197,6 +197,7 @@ def main():
                 lab.stopped = True
                 say("interrupted; ending the last cases")
                 watch(able, threads, 0)
+        lab.close()
         table(tallies, lab)
     found = sum(sum(f[0] for f in tally.found.values()) for tally in tallies)
     attacks = sum(tally.attacks for tally in tallies)

@@ -181,7 +181,7 @@ class Space:
         if self.draw.random() < 0.5:
             time.sleep(self.draw.random() * span)
             return
-        ahead, wait = self.draw.random() * 1800, self.draw.random() * 0.2
+        ahead, wait = self.draw.random() ** 2 * 1800, self.draw.random() * 0.1
         until, first = time.monotonic() + self.lab.patience() / 2, None
         while any(process.alive() for process in processes) and time.monotonic() < until:
             steps = oracle.count_steps(self.database)

@@ -225,6 +225,9 @@ def sound(database):
     """The database alone: its pages, its references, its blocks against its steps."""
     try:
         with reading(database) as c:
+            if c.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
+                # A file in which nothing has been committed yet.
+                return []
             findings = []
             pages = [row[0] for row in c.execute("PRAGMA integrity_check(3)")]
             if pages != ["ok"]:

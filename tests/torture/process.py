@@ -50,6 +50,9 @@ class Process:
             # What a program that is ended by a signal leaves of itself is not wanted.
             for kind, value in ((resource.RLIMIT_CORE, 0), *limits):
                 resource.setrlimit(kind, (value, value))
+            # nohup and background jobs of a shell ignore some; the program would inherit that.
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
 
         with open(self.files[0], "wb") as out, open(self.files[1], "wb") as err:
             self.child = subprocess.Popen(

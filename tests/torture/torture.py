@@ -145,7 +145,7 @@ def watch(tallies, threads, until):
 
 
 def interrupt(_number, _frame):
-    """SIGTERM ends it as Ctrl-C does: in good order."""
+    """Ctrl-C and SIGTERM end it in good order."""
     raise KeyboardInterrupt
 
 
@@ -168,8 +168,11 @@ def table(tallies, lab):
 def main():
     options = arguments()
     enter_a_namespace()
-    signal.signal(signal.SIGTERM, interrupt)
+    # Also where a shell started it in the background, with Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
+        tempfile.tempdir = folder
         lab = Lab(options, Path(folder))
         if options.check_oracle:
             blind = faults.check(lab, say)

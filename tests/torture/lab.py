@@ -128,9 +128,9 @@ class Space:
         if "\x1b" in ended.out + ended.err:
             self.find("a terminal escape is printed", repr(ended.err[-300:]))
 
-    def orphans(self, seconds=10.0):
+    def orphans(self):
         """Nothing of a case outlives its programs."""
-        until = time.monotonic() + seconds
+        until = time.monotonic() + self.lab.patience() / 4
         while True:
             left = marked(self.mark)
             if not left:

@@ -95,8 +95,8 @@ def compare(expected, found, numbers=True):
                 if part == "verdict" and part not in parts:
                     continue
                 difference = first_difference(wanted.get(part, []), parts.get(part, []))
-                more = [row for row in parts.get(part, []) if row not in wanted.get(part, [])]
-                if part == "evaluations" and len(more) == len(parts.get(part, [])) - len(wanted.get(part, [])) == 1 and more[0][6] == "train":
+                more = sorted(set(parts.get(part, [])) - set(wanted.get(part, [])), key=repr) if part == "evaluations" else []
+                if len(more) == len(parts.get(part, [])) - len(wanted.get(part, [])) == 1 and more[0][6] == "train":
                     # Training beyond the run's end looks at the valid loss there, which the run itself did not.
                     findings.append(("an ended run shows a look of a longer one", f"run{run} evaluations: {more[0]}"))
                 elif difference:

@@ -18,7 +18,7 @@ unexport LIBTORCH
 VARIANT := $(if $(filter 1,$(CUDA)),--cuda,$(if $(filter 0,$(CUDA)),--cpu))
 
 .DEFAULT_GOAL := help
-.PHONY: help study test build libtorch lint format install bench clean tools
+.PHONY: help study test torture build libtorch lint format install bench clean tools
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,10 @@ study: build ## fetch libtorch, build both programs and run experiments/lr_study
 
 test: build ## pass the whole suite
 	$(CARGO) test --release --workspace --locked
+
+# TORTURE='--minutes 5 --only kills,disks' takes less; `tests/torture/torture.py --help` has more.
+torture: build ## attack the program for an hour (kills, full disks, power cuts, …); TORTURE='--minutes 5' for less
+	$(PYTHON) tests/torture/torture.py --pipeline $(TARGET)/release/pipeline $(TORTURE)
 
 build: libtorch ## build both programs into target/release
 	$(CARGO) build --release --workspace --locked

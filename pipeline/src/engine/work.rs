@@ -37,7 +37,7 @@ use super::lock::{self, Lock};
 use super::segment::{self, Missing};
 use super::store::{self, Health, Store};
 use super::task::{self, Bench, Made, Message, Pool, TaskError, WorkerTask};
-use super::worker::{Stopper, WorkerError};
+use super::worker::{Shortage, Stopper, WorkerError};
 use crate::record::Record;
 use crate::record::rows::{
     Accepted, ExecutionId, Finished, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory, TrajectoryRow,

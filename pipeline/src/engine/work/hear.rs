@@ -71,20 +71,22 @@ impl Work<'_> {
                     }
                     None => running.events.push(event.clone()),
                 }
-                self.note_event(key, &event);
+                self.note(key, &event.message);
             }
             Message::Progress(key, share) => {
                 let job = &self.jobs[&key];
                 self.watch.progress(&shown(key, job, &self.paths), &Progress::Share(share));
             }
+            Message::Note(key, words) => self.note(key, &words),
             Message::Ended(key, result) => self.hear_end(key, result)?,
         }
         Ok(())
     }
 
-    fn note_event(&mut self, key: StageKey, event: &Event) {
+    /// Says something of a job.
+    fn note(&mut self, key: StageKey, words: &str) {
         let label = &self.paths[self.jobs[&key].users[0]].track.label;
-        self.watch.note(format!("{label}: {}", event.message).trim_start_matches(": "));
+        self.watch.note(format!("{label}: {words}").trim_start_matches(": "));
     }
 
     fn hear_end(&mut self, key: StageKey, result: Result<Made, TaskError>) -> Result<(), WorkError> {
@@ -108,7 +110,7 @@ impl Work<'_> {
                 if let (Some(training), Some(reached)) = (self.jobs[&key].node.training.as_ref(), made.reached)
                     && let Some(event) = accept::early_end(training, reached, &looks)
                 {
-                    self.note_event(key, &event);
+                    self.note(key, &event.message);
                     made.events.push(event);
                 }
                 let accepted = self.accept(key, execution, made, trajectory.as_ref(), &evaluations)?;
@@ -145,17 +147,16 @@ impl Work<'_> {
             }
             TaskError::Stage(error) => return ("failed", failed(error)),
             TaskError::Disk { error, .. } => store::advice(error).to_owned(),
-            TaskError::Thread(_) => "use fewer --jobs, or raise the limit of threads: ulimit -u".to_owned(),
+            TaskError::Thread(_) => Shortage::Threads.hint().to_owned(),
             TaskError::Changed(_) => "run again: what was made of it before is kept".to_owned(),
             TaskError::Worker(WorkerError::Changed(_)) => "run again: the worker is asked anew what it is".to_owned(),
-            // The worker's own words for a full disk.
-            TaskError::Worker(WorkerError::Failed(words)) if words.contains("os error 28") => {
-                store::advice(&std::io::ErrorKind::StorageFull.into()).to_owned()
-            }
-            TaskError::Worker(_) => {
-                let run = self.paths[self.jobs[&key].users[0]].track.run;
-                run.map(|run| format!("pipeline show {run} --log")).unwrap_or_default()
-            }
+            TaskError::Worker(error) => match error.shortage() {
+                Some(what) => what.hint().to_owned(),
+                None => {
+                    let run = self.paths[self.jobs[&key].users[0]].track.run;
+                    run.map(|run| format!("pipeline show {run} --log")).unwrap_or_default()
+                }
+            },
         };
         ("failed", End::Failed { message: error.to_string(), key: None, hint })
     }

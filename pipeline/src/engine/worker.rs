@@ -4,6 +4,7 @@
 //! ([`ear`]), ends when it ends, and needs no thread.
 
 mod ear;
+mod error;
 mod facts;
 mod log;
 mod shortage;
@@ -12,7 +13,7 @@ use std::io::{self, BufRead as _, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 pub use ear::Tell;
 use ear::{Ear, Ended};
+pub use error::WorkerError;
 pub use facts::{check_stages, describe, find, forget};
 use log::Log;
 pub use log::brief;
@@ -34,58 +36,6 @@ const MESSAGE: Duration = Duration::from_secs(60);
 
 /// Characters of a worker's reason for a failure.
 const LONGEST_REASON: usize = 2000;
-
-/// Why a worker can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// There is no such program.
-    #[error("the worker pipeline-neural was not found at {}", .0.display())]
-    Missing(PathBuf),
-    /// It did not start, or does not answer as a worker.
-    #[error("the worker {} does not work: {message}", path.display())]
-    Broken { path: PathBuf, message: String },
-    /// It computes other versions of the stages, or speaks another protocol.
-    #[error("the worker {} is of another build: {message}", path.display())]
-    OtherBuild { path: PathBuf, message: String },
-    /// The system did not give it what it takes to start.
-    #[error("the worker {} can't be started: {message}", path.display())]
-    Short { path: PathBuf, message: String, what: Shortage },
-    /// Another program than the one that keys were computed with.
-    #[error("the worker changed while the program ran: {0}")]
-    Changed(String),
-    /// It ended before its work did.
-    #[error("the worker {ending}{}", if tail.is_empty() { String::new() } else { format!("; its last words: {tail}") })]
-    Died { ending: String, killed: bool, tail: String },
-    /// It did something else than it was asked for.
-    #[error("the worker does not keep to its order: {0}")]
-    Astray(String),
-    /// The order failed; the worker lives.
-    #[error("{0}")]
-    Failed(String),
-    /// The user asked to stop before there was anything to keep.
-    #[error("stopped")]
-    Stopped,
-}
-
-impl WorkerError {
-    /// What the system lacks, where that is why.
-    pub fn shortage(&self) -> Option<Shortage> {
-        match self {
-            Self::Short { what, .. } => Some(*what),
-            Self::Died { tail: words, .. } | Self::Failed(words) => Shortage::told(words),
-            _ => None,
-        }
-    }
-
-    /// The system would not start the program at `path`, or not open what it takes to speak with it.
-    fn unstarted(path: &Path, error: &io::Error) -> Self {
-        let (path, message) = (path.to_owned(), error.to_string());
-        match Shortage::of(error) {
-            Some(what) => Self::Short { path, message, what },
-            None => Self::Broken { path, message },
-        }
-    }
-}
 
 /// A running worker.
 #[derive(Debug)]

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -63,22 +63,45 @@ fn tensors<'b>(path: &Path, bytes: &'b [u8]) -> Result<BTreeMap<String, TensorVi
     Ok(file.tensors().into_iter().collect())
 }
 
+/// The numbers of one 64-bit tensor of a safetensors file, the rest of which is not read.
+///
+/// # Errors
+/// When the file can't be read, or has no such tensor.
+pub fn f64s_of(path: &Path, name: &str) -> Result<Vec<f64>, StageError> {
+    let mut file = File::open(path).map_err(StageError::io(path))?;
+    let (_, header) = header_of(&mut file).map_err(StageError::io(path))?;
+    let metadata: safetensors::tensor::Metadata =
+        serde_json::from_slice(&header).map_err(|error| StageError::format(path, error.to_string()))?;
+    let info = metadata.info(name).filter(|info| info.dtype == safetensors::Dtype::F64);
+    let (from, to) = info.ok_or_else(|| StageError::format(path, format!("no tensor {name} of f64")))?.data_offsets;
+    let read = |file: &mut File| -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start((8 + header.len() + from) as u64))?;
+        file.take((to - from) as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read(&mut file).map_err(StageError::io(path))?;
+    Ok(bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
+}
+
+/// The header of a safetensors file, and how many bytes come after it.
+fn header_of(file: &mut File) -> std::io::Result<(u64, Vec<u8>)> {
+    let whole = file.metadata()?.len();
+    let mut length = [0; 8];
+    file.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    let mut header = Vec::new();
+    file.take(length.min(whole)).read_to_end(&mut header)?;
+    Ok((whole.saturating_sub(8).saturating_sub(length), header))
+}
+
 /// Checks that a safetensors file is as long as its header says.
 ///
 /// # Errors
 /// In words, what about it is not whole.
 pub fn whole_tensors(path: &Path) -> Result<(), String> {
-    let read = || -> std::io::Result<(u64, Vec<u8>)> {
-        let mut file = File::open(path)?;
-        let whole = file.metadata()?.len();
-        let mut length = [0; 8];
-        file.read_exact(&mut length)?;
-        let length = u64::from_le_bytes(length);
-        let mut header = Vec::new();
-        file.take(length.min(whole)).read_to_end(&mut header)?;
-        Ok((whole.saturating_sub(8).saturating_sub(length), header))
-    };
-    let (data, header) = read().map_err(|error| format!("cut short ({error})"))?;
+    let read = File::open(path).and_then(|mut file| header_of(&mut file));
+    let (data, header) = read.map_err(|error| format!("cut short ({error})"))?;
     let metadata: safetensors::tensor::Metadata =
         serde_json::from_slice(&header).map_err(|error| format!("its header is no safetensors header ({error})"))?;
     let wanted = metadata.data_len() as u64;

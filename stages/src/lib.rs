@@ -9,6 +9,7 @@
 
 pub mod baselines;
 pub mod batch;
+pub mod expected;
 pub mod files;
 #[cfg(test)]
 mod golden;
@@ -16,10 +17,12 @@ pub mod looks;
 mod measured;
 mod observations;
 pub mod params;
+pub mod plain;
 pub mod plan;
 pub mod protocol;
 pub mod random;
 pub mod sample;
+pub mod schedule;
 pub mod schema;
 mod stage;
 pub mod surprise;

@@ -50,6 +50,17 @@ impl Space {
     }
 }
 
+/// The parameters of `train` at their defaults.
+pub(crate) fn train_params() -> serde_json::Value {
+    let keys = crate::params::stage_keys("train").unwrap().keys;
+    keys.iter().filter_map(|key| Some((key.name.to_owned(), key.default_value(1)?))).collect()
+}
+
+/// The same as they are read.
+pub(crate) fn train_defaults() -> crate::params::Train {
+    crate::params::read("train", &train_params()).unwrap()
+}
+
 /// The path of an output.
 pub(crate) fn output<'a>(outcome: &'a Outcome, name: &str) -> &'a Path {
     &outcome.outputs.iter().find(|output| output.name == name).unwrap().path

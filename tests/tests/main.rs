@@ -22,3 +22,4 @@ mod reproduce;
 mod together;
 mod trouble;
 mod verdicts;
+mod worker;

@@ -108,9 +108,10 @@ pub fn compute(
         store.enrol(&paths.db).map_err(unusable)?;
         record.set_store_path(&paths.to_be_recorded(&root))?;
     }
-    let program = worker::find().map_err(worker_failure)?;
-    let describe = worker::describe(&program, &root).map_err(worker_failure)?;
-    worker::check_stages(&program, &describe, STAGES).map_err(worker_failure)?;
+    let unusable = |error| worker_failure(&error, experiment);
+    let program = worker::find().map_err(unusable)?;
+    let describe = worker::describe(&program, &root).map_err(unusable)?;
+    worker::check_stages(&program, &describe, STAGES).map_err(unusable)?;
     let facts = WorkerFacts {
         libtorch: describe.libtorch.clone(),
         cpu_capability: describe.cpu_capability.clone(),

@@ -1,11 +1,24 @@
-//! What a worker says, held against what it was asked for: a step out of turn, or a file that is not whole, must not
-//! reach the record.
+//! What a worker says, held against what it was asked for: a step out of turn, a number that can't be, or a file that is
+//! not whole, must not reach the record.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use stages::protocol::{Checkpoint, Done, Order, Predictions, Reply, Segment, Step};
+use stages::StageError;
+use stages::expected::Expected;
+use stages::protocol::{Checkpoint, Done, Event, Order, Predictions, Reply, Segment, Step};
+
+use super::worker::brief;
+
+/// Replies that may come between two steps. A look, a checkpoint and their events are a handful.
+const MOST_BETWEEN_STEPS: usize = 100;
+
+/// Characters of an event's kind, and of its message.
+const LONGEST_EVENT: (usize, usize) = (40, 1000);
+
+/// Bytes of an order's report.
+const LONGEST_REPORT: usize = 1 << 16;
 
 /// An order as far as it is carried out.
 #[derive(Debug)]
@@ -14,6 +27,8 @@ pub struct Conduct {
     /// The split that an order without a segment has scored.
     split: Option<String>,
     segment: Option<Segment>,
+    /// What its numbers must be.
+    expected: Expected,
     /// Whether the training may end before its segment does, at losses that are not finite.
     may_give_up: bool,
     /// Whether it may at any look at its valid loss.
@@ -28,16 +43,24 @@ pub struct Conduct {
     evaluations: usize,
     /// The newest weights whose valid loss is known.
     looked: Option<u64>,
+    /// Replies since the last step.
+    between: usize,
+    /// Units done of an order without steps.
+    progress: u64,
 }
 
 impl Conduct {
     /// Nothing is carried out yet.
-    pub fn new(order: &Order, may_give_up: bool, may_stop_early: bool) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When an input of the order can't be read.
+    pub fn new(order: &Order, may_give_up: bool, may_stop_early: bool) -> Result<Self, StageError> {
+        Ok(Self {
             folder: order.folder.clone(),
             split: order.params.get("split").and_then(|split| split.as_str()).map(str::to_owned),
             next: order.segment.as_ref().map_or(0, |segment| segment.from),
             segment: order.segment.clone(),
+            expected: Expected::of(order)?,
             may_give_up,
             may_stop_early,
             finite: true,
@@ -45,20 +68,29 @@ impl Conduct {
             predicted: false,
             evaluations: 0,
             looked: None,
-        }
+            between: 0,
+            progress: 0,
+        })
     }
 
-    /// Takes a reply in.
+    /// Takes a reply in, and makes its texts ones that can be recorded and shown.
     ///
     /// # Errors
     /// In words, what about it is not as ordered.
-    pub fn hear(&mut self, reply: &Reply) -> Result<(), String> {
+    pub fn hear(&mut self, reply: &mut Reply) -> Result<(), String> {
+        self.between = if let Reply::Step(_) | Reply::Progress { .. } = reply { 0 } else { self.between + 1 };
+        if self.between > MOST_BETWEEN_STEPS {
+            return Err(format!("it told of more than {MOST_BETWEEN_STEPS} things before step {}", self.next));
+        }
         match reply {
             Reply::Step(step) => self.step(step),
             Reply::Checkpoint(checkpoint) => self.checkpoint(checkpoint),
             Reply::Predictions(predictions) => self.predictions(predictions),
             Reply::Evaluation(evaluation) => {
                 self.evaluations += 1;
+                if self.looked == evaluation.step && self.evaluations > 1 {
+                    return Err(format!("it scored {} twice", brief(&evaluation.split, LONGEST_EVENT.0)));
+                }
                 let (split, step) = (&evaluation.split, evaluation.step);
                 // Training scores the weights that it has just then.
                 let wanted = match &self.segment {
@@ -66,9 +98,15 @@ impl Conduct {
                     None => step.is_none() && self.split.as_ref() == Some(split),
                 };
                 self.looked = step;
-                if wanted { Ok(()) } else { Err(format!("it scored {split} at {step:?} unasked")) }
+                if !wanted {
+                    let split = brief(split, LONGEST_EVENT.0);
+                    let at = step.map_or(String::new(), |step| format!(" at step {step}"));
+                    return Err(format!("it scored {split}{at} unasked"));
+                }
+                self.expected.evaluation(evaluation)
             }
-            Reply::Event(_) | Reply::Progress { .. } => Ok(()),
+            Reply::Event(event) => self.event(event),
+            Reply::Progress { done, whole, .. } => self.advance(*done, *whole),
             Reply::Hello(_) | Reply::Done(_) | Reply::Failed { .. } => Ok(()),
         }
     }
@@ -79,8 +117,34 @@ impl Conduct {
             let Segment { from, to, .. } = segment;
             return Err(format!("step {} of {from}..{to} came where step {} was due", step.step, self.next));
         }
+        self.expected.step(step)?;
         self.next += 1;
         self.finite = step.loss.0.is_finite();
+        Ok(())
+    }
+
+    fn event(&self, event: &mut Event) -> Result<(), String> {
+        let possible = |step: u64| {
+            let segment = self.segment.as_ref();
+            segment.is_some_and(|segment| (segment.from..=segment.to).contains(&step) && step <= self.next)
+        };
+        if let Some(step) = event.step.filter(|step| !possible(*step)) {
+            return Err(format!("it told of an event at step {step} where step {} was due", self.next));
+        }
+        event.kind = brief(&event.kind, LONGEST_EVENT.0);
+        event.message = brief(&event.message, LONGEST_EVENT.1);
+        Ok(())
+    }
+
+    fn advance(&mut self, done: u64, whole: u64) -> Result<(), String> {
+        if self.segment.is_some() {
+            return Err("it told of progress where steps were due".to_owned());
+        }
+        // Each tells of more, so that they come to an end.
+        if done <= self.progress || done > whole {
+            return Err(format!("it was at {done} of {whole} after it was at {}", self.progress));
+        }
+        self.progress = done;
         Ok(())
     }
 
@@ -112,6 +176,12 @@ impl Conduct {
     /// # Errors
     /// In words, what is missing.
     pub fn end(&self, done: &Done, stop: &AtomicBool) -> Result<(), String> {
+        if done.report.to_string().len() > LONGEST_REPORT {
+            return Err(format!("its report is longer than {LONGEST_REPORT} bytes"));
+        }
+        if i64::try_from(done.peak_memory).is_err() {
+            return Err(format!("it says that it took {} bytes of memory", done.peak_memory));
+        }
         if done.stopped {
             let asked = stop.load(Ordering::Relaxed);
             return if asked { Ok(()) } else { Err("it stopped unasked".to_owned()) };

@@ -76,10 +76,12 @@ pub fn replay(
             threads: leg.threads,
             segment: Some(segment),
         };
-        let mut conduct = Conduct::new(&order, false, false);
-        worker.send(order)?;
-        let done = worker.follow(id, |reply| {
-            conduct.hear(&reply).map_err(WorkerError::Astray)?;
+        let conduct = Conduct::new(&order, false, false);
+        let mut conduct = conduct.map_err(|error| WorkerError::Failed(error.to_string()))?;
+        worker.send(order, None)?;
+        // The worker is ended with its order, of which a part is worth nothing.
+        let done = worker.follow(id, true, |mut reply| {
+            conduct.hear(&mut reply).map_err(WorkerError::Astray)?;
             match reply {
                 Reply::Step(step) => {
                     losses.push((step.step, step.loss.0));

@@ -36,6 +36,8 @@ pub enum Message {
     Event(StageKey, Event),
     /// Thousandths done of an execution that has no steps.
     Progress(StageKey, u64),
+    /// A line for whoever watches.
+    Note(StageKey, String),
     /// The end.
     Ended(StageKey, Result<Made, TaskError>),
 }
@@ -62,7 +64,7 @@ pub enum TaskError {
     Stage(#[from] StageError),
     /// The worker said why, or died.
     #[error(transparent)]
-    Worker(#[from] WorkerError),
+    Worker(WorkerError),
     /// The user asked to stop.
     #[error("stopped")]
     Stopped,
@@ -75,6 +77,12 @@ pub enum TaskError {
     /// The system has no thread to give.
     #[error("no thread could be started: {0}")]
     Thread(std::io::Error),
+}
+
+impl From<WorkerError> for TaskError {
+    fn from(error: WorkerError) -> Self {
+        if let WorkerError::Stopped = error { Self::Stopped } else { Self::Worker(error) }
+    }
 }
 
 /// What both kinds of task need.
@@ -103,18 +111,22 @@ impl Pool {
     }
 
     /// A worker that has nothing to do. Where it logs is told before it is started: it may fail at that.
-    fn take(&self, mut logs: impl FnMut(String, u64) -> Result<(), WorkerError>) -> Result<Worker, WorkerError> {
+    fn take(
+        &self,
+        stop: &Arc<AtomicBool>,
+        mut logs: impl FnMut(String, u64) -> Result<(), WorkerError>,
+    ) -> Result<Worker, WorkerError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         // One that was killed while it had nothing to do harms nobody.
         match std::iter::from_fn(idle).find_map(|mut worker| worker.lives().then_some(worker)) {
-            Some(worker) => {
-                logs(worker.log_name(), worker.log_position())?;
+            Some(mut worker) => {
+                logs(worker.log_name(), worker.begin_log())?;
                 Ok(worker)
             }
             None => {
                 let name = format!("{}.log", uuid::Uuid::now_v7());
                 logs(name.clone(), 0)?;
-                let started = Worker::start(&self.program, &self.logs.join(name), &self.describe);
+                let started = Worker::start(&self.program, &self.logs.join(name), &self.describe, stop);
                 if let (Err(WorkerError::Changed(_)), Some(store)) = (&started, self.logs.parent()) {
                     worker::forget(store);
                 }
@@ -139,7 +151,9 @@ fn spawn(
     let whole = move || {
         let folder = inner.store.scratch(&uid);
         let folder = folder.map_err(|error| TaskError::Disk { path: inner.store.root().to_owned(), error });
-        let made = folder.and_then(|folder| work(&inner, folder));
+        // A panic must not leave the state machine to wait for an end that nobody tells.
+        let made = catch_unwind(AssertUnwindSafe(|| folder.and_then(|folder| work(&inner, folder))))
+            .unwrap_or_else(|panic| Err(StageError::Bug(words_of(&*panic)).into()));
         // Whatever is left after a kill is swept at the next start.
         let _ = std::fs::remove_dir_all(inner.store.root().join("tmp").join(&uid));
         // The receiver is gone only when the program is ending.
@@ -169,9 +183,7 @@ pub fn spawn_here(
         let began = Instant::now();
         let (threads, stop) = (threads as usize, Arc::clone(&bench.stop));
         let context = Context { inputs: paths, folder, threads, progress: context_progress, stop };
-        let outcome = catch_unwind(AssertUnwindSafe(|| stage(&params, &context)))
-            .unwrap_or_else(|panic| Err(StageError::Bug(words_of(&*panic))));
-        let outcome = match outcome {
+        let outcome = match stage(&params, &context) {
             Err(StageError::Cancelled(_)) => return Err(TaskError::Stopped),
             outcome => outcome?,
         };
@@ -223,7 +235,7 @@ fn carry_out(bench: &Bench, task: WorkerTask, folder: PathBuf) -> Result<Made, T
         // The receiver is gone only when the program is ending, and then nobody waits for this order.
         bench.messages.send(message).map_err(|_| WorkerError::Failed("the program is ending".to_owned()))
     };
-    let mut worker = bench.pool.take(|log, from| say(Message::Logs { key, log, from }))?;
+    let mut worker = bench.pool.take(&bench.stop, |log, from| say(Message::Logs { key, log, from }))?;
     let order = Order {
         id: bench.pool.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
         stage: task.stage.to_owned(),
@@ -234,18 +246,27 @@ fn carry_out(bench: &Bench, task: WorkerTask, folder: PathBuf) -> Result<Made, T
         segment: task.segment,
     };
     let id = order.id;
-    let mut conduct = Conduct::new(&order, task.may_give_up, task.may_stop_early);
-    worker.send(order)?;
+    let mut conduct = match Conduct::new(&order, task.may_give_up, task.may_stop_early) {
+        Ok(conduct) => conduct,
+        Err(error) => {
+            bench.pool.give_back(worker);
+            return Err(error.into());
+        }
+    };
+    let messages = bench.messages.clone();
+    // Whoever would read it is gone only when the program is ending.
+    let tell: worker::Tell = Box::new(move |words| drop(messages.send(Message::Note(key, words))));
+    worker.send(order, Some(tell))?;
     // Only now: a request to stop must not overtake the order.
     say(Message::Taken { key, stopper: worker.stopper() })?;
     let mut disk = None;
-    let result = worker.follow(id, |reply| {
-        conduct.hear(&reply).map_err(WorkerError::Astray)?;
+    let result = worker.follow(id, false, |mut reply| {
+        conduct.hear(&mut reply).map_err(WorkerError::Astray)?;
         let message = match reply {
             Reply::Step(step) => Message::Step(key, step),
             Reply::Evaluation(evaluation) => Message::Evaluation(key, evaluation),
             Reply::Event(event) => Message::Event(key, event),
-            Reply::Progress { done, whole, .. } => Message::Progress(key, done * 1000 / whole.max(1)),
+            Reply::Progress { done, whole, .. } => Message::Progress(key, thousandths(done, whole)),
             Reply::Checkpoint(checkpoint) => {
                 let both = put(&bench.store, &checkpoint.weights)
                     .and_then(|weights| Ok((weights, put(&bench.store, &checkpoint.state)?)));
@@ -258,7 +279,7 @@ fn carry_out(bench: &Bench, task: WorkerTask, folder: PathBuf) -> Result<Made, T
                     }
                 }
             }
-            // Hello came before, Done and Failed end the loop; one of an older order is none of ours, and nobody inspects.
+            // These begin or end what is followed, and nobody inspects.
             Reply::Hello(_) | Reply::Done(_) | Reply::Failed { .. } | Reply::Predictions(_) => return Ok(()),
         };
         say(message)
@@ -287,6 +308,11 @@ fn carry_out(bench: &Bench, task: WorkerTask, folder: PathBuf) -> Result<Made, T
         reached: done.reached,
         ..Made::default()
     })
+}
+
+fn thousandths(done: u64, whole: u64) -> u64 {
+    // At most 1000, since no more is done than there is.
+    (u128::from(done) * 1000 / u128::from(whole.max(1))).min(1000) as u64
 }
 
 /// Where inputs lie.

@@ -37,7 +37,7 @@ use super::lock::{self, Lock};
 use super::segment::{self, Missing};
 use super::store::{self, Health, Store};
 use super::task::{self, Bench, Made, Message, Pool, TaskError, WorkerTask};
-use super::worker::{Stopper, WorkerError};
+use super::worker::{Shortage, Stopper, WorkerError};
 use crate::record::Record;
 use crate::record::rows::{
     Accepted, ExecutionId, Finished, KILLED, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory,
@@ -323,10 +323,9 @@ impl<'a> Work<'a> {
 /// limit of the process or the system is reached.
 fn is_outside(error: &std::io::Error) -> bool {
     use std::io::ErrorKind as E;
-    let kinds =
-        [E::StorageFull, E::QuotaExceeded, E::FileTooLarge, E::ReadOnlyFilesystem, E::OutOfMemory, E::WouldBlock];
-    // EIO, ENFILE and EMFILE have no kind.
-    kinds.contains(&error.kind()) || matches!(error.raw_os_error(), Some(5 | 23 | 24))
+    // EIO has no kind.
+    let broken = matches!(error.kind(), E::FileTooLarge | E::ReadOnlyFilesystem) || error.raw_os_error() == Some(5);
+    broken || Shortage::of(error).is_some()
 }
 
 /// How a stage's error ends a point.

@@ -1,72 +1,72 @@
 //! The worker `pipeline-neural` as a child process.
+//!
+//! It is spoken to over a pair of sockets, whose reads and writes have time limits: every wait for it is looked after
+//! ([`ear`]), ends when it ends, and needs no thread.
 
+mod ear;
+mod error;
 mod facts;
+mod log;
+mod shortage;
 
-use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufRead as _, BufReader};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use ear::Tell;
+use ear::{Ear, Ended};
+pub use error::WorkerError;
 pub use facts::{check_stages, describe, find, forget};
+use log::Log;
+pub use log::brief;
+pub use shortage::Shortage;
 use stages::protocol::{Describe, Done, Order, Reply, Request, read_frame, write_frame};
 
 /// How long a worker may take to say who it is: libtorch is half a gigabyte, or several, perhaps on a slow disk.
 const GREETING: Duration = Duration::from_secs(120);
 
-/// Why a worker can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// There is no such program.
-    #[error("the worker pipeline-neural was not found at {}", .0.display())]
-    Missing(PathBuf),
-    /// It did not start, or does not answer as a worker.
-    #[error("the worker {} does not work: {message}", path.display())]
-    Broken { path: PathBuf, message: String },
-    /// Another program than the one that keys were computed with.
-    #[error("the worker changed while the program ran: {0}")]
-    Changed(String),
-    /// It ended in the middle of an order.
-    #[error("the worker {ending}{}", if tail.is_empty() { String::new() } else { format!("; its last words: {tail}") })]
-    Died { ending: String, killed: bool, tail: String },
-    /// It did something else than it was asked for.
-    #[error("the worker does not keep to its order: {0}")]
-    Astray(String),
-    /// The order failed; the worker lives.
-    #[error("{0}")]
-    Failed(String),
-}
+/// How long the rest of a message may take. A worker writes one at once.
+const MESSAGE: Duration = Duration::from_secs(60);
+
+/// Characters of a worker's reason for a failure.
+const LONGEST_REASON: usize = 2000;
 
 /// A running worker.
 #[derive(Debug)]
 pub struct Worker {
-    child: Child,
-    input: Arc<Mutex<ChildStdin>>,
-    output: BufReader<ChildStdout>,
-    log: PathBuf,
+    input: Arc<Mutex<UnixStream>>,
+    output: BufReader<Ear>,
 }
 
 /// Asks a worker to end its order early, from another thread.
 #[derive(Debug, Clone)]
-pub struct Stopper(Arc<Mutex<ChildStdin>>);
+pub struct Stopper(Arc<Mutex<UnixStream>>);
 
 impl Stopper {
-    /// Asks. A worker that is gone needs no asking.
+    /// Asks. A worker that is gone needs no asking, and one that reads nothing would not hear it.
     pub fn stop(&self) {
         let mut input = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = write_frame(&mut *input, &Request::Stop);
     }
 }
 
+/// A worker as it is asked to stop.
+type Stop<'a> = &'a Arc<AtomicBool>;
+
 impl Worker {
-    /// Starts a worker whose output for people goes to the file `log`, and checks that it is the one `expected`.
+    /// Starts a worker whose output for people goes to the file `log`, and checks that it is the one `expected`. A set
+    /// `stop` ends the wait for it.
     ///
     /// # Errors
     /// When it does not start or is another.
-    pub fn start(program: &Path, log: &Path, expected: &Describe) -> Result<Self, WorkerError> {
-        let (worker, describe) = Self::greet(program, log)?;
+    pub fn start(program: &Path, log: &Path, expected: &Describe, stop: Stop<'_>) -> Result<Self, WorkerError> {
+        let (worker, describe) = Self::greet(program, log, stop)?;
         let facts = |it: &Describe| (it.libtorch.clone(), it.stages.clone(), it.cpu_capability.clone(), it.gpu.clone());
         if facts(&describe) == facts(expected) {
             return Ok(worker);
@@ -82,15 +82,21 @@ impl Worker {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn greet(program: &Path, log: &Path) -> Result<(Self, Describe), WorkerError> {
-        let broken = |message: String| WorkerError::Broken { path: program.to_owned(), message };
-        let file = std::fs::File::options().create(true).append(true).open(log);
-        let file = file.map_err(|error| broken(format!("{}: {error}", log.display())))?;
-        let mut child = Command::new(program)
+    pub fn greet(program: &Path, log: &Path, stop: Stop<'_>) -> Result<(Self, Describe), WorkerError> {
+        let unstarted = |error: io::Error| WorkerError::unstarted(program, &error);
+        let in_log = |error: io::Error| match Shortage::of(&error) {
+            Some(_) => unstarted(error),
+            None => WorkerError::Broken { path: program.to_owned(), message: format!("{}: {error}", log.display()) },
+        };
+        let (log, words) = Log::open(log).map_err(in_log)?;
+        let (input, stdin) = UnixStream::pair().map_err(unstarted)?;
+        let (output, stdout) = UnixStream::pair().map_err(unstarted)?;
+        input.set_write_timeout(Some(ear::TICK)).map_err(unstarted)?;
+        let child = Command::new(program)
             .arg("serve")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(file)
+            .stdin(OwnedFd::from(stdin))
+            .stdout(OwnedFd::from(stdout))
+            .stderr(words)
             .envs(
                 stages::protocol::WORKER_ENVIRONMENT
                     .iter()
@@ -100,36 +106,44 @@ impl Worker {
             // A Ctrl-C at the terminal is for this program, which asks its workers to stop in good order.
             .process_group(0)
             .spawn()
-            .map_err(|error| broken(error.to_string()))?;
-        tracing::debug!(pid = child.id(), log = %log.display(), "a worker starts");
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(broken("BUG: its pipes are missing".to_owned()));
-        };
-        let mut output = BufReader::new(output);
-        let (said, output) = within(&mut child, move || (read_frame::<Reply>(&mut output), output)).map_err(broken)?;
-        let mut worker = Self { child, input: Arc::new(Mutex::new(input)), output, log: log.to_owned() };
-        match worker.understand(said)? {
-            Reply::Hello(describe) => {
+            .map_err(unstarted)?;
+        tracing::debug!(pid = child.id(), log = %log.path.display(), "a worker starts");
+        let mut ear = Ear::new(child, output, log).map_err(unstarted)?;
+        (ear.stop, ear.ends_at_stop, ear.patience) = (Some(Arc::clone(stop)), true, Some(GREETING));
+        let mut worker = Self { input: Arc::new(Mutex::new(input)), output: BufReader::new(ear) };
+        let said = read_frame::<Reply>(&mut worker.output);
+        match worker.understand(said) {
+            Ok(Reply::Hello(describe)) => {
+                facts::check_words(program, &describe)?;
                 facts::check_protocol(program, &describe)?;
                 Ok((worker, describe))
             }
-            _ => Err(broken("its first word is no greeting".to_owned())),
+            Ok(_) => {
+                let message = "its first word is no greeting".to_owned();
+                Err(WorkerError::Broken { path: program.to_owned(), message })
+            }
+            Err(WorkerError::Astray(message)) => Err(WorkerError::Broken { path: program.to_owned(), message }),
+            Err(error) => Err(error),
         }
+    }
+
+    fn ear(&mut self) -> &mut Ear {
+        self.output.get_mut()
     }
 
     /// Whether it still runs.
     pub fn lives(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        self.ear().lives()
     }
 
-    /// How long its log is now: where the next order's part begins.
-    pub fn log_position(&self) -> u64 {
-        self.log.metadata().map_or(0, |meta| meta.len())
+    /// How long its log is now: there the next order's part begins.
+    pub fn begin_log(&mut self) -> u64 {
+        self.ear().log.begin()
     }
 
     /// The log's file name, in the store's folder of logs.
     pub fn log_name(&self) -> String {
-        self.log.file_name().unwrap_or_default().display().to_string()
+        self.output.get_ref().log.path.file_name().unwrap_or_default().display().to_string()
     }
 
     /// A handle that can ask it to stop.
@@ -137,124 +151,126 @@ impl Worker {
         Stopper(Arc::clone(&self.input))
     }
 
-    /// Hands an order over.
+    /// Hands an order over. What is to be said of the worker's silence goes to `tell`.
     ///
     /// # Errors
-    /// When the worker is dead.
-    pub fn send(&mut self, order: Order) -> Result<(), WorkerError> {
-        let sent = {
-            let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
-            write_frame(&mut *input, &Request::Order(Box::new(order)))
-        };
-        sent.map_err(|_| self.post_mortem())
+    /// When the worker is dead, or a stop came before it took the order.
+    pub fn send(&mut self, order: Order, tell: Option<Tell>) -> Result<(), WorkerError> {
+        let mut bytes = Vec::new();
+        write_frame(&mut bytes, &Request::Order(Box::new(order)))
+            .map_err(|error| WorkerError::Failed(format!("the order can't be put into words: {error}")))?;
+        let (input, ear) = (Arc::clone(&self.input), self.ear());
+        (ear.ends_at_stop, ear.patience) = (true, None);
+        ear.tells(tell);
+        let sent = ear.say(&input.lock().unwrap_or_else(PoisonError::into_inner), &bytes);
+        sent.map_err(|error| match ended(&error) {
+            Some(_) => WorkerError::Stopped,
+            None => self.post_mortem(),
+        })
     }
 
-    /// Follows the order `id` to its end; every observation goes to `observe`.
+    /// Follows the order `id` to its end; every observation goes to `observe`. Where `ends_at_stop`, a stop ends the wait
+    /// at once: nothing of the order is to be kept.
     ///
     /// # Errors
     /// When the order fails, the worker dies, or `observe` can't go on.
     pub fn follow(
         &mut self,
         id: u64,
+        ends_at_stop: bool,
         mut observe: impl FnMut(Reply) -> Result<(), WorkerError>,
     ) -> Result<Done, WorkerError> {
+        self.ear().ends_at_stop = ends_at_stop;
+        let astray = |what: &str, of: u64| {
+            WorkerError::Astray(format!("it told of {what} of the order {of}, and was given the order {id}"))
+        };
         loop {
             match self.read()? {
                 Reply::Done(done) if done.order == id => return Ok(done),
-                Reply::Failed { order, message } if order == id => return Err(WorkerError::Failed(message)),
+                Reply::Failed { order, message } if order == id => {
+                    return Err(WorkerError::Failed(brief(&message, LONGEST_REASON)));
+                }
+                Reply::Done(done) => return Err(astray("the end", done.order)),
+                Reply::Failed { order, .. } => return Err(astray("the failure", order)),
+                Reply::Progress { order, .. } if order != id => return Err(astray("the progress", order)),
+                Reply::Hello(_) => return Err(WorkerError::Astray("it said who it is once more".to_owned())),
                 reply => observe(reply)?,
             }
         }
     }
 
+    /// The next message, for which a worker may take as long as it lives; but once it begins, it comes.
     fn read(&mut self) -> Result<Reply, WorkerError> {
-        let said = read_frame(&mut self.output);
+        self.ear().patience = None;
+        let said = match self.output.fill_buf() {
+            Ok(_) => {
+                self.ear().patience = Some(MESSAGE);
+                read_frame(&mut self.output)
+            }
+            Err(error) => Err(error),
+        };
         self.understand(said)
     }
 
-    fn understand(&mut self, said: std::io::Result<Option<Reply>>) -> Result<Reply, WorkerError> {
-        match said {
-            Ok(Some(reply)) => Ok(reply),
-            Ok(None) => Err(self.post_mortem()),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(self.post_mortem()),
-            Err(error) => {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                Err(WorkerError::Died { ending: format!("spoke nonsense ({error})"), killed: false, tail: self.tail() })
-            }
-        }
+    fn understand(&mut self, said: io::Result<Option<Reply>>) -> Result<Reply, WorkerError> {
+        let error = match said {
+            Ok(Some(reply)) => return Ok(reply),
+            Ok(None) => return Err(self.post_mortem()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(self.post_mortem()),
+            Err(error) => error,
+        };
+        let why = ended(&error).map(|why| match why {
+            Ended::Stopped => WorkerError::Stopped,
+            Ended::Silent(_) => WorkerError::Astray(format!("{why}, where a message was due")),
+        });
+        // Its words are lost, and with them what it would still say.
+        let _ = self.ear().end();
+        Err(why.unwrap_or_else(|| {
+            let ending = format!("spoke nonsense ({})", brief(&error.to_string(), LONGEST_REASON));
+            WorkerError::Died { ending, killed: false, tail: self.tail() }
+        }))
     }
 
     /// Says how a worker ended that closed its pipes.
     fn post_mortem(&mut self) -> WorkerError {
-        tracing::debug!(pid = self.child.id(), "a worker closed its pipes");
+        tracing::debug!(pid = self.ear().child.id(), "a worker closed its pipes");
         // One that closed its pipes and lives on would be waited for for ever.
         let begun = Instant::now();
         while self.lives() && begun.elapsed() < Duration::from_secs(2) {
             std::thread::sleep(Duration::from_millis(5));
         }
         if self.lives() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            let _ = self.ear().end();
             let ending = "stopped listening or speaking, and was ended".to_owned();
             return WorkerError::Died { ending, killed: false, tail: self.tail() };
         }
-        match self.child.wait() {
-            Ok(status) => WorkerError::Died {
-                ending: ending(status),
-                // From outside, by a person or the kernel's want of memory: nothing is wrong with what it computed.
-                killed: matches!(status.signal(), Some(1 | 2 | 9 | 15)),
-                tail: self.tail(),
-            },
+        match self.ear().end() {
+            Ok(status) => WorkerError::Died { ending: ending(status), killed: killed(status), tail: self.tail() },
             Err(error) => WorkerError::Died { ending: format!("is lost ({error})"), killed: false, tail: self.tail() },
         }
     }
 
-    /// The last lines of its log, on one line.
     fn tail(&self) -> String {
-        let read = || -> std::io::Result<String> {
-            let mut file = std::fs::File::open(&self.log)?;
-            let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS)))?;
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let text = read().unwrap_or_default();
-        // A backtrace is for the log; what was said before it is why.
-        let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("stack backtrace"));
-        let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
-        lines[lines.len().saturating_sub(3)..].join(" / ")
+        self.output.get_ref().log.last_words()
     }
 }
-
-/// Bytes of a log in which last words are looked for: a backtrace behind them may be long.
-const LAST_WORDS: u64 = 1 << 16;
 
 impl Drop for Worker {
     fn drop(&mut self) {
         // An idle worker ends by itself when its input ends; one that is dropped in the middle of an order must not
         // go on computing for nobody.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.ear().end();
     }
 }
 
-/// What `hear` makes of a program's first words, which it reads from its pipes; the program is ended when it takes too
-/// long over them.
-fn within<T: Send + 'static>(child: &mut Child, hear: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    let (sender, heard) = channel();
-    // Whoever gave up waiting has dropped the receiver.
-    let spawned = std::thread::Builder::new().spawn(move || drop(sender.send(hear())));
-    let words = match spawned.map(|_| heard.recv_timeout(GREETING)) {
-        Ok(Ok(heard)) => return Ok(heard),
-        Ok(Err(RecvTimeoutError::Timeout)) => format!("it did not say who it is in {} s", GREETING.as_secs()),
-        Ok(Err(RecvTimeoutError::Disconnected)) => "BUG: its words were not heard".to_owned(),
-        Err(error) => format!("no thread could be started: {error}"),
-    };
-    let _ = child.kill();
-    let _ = child.wait();
-    Err(words)
+/// Why the wait for a living worker ended, where that is what an error says.
+fn ended(error: &io::Error) -> Option<&Ended> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Whether it was ended from outside, by a person or the kernel's want of memory: nothing is wrong with what it computed.
+fn killed(status: ExitStatus) -> bool {
+    matches!(status.signal(), Some(1 | 2 | 9 | 15))
 }
 
 fn ending(status: ExitStatus) -> String {

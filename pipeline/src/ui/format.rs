@@ -1,6 +1,7 @@
 //! Numbers, times and texts as people read them.
 
 use serde_json::{Map, Value};
+pub use stages::plain::{line, turns};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::record::read::Cell;
@@ -152,18 +153,6 @@ pub fn short_names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| if alone(name) { last(name) } else { name }.to_owned()).collect()
 }
 
-/// Whether a character turns the direction of what follows.
-pub fn turns(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// A text on one line, harmless to a terminal: without control characters, and without those that turn the direction
-/// of what follows.
-pub fn line(text: &str) -> String {
-    let harmless = |c: char| if c.is_control() || turns(c) { c.escape_default().collect() } else { vec![c] };
-    text.chars().flat_map(harmless).collect()
-}
-
 /// A text cut to a width, with `…` where something is missing.
 pub fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
@@ -227,7 +216,7 @@ pub fn sets(overrides: &[String]) -> String {
 }
 
 /// A word as a shell reads it: in quotes where it must be.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

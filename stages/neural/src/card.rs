@@ -173,7 +173,9 @@ impl<T: Real> Card<T> {
             // Handing a window over takes this thread as long as the GPU takes to compute it.
             let (one, drawn) = std::thread::scope(|scope| {
                 let draw = || Drawn::new::<T>(batches, recipe, shape, next);
-                let ahead = (next < recipe.windows).then(|| scope.spawn(draw));
+                // Where no thread can be started, the next step draws for itself.
+                let start = || std::thread::Builder::new().spawn_scoped(scope, draw).ok();
+                let ahead = (next < recipe.windows).then(start).flatten();
                 (self.learn(batches, &ready, probed), ahead.map(std::thread::ScopedJoinHandle::join))
             });
             let one = one?;

@@ -21,7 +21,6 @@ mod product;
 mod raw;
 mod real;
 mod rows;
-mod schedule;
 mod serve;
 mod sharpness;
 mod softmax;

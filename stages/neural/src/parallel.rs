@@ -2,6 +2,7 @@
 //! size alone, so that the number of threads changes no bit.
 
 use std::sync::Mutex;
+use std::thread;
 
 /// Calls `work` for each item. A thread that is done with one takes the next, so that none waits for one that the system
 /// has put aside.
@@ -17,9 +18,12 @@ pub(crate) fn each<T: Send>(threads: usize, items: Vec<T>, work: impl Fn(T) + Sy
             work(item);
         }
     };
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 0..helpers {
-            scope.spawn(all);
+            // Where a limit allows no more threads, those that run share the work.
+            if thread::Builder::new().spawn_scoped(scope, all).is_err() {
+                break;
+            }
         }
         all();
     });

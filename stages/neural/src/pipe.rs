@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use stages::protocol::{Reply, write_frame};
@@ -16,10 +17,15 @@ const LATEST: Duration = Duration::from_millis(50);
 /// of filling the memory.
 const FULL: usize = 1 << 12;
 
+/// Bytes of stack for threads that only read or write frames: small, so that they start where memory is limited.
+pub(crate) const SMALL_STACK: usize = 256 << 10;
+
 /// A buffered stream of replies.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     shared: Arc<Shared>,
+    /// Whether a thread writes what waits. Where none could be started, each reply is written as it is sent.
+    helped: bool,
     /// Time spent in here so far.
     pub(crate) spent: Duration,
 }
@@ -63,17 +69,18 @@ impl Pipe {
         let out = Out { file: out, replies: room(), bytes: Vec::new() };
         let shared = Arc::new(Shared { out: Mutex::new(out), waiting: Mutex::new(room()) });
         let theirs = Arc::downgrade(&shared);
-        std::thread::spawn(move || {
+        let write = move || {
             // Ends with the pipe, or when the parent is gone: the next reply that is sent at once says so to the loop.
             while let Some(shared) = theirs.upgrade() {
                 if shared.flush().is_err() {
                     return;
                 }
                 drop(shared);
-                std::thread::sleep(LATEST);
+                thread::sleep(LATEST);
             }
-        });
-        Self { shared, spent: Duration::ZERO }
+        };
+        let helped = thread::Builder::new().stack_size(SMALL_STACK).spawn(write).is_ok();
+        Self { shared, helped, spent: Duration::ZERO }
     }
 
     /// Sends a reply: at once where the parent waits for it, before and after an order; soon in the middle of one.
@@ -88,7 +95,7 @@ impl Pipe {
             waiting.push(reply);
             waiting.len() >= FULL
         };
-        if awaited || full {
+        if awaited || full || !self.helped {
             self.shared.flush()?;
         }
         self.spent += begun.elapsed();

@@ -67,6 +67,20 @@ pub(crate) fn flush_denormals() {
     }
 }
 
+/// Has libtorch's OpenMP loops on this thread run without helpers. Nothing large is left to them, and where libgomp can't
+/// start a thread it ends the process. `at::set_num_threads` would do the same, and start a pool of threads besides.
+pub(crate) fn use_one_openmp_thread() {
+    type Set = unsafe extern "C" fn(c_int);
+    // SAFETY: looks a name up among the loaded libraries; the function has this type in every OpenMP, and it only sets a
+    // number of the calling thread. Where no OpenMP is loaded there are no such loops.
+    unsafe {
+        let set = libc::dlsym(libc::RTLD_DEFAULT, c"omp_set_num_threads".as_ptr());
+        if !set.is_null() {
+            std::mem::transmute::<*mut c_void, Set>(set)(1);
+        }
+    }
+}
+
 unsafe extern "C" {
     fn neural_settle_cuda() -> bool;
 }

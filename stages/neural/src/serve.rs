@@ -4,6 +4,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -16,7 +17,7 @@ use crate::card::{GPU, Loaded};
 use crate::describe::{describe, peak_memory};
 use crate::evaluate::{Score, score};
 use crate::model::Model;
-use crate::pipe::Pipe;
+use crate::pipe::{Pipe, SMALL_STACK};
 use crate::real::Real;
 use crate::train::{End, Training};
 use crate::{EXIT_ABANDONED, EXIT_OK, log, raw};
@@ -59,11 +60,14 @@ pub(crate) fn serve(frames: File) -> Result<()> {
     tch::set_num_interop_threads(1);
     let mut pipe = Pipe::new(frames);
     pipe.send(Reply::Hello(describe()))?;
+    // After the call into libtorch by `describe`, which sets a number of its own.
+    raw::use_one_openmp_thread();
 
     let shared = Arc::new(Shared::default());
     let (sender, orders) = mpsc::channel();
     let reader = Arc::clone(&shared);
-    std::thread::spawn(move || read_requests(&reader, &sender));
+    let requests = thread::Builder::new().stack_size(SMALL_STACK).spawn(move || read_requests(&reader, &sender));
+    requests.context("no thread could be started that reads requests")?;
     for order in orders {
         let last = answer(&order, &mut pipe, &shared.stop);
         // Before the reply is sent: whoever reads it finds a worker without work.
@@ -116,7 +120,11 @@ fn answer(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Reply {
 
 fn carry_out(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
     ensure!((1..=4096).contains(&order.threads), "an order for {} threads", order.threads);
-    tch::set_num_threads(i32::try_from(order.threads)?);
+    // Not for the CPU, whose loops have threads of their own: this call starts a pool, and where no thread can be started
+    // it waits for that pool forever.
+    if order.params.get("device").is_some_and(|device| device == "cuda") {
+        tch::set_num_threads(i32::try_from(order.threads)?);
+    }
     match order.stage.as_str() {
         "train" => train(order, pipe, stop),
         "evaluate" => evaluate(order, pipe, stop),

@@ -8,12 +8,12 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use stages::params::Train;
 use stages::protocol::Checkpoint;
+use stages::schedule::Plateau;
 use tch::Tensor;
 
 use crate::model::{Carry, Model, Shape, array, tensor};
 use crate::optimizer::Optimizer;
 use crate::real::Real;
-use crate::schedule::Plateau;
 use crate::weights::{Array, Arrays, save};
 
 /// A training between two steps.

@@ -11,6 +11,7 @@ use stages::files::{Ids, count_types};
 use stages::looks::Looks;
 use stages::params::{Device, OnNonfinite, Precision, Schedule, Train, read};
 use stages::protocol::{Checkpoint, Evaluation, Event, Measured, Order, Reply, Segment, Step, kind_of};
+use stages::schedule::rate;
 
 use crate::batches::Batches;
 use crate::card::{Card, GPU};
@@ -18,7 +19,6 @@ use crate::dropout::Dropout;
 use crate::evaluate::{Score, score};
 use crate::model::Shape;
 use crate::real::Real;
-use crate::schedule::rate;
 use crate::softmax::Softmax;
 use crate::state::State;
 use crate::step::{Outcome, Recipe, Steps};

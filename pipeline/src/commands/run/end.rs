@@ -99,13 +99,23 @@ fn resumes(experiment: &Experiment) -> String {
 }
 
 /// A worker that can't be used, as a user sees it.
-pub(super) fn worker_failure(error: WorkerError) -> Failure {
-    let hint = match &error {
-        WorkerError::Missing(_) => "build it (cargo build --release), or name it in PIPELINE_NEURAL",
-        WorkerError::Broken { .. } => "build both programs anew: cargo build --release",
-        _ => "",
-    };
-    Failure::input(error.to_string(), hint)
+pub(super) fn worker_failure(error: &WorkerError, experiment: &Experiment) -> Failure {
+    let message = error.to_string();
+    if let Some(what) = error.shortage() {
+        return Failure::failed(message, what.hint());
+    }
+    match error {
+        WorkerError::Missing(_) => {
+            Failure::input(message, "build it (cargo build --release), or name it in PIPELINE_NEURAL")
+        }
+        WorkerError::OtherBuild { .. } => Failure::input(message, "build both programs anew: cargo build --release"),
+        WorkerError::Broken { path, .. } => {
+            let shown = format::quoted(&path.display().to_string());
+            Failure::input(message, format!("see what it says by itself: {shown} describe"))
+        }
+        WorkerError::Died { killed: true, .. } => Failure::failed(message, resumes(experiment)),
+        _ => Failure::failed(message, ""),
+    }
 }
 
 /// Work that ended as a whole, as a user sees it.

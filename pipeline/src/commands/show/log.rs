@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
+use stages::plain;
+
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
 use crate::ui;
@@ -27,6 +29,8 @@ pub fn log(reader: &mut Reader, run: i64) -> Result<(), Failure> {
         };
         ui::data(&format!("{}\n", format!("==> {} {}", part.stage, part.item).trim_end()));
         match read() {
+            // A program gets what was written. A terminal would obey the control characters in it.
+            Ok(bytes) if ui::look::Look::stdout().terminal => ui::data(&plain::lines(&String::from_utf8_lossy(&bytes))),
             Ok(bytes) => ui::data(&String::from_utf8_lossy(&bytes)),
             Err(error) => {
                 let hint = "logs are kept in the store; name it with --store if it is elsewhere";

@@ -121,7 +121,7 @@ fn compute(
     let began = Instant::now();
     let words = |error: WorkerError| error.to_string();
     let program = worker::find().map_err(words)?;
-    let (mut worker, describe) = Worker::greet(&program, &folder.path().join("log")).map_err(words)?;
+    let (mut worker, describe) = Worker::greet(&program, &folder.path().join("log"), stop).map_err(words)?;
     worker::check_stages(&program, &describe, STAGES).map_err(words)?;
     let suspicion = check(&way, &describe)?;
     let from = way.legs.first().map_or(0, |leg| leg.from);

@@ -25,6 +25,10 @@ fn segment(from: u64, to: u64, checkpoints: &[u64]) -> Option<Segment> {
     })
 }
 
+fn begin(order: &Order, may_give_up: bool, may_stop_early: bool) -> Conduct {
+    Conduct::new(order, may_give_up, may_stop_early).unwrap()
+}
+
 fn step(step: u64, loss: f64) -> Reply {
     Reply::Step(Step {
         step,
@@ -68,28 +72,28 @@ fn checkpoint(folder: &Path, step: u64) -> Reply {
 fn steps_come_in_turn_and_end_with_their_checkpoints() {
     let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let folder = folder.path();
-    let begun = || Conduct::new(&order(folder, segment(3, 5, &[3, 5])), false, false);
+    let begun = || begin(&order(folder, segment(3, 5, &[3, 5])), false, false);
     let mut good = begun();
     for reply in [checkpoint(folder, 3), step(3, 1.0), step(4, 1.0), checkpoint(folder, 5)] {
-        good.hear(&reply).unwrap();
+        good.hear(&mut reply.clone()).unwrap();
     }
     good.end(&done(Some(5), false), &stop).unwrap();
-    assert!(good.hear(&step(5, 1.0)).unwrap_err().contains("step 5 of 3..5"));
+    assert!(good.hear(&mut step(5, 1.0)).unwrap_err().contains("step 5 of 3..5"));
     assert!(good.end(&done(Some(4), false), &stop).is_err());
     assert!(good.end(&done(None, false), &stop).is_err());
 
     for wrong in [step(0, 1.0), step(4, 1.0), step(u64::MAX, 1.0), checkpoint(folder, 5)] {
-        assert!(begun().hear(&wrong).is_err(), "{wrong:?}");
+        assert!(begun().hear(&mut wrong.clone()).is_err(), "{wrong:?}");
     }
     let mut early = begun();
-    early.hear(&checkpoint(folder, 3)).unwrap();
+    early.hear(&mut checkpoint(folder, 3)).unwrap();
     assert!(early.end(&done(Some(3), false), &stop).unwrap_err().contains("ended at step 3"));
     assert!(early.end(&done(Some(3), true), &stop).unwrap_err().contains("unasked"));
     stop.store(true, Ordering::Relaxed);
     early.end(&done(Some(3), true), &stop).unwrap();
     let mut bare = begun();
-    bare.hear(&step(3, 1.0)).unwrap();
-    bare.hear(&step(4, 1.0)).unwrap();
+    bare.hear(&mut step(3, 1.0)).unwrap();
+    bare.hear(&mut step(4, 1.0)).unwrap();
     assert!(bare.end(&done(Some(5), false), &stop).unwrap_err().contains("without checkpoint 3"));
 }
 
@@ -98,9 +102,9 @@ fn only_a_loss_that_is_not_finite_ends_a_training_early() {
     let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let folder = folder.path();
     for (loss, may, ends) in [(f64::NAN, true, true), (f64::NAN, false, false), (1.0, true, false)] {
-        let mut conduct = Conduct::new(&order(folder, segment(0, 9, &[])), may, false);
-        conduct.hear(&step(0, loss)).unwrap();
-        conduct.hear(&checkpoint(folder, 1)).unwrap();
+        let mut conduct = begin(&order(folder, segment(0, 9, &[])), may, false);
+        conduct.hear(&mut step(0, loss)).unwrap();
+        conduct.hear(&mut checkpoint(folder, 1)).unwrap();
         assert_eq!(conduct.end(&done(Some(1), false), &stop).is_ok(), ends, "{loss} {may}");
     }
 }
@@ -112,20 +116,20 @@ fn a_training_stops_early_only_where_it_looked() {
         Reply::Evaluation(Evaluation { split: "valid".into(), step, loss: Measured(1.0), tokens: 1, seconds: 0.0 })
     };
     let begun = |may: bool| {
-        let mut conduct = Conduct::new(&order(folder.path(), segment(0, 9, &[])), false, may);
-        conduct.hear(&step(0, 1.0)).unwrap();
-        conduct.hear(&checkpoint(folder.path(), 1)).unwrap();
+        let mut conduct = begin(&order(folder.path(), segment(0, 9, &[])), false, may);
+        conduct.hear(&mut step(0, 1.0)).unwrap();
+        conduct.hear(&mut checkpoint(folder.path(), 1)).unwrap();
         conduct
     };
     for (may, looks, ends) in [(true, true, true), (true, false, false), (false, true, false)] {
         let mut conduct = begun(may);
         if looks {
-            conduct.hear(&look(Some(1))).unwrap();
+            conduct.hear(&mut look(Some(1))).unwrap();
         }
         assert_eq!(conduct.end(&done(Some(1), false), &stop).is_ok(), ends, "{may} {looks}");
     }
     for wrong in [None, Some(0), Some(2)] {
-        assert!(begun(true).hear(&look(wrong)).is_err(), "{wrong:?}");
+        assert!(begun(true).hear(&mut look(wrong)).is_err(), "{wrong:?}");
     }
 }
 
@@ -144,31 +148,31 @@ fn files_are_whole_and_in_the_orders_folder() {
         folder.path().join("x/../sound"),
     ];
     for bad in bad {
-        let mut conduct = Conduct::new(&order(folder.path(), segment(0, 1, &[])), false, false);
+        let mut conduct = begin(&order(folder.path(), segment(0, 1, &[])), false, false);
         let reply = |weights: &Path, state: &Path| {
             Reply::Checkpoint(Checkpoint { step: 0, weights: weights.to_owned(), state: state.to_owned() })
         };
-        conduct.hear(&reply(&sound, &sound)).unwrap();
-        assert!(conduct.hear(&reply(&sound, &bad)).is_err(), "{}", bad.display());
-        assert!(conduct.hear(&reply(&bad, &sound)).is_err(), "{}", bad.display());
+        conduct.hear(&mut reply(&sound, &sound)).unwrap();
+        assert!(conduct.hear(&mut reply(&sound, &bad)).is_err(), "{}", bad.display());
+        assert!(conduct.hear(&mut reply(&bad, &sound)).is_err(), "{}", bad.display());
     }
 }
 
 #[test]
 fn an_order_without_steps_is_answered_by_one_score_of_its_split() {
     let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
-    let begun = || Conduct::new(&order(folder.path(), None), false, false);
+    let begun = || begin(&order(folder.path(), None), false, false);
     let score = |split: &str| {
         let split = split.to_owned();
         Reply::Evaluation(Evaluation { split, step: None, loss: Measured(1.0), tokens: 1, seconds: 0.0 })
     };
     let mut good = begun();
-    good.hear(&score("valid")).unwrap();
+    good.hear(&mut score("valid")).unwrap();
     good.end(&done(None, false), &stop).unwrap();
     assert!(begun().end(&done(None, false), &stop).is_err());
-    assert!(begun().hear(&score("test")).is_err());
-    assert!(begun().hear(&step(0, 1.0)).is_err());
-    assert!(begun().hear(&checkpoint(folder.path(), 0)).is_err());
+    assert!(begun().hear(&mut score("test")).is_err());
+    assert!(begun().hear(&mut step(0, 1.0)).is_err());
+    assert!(begun().hear(&mut checkpoint(folder.path(), 0)).is_err());
 }
 
 #[test]
@@ -179,18 +183,18 @@ fn predictions_come_before_their_step_and_leave_no_checkpoint() {
     let told = |step: u64, file: &Path| Reply::Predictions(Predictions { step, file: file.to_owned() });
     let begun = |inspect: Option<u64>| {
         let segment = segment(3, 5, &[]).map(|segment| Segment { inspect, ..segment });
-        Conduct::new(&order(folder, segment), false, false)
+        begin(&order(folder, segment), false, false)
     };
     let mut good = begun(Some(4));
     for reply in [step(3, 1.0), told(4, &path), step(4, 1.0)] {
-        good.hear(&reply).unwrap();
+        good.hear(&mut reply.clone()).unwrap();
     }
     good.end(&done(Some(5), false), &stop).unwrap();
     let mut bare = begun(Some(4));
-    bare.hear(&step(3, 1.0)).unwrap();
-    assert!(bare.hear(&told(4, &folder.join("none"))).is_err());
-    bare.hear(&step(4, 1.0)).unwrap();
-    assert!(bare.hear(&told(4, &path)).is_err(), "too late");
+    bare.hear(&mut step(3, 1.0)).unwrap();
+    assert!(bare.hear(&mut told(4, &folder.join("none"))).is_err());
+    bare.hear(&mut step(4, 1.0)).unwrap();
+    assert!(bare.hear(&mut told(4, &path)).is_err(), "too late");
     assert!(bare.end(&done(Some(5), false), &stop).unwrap_err().contains("without the predictions"));
-    assert!(begun(None).hear(&told(3, &path)).is_err(), "unasked");
+    assert!(begun(None).hear(&mut told(3, &path)).is_err(), "unasked");
 }

@@ -71,20 +71,22 @@ impl Work<'_> {
                     }
                     None => running.events.push(event.clone()),
                 }
-                self.note_event(key, &event);
+                self.note(key, &event.message);
             }
             Message::Progress(key, share) => {
                 let job = &self.jobs[&key];
                 self.watch.progress(&shown(key, job, &self.paths), &Progress::Share(share));
             }
+            Message::Note(key, words) => self.note(key, &words),
             Message::Ended(key, result) => self.hear_end(key, result)?,
         }
         Ok(())
     }
 
-    fn note_event(&mut self, key: StageKey, event: &Event) {
+    /// Says something of a job.
+    fn note(&mut self, key: StageKey, words: &str) {
         let label = &self.paths[self.jobs[&key].users[0]].track.label;
-        self.watch.note(format!("{label}: {}", event.message).trim_start_matches(": "));
+        self.watch.note(format!("{label}: {words}").trim_start_matches(": "));
     }
 
     fn hear_end(&mut self, key: StageKey, result: Result<Made, TaskError>) -> Result<(), WorkError> {
@@ -108,7 +110,7 @@ impl Work<'_> {
                 if let (Some(training), Some(reached)) = (self.jobs[&key].node.training.as_ref(), made.reached)
                     && let Some(event) = accept::early_end(training, reached, &looks)
                 {
-                    self.note_event(key, &event);
+                    self.note(key, &event.message);
                     made.events.push(event);
                 }
                 let accepted = self.accept(key, execution, made, trajectory.as_ref(), &evaluations)?;
@@ -147,14 +149,14 @@ impl Work<'_> {
             TaskError::Worker(WorkerError::Died { killed: true, .. }) => return outside(""),
             TaskError::Stage(error) => return failed(error),
             TaskError::Disk { error, .. } => return outside(store::advice(error)),
-            TaskError::Thread(_) => return outside("use fewer --jobs, or raise the limit of threads: ulimit -u"),
+            TaskError::Thread(_) => return outside(Shortage::Threads.hint()),
             TaskError::Changed(_) => "run again: what was made of it before is kept".to_owned(),
             TaskError::Worker(WorkerError::Changed(_)) => "run again: the worker is asked anew what it is".to_owned(),
-            TaskError::Worker(WorkerError::Failed(words)) => match system_error(words).filter(is_outside) {
-                Some(error) => return outside(store::advice(&error)),
-                None => self.see_the_log(key),
+            TaskError::Worker(error) => match (error.shortage(), system_error(&message).filter(is_outside)) {
+                (Some(what), _) => return outside(what.hint()),
+                (None, Some(error)) => return outside(store::advice(&error)),
+                (None, None) => self.see_the_log(key),
             },
-            TaskError::Worker(_) => self.see_the_log(key),
         };
         End::Failed { message, key: None, hint }
     }

@@ -1,23 +1,24 @@
-//! The learning rate of each step, as `stages::params` words it.
+//! The learning rate of each step, as [`crate::params`] words it.
 
-use stages::params::{Schedule, Train};
+use crate::params::{Schedule, Train};
 
 /// What a plateau schedule remembers; part of a checkpoint's state, at its start under every other schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Plateau {
+pub struct Plateau {
     /// Product of the reductions so far.
-    pub(crate) factor: f64,
+    pub factor: f64,
     /// The lowest valid loss seen, in nats.
-    pub(crate) best: f64,
+    pub best: f64,
     /// Looks in a row without a new best.
-    pub(crate) looks: u64,
+    pub looks: u64,
 }
 
 impl Plateau {
-    pub(crate) const START: Self = Self { factor: 1.0, best: f64::INFINITY, looks: 0 };
+    /// Before the first look.
+    pub const START: Self = Self { factor: 1.0, best: f64::INFINITY, looks: 0 };
 
     /// Takes a look at the valid loss; whether the rate is lowered. A loss that is not a number is no new best.
-    pub(crate) fn look(&mut self, loss: f64, rate: f64, patience: u64) -> bool {
+    pub fn look(&mut self, loss: f64, rate: f64, patience: u64) -> bool {
         if loss < self.best {
             (self.best, self.looks) = (loss, 0);
             return false;
@@ -34,7 +35,7 @@ impl Plateau {
 /// The learning rate of the update of `step`, which belongs to `epoch`, of `length` steps in all.
 ///
 /// libm's functions rather than the C library's, so that the rate has the same bits on every host.
-pub(crate) fn rate(train: &Train, step: u64, epoch: u64, length: u64, plateau: &Plateau) -> f64 {
+pub fn rate(train: &Train, step: u64, epoch: u64, length: u64, plateau: &Plateau) -> f64 {
     // What a plateau took away holds while the rate still rises, too.
     let base = train.learning_rate * plateau.factor;
     if step < train.warmup {
@@ -62,9 +63,10 @@ pub(crate) fn rate(train: &Train, step: u64, epoch: u64, length: u64, plateau: &
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::train_defaults;
 
     fn rates(schedule: serde_json::Value, warmup: u64, steps: &[u64]) -> Vec<f64> {
-        let mut train = crate::tests::train_defaults();
+        let mut train = train_defaults();
         (train.learning_rate, train.warmup) = (2.0, warmup);
         train.schedule = serde_json::from_value(schedule).unwrap();
         steps.iter().map(|&step| rate(&train, step, step / 10, 100, &Plateau::START)).collect()
@@ -105,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_a_plateau_took_away_holds_during_warm_up() {
-        let mut train = crate::tests::train_defaults();
+        let mut train = train_defaults();
         (train.learning_rate, train.warmup) = (2.0, 4);
         train.schedule = Schedule::Plateau { rate: 0.5, every: 1, patience: 0 };
         let lowered = Plateau { factor: 0.5, ..Plateau::START };

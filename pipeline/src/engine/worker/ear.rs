@@ -1,0 +1,190 @@
+//! Listening to a worker so that no wait is endless: reading ends with the worker, whoever else still holds its pipe; on
+//! request where nothing is lost by it; and in the middle of a message.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::log::Log;
+
+/// How often a wait is looked after.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+
+/// What an ended worker left in its pipe is read for this long at most: a child of its own may go on writing.
+const LEFTOVER: Duration = Duration::from_secs(2);
+
+/// A worker that computes and says nothing for so long is told of.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// The same where it was asked to stop.
+const QUIET_STOPPING: Duration = Duration::from_secs(10);
+
+/// What is told of a worker that says nothing.
+pub type Tell = Box<dyn FnMut(String) + Send>;
+
+/// A worker's process and what it says.
+pub(super) struct Ear {
+    pub(super) child: Child,
+    stream: UnixStream,
+    pub(super) log: Log,
+    /// Set when the user asks to stop.
+    pub(super) stop: Option<Arc<AtomicBool>>,
+    /// Whether that ends a wait at once.
+    pub(super) ends_at_stop: bool,
+    /// How long the worker may be silent; without one, as long as it lives.
+    pub(super) patience: Option<Duration>,
+    pub(super) tell: Option<Tell>,
+    /// Whether its silence was told: first, and again after a request to stop.
+    told: [bool; 2],
+    looked: Instant,
+    ended: Option<Instant>,
+}
+
+impl std::fmt::Debug for Ear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ear").field("child", &self.child).field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
+impl Ear {
+    /// # Errors
+    /// When the stream's timeout can't be set.
+    pub(super) fn new(child: Child, stream: UnixStream, log: Log) -> io::Result<Self> {
+        stream.set_read_timeout(Some(TICK))?;
+        Ok(Self {
+            child,
+            stream,
+            log,
+            stop: None,
+            ends_at_stop: false,
+            patience: None,
+            tell: None,
+            told: [false; 2],
+            looked: Instant::now(),
+            ended: None,
+        })
+    }
+
+    /// An order begins: its silences are to be told.
+    pub(super) fn tells(&mut self, tell: Option<Tell>) {
+        (self.tell, self.told) = (tell, [false; 2]);
+    }
+
+    /// Whether the process lives.
+    pub(super) fn lives(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Ends the process, if it has not ended.
+    pub(super) fn end(&mut self) -> io::Result<ExitStatus> {
+        let _ = self.child.kill();
+        self.child.wait()
+    }
+
+    /// Looks after a wait that began at `began`.
+    fn look(&mut self, began: Instant) -> io::Result<()> {
+        self.looked = Instant::now();
+        self.log.keep_within();
+        if self.ended.is_none() && !self.lives() {
+            self.ended = Some(Instant::now());
+        }
+        let asked = self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
+        if asked && self.ends_at_stop {
+            return Err(io::Error::other(Ended::Stopped));
+        }
+        let silent = began.elapsed();
+        if let Some(patience) = self.patience
+            && silent >= patience
+            && !self.is_stopped()
+        {
+            return Err(io::Error::other(Ended::Silent(patience)));
+        }
+        let bound = if asked { QUIET_STOPPING } else { QUIET };
+        if silent >= bound && self.ended.is_none() && !self.told[usize::from(asked)] {
+            self.told[usize::from(asked)] = true;
+            let words = self.words_of_silence(silent, asked);
+            self.tell.iter_mut().for_each(|tell| tell(words.clone()));
+        }
+        Ok(())
+    }
+
+    fn words_of_silence(&self, silent: Duration, asked: bool) -> String {
+        let (pid, seconds) = (self.child.id(), silent.as_secs());
+        let what = if asked { "has not stopped yet" } else { "is silent" };
+        let stopped = match self.is_stopped() {
+            true => format!(": it is suspended, and kill -CONT {pid} lets it continue"),
+            false => String::new(),
+        };
+        let then = if asked { "Ctrl-C again ends it at once" } else { "Ctrl-C asks it to stop" };
+        format!("the worker (process {pid}) {what} after {seconds} s{stopped}; {then}")
+    }
+
+    /// Whether a signal or a debugger suspends the process.
+    fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        // pid (name) state …; the name may hold anything.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']))
+    }
+
+    /// Writes to the worker, which may be too busy, suspended or dead to read.
+    pub(super) fn say(&mut self, mut to: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+        let began = Instant::now();
+        while !bytes.is_empty() {
+            match to.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => bytes = &bytes[n..],
+                Err(error) if waits(&error) => {
+                    self.look(began)?;
+                    if self.ended.is_some() {
+                        return Err(io::ErrorKind::BrokenPipe.into());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a wait was ended while the worker lives.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    #[error("stopped")]
+    Stopped,
+    #[error("it said nothing for {} s", .0.as_secs())]
+    Silent(Duration),
+}
+
+impl Read for Ear {
+    /// 0 at the end of what the worker says: its pipe is closed, or it has ended and nothing more comes.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let began = Instant::now();
+        loop {
+            if self.ended.is_some_and(|at| at.elapsed() >= LEFTOVER) {
+                return Ok(0);
+            }
+            match self.stream.read(into) {
+                Ok(n) => {
+                    if self.looked.elapsed() >= TICK {
+                        self.look(Instant::now())?;
+                    }
+                    return Ok(n);
+                }
+                Err(error) if waits(&error) && self.ended.is_some() => return Ok(0),
+                Err(error) if waits(&error) => self.look(began)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // It ended with a request unread.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(0),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn waits(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}

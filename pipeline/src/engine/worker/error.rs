@@ -1,0 +1,58 @@
+//! Why a worker can't be used, or ended before its work did.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Shortage;
+
+/// Why a worker can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// There is no such program.
+    #[error("the worker pipeline-neural was not found at {}", .0.display())]
+    Missing(PathBuf),
+    /// It did not start, or does not answer as a worker.
+    #[error("the worker {} does not work: {message}", path.display())]
+    Broken { path: PathBuf, message: String },
+    /// It computes other versions of the stages, or speaks another protocol.
+    #[error("the worker {} is of another build: {message}", path.display())]
+    OtherBuild { path: PathBuf, message: String },
+    /// The system did not give it what it takes to start.
+    #[error("the worker {} can't be started: {message}", path.display())]
+    Short { path: PathBuf, message: String, what: Shortage },
+    /// Another program than the one that keys were computed with.
+    #[error("the worker changed while the program ran: {0}")]
+    Changed(String),
+    /// It ended before its work did.
+    #[error("the worker {ending}{}", if tail.is_empty() { String::new() } else { format!("; its last words: {tail}") })]
+    Died { ending: String, killed: bool, tail: String },
+    /// It did something else than it was asked for.
+    #[error("the worker does not keep to its order: {0}")]
+    Astray(String),
+    /// The order failed; the worker lives.
+    #[error("{0}")]
+    Failed(String),
+    /// The user asked to stop before there was anything to keep.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl WorkerError {
+    /// What the system lacks, where that is why.
+    pub fn shortage(&self) -> Option<Shortage> {
+        match self {
+            Self::Short { what, .. } => Some(*what),
+            Self::Died { tail: words, .. } | Self::Failed(words) => Shortage::told(words),
+            _ => None,
+        }
+    }
+
+    /// The system would not start the program at `path`, or not open what it takes to speak with it.
+    pub(super) fn unstarted(path: &Path, error: &io::Error) -> Self {
+        let (path, message) = (path.to_owned(), error.to_string());
+        match Shortage::of(error) {
+            Some(what) => Self::Short { path, message, what },
+            None => Self::Broken { path, message },
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What a worker may lack that is no fault of it: files, threads, memory or space. A remedy is to raise that limit.
+
+use std::io;
+
+/// A limit of this system or of its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    Files,
+    Threads,
+    Memory,
+    Disk,
+}
+
+/// What the loader, libtorch, C++, Rust and the system say of each.
+const WORDS: [(Shortage, &[&str]); 4] = [
+    (Shortage::Files, &["Too many open files", "os error 24)", "os error 23)", "Error 24"]),
+    (
+        Shortage::Memory,
+        &[
+            "annot allocate memory",
+            "an't allocate memory",
+            "memory allocation of",
+            "std::bad_alloc",
+            "failed to map segment",
+            "annot map zero-fill pages",
+            "annot create shared object descriptor",
+            "annot allocate TLS",
+            "os error 12)",
+            "failed to allocate an alternative stack",
+            "failed to set up alternative stack guard page",
+        ],
+    ),
+    (
+        Shortage::Threads,
+        &["no thread could be started", "failed to spawn thread", "Thread creation failed", "os error 11)"],
+    ),
+    (Shortage::Disk, &["No space left on device", "os error 28)", "os error 122)"]),
+];
+
+impl Shortage {
+    /// Of which an error of the system tells.
+    pub fn of(error: &io::Error) -> Option<Self> {
+        match (error.kind(), error.raw_os_error()) {
+            (_, Some(23 | 24)) => Some(Self::Files),
+            (io::ErrorKind::OutOfMemory, _) => Some(Self::Memory),
+            (io::ErrorKind::WouldBlock, Some(_)) => Some(Self::Threads),
+            (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, _) => Some(Self::Disk),
+            _ => None,
+        }
+    }
+
+    /// Of which a program's words tell.
+    pub fn told(words: &str) -> Option<Self> {
+        // What a GPU lacks no limit of this system gives.
+        if words.contains("CUDA") {
+            return None;
+        }
+        WORDS.iter().find(|(_, signs)| signs.iter().any(|sign| words.contains(sign))).map(|(what, _)| *what)
+    }
+
+    /// What can be done.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Files => "raise the limit of open files (ulimit -n), then run the same again",
+            Self::Threads => {
+                "raise the limit of processes and threads (ulimit -u, or a container's pids limit), or use fewer --jobs \
+                 and --threads"
+            }
+            Self::Memory => {
+                "raise the limit of memory (ulimit -v, or a container's), free some, or use fewer --jobs and --threads"
+            }
+            Self::Disk => "free some space, then run the same again: what is done is kept",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortages_are_told_by_their_words() {
+        let words = [
+            ("error while loading shared libraries: a.so: failed to map segment from shared object", Shortage::Memory),
+            ("a.so: cannot open shared object file: Error 24", Shortage::Files),
+            ("memory allocation of 720896 bytes failed", Shortage::Memory),
+            ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes", Shortage::Memory),
+            ("error: no thread could be started that reads requests: … (os error 11)", Shortage::Threads),
+            ("libgomp: Thread creation failed: Resource temporarily unavailable", Shortage::Threads),
+            ("/store/tmp/x: No space left on device (os error 28)", Shortage::Disk),
+        ];
+        for (words, what) in words {
+            assert_eq!(Shortage::told(words), Some(what), "{words}");
+        }
+        for words in ["", "libtorch is missing", "CUDA error: std::bad_alloc", "exit code 3"] {
+            assert_eq!(Shortage::told(words), None, "{words}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Texts of others, made harmless to a terminal.
+
+/// Whether a character turns the direction of what follows.
+pub fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether a terminal may do something else with a character than show it.
+pub fn acts(c: char) -> bool {
+    c.is_control() || turns(c)
+}
+
+/// A text on one line: control characters, and those that turn the direction of what follows, are shown as escapes.
+pub fn line(text: &str) -> String {
+    escaped(text, acts)
+}
+
+/// The same for a text of several lines, which keeps its line breaks and tabs.
+pub fn lines(text: &str) -> String {
+    escaped(&text.replace("\r\n", "\n"), |c| acts(c) && !matches!(c, '\n' | '\t'))
+}
+
+fn escaped(text: &str, which: impl Fn(char) -> bool) -> String {
+    let harmless = |c: char| if which(c) { c.escape_default().collect() } else { vec![c] };
+    text.chars().flat_map(harmless).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(line("a\u{1b}[2Jb\nc\u{202e}d\u{9b}é"), "a\\u{1b}[2Jb\\nc\\u{202e}d\\u{9b}é");
+        assert_eq!(lines("a\r\n\tb\rc\u{7}\n"), "a\n\tb\\rc\\u{7}\n");
+    }
+}

@@ -1,6 +1,7 @@
 //! The worker `pipeline-neural` as a child process.
 
 mod facts;
+mod libraries;
 
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -10,6 +11,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::system::permission::Denied;
 pub use facts::{check_stages, describe, find, forget};
 use stages::protocol::{Describe, Done, Order, Reply, Request, read_frame, write_frame};
 
@@ -25,6 +27,9 @@ pub enum WorkerError {
     /// It did not start, or does not answer as a worker.
     #[error("the worker {} does not work: {message}", path.display())]
     Broken { path: PathBuf, message: String },
+    /// A library of its lies where this user may not read.
+    #[error("the worker can't load {library}: this user may not read {}", denied.path.display())]
+    Unreadable { library: String, denied: Denied },
     /// Another program than the one that keys were computed with.
     #[error("the worker changed while the program ran: {0}")]
     Changed(String),
@@ -202,8 +207,8 @@ impl Worker {
         match self.child.wait() {
             Ok(status) => WorkerError::Died {
                 ending: ending(status),
-                // From outside, by a person or the kernel's want of memory: nothing is wrong with what it computed.
-                killed: matches!(status.signal(), Some(1 | 2 | 9 | 15)),
+                // From outside, by a person, the kernel's want of memory or a limit on CPU time: nothing is wrong with what it computed.
+                killed: matches!(status.signal(), Some(1 | 2 | 9 | 15 | 24)),
                 tail: self.tail(),
             },
             Err(error) => WorkerError::Died { ending: format!("is lost ({error})"), killed: false, tail: self.tail() },
@@ -213,7 +218,7 @@ impl Worker {
     /// The last lines of its log, on one line.
     fn tail(&self) -> String {
         let read = || -> std::io::Result<String> {
-            let mut file = std::fs::File::open(&self.log)?;
+            let mut file = crate::system::files::open(&self.log)?;
             let length = file.metadata()?.len();
             file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS)))?;
             let mut bytes = Vec::new();

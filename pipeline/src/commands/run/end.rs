@@ -103,6 +103,7 @@ fn again(experiment: &Experiment) -> String {
 pub(super) fn worker_failure(error: WorkerError) -> Failure {
     let hint = match &error {
         WorkerError::Missing(_) => "build it (cargo build --release), or name it in PIPELINE_NEURAL",
+        WorkerError::Unreadable { denied, .. } => &denied.hint,
         WorkerError::Broken { .. } => "build both programs anew: cargo build --release",
         _ => "",
     };

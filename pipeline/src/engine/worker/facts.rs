@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 use stages::protocol::{Describe, PROTOCOL};
 
-use super::{WorkerError, ending, within};
+use super::{WorkerError, ending, libraries, within};
 use crate::engine::graph::{Stage, Way};
+use crate::system::files;
 
 /// The environment variable that names the worker.
 const VARIABLE: &str = "PIPELINE_NEURAL";
@@ -60,7 +61,7 @@ fn capability() -> String {
 /// When it does not start or speaks another protocol.
 pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
     let cache = cache(store);
-    let known: Option<Cached> = std::fs::read(&cache).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let known: Option<Cached> = files::read(&cache).ok().and_then(|text| serde_json::from_slice(&text).ok());
     if let Some(known) = known
         && known.capability == capability()
         && known.files.first().is_some_and(|file| file.0 == program)
@@ -78,6 +79,9 @@ pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
     let status = child.wait().map_err(|error| broken(error.to_string()))?;
     if !status.success() {
         let said = String::from_utf8_lossy(&err);
+        if let Some((library, denied)) = libraries::unreadable(program, &said) {
+            return Err(WorkerError::Unreadable { library, denied });
+        }
         return Err(broken(format!("{}: {}", ending(status), said.lines().last().unwrap_or("nothing said"))));
     }
     let describe: Describe =
@@ -88,8 +92,7 @@ pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
         serde_json::to_vec(&Cached { capability: capability(), files: files.collect(), describe: describe.clone() })
     {
         // Only a cache: where it can't be written, the worker is asked each time.
-        let beside = cache.with_extension(std::process::id().to_string());
-        let _ = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &cache));
+        let _ = files::replace(&cache, &text);
     }
     Ok(describe)
 }

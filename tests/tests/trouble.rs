@@ -173,7 +173,9 @@ fn a_full_disk_is_named_and_keeps_what_was_recorded() {
 #[test]
 fn a_disk_that_has_no_room_for_another_file_is_no_wrong_input() {
     let space = TestSpace::new();
-    for (inodes, place) in [(1, "--store ../s"), (2, "--store ../s"), (3, "--store ../s"), (3, "--db ../n.db --store .")] {
+    for (inodes, place) in
+        [(1, "--store ../s"), (2, "--store ../s"), (3, "--store ../s"), (3, "--db ../n.db --store .")]
+    {
         let script =
             format!("mount -t tmpfs -o size=9m,nr_inodes={inodes} none place; cd place\nexec {RUN} {place} >&2");
         let Some(ended) = mounted(&space, &script) else { return };

@@ -16,6 +16,8 @@ mod engine {
 }
 #[path = "../pipeline/src/record/mod.rs"]
 mod record;
+#[path = "../pipeline/src/system/mod.rs"]
+mod system;
 
 use std::error::Error;
 use std::io::{BufWriter, Write as _};

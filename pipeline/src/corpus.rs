@@ -3,6 +3,7 @@
 mod fetch;
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 pub use fetch::{Fetcher, News};
 
@@ -55,6 +56,11 @@ fn from_shelf(url: &str, sha256: &str, store: &Store, shelf: &mut Shelf<'_>) -> 
     if shelf.dry_run {
         let message = format!("{url} is not fetched yet, and a dry run fetches nothing");
         return Err((message, "without --dry-run, `--until tokenize` fetches it and stops soon after".to_owned()));
+    }
+    // Before that time no certificate is valid, and the library that checks them panics.
+    if SystemTime::now() < SystemTime::UNIX_EPOCH {
+        let message = format!("{url} can't be fetched: the clock says that it is before 1970");
+        return Err((message, "set the clock, or name a file: { path = \"…\", sha256 = \"…\" }".to_owned()));
     }
     let fetcher = Fetcher::new(folder.clone());
     fetcher.fetch(url, expected, shelf.watch).map_err(|error| (error.to_string(), error.hint().to_owned()))?;

@@ -44,7 +44,7 @@ impl Failure {
 
 impl From<crate::record::RecordError> for Failure {
     fn from(error: crate::record::RecordError) -> Self {
-        use crate::record::RecordError as E;
+        use crate::record::{RecordError as E, name_hint};
         let hint = match &error {
             E::Foreign(_) => "name the record with --db, or a new file for one",
             E::Missing(_) | E::Empty(_) => {
@@ -54,12 +54,17 @@ impl From<crate::record::RecordError> for Failure {
             E::Damaged { .. } => {
                 "move it away, or name another with --db; sqlite3's .recover command may save its rows"
             }
+            E::SecondName { path, recorded, same } => &name_hint(path, recorded, *same),
+            E::NotUtf8(_) => "name another place with --db",
+            E::Denied(denied) => &format!("{}; or name another place with --db and --store", denied.hint),
+            E::NotRegular { .. } => "move it away, or name another database with --db",
+            E::Limit { limit, .. } => limit.hint(),
             E::Filesystem { .. } => "name a writable place on a local disk with --db and --store",
             E::Busy { .. } => "close what has it open for writing, then run the same again: what is done is kept",
             E::Disk { .. } => "free some space, then run the same again: what is done is kept",
             E::Statement { .. } => "",
         };
-        let failed = matches!(error, E::Busy { .. } | E::Disk { .. } | E::Statement { .. });
+        let failed = matches!(error, E::Busy { .. } | E::Disk { .. } | E::Limit { .. } | E::Statement { .. });
         let code = if failed { FAILED } else { WRONG_INPUT };
         Self { code, message: error.to_string(), hint: hint.to_owned() }
     }

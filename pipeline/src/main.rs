@@ -11,6 +11,7 @@ mod places;
 mod plan;
 mod record;
 mod selector;
+mod system;
 mod ui;
 
 use std::process::ExitCode;
@@ -19,26 +20,46 @@ use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    if let Err(words) = system::check_random() {
+        let hint = "is /dev/urandom there, and may this process call getrandom?";
+        return end(&failure::Failure::failed(format!("the system has no random numbers: {words}"), hint));
+    }
+    // Its default ends the process when a file reaches the limit on its size (ulimit -f); so the write fails instead, like
+    // one to a full disk. Where the handler can't be set, the default stays.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
     // For whoever debugs the program: PIPELINE_LOG=debug. What a user must read never goes through it.
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_env("PIPELINE_LOG").unwrap_or_else(|_| EnvFilter::new("off")))
         .with_ansi(ui::talk_is_watched())
         .with_writer(std::io::stderr)
         .init();
-    let cli = args::Cli::parse();
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(words) if words.use_stderr() => {
+            // Where nobody can read it, the exit code still says it.
+            let _ = words.print();
+            return ExitCode::from(failure::WRONG_INPUT);
+        }
+        Err(help) => {
+            ui::printed(help.print());
+            return ui::lost().map_or(ExitCode::from(failure::DONE), |failure| end(&failure));
+        }
+    };
     let here = match std::env::current_dir() {
         Ok(here) => here,
         Err(error) => {
-            ui::failure(&failure::Failure::input(format!("the working directory can't be read: {error}"), ""));
-            return ExitCode::from(failure::WRONG_INPUT);
+            return end(&failure::Failure::input(format!("the working directory can't be read: {error}"), ""));
         }
     };
     let done = commands::dispatch(cli, &here).and_then(|()| ui::lost().map_or(Ok(()), Err));
     match done {
         Ok(()) => ExitCode::from(failure::DONE),
-        Err(failure) => {
-            ui::failure(&failure);
-            ExitCode::from(failure.code)
-        }
+        Err(failure) => end(&failure),
     }
+}
+
+/// Says why it ends.
+fn end(failure: &failure::Failure) -> ExitCode {
+    ui::failure(failure);
+    ExitCode::from(failure.code)
 }

@@ -28,6 +28,13 @@ pub fn data(text: &str) {
     }
 }
 
+/// The same for what a library has printed.
+pub fn printed(done: std::io::Result<()>) {
+    if let Err(error) = done.and_then(|()| std::io::stdout().flush()) {
+        lose(&error);
+    }
+}
+
 /// Remembers that data could not be printed.
 fn lose(error: &std::io::Error) {
     if error.kind() != std::io::ErrorKind::BrokenPipe {

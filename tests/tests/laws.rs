@@ -142,6 +142,7 @@ const FLOORS: &[&[&str]] = &[
     &["experiment"],
     &["failure"],
     &["record"],
+    &["system"],
 ];
 
 /// The modules that a line names after `crate::`.

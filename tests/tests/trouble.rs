@@ -172,6 +172,20 @@ fn a_full_disk_is_named_and_keeps_what_was_recorded() {
 }
 
 #[test]
+fn a_disk_that_has_no_room_for_another_file_is_no_wrong_input() {
+    let space = TestSpace::new();
+    for (inodes, place) in
+        [(1, "--store ../s"), (2, "--store ../s"), (3, "--store ../s"), (3, "--db ../n.db --store .")]
+    {
+        let script =
+            format!("mount -t tmpfs -o size=9m,nr_inodes={inodes} none place; cd place\nexec {RUN} {place} >&2");
+        let Some(ended) = mounted(&space, &script) else { return };
+        let ended = ended.complains(1, "").hints("free some space");
+        assert!(["full", "No space left"].iter().any(|words| ended.stderr.contains(words)), "{ended}");
+    }
+}
+
+#[test]
 fn standard_output_on_a_full_disk_is_an_error() {
     let space = TestSpace::new();
     space.run("tiny", &[]).ok();

@@ -7,6 +7,7 @@ use crate::commands::reading::Reader;
 use crate::commands::recorded::{Recorded, fork_at};
 use crate::commands::reproduce::check_corpus;
 use crate::commands::run;
+use crate::commands::stop::Stop;
 use crate::commands::verdict::short;
 use crate::commands::{judging, verdict};
 use crate::failure::{Failure, INTERRUPTED};
@@ -22,7 +23,7 @@ const TRIAL: &str = "_trial";
 
 /// Confirms a run's verdict, or does not.
 pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
-    let stop = run::stop_flag();
+    let stop = Stop::listen();
     let mut reader = Reader::open(paths)?;
     let run = selector::one(&mut reader.record, &args.run)?;
     let (found, facts) = judging::anew(&mut reader, run)?;

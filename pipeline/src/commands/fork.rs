@@ -6,6 +6,7 @@ use crate::args::ForkArgs;
 use crate::commands::reading::Reader;
 use crate::commands::recorded::{Recorded, fork_at};
 use crate::commands::run;
+use crate::commands::stop::Stop;
 use crate::experiment::is_name;
 use crate::failure::Failure;
 use crate::places::Paths;
@@ -14,7 +15,7 @@ use crate::ui::format::{self, count};
 
 /// Forks a run: its experiment as the record has it, with the checkpoint as one more parameter, run as any other.
 pub fn fork(args: &ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
-    let stop = run::stop_flag();
+    let stop = Stop::listen();
     let doubled = |key: &str| args.set.iter().find(|set| set.split('=').next().unwrap_or("").trim().starts_with(key));
     if let Some(set) = doubled("train.fork") {
         let message = format!("--set '{set}': pipeline fork names the checkpoint itself");

@@ -9,9 +9,9 @@ use crate::commands::defaults;
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
 use crate::insight::verdict::{self, Batches, Facts};
+use crate::record::Record;
 use crate::record::read::StageRow;
 use crate::record::verdicts::{Kind, Verdict, VerdictState};
-use crate::record::{Record, RecordError};
 use crate::ui::counter::Counter;
 
 /// Verdicts that are written down together.
@@ -126,7 +126,7 @@ fn write_down(path: &std::path::Path, made: &[(i64, Verdict)]) -> Result<(), Fai
         record.conclude(made)
     });
     match written {
-        Err(RecordError::Filesystem { .. } | RecordError::Disk { .. } | RecordError::Busy { .. }) => {
+        Err(error) if error.is_refusal() => {
             tracing::debug!(path = %path.display(), "verdicts are not kept: the database can't be written");
             Ok(())
         }

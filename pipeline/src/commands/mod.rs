@@ -22,6 +22,7 @@ mod runs;
 mod show;
 mod sql;
 mod standing;
+mod stop;
 mod temporary;
 mod verdict;
 

@@ -11,7 +11,7 @@ use differences::Differences;
 use crate::args::ReproduceArgs;
 use crate::commands::reading::Reader;
 use crate::commands::recorded::Recorded;
-use crate::commands::run;
+use crate::commands::stop::Stop;
 use crate::engine::digest::Digest;
 use crate::experiment::Origin;
 use crate::failure::Failure;
@@ -21,7 +21,7 @@ use crate::{selector, ui};
 
 /// Reproduces a run.
 pub fn reproduce(args: &ReproduceArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
-    let stop = run::stop_flag();
+    let stop = Stop::listen();
     let mut reader = Reader::open(paths)?;
     let run = selector::one(&mut reader.record, &args.run)?;
     let status = reader.summaries(Some(&[run]))?.pop().map(|summary| summary.status).unwrap_or_default();

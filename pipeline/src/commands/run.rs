@@ -7,7 +7,7 @@ mod own;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 pub use end::trouble;
 use end::{conclude, tell_dry, work_failure, worker_failure};
@@ -19,6 +19,7 @@ use stages::protocol::Describe;
 use crate::args::{How, RunArgs};
 use crate::commands::judging;
 use crate::commands::reading::Reader;
+use crate::commands::stop::Stop;
 use crate::corpus::{News, Shelf};
 use crate::engine::graph::{self, WorkerFacts};
 use crate::engine::lock;
@@ -27,12 +28,13 @@ use crate::engine::task::Pool;
 use crate::engine::work::{Settings, Summary, Track, Work};
 use crate::engine::worker;
 use crate::experiment::{Experiment, Point};
-use crate::failure::{Failure, INTERRUPTED};
+use crate::failure::Failure;
 use crate::places::{Paths, corpora};
 use crate::plan::{PointPlan, STAGES};
 use crate::record::Record;
-use crate::record::rows::KILLED;
-use crate::record::rows::{NewExperiment, NewRun, Origin, RunId, RunRow};
+use crate::record::rows::{KILLED, NewExperiment, NewRun, Origin, RunId, RunRow};
+use crate::system::process::output_within;
+use crate::system::uid;
 use crate::ui::counter::Counter;
 use crate::ui::format;
 use crate::ui::progress::Screen;
@@ -40,7 +42,7 @@ use crate::{corpus, ui};
 
 /// Runs an experiment.
 pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
-    let stop = stop_flag();
+    let stop = Stop::listen();
     let experiment = Experiment::load(&args.experiment, &args.set, here, paths.root())?;
     compute_and_tell(&experiment, &args.how, paths, here, &stop).map(|_| ())
 }
@@ -51,7 +53,7 @@ pub fn compute_and_tell(
     how: &How,
     paths: &Paths,
     here: &Path,
-    stop: &Arc<AtomicBool>,
+    stop: &Stop,
 ) -> Result<Done, Failure> {
     let done = compute(experiment, how, paths, here, stop)?;
     if how.dry_run {
@@ -60,7 +62,7 @@ pub fn compute_and_tell(
     }
     let runs: Vec<i64> = done.rows.iter().map(|row| row.id.0).collect();
     let verdicts = judging::verdicts(&mut Reader::open(paths)?, &runs)?;
-    conclude(experiment, &done, &verdicts, stop.load(Ordering::Relaxed))?;
+    conclude(experiment, &done, &verdicts, stop.is_asked())?;
     Ok(done)
 }
 
@@ -73,13 +75,7 @@ pub struct Done {
 }
 
 /// Computes what an experiment asks for, as far as it is not there.
-pub fn compute(
-    experiment: &Experiment,
-    how: &How,
-    paths: &Paths,
-    here: &Path,
-    stop: &Arc<AtomicBool>,
-) -> Result<Done, Failure> {
+pub fn compute(experiment: &Experiment, how: &How, paths: &Paths, here: &Path, stop: &Stop) -> Result<Done, Failure> {
     // A dry run writes nothing, so that where there is no record yet it imagines an empty one.
     let mut record = match how.dry_run {
         true if paths.db.exists() => Record::open(&paths.db)?,
@@ -91,15 +87,10 @@ pub fn compute(
     if paths.root() != here && !paths.named {
         ui::talk(&format!("recording in {}", paths.db.display()));
     }
-    let unusable = |error: std::io::Error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::StorageFull => store::advice(&error),
-            _ => "name a writable place on a local disk with --store",
-        };
-        Failure::input(format!("{}: {error}", root.display()), hint)
-    };
+    let elsewhere = "name a writable place on a local disk with --store";
+    let unusable = |error: std::io::Error| store::refused(&root, &error, elsewhere);
     let store = Arc::new(if how.dry_run { Store::over(&root) } else { Store::open(&root).map_err(unusable)? });
-    let process = uuid::Uuid::now_v7().to_string();
+    let process = uid();
     let _alive = if how.dry_run { None } else { Some(lock::enlist(&root, &process).map_err(unusable)?) };
     if !how.dry_run {
         lock::sweep(&root);
@@ -149,19 +140,10 @@ pub fn compute(
     let stages = graph::order(STAGES).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
     let pool = Pool::new(program, describe.clone(), root.join("logs"));
     // From here on a first signal is a request.
-    stop.store(false, Ordering::Relaxed);
+    stop.begin();
     let mut screen = Screen::new();
-    let work = Work::new(
-        &mut record,
-        Arc::clone(&store),
-        stages,
-        facts,
-        pool,
-        settings,
-        tracks,
-        Arc::clone(stop),
-        &mut screen,
-    );
+    let work =
+        Work::new(&mut record, Arc::clone(&store), stages, facts, pool, settings, tracks, stop.flag(), &mut screen);
     let summary = work.run();
     drop(screen);
     let summary = match summary {
@@ -267,11 +249,15 @@ fn origin(process: &str, here: &Path) -> Origin {
     }
 }
 
+/// How long git may take. It waits for ever where a FIFO stands in place of one of its files.
+const GIT: Duration = Duration::from_secs(60);
+
 /// The commit of the working tree that is run in, and whether it was changed since; nothing where git says nothing.
 fn git(here: &Path) -> (Option<String>, Option<bool>) {
     let ask = |words: &[&str]| {
-        let output = std::process::Command::new("git").args(words).current_dir(here).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let mut git = std::process::Command::new("git");
+        let said = output_within(git.args(words).current_dir(here), GIT)?;
+        Some(String::from_utf8_lossy(&said).trim().to_owned())
     };
     let commit = ask(&["rev-parse", "HEAD"]);
     let dirty = commit.as_ref().and_then(|_| ask(&["status", "--porcelain", "--untracked-files=no"]));
@@ -291,15 +277,4 @@ fn settings(how: &How, points: usize, process: String) -> Settings {
         keep_going: how.keep_going,
         process,
     }
-}
-
-/// Set by Ctrl-C, termination or a closed terminal. While it is set, and so from the start until it is first cleared, a
-/// signal ends the program at once.
-pub fn stop_flag() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(true));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        let _ = signal_hook::flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&stop));
-        let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
-    }
-    stop
 }

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::engine::store;
 use crate::failure::Failure;
+use crate::system::{files, uid};
 
 /// What a folder's owner holds locked while it lives.
 const LOCK: &str = ".lock";
@@ -20,7 +22,7 @@ impl Temporary {
     pub fn new(what: &str) -> Result<Self, Failure> {
         let (among, name) = (std::env::temp_dir(), format!("pipeline-{what}-"));
         sweep(&among, &name);
-        let folder = among.join(format!("{name}{}", uuid::Uuid::now_v7()));
+        let folder = among.join(format!("{name}{}", uid()));
         let locked = || {
             std::fs::create_dir(&folder)?;
             // Locked before it has the name by which others know it.
@@ -32,8 +34,8 @@ impl Temporary {
             Ok(lock)
         };
         let lock = locked().map_err(|error: std::io::Error| {
-            let message = format!("{}: {error}", folder.display());
-            Failure::input(message, "name a folder that can be written to in the environment variable TMPDIR")
+            let elsewhere = "name a folder that can be written to in the environment variable TMPDIR";
+            store::refused(&folder, &error, elsewhere)
         })?;
         Ok(Self { folder, _lock: lock })
     }
@@ -56,7 +58,7 @@ fn sweep(among: &Path, name: &str) {
     let Ok(entries) = std::fs::read_dir(among) else { return };
     for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(name)) {
         // One without a lock is being made this moment.
-        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+        let Ok(lock) = files::open(&entry.path().join(LOCK)) else { continue };
         if lock.try_lock().is_ok() {
             let _ = std::fs::remove_dir_all(entry.path());
         }

@@ -36,7 +36,7 @@ impl Digest {
 
     /// The digest of a file's bytes, read a megabyte at a time.
     pub fn of_file(path: &Path) -> std::io::Result<Self> {
-        let mut file = std::fs::File::open(path)?;
+        let mut file = crate::system::files::open(path)?;
         let mut hash = Sha256::new();
         let mut block = vec![0; 1 << 20];
         loop {

@@ -5,8 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::system::{files, locks};
+
 /// How long somebody who adds objects waits for somebody who removes some.
 const REMOVING: Duration = Duration::from_secs(120);
+
+/// How long a process waits for its own lock, at which another may look for a moment.
+const OWN: Duration = Duration::from_secs(30);
 
 /// A held lock; its file goes with it.
 #[derive(Debug)]
@@ -45,7 +50,7 @@ pub fn try_lock(store: &Path, name: &str) -> io::Result<Option<Lock>> {
 fn try_lock_at(path: PathBuf) -> io::Result<Option<Lock>> {
     use std::os::unix::fs::MetadataExt as _;
     loop {
-        let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+        let file = files::open_for_locking(&path).map_err(files::at(&path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -68,13 +73,21 @@ fn try_lock_at(path: PathBuf) -> io::Result<Option<Lock>> {
 pub fn enlist(store: &Path, process: &str) -> io::Result<Lock> {
     std::fs::create_dir_all(folder(store))?;
     let path = process_path(store, process);
-    // The name is nobody else's; but another process that sweeps, or looks who lives, may hold the lock for a moment.
+    // The name is nobody else's; but another process that sweeps, or looks who lives, may hold the lock for a moment; one
+    // that is stopped in that moment, for longer.
+    let begun = Instant::now();
     let lock = loop {
         match try_lock_at(path.clone())? {
             Some(lock) => break lock,
+            None if begun.elapsed() > OWN => {
+                let words = format!("{}: another process{} holds this lock", path.display(), by(&path));
+                return Err(io::Error::new(io::ErrorKind::TimedOut, words));
+            }
             None => std::thread::sleep(Duration::from_millis(1)),
         }
     };
+    // What every output needs later is looked at now, before anything is computed.
+    drop(content_file(store)?);
     if try_lock_at(path)?.is_some() {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "this filesystem has no working file locks"));
     }
@@ -83,7 +96,7 @@ pub fn enlist(store: &Path, process: &str) -> io::Result<Lock> {
 
 /// Whether a process still holds its lock.
 pub fn is_alive(store: &Path, process: &str) -> bool {
-    match File::open(process_path(store, process)) {
+    match files::open(&process_path(store, process)) {
         Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
         Err(_) => false,
     }
@@ -123,7 +136,8 @@ pub fn hold_content(store: &Path) -> io::Result<File> {
                 std::thread::sleep(Duration::from_millis(5));
             }
             Err(TryLockError::WouldBlock) => {
-                let words = format!("another process has been removing objects for {} s", REMOVING.as_secs());
+                let holder = by(&folder(store).join("content"));
+                let words = format!("another process{holder} has been removing objects for {} s", REMOVING.as_secs());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, words));
             }
         }
@@ -145,7 +159,13 @@ pub fn try_own_content(store: &Path) -> io::Result<Option<File>> {
 
 fn content_file(store: &Path) -> io::Result<File> {
     std::fs::create_dir_all(folder(store))?;
-    File::options().create(true).truncate(false).write(true).open(folder(store).join("content"))
+    let path = folder(store).join("content");
+    files::open_for_locking(&path).map_err(files::at(&path))
+}
+
+/// Who holds a file's lock, as a parenthesis; nothing where the system does not tell.
+fn by(path: &Path) -> String {
+    locks::holder(path).map(|holder| format!(" ({holder})")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::digest::Digest;
+use crate::system::files;
 
 /// A change that happens this soon after a look may leave the same times behind, on the coarsest filesystems.
 const TOO_YOUNG_NS: i128 = 2_000_000_000;
@@ -42,7 +43,7 @@ pub struct StatCache {
 impl StatCache {
     /// Reads the cache; one that is missing or damaged is empty.
     pub fn load(path: &Path) -> Self {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = String::from_utf8(files::read(path).unwrap_or_default()).unwrap_or_default();
         let entries = text.lines().filter_map(parse).collect();
         Self { path: path.to_owned(), entries, changed: false }
     }
@@ -85,10 +86,7 @@ impl StatCache {
             let line = format!("{name}\t{digest}\t{size}\t{mtime_ns}\t{ctime_ns}\t{inode}");
             let _ = writeln!(text, "{line}\t{}", Digest::of(line.as_bytes()));
         }
-        let beside = self.path.with_extension(format!("{}", std::process::id()));
-        if std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &self.path)).is_err() {
-            let _ = std::fs::remove_file(&beside);
-        }
+        let _ = files::replace(&self.path, text.as_bytes());
     }
 }
 

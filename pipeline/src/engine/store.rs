@@ -10,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::digest::{Digest, ObjectId};
 use super::lock;
 use super::stat_cache::StatCache;
+use crate::failure::Failure;
+use crate::system::{files, limits, permission};
 
 /// A store folder. Shared by the threads of a process.
 #[derive(Debug)]
@@ -46,7 +48,14 @@ impl Store {
     /// When they can't be made.
     pub fn open(root: &Path) -> io::Result<Self> {
         for folder in ["sha256", "locks", "logs", "tmp"] {
-            std::fs::create_dir_all(root.join(folder))?;
+            let folder = root.join(folder);
+            std::fs::create_dir_all(&folder).map_err(|error| match error.kind() {
+                // `create_dir_all` says no more than that.
+                io::ErrorKind::AlreadyExists => {
+                    io::Error::new(io::ErrorKind::NotADirectory, format!("{}: not a folder", folder.display()))
+                }
+                _ => files::at(&folder)(error),
+            })?;
         }
         Ok(Self::over(root))
     }
@@ -92,11 +101,13 @@ impl Store {
         let folder = self.root.join("databases");
         let file = folder.join(Digest::of(&noted).to_string());
         // A power cut may have left an empty one.
-        if std::fs::read(&file).is_ok_and(|there| there == noted) {
+        if files::read(&file).is_ok_and(|there| there == noted) {
             return Ok(());
         }
         std::fs::create_dir_all(&folder)?;
         let beside = folder.join(format!("new-{}", std::process::id()));
+        // Left by a process of the same number, which is dead.
+        let _ = std::fs::remove_file(&beside);
         std::fs::write(&beside, noted)?;
         File::open(&beside)?.sync_all()?;
         std::fs::rename(beside, file)
@@ -108,7 +119,7 @@ impl Store {
         let own = own.canonicalize().ok();
         let entries = std::fs::read_dir(self.root.join("databases")).into_iter().flatten().flatten();
         let noted = entries.filter_map(|entry| {
-            let path = std::fs::read(entry.path()).ok()?;
+            let path = files::read(&entry.path()).ok()?;
             let path = self.root.join(PathBuf::from(std::ffi::OsString::from_vec(path)));
             // One that is not there has a folder at the most.
             let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
@@ -138,16 +149,29 @@ impl Store {
         } else {
             let folder = path.parent().unwrap_or(&self.root);
             if !folder.exists() {
+                self.clear(folder);
                 std::fs::create_dir_all(folder)?;
                 File::open(self.root.join("sha256"))?.sync_all()?;
             }
             File::open(file)?.sync_all()?;
-            std::fs::set_permissions(file, Permissions::from_mode(0o444))?;
+            // Read-only, for those who could read it before.
+            let mode = file.metadata()?.permissions().mode() & 0o444;
+            std::fs::set_permissions(file, Permissions::from_mode(mode))?;
             std::fs::rename(file, &path)?;
             File::open(folder)?.sync_all()?;
         }
         tracing::debug!(%id, bytes, "put");
         Ok(Put { id, bytes, _hold: hold })
+    }
+
+    /// Sets aside what stands in place of a folder of objects.
+    fn clear(&self, folder: &Path) {
+        if folder.symlink_metadata().is_ok() {
+            let aside = self.root.join("damaged");
+            let name = format!("{}-is-no-folder", folder.file_name().unwrap_or_default().display());
+            // Where that fails, so does the making of the folder, which says why.
+            let _ = std::fs::create_dir_all(&aside).and_then(|()| std::fs::rename(folder, aside.join(name)));
+        }
     }
 
     /// Looks at an object before its use; a damaged one is set aside.
@@ -170,7 +194,7 @@ impl Store {
         let path = self.path(id);
         let mut cache = self.lock();
         // Whatever stands in an object's place and is no file is not read: it might never end.
-        if std::fs::metadata(&path).is_ok_and(|meta| !meta.is_file()) {
+        if files::irregular(&path).is_some() {
             cache.forget(&path);
             let aside = self.root.join("damaged");
             let _ = std::fs::create_dir_all(&aside)
@@ -183,6 +207,10 @@ impl Store {
         let found = match cache.digest(&path) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Health::Missing),
+            // Something else stands in place of its folder; `put` sets that aside.
+            Err(_) if path.parent().is_some_and(|folder| folder.symlink_metadata().is_ok() && !folder.is_dir()) => {
+                return Ok(Health::Missing);
+            }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 // An object that nobody may read; where the folder is closed as well, it stays.
                 let aside = self.root.join("damaged");
@@ -230,6 +258,9 @@ impl Store {
         }
         for folder in std::fs::read_dir(sha256)? {
             let folder = folder?;
+            if !folder.path().is_dir() {
+                continue;
+            }
             for file in std::fs::read_dir(folder.path())? {
                 let file = file?;
                 let name = format!("{}{}", folder.file_name().display(), file.file_name().display());
@@ -255,7 +286,7 @@ impl Store {
         let mut bytes = 0;
         for id in unneeded()? {
             let path = self.path(id);
-            match path.metadata() {
+            match path.symlink_metadata() {
                 Ok(meta) => {
                     std::fs::remove_file(&path)?;
                     bytes += meta.len();
@@ -282,16 +313,42 @@ impl Store {
 /// What can be done when the system refuses a file.
 pub fn advice(error: &io::Error) -> &'static str {
     use io::ErrorKind as E;
+    if let Some(advice) = limits::advice(error) {
+        return advice;
+    }
+    if files::is_not_regular(error) {
+        return "move it away, then run the same again";
+    }
     match error.kind() {
-        E::StorageFull | E::QuotaExceeded => "free some space, then run the same again: what is done is kept",
         E::PermissionDenied => "make it readable and writable for this user, or name another place with --store",
         E::ReadOnlyFilesystem => "name a writable place with --db and --store",
         E::TimedOut => "see what the other process does; then run the same again",
         E::NotFound => "something removed it: run the same again",
-        // EMFILE and ENFILE have no kind.
-        _ if matches!(error.raw_os_error(), Some(23 | 24)) => "raise the limit of open files: ulimit -n 4096",
         _ => "is the disk sound? name another place with --store",
     }
+}
+
+/// A place that can't be used, as a user sees it: `elsewhere` says how to name another.
+pub fn refused(place: &Path, error: &io::Error, elsewhere: &str) -> Failure {
+    // Some errors name a path of their own, which lies there.
+    let own = error.to_string();
+    let message = match own.starts_with(&place.display().to_string()) {
+        true => own,
+        false => format!("{}: {own}", place.display()),
+    };
+    let path = files::path_of(error).unwrap_or(place);
+    let denied = || permission::unwritable(path.ancestors().take(2)).map(|denied| denied.hint);
+    let hint = match error.kind() {
+        _ if limits::is_outside(error) && error.kind() != io::ErrorKind::ReadOnlyFilesystem => advice(error).to_owned(),
+        _ if files::is_not_regular(error) => advice(error).to_owned(),
+        io::ErrorKind::PermissionDenied => denied().unwrap_or_else(|| elsewhere.to_owned()),
+        io::ErrorKind::TimedOut => advice(error).to_owned(),
+        _ => elsewhere.to_owned(),
+    };
+    // Wrong is a place where nothing can ever be written; a full disk is not.
+    let passes = limits::is_outside(error) && error.kind() != io::ErrorKind::ReadOnlyFilesystem
+        || error.kind() == io::ErrorKind::TimedOut;
+    if passes { Failure::failed(message, hint) } else { Failure::input(message, hint) }
 }
 
 /// Whether a file is named as a database is noted, and not still being written.

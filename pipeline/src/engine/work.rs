@@ -43,6 +43,7 @@ use crate::record::rows::{
     Accepted, ExecutionId, Finished, KILLED, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory,
     TrajectoryRow,
 };
+use crate::system::limits;
 
 /// Steps wait this long at most before they are written.
 const FLUSH: Duration = Duration::from_millis(250);
@@ -319,15 +320,6 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Whether it is the machine that refuses, and not the file that is wrong: the disk is full, read-only or broken, or a
-/// limit of the process or the system is reached.
-fn is_outside(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind as E;
-    // EIO has no kind.
-    let broken = matches!(error.kind(), E::FileTooLarge | E::ReadOnlyFilesystem) || error.raw_os_error() == Some(5);
-    broken || Shortage::of(error).is_some()
-}
-
 /// How a stage's error ends a point.
 fn failed(error: &StageError) -> End {
     match error {
@@ -336,7 +328,7 @@ fn failed(error: &StageError) -> End {
         }
         StageError::Io { error: system, .. } => {
             let (message, hint) = (error.to_string(), store::advice(system).to_owned());
-            match is_outside(system) {
+            match limits::is_outside(system) {
                 true => End::Interrupted { cause: Some(Cause { message, hint }) },
                 false => End::Failed { message, key: None, hint },
             }

@@ -6,6 +6,7 @@
 mod ear;
 mod error;
 mod facts;
+mod libraries;
 mod log;
 mod shortage;
 
@@ -268,9 +269,10 @@ fn ended(error: &io::Error) -> Option<&Ended> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Whether it was ended from outside, by a person or the kernel's want of memory: nothing is wrong with what it computed.
+/// Whether it was ended from outside, by a person, the kernel's want of memory or a limit on CPU time: nothing is wrong
+/// with what it computed.
 fn killed(status: ExitStatus) -> bool {
-    matches!(status.signal(), Some(1 | 2 | 9 | 15))
+    matches!(status.signal(), Some(1 | 2 | 9 | 15 | 24))
 }
 
 fn ending(status: ExitStatus) -> String {

@@ -9,7 +9,9 @@ mod executions;
 #[cfg(test)]
 pub mod fixture;
 mod migrate;
+mod names;
 pub mod objects;
+mod open;
 pub mod read;
 pub mod rows;
 mod step_rows;
@@ -20,8 +22,14 @@ pub mod verdicts;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use names::hint as name_hint;
+use open::{check_files, explain, gate, make};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
+
+use crate::system::files::NotRegular;
+use crate::system::limits::Limit;
+use crate::system::permission::Denied;
 
 /// The text of a statement, by its file's name in the folder `sql`.
 macro_rules! sql {
@@ -49,12 +57,27 @@ pub enum RecordError {
     /// It is no database, or a damaged one.
     #[error("{}: not a sound database ({message})", path.display())]
     Damaged { path: PathBuf, message: String },
+    /// SQLite can't be given its path.
+    #[error("{}: the path of a database must be UTF-8", .0.display())]
+    NotUtf8(PathBuf),
+    /// It is one file under several names, and this is not the one that may be used.
+    #[error("{}", names::words(path, recorded, *same))]
+    SecondName { path: PathBuf, recorded: PathBuf, same: bool },
+    /// This user lacks a permission.
+    #[error("{}: this user has no {} permission", .0.path.display(), .0.right)]
+    Denied(Denied),
+    /// Something else stands in the place of the database, or of a file beside it.
+    #[error("{}: {what}", path.display())]
+    NotRegular { path: PathBuf, what: NotRegular },
+    /// A limit of this process is reached.
+    #[error("{}: {limit}", path.display())]
+    Limit { path: PathBuf, limit: Limit },
     /// Its filesystem has no working locks or shared memory.
     #[error("{}: {message}", path.display())]
     Filesystem { path: PathBuf, message: String },
     /// Another program holds it for too long.
-    #[error("{}: another program has held the database for {} seconds", path.display(), BUSY.as_secs())]
-    Busy { path: PathBuf },
+    #[error("{}: another program has held the database for {} seconds{holder}", path.display(), BUSY.as_secs())]
+    Busy { path: PathBuf, holder: String },
     /// The disk failed while it was written.
     #[error("{}: {message}", path.display())]
     Disk { path: PathBuf, message: String },
@@ -63,8 +86,24 @@ pub enum RecordError {
     Statement { path: PathBuf, error: sqlx::Error },
 }
 
+impl RecordError {
+    /// Whether the database can't be written now, or here, or by this user, though it may well be read.
+    pub fn is_refusal(&self) -> bool {
+        use RecordError as E;
+        match self {
+            E::Filesystem { .. } | E::Disk { .. } | E::Busy { .. } | E::Denied(_) | E::Limit { .. } => true,
+            E::SecondName { .. } => true,
+            E::Missing(_) | E::Empty(_) | E::Foreign(_) | E::Newer { .. } | E::Damaged { .. } => false,
+            E::NotUtf8(_) | E::NotRegular { .. } | E::Statement { .. } => false,
+        }
+    }
+}
+
 /// How long a write waits for another's to end. Measured with eight writers: one batch waited 4.2 s.
 const BUSY: Duration = Duration::from_secs(30);
+
+/// Files that SQLite opens at once: the database, its log, the log's index, and one more while it looks at folders.
+const OPENED: u64 = 4;
 
 pub type Result<T> = std::result::Result<T, RecordError>;
 
@@ -80,27 +119,11 @@ pub struct Record {
 impl Record {
     /// Opens the database for writing; makes it, and brings it to this version, where needed.
     pub fn create(path: &Path) -> Result<Self> {
-        is_file(path)?;
-        // Two processes that meet on a fresh file race for the journal's mode as well as for the tables.
-        let gate = beside(path, "-open");
-        let filesystem =
-            |error: std::io::Error| RecordError::Filesystem { path: gate.clone(), message: error.to_string() };
-        let lock = std::fs::File::create(&gate).map_err(|error| match error.kind() {
-            std::io::ErrorKind::StorageFull => {
-                RecordError::Disk { path: gate.clone(), message: "the disk is full".to_owned() }
-            }
-            _ => filesystem(error),
-        })?;
-        let begun = std::time::Instant::now();
-        loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(std::fs::TryLockError::Error(error)) => return Err(filesystem(error)),
-                Err(_) if begun.elapsed() > BUSY => return Err(RecordError::Busy { path: gate }),
-                Err(_) => std::thread::sleep(Duration::from_millis(2)),
-            }
-        }
-        let mut record = Self::connect(path, options(path).create_if_missing(true))?;
+        check_files(path)?;
+        names::settle(path)?;
+        let _gate = gate(path)?;
+        make(path)?;
+        let mut record = Self::connect(path, options(path))?;
         migrate::is_older(&mut record)?;
         // Only now: a database of somebody else would be changed by this.
         let mode: String = record.wait(async |c| sqlx::query_scalar("PRAGMA journal_mode = WAL").fetch_one(c).await)?;
@@ -109,6 +132,7 @@ impl Record {
             return Err(RecordError::Filesystem { path: path.to_owned(), message });
         }
         migrate::bring_up(&mut record)?;
+        names::note(&mut record)?;
         Ok(record)
     }
 
@@ -117,20 +141,21 @@ impl Record {
         if !path.exists() {
             return Err(RecordError::Missing(path.to_owned()));
         }
-        is_file(path)?;
+        check_files(path)?;
         if path.metadata().is_ok_and(|meta| meta.len() == 0) {
             return Err(RecordError::Empty(path.to_owned()));
         }
         let attempt = |options| -> Result<(Self, bool)> {
             let mut record = Self::connect(path, options)?;
             let older = migrate::is_older(&mut record)?;
+            names::check_read(&mut record)?;
             Ok((record, older))
         };
         let options = options(path).read_only(true);
         let (record, older) = match attempt(options.clone()) {
             // Even to read, SQLite keeps an index of the log beside the database. Where that can't be written and there
             // is no log, nobody writes, and the file alone is all there is.
-            Err(RecordError::Filesystem { .. } | RecordError::Disk { .. })
+            Err(RecordError::Filesystem { .. } | RecordError::Disk { .. } | RecordError::Denied(_))
                 if beside(path, "-wal").metadata().map_or(0, |log| log.len()) == 0 =>
             {
                 attempt(options.immutable(true))?
@@ -160,6 +185,9 @@ impl Record {
             .build()
             .map_err(|error| RecordError::Filesystem { path: path.to_owned(), message: error.to_string() })?;
         tracing::debug!(path = %path.display(), "opening");
+        if path.to_str().is_none() {
+            return Err(RecordError::NotUtf8(path.to_owned()));
+        }
         let connection = runtime.block_on(options.connect()).map_err(|error| explain(path, error))?;
         Ok(Self { path: path.to_owned(), runtime, connection: Some(connection) })
     }
@@ -215,15 +243,6 @@ impl Drop for Record {
     }
 }
 
-fn is_file(path: &Path) -> Result<()> {
-    match path.metadata() {
-        Ok(meta) if !meta.is_file() => {
-            Err(RecordError::Filesystem { path: path.to_owned(), message: "not a file".to_owned() })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The file beside the database whose name goes on with `ending`.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     path.with_file_name(format!("{}{ending}", path.file_name().unwrap_or_default().display()))
@@ -241,29 +260,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY)
         .synchronous(SqliteSynchronous::Normal)
         .disable_statement_logging()
-}
-
-/// Says what a driver's error means to a user.
-fn explain(path: &Path, error: sqlx::Error) -> RecordError {
-    let path = path.to_owned();
-    let code = match &error {
-        sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0),
-        _ => 0,
-    };
-    if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = error {
-        return RecordError::Damaged { path, message: error.to_string() };
-    }
-    // The low byte is SQLite's primary result code.
-    match code & 0xff {
-        11 | 26 => RecordError::Damaged { path, message: error.to_string() },
-        8 => RecordError::Filesystem { path, message: "the database can't be written here".into() },
-        14 => RecordError::Filesystem { path, message: "the database can't be opened here".into() },
-        5 | 6 => RecordError::Busy { path },
-        10 => RecordError::Disk { path, message: format!("the disk failed; is it full? ({error})") },
-        13 => RecordError::Disk { path, message: "the disk is full".into() },
-        15 => RecordError::Filesystem { path, message: "this filesystem has no working locks".into() },
-        _ => RecordError::Statement { path, error },
-    }
 }
 
 #[cfg(test)]

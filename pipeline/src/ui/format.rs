@@ -5,6 +5,7 @@ pub use stages::plain::{line, turns};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::record::read::Cell;
+use crate::system::quoted;
 
 /// What stands where nothing was measured.
 pub const NOTHING: &str = "–";
@@ -213,15 +214,6 @@ pub fn command(experiment: &str, overrides: &[String]) -> String {
 /// Overrides as one types them.
 pub fn sets(overrides: &[String]) -> String {
     overrides.iter().map(|text| format!(" --set {}", quoted(text))).collect()
-}
-
-/// A word as a shell reads it: in quotes where it must be.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

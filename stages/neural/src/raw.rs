@@ -33,6 +33,60 @@ pub(crate) fn private_stdout() -> io::Result<File> {
     }
 }
 
+/// Seconds that a worker that is told to end leaves the program above it to end it in good order.
+const GRACE: u32 = 20;
+
+/// Has signals leave a worker the time to save its state. Schedulers send theirs to every process of a job: the program
+/// above then asks for a stop after the step at hand, which a worker that is dead by then can't answer.
+///
+/// A warning (`SIGUSR1`, `SIGUSR2`, `SIGXCPU`) is for the program above alone. A demand (`SIGTERM`, `SIGINT`, `SIGHUP`)
+/// ends the worker after [`GRACE`] seconds, and a second one at once. The kernel's own `SIGXCPU`, which says that this
+/// process has used its time up, ends it, as does any other signal.
+///
+/// A write past the limit on the size of a file (`ulimit -f`) fails like one to a full disk.
+pub(crate) fn heed_signals() {
+    extern "C" fn demanded(signal: c_int) {
+        // SAFETY: both functions may be called from a handler.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::alarm(GRACE);
+        }
+    }
+    extern "C" fn grace_is_over(_: c_int) {
+        die_of(libc::SIGTERM);
+    }
+    extern "C" fn used_up(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
+        // SAFETY: the kernel hands a handler with SA_SIGINFO a valid record. Codes above 0 are its own.
+        if unsafe { (*info).si_code } > 0 {
+            die_of(signal);
+        }
+    }
+    fn die_of(signal: c_int) {
+        // SAFETY: both functions may be called from a handler, at whose end the signal is delivered.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+        }
+    }
+    let handle = |signals: &[c_int], handler: libc::sighandler_t, flags: c_int| {
+        for signal in signals {
+            // SAFETY: zero is a valid value of each field, and the handlers call nothing that a handler may not. One that
+            // can't be set leaves the default.
+            unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                action.sa_sigaction = handler;
+                action.sa_flags = flags | libc::SA_RESTART;
+                libc::sigaction(*signal, &raw const action, std::ptr::null_mut());
+            }
+        }
+    };
+    let plain = |handler: extern "C" fn(c_int)| handler as *const () as libc::sighandler_t;
+    handle(&[libc::SIGUSR1, libc::SIGUSR2, libc::SIGXFSZ], libc::SIG_IGN, 0);
+    handle(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP], plain(demanded), 0);
+    handle(&[libc::SIGALRM], plain(grace_is_over), 0);
+    handle(&[libc::SIGXCPU], used_up as *const () as libc::sighandler_t, libc::SA_SIGINFO);
+}
+
 /// Keeps freed memory in the process. The default gives each activation of a step back to the system, and pays for
 /// its pages again at the next step: an eighth of a training step (measured). To be called before the first tensor.
 pub(crate) fn keep_freed_memory() {

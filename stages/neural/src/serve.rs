@@ -55,6 +55,7 @@ impl Shared {
 /// # Errors
 /// When a frame can't be written.
 pub(crate) fn serve(frames: File) -> Result<()> {
+    raw::heed_signals();
     raw::keep_freed_memory();
     raw::flush_denormals();
     tch::set_num_interop_threads(1);

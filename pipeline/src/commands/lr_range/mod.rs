@@ -4,7 +4,6 @@ mod asked;
 mod screen;
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 
 use asked::{Asked, Asking, Span};
 use serde::Serialize;
@@ -14,6 +13,7 @@ use stages::params::{Layout, Optimizer};
 use crate::args::{How, LrRangeArgs, STEPS};
 use crate::commands::reading::{Reader, baselines};
 use crate::commands::run;
+use crate::commands::stop::Stop;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::insight::range::{Conclusion, Tried, conclude, smoothed};
 use crate::places::Paths;
@@ -67,14 +67,14 @@ struct Step {
 
 /// Runs the tests that an experiment asks for, as far as they are not there, and says what they show.
 pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
-    let stop = run::stop_flag();
+    let stop = Stop::listen();
     let how = How { jobs: args.jobs, threads: args.threads, ..How::default() };
     let mut tests = Vec::new();
     let (mut executed, mut cached) = (0, 0);
     let mut name = String::new();
     for asked in asked::asked(args, paths, here)? {
         let done = run::compute(&asked.experiment, &how, paths, here, &stop)?;
-        run::trouble(&asked.experiment, &done, stop.load(Ordering::Relaxed)).map_err(|failure| match failure.code {
+        run::trouble(&asked.experiment, &done, stop.is_asked()).map_err(|failure| match failure.code {
             INTERRUPTED => Failure { hint: format!("{} resumes where it stopped", again(args)), ..failure },
             _ => failure,
         })?;

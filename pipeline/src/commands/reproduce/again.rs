@@ -1,12 +1,11 @@
 //! A run computed again in a folder that goes when it is done.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::args::How;
 use crate::commands::recorded::{Recorded, fork_at};
 use crate::commands::run;
+use crate::commands::stop::Stop;
 use crate::commands::temporary::Temporary;
 use crate::engine::work::{Cause, End};
 use crate::failure::{Failure, INTERRUPTED};
@@ -37,7 +36,7 @@ impl Scratch {
         run: i64,
         until: Option<&str>,
         (paths, here): (&Paths, &Path),
-        stop: &Arc<AtomicBool>,
+        stop: &Stop,
     ) -> Result<i64, Failure> {
         let recorded = Recorded::of(record, run, paths, here)?;
         let mut further = Vec::new();
@@ -61,7 +60,7 @@ impl Scratch {
             End::Interrupted { cause: Some(Cause { message, hint }) } => {
                 Err(Failure::failed(format!("run{run}, again: {message}"), hint))
             }
-            End::Interrupted { cause: None } if stop.load(Ordering::Relaxed) => {
+            End::Interrupted { cause: None } if stop.is_asked() => {
                 let hint = "nothing is kept of a run that is computed again";
                 Err(Failure { code: INTERRUPTED, message: "interrupted".to_owned(), hint: hint.to_owned() })
             }

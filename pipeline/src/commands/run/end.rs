@@ -8,6 +8,7 @@ use crate::engine::worker::WorkerError;
 use crate::experiment::Experiment;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::record::verdicts::{Kind, Verdict};
+use crate::system::quoted;
 use crate::ui;
 use crate::ui::format;
 
@@ -108,9 +109,10 @@ pub(super) fn worker_failure(error: &WorkerError, experiment: &Experiment) -> Fa
         WorkerError::Missing(_) => {
             Failure::input(message, "build it (cargo build --release), or name it in PIPELINE_NEURAL")
         }
+        WorkerError::Unreadable { denied, .. } => Failure::input(message, denied.hint.clone()),
         WorkerError::OtherBuild { .. } => Failure::input(message, "build both programs anew: cargo build --release"),
         WorkerError::Broken { path, .. } => {
-            let shown = format::quoted(&path.display().to_string());
+            let shown = quoted(&path.display().to_string());
             Failure::input(message, format!("see what it says by itself: {shown} describe"))
         }
         WorkerError::Died { killed: true, .. } => Failure::failed(message, resumes(experiment)),

@@ -1,12 +1,12 @@
 //! `pipeline show --log`: what a run's workers wrote.
 
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
 use stages::plain;
 
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
+use crate::system::files;
 use crate::ui;
 
 /// Prints the output of the run's executions by the worker, one after another: failed and interrupted ones too.
@@ -22,7 +22,7 @@ pub fn log(reader: &mut Reader, run: i64) -> Result<(), Failure> {
         let length = part.log_to.and_then(|to| u64::try_from(to).ok()).map_or(u64::MAX, |to| to.saturating_sub(from));
         let read = || -> std::io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
-            let mut file = File::open(&path)?;
+            let mut file = files::open(&path)?;
             file.seek(SeekFrom::Start(from))?;
             file.take(length).read_to_end(&mut bytes)?;
             Ok(bytes)

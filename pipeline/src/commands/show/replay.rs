@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -12,7 +10,8 @@ use stages::protocol::{Describe, Measured, Predicted, kind_of};
 
 use crate::args::When;
 use crate::commands::reading::Reader;
-use crate::commands::run::{self, forks};
+use crate::commands::run::forks;
+use crate::commands::stop::Stop;
 use crate::commands::temporary::Temporary;
 use crate::engine::digest::{Digest, ObjectId};
 use crate::engine::graph::{CPU, WorkerFacts};
@@ -74,15 +73,15 @@ pub fn found(reader: &mut Reader, run: i64, step: u64, when: When) -> Result<Res
         return Ok(Err(format!("the nearest state is {steps} before, about {seconds} away: --replay goes there")));
     }
     // A first signal is a request from here on.
-    let stop = run::stop_flag();
+    let stop = Stop::listen();
     let folder = match Temporary::new("replay") {
         Ok(folder) => folder,
         Err(failure) => return Ok(Err(failure.message)),
     };
-    stop.store(false, Ordering::Relaxed);
+    stop.begin();
     let replayed = compute(&folder, way, (run, step), &stop);
     drop(folder);
-    if stop.swap(true, Ordering::Relaxed) {
+    if stop.end() {
         let hint = "nothing is kept of a replay; --replay=never shows the step without one";
         return Err(Failure { code: INTERRUPTED, message: "interrupted".to_owned(), hint: hint.to_owned() });
     }
@@ -116,12 +115,12 @@ fn compute(
     folder: &Temporary,
     way: Way,
     (run, step): (i64, u64),
-    stop: &Arc<AtomicBool>,
+    stop: &Stop,
 ) -> Result<(Found, Vec<(u64, f64)>), String> {
     let began = Instant::now();
     let words = |error: WorkerError| error.to_string();
     let program = worker::find().map_err(words)?;
-    let (mut worker, describe) = Worker::greet(&program, &folder.path().join("log"), stop).map_err(words)?;
+    let (mut worker, describe) = Worker::greet(&program, &folder.path().join("log"), &stop.flag()).map_err(words)?;
     worker::check_stages(&program, &describe, STAGES).map_err(words)?;
     let suspicion = check(&way, &describe)?;
     let from = way.legs.first().map_or(0, |leg| leg.from);
@@ -129,7 +128,7 @@ fn compute(
     let replayed = replay(&mut worker, STAGE, way.legs, folder.path(), |_| {
         counter.advance(1);
         // The worker is ended with its order.
-        if stop.load(Ordering::Relaxed) { Err(WorkerError::Failed("interrupted".to_owned())) } else { Ok(()) }
+        if stop.is_asked() { Err(WorkerError::Failed("interrupted".to_owned())) } else { Ok(()) }
     });
     let Replayed { losses, rows } = replayed.map_err(words)?;
     let loss = losses.last().map_or(f64::NAN, |(_, loss)| *loss);

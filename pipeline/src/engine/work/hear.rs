@@ -152,7 +152,7 @@ impl Work<'_> {
             TaskError::Thread(_) => return outside(Shortage::Threads.hint()),
             TaskError::Changed(_) => "run again: what was made of it before is kept".to_owned(),
             TaskError::Worker(WorkerError::Changed(_)) => "run again: the worker is asked anew what it is".to_owned(),
-            TaskError::Worker(error) => match (error.shortage(), system_error(&message).filter(is_outside)) {
+            TaskError::Worker(error) => match (error.shortage(), system_error(&message).filter(limits::is_outside)) {
                 (Some(what), _) => return outside(what.hint()),
                 (None, Some(error)) => return outside(store::advice(&error)),
                 (None, None) => self.see_the_log(key),

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Shortage;
+use crate::system::permission::Denied;
 
 /// Why a worker can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum WorkerError {
     /// The system did not give it what it takes to start.
     #[error("the worker {} can't be started: {message}", path.display())]
     Short { path: PathBuf, message: String, what: Shortage },
+    /// A library of its lies where this user may not read.
+    #[error("the worker can't load {library}: this user may not read {}", denied.path.display())]
+    Unreadable { library: String, denied: Denied },
     /// Another program than the one that keys were computed with.
     #[error("the worker changed while the program ran: {0}")]
     Changed(String),

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use stages::protocol::{Describe, PROTOCOL};
 
 use super::log::{brief, last_words};
-use super::{GREETING, Shortage, WorkerError, ending, killed};
+use super::{GREETING, Shortage, WorkerError, ending, killed, libraries};
 use crate::engine::graph::{Stage, Way};
+use crate::system::files;
 
 /// The environment variable that names the worker.
 const VARIABLE: &str = "PIPELINE_NEURAL";
@@ -64,7 +65,7 @@ fn capability() -> String {
 /// When it does not start or speaks another protocol.
 pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
     let cache = cache(store);
-    let known: Option<Cached> = std::fs::read(&cache).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let known: Option<Cached> = files::read(&cache).ok().and_then(|text| serde_json::from_slice(&text).ok());
     if let Some(known) = known
         && known.capability == capability()
         && known.files.first().is_some_and(|file| file.0 == program)
@@ -80,6 +81,9 @@ pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
         return Err(WorkerError::Died { ending, killed: true, tail });
     }
     if !status.success() {
+        if let Some((library, denied)) = libraries::unreadable(program, &String::from_utf8_lossy(&err)) {
+            return Err(WorkerError::Unreadable { library, denied });
+        }
         let (path, message) = (program.to_owned(), ending(status));
         let message = if tail.is_empty() { message } else { format!("{message}: {tail}") };
         return Err(match Shortage::told(&tail) {
@@ -98,8 +102,7 @@ pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
         serde_json::to_vec(&Cached { capability: capability(), files: files.collect(), describe: describe.clone() })
     {
         // Only a cache: where it can't be written, the worker is asked each time.
-        let beside = cache.with_extension(std::process::id().to_string());
-        let _ = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, &cache));
+        let _ = files::replace(&cache, &text);
     }
     Ok(describe)
 }

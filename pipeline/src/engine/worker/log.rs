@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use stages::plain;
 
+use crate::system::files;
+
 /// The most bytes that the log of one order may grow to: an honest worker writes a line in five seconds.
 const LONGEST: u64 = 64 << 20;
 
@@ -71,7 +73,7 @@ impl Log {
     /// Its last lines, on one.
     pub(super) fn last_words(&self) -> String {
         let read = || -> io::Result<Vec<u8>> {
-            let mut file = File::open(&self.path)?;
+            let mut file = files::open(&self.path)?;
             let length = file.metadata()?.len();
             file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS)))?;
             let mut bytes = Vec::new();

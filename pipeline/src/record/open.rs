@@ -1,0 +1,124 @@
+//! Opening a database: what stands in its place, who passes first, and what a refusal means to a user.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{BUSY, OPENED, RecordError, Result, beside};
+use crate::system::files;
+use crate::system::limits::{self, Limit};
+use crate::system::{locks, permission};
+
+/// Refuses what SQLite would wait for, or stumble over: the database and the files beside it are regular files.
+pub(super) fn check_files(path: &Path) -> Result<()> {
+    let beside = ["-wal", "-shm", "-journal", "-open"].map(|ending| beside(path, ending));
+    for path in std::iter::once(path.to_owned()).chain(beside) {
+        if let Some(what) = files::irregular(&path) {
+            return Err(RecordError::NotRegular { path, what });
+        }
+    }
+    Ok(())
+}
+
+/// What the system's refusal of a file means to a user.
+fn refused(path: &Path, error: &std::io::Error) -> RecordError {
+    let path = path.to_owned();
+    if let Some(limit) = Limit::of_open_files(OPENED).filter(|_| limits::is_outside(error)) {
+        return RecordError::Limit { path, limit };
+    }
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => RecordError::Disk { path, message: "the disk is full".to_owned() },
+        std::io::ErrorKind::PermissionDenied => denied(&path, &[path.clone()])
+            .unwrap_or_else(|| RecordError::Filesystem { path, message: error.to_string() }),
+        std::io::ErrorKind::ReadOnlyFilesystem => RecordError::Filesystem { path, message: error.to_string() },
+        _ if limits::is_outside(error) => RecordError::Disk { path, message: error.to_string() },
+        _ => RecordError::Filesystem { path, message: error.to_string() },
+    }
+}
+
+/// The permission that this user lacks to write some files in the database's folder, or the folder itself.
+fn denied(path: &Path, files: &[PathBuf]) -> Option<RecordError> {
+    permission::unwritable(files.iter().map(PathBuf::as_path).chain(path.parent())).map(RecordError::Denied)
+}
+
+/// Two processes that meet on a fresh file race for the journal's mode as well as for the tables: one at a time passes
+/// this gate, as long as it holds the file.
+pub(super) fn gate(path: &Path) -> Result<std::fs::File> {
+    let gate = beside(path, "-open");
+    let lock = files::open_for_locking(&gate).map_err(|error| refused(&gate, &error))?;
+    let begun = std::time::Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(std::fs::TryLockError::Error(error)) => return Err(refused(&gate, &error)),
+            Err(_) if begun.elapsed() > BUSY => return Err(RecordError::Busy { holder: holder(&gate), path: gate }),
+            Err(_) => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}
+
+/// Makes the database's file where there is none. SQLite's own would be 0644 whatever the umask allows, and the log
+/// beside it gets the mode of the database.
+pub(super) fn make(path: &Path) -> Result<()> {
+    // One that is there is not touched: to close it would free the locks of every connection of this process to it.
+    match std::fs::File::options().write(true).create_new(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(refused(path, &error)),
+    }
+}
+
+/// Whether a file can be made beside the database.
+fn try_file(path: &Path) -> std::io::Result<()> {
+    let tried = beside(path, &format!("-try-{}", std::process::id()));
+    std::fs::File::options().write(true).create_new(true).open(&tried)?;
+    std::fs::remove_file(&tried)
+}
+
+/// Who holds a lock, as a parenthesis; nothing where the system does not tell.
+fn holder(path: &Path) -> String {
+    locks::holder(path).map(|holder| format!(" ({holder})")).unwrap_or_default()
+}
+
+/// Says what a driver's error means to a user.
+pub(super) fn explain(path: &Path, error: sqlx::Error) -> RecordError {
+    let path = path.to_owned();
+    let code = match &error {
+        sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0),
+        _ => 0,
+    };
+    if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = error {
+        return RecordError::Damaged { path, message: error.to_string() };
+    }
+    // The low byte is SQLite's primary result code.
+    match code & 0xff {
+        11 | 26 => RecordError::Damaged { path, message: error.to_string() },
+        8 | 14 => {
+            let files = [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")];
+            if let Some(limit) = Limit::of_open_files(OPENED) {
+                return RecordError::Limit { path, limit };
+            }
+            // SQLite does not say why it could not make its log.
+            if code & 0xff == 14
+                && let Err(error) = try_file(&path)
+            {
+                return refused(&path, &error);
+            }
+            let verb = if code & 0xff == 8 { "written" } else { "opened" };
+            let message = format!("the database can't be {verb} here");
+            denied(&path, &files).unwrap_or(RecordError::Filesystem { path, message })
+        }
+        // Who writes holds a byte of the log's index.
+        5 | 6 => RecordError::Busy { holder: holder(&beside(&path, "-shm")), path },
+        10 => {
+            let files = [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")];
+            // A page with its header in the log.
+            match Limit::of_file_size(files.iter().map(PathBuf::as_path), 1 << 16) {
+                Some(limit) => RecordError::Limit { path, limit },
+                None => RecordError::Disk { path, message: format!("the disk failed; is it full? ({error})") },
+            }
+        }
+        13 => RecordError::Disk { path, message: "the disk is full".into() },
+        15 => RecordError::Filesystem { path, message: "this filesystem has no working locks".into() },
+        _ => RecordError::Statement { path, error },
+    }
+}

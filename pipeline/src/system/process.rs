@@ -1,0 +1,42 @@
+//! Other programs that are asked something.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// What a program prints. `None` when it does not start, fails, or has not finished in time: it is then ended.
+pub fn output_within(command: &mut Command, limit: Duration) -> Option<Vec<u8>> {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let pipe = child.stdout.take();
+    let (sender, heard) = channel();
+    let read = move || {
+        let mut said = Vec::new();
+        let done = pipe.map(|mut pipe| pipe.read_to_end(&mut said));
+        // Whoever gave up waiting has dropped the receiver.
+        let _ = sender.send(matches!(done, Some(Ok(_))).then_some(said));
+    };
+    let started = std::thread::Builder::new().spawn(read);
+    let said = started.ok().and_then(|_| heard.recv_timeout(limit).ok().flatten());
+    if said.is_none() {
+        // One that is gone needs no ending.
+        let _ = child.kill();
+    }
+    let done = child.wait().ok()?;
+    said.filter(|_| done.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_end_in_time_is_ended() {
+        let ask = |script: &str, limit| output_within(Command::new("sh").args(["-c", script]), limit);
+        assert_eq!(ask("echo yes", Duration::from_secs(60)).as_deref(), Some(&b"yes\n"[..]));
+        assert_eq!(ask("echo no; exit 3", Duration::from_secs(60)), None);
+        assert_eq!(ask("exec sleep 600", Duration::from_millis(50)), None);
+        assert_eq!(output_within(&mut Command::new("/no/such/program"), Duration::from_secs(60)), None);
+    }
+}

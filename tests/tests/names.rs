@@ -1,0 +1,104 @@
+//! A database under several names, and under a new one.
+
+use std::path::Path;
+use std::process::Command;
+
+use tests::{Ended, Started, TestSpace};
+
+const PATH: &str = "SELECT value FROM meta WHERE key = 'database'";
+
+/// A space with a record, `a.db`, whose file is also `b.db`.
+fn linked() -> TestSpace {
+    let space = TestSpace::new();
+    run(&space, "a.db", &[]).ok();
+    std::fs::hard_link(space.path("a.db"), space.path("b.db")).unwrap();
+    space
+}
+
+fn run(space: &TestSpace, db: &str, more: &[&str]) -> Ended {
+    let words: Vec<&str> = ["--until", "vocab", "--db", db].iter().chain(more).copied().collect();
+    space.run("tiny", &words)
+}
+
+/// Types the commands of a hint, which come after its last colon; `pipeline` is what the space runs.
+fn type_hint(space: &TestSpace, ended: &Ended) {
+    let hint = ended.stderr.lines().find(|line| line.starts_with("hint: ")).unwrap();
+    let commands = hint.rsplit(": ").next().unwrap();
+    assert!(Command::new("sh").args(["-ec", commands]).current_dir(space.path(".")).status().unwrap().success());
+}
+
+fn runs(path: &Path) -> usize {
+    tests::record::ask(path, "SELECT id FROM runs").unwrap().len()
+}
+
+#[test]
+fn a_hard_link_is_neither_written_nor_read_while_its_first_name_is_in_use() {
+    let space = linked();
+    let a = space.path("a.db").canonicalize().unwrap();
+    let before = tests::record::dump(&a).unwrap();
+    for words in [&["run", "experiments/tiny.toml", "--threads", "1"][..], &["runs"], &["objects", "gc"]] {
+        let words: Vec<&str> = words.iter().chain(&["--db", "b.db"]).copied().collect();
+        let ended = space.pipeline(&words).complains(2, &format!("b.db: a hard link to {}", a.display()));
+        ended.hints(&format!("use --db {}; for a copy: pipeline backup", a.display()));
+    }
+    assert_eq!(tests::record::dump(&a).unwrap(), before);
+    assert!(!space.path("b.db-open").exists(), "a name that is refused leaves something behind");
+    // Its owner is not locked out.
+    run(&space, "a.db", &["--set", "vocab.size=300"]).ok();
+    space.pipeline(&["runs", "--db", "a.db"]).ok();
+    // The same through a link to its folder.
+    std::os::unix::fs::symlink(".", space.path("here")).unwrap();
+    run(&space, "here/a.db", &["--set", "vocab.size=400"]).ok();
+    // Two points each.
+    assert_eq!(runs(&a), 6);
+}
+
+#[test]
+fn a_database_whose_recorded_name_is_gone_is_read_and_its_hint_makes_it_writable() {
+    let space = linked();
+    std::fs::rename(space.path("a.db"), space.path("c.db")).unwrap();
+    space.pipeline(&["runs", "--db", "c.db"]).ok();
+    let ended = run(&space, "c.db", &["--set", "vocab.size=300"]).complains(2, "c.db: a file with several names");
+    type_hint(&space, &ended);
+    run(&space, "c.db", &["--set", "vocab.size=300"]).ok();
+    assert_eq!((runs(&space.path("c.db")), runs(&space.path("b.db"))), (4, 2));
+    // The other is alone now.
+    run(&space, "b.db", &[]).ok();
+}
+
+#[test]
+fn a_database_that_is_moved_or_copied_goes_by_its_new_name() {
+    let space = TestSpace::new();
+    run(&space, "a.db", &[]).ok();
+    std::fs::rename(space.path("a.db"), space.path("b.db")).unwrap();
+    std::fs::copy(space.path("b.db"), space.path("c.db")).unwrap();
+    for name in ["b.db", "c.db"] {
+        assert_eq!(run(&space, name, &[]).ok().executed(), 0);
+        let recorded = tests::record::ask(&space.path(name), PATH).unwrap();
+        let path = space.path(name).canonicalize().unwrap().display().to_string();
+        assert_eq!(recorded, [[tests::Cell::Text(path)]]);
+    }
+}
+
+#[test]
+fn of_two_names_of_an_older_database_the_first_that_is_opened_is_kept_to() {
+    let space = linked();
+    let forget = "DELETE FROM meta WHERE key = 'database' RETURNING key";
+    for round in 0..3 {
+        // In the file itself, as the older program left it when it ended.
+        let older = rusqlite::Connection::open(space.path("a.db")).unwrap();
+        older.query_row(forget, [], |_| Ok(())).unwrap();
+        drop(older);
+        let start = |name: &str| {
+            let seed = format!("vocab.size={}", 300 + round);
+            space.start_run("tiny", &["--until", "vocab", "--db", name, "--set", &seed])
+        };
+        let ended = ["a.db", "b.db"].map(start).map(Started::end);
+        let done = ended.iter().filter(|ended| ended.code == Some(0)).count();
+        assert_eq!(done, 1, "{}\n{}", ended[0], ended[1]);
+        let refused = ended.into_iter().find(|ended| ended.code != Some(0)).unwrap();
+        refused.complains(2, "a hard link to");
+    }
+    let sound = tests::record::ask(&space.path("a.db"), "PRAGMA integrity_check").unwrap();
+    assert_eq!(sound, [[tests::Cell::Text("ok".to_owned())]]);
+}

@@ -47,8 +47,14 @@ pub enum RecordError {
     #[error("{}: written by a newer version of pipeline (schema {found}, this program knows {known})", path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
     /// It is no database, or a damaged one.
-    #[error("{}: not a sound database ({message})", path.display())]
+    #[error("{}: not a sound database: it is damaged, or not one at all ({message})", path.display())]
     Damaged { path: PathBuf, message: String },
+    /// Its schema is not the one that its version names.
+    #[error("{}: its tables are not this program's: it was altered or is damaged ({message})", path.display())]
+    Altered { path: PathBuf, message: String, version: Option<i64> },
+    /// SQLite takes its path as UTF-8.
+    #[error("{0:?}: the path is not UTF-8, which the database's must be")]
+    NotUtf8(PathBuf),
     /// Its filesystem has no working locks or shared memory.
     #[error("{}: {message}", path.display())]
     Filesystem { path: PathBuf, message: String },
@@ -65,6 +71,9 @@ pub enum RecordError {
 
 /// How long a write waits for another's to end. Measured with eight writers: one batch waited 4.2 s.
 const BUSY: Duration = Duration::from_secs(30);
+
+/// SQLite's code for a file that ends where a page should go on.
+const SHORT_READ: i64 = 522;
 
 pub type Result<T> = std::result::Result<T, RecordError>;
 
@@ -114,10 +123,10 @@ impl Record {
 
     /// Opens an existing database for reading; an older one is brought to this version first.
     pub fn open(path: &Path) -> Result<Self> {
+        is_file(path)?;
         if !path.exists() {
             return Err(RecordError::Missing(path.to_owned()));
         }
-        is_file(path)?;
         if path.metadata().is_ok_and(|meta| meta.len() == 0) {
             return Err(RecordError::Empty(path.to_owned()));
         }
@@ -148,10 +157,14 @@ impl Record {
 
     /// An empty record that is nowhere.
     pub fn imagine() -> Result<Self> {
-        let path = Path::new("(no database)");
-        let mut record = Self::connect(path, SqliteConnectOptions::new().in_memory(true))?;
+        let mut record = Self::blank()?;
         migrate::bring_up(&mut record)?;
         Ok(record)
+    }
+
+    /// A database in memory, without tables.
+    fn blank() -> Result<Self> {
+        Self::connect(Path::new("(no database)"), SqliteConnectOptions::new().in_memory(true))
     }
 
     fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
@@ -216,6 +229,9 @@ impl Drop for Record {
 }
 
 fn is_file(path: &Path) -> Result<()> {
+    if path.to_str().is_none() {
+        return Err(RecordError::NotUtf8(path.to_owned()));
+    }
     match path.metadata() {
         Ok(meta) if !meta.is_file() => {
             Err(RecordError::Filesystem { path: path.to_owned(), message: "not a file".to_owned() })
@@ -250,16 +266,29 @@ fn explain(path: &Path, error: sqlx::Error) -> RecordError {
         sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0),
         _ => 0,
     };
+    // Without the driver's own words around SQLite's.
+    let message = match &error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        error => error.to_string(),
+    };
+    // A damaged schema is quoted as it is.
+    let message: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = error {
-        return RecordError::Damaged { path, message: error.to_string() };
+        return RecordError::Damaged { path, message };
+    }
+    // A truncated file ends within a page; SQLite counts that among the disk's failures.
+    if code == SHORT_READ {
+        return RecordError::Damaged { path, message: "the file is too short".to_owned() };
     }
     // The low byte is SQLite's primary result code.
     match code & 0xff {
-        11 | 26 => RecordError::Damaged { path, message: error.to_string() },
+        11 | 26 => RecordError::Damaged { path, message },
+        // Our own statements fit our own schema.
+        1 if message.starts_with("no such ") => RecordError::Altered { path, message, version: None },
         8 => RecordError::Filesystem { path, message: "the database can't be written here".into() },
         14 => RecordError::Filesystem { path, message: "the database can't be opened here".into() },
         5 | 6 => RecordError::Busy { path },
-        10 => RecordError::Disk { path, message: format!("the disk failed; is it full? ({error})") },
+        10 => RecordError::Disk { path, message: format!("the disk failed; is it full? ({message})") },
         13 => RecordError::Disk { path, message: "the disk is full".into() },
         15 => RecordError::Filesystem { path, message: "this filesystem has no working locks".into() },
         _ => RecordError::Statement { path, error },

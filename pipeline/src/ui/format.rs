@@ -1,5 +1,7 @@
 //! Numbers, times and texts as people read them.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -226,8 +228,13 @@ pub fn sets(overrides: &[String]) -> String {
     overrides.iter().map(|text| format!(" --set {}", quoted(text))).collect()
 }
 
+/// A path; one that is not UTF-8 in quotes, with its odd bytes escaped.
+pub fn path(path: &Path) -> String {
+    path.to_str().map_or_else(|| format!("{path:?}"), str::to_owned)
+}
+
 /// A word as a shell reads it: in quotes where it must be.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -275,6 +275,8 @@ impl Fetcher {
             }
         };
         let whole = response.body().content_length().map(|rest| from + rest);
+        // The rest of a part may come without a length of its own.
+        let most = whole.or_else(|| total(&response)).unwrap_or(self.most);
         tell(News::Begins { url: "", from, whole });
         let file = File::options().create(true).write(true).append(from > 0).truncate(from == 0).open(part);
         let mut file = file.map_err(|error| disk(part, error))?;
@@ -292,9 +294,9 @@ impl Fetcher {
             };
             arrived += n as u64;
             // What is not announced is not continued either: it would not end the next time.
-            if whole.is_none() && arrived > self.most {
+            if arrived > most {
                 std::fs::remove_file(part).map_err(|error| disk(part, error))?;
-                return Err(Broken::Final(FetchError::Endless { url: url.to_owned(), most: self.most }));
+                return Err(Broken::Final(FetchError::Endless { url: url.to_owned(), most }));
             }
             file.write_all(&block[..n]).map_err(|error| {
                 if whole.is_none() && error.kind() == io::ErrorKind::StorageFull {
@@ -331,6 +333,11 @@ fn disk(path: &Path, error: io::Error) -> Broken {
 fn begins_at<T>(response: &Response<T>) -> Option<u64> {
     let range = response.headers().get("content-range")?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
+}
+
+/// The size of the whole file that a partial answer is of: `Content-Range: bytes 100-199/200`.
+fn total<T>(response: &Response<T>) -> Option<u64> {
+    response.headers().get("content-range")?.to_str().ok()?.rsplit_once('/')?.1.trim().parse().ok()
 }
 
 /// Whether an error is worth another attempt.

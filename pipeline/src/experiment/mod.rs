@@ -9,6 +9,7 @@ mod file;
 mod grid;
 mod keys;
 mod slips;
+mod study;
 mod syntax;
 mod tree;
 

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::ui::format::quoted;
-
 /// Done.
 pub const DONE: u8 = 0;
 /// A run failed, or an object is damaged.
@@ -86,4 +84,13 @@ impl From<stages::StageError> for Failure {
     fn from(error: stages::StageError) -> Self {
         Self::failed(error.to_string(), "")
     }
+}
+
+/// A word as a shell reads it: in quotes where it must be.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }

@@ -15,7 +15,6 @@ use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::engine::digest::Digest;
 use crate::engine::lock;
-use crate::ui::format::bytes;
 
 /// How often a lost connection is made again before any further byte has arrived.
 const RETRIES: u32 = 3;
@@ -57,7 +56,7 @@ pub enum FetchError {
     #[error("{url}: {words}")]
     Connection { url: String, words: String },
     /// It goes on without end, for all that its server says.
-    #[error("{url}: the server announces no length, and {} came without an end", bytes(*most))]
+    #[error("{url}: the server announces no length, and {} MiB came without an end", most >> 20)]
     Endless { url: String, most: u64 },
     /// These are other bytes.
     #[error("{url} has SHA-256 {found}; expected {expected}")]

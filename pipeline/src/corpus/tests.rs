@@ -86,7 +86,7 @@ fn a_file_without_an_announced_length_is_bounded() {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
     let server = Server::new(&body, &[Answer::Endless]);
     let error = fetch(folder.path(), &server, Digest::of(&body)).unwrap_err();
-    let words = format!("{}: the server announces no length, and 4.2 MB came without an end", server.url);
+    let words = format!("{}: the server announces no length, and 4 MiB came without an end", server.url);
     assert_eq!(error.to_string(), words);
     assert!(!error.hint().is_empty());
     assert_eq!(server.asked().len(), 1, "it is not asked again");

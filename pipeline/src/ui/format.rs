@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use crate::failure::quoted;
 use crate::record::read::Cell;
 
 /// What stands where nothing was measured.
@@ -231,15 +232,6 @@ pub fn sets(overrides: &[String]) -> String {
 /// A path; one that is not UTF-8 in quotes, with its odd bytes escaped.
 pub fn path(path: &Path) -> String {
     path.to_str().map_or_else(|| format!("{path:?}"), str::to_owned)
-}
-
-/// A word as a shell reads it: in quotes where it must be.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::system::quoted;
+
 /// Done.
 pub const DONE: u8 = 0;
 /// A run failed, or an object is damaged.
@@ -45,20 +47,34 @@ impl Failure {
 impl From<crate::record::RecordError> for Failure {
     fn from(error: crate::record::RecordError) -> Self {
         use crate::record::{RecordError as E, name_hint};
+        let words;
         let hint = match &error {
             E::Foreign(_) => "name the record with --db, or a new file for one",
             E::Missing(_) | E::Empty(_) => {
                 "run an experiment first (pipeline run experiments/tiny.toml), or name a database with --db"
             }
             E::Newer { .. } => "use the newer pipeline, or another database with --db",
-            E::Damaged { .. } => {
-                "move it away, or name another with --db; sqlite3's .recover command may save its rows"
+            E::Damaged { path, .. } => {
+                let name = quoted(&path.display().to_string());
+                words = format!(
+                    "pipeline verify --db {name} says what is damaged; `sqlite3 {name} .recover | sqlite3 saved.db` saves what can \
+                     be read; --db names another database"
+                );
+                &words
             }
             E::SecondName { path, recorded, same } => &name_hint(path, recorded, *same),
-            E::NotUtf8(_) => "name another place with --db",
+            E::NotUtf8(_) => "give its folder and its file names in UTF-8, or name another place with --db",
             E::Denied(denied) => &format!("{}; or name another place with --db and --store", denied.hint),
             E::NotRegular { .. } => "move it away, or name another database with --db",
             E::Limit { limit, .. } => limit.hint(),
+            E::Altered { path, version: Some(version), .. } => {
+                let name = quoted(&path.display().to_string());
+                words = format!(
+                    "its tables are those of version {version}: sqlite3 {name} 'PRAGMA user_version = {version}'"
+                );
+                &words
+            }
+            E::Altered { .. } => "bring back a copy from before, or name another database with --db",
             E::Filesystem { .. } => "name a writable place on a local disk with --db and --store",
             E::Busy { .. } => "close what has it open for writing, then run the same again: what is done is kept",
             E::Disk { .. } => "free some space, then run the same again: what is done is kept",

@@ -26,23 +26,51 @@ impl FromStr for Selector {
             return Ok(Self::Latest);
         }
         if let Some(name) = word.strip_prefix("study:") {
-            return match name.split_once('@').map(|(name, number)| (name, number.parse())) {
+            let (name, number) = match name.split_once('@') {
+                Some((name, number)) => (name, Some(number)),
+                None => (name, None),
+            };
+            if name.is_empty() {
+                let message = format!("`{word}` names no study; allowed: study:NAME, or study:NAME@NUMBER");
+                return Err(Failure::input(message, "pipeline runs lists the runs of all studies"));
+            }
+            return match number.map(digits) {
                 None => Ok(Self::Study(name.to_owned(), None)),
-                Some((name, Ok(number))) => Ok(Self::Study(name.to_owned(), Some(number))),
-                Some((name, Err(_))) => {
+                Some(Some(number)) => Ok(Self::Study(name.to_owned(), Some(number))),
+                Some(None) => {
                     let message = format!("`{word}` names no study; allowed: study:{name}, or study:{name}@NUMBER");
                     Err(Failure::input(message, format!("pipeline runs study:{name}")))
                 }
             };
         }
-        match word.strip_prefix("run").unwrap_or(word).parse() {
-            Ok(number) if !word.contains(['+', '-']) => Ok(Self::Run(number)),
-            _ => Err(Failure::input(
-                format!("`{word}` names no run; allowed: run42, 42, latest, study:NAME"),
-                "pipeline runs lists them",
-            )),
-        }
+        digits(word.strip_prefix("run").unwrap_or(word)).map(Self::Run).ok_or_else(|| {
+            Failure::input(format!("`{word}` names no run; allowed: run42, 42, latest, study:NAME"), meant(word))
+        })
     }
+}
+
+/// A number of nothing but digits.
+fn digits(text: &str) -> Option<i64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// What could be typed in place of a word that names nothing.
+fn meant(word: &str) -> String {
+    let lower = word.trim().to_lowercase();
+    let known = |word: &str| word.parse::<Selector>().is_ok();
+    let several: Vec<&str> = word.split([',', ' ']).filter(|part| !part.is_empty()).collect();
+    if several.len() > 1 && several.iter().all(|part| known(part)) {
+        return format!("one word for each: {}", several.join(" "));
+    }
+    let shorter = lower.trim_end_matches(['-', ':', ',', '.']);
+    if shorter != word && known(shorter) {
+        return format!("did you mean {shorter}?");
+    }
+    let stripped = word.trim_start_matches(['r', '#', '-']);
+    if stripped != word && digits(stripped).is_some_and(|_| !stripped.is_empty()) {
+        return format!("did you mean run{stripped}?");
+    }
+    "pipeline runs lists them".to_owned()
 }
 
 /// What some words name.
@@ -198,7 +226,36 @@ mod tests {
             &["lr_study"],
             "`lr_study` names no run; allowed: run42, 42, latest, study:NAME | did you mean study:lr_study?",
         );
-        said(&["-3"], "`-3` names no run; allowed: run42, 42, latest, study:NAME | pipeline runs lists them");
+        let allowed = "names no run; allowed: run42, 42, latest, study:NAME";
+        for (word, hint) in [
+            ("-3", "did you mean run3?"),
+            ("run1-", "did you mean run1?"),
+            ("1-", "did you mean 1?"),
+            ("r3", "did you mean run3?"),
+            ("#3", "did you mean run3?"),
+            ("RUN3", "did you mean run3?"),
+            (" run3", "did you mean run3?"),
+            ("Latest", "did you mean latest?"),
+            ("latest:", "did you mean latest?"),
+            ("run1,run2", "one word for each: run1 run2"),
+            ("run", "pipeline runs lists them"),
+            ("", "pipeline runs lists them"),
+            ("run99999999999999999999", "pipeline runs lists them"),
+        ] {
+            said(&[word], &format!("`{word}` {allowed} | {hint}"));
+        }
+        for word in ["study:", "study:@", "study:@1"] {
+            said(
+                &[word],
+                &format!(
+                    "`{word}` names no study; allowed: study:NAME, or study:NAME@NUMBER | pipeline runs lists the runs of all studies"
+                ),
+            );
+        }
+        said(
+            &["study:tiny@-1"],
+            "`study:tiny@-1` names no study; allowed: study:tiny, or study:tiny@NUMBER | pipeline runs study:tiny",
+        );
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Input that is wrong is refused in one line, and nothing that was recorded changes.
 
-use tests::TestSpace;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use tests::{Started, TestSpace, copy_folder};
 
 /// A space with a record in it, so that there is something that must not change.
 fn recorded() -> TestSpace {
@@ -110,4 +114,123 @@ fn a_batch_that_the_corpus_cannot_fill_is_refused_before_anything_is_written() {
         }
     }
     space.run("tiny", &["--set", "batch.size=2", "--set", "train.steps=20"]).ok();
+}
+
+#[test]
+fn what_is_no_experiment_is_refused_at_once() {
+    let space = recorded();
+    let before = space.dump();
+    std::fs::File::create(space.path("huge.toml")).unwrap().set_len(3 << 30).unwrap();
+    for (path, says) in [
+        ("/dev/zero", "/dev/zero: neither a file nor a pipe"),
+        ("/dev/null", "/dev/null: neither a file nor a pipe"),
+        ("experiments", "experiments: a folder; allowed: a TOML file"),
+        ("huge.toml", "huge.toml: larger than 8 MiB"),
+    ] {
+        for command in ["run", "dag", "lr-range"] {
+            let ended = space.pipeline(&[command, path]).complains(2, says);
+            assert!(ended.stderr.contains("hint: "), "{ended}");
+            assert!(ended.seconds < 20.0, "{} s\n{ended}", ended.seconds);
+        }
+    }
+    assert_eq!(space.dump(), before);
+    // A pipe is as good as a file, as bash's <(…) has one.
+    let program = space.command(&[]).get_program().to_owned();
+    let script = "cat experiments/tiny.toml | \"$0\" run /dev/stdin --dry-run --until vocab";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script]).arg(program).current_dir(space.path("."));
+    let ended = Started::new(&mut command).end().ok();
+    assert!(ended.stderr.contains("2 cached; nothing to do"), "{ended}");
+}
+
+#[test]
+fn paths_that_are_not_utf8_are_refused_with_their_bytes_or_work() {
+    let space = recorded();
+    let before = space.dump();
+    let odd = |name: &[u8]| std::ffi::OsStr::from_bytes(name).to_owned();
+    let run = |folder: &Path, words: &[&OsStr]| {
+        let mut command = space.command(&[]);
+        command.args(words).current_dir(folder);
+        Started::new(&mut command).end()
+    };
+    let here = space.path(".");
+    let [tiny, dry, db, set] = ["experiments/tiny.toml", "--dry-run", "--db", "--set"].map(OsStr::new);
+    let store = "--store".as_ref();
+    for (words, says) in [
+        (&["run".as_ref(), tiny, db, &odd(b"x\xff.db")][..], "x\\xFF.db\": the path is not UTF-8"),
+        (&["runs".as_ref(), db, &odd(b"x\xff.db")], "x\\xFF.db\": the path is not UTF-8"),
+        (
+            &["run".as_ref(), tiny, db, "new.db".as_ref(), store, &odd(b"s\xff")],
+            "s\\xFF\": the store's path is not UTF-8",
+        ),
+        (
+            &["run".as_ref(), &odd(b"odd\xff/experiments/tiny.toml"), dry],
+            "\"odd\\xFF/experiments/tiny.toml\": the path is not UTF-8",
+        ),
+        (&["run".as_ref(), &odd(b"none\xff.toml"), dry], "\"none\\xFF.toml\": the path is not UTF-8"),
+        (&["report".as_ref(), "run1".as_ref(), "-o".as_ref(), &odd(b"x.\xff")], "\"x.\\xFF\": a report is HTML"),
+        (&["run".as_ref(), tiny, set, &odd(b"name=\xff")], "UTF-8"),
+    ] {
+        let ended = run(&here, words).complains(2, says);
+        assert!(ended.stdout.is_empty(), "{ended}");
+    }
+    assert_eq!(space.dump(), before);
+    // In such a folder a database of its own can't be opened, and its corpus can't be recorded.
+    let alone = TestSpace::new();
+    let folder = alone.path(".").join(odd(b"odd\xff"));
+    copy_folder(&alone.path("experiments"), &folder.join("experiments"));
+    copy_folder(&alone.path("data"), &folder.join("data"));
+    run(&folder, &["runs".as_ref()]).complains(2, "odd\\xFF/experiments.db\": the path is not UTF-8").hints("--db");
+    let elsewhere = alone.path("new.db");
+    run(&folder, &["run".as_ref(), tiny, db, elsewhere.as_os_str()])
+        .complains(2, "odd\\xFF/data/sonnets.txt\": the path is not UTF-8");
+}
+
+#[test]
+fn sql_has_no_parameters() {
+    let space = recorded();
+    for name in [":a", "$a", "@a", "?", "?1"] {
+        let ended = space.pipeline(&["sql", &format!("SELECT {name}")]);
+        ended
+            .complains(2, &format!("{name} is a parameter, and parameters have no values here"))
+            .hints("pipeline sql '");
+    }
+    space.pipeline(&["sql", "selct 1"]).complains(2, "selct is not a statement").hints("SELECT");
+    let ended = space.pipeline(&["sql", "--format", "csv", "SELECT ':a?' AS a -- $b"]).ok();
+    assert_eq!(ended.stdout, "a\n:a?\n");
+}
+
+#[test]
+fn a_run_that_stopped_as_asked_is_not_called_interrupted() {
+    let space = TestSpace::new();
+    let ended = space.run("tiny", &["--until", "vocab"]).ok();
+    assert!(ended.stdout.contains("stopped as asked"), "{ended}");
+    for words in [&["runs"][..], &["show", "run1"]] {
+        let ended = space.pipeline(words).ok();
+        assert!(ended.stdout.contains("stopped at vocab") && !ended.stdout.contains("interrupted"), "{ended}");
+    }
+    // What SQL and --where call it has not changed.
+    let ended = space.pipeline(&["sql", "--format", "csv", "SELECT DISTINCT status FROM run_summary"]).ok();
+    assert_eq!(ended.stdout, "status\ninterrupted\n");
+    let ended = space.pipeline(&["runs", "--where", "status=interrupted", "--json"]).ok();
+    assert_eq!(ended.stdout.matches("\"status\": \"interrupted\"").count(), 2, "{ended}");
+}
+
+#[test]
+fn a_study_leaves_points_out() {
+    let space = TestSpace::new();
+    let study = "[study]\ntrain.tied = [true, false]\ntrain.embedding = [16, 32]\n";
+    let text = space.read("experiments/tiny.toml");
+    let (head, _) = text.split_once("[study]").expect("tiny.toml has a study");
+    space.write("experiments/grid.toml", &format!("{head}{study}"));
+    let ended =
+        space.run("grid", &[]).complains(2, "one of the study's 4 points: train.tied = true, train.embedding = 16");
+    let hint = ended.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap_or_default();
+    let (exclude, _) = hint.split_once(" in [study]").unwrap_or_else(|| panic!("{ended}"));
+    space.write("experiments/grid.toml", &format!("{head}{study}{exclude}\n"));
+    space.run("grid", &["--set", "train.steps=4"]).ok();
+    assert_eq!(space.number("SELECT count(*) FROM runs WHERE status = 'finished'"), 3);
+    // A recorded point is found again.
+    let ended = space.pipeline(&["fork", "run2", "--at", "2", "--set", "train.learning_rate=0.1", "--dry-run"]).ok();
+    assert!(ended.stdout.contains("would execute train"), "{ended}");
 }

@@ -88,6 +88,49 @@ fn a_file_that_is_no_database_is_left_alone() {
     space.run("tiny", &[]).ok();
 }
 
+#[test]
+fn a_damaged_page_is_one_line_wherever_it_is_met() {
+    let space = TestSpace::new();
+    space.run("tiny", &[]).ok();
+    space.rows("PRAGMA wal_checkpoint(TRUNCATE)");
+    let page = space.number("SELECT rootpage FROM sqlite_master WHERE name = 'steps'") as usize;
+    let mut bytes = std::fs::read(space.path("experiments.db")).unwrap();
+    bytes[(page - 1) * 4096..page * 4096].fill(0xa5);
+    std::fs::write(space.path("experiments.db"), &bytes).unwrap();
+    for words in [
+        &["show", "run1"][..],
+        &["compare", "run1", "run2"],
+        &["plot", "run1", "-o", "-"],
+        &["sql", "SELECT count(*) FROM run_steps"],
+        &["run", "experiments/tiny.toml", "--set", "train.steps=300"],
+    ] {
+        let ended = space
+            .pipeline(words)
+            .complains(2, "experiments.db: not a sound database: it is damaged")
+            .hints("pipeline verify");
+        let ended = ended.hints(".recover | sqlite3 saved.db");
+        assert!(!ended.stderr.contains("error returned from database"), "{ended}");
+    }
+}
+
+#[test]
+fn a_version_that_was_set_back_is_named_with_the_true_one() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--until", "vocab"]).ok();
+    let version = space.number("PRAGMA user_version");
+    for set in [0, 1, -1] {
+        space.rows(&format!("PRAGMA user_version = {set}"));
+        let before = space.dump();
+        for words in [&["runs"][..], &["run", "experiments/tiny.toml", "--until", "vocab"]] {
+            let ended = space.pipeline(words).complains(2, &format!("user_version is {set}"));
+            ended.hints(&format!("experiments.db 'PRAGMA user_version = {version}'"));
+        }
+        assert_eq!(space.dump(), before);
+    }
+    space.rows(&format!("PRAGMA user_version = {version}"));
+    space.run("tiny", &["--until", "vocab"]).ok();
+}
+
 /// Runs a script where filesystems can be mounted over `place`; it may use `$pipeline`. Nothing where that is forbidden.
 pub fn mounted(space: &TestSpace, script: &str) -> Option<Ended> {
     let Some(mut command) = mount::script(&format!("set -e\n{script}")) else {

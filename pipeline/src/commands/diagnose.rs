@@ -82,7 +82,7 @@ fn screen(it: &Diagnosis, look: Look) -> String {
     let point = format::point(&it.summary.swept());
     let mut head = vec![look.paint(Ink::Bold, &it.summary.name()), it.summary.experiment.clone()];
     head.extend((!point.is_empty()).then_some(point));
-    head.push(format!("{}, {} steps", it.summary.status, count(it.summary.steps)));
+    head.push(format!("{}, {} steps", it.summary.standing(), count(it.summary.steps)));
     let failed = it.summary.error.as_ref().map_or_else(String::new, |error| {
         let said = format!("{error}; pipeline show {} --log has all that its worker said", it.summary.name());
         let lines = format::wrap(&said, look.width - 4);

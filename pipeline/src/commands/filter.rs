@@ -47,7 +47,7 @@ impl FromStr for Filter {
         let at = text.find(['=', '!', '<', '>']);
         let found = at.and_then(|at| {
             let (sign, operator) = OPERATORS.iter().find(|(sign, _)| text[at..].starts_with(sign))?;
-            let (name, value) = (text[..at].trim(), text[at + sign.len()..].trim());
+            let (name, value) = (text[..at].trim(), unquoted(text[at + sign.len()..].trim()));
             // `=>1` is no comparison with the word `>1`.
             (!name.is_empty() && !value.starts_with(['=', '!', '<', '>'])).then(|| Self {
                 name: name.into(),
@@ -56,12 +56,21 @@ impl FromStr for Filter {
             })
         });
         found.ok_or_else(|| {
+            let fixed = [("<>", "!="), ("=>", ">="), ("=<", "<=")].into_iter().find(|(sign, _)| text.contains(sign));
             Failure::input(
                 format!("--where '{text}': no comparison; allowed: COLUMN=VALUE, with =, !=, <, <=, > or >="),
-                "--where 'train.learning_rate>=0.1'",
+                fixed.map_or("--where 'train.learning_rate>=0.1'".to_owned(), |(sign, meant)| {
+                    format!("--where '{}'", text.replacen(sign, meant, 1))
+                }),
             )
         })
     }
+}
+
+/// A value without the quotes that SQL would have around it: the shell's own are gone already.
+fn unquoted(value: &str) -> &str {
+    let inside = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+    inside('\'').or_else(|| inside('"')).unwrap_or(value)
 }
 
 /// What the table calls some columns.
@@ -155,6 +164,20 @@ fn of_verdict(filter: &Filter) -> Result<Filter, Failure> {
     }
 }
 
+/// What a run's status may be.
+const STATUSES: [&str; 4] = ["running", "interrupted", "failed", "finished"];
+
+/// The words for losses that are no numbers.
+const NO_NUMBER: [&str; 3] = ["nan", "inf", "-inf"];
+
+fn check_status(typed: &str) -> Result<(), Failure> {
+    if STATUSES.contains(&typed) {
+        return Ok(());
+    }
+    let hint = format!("--where status={}", nearest(typed, STATUSES.into_iter()).unwrap_or("finished"));
+    Err(Failure::input(format!("--where: there is no status '{typed}'; allowed: {}", STATUSES.join(", ")), hint))
+}
+
 /// The runs that pass every filter, sorted by `sort`, which a leading `-` reverses.
 pub fn apply(
     mut runs: Vec<Summary>,
@@ -166,14 +189,23 @@ pub fn apply(
         let name = columns.name(&filter.name)?;
         let filter = &if name == "verdict" { of_verdict(filter)? } else { filter.clone() };
         let numbers = runs.iter().any(|run| rank(columns.value(run.run, &name)) == 0);
-        let words = runs.iter().any(|run| rank(columns.value(run.run, &name)) == 1);
+        // What a loss is that is no number is still a number's word.
+        let is_word = |cell: &Cell| rank(cell) == 1 && !NO_NUMBER.contains(&cell.text().as_str());
+        let words = runs.iter().any(|run| is_word(columns.value(run.run, &name)));
+        let filter = &if numbers { filter.in_lower_case() } else { filter.clone() };
         if numbers && !words && !["true", "false"].contains(&&*filter.value) && filter.value.parse::<f64>().is_err() {
             let message = format!("--where: {name} is a number, and '{}' is none", filter.value);
             return Err(Failure::input(message, format!("--where '{name}>=1'")));
         }
+        if name == "status" && matches!(filter.operator, Operator::Is | Operator::IsNot) {
+            check_status(&filter.value)?;
+        }
         runs.retain(|run| filter.passes(columns.value(run.run, &name), numbers));
     }
     let Some(sort) = sort else { return Ok(runs) };
+    if sort.trim_matches('-').is_empty() {
+        return Err(Failure::input(format!("--sort '{sort}' names no column"), "--sort=-valid_perplexity"));
+    }
     let (reversed, typed) = sort.strip_prefix('-').map_or((false, sort), |typed| (true, typed));
     let name = columns.name(typed)?;
     runs.sort_by(|a, b| {
@@ -198,6 +230,13 @@ pub fn apply(
 }
 
 impl Filter {
+    /// The same of `True`, `NaN` and `Inf` as this program writes them.
+    fn in_lower_case(&self) -> Self {
+        let lower = self.value.to_lowercase();
+        let known = ["true", "false"].contains(&lower.as_str()) || NO_NUMBER.contains(&lower.as_str());
+        Self { value: if known { lower } else { self.value.clone() }, ..self.clone() }
+    }
+
     /// Whether a value compares so, in a column that has `numbers` or not. As in SQL, what has no value passes nothing.
     fn passes(&self, cell: &Cell, numbers: bool) -> bool {
         let typed = match self.value.as_str() {

@@ -9,10 +9,10 @@ use crate::commands::curves::Runs;
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::ui;
 use crate::ui::chart::png::{self, SCALE};
 use crate::ui::chart::svg::{Look, Shade, svg};
 use crate::ui::chart::{Chart, Range};
+use crate::ui::{self, format};
 
 /// Rows of a curve: a few for each pixel of the widest picture that anybody prints.
 const ROWS: i64 = 2000;
@@ -26,7 +26,7 @@ enum Format {
 
 /// Draws runs.
 pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
-    let format = format(&args.output)?;
+    let format = format_of(&args.output)?;
     if format == Format::Png && args.theme == Shade::Auto {
         let message = "--theme auto is for SVG, which can follow its reader; a PNG is light or dark";
         return Err(Failure::input(message, "--theme light"));
@@ -43,7 +43,7 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
     let bytes = match format {
         Format::Svg => drawn.into_bytes(),
         Format::Png => png::png(&drawn).map_err(|why| {
-            Failure::failed(format!("{}: the picture can't be drawn: {why}", args.output.display()), "-o FILE.svg")
+            Failure::failed(format!("{}: the picture can't be drawn: {why}", format::path(&args.output)), "-o FILE.svg")
         })?,
     };
     write(&args.output, &bytes, paths)?;
@@ -52,7 +52,7 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
         Format::Svg => String::new(),
         Format::Png => format!(" ({} × {} pixels)", pixels(args.width), pixels(args.height)),
     };
-    ui::talk(&format!("wrote {}{size}: {}, of {}", args.output.display(), args.what.title(), runs.of));
+    ui::talk(&format!("wrote {}{size}: {}, of {}", format::path(&args.output), args.what.title(), runs.of));
     Ok(())
 }
 
@@ -76,15 +76,15 @@ fn range(chart: &Chart, args: &PlotArgs) -> Result<Range, Failure> {
 }
 
 /// The format that a file's name says.
-fn format(path: &Path) -> Result<Format, Failure> {
+fn format_of(path: &Path) -> Result<Format, Failure> {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     match extension.as_deref() {
         _ if path.as_os_str() == "-" => Ok(Format::Svg),
         Some("svg") => Ok(Format::Svg),
         Some("png") => Ok(Format::Png),
         _ => {
-            let hint = format!("-o {}", path.with_extension("svg").display());
-            Err(Failure::input(format!("{}: a picture is .svg or .png", path.display()), hint))
+            let hint = format!("-o {}", format::path(&path.with_extension("svg")));
+            Err(Failure::input(format!("{}: a picture is .svg or .png", format::path(path)), hint))
         }
     }
 }
@@ -93,7 +93,7 @@ fn format(path: &Path) -> Result<Format, Failure> {
 pub fn write(path: &Path, bytes: &[u8], paths: &Paths) -> Result<(), Failure> {
     let there = std::fs::canonicalize(path).ok();
     if there.is_some() && there == std::fs::canonicalize(&paths.db).ok() {
-        let message = format!("{}: that is the database", path.display());
+        let message = format!("{}: that is the database", format::path(path));
         return Err(Failure::input(message, "name another file with -o"));
     }
     put(path, there, bytes).map_err(|error| {
@@ -102,7 +102,7 @@ pub fn write(path: &Path, bytes: &[u8], paths: &Paths) -> Result<(), Failure> {
             std::io::ErrorKind::StorageFull => "free some space, or name a file elsewhere with -o",
             _ => "name a file that can be written with -o",
         };
-        let message = format!("{}: it can't be written: {error}", path.display());
+        let message = format!("{}: it can't be written: {error}", format::path(path));
         match error.kind() {
             std::io::ErrorKind::StorageFull => Failure::failed(message, hint),
             _ => Failure::input(message, hint),

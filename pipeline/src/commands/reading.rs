@@ -39,6 +39,11 @@ impl Reader {
     /// says: a process that is killed can't write that down.
     pub fn summaries(&mut self, runs: Option<&[i64]>) -> Result<Vec<Summary>, Failure> {
         let mut found = self.record.summaries(runs)?;
+        if found.iter().any(|summary| summary.status == "interrupted") {
+            let order: Vec<&str> = STAGES.iter().map(|stage| stage.name).collect();
+            let mut stopped: HashMap<i64, String> = self.record.stopped(&order)?.into_iter().collect();
+            found.iter_mut().for_each(|summary| summary.stopped_at = stopped.remove(&summary.run));
+        }
         for summary in found.iter_mut().filter(|summary| summary.status == "running") {
             if !summary.process.as_deref().is_some_and(|process| is_alive(&self.store, process)) {
                 summary.status = "interrupted".to_owned();

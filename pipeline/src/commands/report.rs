@@ -42,10 +42,10 @@ const MANY: usize = 40;
 
 /// Writes a page.
 pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
-    let name = args.output.extension().and_then(|it| it.to_str()).map(str::to_lowercase);
+    let name = args.output.extension().map(|it| it.to_string_lossy().to_lowercase());
     if let Some(other) = name.filter(|name| !["html", "htm"].contains(&&**name)) {
-        let message = format!("{}: a report is HTML, not .{other}", args.output.display());
-        return Err(Failure::input(message, format!("-o {}", args.output.with_extension("html").display())));
+        let message = format!("{}: a report is HTML, not .{other}", format::path(&args.output));
+        return Err(Failure::input(message, format!("-o {}", format::path(&args.output.with_extension("html")))));
     }
     let mut reader = Reader::open(paths)?;
     let report = gather(&mut reader, &args.selectors)?;
@@ -56,7 +56,7 @@ pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
     }
     plot::write(&args.output, page.as_bytes(), paths)?;
     let size = format::bytes(page.len() as u64);
-    ui::talk(&format!("wrote {} ({size}): {}", args.output.display(), report.of));
+    ui::talk(&format!("wrote {} ({size}): {}", format::path(&args.output), report.of));
     Ok(())
 }
 

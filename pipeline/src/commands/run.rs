@@ -28,7 +28,7 @@ use crate::engine::task::Pool;
 use crate::engine::work::{Settings, Summary, Track, Work};
 use crate::engine::worker;
 use crate::experiment::{Experiment, Point};
-use crate::failure::Failure;
+use crate::failure::{FAILED, Failure};
 use crate::places::{Paths, corpora};
 use crate::plan::{PointPlan, STAGES};
 use crate::record::Record;
@@ -171,6 +171,11 @@ fn plans(
         News::Waiting { url } => ui::talk(&format!("another process fetches {url}; waiting for it")),
         News::Begins { url, from, whole } => counter = Some(Counter::new(&format!("fetching {url}"), from, whole)),
         News::Arrived(bytes) => counter.iter_mut().for_each(|counter| counter.advance(bytes)),
+        News::Silent { url, since, patience } => {
+            let (since, patience) = (since.as_secs(), patience.as_secs());
+            let words = format!("{url}: no data for {since} s; waiting up to {patience} s");
+            counter.as_ref().map_or_else(|| ui::talk(&words), |counter| counter.talk(&words));
+        }
         News::Lost { url, words } => {
             counter = None;
             ui::talk(&format!("{url}: {words}; trying again"));
@@ -181,8 +186,11 @@ fn plans(
     for point in &experiment.points {
         let mut sources = Vec::new();
         for source in &point.corpus.sources {
-            let (path, digest) = corpus::obtain(source, store, &mut shelf)
-                .map_err(|(message, hint)| experiment.complain(&format!("corpus.{}", source.name), &message, &hint))?;
+            let (path, digest) = corpus::obtain(source, store, &mut shelf).map_err(|refused| {
+                let key = format!("corpus.{}", source.name);
+                let failure = experiment.complain(&key, &refused.message, &refused.hint);
+                if refused.is_full { Failure { code: FAILED, ..failure } } else { failure }
+            })?;
             sources.push((source.name.clone(), digest, path));
         }
         let ancestors = forks::ancestors(record, experiment, point, &sources)?;

@@ -86,7 +86,7 @@ fn cells(run: &Summary) -> Vec<(String, Ink)> {
         (run.name(), Ink::Bold),
         plain(run.experiment.clone()),
         plain(format::cut(&format::point(&run.swept()), 40)),
-        (run.status.clone(), status_ink(&run.status)),
+        (run.standing(), status_ink(&run.status)),
         plain(run.verdict.as_deref().map_or(String::new(), spoken)),
         plain(format::count(run.steps)),
         (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd(last_is_odd)),
@@ -164,6 +164,19 @@ mod tests {
         );
         assert_eq!(said(&["--where", "run=abc"]), "--where: run is a number, and 'abc' is none | --where 'run>=1'");
         assert!(said(&["--where", "run=>1"]).starts_with("--where 'run=>1': no comparison"));
+        assert!(said(&["--where", "run=>1"]).ends_with(" | --where 'run>=1'"));
+        assert_eq!(numbers(&fixture, &["--where", "last_loss=NaN"]), Ok(vec![3]));
+        assert_eq!(numbers(&fixture, &["--where", "train.tied=False"]).unwrap().len(), 4);
+        assert_eq!(numbers(&fixture, &["--where", "optimizer='sgd'", "--where", "status!=finished"]), Ok(vec![4]));
+        assert_eq!(
+            said(&["--where", "last_loss<0x10"]),
+            "--where: last_loss is a number, and '0x10' is none | --where 'last_loss>=1'"
+        );
+        assert_eq!(
+            said(&["--where", "status=finishd"]),
+            "--where: there is no status 'finishd'; allowed: running, interrupted, failed, finished | --where status=finished"
+        );
+        assert_eq!(said(&["--sort", "-"]), "--sort '-' names no column | --sort=-valid_perplexity");
         assert_eq!(
             said(&["--where", "learning_rte>1"]),
             "there is no column or parameter learning_rte | did you mean learning_rate?"

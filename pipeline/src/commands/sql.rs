@@ -9,11 +9,17 @@ use crate::args::{Format, SqlArgs};
 use crate::experiment::nearest;
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::record::read::{Asked, Cell, Relation};
+use crate::record::read::{ASK, Asked, Cell, QueryError, Relation};
 use crate::record::{Record, Result as Recorded};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use crate::ui::{self, format};
+
+/// What can be done where nothing can be written.
+const READ_ONLY: &str = "pipeline sql only asks; sqlite3 on a copy of the database can do anything";
+
+/// The longest query that is read from standard input.
+const LONGEST: u64 = 1 << 20;
 
 /// Answers a query, or prints the schema.
 pub fn sql(args: SqlArgs, paths: &Paths) -> Result<(), Failure> {
@@ -29,11 +35,17 @@ pub fn sql(args: SqlArgs, paths: &Paths) -> Result<(), Failure> {
 }
 
 fn standard_input() -> Result<String, Failure> {
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|error| {
-        Failure::input(format!("standard input: {error}"), "echo 'SELECT * FROM run_summary' | pipeline sql -")
-    })?;
-    Ok(text)
+    let hint = "echo 'SELECT * FROM run_summary' | pipeline sql -";
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::input(format!("standard input: {error}"), hint))?;
+    if bytes.len() as u64 > LONGEST {
+        let message = format!("standard input: longer than {} MiB, which no query is", LONGEST >> 20);
+        return Err(Failure::input(message, hint));
+    }
+    String::from_utf8(bytes).map_err(|_| Failure::input("standard input: the query is not UTF-8", hint))
 }
 
 /// Writes the answer. A reader that went away ends it early and is no error.
@@ -49,9 +61,20 @@ fn answer(record: &mut Record, query: &str, format: Format, out: &mut dyn std::i
             Ok(())
         }
         Err(error) => {
-            let text = error.to_string();
-            let hint = hint(&text, &record.relations()?);
-            Err(Failure::input(text, hint))
+            let hint = match &error {
+                QueryError::Empty | QueryError::Nul => "pipeline sql 'SELECT * FROM run_summary'".to_owned(),
+                QueryError::Several(_) => "a command for each: pipeline sql '…'; pipeline sql '…'".to_owned(),
+                QueryError::Writes(_) => READ_ONLY.to_owned(),
+                QueryError::Unknown(word) => match nearest(word, ASK.into_iter()) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => "pipeline sql 'SELECT * FROM run_summary'".to_owned(),
+                },
+                QueryError::Parameter(_) => {
+                    "write the value itself: pipeline sql 'SELECT * FROM run_steps WHERE run = 1'".to_owned()
+                }
+                QueryError::Sqlite(text) => hint(text, &record.relations()?),
+            };
+            Err(Failure::input(error.to_string(), hint))
         }
     }
 }
@@ -129,7 +152,7 @@ fn hint(message: &str, relations: &[Relation]) -> String {
         nearest(column, columns.map(|(name, _)| name.as_str()))
     } else {
         return match message.contains("read-only") || message.contains("readonly") {
-            true => "pipeline sql only asks; sqlite3 on a copy of the database can do anything".to_owned(),
+            true => READ_ONLY.to_owned(),
             false => String::new(),
         };
     };
@@ -215,9 +238,26 @@ mod tests {
         assert_eq!(wrong("SELECT * FROM run_sumary"), "no such table: run_sumary | did you mean run_summary?");
         assert_eq!(
             wrong("SELEC 1"),
-            "the record is read-only here: SELEC is not SELECT, WITH, VALUES, EXPLAIN or PRAGMA | pipeline sql only asks; sqlite3 on a copy of the database can do anything"
+            "SELEC is not a statement; allowed: SELECT, WITH, VALUES, EXPLAIN and PRAGMA | did you mean SELECT?"
         );
-        assert_eq!(wrong("SELECT 1; SELECT 2"), "one statement at a time: another begins at `SELECT 2` | ");
+        assert_eq!(
+            wrong("delete from runs"),
+            "the record is read-only here: DELETE is not SELECT, WITH, VALUES, EXPLAIN or PRAGMA | pipeline sql only asks; sqlite3 on a copy of the database can do anything"
+        );
+        assert_eq!(
+            wrong("SELECT 1; SELECT 2"),
+            "one statement at a time: another begins at `SELECT 2` | a command for each: pipeline sql '…'; pipeline sql '…'"
+        );
+        for name in [":a", "$a", "@a", "?", "?1"] {
+            assert_eq!(
+                wrong(&format!("SELECT ':x', {name}")),
+                format!(
+                    "{name} is a parameter, and parameters have no values here | write the value itself: pipeline sql 'SELECT * FROM run_steps WHERE run = 1'"
+                )
+            );
+        }
+        assert_eq!(said("SELECT ':x?' AS \"@a\" -- $b", Format::Csv).unwrap(), "@a\n:x?\n");
+        assert!(wrong("SELECT 1\0 + 1").starts_with("the query holds a NUL character"));
         assert_eq!(wrong("SELECT (1"), "incomplete input | ");
         assert!(
             wrong("WITH a AS (SELECT 1) DELETE FROM runs").contains("readonly"),

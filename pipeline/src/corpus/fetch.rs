@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use ureq::Agent;
@@ -24,6 +25,12 @@ const TICK: Duration = Duration::from_millis(100);
 /// A server that says nothing for so long is taken for gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// After so long without a byte it is said that none comes.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// The most bytes of a file whose length its server does not announce: it might never end, and fill the disk.
+const UNANNOUNCED: u64 = 1 << 30;
+
 /// What happens while something is fetched.
 #[derive(Debug, PartialEq, Eq)]
 pub enum News<'a> {
@@ -33,6 +40,8 @@ pub enum News<'a> {
     Begins { url: &'a str, from: u64, whole: Option<u64> },
     /// So many bytes more are there.
     Arrived(u64),
+    /// Nothing has come for so long; `patience` is how long that may last.
+    Silent { url: &'a str, since: Duration, patience: Duration },
     /// The connection is lost and will be made again.
     Lost { url: &'a str, words: &'a str },
 }
@@ -46,6 +55,9 @@ pub enum FetchError {
     /// No connection, or not for long enough.
     #[error("{url}: {words}")]
     Connection { url: String, words: String },
+    /// It goes on without end, for all that its server says.
+    #[error("{url}: the server announces no length, and {} MiB came without an end", most >> 20)]
+    Endless { url: String, most: u64 },
     /// These are other bytes.
     #[error("{url} has SHA-256 {found}; expected {expected}")]
     Wrong { url: String, found: Digest, expected: Digest },
@@ -66,8 +78,14 @@ impl FetchError {
             Self::Connection { .. } => {
                 "is there a network? run again to go on where it stopped, or name a file: { path = \"…\", sha256 = \"…\" }"
             }
+            Self::Endless { .. } => {
+                "if it is that large, fetch it by hand and name the file: { path = \"…\", sha256 = \"…\" }; what came was not kept"
+            }
             Self::Wrong { .. } => {
                 "another edition of the corpus? correct the address or the digest; what came was not kept"
+            }
+            Self::Disk { error, .. } if error.kind() == io::ErrorKind::StorageFull => {
+                "free some space, or name another folder in the environment variable PIPELINE_CACHE"
             }
             Self::Disk { .. } => "name another folder in the environment variable PIPELINE_CACHE",
         }
@@ -89,6 +107,11 @@ pub struct Fetcher {
     folder: PathBuf,
     /// Before the first retry; before the next it is twice as long.
     pause: Duration,
+    /// How long a server may say nothing, and after how long that is said.
+    patience: Duration,
+    silence: Duration,
+    /// The most bytes where no length is announced.
+    most: u64,
 }
 
 impl Fetcher {
@@ -104,15 +127,24 @@ impl Fetcher {
             .accept_encoding("identity")
             .timeout_connect(Some(PATIENCE))
             .timeout_per_read(Some(PATIENCE));
-        Self { agent: config.build().new_agent(), folder, pause: Duration::from_millis(500) }
+        Self {
+            agent: config.build().new_agent(),
+            folder,
+            pause: Duration::from_millis(500),
+            patience: PATIENCE,
+            silence: SILENCE,
+            most: UNANNOUNCED,
+        }
     }
 
     /// The same without a proxy and without patience.
     #[cfg(test)]
     pub fn hasty(folder: PathBuf) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).proxy(None);
-        let config = config.timeout_per_read(Some(Duration::from_millis(300)));
-        Self { agent: config.build().new_agent(), folder, pause: Duration::from_millis(1) }
+        let patience = Duration::from_millis(300);
+        let config = config.timeout_per_read(Some(patience));
+        let (pause, silence) = (Duration::from_millis(1), Duration::from_millis(100));
+        Self { agent: config.build().new_agent(), folder, pause, patience, silence, most: 1 << 22 }
     }
 
     /// Fetches a file unless it is there; two that want the same fetch it once.
@@ -162,7 +194,7 @@ impl Fetcher {
     fn download(&self, url: &str, part: &Path, watch: &mut dyn FnMut(News<'_>)) -> Result<(), FetchError> {
         let (mut failures, mut furthest, mut reached) = (0, size(part), false);
         loop {
-            let words = match self.attempt(url, part, watch) {
+            let words = match self.attended(url, part, watch) {
                 Ok(()) => return Ok(()),
                 Err(Broken::Final(error)) => return Err(error),
                 Err(Broken::Unreached(words)) if !reached => {
@@ -184,8 +216,44 @@ impl Fetcher {
         }
     }
 
+    /// One connection, on a thread of its own: a read that waits can't say so itself.
+    fn attended(&self, url: &str, part: &Path, watch: &mut dyn FnMut(News<'_>)) -> Result<(), Broken> {
+        std::thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(64);
+            let news = move |news: News<'static>| {
+                // Whoever listens does so until the connection has ended.
+                let _ = sender.send(news);
+            };
+            let thread = std::thread::Builder::new().name("fetch".to_owned());
+            let connection = thread
+                .spawn_scoped(scope, move || self.attempt(url, part, &news))
+                .map_err(|error| Broken::Unreached(format!("no thread can be started: {error}")))?;
+            let mut told = false;
+            loop {
+                match receiver.recv_timeout(self.silence) {
+                    Ok(News::Begins { from, whole, .. }) => watch(News::Begins { url, from, whole }),
+                    Ok(news) => {
+                        told = false;
+                        watch(news);
+                    }
+                    Err(RecvTimeoutError::Timeout) if told => {}
+                    Err(RecvTimeoutError::Timeout) => {
+                        told = true;
+                        watch(News::Silent { url, since: self.silence, patience: self.patience });
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            connection.join().unwrap_or_else(|_| Err(Broken::Unreached("BUG: the connection's thread died".to_owned())))
+        })
+    }
+
+    fn silent(&self) -> String {
+        format!("no data for {} s", self.patience.as_secs())
+    }
+
     /// One connection.
-    fn attempt(&self, url: &str, part: &Path, watch: &mut dyn FnMut(News<'_>)) -> Result<(), Broken> {
+    fn attempt(&self, url: &str, part: &Path, tell: &dyn Fn(News<'static>)) -> Result<(), Broken> {
         let have = size(part);
         let mut request = self.agent.get(url);
         if have > 0 {
@@ -198,7 +266,7 @@ impl Fetcher {
             206 if have > 0 && begins_at(&response) == Some(have) => have,
             206 | 416 if have > 0 => {
                 std::fs::remove_file(part).map_err(|error| disk(part, error))?;
-                return self.attempt(url, part, watch);
+                return self.attempt(url, part, tell);
             }
             status => {
                 let reason = response.status().canonical_reason();
@@ -206,21 +274,37 @@ impl Fetcher {
             }
         };
         let whole = response.body().content_length().map(|rest| from + rest);
-        watch(News::Begins { url, from, whole });
+        // The rest of a part may come without a length of its own.
+        let most = whole.or_else(|| total(&response)).unwrap_or(self.most);
+        tell(News::Begins { url: "", from, whole });
         let file = File::options().create(true).write(true).append(from > 0).truncate(from == 0).open(part);
         let mut file = file.map_err(|error| disk(part, error))?;
         let mut body = response.body_mut().as_reader();
         let mut block = vec![0; 1 << 16];
+        let mut arrived = from;
         loop {
             let n = match body.read(&mut block) {
                 Ok(0) => break,
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // Whatever it is, the bytes so far are good to go on from.
+                Err(error) if is_timeout(&error) => return Err(Broken::Lost(self.silent())),
                 Err(error) => return Err(Broken::Lost(error.to_string())),
             };
-            file.write_all(&block[..n]).map_err(|error| disk(part, error))?;
-            watch(News::Arrived(n as u64));
+            arrived += n as u64;
+            // What is not announced is not continued either: it would not end the next time.
+            if arrived > most {
+                std::fs::remove_file(part).map_err(|error| disk(part, error))?;
+                return Err(Broken::Final(FetchError::Endless { url: url.to_owned(), most }));
+            }
+            file.write_all(&block[..n]).map_err(|error| {
+                if whole.is_none() && error.kind() == io::ErrorKind::StorageFull {
+                    // Left behind when it fails: the disk is at fault, which is said.
+                    let _ = std::fs::remove_file(part);
+                }
+                disk(part, error)
+            })?;
+            tell(News::Arrived(n as u64));
         }
         if whole.is_some_and(|whole| size(part) < whole) {
             return Err(Broken::Lost("the connection ended too soon".to_owned()));
@@ -228,6 +312,12 @@ impl Fetcher {
         // What is renamed must be on the disk: a cache of digests goes by the file's size and times.
         file.sync_all().map_err(|error| disk(part, error))
     }
+}
+
+/// Whether a read ended because nothing came for too long.
+fn is_timeout(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+    matches!(inner, Some(ureq::Error::Timeout(_))) || error.kind() == io::ErrorKind::TimedOut
 }
 
 fn size(file: &Path) -> u64 {
@@ -242,6 +332,11 @@ fn disk(path: &Path, error: io::Error) -> Broken {
 fn begins_at<T>(response: &Response<T>) -> Option<u64> {
     let range = response.headers().get("content-range")?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
+}
+
+/// The size of the whole file that a partial answer is of: `Content-Range: bytes 100-199/200`.
+fn total<T>(response: &Response<T>) -> Option<u64> {
+    response.headers().get("content-range")?.to_str().ok()?.rsplit_once('/')?.1.trim().parse().ok()
 }
 
 /// Whether an error is worth another attempt.

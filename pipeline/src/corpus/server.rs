@@ -22,6 +22,10 @@ pub enum Answer {
     Status(&'static str),
     /// The header and silence.
     Silence,
+    /// The file over and over, without a length.
+    Endless,
+    /// The file once, without a length.
+    Unannounced,
     /// The file, after this many milliseconds.
     Late(u64),
 }
@@ -79,6 +83,11 @@ fn serve(mut stream: &TcpStream, body: &[u8], answer: Answer, asked: &Mutex<Vec<
             let range = format!("Content-Range: bytes 0-{}/{}\r\n", body.len() - 1, body.len());
             stream.write_all(head("206 Partial Content", &range, body.len()).as_bytes())?;
             return stream.write_all(body);
+        }
+        Answer::Endless | Answer::Unannounced => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+            let times = if matches!(answer, Answer::Endless) { usize::MAX } else { 1 };
+            return (0..times).try_for_each(|_| stream.write_all(body));
         }
         Answer::Late(ms) => std::thread::sleep(Duration::from_millis(ms)),
         _ => {}

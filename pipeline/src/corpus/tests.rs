@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::fetch::FetchError;
 use super::server::{Answer, Server};
 use super::*;
 
@@ -83,6 +82,38 @@ fn a_status_and_other_bytes_are_one_line_and_leave_nothing() {
 }
 
 #[test]
+fn a_file_without_an_announced_length_is_bounded() {
+    let (folder, body) = (tempfile::tempdir().unwrap(), body());
+    let server = Server::new(&body, &[Answer::Endless]);
+    let error = fetch(folder.path(), &server, Digest::of(&body)).unwrap_err();
+    let words = format!("{}: the server announces no length, and 4 MiB came without an end", server.url);
+    assert_eq!(error.to_string(), words);
+    assert!(!error.hint().is_empty());
+    assert_eq!(server.asked().len(), 1, "it is not asked again");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["locks"]);
+    arrives(&[Answer::Unannounced], &[], &[""]);
+}
+
+#[test]
+fn a_server_that_says_nothing_is_talked_about_while_it_is_waited_for() {
+    let (folder, body) = (tempfile::tempdir().unwrap(), body());
+    let server = Server::new(&body, &[Answer::Silence]);
+    let mut said = Vec::new();
+    let mut watch = |news: News<'_>| match news {
+        News::Silent { since, patience, .. } => {
+            said.push(format!("silent {} of {}", since.as_millis(), patience.as_millis()))
+        }
+        News::Lost { words, .. } => said.push(words.to_owned()),
+        _ => {}
+    };
+    Fetcher::hasty(folder.path().to_owned()).fetch(&server.url, Digest::of(&body), &mut watch).unwrap_err();
+    let silent = said.iter().filter(|words| *words == "silent 100 of 300").count();
+    assert!((1..=4).contains(&silent), "{said:?}");
+    assert!(said.iter().any(|words| words == "no data for 0 s"), "{said:?}");
+}
+
+#[test]
 fn two_at_once_fetch_once() {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
     let server = Server::new(&body, &[Answer::Late(200)]);
@@ -115,7 +146,7 @@ fn a_fetched_corpus_is_checked_at_each_use_and_a_dry_run_fetches_nothing() {
         let mut shelf = Shelf { folder: Some(shelf.clone()), dry_run, watch: &mut |_| {} };
         super::obtain(source, &store, &mut shelf)
     };
-    let (message, hint) = obtain(&source("http://127.0.0.1:1/x"), true).unwrap_err();
+    let Refused { message, hint, .. } = obtain(&source("http://127.0.0.1:1/x"), true).unwrap_err();
     assert_eq!(message, "http://127.0.0.1:1/x is not fetched yet, and a dry run fetches nothing");
     assert!(!hint.is_empty());
     std::fs::create_dir_all(&shelf).unwrap();

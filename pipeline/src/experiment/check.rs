@@ -4,12 +4,15 @@
 use serde_json::{Map, Value};
 use stages::schema::{Default, Key, Kind, Range};
 
-use super::Problem;
 use super::tree::{Node, Raw};
+use super::{Problem, slips};
 
 /// The canonical value of `node`, which stands at the dotted `path`.
 pub fn check(kind: &Kind, node: &Node, path: &str, seed: i64) -> Result<Value, Problem> {
-    let wrong = || problem(node, format!("{path} is {}; allowed: {}", node.raw, allowed(kind)));
+    let wrong = || {
+        let hint = meant(kind, &node.raw).unwrap_or_default();
+        Problem { hint, ..problem(node, format!("{path} is {}; allowed: {}", node.raw, allowed(kind))) }
+    };
     match (kind, &node.raw) {
         (Kind::Bool, Raw::Bool(value)) => Ok(Value::from(*value)),
         (Kind::Int(min, max), Raw::Int(value)) if min <= value && value <= max => Ok(Value::from(*value)),
@@ -56,7 +59,10 @@ pub fn check_table(keys: &[Key], node: &Node, path: &str, seed: i64) -> Result<M
     let mut checked = Map::new();
     for key in keys {
         let value = match node.get(key.name) {
-            Some(entry) => Some(check(&key.kind, entry, &join(key.name), seed)?),
+            Some(entry) => Some(check(&key.kind, entry, &join(key.name), seed).map_err(|problem| {
+                let hint = if problem.hint.is_empty() { without(key, entry, &join(key.name)) } else { problem.hint };
+                Problem { hint, ..problem }
+            })?),
             None => key.default_value(seed),
         };
         if let Some(value) = value {
@@ -64,6 +70,58 @@ pub fn check_table(keys: &[Key], node: &Node, path: &str, seed: i64) -> Result<M
         }
     }
     Ok(checked)
+}
+
+/// What was probably meant by a value of another type, as a hint.
+fn meant(kind: &Kind, raw: &Raw) -> Option<String> {
+    match (kind, raw) {
+        (Kind::Bool, Raw::Text(word)) => slips::truth(word).map(|word| format!("did you mean {word}?")),
+        (Kind::Bool, Raw::Int(0)) => Some("did you mean false?".to_owned()),
+        (Kind::Bool, Raw::Int(1)) => Some("did you mean true?".to_owned()),
+        (Kind::Int(..) | Kind::Float(_), Raw::Text(word)) => {
+            let number = slips::number(word)?;
+            Some(if number == *word {
+                format!("leave out the quotes: {number}")
+            } else {
+                format!("did you mean {number}?")
+            })
+        }
+        (Kind::Int(min, max), Raw::Float(value)) if value.fract() == 0.0 && value.abs() < 1e15 => {
+            let whole = *value as i64;
+            (min <= &whole && &whole <= max).then(|| format!("did you mean {whole}?"))
+        }
+        (Kind::Tagged(tags), Raw::Text(word)) => {
+            let tag = nearest(word, tags.iter().map(|(tag, _)| *tag))?;
+            Some(format!("{{ kind = \"{tag}\" }}"))
+        }
+        (Kind::List(item), Raw::Text(word)) => has_word(item, word).then(|| format!("[{}]", slips::text(word))),
+        (Kind::Any(kinds), raw) => kinds.iter().find_map(|kind| meant(kind, raw)),
+        _ => None,
+    }
+}
+
+/// Whether a word is among those that a kind allows.
+fn has_word(kind: &Kind, word: &str) -> bool {
+    match kind {
+        Kind::Choice(words) => words.contains(&word),
+        Kind::Any(kinds) => kinds.iter().any(|kind| has_word(kind, word)),
+        _ => false,
+    }
+}
+
+/// How a key is turned off, for a value that says "none" in other words.
+fn without(key: &Key, node: &Node, path: &str) -> String {
+    let none = match &node.raw {
+        Raw::Text(word) => slips::is_nothing(word) || slips::truth(word) == Some("false"),
+        raw => *raw == Raw::Bool(false),
+    };
+    match key.default {
+        _ if !none => String::new(),
+        _ if key.doc.ends_with("; 0 is off") => format!("{path} = 0 turns it off"),
+        Default::Absent => format!("leave {path} out: there is none by default"),
+        Default::Is(value) => format!("leave {path} out: its default is {value}"),
+        Default::Seed => format!("leave {path} out: its default is the experiment's seed"),
+    }
 }
 
 fn check_tagged(tags: &[(&str, &'static [Key])], node: &Node, path: &str, seed: i64) -> Result<Value, Problem> {

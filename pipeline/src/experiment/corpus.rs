@@ -122,8 +122,15 @@ fn source(
     let sha256 = sha256.map(str::to_lowercase);
     let origin = match (path, url) {
         (_, Some(url)) => {
-            if !(url.starts_with("http://") || url.starts_with("https://")) {
-                return Err((format!("{url} is no address"), "url = \"https://…\"".to_owned()));
+            let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_lowercase());
+            match scheme.as_deref() {
+                Some("http" | "https") => {}
+                Some("file") => return Err(local(url)),
+                Some(other) => {
+                    let message = format!("{url}: {other} is not fetched; allowed: http and https");
+                    return Err((message, "fetch it by hand, and name the file: text = \"…\"".to_owned()));
+                }
+                None => return Err((format!("{url} is not an address"), "url = \"https://…\"".to_owned())),
             }
             if sha256.is_none() {
                 return Err((
@@ -136,9 +143,11 @@ fn source(
         (path, None) => {
             let path = path.unwrap_or("");
             let found = folders.iter().map(|folder| folder.join(path)).find(|path| path.is_file());
-            let Some(found) = found else {
-                return Err((format!("no file {path}"), "paths are looked for from the working directory, then beside the database, then beside the experiment".to_owned()));
-            };
+            let found = found.ok_or_else(|| no_file(path, folders))?;
+            if found.to_str().is_none() {
+                let message = format!("{found:?}: the path is not UTF-8, and is to be recorded");
+                return Err((message, "put the corpus into a folder with a name in UTF-8".to_owned()));
+            }
             let bytes = found.metadata().map_err(|error| (format!("{path}: {error}"), String::new()))?.len();
             if bytes == 0 {
                 return Err((format!("{path} is empty"), String::new()));
@@ -147,4 +156,44 @@ fn source(
         }
     };
     Ok(Source { name: name.to_owned(), origin, sha256 })
+}
+
+/// Why there is no corpus file of that name, and what could be typed.
+fn no_file(path: &str, folders: &Folders) -> (String, String) {
+    if path.starts_with("file:") {
+        return local(path);
+    }
+    if path.starts_with("http://") || path.starts_with("https://") {
+        let message = format!("{path} is an address; allowed: a path");
+        return (message, "text = { url = \"https://…\", sha256 = \"…\" }".to_owned());
+    }
+    if let Some(rest) = path.strip_prefix("~/") {
+        let home = std::env::var("HOME").ok().filter(|home| home.starts_with('/'));
+        let hint = home.map_or_else(|| "write the whole path".to_owned(), |home| format!("{home}/{rest}"));
+        return (format!("no file {path}; ~ is the shell's, and stands for nothing here"), hint);
+    }
+    if let Some(there) =
+        folders.iter().map(|folder| folder.join(path)).find(|path| path.exists()).filter(|_| !path.is_empty())
+    {
+        return match there.is_dir() {
+            true => (
+                format!("{path} is a folder; allowed: a text file"),
+                format!("a file in it: {}", there.join("NAME").display()),
+            ),
+            false => {
+                let message = format!("{path} is not a regular file; allowed: a text file");
+                (message, "a corpus is read more than once: write it to a file first".to_owned())
+            }
+        };
+    }
+    let shown = if path.is_empty() { "\"\"" } else { path };
+    let hint = "paths are looked for from the working directory, then beside the database, then beside the experiment";
+    (format!("no file {shown}"), hint.to_owned())
+}
+
+/// A file that is named by an address.
+fn local(url: &str) -> (String, String) {
+    let path = url.trim_start_matches("file:").trim_start_matches("//");
+    let path = path.strip_prefix("localhost").unwrap_or(path);
+    (format!("{url} is a file of this machine; allowed: its path"), format!("text = \"{path}\""))
 }

@@ -17,21 +17,29 @@ const SEED: Kind = Kind::Int(0, i64::MAX);
 
 /// A hint that names experiments beside a path that has none.
 pub fn nearby_experiments(path: &Path) -> String {
-    let listed = |folder: &Path| -> Vec<String> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
-            .filter(|name| name != "Cargo.toml")
-            .collect();
-        names.sort();
-        names
-    };
-    let names = listed(path.parent().unwrap_or(Path::new(".")));
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let names = listed(folder);
     let typed = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
     let near = did_you_mean(typed, names.iter().map(String::as_str));
-    if !near.is_empty() || names.is_empty() { near } else { format!("in that folder: {}", names.join(", ")) }
+    if near.is_empty() { experiments_in(folder) } else { near }
+}
+
+/// A hint that names the experiments in a folder.
+pub fn experiments_in(folder: &Path) -> String {
+    let names = listed(folder);
+    if names.is_empty() { String::new() } else { format!("in that folder: {}", names.join(", ")) }
+}
+
+fn listed(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .filter(|name| name != "Cargo.toml")
+        .collect();
+    names.sort();
+    names
 }
 
 /// The kind of the key at a dotted path, `study` aside.
@@ -142,7 +150,7 @@ pub fn name(tree: &Node) -> Result<String, Problem> {
     }
 }
 
-/// One point's values, checked and complete.
+/// One point's values, each checked, and complete; [`tie`] checks them together.
 pub fn point(tree: &Node, folders: &Folders) -> Result<Point, Problem> {
     let Raw::Table(entries) = &tree.raw else {
         return Err(Problem::new(tree.place.clone(), "an experiment is a table", ""));
@@ -180,9 +188,7 @@ pub fn point(tree: &Node, folders: &Folders) -> Result<Point, Problem> {
         stages.insert(stage.stage, Value::from(checked));
     }
     let corpus = corpus::corpus(tree, folders, seed)?;
-    let point = Point { swept: Vec::new(), seed, corpus, stages };
-    tie(tree, &point)?;
-    Ok(point)
+    Ok(Point { swept: Vec::new(), seed, corpus, stages })
 }
 
 /// The canonical value of a swept key in a point.
@@ -210,7 +216,7 @@ fn is_digest(text: &str) -> bool {
 }
 
 /// Rules that tie keys together.
-fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
+pub fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
     let place = |key: &str| tree.at(key).map_or(Place::Default, |node| node.place.clone());
     let bug = |error: stages::StageError| Problem::new(Place::Default, error.to_string(), "");
     let vocab: Vocab = params::read("vocab", &point.stages["vocab"]).map_err(bug)?;

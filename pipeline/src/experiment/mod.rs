@@ -4,8 +4,13 @@
 
 mod check;
 mod corpus;
+mod exclude;
+mod file;
 mod grid;
 mod keys;
+mod slips;
+mod study;
+mod syntax;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -109,23 +114,26 @@ impl Experiment {
     /// Reads and checks an experiment. Relative corpus paths are looked for from the working directory `here`, then
     /// from `root` (the database's folder), then from the experiment's own folder and those above it.
     pub fn load(path: &Path, overrides: &[String], here: &Path, root: &Path) -> Result<Self, Failure> {
-        let file = here.join(path);
-        let text = std::fs::read_to_string(&file).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                Failure::input(format!("{}: no such experiment", path.display()), keys::nearby_experiments(&file))
-            }
-            std::io::ErrorKind::InvalidData => Failure::input(format!("{}: not UTF-8", path.display()), ""),
-            _ => Failure::input(format!("{}: {error}", path.display()), ""),
-        })?;
-        Self::of_text(path, text, overrides, here, root)
+        let text = file::read(path, &here.join(path))?;
+        Self::read(path, text, overrides, (here, root), false)
     }
 
     /// The same of a text that is at hand, which stood in the file `path` when it ran.
     pub fn of_text(path: &Path, text: String, overrides: &[String], here: &Path, root: &Path) -> Result<Self, Failure> {
+        Self::read(path, text, overrides, (here, root), true)
+    }
+
+    fn read(
+        path: &Path,
+        text: String,
+        overrides: &[String],
+        (here, root): (&Path, &Path),
+        as_recorded: bool,
+    ) -> Result<Self, Failure> {
         let folders = corpus::folders(&here.join(path), here, root);
         let read = || -> Result<(String, Vec<Point>, Node, grid::Axes), Problem> {
             let mut tree = tree::parse(&text)?;
-            let axes = grid::axes(&mut tree, overrides)?;
+            let axes = grid::axes(&mut tree, overrides, as_recorded)?;
             let points = grid::points(&tree, &axes, &folders)?;
             let name = keys::name(&tree)?;
             Ok((name, points, tree, axes))

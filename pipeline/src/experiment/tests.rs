@@ -158,6 +158,244 @@ fn a_study_that_is_none_is_refused() {
 }
 
 #[test]
+fn a_point_stands_once() {
+    for (study, said) in [
+        (
+            "[[study.points]]\ntrain.steps=4\n[[study.points]]\ntrain.steps=4\n",
+            "x.toml:6: the study holds the point train.steps = 4 twice, first on line 4 | delete one of them",
+        ),
+        (
+            "[[study.points]]\n[[study.points]]\n",
+            "x.toml:5: the study holds the point (the experiment itself) twice, first on line 4 | delete one of them",
+        ),
+        (
+            "[[study.points]]\ntrain.learning_rate=1\n[[study.points]]\ntrain.learning_rate=1.0\n",
+            "x.toml:6: the study holds the point train.learning_rate = 1.0 twice, as train.learning_rate = 1 on line 4 | delete one of them",
+        ),
+        (
+            "[[study.points]]\ntrain.learning_rate=0.001\n[[study.points]]\n",
+            "x.toml:6: the study holds the point (the experiment itself) twice, as train.learning_rate = 0.001 on line 4 | delete one of them",
+        ),
+        ("[study]\nseed=[1,\n2,\n1]\n", "x.toml:7: seed lists 1 twice, first on line 5 | delete one of them"),
+        (
+            "[study]\ntrain.learning_rate=[1, 1.0]\n",
+            "x.toml:5: train.learning_rate lists 1.0 twice | delete one of them",
+        ),
+    ] {
+        assert_eq!(complaint(&format!("{BARE}{study}"), &[]), said);
+    }
+    assert_eq!(
+        complaint(SMALL, &["train.learning_rate=[1,2,1]"]),
+        "--set 'train.learning_rate=[1,2,1]': train.learning_rate lists 1 twice | delete one of them"
+    );
+}
+
+#[test]
+fn a_recorded_text_that_lists_a_point_twice_is_still_read() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("corpus.txt"), "to be or not to be\n".repeat(100)).unwrap();
+    let text = format!("{BARE}[[study.points]]\ntrain.steps=4\n[[study.points]]\ntrain.steps=4\n");
+    let read = Experiment::of_text(Path::new("x.toml"), text, &[], folder.path(), folder.path()).unwrap();
+    assert_eq!(read.points.len(), 1);
+    // An axis that an override replaces may hold anything.
+    let text = format!("{BARE}[study]\nseed=[1,1]\n");
+    let sets = ["seed=1".to_owned()];
+    let read = Experiment::of_text(Path::new("x.toml"), text, &sets, folder.path(), folder.path()).unwrap();
+    assert_eq!(read.points.len(), 1);
+}
+
+const TIED: &str = "name='p'\n[corpus]\ntext='corpus.txt'\n[train]\nhidden=16\n[study]\ntrain.tied=[true,false]\ntrain.embedding=[16,32,64]\nseed=[1,2]\n";
+
+#[test]
+fn points_that_can_not_be_are_named_with_what_leaves_them_out() {
+    let found = complaint(TIED, &[]);
+    let hint = "exclude = [{ train.tied = true, train.embedding = 32 }, { train.tied = true, train.embedding = 64 }]";
+    assert_eq!(
+        found,
+        format!(
+            "x.toml:7: train.tied wants embedding = hidden; they are 32 and 16; 4 of the study's 12 points: train.tied = true, \
+             train.embedding = 32, seed = 1 | {hint} in [study] leaves out what can't be"
+        )
+    );
+    let points = swept(&format!("{TIED}{hint}\n"), &[]);
+    assert_eq!(points.len(), 8);
+    assert_eq!(points[0], "train.tied=true train.embedding=16 seed=1");
+    let first = "exclude = [{ train.tied = true, train.embedding = 32 }]";
+    assert!(
+        complaint(&format!("{TIED}{first}\n"), &[])
+            .ends_with(" | add { train.tied = true, train.embedding = 64 } to exclude, which leaves out what can't be")
+    );
+    // [study] can't exclude what only the command line sweeps.
+    let by_set = complaint(
+        &format!("{BARE}[train]\nhidden=16\nembedding=16\n"),
+        &["train.tied=[true,false]", "train.embedding=[16,32]"],
+    );
+    assert!(by_set.ends_with("train.tied = true, train.embedding = 32 | train.embedding = 16"), "{by_set}");
+    // Where no point can be, none is to be left out.
+    assert!(!complaint(TIED, &["train.tied=true", "train.embedding=[32,64]"]).contains("exclude"));
+}
+
+#[test]
+fn what_is_excluded_is_left_out() {
+    let with = |exclude: &str, sets: &[&str]| swept(&format!("{TIED}{exclude}\n"), sets);
+    let lines = "[[study.exclude]]\ntrain.tied=true\ntrain.embedding=32\n[[study.exclude]]\n'train.tied'=true\ntrain.embedding=64.0\n";
+    assert_eq!(with(lines, &[]).len(), 8);
+    let exclude =
+        "exclude = [{ train.tied = true, train.embedding = 32 }, { train.tied = true, train.embedding = 64 }]";
+    // It stays where an axis is replaced, and goes with the axis where a key is set.
+    assert_eq!(with(exclude, &["train.embedding=[16,32]"]).len(), 6);
+    assert_eq!(with(exclude, &["train.tied=false"]).len(), 6);
+    assert_eq!(with(exclude, &["train.embedding=16"]).len(), 4);
+    // A run is pinned by its values, and its point found again.
+    let experiment = load(&format!("{TIED}{exclude}\n"), &[]).unwrap();
+    for point in &experiment.points {
+        let pins = experiment.pins(point);
+        let pins: Vec<&str> = pins.iter().map(String::as_str).collect();
+        let again = load(&format!("{TIED}{exclude}\n"), &pins).unwrap().points;
+        assert_eq!((again.len(), &again[0].stages), (1, &point.stages));
+    }
+    let said = |exclude: &str| complaint(&format!("{TIED}{exclude}\n"), &[]);
+    for (exclude, words) in [
+        ("exclude = 3", "x.toml:10: study.exclude holds 3; allowed: tables | exclude = [{ … }]"),
+        ("exclude = [{}]", "x.toml:10: an empty table in exclude leaves out every point | exclude = [{ seed = 1 }]"),
+        (
+            "exclude = [{ train.hidden = 16 }]",
+            "x.toml:10: exclude names train.hidden, which the study does not sweep | ",
+        ),
+        ("exclude = [{ train.hiden = 16 }]", "x.toml:10: unknown key train.hiden | did you mean train.hidden?"),
+        ("exlude = [{ seed = 1 }]", "x.toml:10: unknown key exlude | did you mean exclude?"),
+        (
+            "exclude = [{ seed = 3 }]",
+            "x.toml:10: exclude = [{ seed = 3 }] leaves out no point of the study | name values that the study lists",
+        ),
+        ("exclude = [{ seed = 1 }, { seed = 2 }]", "x.toml:10: exclude leaves no point of the study | "),
+        (
+            "exclude = [{ seed = [1, 2] }]",
+            "x.toml:10: exclude gives seed a list; allowed: one value | a table for each combination that is left out: exclude = [{ … }, { … }]",
+        ),
+    ] {
+        assert_eq!(said(exclude), words, "{exclude}");
+    }
+}
+
+#[test]
+fn values_of_another_type_are_answered_by_what_was_meant() {
+    for (set, hint) in [
+        ("train.learning_rate=.01", "did you mean 0.01?"),
+        ("train.learning_rate=\"0.1\"", "leave out the quotes: 0.1"),
+        ("train.steps=1e2", "did you mean 100?"),
+        ("train.steps=10k", "did you mean 10000?"),
+        ("train.tied=False", "did you mean false?"),
+        ("train.tied=1", "did you mean true?"),
+        ("train.clip_norm=none", "train.clip_norm = 0 turns it off"),
+        ("train.early_stopping=false", "leave train.early_stopping out: there is none by default"),
+        ("train.warmup=None", "leave train.warmup out: its default is 0"),
+        ("train.schedule=cosine", "{ kind = \"cosine\" }"),
+        ("sample.decode=greedy", "[\"greedy\"]"),
+        ("train.optimizer=[adam,sgd", "--set 'train.optimizer=[\"adam\", \"sgd\"]'"),
+        ("train.optimizer=\"adam", "--set 'train.optimizer=\"adam\"'"),
+        ("seed=[1..3]", "allowed: a whole number from 0 on"),
+    ] {
+        let found = complaint(SMALL, &[set]);
+        assert_eq!(found.split_once(" | ").unwrap().1, hint, "{found}");
+    }
+    assert_eq!(load(SMALL, &["train.optimizer=[adam,sgd]", "seed=1"]).unwrap().points.len(), 4);
+    assert_eq!(
+        load(SMALL, &["train.schedule={kind=cosine}"]).unwrap().points[0].stages["train"]["schedule"]["kind"],
+        "cosine"
+    );
+    assert!(
+        complaint(SMALL, &["seed=18446744073709551615"])
+            .contains("is out of range; allowed: whole numbers, at most 9223372036854775807")
+    );
+}
+
+#[test]
+fn a_corpus_that_is_no_file_is_told_what_it_is() {
+    for (path, said) in [
+        ("/dev/null", "/dev/null is not a regular file; allowed: a text file"),
+        (".", ". is a folder; allowed: a text file"),
+        ("~/x.txt", "no file ~/x.txt; ~ is the shell's, and stands for nothing here"),
+        ("https://a.b/c", "https://a.b/c is an address; allowed: a path"),
+        ("file:///tmp/x", "file:///tmp/x is a file of this machine; allowed: its path"),
+        ("", "no file \"\""),
+    ] {
+        let found = complaint(&format!("name='p'\n[corpus]\ntext='{path}'\n"), &[]);
+        assert!(found.starts_with(&format!("x.toml:3: corpus.text: {said} | ")), "{found}");
+    }
+    for (url, said) in [
+        ("file:///tmp/x", "file:///tmp/x is a file of this machine; allowed: its path | text = \"/tmp/x\""),
+        (
+            "ftp://a.b/c",
+            "ftp://a.b/c: ftp is not fetched; allowed: http and https | fetch it by hand, and name the file: text = \"…\"",
+        ),
+        ("a.b/c", "a.b/c is not an address | url = \"https://…\""),
+    ] {
+        assert_eq!(
+            complaint(&format!("name='p'\n[corpus]\nurl='{url}'\n"), &[]),
+            format!("x.toml:3: corpus.url: {said}")
+        );
+    }
+}
+
+#[test]
+fn what_is_not_toml_is_named_with_its_line_and_what_was_meant() {
+    for (text, said) in [
+        ("name='a'\nname='b'\n", "2: name is set twice, first on line 1 | delete one of the two"),
+        (
+            "name='a'\n[train]\nsteps=1\nhidden=2\nsteps=3\n",
+            "5: train.steps is set twice, first on line 3 | delete one of the two",
+        ),
+        (
+            "[train]\nsteps=1\n[corpus]\n[train]\n",
+            "4: [train] stands twice, first on line 1 | put the keys of both under one of them",
+        ),
+        (
+            "[[study.points]]\nseed=1\n[[study.points]]\nseed=2\nseed=3\n",
+            "5: study.points.seed is set twice, first on line 4 | delete one of the two",
+        ),
+        ("name=\"w\n", "1: name: the text \"w has no closing quote | name = \"w\""),
+        ("name \"w\"\n", "1: `name \"w\"` has no = between key and value | name = \"w\""),
+        ("name: w\n", "1: `name: w` has no =; a key and its value are joined by =, not by : | name = \"w\""),
+        ("[train]\ntied = True\n", "2: tied is True, which is not TOML | tied = true"),
+        (
+            "[train]\nclip_norm = None\n",
+            "2: clip_norm is None, which TOML does not have | delete the line: clip_norm then has its default",
+        ),
+        ("[train]\noptimizer = adam\n", "2: optimizer is adam, a text without quotes | optimizer = \"adam\""),
+        ("[train]\nlearning_rate = .5 # low\n", "2: learning_rate is .5, which is not TOML | learning_rate = 0.5"),
+        ("[train]\nsteps = 10,000\n", "2: steps is 10,000, which is not TOML | steps = 10000"),
+        (
+            "[study]\nseed = [1, 2\ntrain.hidden = [3]\n",
+            "2: the list that begins here has no closing ] | seed = [1, 2]",
+        ),
+        (
+            "[study]\nseed = [\n  1,\n  2\n",
+            "2: the list that begins here has no closing ] | close it on the line of its last item, or on a line of its own",
+        ),
+        ("[study]\nseed = [\n  1,\n  .2,\n]\n", "4: .2 is not TOML | 0.2"),
+        ("[train\nsteps = 1\n", "1: `[train` is not the header of a table | [train]"),
+        ("[train]\nsteps = 1 // few\n", "2: a comment begins with #, not with // | steps = 1 # few"),
+        ("[train]\noptimizer = “adam”\n", "2: “ is not a TOML quote; allowed: \" or ' | optimizer = \"adam\""),
+        ("[train]\nsteps\u{a0}= 1\n", "2: the character U+00A0 can't stand here | steps = 1"),
+        (
+            "[train]\nsteps = 1\rhidden = 2\r",
+            "2: a line ends in a carriage return alone; allowed: a newline, or both | tr '\\r' '\\n' < old.toml > new.toml",
+        ),
+        (
+            "[train]\nlearning rate = 1\n",
+            "2: `learning rate` is not a key; allowed: letters, digits, _ and -, or any text in quotes | learning_rate = 1",
+        ),
+        ("[train]\nsteps = 1, hidden = 2\n", "2: steps and hidden stand on one line | give each a line of its own"),
+        ("{\"name\": \"w\"}\n", "1: this looks like JSON; an experiment is TOML | name = \"lr_study\""),
+    ] {
+        assert_eq!(complaint(text, &[]), format!("x.toml:{said}"), "{text}");
+    }
+    // A mark of the byte order, CRLF and tabs are TOML's own.
+    load(&format!("\u{feff}{}", BARE.replace('\n', "\r\n").replace('=', "\t=\t")), &[]).unwrap();
+}
+
+#[test]
 fn quotes_around_a_swept_key_are_optional() {
     for (quoted, bare) in [
         ("'train.checkpoints.every'=[50,100]", "train.checkpoints.every=[50,100]"),

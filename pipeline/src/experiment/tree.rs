@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::Problem;
+use super::{Problem, slips, syntax};
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,15 +133,12 @@ pub fn toml(value: &Value) -> String {
 pub fn parse(text: &str) -> Result<Node, Problem> {
     let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
     let line = |offset: usize| Place::Line(starts.partition_point(|start| *start <= offset));
-    let table = DeTable::parse(text).map_err(|error| Problem {
-        place: error.span().map_or(Place::Default, |span| line(span.start)),
-        message: error.message().lines().next().unwrap_or("not TOML").to_owned(),
-        hint: String::new(),
-    })?;
+    let table = DeTable::parse(text).map_err(|error| syntax::problem(text, &error))?;
     convert_table(table.get_ref(), Place::Line(1), &line)
 }
 
-/// Parses `KEY=VALUE` of the command line. A value that is not TOML is taken as text, so that a word needs no quotes.
+/// Parses `KEY=VALUE` of the command line. A value that is not TOML is taken as text, and so are the words in a list or
+/// a table, so that a word needs no quotes.
 pub fn parse_set(set: &str) -> Result<(String, Node), Problem> {
     let place = Place::Set(set.to_owned());
     let wrong = |message: &str| Problem {
@@ -155,10 +152,22 @@ pub fn parse_set(set: &str) -> Result<(String, Node), Problem> {
         return Err(wrong("expected a dotted key before ="));
     }
     let in_set = |_: usize| place.clone();
-    let node = match DeValue::parse(value) {
-        Ok(parsed) => convert(parsed.get_ref(), place.clone(), &in_set)?,
-        Err(_) if value.starts_with(['[', '{', '"', '\'']) => return Err(wrong("the value is not TOML")),
-        Err(_) => Node { raw: Raw::Text(value.to_owned()), place: place.clone() },
+    let as_toml = |value: &str| match DeValue::parse(value) {
+        Ok(parsed) => Some(convert(parsed.get_ref(), place.clone(), &in_set)),
+        Err(_) => None,
+    };
+    let node = match as_toml(value) {
+        Some(node) => node?,
+        None if value.starts_with(['[', '{', '"', '\'']) => {
+            match slips::quoted(value).and_then(|value| as_toml(&value)) {
+                Some(node) => node?,
+                None => {
+                    let hint = slips::mended(value).map_or(String::new(), |value| format!("--set '{key}={value}'"));
+                    return Err(Problem { hint, ..wrong("the value is not TOML") });
+                }
+            }
+        }
+        None => Node { raw: Raw::Text(value.to_owned()), place: place.clone() },
     };
     Ok((key.to_owned(), node))
 }
@@ -179,10 +188,10 @@ fn convert(value: &DeValue<'_>, place: Place, line: &dyn Fn(usize) -> Place) -> 
     let wrong = |message: String| Problem { place: place.clone(), message, hint: String::new() };
     let raw = match value {
         DeValue::Boolean(value) => Raw::Bool(*value),
-        DeValue::Integer(value) => Raw::Int(
-            i64::from_str_radix(value.as_str(), value.radix())
-                .map_err(|_| wrong(format!("{value} does not fit in 64 bits")))?,
-        ),
+        DeValue::Integer(value) => Raw::Int(i64::from_str_radix(value.as_str(), value.radix()).map_err(|_| {
+            let (most, word) = if value.as_str().starts_with('-') { (i64::MIN, "least") } else { (i64::MAX, "most") };
+            wrong(format!("{value} is out of range; allowed: whole numbers, at {word} {most}"))
+        })?),
         DeValue::Float(value) => {
             Raw::Float(value.as_str().parse().map_err(|_| wrong(format!("{value} is not a number")))?)
         }

@@ -46,7 +46,7 @@ pub(super) fn bring_up(record: &mut Record) -> Result<()> {
     if !is_older(record)? {
         return Ok(());
     }
-    record.durable(async |connection| {
+    let done = record.durable(async |connection| {
         // Read again under the lock: another process may have been first.
         let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
         for (number, migration) in (1i64..).zip(MIGRATIONS).filter(|(number, _)| *number > found) {
@@ -55,7 +55,33 @@ pub(super) fn bring_up(record: &mut Record) -> Result<()> {
             sqlx::raw_sql(sqlx::AssertSqlSafe(stamp)).execute(&mut *connection).await?;
         }
         Ok(())
-    })
+    });
+    match done {
+        Err(RecordError::Statement { .. } | RecordError::Altered { .. }) => {
+            let found = version(record)?;
+            let message = format!("user_version is {found}, and its tables are of another version");
+            let version = look_alike(record)?;
+            Err(RecordError::Altered { path: record.path().to_owned(), message, version })
+        }
+        other => other,
+    }
+}
+
+/// The latest version whose tables, indexes and views are all there, word for word.
+fn look_alike(record: &mut Record) -> Result<Option<i64>> {
+    type Rows = Vec<(String, String)>;
+    const SCHEMA: &str = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL";
+    let there: Rows = record.wait(async |c| sqlx::query_as(SCHEMA).fetch_all(c).await)?;
+    let mut blank = Record::blank()?;
+    let mut found = None;
+    for (number, migration) in (1i64..).zip(MIGRATIONS) {
+        blank.wait(async |c| sqlx::raw_sql(*migration).execute(c).await.map(|_| ()))?;
+        let wanted: Rows = blank.wait(async |c| sqlx::query_as(SCHEMA).fetch_all(c).await)?;
+        if wanted.iter().all(|object| there.contains(object)) {
+            found = Some(number);
+        }
+    }
+    Ok(found)
 }
 
 /// How many migrations were applied.
@@ -83,6 +109,27 @@ mod tests {
         VALUES (1, 0, 0, 3.0, 'finite', 0.1, 0, 1, 0.0), (1, 1, 0, 2.0, 'finite', 0.1, 0, 1, 0.0),
                (1, 2, 0, 1.0, 'finite', 0.1, 0, 1, 0.0);
     ";
+
+    #[test]
+    fn a_version_that_was_set_back_is_told_by_the_tables() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("experiments.db");
+        drop(Record::create(&path).unwrap());
+        for version in [0, 3, -1] {
+            let mut record = Record::create(&path).unwrap();
+            let set = format!("PRAGMA user_version = {version}");
+            record.wait(async |c| sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(c).await.map(|_| ())).unwrap();
+            drop(record);
+            let error = Record::open(&path).unwrap_err();
+            assert!(matches!(error, RecordError::Altered { version: Some(KNOWN), .. }), "{error}");
+            assert!(error.to_string().contains(&format!("user_version is {version}, ")), "{error}");
+            let mut record = Record::connect(&path, options(&path)).unwrap();
+            let back = format!("PRAGMA user_version = {KNOWN}");
+            record.wait(async |c| sqlx::raw_sql(sqlx::AssertSqlSafe(back)).execute(c).await.map(|_| ())).unwrap();
+            drop(record);
+            drop(Record::open(&path).unwrap());
+        }
+    }
 
     #[test]
     fn every_migration_keeps_what_was_recorded() {

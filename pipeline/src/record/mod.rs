@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use names::hint as name_hint;
-use open::{check_files, explain, gate, make};
+use open::{check_files, check_name, explain, gate, make};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -55,10 +55,13 @@ pub enum RecordError {
     #[error("{}: written by a newer version of pipeline (schema {found}, this program knows {known})", path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
     /// It is no database, or a damaged one.
-    #[error("{}: not a sound database ({message})", path.display())]
+    #[error("{}: not a sound database: it is damaged, or not one at all ({message})", path.display())]
     Damaged { path: PathBuf, message: String },
-    /// SQLite can't be given its path.
-    #[error("{}: the path of a database must be UTF-8", .0.display())]
+    /// Its schema is not the one that its version names.
+    #[error("{}: its tables are not this program's: it was altered or is damaged ({message})", path.display())]
+    Altered { path: PathBuf, message: String, version: Option<i64> },
+    /// SQLite takes its path as UTF-8.
+    #[error("{0:?}: the path is not UTF-8, which the database's must be")]
     NotUtf8(PathBuf),
     /// It is one file under several names, and this is not the one that may be used.
     #[error("{}", names::words(path, recorded, *same))]
@@ -93,7 +96,9 @@ impl RecordError {
         match self {
             E::Filesystem { .. } | E::Disk { .. } | E::Busy { .. } | E::Denied(_) | E::Limit { .. } => true,
             E::SecondName { .. } => true,
-            E::Missing(_) | E::Empty(_) | E::Foreign(_) | E::Newer { .. } | E::Damaged { .. } => false,
+            E::Missing(_) | E::Empty(_) | E::Foreign(_) | E::Newer { .. } | E::Damaged { .. } | E::Altered { .. } => {
+                false
+            }
             E::NotUtf8(_) | E::NotRegular { .. } | E::Statement { .. } => false,
         }
     }
@@ -138,6 +143,7 @@ impl Record {
 
     /// Opens an existing database for reading; an older one is brought to this version first.
     pub fn open(path: &Path) -> Result<Self> {
+        check_name(path)?;
         if !path.exists() {
             return Err(RecordError::Missing(path.to_owned()));
         }
@@ -173,10 +179,14 @@ impl Record {
 
     /// An empty record that is nowhere.
     pub fn imagine() -> Result<Self> {
-        let path = Path::new("(no database)");
-        let mut record = Self::connect(path, SqliteConnectOptions::new().in_memory(true))?;
+        let mut record = Self::blank()?;
         migrate::bring_up(&mut record)?;
         Ok(record)
+    }
+
+    /// A database in memory, without tables.
+    fn blank() -> Result<Self> {
+        Self::connect(Path::new("(no database)"), SqliteConnectOptions::new().in_memory(true))
     }
 
     fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
@@ -185,9 +195,6 @@ impl Record {
             .build()
             .map_err(|error| RecordError::Filesystem { path: path.to_owned(), message: error.to_string() })?;
         tracing::debug!(path = %path.display(), "opening");
-        if path.to_str().is_none() {
-            return Err(RecordError::NotUtf8(path.to_owned()));
-        }
         let connection = runtime.block_on(options.connect()).map_err(|error| explain(path, error))?;
         Ok(Self { path: path.to_owned(), runtime, connection: Some(connection) })
     }

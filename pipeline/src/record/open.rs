@@ -8,8 +8,17 @@ use crate::system::files;
 use crate::system::limits::{self, Limit};
 use crate::system::{locks, permission};
 
+/// SQLite's code for a file that ends where a page should go on.
+const SHORT_READ: i64 = 522;
+
+/// Refuses a path that SQLite can't be given.
+pub(super) fn check_name(path: &Path) -> Result<()> {
+    if path.to_str().is_some() { Ok(()) } else { Err(RecordError::NotUtf8(path.to_owned())) }
+}
+
 /// Refuses what SQLite would wait for, or stumble over: the database and the files beside it are regular files.
 pub(super) fn check_files(path: &Path) -> Result<()> {
+    check_name(path)?;
     let beside = ["-wal", "-shm", "-journal", "-open"].map(|ending| beside(path, ending));
     for path in std::iter::once(path.to_owned()).chain(beside) {
         if let Some(what) = files::irregular(&path) {
@@ -86,12 +95,25 @@ pub(super) fn explain(path: &Path, error: sqlx::Error) -> RecordError {
         sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0),
         _ => 0,
     };
+    // Without the driver's own words around SQLite's.
+    let message = match &error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        error => error.to_string(),
+    };
+    // A damaged schema is quoted as it is.
+    let message: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = error {
-        return RecordError::Damaged { path, message: error.to_string() };
+        return RecordError::Damaged { path, message };
+    }
+    // A truncated file ends within a page; SQLite counts that among the disk's failures.
+    if code == SHORT_READ {
+        return RecordError::Damaged { path, message: "the file is too short".to_owned() };
     }
     // The low byte is SQLite's primary result code.
     match code & 0xff {
-        11 | 26 => RecordError::Damaged { path, message: error.to_string() },
+        11 | 26 => RecordError::Damaged { path, message },
+        // Our own statements fit our own schema.
+        1 if message.starts_with("no such ") => RecordError::Altered { path, message, version: None },
         8 | 14 => {
             let files = [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")];
             if let Some(limit) = Limit::of_open_files(OPENED) {
@@ -114,7 +136,7 @@ pub(super) fn explain(path: &Path, error: sqlx::Error) -> RecordError {
             // A page with its header in the log.
             match Limit::of_file_size(files.iter().map(PathBuf::as_path), 1 << 16) {
                 Some(limit) => RecordError::Limit { path, limit },
-                None => RecordError::Disk { path, message: format!("the disk failed; is it full? ({error})") },
+                None => RecordError::Disk { path, message: format!("the disk failed; is it full? ({message})") },
             }
         }
         13 => RecordError::Disk { path, message: "the disk is full".into() },

@@ -80,6 +80,14 @@ impl Counter {
         }
     }
 
+    /// Says something beside the bar.
+    pub fn talk(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| super::talk(text)),
+            None => super::talk(text),
+        }
+    }
+
     /// `11.3 MB/s, 20 s left`.
     fn rest(&self) -> String {
         // What was there before took no time now.

@@ -1,5 +1,7 @@
 //! Numbers, times and texts as people read them.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 pub use stages::plain::{line, turns};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -214,6 +216,11 @@ pub fn command(experiment: &str, overrides: &[String]) -> String {
 /// Overrides as one types them.
 pub fn sets(overrides: &[String]) -> String {
     overrides.iter().map(|text| format!(" --set {}", quoted(text))).collect()
+}
+
+/// A path; one that is not UTF-8 in quotes, with its odd bytes escaped.
+pub fn path(path: &Path) -> String {
+    path.to_str().map_or_else(|| format!("{path:?}"), str::to_owned)
 }
 
 #[cfg(test)]

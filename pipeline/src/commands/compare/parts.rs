@@ -152,7 +152,7 @@ fn runs(all: &Comparison, look: Look) -> String {
             if run.last_loss_kind.as_deref().is_some_and(|kind| kind != "finite") { Ink::Bad } else { Ink::Plain };
         row.extend([
             account::word(verdict),
-            (run.status.clone(), status_ink(&run.status)),
+            (run.standing(), status_ink(&run.status)),
             plain(count(run.steps)),
             (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd),
             plain(format::loss(run.best_loss, None)),

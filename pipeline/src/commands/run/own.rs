@@ -31,7 +31,7 @@ pub(super) fn store_of(paths: &Paths, record: &mut Record) -> Result<PathBuf, Fa
     let recorded = record.store_path()?;
     let root = paths.store(recorded.as_deref());
     if root.to_str().is_none() {
-        let message = format!("{}: the store's path is not UTF-8, and is to be recorded", root.display());
+        let message = format!("{root:?}: the store's path is not UTF-8, and is to be recorded");
         return Err(Failure::input(message, "name another place with --store"));
     }
     let held = recorded.map(|path| paths.root().join(path));

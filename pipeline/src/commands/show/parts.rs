@@ -20,7 +20,7 @@ pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> S
     if !point.is_empty() {
         first.push(point);
     }
-    first.push(look.paint(status_ink(&run.status), &run.status));
+    first.push(look.paint(status_ink(&run.status), &run.standing()));
     let length = match detail.length {
         Some(length) if length != run.steps => format!("{} of {} steps", count(run.steps), count(length)),
         _ => format!("{} steps", count(run.steps)),

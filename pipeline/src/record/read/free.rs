@@ -8,6 +8,32 @@ use sqlx::{Column as _, Executor as _, SqlSafeStr as _, SqliteConnection, Statem
 use super::Cell;
 use crate::record::{Record, Result, sql};
 
+/// Statements that ask.
+pub const ASK: [&str; 5] = ["SELECT", "WITH", "VALUES", "EXPLAIN", "PRAGMA"];
+
+/// SQLite's other statements.
+const WRITE: [&str; 19] = [
+    "ALTER",
+    "ANALYZE",
+    "ATTACH",
+    "BEGIN",
+    "COMMIT",
+    "CREATE",
+    "DELETE",
+    "DETACH",
+    "DROP",
+    "END",
+    "INSERT",
+    "REINDEX",
+    "RELEASE",
+    "REPLACE",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "TRUNCATE",
+    "UPDATE",
+    "VACUUM",
+];
+
 /// What a query came to.
 pub type Asked<T> = std::result::Result<T, QueryError>;
 
@@ -17,12 +43,21 @@ pub enum QueryError {
     /// Nothing but white space and comments.
     #[error("the query is empty")]
     Empty,
+    /// SQLite ends a text at its first NUL, and sqlx would wait for the rest for ever.
+    #[error("the query holds a NUL character")]
+    Nul,
     /// More than one statement.
     #[error("one statement at a time: another begins at `{0}`")]
     Several(String),
     /// A statement that does not ask.
     #[error("the record is read-only here: {0} is not SELECT, WITH, VALUES, EXPLAIN or PRAGMA")]
     Writes(String),
+    /// No statement of SQL.
+    #[error("{0} is not a statement; allowed: SELECT, WITH, VALUES, EXPLAIN and PRAGMA")]
+    Unknown(String),
+    /// A place for a value that nobody gives.
+    #[error("{0} is a parameter, and parameters have no values here")]
+    Parameter(String),
     /// SQLite's own words.
     #[error("{0}")]
     Sqlite(String),
@@ -55,7 +90,7 @@ impl Record {
                 Ok(Err(QueryError::Sqlite(one_line(error.message()))))
             }
             Err(sqlx::Error::ColumnDecode { source, .. }) => Ok(Err(QueryError::Sqlite(source.to_string()))),
-            other => other.map(Ok),
+            other => other,
         })
     }
 
@@ -80,11 +115,15 @@ async fn ask(
     query: &str,
     columns: &mut dyn FnMut(&[String]),
     row: &mut dyn FnMut(Vec<Cell>) -> ControlFlow<()>,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Asked<()>> {
     // The file is open read-only already; this closes the temporary tables and attached files.
     connection.execute("PRAGMA query_only = ON").await?;
     let text = sqlx::AssertSqlSafe(query.to_owned()).into_sql_str();
     let statement = connection.prepare(text).await?;
+    // SQLite would take NULL for each, and sqlx refuses some of them in words about itself.
+    if statement.parameters().is_some_and(|given| given.map_left(<[_]>::len).into_inner() > 0) {
+        return Ok(Err(QueryError::Parameter(parameter(query).unwrap_or("one of its words").to_owned())));
+    }
     columns(&statement.columns().iter().map(|column| column.name().to_owned()).collect::<Vec<_>>());
     let mut rows = statement.query().fetch(connection);
     while let Some(next) = rows.try_next().await? {
@@ -92,7 +131,7 @@ async fn ask(
             break;
         }
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 fn is_damage(error: &dyn sqlx::error::DatabaseError) -> bool {
@@ -111,11 +150,17 @@ fn check(query: &str) -> Asked<()> {
     if first.is_empty() {
         return Err(QueryError::Empty);
     }
-    let word: String = first.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    let word = word.to_uppercase();
-    if !matches!(word.as_str(), "SELECT" | "WITH" | "VALUES" | "EXPLAIN" | "PRAGMA") {
-        let shown = if word.is_empty() { first.chars().take(1).collect() } else { word };
-        return Err(QueryError::Writes(shown));
+    if query.contains('\0') {
+        return Err(QueryError::Nul);
+    }
+    let typed: String = first.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let word = typed.to_uppercase();
+    if !ASK.contains(&word.as_str()) {
+        if WRITE.contains(&word.as_str()) {
+            return Err(QueryError::Writes(word));
+        }
+        let shown = if typed.is_empty() { first.chars().take(1).collect() } else { typed };
+        return Err(QueryError::Unknown(shown));
     }
     // PRAGMA journal_mode = … would change the file's form, and SQLite's answer speaks of a failing disk.
     if word == "PRAGMA"
@@ -147,11 +192,27 @@ fn skip(mut text: &str) -> &str {
 
 /// What stands behind the first statement's semicolon.
 fn after_statement(text: &str) -> &str {
+    find(text, |rest| rest.strip_prefix(';')).map_or("", skip)
+}
+
+/// The first parameter of a statement: `?`, `?1`, `:a`, `@a`, `$a`.
+fn parameter(text: &str) -> Option<&str> {
+    find(text, |rest| {
+        let name = rest.strip_prefix(['?', ':', '@', '$'])?;
+        let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
+        (end > 0 || rest.starts_with('?')).then(|| &rest[..end + 1])
+    })
+}
+
+/// What `looked_for` finds first in a text, outside of quotes and comments.
+fn find<'t>(text: &'t str, looked_for: impl Fn(&'t str) -> Option<&'t str>) -> Option<&'t str> {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
+        if let Some(found) = looked_for(rest) {
+            return Some(found);
+        }
         let after = &rest[c.len_utf8()..];
         rest = match c {
-            ';' => return skip(after),
             // A doubled quote inside a quoted text closes it and opens the next: the same in the end.
             '\'' | '"' | '`' => after.split_once(c).map_or("", |(_, rest)| rest),
             '[' => after.split_once(']').map_or("", |(_, rest)| rest),
@@ -160,7 +221,7 @@ fn after_statement(text: &str) -> &str {
             _ => after,
         };
     }
-    ""
+    None
 }
 
 #[cfg(test)]
@@ -186,5 +247,20 @@ mod tests {
         assert_eq!(check("PRAGMA table_info(runs)"), Ok(()));
         assert_eq!(check("PRAGMA user_version"), Ok(()));
         assert!(check("pragma journal_mode=delete").is_err());
+        assert_eq!(check("selct 1"), Err(QueryError::Unknown("selct".into())));
+        assert_eq!(check("(SELECT 1)"), Err(QueryError::Unknown("(".into())));
+    }
+
+    #[test]
+    fn a_parameter_is_found_outside_of_quotes_and_comments() {
+        for (query, found) in [
+            ("SELECT :a", Some(":a")),
+            ("SELECT ':x', \"@y\", [$z], `?`, ?12 -- :b", Some("?12")),
+            ("SELECT ? /* :c */", Some("?")),
+            ("SELECT @learning_rate+1", Some("@learning_rate")),
+            ("SELECT ':x' -- ?", None),
+        ] {
+            assert_eq!(parameter(query), found, "{query}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub use cell::Cell;
 pub use forks::{Forked, Origin};
-pub use free::{Asked, Relation};
+pub use free::{ASK, Asked, QueryError, Relation};
 pub use losses::{Bucket, Difference, Numbers, Pair, StepRow};
 pub use measured::Hole;
 pub(super) use runs::list;

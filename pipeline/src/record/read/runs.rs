@@ -35,9 +35,18 @@ pub struct Summary {
     /// The process that works on it, while it does.
     #[serde(skip)]
     pub process: Option<String>,
+    /// Where it is interrupted, and nothing that it had begun was cut off: the last stage that it came to.
+    #[sqlx(default)]
+    #[serde(skip)]
+    pub stopped_at: Option<String>,
 }
 
 impl Summary {
+    /// Its status as a table has it.
+    pub fn standing(&self) -> String {
+        self.stopped_at.as_ref().map_or_else(|| self.status.clone(), |stage| format!("stopped at {stage}"))
+    }
+
     /// `run42`.
     pub fn name(&self) -> String {
         format!("run{}", self.run)
@@ -92,6 +101,12 @@ impl Record {
     pub fn summaries(&mut self, runs: Option<&[i64]>) -> Result<Vec<Summary>> {
         let runs = runs.map(list);
         self.wait(async |connection| sqlx::query_as(sql!("read_runs")).bind(runs).fetch_all(connection).await)
+    }
+
+    /// Interrupted runs that ended between executions, and the last stage of `order` that each came to.
+    pub fn stopped(&mut self, order: &[&str]) -> Result<Vec<(i64, String)>> {
+        let order = Value::from(order).to_string();
+        self.wait(async |connection| sqlx::query_as(sql!("read_stopped")).bind(order).fetch_all(connection).await)
     }
 
     /// What else is known of a run.

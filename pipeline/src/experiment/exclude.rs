@@ -1,0 +1,113 @@
+//! `exclude` in `[study]`: combinations that are not run, such as those that no training can have.
+
+use super::Problem;
+use super::check::takes_list;
+use super::grid::{Entry, words};
+use super::keys;
+use super::tree::{Node, Place, Raw};
+
+/// The most exclusions that a hint proposes.
+const PROPOSED: usize = 4;
+
+/// One entry of `exclude`: every point that has all of these values is left out.
+#[derive(Debug, Clone)]
+pub struct Exclusion {
+    /// Where it stands.
+    pub place: Place,
+    /// The values.
+    pub entries: Vec<Entry>,
+}
+
+impl Exclusion {
+    /// An entry of a study that sweeps what `is_swept` says.
+    pub fn of(place: Place, entries: Vec<Entry>, is_swept: impl Fn(&str) -> bool) -> Result<Self, Problem> {
+        if entries.is_empty() {
+            return Err(Problem::new(
+                place,
+                "an empty table in exclude leaves out every point",
+                "exclude = [{ seed = 1 }]",
+            ));
+        }
+        for (key, node) in &entries {
+            if !is_swept(key) {
+                let message = format!("exclude names {key}, which the study does not sweep");
+                return Err(Problem::new(node.place.clone(), message, ""));
+            }
+            if matches!(node.raw, Raw::List(_)) && !keys::kind_at(key).is_some_and(takes_list) {
+                let message = format!("exclude gives {key} a list; allowed: one value");
+                let hint = "a table for each combination that is left out: exclude = [{ … }, { … }]";
+                return Err(Problem::new(node.place.clone(), message, hint));
+            }
+        }
+        Ok(Self { place, entries })
+    }
+
+    /// Whether a point is left out.
+    pub fn holds(&self, point: &[Entry]) -> bool {
+        let has = |(key, node): &Entry| point.iter().any(|(other, value)| other == key && same(&value.raw, &node.raw));
+        self.entries.iter().all(has)
+    }
+}
+
+/// Whether two values are one value: `1` is `1.0` wherever a number may be either.
+pub fn same(a: &Raw, b: &Raw) -> bool {
+    match (a, b) {
+        (Raw::Int(a), Raw::Float(b)) | (Raw::Float(b), Raw::Int(a)) => *a as f64 == *b,
+        (Raw::List(a), Raw::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(&a.raw, &b.raw)),
+        (Raw::Table(a), Raw::Table(b)) => {
+            let has =
+                |(key, node): &(String, Node)| b.iter().any(|(other, it)| other == key && same(&node.raw, &it.raw));
+            a.len() == b.len() && a.iter().all(has)
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// The complaint about a study of which some points can't be, with the exclusions that leave them out.
+pub fn some_fail(points: &[Vec<Entry>], failed: &[(usize, Problem)], excludes_some: bool) -> Problem {
+    let fails = |at: usize| failed.binary_search_by_key(&at, |(at, _)| *at).is_ok();
+    let mut proposed: Vec<Vec<Entry>> = Vec::new();
+    let has = |pattern: &[Entry], point: &[Entry]| {
+        pattern.iter().all(|(key, node)| point.iter().any(|(other, it)| other == key && same(&it.raw, &node.raw)))
+    };
+    for (at, _) in failed {
+        if proposed.iter().any(|pattern| has(pattern, &points[*at])) {
+            continue;
+        }
+        if proposed.len() == PROPOSED {
+            break;
+        }
+        // As few keys as leave out no point that can be.
+        let mut pattern = points[*at].clone();
+        for key in points[*at].iter().map(|(key, _)| key) {
+            let fewer: Vec<Entry> = pattern.iter().filter(|(other, _)| other != key).cloned().collect();
+            let sound =
+                !fewer.is_empty() && points.iter().enumerate().all(|(at, point)| fails(at) || !has(&fewer, point));
+            if sound {
+                pattern = fewer;
+            }
+        }
+        // A listed point that is empty can't be told by its values.
+        if !pattern.is_empty() {
+            proposed.push(pattern);
+        }
+    }
+    let problem = failed[0].1.clone();
+    let share = match failed.len() {
+        1 => "one",
+        n => &n.to_string(),
+    };
+    let tables: Vec<String> = proposed.iter().map(|pattern| format!("{{ {} }}", words(pattern))).collect();
+    let more = if proposed.len() == PROPOSED { ", …" } else { "" };
+    let tables = format!("{}{more}", tables.join(", "));
+    // What the command line sweeps, the file's [study] does not.
+    let is_written = |(_, node): &Entry| !matches!(node.place, Place::Set(_));
+    let hint = match proposed.is_empty() || !proposed.iter().flatten().all(is_written) {
+        true => problem.hint.clone(),
+        false if excludes_some => format!("add {tables} to exclude, which leaves out what can't be"),
+        false => format!("exclude = [{tables}] in [study] leaves out what can't be"),
+    };
+    let point = words(&points[failed[0].0]);
+    let message = format!("{}; {share} of the study's {} points: {point}", problem.message, points.len());
+    Problem { message, hint, ..problem }
+}

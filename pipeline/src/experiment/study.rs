@@ -1,0 +1,106 @@
+//! `[study]` as it is written.
+
+use stages::schema::Kind;
+
+use super::Problem;
+use super::check::did_you_mean;
+use super::exclude::Exclusion;
+use super::grid::{Axes, Entry, is_part};
+use super::keys;
+use super::tree::{Node, Place, Raw};
+
+/// Keys of `[study]` that are no axes.
+const OWN: [&str; 2] = ["points", "exclude"];
+
+/// What `[study]` sweeps, lists and leaves out.
+pub fn read(study: &Node) -> Result<Axes, Problem> {
+    let mut found = Axes::default();
+    let Raw::Table(entries) = &study.raw else {
+        return Err(Problem::new(study.place.clone(), format!("study is {}; allowed: a table", study.raw), "[study]"));
+    };
+    let swept = entries.iter().filter(|(key, _)| !OWN.contains(&key.as_str())).cloned().collect();
+    for (key, node) in opened(&Node { raw: Raw::Table(swept), place: study.place.clone() })? {
+        match node.raw {
+            Raw::List(values) => found.add(key, values, node.place)?,
+            _ => {
+                let hint = format!("\"{key}\" = [{}]", node.raw);
+                return Err(Problem::new(node.place, format!("{key} in [study] is not a list"), hint));
+            }
+        }
+    }
+    found.listed = tables(study, "points", "[[study.points]]")?;
+    for (place, entries) in tables(study, "exclude", "exclude = [{ … }]")? {
+        let listed = found.listed.iter().flat_map(|(_, point)| point).map(|(key, _)| key);
+        let swept: Vec<&String> = found.axes.iter().map(|(key, _)| key).chain(listed).collect();
+        found.excluded.push(Exclusion::of(place, entries, |key| swept.iter().any(|swept| *swept == key))?);
+    }
+    // One key must not get its value from two places.
+    let listed = found.listed.iter().flat_map(|(_, point)| point).map(|(key, _)| key);
+    let mut before: Vec<&String> = listed.collect();
+    for (axis, values) in &found.axes {
+        let rivals = keys::rivals(axis);
+        let meets = |other: &&&String| {
+            **other == axis || is_part(other, axis) || is_part(axis, other) || rivals.contains(other)
+        };
+        if let Some(other) = before.iter().find(meets) {
+            let place = values.first().map_or(Place::Default, |value| value.place.clone());
+            let message = if *other == axis {
+                format!("{axis} is both an axis and in [[study.points]]")
+            } else {
+                format!("{axis} and {other} are swept both; allowed: one of them")
+            };
+            return Err(Problem::new(place, message, ""));
+        }
+        before.push(axis);
+    }
+    Ok(found)
+}
+
+/// The tables of a list that is an own key of `[study]`, opened.
+fn tables(study: &Node, key: &str, hint: &str) -> Result<Vec<(Place, Vec<Entry>)>, Problem> {
+    let Some(list) = study.get(key) else { return Ok(Vec::new()) };
+    let wrong = |node: &Node| {
+        Problem::new(node.place.clone(), format!("study.{key} holds {}; allowed: tables", node.raw), hint)
+    };
+    let Raw::List(items) = &list.raw else { return Err(wrong(list)) };
+    items
+        .iter()
+        .map(|item| match &item.raw {
+            Raw::Table(_) => Ok((item.place.clone(), opened(item)?)),
+            _ => Err(wrong(item)),
+        })
+        .collect()
+}
+
+/// A table's entries by their dotted names, so that `train.learning_rate = …` needs no quotes.
+fn opened(table: &Node) -> Result<Vec<Entry>, Problem> {
+    let mut entries = Vec::new();
+    open(table, "", &mut entries);
+    for (key, node) in &entries {
+        keys::kind_at(key).ok_or_else(|| match did_you_mean(key, OWN.into_iter()) {
+            hint if hint.is_empty() => keys::unknown(key, node.place.clone()),
+            hint => Problem { hint, ..keys::unknown(key, node.place.clone()) },
+        })?;
+    }
+    Ok(entries)
+}
+
+fn open(node: &Node, name: &str, entries: &mut Vec<Entry>) {
+    let Raw::Table(inner) = &node.raw else { return };
+    for (key, value) in inner {
+        let path = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+        if is_opened(&path, value) { open(value, &path, entries) } else { entries.push((path, value.clone())) }
+    }
+}
+
+/// Whether what stands at a path is no value but a table of keys.
+fn is_opened(path: &str, node: &Node) -> bool {
+    let Raw::Table(inner) = &node.raw else { return false };
+    match keys::kind_at(path) {
+        // An unknown one is opened only to name the key in it.
+        None | Some(Kind::Table(_)) => true,
+        // { kind = "cosine" } is a value; rate = [0.5, 0.9] inside of it is a sweep of one of its keys.
+        Some(Kind::Tagged(_)) => node.get("kind").is_none_or(|kind| matches!(kind.raw, Raw::List(_))),
+        Some(_) => inner.iter().any(|(_, value)| matches!(value.raw, Raw::List(_))),
+    }
+}

@@ -1,4 +1,4 @@
-//! Ended from outside at any moment, the program goes on where it stopped and comes to the same bits.
+//! Ended from outside at any moment, the program resumes where it stopped and comes to the same bits.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

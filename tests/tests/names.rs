@@ -97,7 +97,11 @@ fn of_two_names_of_an_older_database_the_first_that_is_opened_is_kept_to() {
         let done = ended.iter().filter(|ended| ended.code == Some(0)).count();
         assert_eq!(done, 1, "{}\n{}", ended[0], ended[1]);
         let refused = ended.into_iter().find(|ended| ended.code != Some(0)).unwrap();
-        refused.complains(2, "a hard link to");
+        // On a busy machine the first may take longer than the other waits for it.
+        match refused.code {
+            Some(1) => refused.complains(1, "another program has held the database"),
+            _ => refused.complains(2, "a hard link to"),
+        };
     }
     let sound = tests::record::ask(&space.path("a.db"), "PRAGMA integrity_check").unwrap();
     assert_eq!(sound, [[tests::Cell::Text("ok".to_owned())]]);

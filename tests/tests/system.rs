@@ -203,7 +203,7 @@ fn a_schedulers_warning_ends_a_run_in_good_order() {
         for _ in 0..twice {
             run.workers().into_iter().chain([run.pid()]).for_each(|pid| process::send(pid, signal));
         }
-        run.end().complains(130, "interrupted").hints("goes on where it stopped");
+        run.end().complains(130, "interrupted").hints("resumes where it stopped");
         space.assert_nothing_runs();
         // The state of its last step is kept: nothing is computed twice.
         let state = "SELECT max(step) FROM checkpoints WHERE trajectory_id = 1 AND state IS NOT NULL";

@@ -30,11 +30,6 @@ pub(super) fn is_older(record: &mut Record) -> Result<bool> {
         }
     }
     let found = version(record)?;
-    // Both are set with the tables, in one transaction.
-    if application == APPLICATION && found == 0 {
-        let message = "its schema has no version: user_version is 0".to_owned();
-        return Err(RecordError::Damaged { path: record.path().to_owned(), message });
-    }
     if found > KNOWN {
         return Err(RecordError::Newer { path: record.path().to_owned(), found, known: KNOWN });
     }

@@ -89,5 +89,5 @@ fn a_newer_database_and_a_damaged_one_are_refused() {
     std::fs::write(&path, "this is no database, and long enough to be sure about it.".repeat(100)).unwrap();
     assert!(matches!(Record::create(&path), Err(RecordError::Damaged { .. })));
     assert!(matches!(Record::open(&folder.path().join("none.db")), Err(RecordError::Missing(_))));
-    assert!(matches!(Record::open(folder.path()), Err(RecordError::Filesystem { .. })));
+    assert!(matches!(Record::open(folder.path()), Err(RecordError::NotRegular { .. })));
 }

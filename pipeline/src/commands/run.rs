@@ -96,7 +96,7 @@ pub fn compute(experiment: &Experiment, how: &How, paths: &Paths, here: &Path, s
         lock::sweep(&root);
         record.sweep(|process| lock::is_alive(&root, process), KILLED)?;
         sweep_scratch(&store, &mut record, &process)?;
-        store.enrol(&paths.db).map_err(unusable)?;
+        store.enrol(&paths.db, &process).map_err(unusable)?;
         record.set_store_path(&paths.to_be_recorded(&root))?;
     }
     let unusable = |error| worker_failure(&error, experiment);

@@ -1,20 +1,26 @@
 //! A folder for what is computed beside the record and the store.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use crate::engine::lock::{self, Lock};
 use crate::engine::store;
 use crate::failure::Failure;
-use crate::system::{files, uid};
+use crate::system::uid;
 
-/// What a folder's owner holds locked while it lives.
+/// How the name of the lock ends that a folder's owner holds while it lives. It lies beside the folder and is there first,
+/// so that no folder is without one.
 const LOCK: &str = ".lock";
+
+/// How long another may take to sweep.
+const SWEEPING: Duration = Duration::from_secs(30);
 
 /// A folder among the temporary ones, gone with the value; or, where a process was killed, with the next that makes one.
 #[derive(Debug)]
 pub struct Temporary {
     folder: PathBuf,
-    _lock: File,
+    /// Let go after the folder is gone. None where files can't be locked: there nobody sweeps.
+    _lock: Option<Lock>,
 }
 
 impl Temporary {
@@ -23,21 +29,21 @@ impl Temporary {
         let (among, name) = (std::env::temp_dir(), format!("pipeline-{what}-"));
         sweep(&among, &name);
         let folder = among.join(format!("{name}{}", uid()));
-        let locked = || {
-            std::fs::create_dir(&folder)?;
-            // Locked before it has the name by which others know it.
-            let lock = File::create(folder.join(".new"))?;
-            // Where files can't be locked, nobody sweeps.
-            if lock.lock().is_ok() {
-                std::fs::rename(folder.join(".new"), folder.join(LOCK))?;
+        let begun = Instant::now();
+        let lock = loop {
+            match lock::try_lock_at(lock_of(&folder)) {
+                // Another that sweeps may hold it for a moment, and would take the folder along.
+                Ok(None) if begun.elapsed() < SWEEPING => std::thread::sleep(Duration::from_millis(1)),
+                other => break other.ok().flatten(),
             }
-            Ok(lock)
         };
-        let lock = locked().map_err(|error: std::io::Error| {
-            let elsewhere = "name a folder that can be written to in the environment variable TMPDIR";
-            store::refused(&folder, &error, elsewhere)
-        })?;
-        Ok(Self { folder, _lock: lock })
+        match std::fs::create_dir(&folder) {
+            Ok(()) => Ok(Self { folder, _lock: lock }),
+            Err(error) => {
+                let elsewhere = "name a folder that can be written to in the environment variable TMPDIR";
+                Err(store::refused(&folder, &error, elsewhere))
+            }
+        }
     }
 
     /// Where it is.
@@ -53,14 +59,21 @@ impl Drop for Temporary {
     }
 }
 
+/// The lock of a folder.
+fn lock_of(folder: &Path) -> PathBuf {
+    let mut name = folder.as_os_str().to_owned();
+    name.push(LOCK);
+    name.into()
+}
+
 /// Removes what processes left behind that could not: nobody holds its lock.
 fn sweep(among: &Path, name: &str) {
-    let Ok(entries) = std::fs::read_dir(among) else { return };
-    for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(name)) {
-        // One without a lock is being made this moment.
-        let Ok(lock) = files::open(&entry.path().join(LOCK)) else { continue };
-        if lock.try_lock().is_ok() {
-            let _ = std::fs::remove_dir_all(entry.path());
+    for entry in std::fs::read_dir(among).into_iter().flatten().flatten() {
+        let found = entry.file_name().to_string_lossy().into_owned();
+        let Some(folder) = found.strip_suffix(LOCK).filter(|folder| folder.starts_with(name)) else { continue };
+        // The lock's file goes with the lock.
+        if let Ok(Some(_lock)) = lock::try_lock_at(entry.path()) {
+            let _ = std::fs::remove_dir_all(among.join(folder));
         }
     }
 }
@@ -72,23 +85,26 @@ mod tests {
     #[test]
     fn what_a_killed_process_left_is_swept_and_what_another_holds_is_not() {
         let among = tempfile::tempdir().unwrap();
-        let folder = |name: &str| {
-            let folder = among.path().join(name);
-            std::fs::create_dir(&folder).unwrap();
-            folder
-        };
-        let (dead, held, new, other) =
-            (folder("pipeline-x-1"), folder("pipeline-x-2"), folder("pipeline-x-3"), folder("y"));
-        for folder in [&dead, &held, &other] {
-            std::fs::write(folder.join(LOCK), "").unwrap();
+        let path = |name: &str| among.path().join(name);
+        for name in ["pipeline-x-1", "pipeline-x-2", "y"] {
+            std::fs::create_dir(path(name)).unwrap();
+            std::fs::write(path(name).join("large"), "").unwrap();
+            std::fs::write(path(&format!("{name}.lock")), "").unwrap();
         }
-        std::fs::write(dead.join("large"), "").unwrap();
-        let lock = File::open(held.join(LOCK)).unwrap();
-        lock.lock().unwrap();
+        // Killed before it had made its folder.
+        std::fs::write(path("pipeline-x-3.lock"), "").unwrap();
+        let lock = lock::try_lock_at(path("pipeline-x-2.lock")).unwrap().unwrap();
         sweep(among.path(), "pipeline-x-");
-        assert_eq!([&dead, &held, &new, &other].map(|folder| folder.exists()), [false, true, true, true]);
+        let there = || -> Vec<String> {
+            let entries = std::fs::read_dir(among.path()).unwrap().flatten();
+            let mut names: Vec<String> = entries.map(|entry| entry.file_name().display().to_string()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(there(), ["pipeline-x-2", "pipeline-x-2.lock", "y", "y.lock"]);
         drop(lock);
+        std::fs::write(path("pipeline-x-2.lock"), "").unwrap();
         sweep(among.path(), "pipeline-x-");
-        assert!(!held.exists() && new.exists());
+        assert_eq!(there(), ["y", "y.lock"]);
     }
 }

@@ -47,7 +47,11 @@ pub fn try_lock(store: &Path, name: &str) -> io::Result<Option<Lock>> {
     try_lock_at(folder(store).join(name))
 }
 
-fn try_lock_at(path: PathBuf) -> io::Result<Option<Lock>> {
+/// The same of a lock file anywhere.
+///
+/// # Errors
+/// As of [`try_lock`].
+pub fn try_lock_at(path: PathBuf) -> io::Result<Option<Lock>> {
     use std::os::unix::fs::MetadataExt as _;
     loop {
         let file = files::open_for_locking(&path).map_err(files::at(&path))?;

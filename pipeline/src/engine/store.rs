@@ -13,6 +13,9 @@ use super::stat_cache::StatCache;
 use crate::failure::Failure;
 use crate::system::{files, limits, permission};
 
+/// How the name of a database's note begins while a process writes it; the process stands behind.
+const NEW_NOTE: &str = "new-";
+
 /// A store folder. Shared by the threads of a process.
 #[derive(Debug)]
 pub struct Store {
@@ -91,7 +94,7 @@ impl Store {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn enrol(&self, database: &Path) -> io::Result<()> {
+    pub fn enrol(&self, database: &Path, process: &str) -> io::Result<()> {
         let (path, root) = (database.canonicalize()?, self.root.canonicalize()?);
         let way = path.parent().and_then(|folder| root.strip_prefix(folder).ok()).map(|below| {
             let up: PathBuf = below.components().map(|_| "..").collect();
@@ -100,17 +103,28 @@ impl Store {
         let noted = way.unwrap_or(path).into_os_string().into_encoded_bytes();
         let folder = self.root.join("databases");
         let file = folder.join(Digest::of(&noted).to_string());
+        self.sweep_notes(&folder);
         // A power cut may have left an empty one.
         if files::read(&file).is_ok_and(|there| there == noted) {
             return Ok(());
         }
         std::fs::create_dir_all(&folder)?;
-        let beside = folder.join(format!("new-{}", std::process::id()));
-        // Left by a process of the same number, which is dead.
-        let _ = std::fs::remove_file(&beside);
+        let beside = folder.join(format!("{NEW_NOTE}{process}"));
         std::fs::write(&beside, noted)?;
         File::open(&beside)?.sync_all()?;
         std::fs::rename(beside, file)
+    }
+
+    /// Removes notes that processes were writing when they were killed.
+    fn sweep_notes(&self, folder: &Path) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let process = name.to_str().and_then(|name| name.strip_prefix(NEW_NOTE));
+            if process.is_some_and(|process| !lock::is_alive(&self.root, process)) {
+                // What can't be removed is tried again the next time.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// The databases other than `own` that keep their objects here, each with the file that notes it: what one record

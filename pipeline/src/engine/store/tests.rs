@@ -44,14 +44,21 @@ fn a_database_moves_with_its_store_and_another_is_not_forgotten() {
     let store = Store::open(&here.join("data/store")).unwrap();
     let (own, other) = (here.join("experiments.db"), folder.path().join("other.db"));
     std::fs::write(&own, "").unwrap();
-    store.enrol(&own).unwrap();
-    store.enrol(&own).unwrap();
+    // What a process left that was killed while it wrote, and what one that lives is about to.
+    let _alive = super::super::lock::enlist(store.root(), "alive").unwrap();
+    std::fs::create_dir_all(store.root().join("databases")).unwrap();
+    let notes = ["new-123", "new-alive"].map(|name| store.root().join("databases").join(name));
+    notes.iter().for_each(|note| std::fs::write(note, "torn").unwrap());
+    store.enrol(&own, "me").unwrap();
+    store.enrol(&own, "me").unwrap();
+    assert_eq!(notes.each_ref().map(|note| note.exists()), [false, true]);
+    std::fs::remove_file(&notes[1]).unwrap();
     assert_eq!(others(&here, &own), Vec::<PathBuf>::new());
     std::fs::rename(&here, &there).unwrap();
     let own = there.join("experiments.db");
     assert_eq!(others(&there, &own), Vec::<PathBuf>::new());
     std::fs::write(&other, "").unwrap();
-    Store::open(&there.join("data/store")).unwrap().enrol(&other).unwrap();
+    Store::open(&there.join("data/store")).unwrap().enrol(&other, "me").unwrap();
     let other = other.canonicalize().unwrap();
     assert_eq!(others(&there, &own), std::slice::from_ref(&other));
     // Not to be found for now: its objects are still its own.

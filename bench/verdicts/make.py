@@ -4,6 +4,7 @@
     make.py --folder /tmp/first                     # everything of the first set; writes labels.tsv beside this script
     make.py --folder /tmp/second --set second
     make.py --folder /tmp/first --only shakespeare/small --limit 10
+    make.py --folder /tmp/third --set third --judged-only    # runs for judge.py, a third of the time; labels stay as they are
 
 A verdict is given to a run of LENGTH steps. Its label never comes from a rule of the program: it comes from what was done
 to the run (its fault), from its losses, and from the held-out loss of the same training continued to three times that length. In order:
@@ -152,8 +153,9 @@ def kept(path):
 
 
 def runs(folder):
-    """The runs that are there, of LENGTH and CONTINUED steps, by their training's name."""
-    return {name: (int(short), int(long)) for name, (short, long) in kept(folder / "runs.tsv").items()}
+    """The runs that are there, of LENGTH and CONTINUED steps, by their training's name; None for one that was never continued."""
+    numbers = {name: [int(run) for run in made] for name, made in kept(folder / "runs.tsv").items()}
+    return {name: (made + [None])[:2] for name, made in numbers.items()}
 
 
 def curve(folder, run):
@@ -219,6 +221,7 @@ def main():
     parser.add_argument("--only", default="", help="trainings whose names begin so")
     parser.add_argument("--limit", type=int, help="as many at most")
     parser.add_argument("--seconds", type=float, default=math.inf, help="begin no further training after so long (default: never)")
+    parser.add_argument("--judged-only", action="store_true", help=f"train {LENGTH} steps, which verdicts are given to, and make no labels")
     parser.add_argument("-o", "--output", help="(default: the set's labels beside this script, unless --only or --limit is given)")
     arguments, begun = parser.parse_args(), time.monotonic()
     arguments.pipeline = os.path.abspath(arguments.pipeline)
@@ -231,16 +234,20 @@ def main():
         name, facts, text = one
         path = folder / (name.replace("/", "_") + ".toml")
         path.write_text(text)
-        if name in there:
-            short, long = there[name]
-        elif time.monotonic() - begun > arguments.seconds:
-            return None
-        else:
-            short, long = run(arguments, folder, path, LENGTH), run(arguments, folder, path, CONTINUED)
+        short, long = there.get(name, (None, None))
+        if short is None or (long is None and not arguments.judged_only):
+            if time.monotonic() - begun > arguments.seconds:
+                return None
+            short = short or run(arguments, folder, path, LENGTH)
+            long = None if arguments.judged_only else run(arguments, folder, path, CONTINUED)
+            numbers = [str(number) for number in (short, long) if number]
             with open(folder / "runs.tsv", "a") as file:  # One write of a line: whole, whoever else appends.
-                file.write(f"{name}\t{short}\t{long}\n")
-        valid = [loss for _, loss in curve(folder, long)]
+                file.write("\t".join([name, *numbers]) + "\n")
         within = [loss for _, loss in curve(folder, short)]
+        if arguments.judged_only:
+            print(f"{next(made)}/{len(chosen)} {name}: valid {within[-1]:.3f} at {LENGTH}", file=sys.stderr)
+            return facts
+        valid = [loss for _, loss in curve(folder, long)]
         print(f"{next(made)}/{len(chosen)} {name}: valid {within[-1]:.3f} at {LENGTH}, {valid[-1]:.3f} at {CONTINUED}",
               file=sys.stderr)
         return facts | {
@@ -253,6 +260,8 @@ def main():
         all_found = list(pool.map(make, chosen))
     if None in all_found:
         sys.exit(f"{all_found.count(None)} of {len(chosen)} trainings are still to be made: start it again")
+    if arguments.judged_only:
+        return
     same = lambda one: tuple(one[key] for key in ("corpus", "size", "group", "seed"))
     for found in all_found:
         found["label"], found["recovered"] = label(found, [one for one in all_found if same(one) == same(found)])

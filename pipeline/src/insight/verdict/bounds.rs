@@ -1,6 +1,7 @@
 //! What figures are held against.
 
 use super::losses::{FEW, MEAN};
+use super::rise::SHORT;
 
 /// The bounds that the rules hold figures against. Losses and rises in nats a token.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,8 +24,6 @@ pub struct Bounds {
     /// A rise of the loss that is one, and so many times what noise alone would make of it.
     pub rise: f64,
     pub beyond_noise: f64,
-    /// The same of losses without what frequencies make of their words, which hold less of that noise.
-    pub rise_net: f64,
     /// What a loss may lie above the frequencies'.
     pub above: f64,
     /// The same of a training loss, which a batch alone can move; and how far below them one has learned, whatever the
@@ -70,19 +69,27 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The same for a run of so many steps whose losses have that noise. The lowest mean of a long run is one that chance
-    /// made low, and what rises above it most was made high: of n steps, each by about √(2 ln n) deviations of its mean.
+    /// The same for a run of so many steps whose words have that noise. The lowest mean of many is one that chance made low,
+    /// and what rises above it most was made high: of n, each by about √(2 ln n) deviations of its mean. In a longer run the
+    /// level that a loss rises from is no such extreme, and its own course tells what chance does.
     pub(super) fn for_noise(self, noise: Option<f64>, steps: usize) -> Self {
-        let deviations = noise.unwrap_or(0.0) * (2.0 * (steps.max(2) as f64).ln()).sqrt();
-        let of = |steps: usize| deviations / (steps as f64).sqrt();
-        let chance = of(FEW) + of(MEAN);
+        let of = |mean: usize| noise.unwrap_or(0.0) / (mean as f64).sqrt() * extreme(steps.min(SHORT));
         Self {
-            rise: self.rise.max(self.beyond_noise * chance),
-            rise_net: self.rise_net.max(chance),
+            rise: self.rise.max(self.beyond_noise * (of(FEW) + of(MEAN))),
             recovered: self.recovered.max(of(MEAN)),
             ..self
         }
     }
+
+    /// What means that differ by so much have to rise by, among as many as there are steps, for chance not to have done it.
+    pub(super) fn chance(&self, noise: f64, steps: usize) -> f64 {
+        self.beyond_noise * noise * extreme(steps)
+    }
+}
+
+/// The deviations that the greatest of so many normal draws is about above their mean.
+fn extreme(draws: usize) -> f64 {
+    (2.0 * (draws.max(2) as f64).ln()).sqrt()
 }
 
 /// Those of the rules' version.
@@ -97,7 +104,6 @@ pub const BOUNDS: Bounds = Bounds {
     split_gap: 1.0,
     rise: 0.5,
     beyond_noise: 1.5,
-    rise_net: 0.5,
     above: 0.02,
     above_in_training: 0.5,
     learned_in_training: 0.3,

@@ -3,10 +3,10 @@
 use super::bounds::BOUNDS;
 use super::causes::{stable, too_low};
 use super::left::{diverged, never_below, unstable};
-use super::losses::{Course, losses, means};
+use super::losses::{Course, losses};
 use super::notes::{Notes, number};
 use super::signals::{Probes, Signals};
-use super::{Bounds, Facts, checks};
+use super::{Bounds, Facts, checks, rise};
 use crate::record::read::Cell;
 use crate::record::verdicts::Kind;
 
@@ -172,17 +172,9 @@ pub(super) fn onset(case: &Case<'_>) -> usize {
         // Too early, or too few, to be a rise.
         return course.first_nonfinite.unwrap_or(0);
     }
-    let losses = losses(facts);
-    let means = means(&losses);
     // Of a rise that is one only from more on, that much more.
     let above = course.rise_low + bounds.onset * (course.rise_bound / BOUNDS.rise).max(1.0);
-    // Backwards from the peak, as long as single losses stand above.
-    let peak = (course.rise_from..=course.peak_at).max_by(|a, b| losses[*a].total_cmp(&losses[*b])).unwrap_or(0);
-    let mut at = peak;
-    while at > course.rise_from && (losses[at - 1] > above || means[at - 1] > above) {
-        at -= 1;
-    }
-    at
+    rise::onset(&losses(facts), course, above)
 }
 
 /// Whether the start itself is off: weights or gates that begin far from where training can begin. A fork begins elsewhere.

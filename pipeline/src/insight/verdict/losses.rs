@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::rise::Rise;
 use super::signals::median;
 use super::{Bounds, Facts};
 
@@ -20,12 +21,11 @@ pub struct Course {
     /// The lowest mean, and where.
     pub lowest: f64,
     pub lowest_at: usize,
-    /// The most that the mean of five steps rose above the lowest mean of ten before them, of losses as they are and of what
-    /// is left of them without what frequencies make of their words, whichever is the less beside its bound: a text that grows
-    /// harder raises but the first.
+    /// How far a mean rose above the lowest mean before it, where that is most beside its bound; that bound; and the steps of
+    /// the mean.
     pub rise: f64,
-    /// What that must be to be one.
     pub rise_bound: f64,
+    pub rise_steps: usize,
     /// Where that lowest was, what it was, and where the rise was highest.
     pub rise_from: usize,
     pub rise_low: f64,
@@ -59,11 +59,11 @@ pub(super) fn noise(facts: &Facts) -> Option<f64> {
     }
 }
 
-fn quarters(values: &[f64]) -> impl Iterator<Item = &[f64]> {
+pub(super) fn quarters(values: &[f64]) -> impl Iterator<Item = &[f64]> {
     values.chunks((values.len() / 4).max(2 * MEAN)).filter(|quarter| quarter.len() >= MEAN)
 }
 
-fn spread(values: &[f64]) -> Option<f64> {
+pub(super) fn spread(values: &[f64]) -> Option<f64> {
     let middle = median(values.iter().copied())?;
     Some(1.4826 * median(values.iter().map(|value| (value - middle).abs()))?)
 }
@@ -84,46 +84,29 @@ impl Course {
     pub(super) fn of(losses: &[f64], costs: &[f64], even: Option<f64>, bounds: &Bounds) -> Option<Self> {
         let first = *losses.first()?;
         let excess: Vec<f64> = losses.iter().zip(costs).map(|(loss, cost)| loss - cost).collect();
-        let (means, means_net) = (means(losses), self::means(&excess));
         let mut tail = losses.len() - (losses.len() / 10).max(MEAN).min(losses.len());
         let fifth = (losses.len() / 5).max(1);
         let (end, start) = (losses.len() - fifth, losses.len().saturating_sub(2 * fifth));
-        let (lowest_at, lowest) = lowest(&means);
-        let (mut rise, mut rise_bound, mut rise_from, mut rise_low, mut peak_at) = (0.0, bounds.rise, 0, first, 0);
-        let (mut before, mut before_at, mut before_net) = (f64::INFINITY, 0, f64::INFINITY);
-        for at in FEW..losses.len() {
-            // What a few steps rise above is what went before all of them.
-            if means[at - FEW] < before {
-                (before, before_at) = (means[at - FEW], at - FEW);
-            }
-            before_net = before_net.min(means_net[at - FEW]);
-            let of = |values: &[f64]| values[at + 1 - FEW..=at].iter().sum::<f64>() / FEW as f64;
-            // Above an even guess a loss and its noise are as many times as large.
-            let level = even.map_or(1.0, |even| (before / even).max(1.0));
-            let (raw, net) =
-                ((of(losses) - before, bounds.rise * level), (of(&excess) - before_net, bounds.rise_net * level));
-            let (risen, bound) = if raw.0 / raw.1 <= net.0 / net.1 { raw } else { net };
-            if risen / bound > rise / rise_bound {
-                (rise, rise_bound, rise_from, rise_low, peak_at) = (risen, bound, before_at, before, at);
-            }
-        }
+        let (lowest_at, lowest) = lowest(&means(losses));
+        let rise = Rise::of(losses, &excess, even, bounds);
         let middle = |losses: &[f64]| median(losses.iter().copied()).unwrap_or(f64::INFINITY);
         // What has risen among the last steps is no longer where it was before.
-        let just_risen = rise >= rise_bound && peak_at >= tail;
+        let just_risen = rise.by >= rise.bound && rise.peak_at >= tail;
         if just_risen {
-            let behind = losses.len() - (peak_at + 1);
-            tail = if behind >= MEAN { peak_at + 1 } else { peak_at + 1 - FEW };
+            let behind = losses.len() - (rise.peak_at + 1);
+            tail = if behind >= MEAN { rise.peak_at + 1 } else { rise.peak_at + 1 - rise.steps };
         }
         Some(Self {
             first,
             last: middle(&losses[tail..]),
             lowest,
             lowest_at,
-            rise,
-            rise_bound,
-            rise_from,
-            rise_low,
-            peak_at,
+            rise: rise.by,
+            rise_bound: rise.bound,
+            rise_steps: rise.steps,
+            rise_from: rise.from,
+            rise_low: rise.low,
+            peak_at: rise.peak_at,
             excess: middle(&excess[tail..]),
             falling: if just_risen { 0.0 } else { middle(&excess[start..end]) - middle(&excess[end..]) },
             ends_finite: losses.last().is_some_and(|loss| loss.is_finite()),

@@ -12,6 +12,7 @@ mod findings;
 mod left;
 pub mod losses;
 pub mod notes;
+mod rise;
 pub mod signals;
 
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ use notes::{Notes, count};
 use signals::Signals;
 
 /// The version of the rules: verdicts of another are made again.
-pub const RULES: i64 = 9;
+pub const RULES: i64 = 10;
 
 /// What the rules look at.
 #[derive(Debug)]

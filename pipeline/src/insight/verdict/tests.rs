@@ -4,6 +4,7 @@ use stages::params::Layout;
 
 use super::*;
 
+mod lengths;
 mod rises;
 
 /// A run of `n` steps whose losses are a function of the step; sound in every other way.

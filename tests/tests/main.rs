@@ -21,3 +21,4 @@ mod reproduce;
 mod together;
 mod trouble;
 mod verdicts;
+mod verify;

@@ -1,5 +1,6 @@
 //! One short file a command.
 
+mod backup;
 mod compare;
 mod completions;
 mod confirm;
@@ -24,6 +25,7 @@ mod sql;
 mod standing;
 mod temporary;
 mod verdict;
+mod verify;
 
 use std::path::Path;
 
@@ -50,5 +52,7 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
         Command::Sql(args) => sql::sql(args, &paths),
         Command::Dag(args) => dag::dag(&args, &paths, here),
         Command::Objects(args) => objects::objects(&args, &paths),
+        Command::Verify(args) => verify::verify(&args, &paths),
+        Command::Backup(args) => backup::backup(&args, &paths, here),
     }
 }

@@ -227,7 +227,7 @@ pub fn sets(overrides: &[String]) -> String {
 }
 
 /// A word as a shell reads it: in quotes where it must be.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -1,0 +1,1 @@
+UPDATE main.runs SET status = 'interrupted', process = NULL WHERE status = 'running'

@@ -66,6 +66,14 @@ fn a_runs_summary_reads_that_run_alone() {
         "SELECT * FROM run_summary WHERE run = 7",
         sql!("read_runs"),
         sql!("object_is_used"),
+        sql!("read_stages"),
+        sql!("read_evaluations_of"),
+        sql!("read_events_of"),
+        sql!("read_samples"),
+        sql!("read_ngrams"),
+        sql!("read_outputs"),
+        sql!("read_buckets_of"),
+        sql!("read_steps_around"),
     ] {
         let statement: &'static str = statement;
         let found = plan(statement, &mut record);

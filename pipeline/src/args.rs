@@ -26,7 +26,7 @@ const STYLES: Styles = Styles::styled()
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    a run failed or was not reproduced, an object is damaged or gone, or the disk or the database failed
+  1    a run failed or was not reproduced, the record or an object is damaged or gone, or the disk or the database failed
   2    the input is wrong; what was recorded before is unchanged
   130  interrupted; `pipeline run` resumes where it stopped";
 
@@ -75,6 +75,8 @@ pub enum Command {
     Sql(SqlArgs),
     Dag(DagArgs),
     Objects(ObjectsArgs),
+    Verify(VerifyArgs),
+    Backup(BackupArgs),
     Completions(CompletionsArgs),
 }
 
@@ -284,9 +286,9 @@ pub struct ObjectsArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum ObjectsCommand {
-    /// Read every object and compare it with its name; a damaged one is set aside
+    /// Check the record and every object: the same as pipeline verify
     #[command(after_help = "Example:\n  pipeline objects verify")]
-    Verify,
+    Verify(VerifyArgs),
     /// How many bytes the store holds, by stage and by run
     #[command(after_help = "Example:\n  pipeline objects size")]
     Size,
@@ -297,6 +299,46 @@ pub enum ObjectsCommand {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// Check the record and the store
+///
+/// The record: every page, index and constraint; references between rows; every step against the hash chain and the
+/// sums of its block; keys against the fields that they are made from; verdicts, parameters and studies for missing rows.
+/// The store: every object's size and SHA-256; a damaged one is set aside. SQLite keeps no checksum of a row, so a
+/// changed figure that nothing else bears witness to, such as a gradient norm, is not found.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline verify
+  pipeline verify --db backup.db
+Exit codes:
+  0  all sound
+  1  something is damaged or missing
+  2  there is no database or no store")]
+pub struct VerifyArgs {
+    /// Recompute what is derived from sound rows: the sums of steps; damaged verdicts are made again when next shown
+    #[arg(long)]
+    pub repair: bool,
+}
+
+/// Copy the record to a file, also while runs write to it, and check the copy
+///
+/// The copy holds one moment of the record; runs that are running show in it as interrupted. The store is not copied: the
+/// copy refers to it by its full path.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline backup ~/backups/experiments.db
+  pipeline runs --db ~/backups/experiments.db
+  pipeline verify --db ~/backups/experiments.db")]
+pub struct BackupArgs {
+    /// The file to make
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Replace a file that exists
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Print a completion script for a shell

@@ -16,6 +16,10 @@ fn shown(space: &TestSpace, run: i64) -> Vec<tests::record::Row> {
         "SELECT count(*), max(step) FROM run_events WHERE run = ?",
     ];
     let mut rows: Vec<_> = queries.iter().flat_map(|query| space.rows(&query.replace('?', &run.to_string()))).collect();
+    let whole = space.pipeline(&["show", &format!("run{run}"), "--json"]).ok();
+    let whole: serde_json::Value = serde_json::from_str(&whole.stdout).unwrap();
+    let count = |name: &str| Cell::Integer(whole[name].as_array().expect(name).len() as i64);
+    rows.push(vec![count("evaluations"), count("events")]);
     let screen = space.pipeline(&["show", &format!("run{run}")]).ok();
     let head: Vec<Cell> = screen.stdout.lines().take(2).map(|line| Cell::Text(line.to_owned())).collect();
     rows.push(head);

@@ -24,4 +24,5 @@ mod system;
 mod together;
 mod trouble;
 mod verdicts;
+mod verify;
 mod worker;

@@ -40,13 +40,10 @@ impl Runs {
         let params = defaults::with_later(reader.record.params(&runs)?, &runs);
         let differing = compare::with_forks(reader, comparison::differing(&params, &runs), &runs)?;
         let verdicts = judging::verdicts(reader, &runs)?;
-        let (mut details, mut stages, mut evaluations, mut ngrams) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for run in &runs {
-            details.push(reader.record.detail(*run)?);
-            stages.push(reader.stages(*run)?);
-            evaluations.push(reader.record.evaluations(*run)?);
-            ngrams.push(reader.record.ngrams(*run)?);
-        }
+        let details = reader.record.details(&runs)?;
+        let stages = reader.stages_of(&runs)?;
+        let evaluations = reader.record.evaluations_of(&runs)?;
+        let ngrams = reader.record.ngrams_of(&runs)?;
         Ok(Self {
             of: together(words, &summaries),
             baselines: compare::joint_baselines(&summaries, &stages, &ngrams),
@@ -93,16 +90,24 @@ impl Runs {
 
     /// Curves of one quantity, of about `rows` rows a run.
     pub fn chart(&self, reader: &mut Reader, quantity: Quantity, rows: i64) -> Result<Chart, Failure> {
+        let mut losses = match quantity {
+            Quantity::Loss => {
+                let of =
+                    self.details.iter().zip(&self.summaries).map(|(detail, run)| (detail.trajectory_id, run.steps));
+                reader.record.buckets_of(&of.collect::<Vec<_>>(), rows)?
+            }
+            _ => vec![Vec::new(); self.summaries.len()],
+        };
         let mut lines = Vec::new();
         for (place, label) in self.labels().into_iter().enumerate() {
             let run = &self.summaries[place];
             let (buckets, holes) = match (quantity, self.details[place].trajectory_id) {
                 (Quantity::Valid, _) => scores(&self.evaluations[place]),
                 (_, None) => (Vec::new(), Vec::new()),
-                (Quantity::Loss, Some(trajectory)) => {
+                (Quantity::Loss, Some(_)) => {
                     // Sought step by step, so only where there are some.
                     let holes = if run.nonfinite_steps > 0 { reader.record.holes(run.run)? } else { Vec::new() };
-                    (reader.record.buckets(trajectory, run.steps, rows)?, holes)
+                    (std::mem::take(&mut losses[place]), holes)
                 }
                 (other, Some(trajectory)) => {
                     let buckets = reader.record.measured(trajectory, run.steps, other.column(), rows)?;

@@ -1,6 +1,6 @@
 //! The defaults of parameters: what a run's parameters are told apart from, and how a recorded value is worded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 use stages::params::{SPLIT, STAGES};
@@ -63,16 +63,21 @@ impl Defaults {
 
 /// The same parameters, and those that runs lack because they are older than the key: its default, by which they ran.
 pub fn with_later(mut params: Vec<Param>, runs: &[i64]) -> Vec<Param> {
+    let mut names: HashMap<i64, HashSet<String>> = HashMap::new();
+    for param in &params {
+        let of_run = names.entry(param.run).or_default();
+        of_run.insert(param.name.clone());
+        // A stage that a run leaves out has no parameters at all.
+        of_run.extend(param.name.split_once('.').map(|(stage, _)| stage.to_owned()));
+    }
     for stage in STAGES {
         let later = plan::STAGES.iter().any(|it| it.name == stage.stage && it.later);
         for key in stage.keys.iter().filter(|key| key.later) {
             let Some(value) = key.default_value(1).as_ref().and_then(cell) else { continue };
             let name = format!("{}.{}", stage.stage, key.name);
             for run in runs {
-                let of_run = || params.iter().filter(|param| param.run == *run);
-                // A stage that a run leaves out has no parameters at all.
-                let has_stage = || of_run().any(|param| param.name.split('.').next() == Some(stage.stage));
-                if of_run().all(|param| param.name != name) && (later || has_stage()) {
+                let has = |name: &str| names.get(run).is_some_and(|names| names.contains(name));
+                if !has(&name) && (later || has(stage.stage)) {
                     params.push(Param { run: *run, name: name.clone(), value: value.clone() });
                 }
             }

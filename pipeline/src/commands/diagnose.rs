@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::insight::verdict::signals::Signals;
 use crate::insight::verdict::signals_of;
 use crate::places::Paths;
-use crate::record::read::{Bucket, StepRow, Summary};
+use crate::record::read::{Bucket, NgramLoss, StageRow, StepRow, Summary};
 use crate::record::verdicts::{Confirmation, Verdict};
 use crate::ui;
 use crate::ui::axis::Baseline;
@@ -30,8 +30,8 @@ struct Diagnosis {
     summary: Summary,
     judged: Verdict,
     confirmations: Vec<Confirmation>,
-    /// What the rules looked at.
-    signals: Signals,
+    /// What the rules looked at: for JSON, where there are several runs, since that takes longer than all else.
+    signals: Option<Signals>,
     /// The steps around the onset.
     around: Vec<StepRow>,
     #[serde(skip)]
@@ -45,10 +45,7 @@ pub fn diagnose(args: &DiagnoseArgs, paths: &Paths) -> Result<(), Failure> {
     let mut reader = Reader::open(paths)?;
     let runs = reader.named(&args.selectors)?;
     let look = Look::stdout();
-    let mut all = Vec::with_capacity(runs.len());
-    for run in runs {
-        all.push(read(&mut reader, run, look)?);
-    }
+    let all = read(&mut reader, &runs, args.json, look)?;
     ui::data(&match (args.json, &all[..]) {
         (true, [one]) => ui::json(one),
         (true, all) => ui::json(&all),
@@ -57,26 +54,41 @@ pub fn diagnose(args: &DiagnoseArgs, paths: &Paths) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Diagnosis, Failure> {
-    let summary = reader.summaries(Some(&[run]))?.pop().ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
-    let stages = reader.stages(run)?;
-    let (judged, facts) = judging::anew(reader, run)?;
-    let signals = signals_of(&facts);
-    let record = &mut reader.record;
-    let ngrams = record.ngrams(run)?;
-    let mut around = Vec::new();
-    if let Some(onset) = judged.began() {
-        for step in (onset - AROUND).max(0)..=(onset + AROUND).min(summary.steps - 1) {
-            around.extend(record.step(run, step)?);
-        }
+fn read(reader: &mut Reader, runs: &[i64], json: bool, look: Look) -> Result<Vec<Diagnosis>, Failure> {
+    let mut judged: Vec<(Verdict, Option<Signals>)> = Vec::with_capacity(runs.len());
+    if json || runs.len() == 1 {
+        judging::each_anew(reader, runs, |verdict, facts| judged.push((verdict, Some(signals_of(facts)))))?;
+    } else {
+        judged.extend(judging::verdicts(reader, runs)?.into_iter().map(|verdict| (verdict, None)));
     }
-    let curve = match record.detail(run)?.trajectory_id {
-        Some(trajectory) => record.buckets(trajectory, summary.steps, look.width as i64 * 8)?,
-        None => Vec::new(),
+    let (summaries, stages) = (reader.summaries(Some(runs))?, reader.stages_of(runs)?);
+    let record = &mut reader.record;
+    let ngrams = record.ngrams_of(runs)?;
+    let details = record.details(runs)?;
+    let of = details.iter().zip(&summaries).map(|(detail, run)| (detail.trajectory_id, run.steps));
+    let curves = record.buckets_of(&of.collect::<Vec<_>>(), look.width as i64 * 8)?;
+    let confirmations = record.confirmations_of(runs)?;
+    // A run shows its trajectory up to its own length.
+    let span = |((verdict, _), run): (&(Verdict, Option<Signals>), &Summary)| {
+        let onset = verdict.began()?;
+        Some((run.run, (onset - AROUND).max(0), (onset + AROUND).min(run.steps - 1)))
     };
-    let confirmations = record.confirmations(run)?;
-    Ok(Diagnosis { baselines: baselines(&stages, &ngrams), summary, judged, confirmations, signals, around, curve })
+    let spans: Vec<_> = judged.iter().zip(&summaries).filter_map(span).collect();
+    let mut around = record.steps_around(&spans)?;
+    let parts = summaries.into_iter().zip(judged).zip(stages.iter().zip(&ngrams)).zip(curves).zip(confirmations);
+    let one = |((((summary, (judged, signals)), (stages, ngrams)), curve), confirmations): Parts<'_>| {
+        let baselines = baselines(stages, ngrams);
+        let around = around.remove(&summary.run).unwrap_or_default();
+        Diagnosis { summary, judged, confirmations, signals, around, curve, baselines }
+    };
+    Ok(parts.map(one).collect())
 }
+
+/// What is read of one run.
+type Parts<'a> = (
+    (((Summary, (Verdict, Option<Signals>)), (&'a Vec<StageRow>, &'a Vec<NgramLoss>)), Vec<Bucket>),
+    Vec<Confirmation>,
+);
 
 fn screen(it: &Diagnosis, look: Look) -> String {
     let point = format::point(&it.summary.swept());

@@ -6,13 +6,16 @@ use stages::files::{Ids, Types};
 use stages::plan::Plan;
 
 use crate::commands::defaults;
-use crate::commands::reading::Reader;
+use crate::commands::reading::{Read, Reader};
 use crate::failure::Failure;
 use crate::insight::verdict::{self, Batches, Facts};
 use crate::record::Record;
 use crate::record::read::StageRow;
 use crate::record::verdicts::{Kind, Verdict, VerdictState};
 use crate::ui::counter::Counter;
+
+/// Batches of how many kinds are kept while runs are judged.
+const KNOWN: usize = 4;
 
 /// Verdicts that are written down together.
 const PORTION: usize = 64;
@@ -21,21 +24,20 @@ const PORTION: usize = 64;
 pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
     let states: BTreeMap<i64, _> =
         reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
-    let mut counter = Counter::of_runs("judging", runs.len() as u64);
-    let (mut all, mut made) = (Vec::with_capacity(runs.len()), Vec::new());
-    for run in runs {
+    let kept = reader.record.verdicts(runs)?;
+    let (mut counter, mut all, mut made) = (None, Vec::with_capacity(runs.len()), Vec::new());
+    for (run, kept) in runs.iter().zip(kept) {
         let state = states.get(run).ok_or_else(gone)?;
-        let kept = if holds(reader, state)? { reader.record.verdict(*run)? } else { None };
-        let verdict = match kept {
-            Some(kept) => kept,
-            None => {
-                let verdict = judge(state, &facts(reader, *run)?);
-                made.push((*run, verdict.clone()));
-                verdict
-            }
-        };
+        if let Some(kept) = kept
+            && holds(reader, state)?
+        {
+            all.push(kept);
+            continue;
+        }
+        let verdict = judge(state, &facts(reader, *run)?);
+        made.push((*run, verdict.clone()));
         all.push(verdict);
-        counter.advance(1);
+        counter.get_or_insert_with(|| Counter::of_runs("judging", (runs.len() - all.len() + 1) as u64)).advance(1);
         // In portions, so that whoever is interrupted has not judged in vain.
         if made.len() >= PORTION {
             write_down(reader.record.path(), &std::mem::take(&mut made))?;
@@ -56,6 +58,30 @@ pub fn anew(reader: &mut Reader, run: i64) -> Result<(Verdict, Facts), Failure> 
         write_down(reader.record.path(), &[(run, verdict.0.clone())])?;
     }
     Ok((verdict.0, facts))
+}
+
+/// The same of some runs, handed to `visit` one by one, since what the rules look at is large.
+pub fn each_anew(reader: &mut Reader, runs: &[i64], mut visit: impl FnMut(Verdict, &Facts)) -> Result<(), Failure> {
+    let states: BTreeMap<i64, _> =
+        reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
+    let (mut counter, mut made) = (Counter::of_runs("judging", runs.len() as u64), Vec::new());
+    for run in runs {
+        let state = states.get(run).ok_or_else(gone)?;
+        let facts = facts(reader, *run)?;
+        let (verdict, is_new) = settled(reader, state, &facts)?;
+        if is_new {
+            made.push((*run, verdict.clone()));
+        }
+        visit(verdict, &facts);
+        counter.advance(1);
+        if made.len() >= PORTION {
+            write_down(reader.record.path(), &std::mem::take(&mut made))?;
+        }
+    }
+    if !made.is_empty() {
+        write_down(reader.record.path(), &made)?;
+    }
+    Ok(())
 }
 
 /// Makes the verdicts of some runs, or all, where they do not hold any more. Those that are new, which a database that can't
@@ -167,7 +193,16 @@ fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
 /// What a run's batches are made of, read from the store.
 fn batches(reader: &mut Reader, run: i64, steps: u64, windows: u64) -> Result<Batches, Failure> {
     let [plan, types, ids] = READ.map(|(stage, name)| reader.object(run, stage, name));
-    let (plan, types, ids) = (Plan::load(&plan?)?, Types::load(&types?)?, Ids::open(&ids?)?);
+    let (plan, types, ids) = (plan?, types?, ids?);
+    // The paths name the content.
+    let read: Read = ([&plan, &types, &ids].map(|path| path.display().to_string()), steps, windows);
+    if let Some((_, known)) = reader.batches.iter().find(|(of, _)| *of == read) {
+        return Ok(known.clone());
+    }
+    let (plan, types, ids) = (Plan::load(&plan)?, Types::load(&types)?, Ids::open(&ids)?);
     let surprise = stages::surprise::of_steps(&plan, &ids, types.types.len(), steps, windows)?;
-    Ok(Batches { plan, windows, types: types.types.len() as u64, surprise })
+    let batches = Batches { plan, windows, types: types.types.len() as u64, surprise };
+    reader.batches.insert(0, (read, batches.clone()));
+    reader.batches.truncate(KNOWN);
+    Ok(batches)
 }

@@ -1,5 +1,6 @@
 //! One short file a command.
 
+mod backup;
 mod compare;
 mod completions;
 mod confirm;
@@ -25,6 +26,7 @@ mod standing;
 mod stop;
 mod temporary;
 mod verdict;
+mod verify;
 
 use std::path::Path;
 
@@ -51,5 +53,7 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
         Command::Sql(args) => sql::sql(args, &paths),
         Command::Dag(args) => dag::dag(&args, &paths, here),
         Command::Objects(args) => objects::objects(&args, &paths),
+        Command::Verify(args) => verify::verify(&args, &paths),
+        Command::Backup(args) => backup::backup(&args, &paths, here),
     }
 }

@@ -7,6 +7,7 @@ use crate::engine::digest::ObjectId;
 use crate::engine::lock::is_alive;
 use crate::engine::store::{Health, Store};
 use crate::failure::Failure;
+use crate::insight::verdict::Batches;
 use crate::places::Paths;
 use crate::plan::STAGES;
 use crate::record::Record;
@@ -18,14 +19,21 @@ use crate::{selector, ui};
 pub struct Reader {
     pub record: Record,
     pub store: PathBuf,
+    /// The store opened, where an object was looked at: what is known of its files is read once.
+    objects: Option<Store>,
+    /// What the batches of runs that were judged are made of, the last first: most runs of a study read the same.
+    pub batches: Vec<(Read, Batches)>,
 }
+
+/// What batches are made from: the digests of the objects, steps, and windows of a step.
+pub type Read = ([String; 3], u64, u64);
 
 impl Reader {
     /// Opens both.
     pub fn open(paths: &Paths) -> Result<Self, Failure> {
         let mut record = Record::open(&paths.db)?;
         let store = paths.store(record.store_path()?.as_deref());
-        Ok(Self { record, store })
+        Ok(Self { record, store, objects: None, batches: Vec::new() })
     }
 
     /// The runs that some words name, in their order, each once; says what else they could have meant.
@@ -58,8 +66,13 @@ impl Reader {
 
     /// A run's stages in their order; those that a dead process was at are interrupted.
     pub fn stages(&mut self, run: i64) -> Result<Vec<StageRow>, Failure> {
-        let mut found = self.record.stages(run, &STAGES.iter().map(|stage| stage.name).collect::<Vec<_>>())?;
-        for stage in found.iter_mut().filter(|stage| stage.status == "running") {
+        Ok(self.stages_of(&[run])?.pop().unwrap_or_default())
+    }
+
+    /// The stages of each of some runs.
+    pub fn stages_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<StageRow>>, Failure> {
+        let mut found = self.record.stages_of(runs, &STAGES.iter().map(|stage| stage.name).collect::<Vec<_>>())?;
+        for stage in found.iter_mut().flatten().filter(|stage| stage.status == "running") {
             if !stage.process.as_deref().is_some_and(|process| is_alive(&self.store, process)) {
                 stage.status = "interrupted".to_owned();
             }
@@ -76,9 +89,9 @@ impl Reader {
                 format!("pipeline show run{run} lists its stages"),
             ));
         };
-        let store = Store::over(&self.store);
+        let store = self.objects.get_or_insert_with(|| Store::over(&self.store));
         let path = store.path(id);
-        let what = match store.check(id) {
+        let what = match store.check_sized(id, || self.record.size(id).ok().flatten()) {
             Ok(Health::Sound) => return Ok(path),
             Ok(Health::Missing) => "the object is gone from the store".to_owned(),
             Ok(Health::Damaged) => "the object was damaged, and is set aside".to_owned(),

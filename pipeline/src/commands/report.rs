@@ -122,23 +122,27 @@ fn charts(reader: &mut Reader, runs: &Runs) -> Result<Vec<Chart>, Failure> {
 fn of_runs(reader: &mut Reader, runs: Runs) -> Result<Vec<Run>, Failure> {
     let labels = runs.labelled(MOST_TOLD);
     let budget = TEXTS / runs.summaries.len().max(1);
-    let params = reader.record.params(&runs.summaries.iter().map(|run| run.run).collect::<Vec<_>>())?;
+    let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
+    let params = reader.record.params(&ids)?;
+    let units = standing::units(&params, &ids);
+    let own = reader.record.samples_of(&ids)?.into_iter().zip(reader.record.confirmations_of(&ids)?);
+    let own = own.zip(reader.record.forks_of(&ids)?).zip(reader.record.events_of(&ids)?).zip(units);
     let mut all = Vec::new();
     let parts = runs.summaries.into_iter().zip(runs.verdicts).zip(runs.evaluations).zip(runs.ngrams);
-    for ((((summary, verdict), evaluations), ngrams), label) in parts.zip(labels) {
-        let run = summary.run;
-        let (samples, untold) = fitting(reader.record.samples(run)?, budget);
+    for (((((summary, verdict), evaluations), ngrams), label), ((((samples, confirmations), forks), events), unit)) in
+        parts.zip(labels).zip(own)
+    {
+        let (samples, untold) = fitting(samples, budget);
         all.push(Run {
             label,
             verdict,
-            confirmations: reader.record.confirmations(run)?,
-            standing: standing::of(&evaluations, &ngrams)
-                .map(|found| standing::words(&found, standing::unit(&params, run))),
+            confirmations,
+            standing: standing::of(&evaluations, &ngrams).map(|found| standing::words(&found, &unit)),
             evaluations,
             samples,
             untold,
-            events: reader.record.events(run)?,
-            forks: reader.record.forks(run)?,
+            events,
+            forks,
             summary,
         });
     }
@@ -171,8 +175,9 @@ fn fitting(samples: Vec<Sample>, budget: usize) -> (Vec<Sample>, usize) {
 fn executions(reader: &mut Reader, runs: &Runs) -> Result<(Vec<Execution>, usize), Failure> {
     let mut all: Vec<Execution> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for (run, stages) in runs.summaries.iter().zip(&runs.stages) {
-        let outputs = reader.record.outputs(run.run)?;
+    let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
+    let outputs = reader.record.outputs_of(&ids)?;
+    for ((run, stages), outputs) in runs.summaries.iter().zip(&runs.stages).zip(&outputs) {
         for stage in stages {
             let at = *places.entry(stage.execution.clone()).or_insert_with(|| {
                 let of = |(of, item, ..): &&(String, String, String, String)| *of == stage.stage && *item == stage.item;
@@ -211,11 +216,9 @@ fn executions(reader: &mut Reader, runs: &Runs) -> Result<(Vec<Execution>, usize
 /// The corpus files that the runs read, each once.
 fn inputs(reader: &mut Reader, runs: &[i64]) -> Result<Vec<(String, String)>, Failure> {
     let mut all: Vec<(String, String)> = Vec::new();
-    for run in runs {
-        for input in reader.record.inputs(*run, "tokenize")? {
-            if !all.contains(&input) {
-                all.push(input);
-            }
+    for input in reader.record.inputs_of(runs, "tokenize")?.into_iter().flatten() {
+        if !all.contains(&input) {
+            all.push(input);
         }
     }
     Ok(all)
@@ -228,17 +231,14 @@ fn again(reader: &mut Reader, runs: &Runs) -> Result<Again, Failure> {
         format::command(&detail.experiment_path, &overrides)
     };
     let mut again = Again::default();
-    for (run, detail) in runs.summaries.iter().zip(&runs.details) {
+    for detail in &runs.details {
         let command = command(detail);
         if !again.commands.contains(&command) {
             again.commands.push(command);
         }
-        let recorded = reader.record.recorded(run.run)?;
-        let experiment = (recorded.experiment_path, recorded.toml);
-        if !again.experiments.contains(&experiment) {
-            again.experiments.push(experiment);
-        }
     }
+    let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
+    again.experiments = reader.record.experiments_of(&ids)?;
     again.commands.extend(runs.summaries.iter().take(12).map(|run| format!("pipeline reproduce {}", run.name())));
     Ok(again)
 }

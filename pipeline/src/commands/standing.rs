@@ -1,5 +1,7 @@
 //! Where a run's valid loss stands among its baselines, in words.
 
+use std::collections::HashMap;
+
 use crate::commands::reading::{last, short};
 use crate::insight::standing::{Place, Standing, standing};
 use crate::record::read::{Cell, Evaluation, NgramLoss, Param};
@@ -16,6 +18,16 @@ pub fn unit(params: &[Param], run: i64) -> &str {
         Some(Cell::Text(unit)) => unit,
         _ => "",
     }
+}
+
+/// The same of each of some runs.
+pub fn units(params: &[Param], runs: &[i64]) -> Vec<String> {
+    let of = |param: &Param| match &param.value {
+        Cell::Text(unit) if param.name == "tokenize.unit" => Some((param.run, unit.clone())),
+        _ => None,
+    };
+    let mut found: HashMap<i64, String> = params.iter().filter_map(of).collect();
+    runs.iter().map(|run| found.remove(run).unwrap_or_default()).collect()
 }
 
 /// A standing in words, of a corpus cut by `unit`: `4.2939, is between a bigram model (4.36) and …`.

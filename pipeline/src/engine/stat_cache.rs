@@ -68,6 +68,12 @@ impl StatCache {
         Ok(digest)
     }
 
+    /// Whether the digest of a file is known without reading it.
+    pub fn knows(&self, file: &Path) -> bool {
+        let entry = file.to_str().and_then(|name| self.entries.get(name));
+        entry.is_some_and(|entry| Stat::of(file).is_ok_and(|stat| stat == entry.stat))
+    }
+
     /// Forgets a file.
     pub fn forget(&mut self, file: &Path) {
         if let Some(name) = file.to_str() {

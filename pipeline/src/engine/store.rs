@@ -193,18 +193,26 @@ impl Store {
     /// # Errors
     /// When it can't be read.
     pub fn check(&self, id: ObjectId) -> io::Result<Health> {
-        self.health(id, false)
+        self.health(id, false, || None)
     }
 
-    /// Reads every byte of an object, whatever the cache says; a damaged one is set aside.
+    /// The same of an object whose recorded size `bytes` looks up: one of another size is damaged, and is not read.
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn verify(&self, id: ObjectId) -> io::Result<Health> {
-        self.health(id, true)
+    pub fn check_sized(&self, id: ObjectId, bytes: impl FnOnce() -> Option<u64>) -> io::Result<Health> {
+        self.health(id, false, bytes)
     }
 
-    fn health(&self, id: ObjectId, read: bool) -> io::Result<Health> {
+    /// Reads every byte of an object of the recorded size, whatever the cache says; a damaged one is set aside.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn verify(&self, id: ObjectId, bytes: Option<u64>) -> io::Result<Health> {
+        self.health(id, true, || bytes)
+    }
+
+    fn health(&self, id: ObjectId, read: bool, bytes: impl FnOnce() -> Option<u64>) -> io::Result<Health> {
         let path = self.path(id);
         let mut cache = self.lock();
         // Whatever stands in an object's place and is no file is not read: it might never end.
@@ -217,6 +225,19 @@ impl Store {
         }
         if read {
             cache.forget(&path);
+        }
+        // Asked only where the file would be read.
+        if !cache.knows(&path)
+            && let Ok(there) = path.metadata()
+            && let Some(bytes) = bytes()
+            && there.len() != bytes
+        {
+            let size = there.len();
+            tracing::warn!(%id, bytes, size, "of another size");
+            let aside = self.root.join("damaged");
+            let _ = std::fs::create_dir_all(&aside)
+                .and_then(|()| std::fs::rename(&path, aside.join(format!("{id}-has-{size}-bytes"))));
+            return Ok(Health::Damaged);
         }
         let found = match cache.digest(&path) {
             Ok(found) => found,

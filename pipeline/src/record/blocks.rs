@@ -8,67 +8,70 @@ use super::rows::TrajectoryRow;
 use super::sql;
 
 /// Steps of one row of `step_blocks`.
-const BLOCK: u64 = 1024;
+pub(super) const BLOCK: u64 = 1024;
 
 /// One row of `step_blocks` as it grows.
-struct Block {
-    steps: i64,
-    finite: i64,
-    minimum: Option<f64>,
-    maximum: Option<f64>,
-    sum: f64,
-    first_nonfinite: Option<i64>,
-    tokens: i64,
-    chain: Vec<u8>,
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub(super) struct Block {
+    pub steps: i64,
+    pub finite: i64,
+    pub minimum: Option<f64>,
+    pub maximum: Option<f64>,
+    pub sum: f64,
+    pub first_nonfinite: Option<i64>,
+    pub tokens: i64,
+    pub chain: Vec<u8>,
 }
-
-type BlockRow = (i64, i64, Option<f64>, Option<f64>, f64, Option<i64>, i64, Vec<u8>);
 
 /// Adds new steps to their blocks.
 pub(super) async fn summarise(c: &mut SqliteConnection, trajectory: TrajectoryRow, steps: &[Step]) -> sqlx::Result<()> {
     for steps in steps.chunk_by(|a, b| a.step / BLOCK == b.step / BLOCK) {
         let number = steps[0].step / BLOCK;
-        let row: Option<BlockRow> =
+        let row: Option<Block> =
             sqlx::query_as(sql!("block")).bind(trajectory.0).bind(number as i64).fetch_optional(&mut *c).await?;
         let mut block = match row {
-            Some((steps, finite, minimum, maximum, sum, first_nonfinite, tokens, chain)) => {
-                Block { steps, finite, minimum, maximum, sum, first_nonfinite, tokens, chain }
-            }
-            None => {
-                let query = sqlx::query_scalar(sql!("chain_before")).bind(trajectory.0).bind(number as i64 - 1);
-                let chain: Option<Vec<u8>> = query.fetch_optional(&mut *c).await?;
-                let mut block = Block {
-                    steps: 0,
-                    finite: 0,
-                    minimum: None,
-                    maximum: None,
-                    sum: 0.0,
-                    first_nonfinite: None,
-                    tokens: 0,
-                    chain: chain.unwrap_or_else(|| vec![0; 32]),
-                };
-                for (step, loss, kind, tokens) in before(c, trajectory, number * BLOCK, steps[0].step).await? {
-                    block.add(step, loss.unwrap_or_else(|| float_of(&kind)), tokens);
-                }
-                block
-            }
+            Some(block) => block,
+            None => begin(c, trajectory, steps[0].step).await?,
         };
         steps.iter().for_each(|step| block.add(step.step as i64, step.loss.0, step.tokens as i64));
-        sqlx::query(sql!("put_block"))
-            .bind(trajectory.0)
-            .bind(number as i64)
-            .bind(block.steps)
-            .bind(block.finite)
-            .bind(block.minimum)
-            .bind(block.maximum)
-            .bind(block.sum)
-            .bind(block.first_nonfinite)
-            .bind(block.tokens)
-            .bind(block.chain)
-            .execute(&mut *c)
-            .await?;
+        put(c, trajectory, number as i64, &block).await?;
     }
     Ok(())
+}
+
+/// Writes a block, in the place of the one that is there.
+pub(super) async fn put(
+    c: &mut SqliteConnection,
+    trajectory: TrajectoryRow,
+    number: i64,
+    block: &Block,
+) -> sqlx::Result<()> {
+    sqlx::query(sql!("put_block"))
+        .bind(trajectory.0)
+        .bind(number)
+        .bind(block.steps)
+        .bind(block.finite)
+        .bind(block.minimum)
+        .bind(block.maximum)
+        .bind(block.sum)
+        .bind(block.first_nonfinite)
+        .bind(block.tokens)
+        .bind(&block.chain)
+        .execute(c)
+        .await
+        .map(|_| ())
+}
+
+/// The block of a trajectory's step `own` before that step is added: the parent's steps, where a fork begins in its middle.
+pub(super) async fn begin(c: &mut SqliteConnection, trajectory: TrajectoryRow, own: u64) -> sqlx::Result<Block> {
+    let number = own / BLOCK;
+    let query = sqlx::query_scalar(sql!("chain_before")).bind(trajectory.0).bind(number as i64 - 1);
+    let chain: Option<Vec<u8>> = query.fetch_optional(&mut *c).await?;
+    let mut block = Block::after(chain.unwrap_or_else(|| vec![0; 32]));
+    for (step, loss, kind, tokens) in before(c, trajectory, number * BLOCK, own).await? {
+        block.add(step, loss.unwrap_or_else(|| float_of(&kind)), tokens);
+    }
+    Ok(block)
 }
 
 /// The steps of a block before its first own one: those of the parent, where a fork begins in the middle.
@@ -86,7 +89,7 @@ async fn before(
 }
 
 /// The loss that a kind other than `finite` stands for.
-fn float_of(kind: &str) -> f64 {
+pub(super) fn float_of(kind: &str) -> f64 {
     match kind {
         "inf" => f64::INFINITY,
         "-inf" => f64::NEG_INFINITY,
@@ -95,7 +98,12 @@ fn float_of(kind: &str) -> f64 {
 }
 
 impl Block {
-    fn add(&mut self, step: i64, loss: f64, tokens: i64) {
+    /// One without steps, behind a block whose chain is that.
+    pub(super) fn after(chain: Vec<u8>) -> Self {
+        Self { steps: 0, finite: 0, minimum: None, maximum: None, sum: 0.0, first_nonfinite: None, tokens: 0, chain }
+    }
+
+    pub(super) fn add(&mut self, step: i64, loss: f64, tokens: i64) {
         self.steps += 1;
         self.tokens += tokens;
         if loss.is_finite() {

@@ -5,6 +5,7 @@
 //! in microseconds, so callers need not know that the driver is asynchronous.
 
 mod blocks;
+mod copy;
 mod executions;
 #[cfg(test)]
 pub mod fixture;
@@ -14,6 +15,7 @@ pub mod objects;
 mod open;
 pub mod read;
 pub mod rows;
+pub mod sound;
 mod step_rows;
 mod steps;
 mod studies;

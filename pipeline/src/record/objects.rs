@@ -1,6 +1,7 @@
 //! Which objects the record refers to, and for whom.
 
 use super::{Record, Result, sql};
+use crate::engine::digest::ObjectId;
 
 /// A reference to an object.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
@@ -39,6 +40,19 @@ impl Record {
     /// Every reference to an object, one row for each run that has it.
     pub fn references(&mut self) -> Result<Vec<Reference>> {
         self.wait(async |c| sqlx::query_as(sql!("objects_references")).fetch_all(c).await)
+    }
+
+    /// The size of each object as it was recorded, by digest.
+    pub fn sizes(&mut self) -> Result<Vec<(String, i64)>> {
+        self.wait(async |c| sqlx::query_as(sql!("objects_sizes")).fetch_all(c).await)
+    }
+
+    /// The recorded size of one object.
+    pub fn size(&mut self, object: ObjectId) -> Result<Option<u64>> {
+        self.wait(async |c| {
+            let query = sqlx::query_scalar(sql!("objects_size")).bind(object.to_string());
+            Ok(query.fetch_optional(c).await?.map(i64::unsigned_abs))
+        })
     }
 
     /// Every execution.

@@ -6,6 +6,8 @@ use super::*;
 fn every_statement_fits_the_migrations() {
     let folder = tempfile::tempdir().unwrap();
     let mut record = Record::create(&folder.path().join("experiments.db")).unwrap();
+    // What a copy is made from.
+    record.wait(async |c| sqlx::query("ATTACH ':memory:' AS source").execute(c).await.map(|_| ())).unwrap();
     let mut checked = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/record/sql")).unwrap() {
         let path = entry.unwrap().path();
@@ -60,7 +62,19 @@ fn a_runs_summary_reads_that_run_alone() {
         rows.into_iter().map(|row| row.3).collect()
     };
     // Of the runs' own table a list may be read; of what grows with every step and score nothing may.
-    for statement in ["SELECT * FROM run_summary WHERE run = 7", sql!("read_runs"), sql!("object_is_used")] {
+    for statement in [
+        "SELECT * FROM run_summary WHERE run = 7",
+        sql!("read_runs"),
+        sql!("object_is_used"),
+        sql!("read_stages"),
+        sql!("read_evaluations_of"),
+        sql!("read_events_of"),
+        sql!("read_samples"),
+        sql!("read_ngrams"),
+        sql!("read_outputs"),
+        sql!("read_buckets_of"),
+        sql!("read_steps_around"),
+    ] {
         let statement: &'static str = statement;
         let found = plan(statement, &mut record);
         let scanned = |line: &&String| {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::read::list;
+use super::read::{each, list};
 use super::{Record, Result, now, sql};
 
 /// What a run came to.
@@ -164,22 +164,35 @@ impl Record {
 
     /// A run's verdict as it was concluded last.
     pub fn verdict(&mut self, run: i64) -> Result<Option<Verdict>> {
+        Ok(self.verdicts(&[run])?.pop().flatten())
+    }
+
+    /// The verdicts of some runs as they were concluded last, in the order of the runs.
+    pub fn verdicts(&mut self, runs: &[i64]) -> Result<Vec<Option<Verdict>>> {
+        let names = || list(runs);
         self.wait(async |c| {
-            let head: Option<Head> = sqlx::query_as(sql!("read_verdict")).bind(run).fetch_optional(&mut *c).await?;
-            let Some(head) = head else { return Ok(None) };
-            Ok(Some(Verdict {
-                verdict: head.verdict,
-                cause: head.cause,
-                onset: head.onset,
-                recovered: head.recovered,
-                sentence: head.sentence,
-                advice: head.advice,
-                rules: head.rules,
-                seen: head.seen,
-                findings: sqlx::query_as(sql!("read_findings")).bind(run).fetch_all(&mut *c).await?,
-                evidence: sqlx::query_as(sql!("read_evidence")).bind(run).fetch_all(&mut *c).await?,
-                checks: sqlx::query_as(sql!("read_checks")).bind(run).fetch_all(&mut *c).await?,
-            }))
+            let heads: Vec<Vec<Head>> = each(c, runs, sqlx::query_as(sql!("read_verdict")).bind(names())).await?;
+            let findings = each(c, runs, sqlx::query_as(sql!("read_findings")).bind(names())).await?;
+            let evidence = each(c, runs, sqlx::query_as(sql!("read_evidence")).bind(names())).await?;
+            let checks = each(c, runs, sqlx::query_as(sql!("read_checks")).bind(names())).await?;
+            let parts = heads.into_iter().zip(findings).zip(evidence).zip(checks);
+            let whole = parts.map(|(((mut head, findings), evidence), checks)| {
+                let head = head.pop()?;
+                Some(Verdict {
+                    verdict: head.verdict,
+                    cause: head.cause,
+                    onset: head.onset,
+                    recovered: head.recovered,
+                    sentence: head.sentence,
+                    advice: head.advice,
+                    rules: head.rules,
+                    seen: head.seen,
+                    findings,
+                    evidence,
+                    checks,
+                })
+            });
+            Ok(whole.collect())
         })
     }
 
@@ -235,7 +248,12 @@ impl Record {
 
     /// What came of trying the causes of a run, in the order of the trials.
     pub fn confirmations(&mut self, run: i64) -> Result<Vec<Confirmation>> {
-        self.wait(async |c| sqlx::query_as(sql!("read_confirmations")).bind(run).fetch_all(c).await)
+        Ok(self.confirmations_of(&[run])?.pop().unwrap_or_default())
+    }
+
+    /// The same of each of some runs.
+    pub fn confirmations_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<Confirmation>>> {
+        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_confirmations")).bind(list(runs))).await)
     }
 
     /// Writes down what came of a trial, in the place of what was written of the same before.

@@ -15,11 +15,9 @@ pub fn with_forks(reader: &mut Reader, parameters: Vec<Differing>, runs: &[i64])
         return Ok(parameters);
     }
     let mut values = Vec::new();
-    for (place, run) in runs.iter().enumerate() {
-        let nearest = match forks.iter().any(|row| row.values[place].is_some()) {
-            true => reader.record.forks(*run)?.first().map(origin),
-            false => None,
-        };
+    for (place, lineage) in reader.record.forks_of(runs)?.iter().enumerate() {
+        let is_fork = forks.iter().any(|row| row.values[place].is_some());
+        let nearest = lineage.first().filter(|_| is_fork).map(origin);
         values.push(nearest.map(Cell::Text));
     }
     let place = parameters.partition_point(|row| row.name.as_str() < FORK);
@@ -36,10 +34,7 @@ pub fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static
         ("vocab", "the runs have other vocabularies: their losses and perplexities can't be held against each other"),
         ("valid", "the runs are scored on other valid texts: their perplexities can't be held against each other"),
     ] {
-        let mut digests = Vec::new();
-        for run in runs {
-            digests.extend(reader.record.output(*run, "vocab", name)?);
-        }
+        let digests: Vec<String> = reader.record.output_of(runs, "vocab", name)?.into_iter().flatten().collect();
         if digests.windows(2).any(|pair| pair[0] != pair[1]) {
             return Ok(Some(words));
         }
@@ -50,8 +45,8 @@ pub fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static
 /// The texts behind one path that are not the same. Where the paths differ, these say it.
 pub fn texts(reader: &mut Reader, parameters: &[Differing], runs: &[i64]) -> Result<Vec<Differing>, Failure> {
     let mut rows: Vec<Differing> = Vec::new();
-    for (place, run) in runs.iter().enumerate() {
-        for (name, digest) in reader.record.inputs(*run, "tokenize")? {
+    for (place, inputs) in reader.record.inputs_of(runs, "tokenize")?.into_iter().enumerate() {
+        for (name, digest) in inputs {
             let name = format!("{TEXT}corpus.{name}");
             let digest = digest.get(..12).unwrap_or(&digest).to_owned();
             let at = rows.iter().position(|row| row.name == name).unwrap_or_else(|| {

@@ -29,6 +29,10 @@ use crate::ui::look::Look;
 use around::Around;
 use parting::Parting;
 
+/// Rows of all curves together, beside the fewest of one.
+const ROWS: i64 = 64_000;
+const FEWEST: i64 = 40;
+
 /// What two or more runs have in common, and what not.
 #[derive(Debug, Serialize)]
 struct Comparison {
@@ -81,23 +85,18 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
     let verdicts = judging::verdicts(reader, runs)?;
     let summaries = reader.summaries(Some(runs))?;
     let params = defaults::with_later(reader.record.params(runs)?, runs);
-    let units = runs.iter().map(|run| standing::unit(&params, *run).to_owned()).collect();
+    let units = standing::units(&params, runs);
     let mut parameters = alike::with_forks(reader, comparison::differing(&params, runs), runs)?;
-    let (mut details, mut stages, mut ngrams) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut curves, mut evaluations, mut samples) = (Vec::new(), Vec::new(), Vec::new());
-    for (run, summary) in runs.iter().zip(&summaries) {
-        stages.push(reader.stages(*run)?);
-        let record = &mut reader.record;
-        let detail = record.detail(*run)?;
-        curves.push(match detail.trajectory_id {
-            Some(trajectory) => record.buckets(trajectory, summary.steps, look.width as i64 * 8)?,
-            None => Vec::new(),
-        });
-        details.push(detail);
-        evaluations.push(record.evaluations(*run)?);
-        samples.push(record.samples(*run)?);
-        ngrams.push(record.ngrams(*run)?);
-    }
+    let stages = reader.stages_of(runs)?;
+    let record = &mut reader.record;
+    let details = record.details(runs)?;
+    // The more curves, the smaller each is drawn.
+    let rows = (ROWS / runs.len().max(1) as i64).min(look.width as i64 * 8).max(FEWEST);
+    let of: Vec<(Option<i64>, i64)> =
+        details.iter().zip(&summaries).map(|(detail, run)| (detail.trajectory_id, run.steps)).collect();
+    let curves = record.buckets_of(&of, rows)?;
+    let (evaluations, ngrams) = (record.evaluations_of(runs)?, record.ngrams_of(runs)?);
+    let samples = record.samples_of(runs)?;
     let incomparable = alike::incomparable(reader, runs)?;
     let texts = alike::texts(reader, &parameters, runs)?;
     // Who read another text is no other seed of the same.

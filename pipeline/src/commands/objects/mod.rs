@@ -2,7 +2,7 @@
 
 mod gc;
 mod size;
-mod verify;
+pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,11 +18,25 @@ use crate::ui;
 
 /// Looks after the store.
 pub fn objects(args: &ObjectsArgs, paths: &Paths) -> Result<(), Failure> {
-    let writes = matches!(args.command, ObjectsCommand::Gc { dry_run: false });
+    match &args.command {
+        ObjectsCommand::Verify(args) => super::verify::verify(args, paths),
+        ObjectsCommand::Size => {
+            let (store, mut record) = open(paths, false)?;
+            ui::data(&size::screen(&store, &record.references()?, ui::look::Look::stdout()).map_err(disk(&store))?);
+            Ok(())
+        }
+        ObjectsCommand::Gc { dry_run } => {
+            let (store, mut record) = open(paths, !dry_run)?;
+            gc::gc(&store, &mut record, *dry_run)
+        }
+    }
+}
+
+/// The store and the record, which is written or only read: looking works where nothing may be written.
+fn open(paths: &Paths, writes: bool) -> Result<(Store, Record), Failure> {
     if !paths.db.exists() {
         return Err(RecordError::Missing(paths.db.clone()).into());
     }
-    // Looking works where nothing may be written.
     let mut record = if writes { Record::create(&paths.db)? } else { Record::open(&paths.db)? };
     let store = Store::over(&paths.store(record.store_path()?.as_deref()));
     // Every object would be missing from a folder that is not there; more likely another is meant.
@@ -32,14 +46,7 @@ pub fn objects(args: &ObjectsArgs, paths: &Paths) -> Result<(), Failure> {
             "name the store with --store",
         ));
     }
-    match args.command {
-        ObjectsCommand::Verify => verify::verify(&store, &mut record),
-        ObjectsCommand::Size => {
-            ui::data(&size::screen(&store, &record.references()?, ui::look::Look::stdout()).map_err(disk(&store))?);
-            Ok(())
-        }
-        ObjectsCommand::Gc { dry_run } => gc::gc(&store, &mut record, dry_run),
-    }
+    Ok((store, record))
 }
 
 /// What to say when the store itself can't be used.

@@ -1,15 +1,14 @@
-//! `pipeline objects verify`.
+//! The objects' part of `pipeline verify`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use super::{Owners, disk, owners, whose};
 use crate::engine::digest::ObjectId;
 use crate::engine::store::{Health, Store};
 use crate::failure::Failure;
-use crate::record::Record;
 use crate::record::objects::Reference;
-use crate::ui;
+use crate::record::{Record, RecordError};
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, bytes, count};
 
@@ -31,31 +30,47 @@ pub struct Report {
     pub wrong: Vec<(ObjectId, Wrong)>,
 }
 
-/// Reads every object and compares it with its name.
-pub fn verify(store: &Store, record: &mut Record) -> Result<(), Failure> {
+/// What is wrong with the objects, in a few words, and what repairs them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Complaint {
+    pub message: String,
+    pub hint: String,
+}
+
+/// Reads every object and compares it with its recorded size and its name. `damaged` says that the record is, and may not
+/// answer.
+pub fn verify(store: &Store, record: &mut Record, damaged: bool) -> Result<(String, Option<Complaint>), Failure> {
+    fn nothing<T>(error: RecordError, damaged: bool) -> Result<Vec<T>, Failure> {
+        match error {
+            RecordError::Damaged { .. } | RecordError::Statement { .. } if damaged => Ok(Vec::new()),
+            error => Err(error.into()),
+        }
+    }
     // Asked before the folders are read: what is referred to by now is there by then.
-    let references = record.references()?;
+    let references = record.references().or_else(|error| nothing(error, damaged))?;
     let owners = owners(&references);
-    let mut report = look(store, &owners).map_err(disk(store))?;
+    let sizes = record.sizes().or_else(|error| nothing(error, damaged))?;
+    let sizes = sizes.into_iter().filter_map(|(digest, bytes)| Some((digest.parse().ok()?, bytes.unsigned_abs())));
+    let mut report = look(store, &owners, &sizes.collect()).map_err(disk(store))?;
     // What went because a run let go of it meanwhile is not missed.
     let missing: Vec<ObjectId> =
         report.wrong.iter().filter(|(_, wrong)| *wrong == Wrong::Missing).map(|(id, _)| *id).collect();
-    let released = record.unreferenced(&missing)?;
+    let released = record.unreferenced(&missing).or_else(|error| nothing(error, damaged))?;
     report.wrong.retain(|(id, wrong)| *wrong != Wrong::Missing || !released.contains(id));
-    let (text, result) = tell(&report, &owners);
-    ui::data(&text);
     store.save_cache();
-    result
+    Ok(tell(&report, &owners))
 }
 
 /// Reads all that is there, and notes what is not.
-pub fn look(store: &Store, owners: &Owners<'_>) -> io::Result<Report> {
+pub fn look(store: &Store, owners: &Owners<'_>, sizes: &HashMap<ObjectId, u64>) -> io::Result<Report> {
     let objects = store.objects()?;
-    let whole: u64 = objects.iter().map(|(_, bytes)| bytes).sum();
+    // What has another size is not read.
+    let read = |id: &ObjectId, bytes: u64| if sizes.get(id).is_none_or(|size| *size == bytes) { bytes } else { 0 };
+    let whole: u64 = objects.iter().map(|(id, bytes)| read(id, *bytes)).sum();
     let mut counter = Counter::new("verifying", 0, Some(whole));
     let mut report = Report { objects: objects.len(), bytes: whole, wrong: Vec::new() };
     for (id, bytes) in &objects {
-        let wrong = match store.verify(*id) {
+        let wrong = match store.verify(*id, sizes.get(id).copied()) {
             Ok(Health::Sound) => None,
             Ok(Health::Damaged) if store.path(*id).exists() => Some(Wrong::LeftThere),
             Ok(Health::Damaged) => Some(Wrong::SetAside),
@@ -64,7 +79,7 @@ pub fn look(store: &Store, owners: &Owners<'_>) -> io::Result<Report> {
             Err(error) => Some(Wrong::Unreadable(error.to_string())),
         };
         report.wrong.extend(wrong.map(|wrong| (*id, wrong)));
-        counter.advance(*bytes);
+        counter.advance(read(id, *bytes));
     }
     let there: BTreeSet<ObjectId> = objects.iter().map(|(id, _)| *id).collect();
     let needed = owners.iter().filter(|(_, references)| references.iter().any(|reference| reference.needed));
@@ -74,11 +89,11 @@ pub fn look(store: &Store, owners: &Owners<'_>) -> io::Result<Report> {
     Ok(report)
 }
 
-/// The report as data, and how the command ends.
-pub fn tell(report: &Report, owners: &Owners<'_>) -> (String, Result<(), Failure>) {
+/// The report as data, and what is wrong.
+pub fn tell(report: &Report, owners: &Owners<'_>) -> (String, Option<Complaint>) {
     let Report { objects, bytes: whole, wrong } = report;
     if wrong.is_empty() {
-        return (format!("{} objects, {}, all sound\n", count(*objects as i64), bytes(*whole)), Ok(()));
+        return (format!("{} objects, {}, all sound\n", count(*objects as i64), bytes(*whole)), None);
     }
     let mut text = String::new();
     // Sorted, so that runs come before what only forgets.
@@ -105,7 +120,7 @@ pub fn tell(report: &Report, owners: &Owners<'_>) -> (String, Result<(), Failure
         _ => format!("{} of {} objects damaged, {} missing", count(damaged as i64), count(*objects as i64), missing),
     };
     let hint: Vec<String> = commands.into_iter().map(|(_, words)| words).collect();
-    (text, Err(Failure::failed(message, hint.join("; "))))
+    (text, Some(Complaint { message, hint: hint.join("; ") }))
 }
 
 /// What makes an object good again: the experiment, or forgetting it where no run asks for it. With a rank.

@@ -21,6 +21,7 @@ use crate::engine::store::{Health, Store};
 use crate::engine::worker::{self, Worker, WorkerError};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::plan::{STAGES, again};
+use crate::record::Record;
 use crate::record::rows::Trajectory;
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, count};
@@ -178,7 +179,7 @@ fn way(reader: &mut Reader, run: i64, step: u64) -> Result<Result<Way, String>, 
         let fields = Fields::from_json(&origin.fields).ok_or_else(|| bug("fields"))?;
         let ancestor = forks::ancestor(origin)?;
         let found = reader.record.find_trajectory(ancestor.identity)?.ok_or_else(|| bug("trajectory"))?;
-        let start = nearest(&store, &found, latest);
+        let start = nearest(&store, &mut reader.record, &found, latest);
         if let (Some((n, files)), Some(after)) = (&start, legs.last_mut())
             && *n == latest
         {
@@ -190,7 +191,7 @@ fn way(reader: &mut Reader, run: i64, step: u64) -> Result<Result<Way, String>, 
             let now = params::version(STAGE);
             return Ok(Err(format!("it was trained by version {version} of {STAGE}, and this program has {now}")));
         }
-        let inputs = match inputs(&store, &ancestor.inputs) {
+        let inputs = match inputs(&store, &mut reader.record, &ancestor.inputs) {
             Ok(inputs) => inputs,
             Err(why) => return Ok(Err(why)),
         };
@@ -215,17 +216,28 @@ fn way(reader: &mut Reader, run: i64, step: u64) -> Result<Result<Way, String>, 
 }
 
 /// The last checkpoint up to `latest` whose two files are sound. Checkpoint 0 is drawn anew.
-fn nearest(store: &Store, trajectory: &Trajectory, latest: u64) -> Option<(u64, (PathBuf, PathBuf))> {
-    let sound = |id: ObjectId| matches!(store.check(id), Ok(Health::Sound)).then(|| store.path(id));
+fn nearest(
+    store: &Store,
+    record: &mut Record,
+    trajectory: &Trajectory,
+    latest: u64,
+) -> Option<(u64, (PathBuf, PathBuf))> {
+    let mut sound = |id| {
+        matches!(store.check_sized(id, || record.size(id).ok().flatten()), Ok(Health::Sound)).then(|| store.path(id))
+    };
     let kept = trajectory.checkpoints.range(1..=latest.max(1)).rev().filter(|(step, _)| **step <= latest);
     kept.filter_map(|(step, (weights, state))| Some((*step, (sound(*weights)?, sound((*state)?)?)))).next()
 }
 
 /// Where the files lie that a training read.
-fn inputs(store: &Store, digests: &BTreeMap<String, String>) -> Result<BTreeMap<String, PathBuf>, String> {
+fn inputs(
+    store: &Store,
+    record: &mut Record,
+    digests: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, PathBuf>, String> {
     let place = |(name, digest): (&String, &String)| {
         let id = ObjectId(digest.parse::<Digest>().map_err(|_| format!("BUG: {digest} is no digest"))?);
-        match store.check(id) {
+        match store.check_sized(id, || record.size(id).ok().flatten()) {
             Ok(Health::Sound) => Ok((name.clone(), store.path(id))),
             Ok(Health::Missing) => Err(format!("an object that it read is gone from the store ({name})")),
             Ok(Health::Damaged) => Err(format!("an object that it read was damaged, and is set aside ({name})")),

@@ -31,7 +31,7 @@ fn damage_is_noticed_set_aside_and_made_good_by_the_same_content() {
     let file = store.scratch("y").unwrap().join("out");
     std::fs::write(&file, "abc").unwrap();
     assert_eq!(store.put(&file).unwrap().id, id);
-    assert_eq!(store.verify(id).unwrap(), Health::Sound);
+    assert_eq!(store.verify(id, None).unwrap(), Health::Sound);
 }
 
 #[test]

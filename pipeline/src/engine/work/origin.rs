@@ -18,7 +18,8 @@ impl Work<'_> {
     pub(super) fn origin(&mut self, parent: &Parent) -> Result<Option<(ObjectId, ObjectId)>, WorkError> {
         let Some(trajectory) = self.record.find_trajectory(parent.identity)? else { return Ok(None) };
         let Some((weights, Some(state))) = trajectory.checkpoints.get(&parent.step) else { return Ok(None) };
-        let sound = |id| matches!(self.store.check(id), Ok(Health::Sound));
+        let (store, record) = (&self.store, &mut self.record);
+        let mut sound = |id| matches!(store.check_sized(id, || record.size(id).ok().flatten()), Ok(Health::Sound));
         Ok((sound(*weights) && sound(*state)).then_some((*weights, *state)))
     }
 

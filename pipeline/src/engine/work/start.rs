@@ -96,8 +96,8 @@ impl Work<'_> {
         let unprobed = self.record.missing_probes(trajectory.row, training.probes, computed)?;
         let unlooked = training.first_unlooked(computed, end, &looks);
         let unmeasured = [unprobed, unlooked].into_iter().flatten().min();
-        let store = &self.store;
-        let sound = |id| matches!(store.check(id), Ok(Health::Sound));
+        let (store, record) = (&self.store, &mut self.record);
+        let sound = |id| matches!(store.check_sized(id, || record.size(id).ok().flatten()), Ok(Health::Sound));
         let mut missing = segment::missing(&trajectory, training, end, &looks, unmeasured, sound);
         if let (Some(missing), Some(parent)) = (&mut missing, &training.parent)
             && missing.start.is_none()

@@ -118,8 +118,8 @@ impl Work<'_> {
         let job = &self.jobs[&key];
         let Some(training) = &job.node.training else { return Ok(None) };
         let Some(trajectory) = self.record.find_trajectory(TrajectoryId(job.claim))? else { return Ok(None) };
-        let store = &self.store;
-        let sound = |id| matches!(store.check(id), Ok(Health::Sound));
+        let (store, record) = (&self.store, &mut self.record);
+        let sound = |id| matches!(store.check_sized(id, || record.size(id).ok().flatten()), Ok(Health::Sound));
         let missing = segment::missing(&trajectory, training, training.length, &Looks::new(), None, sound);
         let from = missing.map_or(training.length, |missing| missing.from);
         let of = training.length;
@@ -147,8 +147,10 @@ impl Work<'_> {
     }
 
     /// An object that is not what its name says.
-    fn ill(&self, id: ObjectId, name: &str) -> Result<Option<Ill>, WorkError> {
-        let health = self.store.check(id).map_err(|error| WorkError::Store { path: self.store.path(id), error })?;
+    fn ill(&mut self, id: ObjectId, name: &str) -> Result<Option<Ill>, WorkError> {
+        let (store, record) = (&self.store, &mut self.record);
+        let health = store.check_sized(id, || record.size(id).ok().flatten());
+        let health = health.map_err(|error| WorkError::Store { path: store.path(id), error })?;
         Ok((health != Health::Sound).then(|| (id, name.to_owned(), health)))
     }
 

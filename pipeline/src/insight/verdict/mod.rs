@@ -75,7 +75,7 @@ impl Facts {
 }
 
 /// What a run's batches are made of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Batches {
     pub plan: Plan,
     /// Windows of the plan that a step reads.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::{each, list, only};
 use crate::record::{Record, Result, sql};
 
 /// A fork that a run's trajectory goes through.
@@ -58,10 +59,21 @@ pub struct RecordedRow {
     pub point: Option<String>,
 }
 
+#[derive(sqlx::FromRow)]
+struct InputRow {
+    name: String,
+    digest: String,
+}
+
 impl Record {
     /// The forks that a run's trajectory goes through, its own first.
     pub fn forks(&mut self, run: i64) -> Result<Vec<Forked>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_forks")).bind(run).fetch_all(connection).await)
+        self.forks_of(&[run]).map(only)
+    }
+
+    /// The forks that each of some runs goes through.
+    pub fn forks_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<Forked>>> {
+        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_forks")).bind(list(runs))).await)
     }
 
     /// The trajectory of an identity.
@@ -89,10 +101,20 @@ impl Record {
         self.wait(async |connection| sqlx::query_as(sql!("read_recorded")).bind(run).fetch_one(connection).await)
     }
 
+    /// The paths and texts of the experiments that made some runs, each once.
+    pub fn experiments_of(&mut self, runs: &[i64]) -> Result<Vec<(String, String)>> {
+        self.wait(async |c| sqlx::query_as(sql!("read_experiments_of")).bind(list(runs)).fetch_all(c).await)
+    }
+
     /// The names and digests of what one of a run's stages read.
     pub fn inputs(&mut self, run: i64, stage: &str) -> Result<Vec<(String, String)>> {
-        self.wait(async |connection| {
-            sqlx::query_as(sql!("read_inputs")).bind(run).bind(stage).fetch_all(connection).await
-        })
+        self.inputs_of(&[run], stage).map(only)
+    }
+
+    /// The same of each of some runs.
+    pub fn inputs_of(&mut self, runs: &[i64], stage: &str) -> Result<Vec<Vec<(String, String)>>> {
+        let found: Vec<Vec<InputRow>> =
+            self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_inputs")).bind(list(runs)).bind(stage)).await)?;
+        Ok(found.into_iter().map(|of| of.into_iter().map(|it| (it.name, it.digest)).collect()).collect())
     }
 }

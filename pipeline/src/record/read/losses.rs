@@ -1,8 +1,11 @@
 //! Losses of a trajectory, in as few rows as show every spike.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use serde::ser::SerializeStruct as _;
 
+use super::each;
 use crate::record::{Record, Result, sql};
 
 /// From this many steps on, curves are drawn from blocks: finer than any terminal's columns, and a thousandth of the rows.
@@ -134,6 +137,29 @@ impl Record {
         })
     }
 
+    /// The same of several trajectories, each with its number of steps.
+    pub fn buckets_of(&mut self, of: &[(Option<i64>, i64)], rows: i64) -> Result<Vec<Vec<Bucket>>> {
+        let short = |(at, (trajectory, steps)): (usize, &(Option<i64>, i64))| {
+            let trajectory = trajectory.filter(|_| *steps < MANY_STEPS)?;
+            Some((at as i64, (trajectory, *steps, (*steps / rows.max(1)).max(1))))
+        };
+        let (places, asked): (Vec<i64>, Vec<(i64, i64, i64)>) = of.iter().enumerate().filter_map(short).unzip();
+        let numbers: Vec<i64> = (0..places.len() as i64).collect();
+        let asked = serde_json::json!(asked).to_string();
+        let found =
+            self.wait(async |c| each(c, &numbers, sqlx::query_as(sql!("read_buckets_of")).bind(asked)).await)?;
+        let mut all = vec![Vec::new(); of.len()];
+        for (place, buckets) in places.into_iter().zip(found) {
+            all[place as usize] = buckets;
+        }
+        for (at, (trajectory, steps)) in of.iter().enumerate() {
+            if let Some(trajectory) = trajectory.filter(|_| *steps >= MANY_STEPS) {
+                all[at] = self.buckets(trajectory, *steps, rows)?;
+            }
+        }
+        Ok(all)
+    }
+
     /// The whole blocks among the first `steps` steps of a trajectory.
     pub fn blocks(&mut self, trajectory: i64, steps: i64) -> Result<Vec<Bucket>> {
         self.wait(async |connection| {
@@ -151,6 +177,14 @@ impl Record {
         self.wait(async |connection| {
             sqlx::query_scalar(sql!("step_seconds")).bind(run).bind(first).bind(last).fetch_one(connection).await
         })
+    }
+
+    /// Steps of some runs, each with its first and its last.
+    pub fn steps_around(&mut self, spans: &[(i64, i64, i64)]) -> Result<HashMap<i64, Vec<StepRow>>> {
+        let runs: Vec<i64> = spans.iter().map(|(run, ..)| *run).collect();
+        let spans = serde_json::json!(spans).to_string();
+        let found = self.wait(async |c| each(c, &runs, sqlx::query_as(sql!("read_steps_around")).bind(spans)).await)?;
+        Ok(runs.into_iter().zip(found).collect())
     }
 
     /// One step of a run.

@@ -10,8 +10,11 @@ mod runs;
 mod stages;
 mod texts;
 
+use std::collections::HashMap;
+
 use serde::{Serialize as _, Serializer};
 use serde_json::Value;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 
 pub use cell::Cell;
 pub use forks::{Forked, Origin};
@@ -34,4 +37,37 @@ fn as_json<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok,
 /// The serializer's own.
 pub fn text_as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
+}
+
+/// A row, and the run that it belongs to.
+#[derive(sqlx::FromRow)]
+pub(super) struct Of<T> {
+    run: i64,
+    #[sqlx(flatten)]
+    row: T,
+}
+
+/// What a statement with a column `run` finds for each of some runs, in their order. One statement for all of them: what a
+/// statement costs beside its rows would be most of what many runs take.
+pub(super) async fn each<T>(
+    c: &mut SqliteConnection,
+    runs: &[i64],
+    query: sqlx::query::QueryAs<'_, sqlx::Sqlite, Of<T>, SqliteArguments>,
+) -> sqlx::Result<Vec<Vec<T>>>
+where
+    T: for<'r> sqlx::FromRow<'r, SqliteRow> + Send + Unpin,
+{
+    let places: HashMap<i64, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
+    let mut found: Vec<Vec<T>> = std::iter::repeat_with(Vec::new).take(runs.len()).collect();
+    for Of { run, row } in query.fetch_all(c).await? {
+        if let Some(place) = places.get(&run) {
+            found[*place].push(row);
+        }
+    }
+    Ok(found)
+}
+
+/// What there is of the only run that was asked for.
+fn only<T>(mut found: Vec<Vec<T>>) -> Vec<T> {
+    found.pop().unwrap_or_default()
 }

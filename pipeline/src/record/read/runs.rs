@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Cell, as_json, text_as_json};
+use super::{Cell, as_json, each, text_as_json};
 use crate::record::{Record, Result, sql};
 
 /// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
@@ -111,7 +111,15 @@ impl Record {
 
     /// What else is known of a run.
     pub fn detail(&mut self, run: i64) -> Result<Detail> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_run")).bind(run).fetch_one(connection).await)
+        Ok(self.details(&[run])?.remove(0))
+    }
+
+    /// What else is known of each of some runs, which there are.
+    pub fn details(&mut self, runs: &[i64]) -> Result<Vec<Detail>> {
+        self.wait(async |c| {
+            let found = each(c, runs, sqlx::query_as(sql!("read_details")).bind(list(runs))).await?;
+            found.into_iter().map(|mut of| of.pop().ok_or(sqlx::Error::RowNotFound)).collect()
+        })
     }
 
     /// The parameters of some runs, by name and then run.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::as_json;
+use super::{as_json, each, list, only};
 use crate::record::{Record, Result, sql};
 
 /// One stage of a run, with the execution that served it.
@@ -52,13 +52,24 @@ pub struct LogPart {
     pub log_to: Option<i64>,
 }
 
+#[derive(sqlx::FromRow)]
+struct DigestRow {
+    digest: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct OutputRow {
+    stage: String,
+    item: String,
+    name: String,
+    digest: String,
+}
+
 impl Record {
-    /// A run's stages, in the order that `order` gives them.
-    pub fn stages(&mut self, run: i64, order: &[&str]) -> Result<Vec<StageRow>> {
+    /// The stages of each of some runs, in the order that `order` gives them.
+    pub fn stages_of(&mut self, runs: &[i64], order: &[&str]) -> Result<Vec<Vec<StageRow>>> {
         let order = Value::from(order).to_string();
-        self.wait(async |connection| {
-            sqlx::query_as(sql!("read_stages")).bind(run).bind(order).fetch_all(connection).await
-        })
+        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_stages")).bind(list(runs)).bind(order)).await)
     }
 
     /// The digest of an output of one of a run's stages.
@@ -69,9 +80,26 @@ impl Record {
         })
     }
 
+    /// The same of each of some runs.
+    pub fn output_of(&mut self, runs: &[i64], stage: &str, name: &str) -> Result<Vec<Option<String>>> {
+        let found: Vec<Vec<DigestRow>> = self.wait(async |c| {
+            let query = sqlx::query_as(sql!("read_output_of")).bind(list(runs)).bind(stage).bind(name);
+            each(c, runs, query).await
+        })?;
+        Ok(found.into_iter().map(|of| of.into_iter().next().map(|it| it.digest)).collect())
+    }
+
     /// The outputs of a run's stages: stage, item, name, digest.
     pub fn outputs(&mut self, run: i64) -> Result<Vec<(String, String, String, String)>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_outputs")).bind(run).fetch_all(connection).await)
+        self.outputs_of(&[run]).map(only)
+    }
+
+    /// The outputs of each of some runs.
+    pub fn outputs_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<(String, String, String, String)>>> {
+        let found: Vec<Vec<OutputRow>> =
+            self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_outputs")).bind(list(runs))).await)?;
+        let plain = |it: OutputRow| (it.stage, it.item, it.name, it.digest);
+        Ok(found.into_iter().map(|of| of.into_iter().map(plain).collect()).collect())
     }
 
     /// Where a run's workers wrote.

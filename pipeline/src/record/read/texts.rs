@@ -1,6 +1,6 @@
 //! Evaluations, baselines, samples and events of a run.
 
-use super::text_as_json;
+use super::{each, list, only, text_as_json};
 use serde::Serialize;
 
 use crate::record::{Record, Result, sql};
@@ -66,14 +66,34 @@ impl Record {
         self.wait(async |connection| sqlx::query_as(sql!("read_evaluations")).bind(run).fetch_all(connection).await)
     }
 
+    /// The evaluations of each of some runs.
+    pub fn evaluations_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<Evaluation>>> {
+        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_evaluations_of")).bind(list(runs))).await)
+    }
+
     /// A run's baselines, by split and then from the simplest model on; none where they are not computed yet.
     pub fn ngrams(&mut self, run: i64) -> Result<Vec<NgramLoss>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_ngrams")).bind(run).fetch_all(connection).await)
+        self.ngrams_of(&[run]).map(only)
+    }
+
+    /// The baselines of each of some runs.
+    pub fn ngrams_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<NgramLoss>>> {
+        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_ngrams")).bind(list(runs))).await)
     }
 
     /// A run's samples by step and place.
     pub fn samples(&mut self, run: i64) -> Result<Vec<Sample>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_samples")).bind(run).fetch_all(connection).await)
+        self.samples_of(&[run]).map(only)
+    }
+
+    /// The samples of each of some runs.
+    pub fn samples_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<Sample>>> {
+        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_samples")).bind(list(runs))).await)
+    }
+
+    /// The events of each of some runs.
+    pub fn events_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<Event>>> {
+        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_events_of")).bind(list(runs))).await)
     }
 
     /// A run's events by step.

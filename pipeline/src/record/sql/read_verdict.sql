@@ -1,1 +1,1 @@
-SELECT verdict, cause, onset, recovered, sentence, advice, rules, seen FROM verdicts WHERE run_id = ?1
+SELECT run_id AS run, verdict, cause, onset, recovered, sentence, advice, rules, seen FROM verdicts WHERE run_id IN (SELECT value FROM json_each(?1))

@@ -1,0 +1,162 @@
+//! `pipeline backup`: a copy of the record, which has its name only once it is whole and checked.
+
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::args::BackupArgs;
+use crate::failure::Failure;
+use crate::places::Paths;
+use crate::record::{Record, RecordError};
+use crate::system::quoted;
+use crate::ui;
+use crate::ui::counter::Counter;
+use crate::ui::format::{bytes, count};
+
+/// Files that SQLite, and this program, keep beside a database.
+const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", "-open"];
+
+/// Copies the record.
+pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
+    let (folder, name) = place(args, here)?;
+    let file = folder.join(&name);
+    refuse(&file, args.force, paths)?;
+    let open = || {
+        let mut record = Record::open(&paths.db)?;
+        let store = record.store_path()?;
+        Ok((record, store))
+    };
+    let (mut record, recorded) = open().map_err(|error| explain(error, None, &file))?;
+    let store = recorded.filter(|_| folder != paths.root()).map(|recorded| {
+        let store = Paths { store: None, ..paths.clone() }.store(Some(&recorded));
+        Paths { db: file.clone(), named: true, store: None }.to_be_recorded(&store)
+    });
+    let began = format!(".{name}.unfinished-");
+    sweep(&folder, &began);
+    let unfinished = tempfile::Builder::new()
+        .prefix(&began)
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(&folder)
+        .map_err(|error| unwritable(&file, &error))?;
+    // Where files can't be locked, nobody sweeps.
+    let _ = unfinished.as_file().lock();
+    let mut counter = None;
+    let copied = record.copy(unfinished.path(), store.as_deref(), move |more, whole| {
+        counter.get_or_insert_with(|| Counter::new("copying", 0, Some(whole))).advance(more);
+    });
+    let copied = copied.map_err(|error| explain(error, Some(unfinished.path()), &file))?;
+    unfinished.as_file().sync_all().map_err(|error| unwritable(&file, &error))?;
+    let size = unfinished.as_file().metadata().map_or(0, |meta| meta.len());
+    if args.force {
+        unfinished.persist(&file).map_err(|error| unwritable(&file, &error.error))?;
+    } else {
+        unfinished.persist_noclobber(&file).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => exists(&file),
+            _ => unwritable(&file, &error.error),
+        })?;
+    }
+    File::open(&folder).and_then(|folder| folder.sync_all()).map_err(|error| unwritable(&file, &error))?;
+    let (runs, steps, s) = (count(copied.runs), count(copied.steps), if copied.runs == 1 { "" } else { "s" });
+    ui::talk(&format!("wrote {} ({}): {runs} run{s}, {steps} steps, checked", file.display(), bytes(size)));
+    Ok(())
+}
+
+/// The folder and the name of the file to make.
+fn place(args: &BackupArgs, here: &Path) -> Result<(PathBuf, String), Failure> {
+    let path = here.join(&args.file);
+    if path.is_dir() {
+        let message = format!("{}: a folder", args.file.display());
+        let inside = args.file.join("experiments.db");
+        return Err(Failure::input(message, format!("pipeline backup {}", quoted(&inside.display().to_string()))));
+    }
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let folder = parent.canonicalize().map_err(|error| unwritable(&args.file, &error))?;
+    match (path.file_name().and_then(|name| name.to_str()), folder.to_str()) {
+        (Some(name), Some(_)) => Ok((folder, name.to_owned())),
+        _ => {
+            let message = format!("{}: SQLite opens no file whose path is not UTF-8", path.display());
+            Err(Failure::input(message, "name another file"))
+        }
+    }
+}
+
+/// Refuses what a copy must not take the place of.
+fn refuse(file: &Path, force: bool, paths: &Paths) -> Result<(), Failure> {
+    let beside = |of: &Path, ending: &str| {
+        of.with_file_name(format!("{}{ending}", of.file_name().unwrap_or_default().display()))
+    };
+    let same = |a: &Path, b: &Path| {
+        let of = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        a == b || of(a).is_some_and(|it| Some(it) == of(b))
+    };
+    let db = &paths.db;
+    if same(file, db) || BESIDE.iter().any(|ending| same(file, &beside(db, ending))) {
+        let message = format!("{}: this is the database, or a file that belongs to it", file.display());
+        return Err(Failure::input(message, "name another file"));
+    }
+    let there = file.symlink_metadata().ok();
+    if there.is_some() && !force {
+        return Err(exists(file));
+    }
+    if there.is_some() && !file.metadata().is_ok_and(|meta| meta.is_file()) {
+        return Err(Failure::input(format!("{}: not a file", file.display()), "name another file"));
+    }
+    // A log of an earlier database of that name would be played into the copy.
+    for ending in ["-wal", "-journal"] {
+        let log = beside(file, ending);
+        if log.symlink_metadata().is_ok() {
+            let message = format!("{}: a log of another database of that name", log.display());
+            let hint = match there {
+                Some(_) => format!("pipeline runs --db {} writes it back", quoted(&file.display().to_string())),
+                None => "move it away, or name another file".to_owned(),
+            };
+            return Err(Failure::input(message, hint));
+        }
+    }
+    Ok(())
+}
+
+fn exists(file: &Path) -> Failure {
+    Failure::input(format!("{}: exists already", file.display()), "name another file, or replace it: --force")
+}
+
+/// Removes what killed processes left of copies of that name: nobody holds its lock.
+fn sweep(folder: &Path, began: &str) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let left = entry.file_name().to_string_lossy().starts_with(began)
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+            && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok());
+        if left {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// What to say of a copy that failed: of the file by the name that the user knows.
+fn explain(error: RecordError, unfinished: Option<&Path>, file: &Path) -> Failure {
+    let of_copy = |path: &Path| Some(path) == unfinished;
+    match error {
+        RecordError::Disk { path, message } if of_copy(&path) => {
+            Failure::failed(format!("{}: {message}", file.display()), "free some space, or name a file on another disk")
+        }
+        RecordError::Damaged { path, message } if of_copy(&path) => {
+            Failure::failed(format!("{}: the copy is damaged ({message})", file.display()), "is the disk sound?")
+        }
+        RecordError::Damaged { .. } => {
+            Failure { code: crate::failure::FAILED, hint: "pipeline verify".to_owned(), ..error.into() }
+        }
+        error => error.into(),
+    }
+}
+
+fn unwritable(file: &Path, error: &io::Error) -> Failure {
+    let message = format!("{}: it can't be written: {error}", file.display());
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Failure::failed(message, "free some space, or name a file on another disk")
+        }
+        io::ErrorKind::NotFound => Failure::input(message, "make its folder first, or name another file"),
+        _ => Failure::input(message, "name a file that can be written"),
+    }
+}

@@ -1,0 +1,150 @@
+//! `pipeline verify`: the record and the store.
+
+use std::collections::BTreeSet;
+
+use crate::args::VerifyArgs;
+use crate::commands::objects::verify as objects;
+use crate::engine::store::Store;
+use crate::failure::{FAILED, Failure};
+use crate::places::Paths;
+use crate::record::sound::{Examined, Fault, MOST_PAGES, Told};
+use crate::record::{Record, RecordError};
+use crate::system::quoted;
+use crate::ui;
+use crate::ui::counter::Counter;
+use crate::ui::format::{self, count};
+
+/// Checks both, and prints what is wrong.
+pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
+    let open = || {
+        let mut record = Record::open(&paths.db)?;
+        let bytes = paths.db.metadata().map_or(0, |meta| meta.len());
+        let mut examined = record.examine(told(bytes))?;
+        if args.repair && examined.is_repairable() {
+            drop(record);
+            examined = Record::create(&paths.db)?.repair(told(bytes))?;
+            record = Record::open(&paths.db)?;
+        }
+        Ok((record, examined))
+    };
+    // A database that can't even be opened is what this command is about.
+    let (mut record, examined) = open().map_err(|error: RecordError| match error {
+        error @ RecordError::Damaged { .. } => Failure { hint: restore(paths), code: FAILED, ..error.into() },
+        error => error.into(),
+    })?;
+    ui::data(&screen(&examined, paths));
+    let of_record = complaint(&examined, paths);
+    let damaged = of_record.is_some();
+    let store =
+        paths.store(record.store_path().or_else(|error| if damaged { Ok(None) } else { Err(error) })?.as_deref());
+    let store = Store::over(&store);
+    let of_objects = if store.root().is_dir() {
+        let (text, complaint) = objects::verify(&store, &mut record, damaged)?;
+        ui::data(&text);
+        complaint
+    } else {
+        absent(&store, &mut record, of_record.as_ref())?
+    };
+    let all: Vec<objects::Complaint> = of_record.into_iter().chain(of_objects).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let join = |of: fn(&objects::Complaint) -> &str| {
+        all.iter().map(of).filter(|it| !it.is_empty()).collect::<Vec<_>>().join("; ")
+    };
+    Err(Failure::failed(join(|it| &it.message), join(|it| &it.hint)))
+}
+
+/// What to say of a store that is not there: nothing, where the record refers to no object.
+fn absent(
+    store: &Store,
+    record: &mut Record,
+    damaged: Option<&objects::Complaint>,
+) -> Result<Option<objects::Complaint>, Failure> {
+    let objects = match record.references() {
+        Ok(references) => references.into_iter().filter(|it| it.needed).map(|it| it.digest).collect(),
+        Err(_) if damaged.is_some() => BTreeSet::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let what = if store.root().exists() { "not a folder" } else { "no such store" };
+    let message = match objects.len() {
+        0 => return Ok(None),
+        1 => format!("{}: {what}; the record refers to 1 object in it", store.root().display()),
+        n => format!("{}: {what}; the record refers to {} objects in it", store.root().display(), count(n as i64)),
+    };
+    let hint = "name the store with --store".to_owned();
+    match damaged {
+        Some(_) => Ok(Some(objects::Complaint { message, hint })),
+        None => Err(Failure::input(message, hint)),
+    }
+}
+
+/// Progress of an examination.
+fn told(bytes: u64) -> Told {
+    let mut pages = Counter::new("checking pages", 0, Some(bytes));
+    let mut steps = None;
+    Told {
+        pages: Box::new(move |more| pages.advance(more)),
+        steps: Box::new(move |more, whole| {
+            steps.get_or_insert_with(|| Counter::of_steps("comparing steps with their blocks", whole)).advance(more);
+        }),
+    }
+}
+
+/// The record's part of the screen.
+fn screen(examined: &Examined, paths: &Paths) -> String {
+    let db = paths.db.display();
+    let mut text = String::new();
+    for line in &examined.repaired {
+        text.push_str(&format!("{line}: recomputed\n"));
+    }
+    for fault in &examined.faults {
+        text.push_str(&format!("{}\n", format::line(&words(fault))));
+    }
+    let pages = examined.faults.iter().filter(|fault| matches!(fault, Fault::Page(_))).count();
+    if pages >= MOST_PAGES {
+        text.push_str(&format!("page: only the first {MOST_PAGES} are listed\n"));
+    }
+    if examined.faults.is_empty() {
+        let (runs, steps) = (count(examined.runs), count(examined.steps as i64));
+        let s = if examined.runs == 1 { "" } else { "s" };
+        text.push_str(&format!("{db}: {runs} run{s}, {steps} steps, all sound\n"));
+    }
+    text
+}
+
+fn words(fault: &Fault) -> String {
+    match fault {
+        Fault::Page(what) => format!("page: {what}"),
+        Fault::Row(what) => format!("row: {what}"),
+        Fault::Steps { of, what, .. } => format!("steps: {of}: they {what}"),
+        Fault::Block { of, what, .. } => format!("block: {of}: the steps are sound, their sums are not ({what})"),
+        Fault::Verdict { run } => format!("verdict: run{run}: a part of it is missing"),
+    }
+}
+
+fn complaint(examined: &Examined, paths: &Paths) -> Option<objects::Complaint> {
+    let faults = &examined.faults;
+    if faults.is_empty() {
+        return None;
+    }
+    let s = if faults.len() == 1 { "" } else { "s" };
+    let message = format!("{}: {} fault{s} in the record", paths.db.display(), count(faults.len() as i64));
+    let run = faults.iter().find_map(|fault| match fault {
+        Fault::Steps { run, .. } => *run,
+        _ => None,
+    });
+    let lost = faults.iter().any(|fault| matches!(fault, Fault::Page(_) | Fault::Row(_)));
+    let hint = match (lost, run) {
+        _ if examined.is_repairable() => "pipeline verify --repair recomputes sums and verdicts".to_owned(),
+        (false, Some(run)) => format!("pipeline reproduce run{run} computes it again; {}", restore(paths)),
+        _ => restore(paths),
+    };
+    Some(objects::Complaint { message, hint })
+}
+
+/// How lost rows come back.
+fn restore(paths: &Paths) -> String {
+    let db = quoted(&paths.db.display().to_string());
+    format!("restore a backup; without one: sqlite3 {db} .recover | sqlite3 recovered.db")
+}

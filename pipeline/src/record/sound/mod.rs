@@ -1,0 +1,229 @@
+//! Whether the record is sound: its pages and indexes, its references, and rows that must agree with other rows.
+//!
+//! All of it is read in one transaction, so that what runs write meanwhile is seen whole or not at all. What has no second
+//! witness (a gradient norm, a text) can change unnoticed: SQLite keeps no checksums.
+
+mod steps;
+
+use futures_util::TryStreamExt as _;
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
+
+use super::blocks::{self, Block};
+use super::rows::TrajectoryRow;
+use super::{Record, Result, sql};
+use crate::engine::digest::Digest;
+use crate::engine::key::Fields;
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// A page, an index or a constraint, in SQLite's own words.
+    Page(String),
+    /// Rows that disagree with others, or are missing beside them.
+    Row(String),
+    /// Steps that are missing, or have other losses than their block was made from.
+    Steps { of: String, run: Option<i64>, what: String },
+    /// The block of steps that are as recorded.
+    Block { of: String, what: String, rebuilt: Rebuilt },
+    /// A run's verdict, of which a part is missing.
+    Verdict { run: i64 },
+}
+
+/// A block as its steps have it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rebuilt {
+    trajectory: i64,
+    number: i64,
+    block: Block,
+}
+
+/// What was looked at, and what is wrong with it.
+#[derive(Debug, Default)]
+pub struct Examined {
+    pub runs: i64,
+    pub steps: u64,
+    pub faults: Vec<Fault>,
+    /// What was recomputed.
+    pub repaired: Vec<String>,
+}
+
+/// The most lines that SQLite is asked for.
+pub const MOST_PAGES: usize = 20;
+
+/// Instructions of SQLite's machine between two looks at how far it is.
+const BETWEEN: i32 = 20_000;
+
+/// Instructions for each page of a record while it is checked, roughly: for progress alone.
+const EACH_PAGE: u64 = 3_000;
+
+/// What is told how far an examination is.
+pub struct Told {
+    /// So many more of the database's bytes are checked.
+    pub pages: Box<dyn FnMut(u64) + Send>,
+    /// So many more of so many steps are compared.
+    pub steps: Box<dyn FnMut(u64, u64)>,
+}
+
+impl Record {
+    /// Reads the whole record.
+    ///
+    /// # Errors
+    /// Where it can't be read for a reason other than damage.
+    pub fn examine(&mut self, told: Told) -> Result<Examined> {
+        self.wait(async |c| {
+            let mut transaction = c.begin().await?;
+            let found = examine(&mut transaction, told).await;
+            transaction.rollback().await?;
+            found
+        })
+    }
+
+    /// The words of SQLite about pages, indexes and constraints that are not sound.
+    pub fn damaged_pages(&mut self) -> Result<Vec<String>> {
+        self.wait(async |c| pages(c, None).await)
+    }
+
+    /// Reads the whole record and recomputes what is derived from other rows, which are sound: blocks; and forgets damaged
+    /// verdicts, which are made again when their runs are next looked at. Nobody writes meanwhile.
+    ///
+    /// # Errors
+    /// Where it can't be read or written for a reason other than damage.
+    pub fn repair(&mut self, told: Told) -> Result<Examined> {
+        self.durable(async |c| {
+            let mut found = examine(c, told).await?;
+            if !found.is_repairable() {
+                return Ok(found);
+            }
+            for fault in std::mem::take(&mut found.faults) {
+                match fault {
+                    Fault::Block { of, rebuilt: Rebuilt { trajectory, number, block }, .. } => {
+                        blocks::put(c, TrajectoryRow(trajectory), number, &block).await?;
+                        found.repaired.push(of);
+                    }
+                    Fault::Verdict { run } => {
+                        for forget in [
+                            sql!("forget_findings"),
+                            sql!("forget_evidence"),
+                            sql!("forget_checks"),
+                            sql!("forget_verdict"),
+                        ] {
+                            sqlx::query(forget).bind(run).execute(&mut *c).await?;
+                        }
+                        found.repaired.push(format!("verdict of run{run}"));
+                    }
+                    other => found.faults.push(other),
+                }
+            }
+            Ok(found)
+        })
+    }
+}
+
+impl Examined {
+    /// Whether something is wrong that sound rows can be derived for.
+    pub fn is_repairable(&self) -> bool {
+        let derived = |fault: &Fault| matches!(fault, Fault::Block { .. } | Fault::Verdict { .. });
+        self.faults.iter().any(derived) && !self.faults.iter().any(|fault| matches!(fault, Fault::Page(_)))
+    }
+}
+
+async fn examine(c: &mut SqliteConnection, told: Told) -> sqlx::Result<Examined> {
+    let Told { pages: mut advance, steps: step } = told;
+    let mut found = Examined::default();
+    let (count, size): (i64, i64) =
+        sqlx::query_as("SELECT page_count, page_size FROM pragma_page_count, pragma_page_size")
+            .fetch_one(&mut *c)
+            .await?;
+    let whole = count.unsigned_abs() * EACH_PAGE;
+    let (mut done, mut shown) = (0u64, 0u64);
+    c.lock_handle().await?.set_progress_handler(BETWEEN, move || {
+        done += BETWEEN as u64;
+        // An estimate that is too low must not go beyond the whole.
+        let now = done.min(whole) / EACH_PAGE * size.unsigned_abs();
+        advance(now - shown);
+        shown = now;
+        true
+    });
+    let pages = pages(c, None).await;
+    c.lock_handle().await?.remove_progress_handler();
+    found.faults.extend(pages?.into_iter().map(Fault::Page));
+    // What can't be read behind a damaged page is one more line about it.
+    let parts = [rows(c, &mut found).await, steps::compare(c, &mut found, step).await];
+    for part in parts {
+        match part {
+            Err(error) if is_damage(&error) => found.faults.push(Fault::Page(error.to_string())),
+            other => other?,
+        }
+    }
+    found.faults.dedup();
+    Ok(found)
+}
+
+/// What SQLite says of the pages, indexes and constraints of the database, or of an attached one.
+pub(super) async fn pages(c: &mut SqliteConnection, attached: Option<&str>) -> sqlx::Result<Vec<String>> {
+    let mut lines = Vec::new();
+    let text = format!("PRAGMA {}.integrity_check({MOST_PAGES})", attached.unwrap_or("main"));
+    let mut rows = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(text)).fetch(c);
+    loop {
+        match rows.try_next().await {
+            Ok(Some(text)) => lines.extend(text.lines().filter(|line| !line.starts_with("***")).map(str::to_owned)),
+            Ok(None) => break,
+            Err(error) if is_damage(&error) => {
+                lines.push(error.to_string());
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    lines.retain(|line| line != "ok");
+    Ok(lines)
+}
+
+async fn rows(c: &mut SqliteConnection, found: &mut Examined) -> sqlx::Result<()> {
+    found.runs = sqlx::query_scalar("SELECT count(*) FROM runs").fetch_one(&mut *c).await?;
+    let lost: Vec<(String, String, i64)> = sqlx::query_as(sql!("sound_references")).fetch_all(&mut *c).await?;
+    found.faults.extend(lost.into_iter().map(|(table, parent, rows)| {
+        let (s, refer) = if rows == 1 { ("", "refers") } else { ("s", "refer") };
+        Fault::Row(format!("{table}: {rows} row{s} {refer} to a row of {parent} that is missing"))
+    }));
+    let odd: Vec<String> = sqlx::query_scalar(sql!("sound_rows")).fetch_all(&mut *c).await?;
+    found.faults.extend(odd.into_iter().map(Fault::Row));
+    let mut scores = sqlx::query_as::<_, (String, f64, Option<f64>)>(sql!("sound_scores")).fetch(&mut *c);
+    while let Some((of, loss, perplexity)) = scores.try_next().await? {
+        let expected = Some(loss.exp()).filter(|exp| exp.is_finite());
+        // Libraries differ in the last digit.
+        let same = match (perplexity, expected) {
+            (Some(is), Some(expected)) => (is - expected).abs() <= 1e-9 * expected,
+            (is, expected) => is == expected,
+        };
+        if !same {
+            found.faults.push(Fault::Row(format!("{of}: its perplexity is not exp(loss)")));
+        }
+    }
+    drop(scores);
+    let mut keys = sqlx::query_as::<_, (String, String, String)>(sql!("sound_keys")).fetch(&mut *c);
+    while let Some((of, key, fields)) = keys.try_next().await? {
+        let own = Fields::from_json(&fields).map(|fields| fields.digest());
+        if own != key.parse::<Digest>().ok() || own.is_none() {
+            found.faults.push(Fault::Row(format!("{of}: its fields are not those of its key")));
+        }
+    }
+    drop(keys);
+    let verdicts: Vec<i64> = sqlx::query_scalar(sql!("sound_verdicts")).fetch_all(c).await?;
+    found.faults.extend(verdicts.into_iter().map(|run| Fault::Verdict { run }));
+    Ok(())
+}
+
+/// Whether an error is about what is stored: SQLite's codes for a damaged or foreign file, and for a statement that does not fit
+/// the schema, which every statement here does unless the schema is damaged; and values of another type.
+fn is_damage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0);
+            matches!(code & 0xff, 1 | 11 | 26)
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,203 @@
+//! Blocks beside the steps that they sum up.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use sqlx::sqlite::SqliteConnection;
+
+use super::{Examined, Fault, Rebuilt};
+use crate::record::blocks::{BLOCK, Block, begin, float_of};
+use crate::record::rows::TrajectoryRow;
+use crate::record::sql;
+
+/// Steps between two words about how far it is.
+const BETWEEN: u64 = 10_000;
+
+/// A trajectory's own steps.
+struct Own {
+    first: i64,
+    run: Option<i64>,
+    /// Its first block as a parent's steps begin it.
+    begun: Option<Block>,
+}
+
+#[derive(sqlx::FromRow)]
+struct BlockRow {
+    trajectory_id: i64,
+    block: i64,
+    #[sqlx(flatten)]
+    stored: Block,
+}
+
+/// The block that is being summed up.
+struct Current {
+    trajectory: i64,
+    number: i64,
+    block: Block,
+    /// Whether a loss is zero, whose sign SQLite does not keep: such a block's chain proves nothing.
+    zero: bool,
+}
+
+/// Compares every block with its steps.
+pub(super) async fn compare(
+    c: &mut SqliteConnection,
+    found: &mut Examined,
+    mut told: impl FnMut(u64, u64),
+) -> sqlx::Result<()> {
+    let mut stored: BTreeMap<(i64, i64), Block> = BTreeMap::new();
+    for row in sqlx::query_as::<_, BlockRow>(sql!("sound_blocks")).fetch_all(&mut *c).await? {
+        stored.insert((row.trajectory_id, row.block), row.stored);
+    }
+    let mut all = BTreeMap::new();
+    for (id, first, run) in
+        sqlx::query_as::<_, (i64, i64, Option<i64>)>(sql!("sound_trajectories")).fetch_all(&mut *c).await?
+    {
+        let begun = if first > 0 { Some(begin(c, TrajectoryRow(id), first.unsigned_abs()).await?) } else { None };
+        all.insert(id, Own { first, run, begun });
+    }
+    let whole = stored.values().map(|block| block.steps.unsigned_abs()).sum::<u64>();
+    let mut work = Work { all, stored, faults: Vec::new(), current: None };
+    let mut rows = sqlx::query_as::<_, (i64, i64, Option<f64>, Option<String>, i64)>(sql!("sound_steps")).fetch(c);
+    while let Some((trajectory, step, loss, kind, tokens)) = rows.try_next().await? {
+        let loss = loss.unwrap_or_else(|| float_of(kind.as_deref().unwrap_or("nan")));
+        work.add(trajectory, step, loss, tokens);
+        found.steps += 1;
+        if found.steps.is_multiple_of(BETWEEN) {
+            told(BETWEEN, whole);
+        }
+    }
+    work.close();
+    work.rest();
+    found.faults.append(&mut work.faults);
+    Ok(())
+}
+
+struct Work {
+    all: BTreeMap<i64, Own>,
+    /// Those that no step was found for yet.
+    stored: BTreeMap<(i64, i64), Block>,
+    faults: Vec<Fault>,
+    current: Option<Current>,
+}
+
+impl Work {
+    fn add(&mut self, trajectory: i64, step: i64, loss: f64, tokens: i64) {
+        let number = step.div_euclid(BLOCK as i64);
+        let same = |it: &Current| it.trajectory == trajectory && it.number == number;
+        if !self.current.as_ref().is_some_and(same) {
+            let before = self.close().filter(|(of, ..)| *of == trajectory);
+            let block = match before {
+                Some((_, last, chain)) => {
+                    if number > last + 1 && !self.stored.contains_key(&(trajectory, last + 1)) {
+                        self.missing(trajectory, (last + 1) * BLOCK as i64, number * BLOCK as i64 - 1);
+                    }
+                    Block::after(chain)
+                }
+                None => self.first(trajectory, number),
+            };
+            self.current = Some(Current { trajectory, number, block, zero: false });
+        }
+        if let Some(current) = &mut self.current {
+            current.zero |= loss == 0.0;
+            current.block.add(step, loss, tokens);
+        }
+    }
+
+    /// The first block of a trajectory for which a step is there.
+    fn first(&mut self, trajectory: i64, number: i64) -> Block {
+        let own = self.all.get_mut(&trajectory);
+        let (first, begun) = own.map_or((0, None), |own| (own.first, own.begun.take()));
+        let begins = first.div_euclid(BLOCK as i64);
+        if number > begins && !self.stored.contains_key(&(trajectory, begins)) {
+            self.missing(trajectory, first, number * BLOCK as i64 - 1);
+        }
+        let before = self.stored.get(&(trajectory, number - 1)).map(|block| block.chain.clone());
+        match begun {
+            Some(begun) if number == begins => begun,
+            _ => Block::after(before.unwrap_or_else(|| vec![0; 32])),
+        }
+    }
+
+    /// Compares the current block, and says with which chain the next one begins.
+    fn close(&mut self) -> Option<(i64, i64, Vec<u8>)> {
+        let Current { trajectory, number, block, zero } = self.current.take()?;
+        let Some(stored) = self.stored.remove(&(trajectory, number)) else {
+            let chain = block.chain.clone();
+            self.block(trajectory, number, "it is missing".to_owned(), block);
+            return Some((trajectory, number, chain));
+        };
+        let chain = stored.chain == block.chain;
+        let figures: Vec<&str> = [
+            ("steps", stored.steps == block.steps),
+            ("finite", stored.finite == block.finite),
+            ("minimum", stored.minimum == block.minimum),
+            ("maximum", stored.maximum == block.maximum),
+            ("sum", stored.sum == block.sum),
+            ("first_nonfinite", stored.first_nonfinite == block.first_nonfinite),
+        ]
+        .into_iter()
+        .filter(|(_, same)| !same)
+        .map(|(name, _)| name)
+        .collect();
+        let tokens = stored.tokens == block.tokens;
+        let next = if chain || figures.is_empty() && !zero { block.chain.clone() } else { stored.chain.clone() };
+        match (chain, figures.is_empty()) {
+            (_, true) if (chain || zero) && tokens => {}
+            // The chain proves every loss and their order; or, where nothing else differs, it is what is wrong.
+            (true, false) => self.block(trajectory, number, figures.join(", "), block),
+            (false, true) if !zero && tokens => self.block(trajectory, number, "chain".to_owned(), block),
+            (_, true) => {
+                let what = format!("have {} tokens, and {} were recorded", block.tokens, stored.tokens);
+                self.steps(trajectory, number, &stored, what);
+            }
+            (false, false) if block.steps < stored.steps => {
+                let what = format!("are missing: {} of {} are there", block.steps, stored.steps);
+                self.steps(trajectory, number, &stored, what);
+            }
+            (false, false) => {
+                let what = "have other losses than were recorded".to_owned();
+                self.steps(trajectory, number, &stored, what);
+            }
+        }
+        Some((trajectory, number, next))
+    }
+
+    /// Blocks without a single step.
+    fn rest(&mut self) {
+        for ((trajectory, number), stored) in std::mem::take(&mut self.stored) {
+            let what = format!("are missing: 0 of {} are there", stored.steps);
+            self.steps(trajectory, number, &stored, what);
+        }
+    }
+
+    fn run(&self, trajectory: i64) -> Option<i64> {
+        self.all.get(&trajectory).and_then(|own| own.run)
+    }
+
+    fn name(&self, trajectory: i64) -> String {
+        self.run(trajectory).map_or_else(|| format!("trajectory {trajectory}"), |run| format!("run{run}"))
+    }
+
+    fn missing(&mut self, trajectory: i64, first: i64, last: i64) {
+        let (of, run) = (format!("{}, steps {first} to {last}", self.name(trajectory)), self.run(trajectory));
+        self.faults.push(Fault::Steps { of, run, what: "are missing".to_owned() });
+    }
+
+    fn steps(&mut self, trajectory: i64, number: i64, stored: &Block, what: String) {
+        let (of, run) = (self.span(trajectory, number, stored.steps), self.run(trajectory));
+        self.faults.push(Fault::Steps { of, run, what });
+    }
+
+    fn block(&mut self, trajectory: i64, number: i64, what: String, block: Block) {
+        let of = self.span(trajectory, number, block.steps);
+        self.faults.push(Fault::Block { of, what, rebuilt: Rebuilt { trajectory, number, block } });
+    }
+
+    /// `run7, steps 1024 to 2047`.
+    fn span(&self, trajectory: i64, number: i64, steps: i64) -> String {
+        let first = number.saturating_mul(BLOCK as i64);
+        // A damaged block may say anything.
+        let last = first.saturating_add(steps.clamp(1, BLOCK as i64) - 1);
+        format!("{}, steps {first} to {last}", self.name(trajectory))
+    }
+}

@@ -1,0 +1,1 @@
+SELECT bytes FROM objects WHERE digest = ?1

@@ -1,0 +1,15 @@
+-- What the view run_evaluations has of the runs of the JSON list ?1. SQLite looks through all of a view that is a union when
+-- it is asked for a list.
+SELECT rs.run_id AS run, rs.step, e.split, e.loss, e.loss_kind, e.perplexity, e.tokens, e.seconds, e.source
+FROM run_stages rs
+JOIN evaluations e ON e.execution_id = rs.execution_id AND e.source = 'evaluate'
+WHERE rs.stage = 'evaluate' AND rs.run_id IN (SELECT value FROM json_each(?1))
+UNION ALL
+SELECT r.id, e.step, e.split, e.loss, e.loss_kind, e.perplexity, e.tokens, e.seconds, e.source
+FROM runs r
+JOIN trajectory_parts p ON p.trajectory_id = r.trajectory_id
+JOIN evaluations e ON e.trajectory_id = p.holder_id AND e.source = 'train'
+ AND e.step >= p.first_step AND e.step < p.end_step AND e.step <= coalesce(r.steps, r.length)
+ AND (r.last_evaluation IS NULL OR e.id <= r.last_evaluation)
+WHERE r.id IN (SELECT value FROM json_each(?1))
+ORDER BY 1, 2, 3 DESC, 9

@@ -1,5 +1,0 @@
-SELECT r.uid, r.trajectory_id, r.length, r.finished_at, r.host, r.program_version, r.git_commit, r.git_dirty,
-       x.path AS experiment_path, x.overrides
-FROM runs r
-JOIN experiments x ON x.id = r.experiment_id
-WHERE r.id = ?1

@@ -1,0 +1,31 @@
+-- Rows that disagree with others, or without which others make no sense.
+SELECT 'run' || r.id || ': its parameters differ from its point'
+FROM runs r
+WHERE (SELECT count(*) FROM params p WHERE p.run_id = r.id) <> (SELECT count(*) FROM json_each(r.point))
+   OR EXISTS (SELECT 1 FROM json_each(r.point) e LEFT JOIN params p ON p.run_id = r.id AND p.name = e.key
+               WHERE p.name IS NULL
+                  OR typeof(e.value) IN ('integer', 'text') AND typeof(p.value) = typeof(e.value) AND p.value <> e.value)
+UNION ALL
+SELECT 'run' || r.id || ': it finished after ' || r.steps || ' steps, and fewer are recorded'
+FROM runs r JOIN run_extent e ON e.run = r.id
+WHERE r.status = 'finished' AND e.steps < r.steps
+UNION ALL
+SELECT 'study ' || s.name || ' (' || s.id || '): it has ' || s.points || ' points, and '
+       || (SELECT count(*) FROM study_runs sr WHERE sr.study_id = s.id) || ' are recorded'
+FROM studies s
+WHERE s.points <> (SELECT count(*) FROM study_runs sr WHERE sr.study_id = s.id)
+UNION ALL
+SELECT 'result ' || substr(a.stage_key, 1, 12) || '…: execution ' || x.id || ' is not finished, or has another key'
+FROM results a JOIN executions x ON x.id = a.execution_id
+WHERE x.status <> 'finished' OR x.stage_key <> a.stage_key
+UNION ALL
+SELECT 'trajectory ' || trajectory_id || ': a part of its lineage is missing'
+FROM (SELECT p.trajectory_id, p.first_step,
+             lag(p.end_step, 1, 0) OVER (PARTITION BY p.trajectory_id ORDER BY p.first_step) AS before
+        FROM trajectory_parts p)
+WHERE first_step <> before
+UNION ALL
+SELECT 'trajectory ' || t.id || ': the last part of its lineage is missing'
+FROM trajectories t
+WHERE NOT EXISTS (SELECT 1 FROM trajectory_parts p
+                   WHERE p.trajectory_id = t.id AND p.holder_id = t.id AND p.end_step = 9223372036854775807)

@@ -36,7 +36,7 @@ fn refused(path: &Path, error: &std::io::Error) -> RecordError {
     }
     match error.kind() {
         std::io::ErrorKind::StorageFull => RecordError::Disk { path, message: "the disk is full".to_owned() },
-        std::io::ErrorKind::PermissionDenied => denied(&path, &[path.clone()])
+        std::io::ErrorKind::PermissionDenied => denied(&path, std::slice::from_ref(&path))
             .unwrap_or_else(|| RecordError::Filesystem { path, message: error.to_string() }),
         std::io::ErrorKind::ReadOnlyFilesystem => RecordError::Filesystem { path, message: error.to_string() },
         _ if limits::is_outside(error) => RecordError::Disk { path, message: error.to_string() },

@@ -65,6 +65,9 @@ struct OutputRow {
     digest: String,
 }
 
+/// Outputs of stages: stage, item, name, digest.
+pub type Outputs = Vec<(String, String, String, String)>;
+
 impl Record {
     /// The stages of each of some runs, in the order that `order` gives them.
     pub fn stages_of(&mut self, runs: &[i64], order: &[&str]) -> Result<Vec<Vec<StageRow>>> {
@@ -89,13 +92,13 @@ impl Record {
         Ok(found.into_iter().map(|of| of.into_iter().next().map(|it| it.digest)).collect())
     }
 
-    /// The outputs of a run's stages: stage, item, name, digest.
-    pub fn outputs(&mut self, run: i64) -> Result<Vec<(String, String, String, String)>> {
+    /// The outputs of a run's stages.
+    pub fn outputs(&mut self, run: i64) -> Result<Outputs> {
         self.outputs_of(&[run]).map(only)
     }
 
     /// The outputs of each of some runs.
-    pub fn outputs_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<(String, String, String, String)>>> {
+    pub fn outputs_of(&mut self, runs: &[i64]) -> Result<Vec<Outputs>> {
         let found: Vec<Vec<OutputRow>> =
             self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_outputs")).bind(list(runs))).await)?;
         let plain = |it: OutputRow| (it.stage, it.item, it.name, it.digest);

@@ -83,6 +83,10 @@ fn rows_that_are_missing_beside_others_are_found() {
     for (damage, words) in [
         ("DELETE FROM params WHERE name = 'train.learning_rate'", "its parameters differ from its point"),
         ("UPDATE params SET value = 999 WHERE name = 'train.steps'", "its parameters differ from its point"),
+        (
+            "PRAGMA ignore_check_constraints = ON; UPDATE steps SET loss_kind = 'finate' WHERE step = 7",
+            "CHECK constraint failed in steps",
+        ),
         ("DELETE FROM study_runs", "it has 1 points, and 0 are recorded"),
         ("DELETE FROM trajectory_parts", "the last part of its lineage is missing"),
         ("UPDATE evaluations SET loss = loss * 1.001", "its perplexity is not exp(loss)"),

@@ -59,12 +59,14 @@ fn damaged_steps_are_told_from_a_damaged_block_which_is_repaired() {
         verify(&space).ok();
         assert!(space.dump() == before, "{damage}: it is not repaired");
     }
+    let sound = std::fs::read(space.path("experiments.db")).unwrap();
     for (damage, what) in [
         ("UPDATE steps SET loss = loss * 1.0000000001 WHERE step = 150", "they have other losses than were recorded"),
         ("DELETE FROM steps WHERE step = 50", "they are missing: 199 of 200 are there"),
         ("UPDATE steps SET tokens = tokens + 1 WHERE step = 20", "were recorded"),
         ("DELETE FROM steps", "they are missing: 0 of 200 are there"),
     ] {
+        std::fs::write(space.path("experiments.db"), &sound).unwrap();
         change(&space, damage);
         let ended = verify(&space).complains(1, "in the record").hints("restore a backup");
         assert!(
@@ -81,6 +83,10 @@ fn rows_that_are_missing_beside_others_are_found() {
     for (damage, words) in [
         ("DELETE FROM params WHERE name = 'train.learning_rate'", "its parameters differ from its point"),
         ("UPDATE params SET value = 999 WHERE name = 'train.steps'", "its parameters differ from its point"),
+        (
+            "PRAGMA ignore_check_constraints = ON; UPDATE steps SET loss_kind = 'finate' WHERE step = 7",
+            "CHECK constraint failed in steps",
+        ),
         ("DELETE FROM study_runs", "it has 1 points, and 0 are recorded"),
         ("DELETE FROM trajectory_parts", "the last part of its lineage is missing"),
         ("UPDATE evaluations SET loss = loss * 1.001", "its perplexity is not exp(loss)"),
@@ -131,16 +137,16 @@ fn an_object_of_another_size_is_damaged_unread() {
     let lengthen = || {
         let object = space.object(&digest);
         std::fs::set_permissions(&object, std::fs::Permissions::from_mode(0o644)).unwrap();
-        // Holes: they take no space, and minutes to read.
-        std::fs::File::options().write(true).open(&object).unwrap().set_len(64 << 30).unwrap();
+        // Holes: they take no space, and longer to read than any test waits.
+        std::fs::File::options().write(true).open(&object).unwrap().set_len(1 << 40).unwrap();
     };
     lengthen();
     let ended = verify(&space).complains(1, "objects damaged");
-    assert!(ended.stdout.contains(&format!("{digest}  damaged, set aside")) && ended.seconds < 10.0, "{ended}");
+    assert!(ended.stdout.contains(&format!("{digest}  damaged, set aside")), "{ended}");
     run_one(&space);
     lengthen();
     let ended = run_one(&space);
-    assert!(ended.stderr.contains(&digest) && ended.seconds < 20.0, "{ended}");
+    assert!(ended.stderr.contains(&digest), "{ended}");
     space.assert_bits(&expected, "an object had another size");
     verify(&space).ok();
 }

@@ -5,13 +5,15 @@
 
 mod steps;
 
+use std::os::unix::fs::MetadataExt as _;
+
 use futures_util::TryStreamExt as _;
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::blocks::{self, Block};
 use super::rows::TrajectoryRow;
-use super::{Record, Result, sql};
+use super::{Record, Result, options, sql};
 use crate::engine::digest::Digest;
 use crate::engine::key::Fields;
 
@@ -71,12 +73,28 @@ impl Record {
     /// # Errors
     /// Where it can't be read for a reason other than damage.
     pub fn examine(&mut self, told: Told) -> Result<Examined> {
-        self.wait(async |c| {
+        let mut writable = self.writable();
+        writable.as_mut().unwrap_or(self).wait(async |c| {
             let mut transaction = c.begin().await?;
             let found = examine(&mut transaction, told).await;
             transaction.rollback().await?;
             found
         })
+    }
+
+    /// The same database opened so that it could be written, though nothing is: of one that can only be read, SQLite leaves
+    /// out the CHECK constraints. `None` where it can't be, or where its file has another name, under which it may have a
+    /// log of its own.
+    fn writable(&self) -> Option<Self> {
+        if self.path.metadata().ok()?.nlink() > 1 {
+            return None;
+        }
+        let mut record = Self::connect(&self.path, options(&self.path)).ok()?;
+        let ready = record.wait(async |c| {
+            sqlx::query("PRAGMA query_only = ON").execute(&mut *c).await?;
+            sqlx::query("SELECT count(*) FROM sqlite_schema").execute(c).await.map(|_| ())
+        });
+        ready.ok().map(|()| record)
     }
 
     /// The words of SQLite about pages, indexes and constraints that are not sound.

@@ -24,6 +24,10 @@ pub struct Bounds {
     /// A rise of the loss that is one, and so many times what noise alone would make of it.
     pub rise: f64,
     pub beyond_noise: f64,
+    /// The same of losses without what frequencies make of their words, which hold less of that noise: so many times what it
+    /// would make of losses as they are, in a run of few steps. In a longer one chance has more draws.
+    pub rise_net: f64,
+    pub beyond_noise_net: f64,
     /// What a loss may lie above the frequencies'.
     pub above: f64,
     /// The same of a training loss, which a batch alone can move; and how far below them one has learned, whatever the
@@ -74,8 +78,11 @@ impl Bounds {
     /// level that a loss rises from is no such extreme, and its own course tells what chance does.
     pub(super) fn for_noise(self, noise: Option<f64>, steps: usize) -> Self {
         let of = |mean: usize| noise.unwrap_or(0.0) / (mean as f64).sqrt() * extreme(steps.min(SHORT));
+        let chance = of(FEW) + of(MEAN);
+        let net = if steps <= SHORT { self.beyond_noise_net } else { self.beyond_noise };
         Self {
-            rise: self.rise.max(self.beyond_noise * (of(FEW) + of(MEAN))),
+            rise: self.rise.max(self.beyond_noise * chance),
+            rise_net: self.rise_net.max(net * chance),
             recovered: self.recovered.max(of(MEAN)),
             ..self
         }
@@ -104,6 +111,8 @@ pub const BOUNDS: Bounds = Bounds {
     split_gap: 1.0,
     rise: 0.5,
     beyond_noise: 1.5,
+    rise_net: 0.5,
+    beyond_noise_net: 1.2,
     above: 0.02,
     above_in_training: 0.5,
     learned_in_training: 0.3,

@@ -167,15 +167,14 @@ fn is_descent(facts: &Facts) -> bool {
 
 /// The first step from which on the loss stayed above what it had been before it rose.
 pub(super) fn onset(case: &Case<'_>) -> usize {
-    let Case { signals, facts, course, bounds, .. } = case;
+    let Case { facts, course, bounds, .. } = case;
     if !course.rose() {
         // Too early, or too few, to be a rise.
         return course.first_nonfinite.unwrap_or(0);
     }
     // Where the words' noise, or the level that it starts from, makes a rise one only from more on, that much more. The noise
     // of the run itself has no say: a loss that left slowly was noisy by then.
-    let level = signals.even.map_or(1.0, |even| (course.rise_low / even).max(1.0));
-    let above = course.rise_low + bounds.onset * (bounds.rise * level / BOUNDS.rise).max(1.0);
+    let above = course.rise_low + bounds.onset * (course.rise_least / BOUNDS.rise).max(1.0);
     rise::onset(&losses(facts), course, above)
 }
 

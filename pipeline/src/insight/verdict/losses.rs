@@ -25,6 +25,8 @@ pub struct Course {
     /// the mean.
     pub rise: f64,
     pub rise_bound: f64,
+    /// What that bound would be were the words' noise all there is.
+    pub rise_least: f64,
     pub rise_steps: usize,
     /// Where that lowest was, what it was, and where the rise was highest.
     pub rise_from: usize,
@@ -103,6 +105,7 @@ impl Course {
             lowest_at,
             rise: rise.by,
             rise_bound: rise.bound,
+            rise_least: rise.least,
             rise_steps: rise.steps,
             rise_from: rise.from,
             rise_low: rise.low,

@@ -28,6 +28,8 @@ const MOST: f64 = 1e6;
 pub struct Rise {
     pub by: f64,
     pub bound: f64,
+    /// What the bound would be were the words' noise all there is.
+    pub least: f64,
     /// The steps of the mean that has risen.
     pub steps: usize,
     /// The lowest mean before, and where it ends.
@@ -43,7 +45,8 @@ impl Rise {
     pub(super) fn of(losses: &[f64], excess: &[f64], even: Option<f64>, bounds: &Bounds) -> Self {
         let [raw, net] = [losses, excess].map(Sums::of);
         let [lows, lows_net] = [&raw, &net].map(Sums::lows);
-        let mut most = Self { by: 0.0, bound: bounds.rise, steps: FEW, low: losses[0], from: 0, peak_at: 0 };
+        let mut most =
+            Self { by: 0.0, bound: bounds.rise, least: bounds.rise, steps: FEW, low: losses[0], from: 0, peak_at: 0 };
         for few in scales(losses.len()) {
             let mut chance = [0.0; 2];
             let mut measure = ENOUGH * few;
@@ -56,13 +59,14 @@ impl Rise {
                 let (low, from) = lows[at - few];
                 // Above an even guess a loss and its noise are as many times as large.
                 let level = even.map_or(1.0, |even| (low / even).max(1.0));
-                let of = |sums: &Sums<'_>, low: f64, chance: f64| {
-                    (sums.mean(at + 1 - few, at + 1) - low, bounds.rise.max(chance) * level)
+                let of = |sums: &Sums<'_>, low: f64, least: f64, chance: f64| {
+                    (sums.mean(at + 1 - few, at + 1) - low, least.max(chance) * level, least * level)
                 };
-                let (all, rest) = (of(&raw, low, chance[0]), of(&net, lows_net[at - few].0, chance[1]));
-                let (by, bound) = if all.0 / all.1 <= rest.0 / rest.1 { all } else { rest };
+                let all = of(&raw, low, bounds.rise, chance[0]);
+                let rest = of(&net, lows_net[at - few].0, bounds.rise_net, chance[1]);
+                let (by, bound, least) = if all.0 / all.1 <= rest.0 / rest.1 { all } else { rest };
                 if by / bound > most.by / most.bound {
-                    most = Self { by, bound, steps: few, low, from, peak_at: at };
+                    most = Self { by, bound, least, steps: few, low, from, peak_at: at };
                 }
             }
         }

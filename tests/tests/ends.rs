@@ -102,9 +102,12 @@ fn a_finished_run_keeps_its_own_looks() {
     // A longer one looks at 100, and one with a rule of its own at what nobody looked at.
     space.run("longer", &[&point[..], &["--set", "train.steps=150"]].concat()).ok();
     assert_eq!(space.number(&format!("{looks} 2")), 5);
+    // A shorter one, for which everything is there, looks no further than it would by itself.
+    space.run("longer", &[&point[..], &["--set", "train.steps=125"]].concat()).ok();
+    assert_eq!(space.number(&format!("{looks} 3")), 4, "at 25 to 100, and not at 125");
     let rule = "train.early_stopping={ every = 10, patience = 90 }";
     space.run("longer", &[&point[..], &["--set", rule]].concat()).ok();
-    assert!(space.number(&format!("{looks} 3")) >= 10);
+    assert!(space.number(&format!("{looks} 4")) >= 10);
     assert_eq!(shown(&space, 1), before);
 }
 

@@ -23,6 +23,10 @@ use crate::ui::table::{Table, left, right};
 /// Steps that are shown around an onset, on either side.
 const AROUND: i64 = 5;
 
+/// Rows of all curves together, beside the fewest of one.
+const ROWS: i64 = 64_000;
+const FEWEST: i64 = 40;
+
 /// What is known of what is wrong with a run.
 #[derive(Debug, Serialize)]
 struct Diagnosis {
@@ -66,7 +70,9 @@ fn read(reader: &mut Reader, runs: &[i64], json: bool, look: Look) -> Result<Vec
     let ngrams = record.ngrams_of(runs)?;
     let details = record.details(runs)?;
     let of = details.iter().zip(&summaries).map(|(detail, run)| (detail.trajectory_id, run.steps));
-    let curves = record.buckets_of(&of.collect::<Vec<_>>(), look.width as i64 * 8)?;
+    // The more curves, the fewer rows has each.
+    let rows = (ROWS / runs.len().max(1) as i64).min(look.width as i64 * 8).max(FEWEST);
+    let curves = record.buckets_of(&of.collect::<Vec<_>>(), rows)?;
     let confirmations = record.confirmations_of(runs)?;
     // A run shows its trajectory up to its own length.
     let span = |((verdict, _), run): (&(Verdict, Option<Signals>), &Summary)| {

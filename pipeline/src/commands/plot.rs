@@ -17,6 +17,12 @@ use crate::ui::{self, format};
 /// Rows of a curve: a few for each pixel of the widest picture that anybody prints.
 const ROWS: i64 = 2000;
 
+/// Rows of all curves together: of very many, each is a band that fewer rows draw as well.
+const ALL: i64 = 100_000;
+
+/// The fewest rows of a curve.
+const FEWEST: i64 = 50;
+
 /// A file's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -33,7 +39,8 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
     }
     let mut reader = Reader::open(paths)?;
     let runs = Runs::read(&mut reader, &args.selectors)?;
-    let chart = runs.chart(&mut reader, args.what, ROWS)?;
+    let rows = (ALL / runs.summaries.len().max(1) as i64).clamp(FEWEST, ROWS);
+    let chart = runs.chart(&mut reader, args.what, rows)?;
     let look = Look { width: args.width, height: args.height, shade: args.theme };
     let drawn = svg(&chart, range(&chart, args)?, look);
     if args.output.as_os_str() == "-" {

@@ -269,10 +269,10 @@ fn ended(error: &io::Error) -> Option<&Ended> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Whether it was ended from outside, by a person, the kernel's want of memory or a limit on CPU time: nothing is wrong
-/// with what it computed.
+/// Whether it was ended from outside, by a person, a scheduler's warning that came before it listened, the kernel's want of
+/// memory or a limit on CPU time: nothing is wrong with what it computed.
 fn killed(status: ExitStatus) -> bool {
-    matches!(status.signal(), Some(1 | 2 | 9 | 15 | 24))
+    matches!(status.signal(), Some(1 | 2 | 9 | 10 | 12 | 14 | 15 | 24))
 }
 
 fn ending(status: ExitStatus) -> String {

@@ -69,6 +69,10 @@ JOIN trajectory_parts p ON p.trajectory_id = r.trajectory_id
 JOIN evaluations e ON e.trajectory_id = p.holder_id AND e.source = 'train'
  -- A look belongs to the step after it.
  AND e.step >= p.first_step AND e.step < p.end_step AND e.step <= coalesce(r.steps, r.length)
+ -- At its last step a training looks only under rules that judge the end: a look there is else that of a longer one.
+ AND (e.step < coalesce(r.steps, r.length)
+      OR EXISTS (SELECT 1 FROM params o WHERE o.run_id = r.id
+                  AND (o.name = 'train.early_stopping.every' OR o.name = 'train.checkpoints.keep' AND o.value = 'best')))
  AND (r.last_evaluation IS NULL OR e.id <= r.last_evaluation);
 
 CREATE VIEW run_events AS

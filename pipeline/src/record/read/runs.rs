@@ -124,17 +124,22 @@ impl Record {
 
     /// The parameters of some runs, by name and then run.
     pub fn params(&mut self, runs: &[i64]) -> Result<Vec<Param>> {
-        let runs = list(runs);
+        let listed = list(runs);
         self.wait(async |connection| {
-            let rows = sqlx::query(sql!("read_params")).bind(runs).fetch_all(connection).await?;
-            let param = |row| {
+            let rows = sqlx::query(sql!("read_params")).bind(listed).fetch_all(connection).await?;
+            let mut params = Vec::new();
+            for row in &rows {
                 let mut cells = Cell::row(row)?.into_iter();
-                match (cells.next(), cells.next(), cells.next()) {
-                    (Some(Cell::Integer(run)), Some(Cell::Text(name)), Some(value)) => Ok(Param { run, name, value }),
-                    _ => Err(sqlx::Error::Protocol("BUG: a parameter is run, name and value".into())),
-                }
-            };
-            rows.iter().map(param).collect()
+                let (Some(Cell::Text(runs)), Some(Cell::Text(name)), Some(value)) =
+                    (cells.next(), cells.next(), cells.next())
+                else {
+                    return Err(sqlx::Error::Protocol("BUG: a parameter is runs, name and value".into()));
+                };
+                let runs = runs.split(',').filter_map(|run| run.parse().ok());
+                params.extend(runs.map(|run| Param { run, name: name.clone(), value: value.clone() }));
+            }
+            params.sort_by(|a, b| a.name.cmp(&b.name).then(a.run.cmp(&b.run)));
+            Ok(params)
         })
     }
 

@@ -1,7 +1,10 @@
 //! Evaluations, baselines, samples and events of a run.
 
-use super::{each, list, only, text_as_json};
+use std::collections::HashMap;
+
 use serde::Serialize;
+
+use super::{each, list, only, text_as_json};
 
 use crate::record::{Record, Result, sql};
 
@@ -78,7 +81,20 @@ impl Record {
 
     /// The baselines of each of some runs.
     pub fn ngrams_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<NgramLoss>>> {
-        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_ngrams")).bind(list(runs))).await)
+        self.wait(async |c| {
+            let by: Vec<(i64, i64)> =
+                sqlx::query_as(sql!("read_ngrams_by")).bind(list(runs)).fetch_all(&mut *c).await?;
+            let mut executions: Vec<i64> = by.iter().map(|(_, execution)| *execution).collect();
+            executions.sort_unstable();
+            executions.dedup();
+            // Runs over one corpus share them.
+            let query = sqlx::query_as(sql!("read_ngrams")).bind(list(&executions));
+            let found = each::<NgramLoss>(c, &executions, query).await?;
+            let found: HashMap<i64, Vec<NgramLoss>> = executions.into_iter().zip(found).collect();
+            let by: HashMap<i64, i64> = by.into_iter().collect();
+            let of = |run: &i64| by.get(run).and_then(|execution| found.get(execution)).cloned();
+            Ok(runs.iter().map(|run| of(run).unwrap_or_default()).collect())
+        })
     }
 
     /// A run's samples by step and place.

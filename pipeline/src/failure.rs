@@ -57,8 +57,8 @@ impl From<crate::record::RecordError> for Failure {
             E::Damaged { path, .. } => {
                 let name = quoted(&path.display().to_string());
                 words = format!(
-                    "pipeline verify --db {name} says what is damaged; `sqlite3 {name} .recover | sqlite3 saved.db` saves what can \
-                     be read; --db names another database"
+                    "pipeline verify --db {name} says what is damaged; restore a copy that pipeline backup made, or name \
+                     another database with --db"
                 );
                 &words
             }

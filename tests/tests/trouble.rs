@@ -108,7 +108,7 @@ fn a_damaged_page_is_one_line_wherever_it_is_met() {
             .pipeline(words)
             .complains(2, "experiments.db: not a sound database: it is damaged")
             .hints("pipeline verify");
-        let ended = ended.hints(".recover | sqlite3 saved.db");
+        let ended = ended.hints("restore a copy that pipeline backup made");
         assert!(!ended.stderr.contains("error returned from database"), "{ended}");
     }
 }

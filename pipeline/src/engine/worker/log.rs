@@ -89,7 +89,9 @@ pub(super) fn last_words(said: &[u8]) -> String {
     let text = String::from_utf8_lossy(said);
     // A backtrace is for the log; what was said before it is why.
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("stack backtrace"));
-    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    // Nor is advice on how to get one.
+    let said = |line: &&str| !line.is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE");
+    let lines: Vec<&str> = lines.filter(said).collect();
     brief(&lines[lines.len().saturating_sub(3)..].join(" / "), LONGEST_WORDS)
 }
 
@@ -129,6 +131,9 @@ mod tests {
     #[test]
     fn last_words_are_short_and_plain() {
         assert_eq!(last_words(b"a\nb\n\n c\x1b[2J\nd\nstack backtrace:\n 1: x\n"), "b / c\\u{1b}[2J / d");
+        let note =
+            b"memory allocation of 9 bytes failed\nnote: run with `RUST_BACKTRACE=1` environment variable to display";
+        assert_eq!(last_words(note), "memory allocation of 9 bytes failed");
         let long = last_words(&[b'y'; 5000]);
         assert!(long.ends_with("y…") && long.chars().count() == LONGEST_WORDS + 1);
     }

@@ -189,7 +189,7 @@ pub fn apply(
         let name = columns.name(&filter.name)?;
         let filter = &if name == "verdict" { of_verdict(filter)? } else { filter.clone() };
         let numbers = runs.iter().any(|run| rank(columns.value(run.run, &name)) == 0);
-        // What a loss is that is no number is still a number's word.
+        // The kind of a loss that is not finite is a word too.
         let is_word = |cell: &Cell| rank(cell) == 1 && !NO_NUMBER.contains(&cell.text().as_str());
         let words = runs.iter().any(|run| is_word(columns.value(run.run, &name)));
         let filter = &if numbers { filter.in_lower_case() } else { filter.clone() };

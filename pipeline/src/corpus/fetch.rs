@@ -55,7 +55,7 @@ pub enum FetchError {
     /// No connection, or not for long enough.
     #[error("{url}: {words}")]
     Connection { url: String, words: String },
-    /// It goes on without end, for all that its server says.
+    /// Its server announces no length, and it does not end.
     #[error("{url}: the server announces no length, and {} MiB came without an end", most >> 20)]
     Endless { url: String, most: u64 },
     /// These are other bytes.

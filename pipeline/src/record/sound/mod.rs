@@ -103,7 +103,7 @@ impl Record {
     }
 
     /// Reads the whole record and recomputes what is derived from other rows, which are sound: blocks; and forgets damaged
-    /// verdicts, which are made again when their runs are next looked at. Nobody writes meanwhile.
+    /// verdicts, which are remade when their runs are next shown. Nobody writes meanwhile.
     ///
     /// # Errors
     /// Where it can't be read or written for a reason other than damage.

@@ -170,3 +170,54 @@ fn an_older_record_gives_back_steps_that_others_computed() {
     let shown = space.pipeline(&["show", "run1"]).ok();
     assert!(shown.stdout.contains("shows ") && shown.stdout.contains(" of 600 steps"), "{shown}");
 }
+
+/// Two processes share a study. One leaves while the other trains for a run of both, which then is the other's.
+#[test]
+fn a_run_that_another_process_leaves_keeps_all_that_is_computed_for_it() {
+    for stopped in [false, true] {
+        let space = TestSpace::longer(1000, 50);
+        let plateau = "train.schedule={ kind = \"plateau\", rate = 0.5, every = 25, patience = 200 }";
+        let rates = "train.learning_rate=[0.01,0.02]";
+        let words =
+            ["run", "experiments/longer.toml", "--jobs", "1", "--threads", "1", "--set", rates, "--set", plateau];
+        let database = space.path("experiments.db");
+        let looks = |run: i64| {
+            let query = format!("SELECT count(*) FROM run_evaluations WHERE source = 'train' AND run = {run}");
+            tests::record::ask(&database, &query).ok().and_then(|rows| match rows.first()?.first()? {
+                Cell::Integer(count) => Some(*count),
+                _ => None,
+            })
+        };
+        let mut first = space.start(&words);
+        assert!(first.wait_until(|_| looks(1) >= Some(2)), "it ended before it had begun");
+        let workers = first.workers();
+        workers.iter().for_each(|worker| process::send(*worker, libc::SIGSTOP));
+
+        // It finds run1 taken, and trains for run2.
+        let mut second = space.start(&words);
+        assert!(second.wait_until(|_| looks(2) >= Some(2)), "it ended before it had begun");
+        workers.iter().for_each(|worker| process::send(*worker, libc::SIGKILL));
+        first.end().complains(1, "killed");
+        let left = looks(2);
+        assert_eq!(space.number("SELECT count(*) FROM runs WHERE id = 2 AND status = 'interrupted'"), 1);
+        if stopped {
+            let trained = |_: &Started| {
+                let query =
+                    "SELECT count(*) FROM steps WHERE trajectory_id = (SELECT trajectory_id FROM runs WHERE id = 2)";
+                matches!(tests::record::ask(&database, query).as_deref(), Ok([row]) if row[0] > Cell::Integer(steps_of(&space, 2) + 50))
+            };
+            assert!(second.wait_until(trained), "it ended before it had gone on");
+            second.signal(libc::SIGTERM);
+            second.end().complains(130, "interrupted");
+            let recorded =
+                "SELECT max(step) + 1 FROM steps s JOIN runs r ON r.trajectory_id = s.trajectory_id WHERE r.id = 2";
+            assert_eq!(steps_of(&space, 2), space.number(recorded));
+            assert!(looks(2) > left, "{:?} and {left:?}", looks(2));
+        } else {
+            second.end().ok();
+            assert_eq!([looks(1), looks(2)], [Some(39); 2], "each 25 steps, and not after the last");
+            assert_eq!([steps_of(&space, 1), steps_of(&space, 2)], [1000; 2]);
+        }
+        space.assert_nothing_runs();
+    }
+}

@@ -91,6 +91,10 @@ impl Work<'_> {
 
     fn hear_end(&mut self, key: StageKey, result: Result<Made, TaskError>) -> Result<(), WorkError> {
         self.flush(key)?;
+        // While the execution still runs: a run that another process has left meanwhile keeps what this one computed for it.
+        for user in self.jobs.get(&key).map(|job| job.users.clone()).unwrap_or_default() {
+            self.take_over(user)?;
+        }
         let Some(running) = self.running(key) else { return Ok(()) };
         let (execution, seconds) = (running.execution, running.began.elapsed().as_secs_f64());
         let evaluations = std::mem::take(&mut running.evaluations);

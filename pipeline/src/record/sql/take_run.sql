@@ -1,3 +1,8 @@
--- Only if nobody took it since it was looked at: ?3 is the process that it had then.
-UPDATE runs SET status = 'running', process = ?2, error = NULL, finished_at = NULL
+-- Only if nobody took it since it was looked at: ?3 is the process that it had then. Where this process trains for it already,
+-- the run shows its trajectory as it grows, as after `train_on`.
+UPDATE runs
+SET status = 'running', process = ?2, error = NULL, finished_at = NULL,
+    (steps, last_evaluation) = (
+        SELECT CASE WHEN count(*) = 0 THEN runs.steps END, CASE WHEN count(*) = 0 THEN runs.last_evaluation END
+        FROM executions x WHERE x.process = ?2 AND x.status = 'running' AND x.trajectory_id = runs.trajectory_id)
 WHERE id = ?1 AND status <> 'finished' AND process IS ?3

@@ -1,9 +1,10 @@
-//! What a worker says, held against what it was asked for: a step out of turn, a number that can't be, or a file that is
+//! Checks what a worker says against its order: a step out of turn, a number that can't be, or a file that is
 //! not whole, must not reach the record.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use stages::StageError;
 use stages::expected::Expected;
@@ -16,6 +17,9 @@ const MOST_BETWEEN_STEPS: usize = 100;
 
 /// Characters of an event's kind, and of its message.
 const LONGEST_EVENT: (usize, usize) = (40, 1000);
+
+/// By how much two clocks may disagree.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// Bytes of an order's report.
 const LONGEST_REPORT: usize = 1 << 16;
@@ -47,6 +51,8 @@ pub struct Conduct {
     between: usize,
     /// Units done of an order without steps.
     progress: u64,
+    /// When the order was given.
+    begun: Instant,
 }
 
 impl Conduct {
@@ -70,6 +76,7 @@ impl Conduct {
             looked: None,
             between: 0,
             progress: 0,
+            begun: Instant::now(),
         })
     }
 
@@ -103,6 +110,7 @@ impl Conduct {
                     let at = step.map_or(String::new(), |step| format!(" at step {step}"));
                     return Err(format!("it scored {split}{at} unasked"));
                 }
+                self.took(evaluation.seconds)?;
                 self.expected.evaluation(evaluation)
             }
             Reply::Event(event) => self.event(event),
@@ -117,9 +125,19 @@ impl Conduct {
             let Segment { from, to, .. } = segment;
             return Err(format!("step {} of {from}..{to} came where step {} was due", step.step, self.next));
         }
+        self.took(step.seconds)?;
         self.expected.step(step)?;
         self.next += 1;
         self.finite = step.loss.0.is_finite();
+        Ok(())
+    }
+
+    /// Whether anything can have taken so long since the order was given. What isn't even a time is refused with the rest.
+    fn took(&self, seconds: f64) -> Result<(), String> {
+        let most = (self.begun.elapsed() + SLACK).as_secs_f64();
+        if seconds > most {
+            return Err(format!("it spent {seconds:?} seconds on what was ordered less than {most:.0} seconds ago"));
+        }
         Ok(())
     }
 

@@ -198,3 +198,28 @@ fn predictions_come_before_their_step_and_leave_no_checkpoint() {
     assert!(bare.end(&done(Some(5), false), &stop).unwrap_err().contains("without the predictions"));
     assert!(begun(None).hear(&mut told(3, &path)).is_err(), "unasked");
 }
+
+#[test]
+fn nothing_takes_longer_than_it_was_given() {
+    let folder = tempfile::tempdir().unwrap();
+    for (seconds, possible) in [(0.9, true), (60.0, false), (1e300, false)] {
+        let mut conduct = begin(&order(folder.path(), segment(3, 5, &[5])), false, false);
+        let mut reply = step(3, 1.0);
+        if let Reply::Step(step) = &mut reply {
+            step.seconds = seconds;
+        }
+        assert_eq!(conduct.hear(&mut reply).is_ok(), possible, "{seconds}");
+    }
+    let words = {
+        let mut conduct = begin(&order(folder.path(), segment(3, 5, &[5])), false, false);
+        let mut score = Reply::Evaluation(Evaluation {
+            split: "valid".into(),
+            step: Some(3),
+            loss: Measured(1.0),
+            tokens: 1,
+            seconds: 9e9,
+        });
+        conduct.hear(&mut score).unwrap_err()
+    };
+    assert!(words.starts_with("it spent 9000000000.0 seconds"), "{words}");
+}

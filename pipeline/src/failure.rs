@@ -75,7 +75,7 @@ impl From<crate::record::RecordError> for Failure {
                 &words
             }
             E::Altered { .. } => "bring back a copy from before, or name another database with --db",
-            E::Filesystem { .. } => "name a writable place on a local disk with --db and --store",
+            E::NoLocks(_) | E::Filesystem { .. } => "name a writable place on a local disk with --db and --store",
             E::Busy { .. } => "close what has it open for writing, then run the same again: what is done is kept",
             E::Disk { .. } => "free some space, then run the same again: what is done is kept",
             E::Statement { .. } => "",

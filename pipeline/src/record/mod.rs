@@ -77,7 +77,10 @@ pub enum RecordError {
     /// A limit of this process is reached.
     #[error("{}: {limit}", path.display())]
     Limit { path: PathBuf, limit: Limit },
-    /// Its filesystem has no working locks or shared memory.
+    /// Its filesystem has no working locks: SQLite gave up on them.
+    #[error("{}: this filesystem has no working locks", .0.display())]
+    NoLocks(PathBuf),
+    /// Its filesystem refuses what a database needs.
     #[error("{}: {message}", path.display())]
     Filesystem { path: PathBuf, message: String },
     /// Another program holds it for too long.
@@ -97,7 +100,7 @@ impl RecordError {
         use RecordError as E;
         match self {
             E::Filesystem { .. } | E::Disk { .. } | E::Busy { .. } | E::Denied(_) | E::Limit { .. } => true,
-            E::SecondName { .. } => true,
+            E::NoLocks(_) | E::SecondName { .. } => true,
             E::Missing(_) | E::Empty(_) | E::Foreign(_) | E::Newer { .. } | E::Damaged { .. } | E::Altered { .. } => {
                 false
             }
@@ -121,6 +124,8 @@ pub struct Record {
     runtime: tokio::runtime::Runtime,
     /// `None` only while it is being closed.
     connection: Option<SqliteConnection>,
+    /// Whether its filesystem is known to have locks.
+    locks: bool,
 }
 
 impl Record {
@@ -140,6 +145,7 @@ impl Record {
         }
         migrate::bring_up(&mut record)?;
         names::note(&mut record)?;
+        record.locks = true;
         Ok(record)
     }
 
@@ -163,11 +169,12 @@ impl Record {
         let (record, older) = match attempt(options.clone()) {
             // Even to read, SQLite keeps an index of the log beside the database. Where that can't be written and there
             // is no log, nobody writes, and the file alone is all there is.
-            Err(RecordError::Filesystem { .. } | RecordError::Disk { .. } | RecordError::Denied(_))
-                if beside(path, "-wal").metadata().map_or(0, |log| log.len()) == 0 =>
-            {
-                attempt(options.immutable(true))?
-            }
+            Err(
+                RecordError::NoLocks(_)
+                | RecordError::Filesystem { .. }
+                | RecordError::Disk { .. }
+                | RecordError::Denied(_),
+            ) if beside(path, "-wal").metadata().map_or(0, |log| log.len()) == 0 => attempt(options.immutable(true))?,
             other => other?,
         };
         if older {
@@ -198,7 +205,7 @@ impl Record {
             .map_err(|error| RecordError::Filesystem { path: path.to_owned(), message: error.to_string() })?;
         tracing::debug!(path = %path.display(), "opening");
         let connection = runtime.block_on(options.connect()).map_err(|error| explain(path, error))?;
-        Ok(Self { path: path.to_owned(), runtime, connection: Some(connection) })
+        Ok(Self { path: path.to_owned(), runtime, connection: Some(connection), locks: false })
     }
 
     /// The database's path.
@@ -209,7 +216,12 @@ impl Record {
     /// Runs `work` on the connection and waits for it.
     pub fn wait<T>(&mut self, work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>) -> Result<T> {
         let connection = self.connection.as_mut().expect("BUG: the connection is open until the drop");
-        self.runtime.block_on(work(connection)).map_err(|error| explain(&self.path, error))
+        self.runtime.block_on(work(connection)).map_err(|error| match explain(&self.path, error) {
+            RecordError::NoLocks(path) if self.locks => {
+                RecordError::Disk { path, message: "the disk failed: locks worked, and now they don't".to_owned() }
+            }
+            other => other,
+        })
     }
 
     /// From here on waits for another's writing a moment only, for what can as well be written another time.

@@ -140,7 +140,7 @@ pub(super) fn explain(path: &Path, error: sqlx::Error) -> RecordError {
             }
         }
         13 => RecordError::Disk { path, message: "the disk is full".into() },
-        15 => RecordError::Filesystem { path, message: "this filesystem has no working locks".into() },
+        15 => RecordError::NoLocks(path),
         _ => RecordError::Statement { path, error },
     }
 }

@@ -12,6 +12,7 @@ import oracle
 from lab import FORK, LONGER, ROOT, RUN, Stop
 
 NAME, PER_HOUR = "kills", 880
+DEMANDS = ("TERM", "INT", "HUP")
 SIGNALS = [("KILL", 8), ("TERM", 3), ("INT", 3), ("HUP", 1), ("USR1", 1), ("USR2", 0.5), ("XCPU", 0.5)]
 OF_BASELINES = "(SELECT id FROM main.executions WHERE stage = 'baselines')"
 SHARED = ("run", "attack.toml", "--jobs", "1", "--threads", "1")
@@ -269,11 +270,16 @@ def judge(space, ended, hits):
         sign = signal.Signals(-ended.code).name[3:]
         if sign in own:
             # Before the program has said what signals mean to it they mean what they do to every program.
-            if ended.seconds > 0.3 or sign in ("USR1", "USR2", "XCPU"):
+            # What has nothing to keep leaves it at that; of what has, a scheduler's warning may not take even the start.
+            keeps = ended.words[0] in ("run", "reproduce", "confirm", "lr-range")
+            if keeps and (ended.seconds > 0.3 or sign in ("USR1", "USR2", "XCPU")):
                 space.find(f"SIG{sign} ends it at once", f"exit {ended.code} after {ended.seconds:.2f} s: pipeline {' '.join(ended.words)}")
             return
     if ended.code == 130 and own and not ended.err.strip():
         # A Ctrl-C before anything has begun needs no word.
+        return
+    if ended.code == 130 and sum(whom != "worker" and sign in DEMANDS for sign, whom in hits) > 1:
+        # A second one ends it at once.
         return
     space.manners(ended)
     if hits and ended.code == 2:

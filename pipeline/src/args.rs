@@ -317,7 +317,7 @@ Exit codes:
   1  something is damaged or missing
   2  there is no database or no store")]
 pub struct VerifyArgs {
-    /// Recompute what is derived from sound rows: the sums of steps; damaged verdicts are made again when next shown
+    /// Recompute what is derived from sound rows: the sums of steps; damaged verdicts are remade when next shown
     #[arg(long)]
     pub repair: bool,
 }

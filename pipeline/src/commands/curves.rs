@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::commands::compare;
 use crate::commands::reading::Reader;
-use crate::commands::{defaults, judging};
+use crate::commands::{defaults, judging, standing};
 use crate::failure::Failure;
 use crate::insight::comparison::{self, Differing};
 use crate::record::read::{Bucket, Detail, Evaluation, Hole, NgramLoss, StageRow, Summary};
@@ -23,10 +23,13 @@ pub struct Runs {
     pub of: String,
     pub summaries: Vec<Summary>,
     pub details: Vec<Detail>,
+    /// What their baselines and circumstances are read from: `vocab` and `train`.
     pub stages: Vec<Vec<StageRow>>,
     pub evaluations: Vec<Vec<Evaluation>>,
     pub ngrams: Vec<Vec<NgramLoss>>,
     pub verdicts: Vec<Verdict>,
+    /// Of each run: `tokenize.unit`.
+    pub units: Vec<String>,
     /// Parameters that are not the same for all.
     pub differing: Vec<Differing>,
     pub baselines: Vec<Baseline>,
@@ -38,10 +41,11 @@ impl Runs {
         let runs = reader.named(words)?;
         let summaries = reader.summaries(Some(&runs))?;
         let params = defaults::with_later(reader.record.params(&runs)?, &runs);
+        let units = standing::units(&params, &runs);
         let differing = compare::with_forks(reader, comparison::differing(&params, &runs), &runs)?;
         let verdicts = judging::verdicts(reader, &runs)?;
         let details = reader.record.details(&runs)?;
-        let stages = reader.stages_of(&runs)?;
+        let stages = reader.stages_of(&runs, &["vocab", "train"])?;
         let evaluations = reader.record.evaluations_of(&runs)?;
         let ngrams = reader.record.ngrams_of(&runs)?;
         Ok(Self {
@@ -53,6 +57,7 @@ impl Runs {
             evaluations,
             ngrams,
             verdicts,
+            units,
             differing,
         })
     }
@@ -90,29 +95,28 @@ impl Runs {
 
     /// Curves of one quantity, of about `rows` rows a run.
     pub fn chart(&self, reader: &mut Reader, quantity: Quantity, rows: i64) -> Result<Chart, Failure> {
-        let mut losses = match quantity {
-            Quantity::Loss => {
+        let mut curves = match quantity {
+            Quantity::Valid => vec![Vec::new(); self.summaries.len()],
+            _ => {
                 let of =
                     self.details.iter().zip(&self.summaries).map(|(detail, run)| (detail.trajectory_id, run.steps));
-                reader.record.buckets_of(&of.collect::<Vec<_>>(), rows)?
+                reader.record.curves(&of.collect::<Vec<_>>(), quantity.column(), rows)?
             }
-            _ => vec![Vec::new(); self.summaries.len()],
         };
         let mut lines = Vec::new();
         for (place, label) in self.labels().into_iter().enumerate() {
             let run = &self.summaries[place];
-            let (buckets, holes) = match (quantity, self.details[place].trajectory_id) {
-                (Quantity::Valid, _) => scores(&self.evaluations[place]),
-                (_, None) => (Vec::new(), Vec::new()),
-                (Quantity::Loss, Some(_)) => {
+            let curve = std::mem::take(&mut curves[place]);
+            let (buckets, holes) = match quantity {
+                Quantity::Valid => scores(&self.evaluations[place]),
+                Quantity::Loss => {
                     // Sought step by step, so only where there are some.
                     let holes = if run.nonfinite_steps > 0 { reader.record.holes(run.run)? } else { Vec::new() };
-                    (std::mem::take(&mut losses[place]), holes)
+                    (curve, holes)
                 }
-                (other, Some(trajectory)) => {
-                    let buckets = reader.record.measured(trajectory, run.steps, other.column(), rows)?;
-                    let holes = broken(&buckets);
-                    (buckets, holes)
+                _ => {
+                    let holes = broken(&curve);
+                    (curve, holes)
                 }
             };
             // A sum of many blocks is more than a picture shows.

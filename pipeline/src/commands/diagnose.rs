@@ -65,14 +65,14 @@ fn read(reader: &mut Reader, runs: &[i64], json: bool, look: Look) -> Result<Vec
     } else {
         judged.extend(judging::verdicts(reader, runs)?.into_iter().map(|verdict| (verdict, None)));
     }
-    let (summaries, stages) = (reader.summaries(Some(runs))?, reader.stages_of(runs)?);
+    let (summaries, stages) = (reader.summaries(Some(runs))?, reader.stages_of(runs, &["vocab"])?);
     let record = &mut reader.record;
     let ngrams = record.ngrams_of(runs)?;
     let details = record.details(runs)?;
     let of = details.iter().zip(&summaries).map(|(detail, run)| (detail.trajectory_id, run.steps));
     // The more curves, the fewer rows has each.
     let rows = (ROWS / runs.len().max(1) as i64).min(look.width as i64 * 8).max(FEWEST);
-    let curves = record.buckets_of(&of.collect::<Vec<_>>(), rows)?;
+    let curves = record.curves(&of.collect::<Vec<_>>(), "loss", rows)?;
     let confirmations = record.confirmations_of(runs)?;
     // A run shows its trajectory up to its own length.
     let span = |((verdict, _), run): (&(Verdict, Option<Signals>), &Summary)| {

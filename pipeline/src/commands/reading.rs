@@ -11,7 +11,7 @@ use crate::insight::verdict::Batches;
 use crate::places::Paths;
 use crate::plan::STAGES;
 use crate::record::Record;
-use crate::record::read::{Evaluation, NgramLoss, StageRow, Summary};
+use crate::record::read::{Evaluation, Execution, NgramLoss, StageRow, Summary};
 use crate::ui::axis::{Baseline, label};
 use crate::{selector, ui};
 
@@ -43,8 +43,7 @@ impl Reader {
         Ok(named.runs)
     }
 
-    /// The named runs in the order given, or all. A run whose process is gone is interrupted, whatever the record
-    /// says: a process that is killed can't write that down.
+    /// The named runs in the order given, or all.
     pub fn summaries(&mut self, runs: Option<&[i64]>) -> Result<Vec<Summary>, Failure> {
         let mut found = self.record.summaries(runs)?;
         if found.iter().any(|summary| summary.status == "interrupted") {
@@ -52,10 +51,8 @@ impl Reader {
             let mut stopped: HashMap<i64, String> = self.record.stopped(&order)?.into_iter().collect();
             found.iter_mut().for_each(|summary| summary.stopped_at = stopped.remove(&summary.run));
         }
-        for summary in found.iter_mut().filter(|summary| summary.status == "running") {
-            if !summary.process.as_deref().is_some_and(|process| is_alive(&self.store, process)) {
-                summary.status = "interrupted".to_owned();
-            }
+        for summary in &mut found {
+            self.settle(&mut summary.status, summary.process.as_deref());
         }
         if let Some(runs) = runs {
             let places: HashMap<i64, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
@@ -66,18 +63,34 @@ impl Reader {
 
     /// A run's stages in their order; those that a dead process was at are interrupted.
     pub fn stages(&mut self, run: i64) -> Result<Vec<StageRow>, Failure> {
-        Ok(self.stages_of(&[run])?.pop().unwrap_or_default())
+        let all: Vec<&str> = STAGES.iter().map(|stage| stage.name).collect();
+        Ok(self.stages_of(&[run], &all)?.pop().unwrap_or_default())
     }
 
-    /// The stages of each of some runs.
-    pub fn stages_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<StageRow>>, Failure> {
-        let mut found = self.record.stages_of(runs, &STAGES.iter().map(|stage| stage.name).collect::<Vec<_>>())?;
-        for stage in found.iter_mut().flatten().filter(|stage| stage.status == "running") {
-            if !stage.process.as_deref().is_some_and(|process| is_alive(&self.store, process)) {
-                stage.status = "interrupted".to_owned();
-            }
+    /// The stages of each of some runs that have one of some names, in the order of these.
+    pub fn stages_of(&mut self, runs: &[i64], names: &[&str]) -> Result<Vec<Vec<StageRow>>, Failure> {
+        let mut found = self.record.stages_of(runs, names)?;
+        for stage in found.iter_mut().flatten() {
+            self.settle(&mut stage.status, stage.process.as_deref());
         }
         Ok(found)
+    }
+
+    /// The first executions that served some runs at some stages.
+    pub fn executions(&mut self, runs: &[i64], names: &[&str], most: usize) -> Result<Vec<Execution>, Failure> {
+        let mut found = self.record.executions(runs, names, most)?;
+        for execution in &mut found {
+            self.settle(&mut execution.status, execution.process.as_deref());
+        }
+        Ok(found)
+    }
+
+    /// What is `running` in a process that is gone is interrupted, whatever the record says: a process that is killed can't
+    /// write that down.
+    fn settle(&self, status: &mut String, process: Option<&str>) {
+        if status == "running" && !process.is_some_and(|process| is_alive(&self.store, process)) {
+            *status = "interrupted".to_owned();
+        }
     }
 
     /// The file of a run's output, such as the plan of `batch`.

@@ -1,18 +1,17 @@
 //! `pipeline report`: gathers what the page shows.
 
-use std::collections::BTreeMap;
-
 use crate::args::ReportArgs;
 use crate::commands::curves::Runs;
 use crate::commands::reading::Reader;
 use crate::commands::{compare, plot, standing};
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::record::read::{Detail, Sample};
+use crate::plan::STAGES;
+use crate::record::read::{Detail, Execution, Sample};
 use crate::ui;
 use crate::ui::chart::{Chart, Quantity};
 use crate::ui::format;
-use crate::ui::report::{Again, Execution, Report, Run, page};
+use crate::ui::report::{Again, Report, Run, page};
 
 /// Rows of all curves of one picture together, so that a page of many runs stays small.
 const ROWS: i64 = 12_000;
@@ -37,8 +36,8 @@ const PICTURES: [Quantity; 7] = [
     Quantity::Entropy,
 ];
 
-/// Of more runs than that, only the first four are drawn.
-const MANY: usize = 40;
+/// Of more runs than that, only the first four are drawn: of as many as the second says, only losses.
+const MANY: [usize; 2] = [40, 400];
 
 /// Writes a page.
 pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
@@ -107,8 +106,12 @@ fn weight(name: &str) -> usize {
 }
 
 fn charts(reader: &mut Reader, runs: &Runs) -> Result<Vec<Chart>, Failure> {
-    let rows = (ROWS / runs.summaries.len().max(1) as i64).clamp(40, 1000);
-    let pictures = if runs.summaries.len() > MANY { &PICTURES[..4] } else { &PICTURES[..] };
+    let rows = (ROWS / runs.summaries.len().max(1) as i64).clamp(24, 1000);
+    let pictures = match runs.summaries.len() {
+        few if few <= MANY[0] => &PICTURES[..],
+        many if many <= MANY[1] => &PICTURES[..4],
+        _ => &PICTURES[..2],
+    };
     let mut charts = Vec::new();
     for &quantity in pictures {
         let chart = runs.chart(reader, quantity, rows)?;
@@ -123,10 +126,8 @@ fn of_runs(reader: &mut Reader, runs: Runs) -> Result<Vec<Run>, Failure> {
     let labels = runs.labelled(MOST_TOLD);
     let budget = TEXTS / runs.summaries.len().max(1);
     let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
-    let params = reader.record.params(&ids)?;
-    let units = standing::units(&params, &ids);
     let own = reader.record.samples_of(&ids)?.into_iter().zip(reader.record.confirmations_of(&ids)?);
-    let own = own.zip(reader.record.forks_of(&ids)?).zip(reader.record.events_of(&ids)?).zip(units);
+    let own = own.zip(reader.record.forks_of(&ids)?).zip(reader.record.events_of(&ids)?).zip(runs.units);
     let mut all = Vec::new();
     let parts = runs.summaries.into_iter().zip(runs.verdicts).zip(runs.evaluations).zip(runs.ngrams);
     for (((((summary, verdict), evaluations), ngrams), label), ((((samples, confirmations), forks), events), unit)) in
@@ -173,44 +174,13 @@ fn fitting(samples: Vec<Sample>, budget: usize) -> (Vec<Sample>, usize) {
 
 /// The executions that served the runs, each once; of too many, those of single checkpoints are only counted.
 fn executions(reader: &mut Reader, runs: &Runs) -> Result<(Vec<Execution>, usize), Failure> {
-    let mut all: Vec<Execution> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
-    let outputs = reader.record.outputs_of(&ids)?;
-    for ((run, stages), outputs) in runs.summaries.iter().zip(&runs.stages).zip(&outputs) {
-        for stage in stages {
-            let at = *places.entry(stage.execution.clone()).or_insert_with(|| {
-                let of = |(of, item, ..): &&(String, String, String, String)| *of == stage.stage && *item == stage.item;
-                all.push(Execution {
-                    stage: stage.stage.clone(),
-                    item: stage.item.clone(),
-                    key: stage.stage_key.clone(),
-                    status: stage.status.clone(),
-                    seconds: stage.seconds,
-                    executed: Vec::new(),
-                    cached: Vec::new(),
-                    outputs: outputs
-                        .iter()
-                        .filter(of)
-                        .map(|(_, _, name, digest)| (name.clone(), digest.clone()))
-                        .collect(),
-                });
-                all.len() - 1
-            });
-            let served = if stage.how == "executed" { &mut all[at].executed } else { &mut all[at].cached };
-            served.push(run.run);
-        }
-    }
-    // In the order of stages, and within one in that of the runs.
-    let order = |stage: &str| crate::plan::STAGES.iter().position(|it| it.name == stage);
-    all.sort_by_key(|it| order(&it.stage));
-    let before = all.len();
-    if before > LISTED {
-        all.retain(|it| it.stage != "evaluate" && it.stage != "sample");
-        all.truncate(LISTED);
-    }
-    let unlisted = before - all.len();
-    Ok((all, unlisted))
+    let all = reader.record.count_executions(&ids)?;
+    let is_listed = |name: &&str| all <= LISTED || !["evaluate", "sample"].contains(name);
+    let stages: Vec<&str> = STAGES.iter().map(|stage| stage.name).filter(is_listed).collect();
+    let listed = reader.executions(&ids, &stages, LISTED)?;
+    let unlisted = all.saturating_sub(listed.len());
+    Ok((listed, unlisted))
 }
 
 /// The corpus files that the runs read, each once.

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_baselines.sql"),
     include_str!("migrations/0005_verdicts.sql"),
     include_str!("migrations/0006_own_ends.sql"),
+    include_str!("migrations/0007_last_block.sql"),
 ];
 
 const KNOWN: i64 = MIGRATIONS.len() as i64;

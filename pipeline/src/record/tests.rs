@@ -72,7 +72,7 @@ fn a_runs_summary_reads_that_run_alone() {
         sql!("read_samples"),
         sql!("read_ngrams"),
         sql!("read_outputs"),
-        sql!("read_buckets_of"),
+        sql!("read_curves"),
         sql!("read_steps_around"),
     ] {
         let statement: &'static str = statement;

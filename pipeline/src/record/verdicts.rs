@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::read::{each, list};
+use super::read::{each, list, many};
 use super::{Record, Result, now, sql};
 
 /// What a run came to.
@@ -159,7 +159,7 @@ impl Record {
     /// Of some runs, or all: whether their verdicts still hold, ascending.
     pub fn verdict_states(&mut self, runs: Option<&[i64]>) -> Result<Vec<VerdictState>> {
         let runs = runs.map(list);
-        self.wait(async |c| sqlx::query_as(sql!("read_verdict_states")).bind(runs).fetch_all(c).await)
+        self.wait(async |c| many(sqlx::query_as(sql!("read_verdict_states")).bind(runs).fetch_all(c)).await)
     }
 
     /// A run's verdict as it was concluded last.
@@ -266,7 +266,7 @@ impl Record {
 
     /// What a verdict reads of every step of a run, by step.
     pub fn trace(&mut self, run: i64) -> Result<Vec<TraceRow>> {
-        self.wait(async |c| sqlx::query_as(sql!("read_trace")).bind(run).fetch_all(c).await)
+        self.wait(async |c| many(sqlx::query_as(sql!("read_trace")).bind(run).fetch_all(c)).await)
     }
 
     /// The steps of a run at which more was measured.

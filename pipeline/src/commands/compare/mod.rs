@@ -87,14 +87,14 @@ fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Fai
     let params = defaults::with_later(reader.record.params(runs)?, runs);
     let units = standing::units(&params, runs);
     let mut parameters = alike::with_forks(reader, comparison::differing(&params, runs), runs)?;
-    let stages = reader.stages_of(runs)?;
+    let stages = reader.stages_of(runs, &["vocab", "train"])?;
     let record = &mut reader.record;
     let details = record.details(runs)?;
     // The more curves, the smaller each is drawn.
     let rows = (ROWS / runs.len().max(1) as i64).min(look.width as i64 * 8).max(FEWEST);
     let of: Vec<(Option<i64>, i64)> =
         details.iter().zip(&summaries).map(|(detail, run)| (detail.trajectory_id, run.steps)).collect();
-    let curves = record.buckets_of(&of, rows)?;
+    let curves = record.curves(&of, "loss", rows)?;
     let (evaluations, ngrams) = (record.evaluations_of(runs)?, record.ngrams_of(runs)?);
     let samples = record.samples_of(runs)?;
     let incomparable = alike::incomparable(reader, runs)?;

@@ -84,7 +84,7 @@ fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
     let (evaluations, ngrams) = (record.evaluations(run)?, record.ngrams(run)?);
     let curve = match detail.trajectory_id {
         // Several rows for each column of dots, so that rows need not end where columns do.
-        Some(trajectory) => record.buckets(trajectory, summary.steps, look.width as i64 * 8)?,
+        Some(trajectory) => record.losses(trajectory, summary.steps, look.width as i64 * 8)?,
         None => Vec::new(),
     };
     Ok(Whole {

@@ -13,13 +13,13 @@ use super::log::Log;
 /// How often a wait is looked after.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
-/// What an ended worker left in its pipe is read for this long at most: a child of its own may go on writing.
+/// How long to read what an ended worker left in its pipe: a child of its own may still be writing.
 const LEFTOVER: Duration = Duration::from_secs(2);
 
-/// A worker that computes and says nothing for so long is told of.
+/// How long a worker may compute in silence before that is reported.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// The same where it was asked to stop.
+/// The same once it was asked to stop.
 const QUIET_STOPPING: Duration = Duration::from_secs(10);
 
 /// What is told of a worker that says nothing.

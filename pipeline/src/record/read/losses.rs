@@ -1,57 +1,11 @@
-//! Losses of a trajectory, in as few rows as show every spike.
+//! Steps of a run, and where two trajectories differ.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
-use serde::ser::SerializeStruct as _;
 
 use super::each;
 use crate::record::{Record, Result, sql};
-
-/// From this many steps on, curves are drawn from blocks: finer than any terminal's columns, and a thousandth of the rows.
-const MANY_STEPS: i64 = 128 * BLOCK;
-
-/// Steps of a block.
-const BLOCK: i64 = 1024;
-
-/// Neighbouring steps in one row.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
-pub struct Bucket {
-    /// The first step.
-    pub first: i64,
-    /// How many.
-    pub steps: i64,
-    /// How many had a finite loss; what follows is over them.
-    pub finite: i64,
-    pub minimum: Option<f64>,
-    pub maximum: Option<f64>,
-    pub sum: f64,
-    pub first_nonfinite: Option<i64>,
-}
-
-impl Bucket {
-    /// The mean of its finite losses.
-    pub fn mean(&self) -> Option<f64> {
-        // A sum of losses near the largest float overflows; their mean does not.
-        (self.finite > 0)
-            .then(|| (self.sum / self.finite as f64).clamp(self.minimum.unwrap_or(0.0), self.maximum.unwrap_or(0.0)))
-    }
-}
-
-/// With the mean in place of the sum, which is only a means to it.
-impl Serialize for Bucket {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Bucket", 7)?;
-        fields.serialize_field("first", &self.first)?;
-        fields.serialize_field("steps", &self.steps)?;
-        fields.serialize_field("finite", &self.finite)?;
-        fields.serialize_field("minimum", &self.minimum)?;
-        fields.serialize_field("maximum", &self.maximum)?;
-        fields.serialize_field("mean", &self.mean())?;
-        fields.serialize_field("first_nonfinite", &self.first_nonfinite)?;
-        fields.end()
-    }
-}
 
 /// The first step at which two trajectories have different losses.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
@@ -124,49 +78,6 @@ impl StepRow {
 }
 
 impl Record {
-    /// The losses of the first `steps` steps of a trajectory, in about `rows` rows or more that lose no extreme.
-    pub fn buckets(&mut self, trajectory: i64, steps: i64, rows: i64) -> Result<Vec<Bucket>> {
-        let whole = if steps >= MANY_STEPS { steps / BLOCK * BLOCK } else { 0 };
-        let width = if whole > 0 { BLOCK } else { (steps / rows.max(1)).max(1) };
-        self.wait(async |connection| {
-            let blocks = sqlx::query_as(sql!("read_blocks")).bind(trajectory).bind(whole);
-            let mut buckets: Vec<Bucket> = blocks.fetch_all(&mut *connection).await?;
-            let rest = sqlx::query_as(sql!("read_step_buckets")).bind(trajectory).bind(whole).bind(steps).bind(width);
-            buckets.extend(rest.fetch_all(connection).await?);
-            Ok(buckets)
-        })
-    }
-
-    /// The same of several trajectories, each with its number of steps.
-    pub fn buckets_of(&mut self, of: &[(Option<i64>, i64)], rows: i64) -> Result<Vec<Vec<Bucket>>> {
-        let short = |(at, (trajectory, steps)): (usize, &(Option<i64>, i64))| {
-            let trajectory = trajectory.filter(|_| *steps < MANY_STEPS)?;
-            Some((at as i64, (trajectory, *steps, (*steps / rows.max(1)).max(1))))
-        };
-        let (places, asked): (Vec<i64>, Vec<(i64, i64, i64)>) = of.iter().enumerate().filter_map(short).unzip();
-        let numbers: Vec<i64> = (0..places.len() as i64).collect();
-        let asked = serde_json::json!(asked).to_string();
-        let found =
-            self.wait(async |c| each(c, &numbers, sqlx::query_as(sql!("read_buckets_of")).bind(asked)).await)?;
-        let mut all = vec![Vec::new(); of.len()];
-        for (place, buckets) in places.into_iter().zip(found) {
-            all[place as usize] = buckets;
-        }
-        for (at, (trajectory, steps)) in of.iter().enumerate() {
-            if let Some(trajectory) = trajectory.filter(|_| *steps >= MANY_STEPS) {
-                all[at] = self.buckets(trajectory, *steps, rows)?;
-            }
-        }
-        Ok(all)
-    }
-
-    /// The whole blocks among the first `steps` steps of a trajectory.
-    pub fn blocks(&mut self, trajectory: i64, steps: i64) -> Result<Vec<Bucket>> {
-        self.wait(async |connection| {
-            sqlx::query_as(sql!("read_blocks")).bind(trajectory).bind(steps).fetch_all(connection).await
-        })
-    }
-
     /// The numbers of all steps of a run.
     pub fn numbers(&mut self, run: i64) -> Result<Vec<Numbers>> {
         self.wait(async |connection| sqlx::query_as(sql!("read_numbers")).bind(run).fetch_all(connection).await)

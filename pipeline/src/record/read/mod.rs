@@ -2,28 +2,33 @@
 
 mod apart;
 mod cell;
+mod curves;
 mod forks;
 mod free;
+mod holes;
 mod losses;
-mod measured;
 mod runs;
 mod stages;
 mod texts;
 
 use std::collections::HashMap;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use serde::{Serialize as _, Serializer};
 use serde_json::Value;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 
 pub use cell::Cell;
+pub use curves::Bucket;
 pub use forks::{Forked, Origin};
 pub use free::{ASK, Asked, QueryError, Relation};
-pub use losses::{Bucket, Difference, Numbers, Pair, StepRow};
-pub use measured::Hole;
+pub use holes::Hole;
+pub use losses::{Difference, Numbers, Pair, StepRow};
 pub(super) use runs::list;
 pub use runs::{Detail, Param, Study, Summary};
-pub use stages::StageRow;
+pub use stages::{Execution, StageRow};
 pub use texts::{Evaluation, Event, NgramLoss, Sample};
 
 /// JSON of the record as a value when it is printed; null where there is none.
@@ -59,12 +64,27 @@ where
 {
     let places: HashMap<i64, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
     let mut found: Vec<Vec<T>> = std::iter::repeat_with(Vec::new).take(runs.len()).collect();
-    for Of { run, row } in query.fetch_all(c).await? {
+    for Of { run, row } in many(query.fetch_all(c)).await? {
         if let Some(place) = places.get(&run) {
             found[*place].push(row);
         }
     }
     Ok(found)
+}
+
+/// Waits for a query of many rows. They come one by one from the driver's thread, and being woken for each of them costs more
+/// than reading it; so this looks every tenth of a millisecond instead.
+pub(super) async fn many<T>(query: impl Future<Output = T>) -> T {
+    let mut query = pin!(query);
+    std::future::poll_fn(|_| {
+        loop {
+            if let Poll::Ready(rows) = query.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return Poll::Ready(rows);
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    })
+    .await
 }
 
 /// What there is of the only run that was asked for.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Cell, as_json, each, text_as_json};
+use super::{Cell, as_json, each, many, text_as_json};
 use crate::record::{Record, Result, sql};
 
 /// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
@@ -100,7 +100,7 @@ impl Record {
     /// The named runs, or all, ascending.
     pub fn summaries(&mut self, runs: Option<&[i64]>) -> Result<Vec<Summary>> {
         let runs = runs.map(list);
-        self.wait(async |connection| sqlx::query_as(sql!("read_runs")).bind(runs).fetch_all(connection).await)
+        self.wait(async |connection| many(sqlx::query_as(sql!("read_runs")).bind(runs).fetch_all(connection)).await)
     }
 
     /// Interrupted runs that ended between executions, and the last stage of `order` that each came to.
@@ -126,7 +126,7 @@ impl Record {
     pub fn params(&mut self, runs: &[i64]) -> Result<Vec<Param>> {
         let listed = list(runs);
         self.wait(async |connection| {
-            let rows = sqlx::query(sql!("read_params")).bind(listed).fetch_all(connection).await?;
+            let rows = many(sqlx::query(sql!("read_params")).bind(listed).fetch_all(connection)).await?;
             let mut params = Vec::new();
             for row in &rows {
                 let mut cells = Cell::row(row)?.into_iter();

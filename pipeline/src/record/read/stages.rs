@@ -1,9 +1,12 @@
 //! Which executions served a run, what they made, and where their logs are.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{as_json, each, list, only};
+use super::{as_json, each, list};
 use crate::record::{Record, Result, sql};
 
 /// One stage of a run, with the execution that served it.
@@ -57,22 +60,44 @@ struct DigestRow {
     digest: String,
 }
 
-#[derive(sqlx::FromRow)]
-struct OutputRow {
-    stage: String,
-    item: String,
-    name: String,
-    digest: String,
+/// A JSON list, as statements give several values in one row.
+#[derive(Debug)]
+pub struct List<T>(pub Vec<T>);
+
+impl<T: DeserializeOwned> TryFrom<String> for List<T> {
+    type Error = serde_json::Error;
+
+    fn try_from(text: String) -> std::result::Result<Self, Self::Error> {
+        serde_json::from_str(&text).map(Self)
+    }
+}
+
+/// An execution, with the runs that it served.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Execution {
+    pub stage: String,
+    pub item: String,
+    pub stage_key: String,
+    pub status: String,
+    pub seconds: Option<f64>,
+    pub process: Option<String>,
+    #[sqlx(try_from = "String")]
+    pub executed: List<i64>,
+    #[sqlx(try_from = "String")]
+    pub cached: List<i64>,
+    /// Objects by name.
+    #[sqlx(try_from = "String")]
+    pub outputs: List<(String, String)>,
 }
 
 /// Outputs of stages: stage, item, name, digest.
 pub type Outputs = Vec<(String, String, String, String)>;
 
 impl Record {
-    /// The stages of each of some runs, in the order that `order` gives them.
-    pub fn stages_of(&mut self, runs: &[i64], order: &[&str]) -> Result<Vec<Vec<StageRow>>> {
-        let order = Value::from(order).to_string();
-        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_stages")).bind(list(runs)).bind(order)).await)
+    /// The stages of each of some runs that have one of some names, in the order of these.
+    pub fn stages_of(&mut self, runs: &[i64], names: &[&str]) -> Result<Vec<Vec<StageRow>>> {
+        let names = Value::from(names).to_string();
+        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_stages")).bind(list(runs)).bind(names)).await)
     }
 
     /// The digest of an output of one of a run's stages.
@@ -94,15 +119,31 @@ impl Record {
 
     /// The outputs of a run's stages.
     pub fn outputs(&mut self, run: i64) -> Result<Outputs> {
-        self.outputs_of(&[run]).map(only)
+        self.wait(async |connection| sqlx::query_as(sql!("read_outputs")).bind(run).fetch_all(connection).await)
     }
 
-    /// The outputs of each of some runs.
-    pub fn outputs_of(&mut self, runs: &[i64]) -> Result<Vec<Outputs>> {
-        let found: Vec<Vec<OutputRow>> =
-            self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_outputs")).bind(list(runs))).await)?;
-        let plain = |it: OutputRow| (it.stage, it.item, it.name, it.digest);
-        Ok(found.into_iter().map(|of| of.into_iter().map(plain).collect()).collect())
+    /// How many executions served some runs.
+    pub fn count_executions(&mut self, runs: &[i64]) -> Result<usize> {
+        let count: i64 = self.wait(async |connection| {
+            sqlx::query_scalar(sql!("count_executions_of")).bind(list(runs)).fetch_one(connection).await
+        })?;
+        Ok(count as usize)
+    }
+
+    /// The first executions that served some runs at some stages, in the order of these.
+    pub fn executions(&mut self, runs: &[i64], stages: &[&str], most: usize) -> Result<Vec<Execution>> {
+        let stages = Value::from(stages).to_string();
+        let mut found: Vec<Execution> = self.wait(async |connection| {
+            let query = sqlx::query_as(sql!("read_executions_of")).bind(list(runs)).bind(stages).bind(most as i64);
+            query.fetch_all(connection).await
+        })?;
+        let places: HashMap<i64, usize> = runs.iter().copied().zip(0..).collect();
+        for execution in &mut found {
+            for served in [&mut execution.executed.0, &mut execution.cached.0] {
+                served.sort_by_key(|run| places.get(run).copied());
+            }
+        }
+        Ok(found)
     }
 
     /// Where a run's workers wrote.

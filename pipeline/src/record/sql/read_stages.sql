@@ -1,4 +1,4 @@
--- ?1 is a JSON list of run numbers, ?2 one of the stages in their order. The first run that executed a stage is sought in
+-- ?1 is a JSON list of run numbers, ?2 one of the stages that are wanted, in their order. The first run that executed a stage is sought in
 -- the order of the index, which ends at the first that did.
 SELECT rs.run_id AS run, rs.stage, rs.item, rs.step, rs.how, x.uid AS execution, x.stage_key, x.status, x.seconds,
        x.threads, x.device, x.cpu_capability, x.libtorch, x.from_step, x.to_step, x.report, x.error, x.process,
@@ -6,6 +6,5 @@ SELECT rs.run_id AS run, rs.stage, rs.item, rs.step, rs.how, x.uid AS execution,
          ORDER BY o.run_id LIMIT 1) AS executed_by
 FROM run_stages rs
 JOIN executions x ON x.id = rs.execution_id
-LEFT JOIN json_each(?2) place ON place.value = rs.stage
-WHERE rs.run_id IN (SELECT value FROM json_each(?1))
-ORDER BY rs.run_id, coalesce(place.key, 1000), rs.stage, rs.step, rs.item
+WHERE rs.run_id IN (SELECT value FROM json_each(?1)) AND rs.stage IN (SELECT value FROM json_each(?2))
+ORDER BY rs.run_id, (SELECT key FROM json_each(?2) WHERE value = rs.stage), rs.step, rs.item

@@ -13,14 +13,19 @@ pub fn embedded(report: &Report) -> String {
         "runs": runs.collect::<Vec<_>>(),
         "charts": report.charts.iter().filter_map(chart).collect::<Vec<_>>(),
     });
-    let mut text = String::new();
-    for c in value.to_string().chars() {
-        match c {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => text.push_str(&format!("\\u{:04x}", u32::from(c))),
-            other => text.push(other),
-        }
+    let plain = value.to_string();
+    let mut text = String::with_capacity(plain.len());
+    for part in plain.split_inclusive(is_markup) {
+        let end = part.chars().next_back().filter(|c| is_markup(*c));
+        text.push_str(&part[..part.len() - end.map_or(0, char::len_utf8)]);
+        text.extend(end.map(|c| format!("\\u{:04x}", u32::from(c))));
     }
     text
+}
+
+/// What a script element could end by, or a line of JavaScript.
+fn is_markup(c: char) -> bool {
+    matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
 }
 
 fn chart(chart: &Chart) -> Option<Value> {

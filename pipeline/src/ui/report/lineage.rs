@@ -34,11 +34,11 @@ pub fn section(report: &Report) -> Markup {
                     tbody { @for it in &report.executions { tr {
                         th scope="row" { (it.stage) }
                         td { (it.item) @if it.status != "finished" { " " em { (it.status) } } }
-                        td { (runs(&it.executed)) }
-                        td { (runs(&it.cached)) }
+                        td { (runs(&it.executed.0)) }
+                        td { (runs(&it.cached.0)) }
                         td.number { (it.seconds.map_or(format::NOTHING.to_owned(), format::seconds)) }
-                        td { code { (digits(&it.key)) } }
-                        td { @for (name, digest) in &it.outputs { span.output { (name) " " code { (digits(digest)) } } " " } }
+                        td { code { (digits(&it.stage_key)) } }
+                        td { @for (name, digest) in &it.outputs.0 { span.output { (name) " " code { (digits(digest)) } } " " } }
                     } } }
                 } }
                 @if report.unlisted > 0 {
@@ -55,7 +55,7 @@ pub fn section(report: &Report) -> Markup {
 /// How many were executed, how many spared.
 fn executed(report: &Report) -> String {
     let sum = |of: fn(&Execution) -> usize| report.executions.iter().map(of).sum::<usize>();
-    format!("{} executed, {} times cached", sum(|it| it.executed.len().min(1)), sum(|it| it.cached.len()))
+    format!("{} executed, {} times cached", sum(|it| it.executed.0.len().min(1)), sum(|it| it.cached.0.len()))
 }
 
 fn digits(digest: &str) -> String {

@@ -20,7 +20,7 @@ use super::chart::{Chart, Range, parallel};
 use super::format;
 use crate::insight::comparison::Differing;
 use crate::insight::winner::{Group, Winner};
-use crate::record::read::{Evaluation, Event, Forked, Sample, Summary};
+use crate::record::read::{Evaluation, Event, Execution, Forked, Sample, Summary};
 use crate::record::verdicts::{Confirmation, Verdict};
 
 /// What a page shows.
@@ -88,20 +88,6 @@ impl Run {
     pub fn valid(&self) -> Option<&Evaluation> {
         self.evaluations.iter().rfind(|e| e.split == "valid" && e.source == "evaluate")
     }
-}
-
-/// One execution that served some of the runs.
-#[derive(Debug)]
-pub struct Execution {
-    pub stage: String,
-    pub item: String,
-    pub key: String,
-    pub status: String,
-    pub seconds: Option<f64>,
-    pub executed: Vec<i64>,
-    pub cached: Vec<i64>,
-    /// Objects by name.
-    pub outputs: Vec<(String, String)>,
 }
 
 static UPLOT: &str = include_str!("assets/uPlot.iife.min.js");

@@ -1,0 +1,187 @@
+//! What was measured at each step, in as few buckets as show every spike.
+
+use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+
+use super::{Of, many, only};
+use crate::record::{Record, Result, sql};
+
+/// From this many steps on, curves are drawn from blocks: finer than any terminal's columns, and a thousandth of the rows.
+const MANY_STEPS: i64 = 128 * BLOCK;
+
+/// Steps of a block.
+const BLOCK: i64 = 1024;
+
+/// Neighbouring steps in one row.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct Bucket {
+    /// The first step.
+    pub first: i64,
+    /// How many.
+    pub steps: i64,
+    /// How many had a finite loss; what follows is over them.
+    pub finite: i64,
+    pub minimum: Option<f64>,
+    pub maximum: Option<f64>,
+    pub sum: f64,
+    pub first_nonfinite: Option<i64>,
+}
+
+impl Bucket {
+    /// The mean of its finite losses.
+    pub fn mean(&self) -> Option<f64> {
+        // A sum of losses near the largest float overflows; their mean does not.
+        (self.finite > 0)
+            .then(|| (self.sum / self.finite as f64).clamp(self.minimum.unwrap_or(0.0), self.maximum.unwrap_or(0.0)))
+    }
+}
+
+/// With the mean in place of the sum, which is only a means to it.
+impl Serialize for Bucket {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Bucket", 7)?;
+        fields.serialize_field("first", &self.first)?;
+        fields.serialize_field("steps", &self.steps)?;
+        fields.serialize_field("finite", &self.finite)?;
+        fields.serialize_field("minimum", &self.minimum)?;
+        fields.serialize_field("maximum", &self.maximum)?;
+        fields.serialize_field("mean", &self.mean())?;
+        fields.serialize_field("first_nonfinite", &self.first_nonfinite)?;
+        fields.end()
+    }
+}
+
+/// A column of a run's steps, as `read_curves` writes them.
+#[derive(sqlx::FromRow)]
+struct Column {
+    text: String,
+}
+
+impl Record {
+    /// The losses of the first `steps` steps of a trajectory, in about `rows` buckets or more that lose no extreme.
+    pub fn losses(&mut self, trajectory: i64, steps: i64, rows: i64) -> Result<Vec<Bucket>> {
+        Ok(only(self.curves(&[(Some(trajectory), steps)], "loss", rows)?))
+    }
+
+    /// A column of several trajectories, each with its number of steps, in the same way. Buckets in which it was not measured
+    /// are left out.
+    pub fn curves(&mut self, of: &[(Option<i64>, i64)], column: &str, rows: i64) -> Result<Vec<Vec<Bucket>>> {
+        let mut all = vec![Vec::new(); of.len()];
+        let (mut places, mut widths, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, (trajectory, steps)) in of.iter().enumerate() {
+            let Some(trajectory) = *trajectory else { continue };
+            let mut first = 0;
+            if column == "loss" && *steps >= MANY_STEPS {
+                first = steps / BLOCK * BLOCK;
+                all[place] = self.blocks(trajectory, first)?;
+            }
+            places.push(place);
+            widths.push(if first > 0 { BLOCK } else { (steps / rows.max(1)).max(1) });
+            asked.push((trajectory, first, *steps));
+        }
+        let list = serde_json::json!(asked).to_string();
+        let found: Vec<Of<Column>> =
+            self.wait(async |c| many(sqlx::query_as(sql!("read_curves")).bind(list).bind(column).fetch_all(c)).await)?;
+        for Of { run: at, row } in found {
+            let at = at as usize;
+            let end = asked[at].2;
+            all[places[at]].extend(buckets(&row.text, asked[at].1, end, widths[at]));
+        }
+        Ok(all)
+    }
+
+    /// The whole blocks among the first `steps` steps of a trajectory.
+    pub fn blocks(&mut self, trajectory: i64, steps: i64) -> Result<Vec<Bucket>> {
+        self.wait(async |connection| {
+            sqlx::query_as(sql!("read_blocks")).bind(trajectory).bind(steps).fetch_all(connection).await
+        })
+    }
+}
+
+/// Buckets of `width` steps each, from the numbers of the steps from `first` on.
+fn buckets(text: &str, first: i64, end: i64, width: i64) -> Vec<Bucket> {
+    let mut all: Vec<Bucket> = Vec::new();
+    for (word, step) in text.split(' ').zip(first..end).filter(|(word, _)| !word.is_empty()) {
+        let start = step / width * width;
+        if all.last().is_none_or(|bucket| bucket.first != start) {
+            let steps = width.min(end - start);
+            all.push(Bucket {
+                first: start,
+                steps,
+                finite: 0,
+                minimum: None,
+                maximum: None,
+                sum: 0.0,
+                first_nonfinite: None,
+            });
+        }
+        let Some(bucket) = all.last_mut() else { continue };
+        match word.parse::<f64>() {
+            Ok(value) => {
+                bucket.finite += 1;
+                bucket.sum += value;
+                bucket.minimum = Some(bucket.minimum.map_or(value, |least| least.min(value)));
+                bucket.maximum = Some(bucket.maximum.map_or(value, |most| most.max(value)));
+            }
+            // `x`, which SQLite writes of nothing else.
+            Err(_) => bucket.first_nonfinite = bucket.first_nonfinite.or(Some(step)),
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::fixture::Fixture;
+
+    /// The same, asked of SQLite bucket by bucket.
+    fn naive(record: &mut Record, run: i64, column: &str, width: i64) -> Vec<Bucket> {
+        let text = format!(
+            "SELECT step / {width} * {width} AS first,
+                    min({width}, (SELECT steps FROM run_extent WHERE run = {run}) - step / {width} * {width}) AS steps,
+                    count({column}) AS finite, min({column}) AS minimum, max({column}) AS maximum,
+                    coalesce(sum({column}), 0.0) AS sum,
+                    min(CASE WHEN instr(coalesce(nonfinite, '') || iif(loss IS NULL, 'loss:', ''), '{column}:') > 0
+                        THEN step END) AS first_nonfinite
+             FROM run_steps WHERE run = {run} GROUP BY 1
+             HAVING finite > 0 OR first_nonfinite IS NOT NULL ORDER BY 1"
+        );
+        record.wait(async |c| sqlx::query_as(sqlx::AssertSqlSafe(text)).fetch_all(c).await).unwrap()
+    }
+
+    #[test]
+    fn curves_are_what_sqlite_makes_of_their_steps() {
+        let fixture = Fixture::new();
+        // Floats of every size, each of which 17 digits must bring back to the bit.
+        for (step, bits) in (0..400).zip((1u64..).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1)) {
+            let value = f64::from_bits(bits);
+            if (1e-100..1e100).contains(&value) {
+                let change = "UPDATE steps SET grad_norm = ?2 WHERE trajectory_id = 1 AND step = ?1";
+                fixture.change(change, serde_json::json!([step, value]));
+            }
+        }
+        let mut record = fixture.record();
+        let runs: Vec<i64> = record.run_numbers().unwrap();
+        let details = record.details(&runs).unwrap();
+        let summaries = record.summaries(Some(&runs)).unwrap();
+        let of: Vec<_> = details.iter().zip(&summaries).map(|(run, it)| (run.trajectory_id, it.steps)).collect();
+        let mut holes = 0;
+        for column in ["loss", "grad_norm", "overshoot", "entropy", "learning_rate"] {
+            for rows in [1, 7, 40, 10_000] {
+                let found = record.curves(&of, column, rows).unwrap();
+                for ((run, (_, steps)), found) in runs.iter().zip(&of).zip(found) {
+                    let mut wanted = naive(&mut record, *run, column, (steps / rows).max(1));
+                    for (wanted, found) in wanted.iter_mut().zip(&found) {
+                        // SQLite adds with a correction.
+                        assert!((wanted.sum - found.sum).abs() <= 1e-12 * wanted.sum.abs(), "{wanted:?} {found:?}");
+                        wanted.sum = found.sum;
+                        holes += usize::from(found.first_nonfinite.is_some());
+                    }
+                    assert_eq!(found, wanted, "{column} of run{run} in {rows} rows");
+                }
+            }
+        }
+        assert!(holes > 0, "nothing was checked that is not finite");
+    }
+}

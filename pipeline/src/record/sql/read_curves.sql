@@ -1,0 +1,24 @@
+-- A column of steps as text, numbers with a space between: `x` where it is not finite, nothing where it was not measured. One
+-- row for each [trajectory, first step, end] of the JSON list ?1, since a row for each step takes ten times as long to hand
+-- over; ?2 names the column. SQLite's nineteen digits bring every number back to the bit, but for those beyond 1e100 or below
+-- 1e-100, of which a few are off by a unit in the last place.
+WITH asked AS MATERIALIZED (
+    SELECT key AS place, value ->> 0 AS trajectory, value ->> 1 AS first_step, value ->> 2 AS end_step FROM json_each(?1)
+)
+SELECT a.place AS run, coalesce((
+    SELECT group_concat(CASE WHEN value IS NOT NULL THEN printf('%!.19g', value)
+                             WHEN ?2 = 'loss' OR instr(nonfinite, ?2 || ':') > 0 THEN 'x' ELSE '' END, ' ')
+    FROM (
+        SELECT s.nonfinite,
+               CASE ?2 WHEN 'loss' THEN s.loss WHEN 'learning_rate' THEN s.learning_rate WHEN 'grad_norm' THEN s.grad_norm
+                       WHEN 'update_ratio' THEN s.update_ratio WHEN 'overshoot' THEN s.overshoot
+                       WHEN 'logit_max' THEN s.logit_max WHEN 'entropy' THEN s.entropy
+                       WHEN 'sharpness' THEN s.sharpness END AS value
+        FROM trajectory_parts p
+        CROSS JOIN steps s ON s.trajectory_id = p.holder_id AND s.step >= max(p.first_step, a.first_step)
+                          AND s.step < min(p.end_step, a.end_step)
+        WHERE p.trajectory_id = a.trajectory
+        ORDER BY p.first_step, s.step
+    )
+), '') AS text
+FROM asked a

@@ -52,7 +52,7 @@ __attribute__((destructor)) static void finish(void) {
 }
 
 static int fails(int event) {
-    if (!ready || !wanted) return 0;
+    if (!ready || !wanted || event < 0) return 0;
     long n = atomic_fetch_add(&counts[event], 1) + 1;
     if (event != which || n < nth || n >= nth + times) return 0;
     const char *path = getenv("TORTURE_FIRED");
@@ -61,8 +61,9 @@ static int fails(int event) {
     return 1;
 }
 
-/* A disk can be full for a file alone. */
+/* A disk can be full for a file alone; what the program says is kept in files too, and is not attacked. */
 static int of(int file, int event, int piped) {
+    if (file <= STDERR_FILENO) return -1;
     struct stat meta;
     return fstat(file, &meta) == 0 && S_ISREG(meta.st_mode) ? event : piped;
 }

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::insight::comparison::{self, Differing};
 use crate::record::read::{Bucket, Detail, Evaluation, Hole, NgramLoss, StageRow, Summary};
 use crate::record::verdicts::Verdict;
+use crate::record::{self, Record};
 use crate::ui::axis::Baseline;
 use crate::ui::chart::{Chart, Line, Quantity, thin};
 use crate::ui::format;
@@ -33,21 +34,37 @@ pub struct Runs {
     /// Parameters that are not the same for all.
     pub differing: Vec<Differing>,
     pub baselines: Vec<Baseline>,
+    /// The quantity whose curves were read with the rest.
+    drawn: Quantity,
+    /// About as many rows has a curve.
+    rows: i64,
+    curves: Vec<Vec<Bucket>>,
 }
 
 impl Runs {
-    /// Reads them.
-    pub fn read(reader: &mut Reader, words: &[String]) -> Result<Self, Failure> {
+    /// Reads them, with the curves of one quantity, of about as many rows a run as `rows` makes of the number of runs.
+    pub fn read(
+        reader: &mut Reader,
+        words: &[String],
+        drawn: Quantity,
+        rows: impl Fn(usize) -> i64,
+    ) -> Result<Self, Failure> {
         let runs = reader.named(words)?;
-        let summaries = reader.summaries(Some(&runs))?;
-        let params = defaults::with_later(reader.record.params(&runs)?, &runs);
+        let details = reader.record.details(&runs)?;
+        let rows = rows(runs.len());
+        let side = |record: &mut Record| {
+            let curves = curves(record, &details, drawn, rows)?;
+            Ok((curves, record.evaluations_of(&runs)?, record.ngrams_of(&runs)?))
+        };
+        let own = |reader: &mut Reader| {
+            let verdicts = judging::verdicts(reader, &runs)?;
+            let params = defaults::with_later(reader.record.params(&runs)?, &runs);
+            Ok((verdicts, reader.summaries(Some(&runs))?, params, reader.stages_of(&runs, &["vocab", "train"])?))
+        };
+        let ((verdicts, summaries, params, stages), (curves, evaluations, ngrams)) =
+            reader.beside(runs.len(), side, own)?;
         let units = standing::units(&params, &runs);
         let differing = compare::with_forks(reader, comparison::differing(&params, &runs), &runs)?;
-        let verdicts = judging::verdicts(reader, &runs)?;
-        let details = reader.record.details(&runs)?;
-        let stages = reader.stages_of(&runs, &["vocab", "train"])?;
-        let evaluations = reader.record.evaluations_of(&runs)?;
-        let ngrams = reader.record.ngrams_of(&runs)?;
         Ok(Self {
             of: together(words, &summaries),
             baselines: compare::joint_baselines(&summaries, &stages, &ngrams),
@@ -59,6 +76,9 @@ impl Runs {
             verdicts,
             units,
             differing,
+            drawn,
+            rows,
+            curves,
         })
     }
 
@@ -93,15 +113,12 @@ impl Runs {
         said.collect::<Vec<_>>().join(", ")
     }
 
-    /// Curves of one quantity, of about `rows` rows a run.
-    pub fn chart(&self, reader: &mut Reader, quantity: Quantity, rows: i64) -> Result<Chart, Failure> {
-        let mut curves = match quantity {
-            Quantity::Valid => vec![Vec::new(); self.summaries.len()],
-            _ => {
-                let of =
-                    self.details.iter().zip(&self.summaries).map(|(detail, run)| (detail.trajectory_id, run.steps));
-                reader.record.curves(&of.collect::<Vec<_>>(), quantity.column(), rows)?
-            }
+    /// A picture of one quantity.
+    pub fn chart(&self, reader: &mut Reader, quantity: Quantity) -> Result<Chart, Failure> {
+        let rows = self.rows;
+        let mut curves = match quantity == self.drawn {
+            true => self.curves.clone(),
+            false => curves(&mut reader.record, &self.details, quantity, rows)?,
         };
         let mut lines = Vec::new();
         for (place, label) in self.labels().into_iter().enumerate() {
@@ -127,6 +144,17 @@ impl Runs {
         }
         let baselines = if quantity.is_loss() { self.baselines.clone() } else { quantity.mark().into_iter().collect() };
         Ok(Chart { quantity, of: self.of.clone(), steps: self.steps(), lines, baselines })
+    }
+}
+
+/// Curves of what was measured at steps.
+fn curves(record: &mut Record, details: &[Detail], quantity: Quantity, rows: i64) -> record::Result<Vec<Vec<Bucket>>> {
+    match quantity {
+        Quantity::Valid => Ok(vec![Vec::new(); details.len()]),
+        _ => {
+            let of: Vec<_> = details.iter().map(|run| (run.trajectory_id, run.steps)).collect();
+            record.curves(&of, quantity.column(), rows)
+        }
     }
 }
 

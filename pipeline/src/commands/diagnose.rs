@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::insight::verdict::signals::Signals;
 use crate::insight::verdict::signals_of;
 use crate::places::Paths;
+use crate::record::Record;
 use crate::record::read::{Bucket, NgramLoss, StageRow, StepRow, Summary};
 use crate::record::verdicts::{Confirmation, Verdict};
 use crate::ui;
@@ -59,28 +60,30 @@ pub fn diagnose(args: &DiagnoseArgs, paths: &Paths) -> Result<(), Failure> {
 }
 
 fn read(reader: &mut Reader, runs: &[i64], json: bool, look: Look) -> Result<Vec<Diagnosis>, Failure> {
-    let mut judged: Vec<(Verdict, Option<Signals>)> = Vec::with_capacity(runs.len());
-    if json || runs.len() == 1 {
-        judging::each_anew(reader, runs, |verdict, facts| judged.push((verdict, Some(signals_of(facts)))))?;
-    } else {
-        judged.extend(judging::verdicts(reader, runs)?.into_iter().map(|verdict| (verdict, None)));
-    }
-    let (summaries, stages) = (reader.summaries(Some(runs))?, reader.stages_of(runs, &["vocab"])?);
-    let record = &mut reader.record;
-    let ngrams = record.ngrams_of(runs)?;
-    let details = record.details(runs)?;
-    let of = details.iter().zip(&summaries).map(|(detail, run)| (detail.trajectory_id, run.steps));
+    let details = reader.record.details(runs)?;
     // The more curves, the fewer rows has each.
     let rows = (ROWS / runs.len().max(1) as i64).min(look.width as i64 * 8).max(FEWEST);
-    let curves = record.curves(&of.collect::<Vec<_>>(), "loss", rows)?;
-    let confirmations = record.confirmations_of(runs)?;
+    let of: Vec<(Option<i64>, i64)> = details.iter().map(|run| (run.trajectory_id, run.steps)).collect();
+    let side = |record: &mut Record| {
+        Ok((record.curves(&of, "loss", rows)?, record.ngrams_of(runs)?, record.confirmations_of(runs)?))
+    };
+    let own = |reader: &mut Reader| {
+        let mut judged: Vec<(Verdict, Option<Signals>)> = Vec::with_capacity(runs.len());
+        if json || runs.len() == 1 {
+            judging::each_anew(reader, runs, |verdict, facts| judged.push((verdict, Some(signals_of(facts)))))?;
+        } else {
+            judged.extend(judging::verdicts(reader, runs)?.into_iter().map(|verdict| (verdict, None)));
+        }
+        Ok((judged, reader.summaries(Some(runs))?, reader.stages_of(runs, &["vocab"])?))
+    };
+    let ((judged, summaries, stages), (curves, ngrams, confirmations)) = reader.beside(runs.len(), side, own)?;
     // A run shows its trajectory up to its own length.
     let span = |((verdict, _), run): (&(Verdict, Option<Signals>), &Summary)| {
         let onset = verdict.began()?;
         Some((run.run, (onset - AROUND).max(0), (onset + AROUND).min(run.steps - 1)))
     };
     let spans: Vec<_> = judged.iter().zip(&summaries).filter_map(span).collect();
-    let mut around = record.steps_around(&spans)?;
+    let mut around = reader.record.steps_around(&spans)?;
     let parts = summaries.into_iter().zip(judged).zip(stages.iter().zip(&ngrams)).zip(curves).zip(confirmations);
     let one = |((((summary, (judged, signals)), (stages, ngrams)), curve), confirmations): Parts<'_>| {
         let baselines = baselines(stages, ngrams);

@@ -38,9 +38,9 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
         return Err(Failure::input(message, "--theme light"));
     }
     let mut reader = Reader::open(paths)?;
-    let runs = Runs::read(&mut reader, &args.selectors)?;
-    let rows = (ALL / runs.summaries.len().max(1) as i64).clamp(FEWEST, ROWS);
-    let chart = runs.chart(&mut reader, args.what, rows)?;
+    let rows = |runs: usize| (ALL / runs.max(1) as i64).clamp(FEWEST, ROWS);
+    let runs = Runs::read(&mut reader, &args.selectors, args.what, rows)?;
+    let chart = runs.chart(&mut reader, args.what)?;
     let look = Look { width: args.width, height: args.height, shade: args.theme };
     let drawn = svg(&chart, range(&chart, args)?, look);
     if args.output.as_os_str() == "-" {

@@ -10,8 +10,8 @@ use crate::failure::Failure;
 use crate::insight::verdict::Batches;
 use crate::places::Paths;
 use crate::plan::STAGES;
-use crate::record::Record;
 use crate::record::read::{Evaluation, Execution, NgramLoss, StageRow, Summary};
+use crate::record::{self, Record};
 use crate::ui::axis::{Baseline, label};
 use crate::{selector, ui};
 
@@ -24,6 +24,9 @@ pub struct Reader {
     /// What the batches of runs that were judged are made of, the last first: most runs of a study read the same.
     pub batches: Vec<(Read, Batches)>,
 }
+
+/// From so many runs on it pays to open a second connection.
+const MANY: usize = 100;
 
 /// What batches are made from: the digests of the objects, steps, and windows of a step.
 pub type Read = ([String; 3], u64, u64);
@@ -41,6 +44,27 @@ impl Reader {
         let named = selector::resolve(&mut self.record, words)?;
         named.notes.iter().for_each(|note| ui::talk(note));
         Ok(named.runs)
+    }
+
+    /// Reads two things, of many runs side by side: one connection keeps one core busy.
+    pub fn beside<A, B: Send>(
+        &mut self,
+        runs: usize,
+        side: impl Fn(&mut Record) -> record::Result<B> + Sync,
+        own: impl FnOnce(&mut Self) -> Result<A, Failure>,
+    ) -> Result<(A, B), Failure> {
+        let path = self.record.path().to_owned();
+        let (own, read) = std::thread::scope(|scope| {
+            let thread = || side(&mut Record::open(&path)?);
+            let thread = (runs >= MANY).then(|| std::thread::Builder::new().spawn_scoped(scope, thread));
+            let own = own(self);
+            (own, thread.and_then(Result::ok).and_then(|thread| thread.join().ok()))
+        });
+        // Where there is no room for another thread or connection, or the other failed, this one says so or does it.
+        match read {
+            Some(Ok(read)) => Ok((own?, read)),
+            _ => Ok((own?, side(&mut self.record)?)),
+        }
     }
 
     /// The named runs in the order given, or all.

@@ -60,7 +60,8 @@ pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
 }
 
 fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
-    let runs = Runs::read(reader, words)?;
+    let rows = |runs: usize| (ROWS / runs.max(1) as i64).clamp(24, 1000);
+    let runs = Runs::read(reader, words, Quantity::Loss, rows)?;
     let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
     let incomparable = compare::incomparable(reader, &ids)?;
     let (executions, unlisted) = executions(reader, &runs)?;
@@ -106,7 +107,6 @@ fn weight(name: &str) -> usize {
 }
 
 fn charts(reader: &mut Reader, runs: &Runs) -> Result<Vec<Chart>, Failure> {
-    let rows = (ROWS / runs.summaries.len().max(1) as i64).clamp(24, 1000);
     let pictures = match runs.summaries.len() {
         few if few <= MANY[0] => &PICTURES[..],
         many if many <= MANY[1] => &PICTURES[..4],
@@ -114,7 +114,7 @@ fn charts(reader: &mut Reader, runs: &Runs) -> Result<Vec<Chart>, Failure> {
     };
     let mut charts = Vec::new();
     for &quantity in pictures {
-        let chart = runs.chart(reader, quantity, rows)?;
+        let chart = runs.chart(reader, quantity)?;
         if !chart.is_empty() {
             charts.push(chart);
         }

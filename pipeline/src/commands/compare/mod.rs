@@ -21,6 +21,7 @@ use crate::insight::comparison::{self, Differing, Scores, Texts};
 use crate::insight::standing::Standing;
 use crate::insight::winner::{Group, Winner};
 use crate::places::Paths;
+use crate::record::Record;
 use crate::record::read::{Bucket, NgramLoss, Summary};
 use crate::record::verdicts::Verdict;
 use crate::ui;
@@ -82,21 +83,23 @@ pub fn compare(args: CompareArgs, paths: &Paths) -> Result<(), Failure> {
 }
 
 fn read(reader: &mut Reader, runs: &[i64], look: Look) -> Result<Comparison, Failure> {
-    let verdicts = judging::verdicts(reader, runs)?;
-    let summaries = reader.summaries(Some(runs))?;
-    let params = defaults::with_later(reader.record.params(runs)?, runs);
-    let units = standing::units(&params, runs);
-    let mut parameters = alike::with_forks(reader, comparison::differing(&params, runs), runs)?;
-    let stages = reader.stages_of(runs, &["vocab", "train"])?;
-    let record = &mut reader.record;
-    let details = record.details(runs)?;
+    let details = reader.record.details(runs)?;
     // The more curves, the smaller each is drawn.
     let rows = (ROWS / runs.len().max(1) as i64).min(look.width as i64 * 8).max(FEWEST);
-    let of: Vec<(Option<i64>, i64)> =
-        details.iter().zip(&summaries).map(|(detail, run)| (detail.trajectory_id, run.steps)).collect();
-    let curves = record.curves(&of, "loss", rows)?;
-    let (evaluations, ngrams) = (record.evaluations_of(runs)?, record.ngrams_of(runs)?);
-    let samples = record.samples_of(runs)?;
+    let of: Vec<(Option<i64>, i64)> = details.iter().map(|run| (run.trajectory_id, run.steps)).collect();
+    let side = |record: &mut Record| {
+        let curves = record.curves(&of, "loss", rows)?;
+        Ok((curves, record.evaluations_of(runs)?, record.ngrams_of(runs)?, record.samples_of(runs)?))
+    };
+    let own = |reader: &mut Reader| {
+        let verdicts = judging::verdicts(reader, runs)?;
+        let params = defaults::with_later(reader.record.params(runs)?, runs);
+        Ok((verdicts, reader.summaries(Some(runs))?, params, reader.stages_of(runs, &["vocab", "train"])?))
+    };
+    let ((verdicts, summaries, params, stages), (curves, evaluations, ngrams, samples)) =
+        reader.beside(runs.len(), side, own)?;
+    let units = standing::units(&params, runs);
+    let mut parameters = alike::with_forks(reader, comparison::differing(&params, runs), runs)?;
     let incomparable = alike::incomparable(reader, runs)?;
     let texts = alike::texts(reader, &parameters, runs)?;
     // Who read another text is no other seed of the same.

@@ -116,18 +116,26 @@ fn buckets(text: &str, first: i64, end: i64, width: i64) -> Vec<Bucket> {
             });
         }
         let Some(bucket) = all.last_mut() else { continue };
-        match word.parse::<f64>() {
-            Ok(value) => {
+        match number(word) {
+            Some(value) => {
                 bucket.finite += 1;
                 bucket.sum += value;
                 bucket.minimum = Some(bucket.minimum.map_or(value, |least| least.min(value)));
                 bucket.maximum = Some(bucket.maximum.map_or(value, |most| most.max(value)));
             }
-            // `x`, which SQLite writes of nothing else.
-            Err(_) => bucket.first_nonfinite = bucket.first_nonfinite.or(Some(step)),
+            None => bucket.first_nonfinite = bucket.first_nonfinite.or(Some(step)),
         }
     }
     all
+}
+
+/// A number as `read_curves` writes it; none for `x`.
+fn number(word: &str) -> Option<f64> {
+    const WHOLE: f64 = (1u64 << 59) as f64;
+    match word.contains('.') {
+        true => word.parse().ok(),
+        false => word.parse::<i64>().ok().map(|whole| whole as f64 / WHOLE),
+    }
 }
 
 #[cfg(test)]

@@ -64,6 +64,9 @@ pub struct Detail {
     pub uid: String,
     #[serde(skip)]
     pub trajectory_id: Option<i64>,
+    /// Those of its trajectory that it shows.
+    #[serde(skip)]
+    pub steps: i64,
     pub length: Option<i64>,
     pub finished_at: Option<String>,
     pub host: String,

@@ -63,6 +63,11 @@ impl From<crate::record::RecordError> for Failure {
                 &words
             }
             E::SecondName { path, recorded, same } => &name_hint(path, recorded, *same),
+            E::StaleLog(path) => {
+                let [wal, shm] = ["-wal", "-shm"].map(|ending| quoted(&format!("{}{ending}", path.display())));
+                words = format!("what it holds is in the database: rm -f {wal} {shm}");
+                &words
+            }
             E::NotUtf8(_) => "give its folder and its file names in UTF-8, or name another place with --db",
             E::Denied(denied) => &format!("{}; or name another place with --db and --store", denied.hint),
             E::NotRegular { .. } => "move it away, or name another database with --db",

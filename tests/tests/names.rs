@@ -1,6 +1,6 @@
 //! A database under several names, and under a new one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tests::{Ended, Started, TestSpace};
@@ -105,4 +105,34 @@ fn of_two_names_of_an_older_database_the_first_that_is_opened_is_kept_to() {
     }
     let sound = tests::record::ask(&space.path("a.db"), "PRAGMA integrity_check").unwrap();
     assert_eq!(sound, [[tests::Cell::Text("ok".to_owned())]]);
+}
+
+#[test]
+fn a_log_that_a_link_left_behind_undoes_nothing() {
+    let space = TestSpace::longer(1500, 50);
+    let mut run = space.start_run("longer", &["--set", "train.learning_rate=0.01"]);
+    let (first, second) = (space.path("experiments.db"), space.path("linked/experiments.db"));
+    let beside = |path: &Path, ending: &str| PathBuf::from(format!("{}{ending}", path.display()));
+    let recorded =
+        |_: &Started| tests::record::ask(&first, "SELECT 1 FROM checkpoints").is_ok_and(|rows| !rows.is_empty());
+    assert!(run.wait_until(recorded), "it ended before its first checkpoint");
+    // As `cp -al` does.
+    std::fs::create_dir(space.path("linked")).unwrap();
+    std::fs::hard_link(&first, &second).unwrap();
+    std::fs::hard_link(beside(&first, "-wal"), beside(&second, "-wal")).unwrap();
+    run.end().ok();
+    space.run("longer", &["--set", "train.learning_rate=0.02", "--set", "train.steps=100"]).ok();
+    std::fs::remove_file(&first).unwrap();
+
+    let words = ["runs", "--db", "linked/experiments.db"];
+    let wal = beside(&second, "-wal");
+    assert!(wal.metadata().unwrap().len() > 0, "there is no log to be refused");
+    space
+        .pipeline(&["run", "experiments/longer.toml", "--db", "linked/experiments.db"])
+        .complains(2, "a log from before");
+    let refused = space.pipeline(&words).complains(2, "a log from before");
+    type_hint(&space, &refused);
+    let runs = space.pipeline(&words).ok();
+    assert!(runs.stdout.contains("run2") && runs.stdout.contains("1,500"), "{runs}");
+    space.pipeline(&["verify", "--db", "linked/experiments.db", "--store", "data/store"]).ok();
 }

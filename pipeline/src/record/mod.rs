@@ -68,6 +68,9 @@ pub enum RecordError {
     /// It is one file under several names, and this is not the one that may be used.
     #[error("{}", names::words(path, recorded, *same))]
     SecondName { path: PathBuf, recorded: PathBuf, same: bool },
+    /// Beside it lies a log that is older than it is.
+    #[error("{}-wal: a log from before this database was last written, under another name (a hard link)", .0.display())]
+    StaleLog(PathBuf),
     /// This user lacks a permission.
     #[error("{}: this user has no {} permission", .0.path.display(), .0.right)]
     Denied(Denied),
@@ -100,7 +103,7 @@ impl RecordError {
         use RecordError as E;
         match self {
             E::Filesystem { .. } | E::Disk { .. } | E::Busy { .. } | E::Denied(_) | E::Limit { .. } => true,
-            E::NoLocks(_) | E::SecondName { .. } => true,
+            E::NoLocks(_) | E::SecondName { .. } | E::StaleLog(_) => true,
             E::Missing(_) | E::Empty(_) | E::Foreign(_) | E::Newer { .. } | E::Damaged { .. } | E::Altered { .. } => {
                 false
             }
@@ -132,6 +135,7 @@ impl Record {
     /// Opens the database for writing; makes it, and brings it to this version, where needed.
     pub fn create(path: &Path) -> Result<Self> {
         check_files(path)?;
+        names::check_log(path)?;
         names::settle(path)?;
         let _gate = gate(path)?;
         make(path)?;
@@ -159,6 +163,7 @@ impl Record {
         if path.metadata().is_ok_and(|meta| meta.len() == 0) {
             return Err(RecordError::Empty(path.to_owned()));
         }
+        names::check_log(path)?;
         let attempt = |options| -> Result<(Self, bool)> {
             let mut record = Self::connect(path, options)?;
             let older = migrate::is_older(&mut record)?;

@@ -49,6 +49,34 @@ fn refuse(path: &Path, recorded: PathBuf) -> RecordError {
     RecordError::SecondName { path: path.to_owned(), recorded, same }
 }
 
+/// Refuses a log that is older than what lies beside it. `cp -al` links a log too, and while the first name goes on, the second
+/// keeps it as it was: played back later, it would undo what was written since. Only a file that was last used under another
+/// name can have such a log, and the file alone then holds rows that the file with its log does not.
+pub(super) fn check_log(path: &Path) -> Result<()> {
+    if !beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0) {
+        return Ok(());
+    }
+    let newest = |record: &mut Record| -> Result<[i64; 4]> {
+        let found: (i64, i64, i64, i64) =
+            record.wait(async |c| sqlx::query_as(sql!("newest_rows")).fetch_one(c).await)?;
+        Ok(found.into())
+    };
+    // Without its log a file may end in the middle of what is being written, and then has no log of another time.
+    let alone = || -> Result<Option<[i64; 4]>> {
+        let mut alone = Record::connect(path, options(path).read_only(true).immutable(true))?;
+        match recorded(&mut alone)? {
+            Some(recorded) if recorded != own(path) => newest(&mut alone).map(Some),
+            _ => Ok(None),
+        }
+    };
+    let Ok(Some(alone)) = alone() else { return Ok(()) };
+    let with = newest(&mut Record::connect(path, options(path).read_only(true))?)?;
+    match alone.iter().zip(&with).any(|(alone, with)| alone > with) {
+        true => Err(RecordError::StaleLog(path.to_owned())),
+        false => Ok(()),
+    }
+}
+
 /// Refuses to write a file with several names under any but the recorded one. One without a recorded path gets this one.
 pub(super) fn settle(path: &Path) -> Result<()> {
     if links(path) < 2 {

@@ -98,11 +98,12 @@ pub fn enlist(store: &Path, process: &str) -> io::Result<Lock> {
     Ok(lock)
 }
 
-/// Whether a process still holds its lock.
+/// Whether a process still holds its lock. One whose lock can't be looked at, another user's for one, may well live: to take
+/// it for dead would end its runs.
 pub fn is_alive(store: &Path, process: &str) -> bool {
     match files::open(&process_path(store, process)) {
-        Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
-        Err(_) => false,
+        Ok(file) => file.try_lock_shared().is_err(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
 }
 

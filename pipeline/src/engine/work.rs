@@ -52,6 +52,9 @@ const FLUSH_STEPS: usize = 1024;
 /// How often a claim that another holds is tried again, and progress is shown.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How often a training asks whether others that its runs are of have died: what they have is theirs, and no more.
+const SWEEP: Duration = Duration::from_millis(500);
+
 /// Where a job stands.
 #[derive(Debug)]
 enum State {
@@ -279,6 +282,7 @@ impl<'a> Work<'a> {
         let own = lock::process_path(self.store.root(), &self.settings.process);
         let ground = Ground::of([self.record.path().to_owned(), own])?;
         let mut ticked: Option<Instant> = None;
+        let mut swept = Instant::now();
         loop {
             if self.stop_asked.load(Ordering::Relaxed) && !self.stopping {
                 self.watch.note("stopping: what is done is kept (again to stop at once)");
@@ -288,6 +292,10 @@ impl<'a> Work<'a> {
             if tick {
                 ticked = Some(Instant::now());
                 ground.stands()?;
+                if swept.elapsed() >= SWEEP && self.trains() {
+                    swept = Instant::now();
+                    self.sweep()?;
+                }
                 self.flush_waiting()?;
                 self.show_progress();
             }

@@ -123,8 +123,7 @@ impl Work<'_> {
             return Ok(None);
         };
         // Whoever computed it before and was killed keeps what it has by now, and none of the steps that come.
-        let root = self.store.root().to_owned();
-        self.record.sweep(|process| lock::is_alive(&root, process), KILLED)?;
+        self.sweep()?;
         tracing::debug!(%key, recorded = trajectory.steps, ?missing, "a training");
         Ok(Some(Recording {
             recorded: trajectory.steps,
@@ -139,6 +138,18 @@ impl Work<'_> {
             differed: false,
             dropped: Vec::new(),
         }))
+    }
+
+    /// Whether a training runs.
+    pub(super) fn trains(&self) -> bool {
+        let is_training = |key| matches!(&self.jobs[key].state, State::Running(running) if running.training.is_some());
+        self.running.iter().any(is_training)
+    }
+
+    /// Ends the runs of processes that were killed.
+    pub(super) fn sweep(&mut self) -> Result<(), WorkError> {
+        let root = self.store.root();
+        Ok(self.record.sweep(|process| lock::is_alive(root, process), KILLED)?)
     }
 
     /// The valid losses that a trajectory has seen, where a rule reads them.
@@ -201,7 +212,9 @@ impl Work<'_> {
             runs: job
                 .users
                 .iter()
-                .map(|user| &self.paths[*user].track)
+                .map(|user| &self.paths[*user])
+                .filter(|path| path.end.is_none())
+                .map(|path| &path.track)
                 .filter(|track| !track.settled)
                 .filter_map(|track| track.run)
                 .collect(),

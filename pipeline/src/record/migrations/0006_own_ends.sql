@@ -25,6 +25,12 @@ SELECT r.id AS run, e.steps AS shown,
        max(coalesce((SELECT max(c.step) FROM checkpoints c JOIN own o ON o.id = c.execution_id
                       WHERE o.run_id = r.id AND c.trajectory_id = r.trajectory_id), 0),
            coalesce((SELECT max(o.from_step) FROM own o WHERE o.run_id = r.id AND o.trajectory_id = r.trajectory_id), 0),
+           -- Steps that were there when somebody else went on with them.
+           coalesce((SELECT x.from_step FROM executions x
+                      WHERE x.trajectory_id = r.trajectory_id
+                        AND x.id > (SELECT max(o.id) FROM own o
+                                     WHERE o.run_id = r.id AND o.trajectory_id = r.trajectory_id)
+                      ORDER BY x.id LIMIT 1), 0),
            coalesce((SELECT t.parent_step FROM trajectories t WHERE t.id = r.trajectory_id), 0)) AS computed,
        -- Whether anybody else has trained since. One that found all its steps computed has not.
        EXISTS (SELECT 1 FROM executions x
@@ -39,7 +45,7 @@ WHERE r.status IN ('failed', 'interrupted') AND r.steps IS NULL AND r.trajectory
 
 INSERT INTO events (run_id, kind, message, created_at)
 SELECT run, 'steps_cut',
-       'shows ' || computed || ' of ' || shown || ' steps: the others may have been computed by a later run',
+       'shows ' || computed || ' of ' || shown || ' steps: no checkpoint of its own says who computed the others',
        strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
 FROM ended_runs WHERE passed AND computed < shown;
 

@@ -256,3 +256,12 @@ fn a_backup_that_is_killed_or_finds_no_space_leaves_nothing_under_its_name() {
     assert_eq!(unfinished(), Vec::<String>::new());
     space.pipeline(&["verify", "--db", "copy.db"]).ok();
 }
+
+#[test]
+fn a_view_that_is_gone_is_found() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--until", "tokenize"]).ok();
+    change(&space, "DROP VIEW run_summary");
+    let ended = verify(&space).complains(1, "");
+    assert!(ended.stdout.contains("the view run_summary is missing"), "{ended}");
+}

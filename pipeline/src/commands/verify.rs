@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::args::VerifyArgs;
 use crate::commands::objects::verify as objects;
+use crate::engine::lock::is_anyone_alive;
 use crate::engine::store::Store;
 use crate::failure::{FAILED, Failure};
 use crate::places::Paths;
@@ -16,6 +17,9 @@ use crate::ui::format::{self, count};
 
 /// Checks both, and prints what is wrong.
 pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
+    if args.repair {
+        check_idle(paths)?;
+    }
     let open = || {
         let mut record = Record::open(&paths.db)?;
         let bytes = paths.db.metadata().map_or(0, |meta| meta.len());
@@ -53,6 +57,20 @@ pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
         all.iter().map(of).filter(|it| !it.is_empty()).collect::<Vec<_>>().join("; ")
     };
     Err(Failure::failed(join(|it| &it.message), join(|it| &it.hint)))
+}
+
+/// A repair reads all there is before it writes, and whoever writes meanwhile would wait for too long.
+fn check_idle(paths: &Paths) -> Result<(), Failure> {
+    let store = Record::open(&paths.db).and_then(|mut record| record.store_path());
+    // What can't be read says so when it is checked.
+    let Ok(store) = store else { return Ok(()) };
+    match is_anyone_alive(&paths.store(store.as_deref()), None) {
+        true => Err(Failure::input(
+            "a run is going on: a repair would hold it up",
+            "wait until pipeline runs shows none as running, or leave out --repair",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// What to say of a store that is not there: nothing, where the record refers to no object.

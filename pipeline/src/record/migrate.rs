@@ -80,6 +80,16 @@ fn look_alike(record: &mut Record) -> Result<Option<i64>> {
     Ok(found)
 }
 
+/// What of the schema is missing or not as this program made it, in words.
+pub(super) fn altered(record: &mut Record) -> Result<Vec<String>> {
+    type Rows = Vec<(String, String, String)>;
+    const SCHEMA: &str = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name";
+    let there: Rows = record.wait(async |c| sqlx::query_as(SCHEMA).fetch_all(c).await)?;
+    let wanted: Rows = Record::imagine()?.wait(async |c| sqlx::query_as(SCHEMA).fetch_all(c).await)?;
+    let altered = wanted.iter().filter(|object| !there.contains(object));
+    Ok(altered.map(|(kind, name, _)| format!("the {kind} {name} is missing, or is not this program's")).collect())
+}
+
 /// How many migrations were applied.
 pub(super) fn version(record: &mut Record) -> Result<i64> {
     pragma(record, "PRAGMA user_version")

@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::blocks::{self, Block};
 use super::rows::TrajectoryRow;
-use super::{Record, Result, options, sql};
+use super::{Record, Result, migrate, options, sql};
 use crate::engine::digest::Digest;
 use crate::engine::key::Fields;
 
@@ -73,11 +73,16 @@ impl Record {
     /// # Errors
     /// Where it can't be read for a reason other than damage.
     pub fn examine(&mut self, told: Told) -> Result<Examined> {
+        let altered = migrate::altered(self)?;
         let mut writable = self.writable();
-        writable.as_mut().unwrap_or(self).wait(async |c| {
+        let found: Result<Examined> = writable.as_mut().unwrap_or(self).wait(async |c| {
             let mut transaction = c.begin().await?;
             let found = examine(&mut transaction, told).await;
             transaction.rollback().await?;
+            found
+        });
+        found.map(|mut found| {
+            found.faults.splice(0..0, altered.into_iter().map(Fault::Page));
             found
         })
     }

@@ -34,9 +34,11 @@ pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failu
     });
     let began = format!(".{name}.unfinished-");
     sweep(&folder, &began);
+    // What others may not read they may not read in a copy either.
+    let mode = paths.db.metadata().map_or(0o600, |meta| meta.permissions().mode());
     let unfinished = tempfile::Builder::new()
         .prefix(&began)
-        .permissions(Permissions::from_mode(0o666))
+        .permissions(Permissions::from_mode(0o666 & mode))
         .tempfile_in(&folder)
         .map_err(|error| unwritable(&file, &error))?;
     // Where files can't be locked, nobody sweeps.
@@ -105,7 +107,8 @@ fn refuse(file: &Path, force: bool, paths: &Paths) -> Result<(), Failure> {
     // A log of an earlier database of that name would be played into the copy.
     for ending in ["-wal", "-journal"] {
         let log = beside(file, ending);
-        if log.symlink_metadata().is_ok() {
+        // An empty one is what somebody left who read it.
+        if log.symlink_metadata().is_ok_and(|log| !log.is_file() || log.len() > 0) {
             let message = format!("{}: a log of another database of that name", log.display());
             let hint = match there {
                 Some(_) => format!("pipeline runs --db {} writes it back", quoted(&file.display().to_string())),

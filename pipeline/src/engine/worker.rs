@@ -202,10 +202,10 @@ impl Worker {
 
     /// The next message, for which a worker may take as long as it lives; but once it begins, it comes.
     fn read(&mut self) -> Result<Reply, WorkerError> {
-        self.ear().patience = None;
+        (self.ear().patience, self.ear().since) = (None, None);
         let said = match self.output.fill_buf() {
             Ok(_) => {
-                self.ear().patience = Some(MESSAGE);
+                (self.ear().patience, self.ear().since) = (Some(MESSAGE), Some(Instant::now()));
                 read_frame(&mut self.output)
             }
             Err(error) => Err(error),

@@ -3,11 +3,12 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a program prints. `None` when it does not start, fails, or has not finished in time: it is then ended.
 pub fn output_within(command: &mut Command, limit: Duration) -> Option<Vec<u8>> {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let begun = Instant::now();
     let mut child = command.spawn().ok()?;
     let pipe = child.stdout.take();
     let (sender, heard) = channel();
@@ -19,12 +20,18 @@ pub fn output_within(command: &mut Command, limit: Duration) -> Option<Vec<u8>> 
     };
     let started = std::thread::Builder::new().spawn(read);
     let said = started.ok().and_then(|_| heard.recv_timeout(limit).ok().flatten());
-    if said.is_none() {
-        // One that is gone needs no ending.
-        let _ = child.kill();
+    // One may close its output and stay.
+    while said.is_some() && begun.elapsed() < limit {
+        match child.try_wait() {
+            Ok(Some(done)) => return said.filter(|_| done.success()),
+            Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+            Err(_) => break,
+        }
     }
-    let done = child.wait().ok()?;
-    said.filter(|_| done.success())
+    // One that is gone needs no ending.
+    let _ = child.kill();
+    let _ = child.wait();
+    None
 }
 
 #[cfg(test)]
@@ -37,6 +44,7 @@ mod tests {
         assert_eq!(ask("echo yes", Duration::from_secs(60)).as_deref(), Some(&b"yes\n"[..]));
         assert_eq!(ask("echo no; exit 3", Duration::from_secs(60)), None);
         assert_eq!(ask("exec sleep 600", Duration::from_millis(50)), None);
+        assert_eq!(ask("echo yes; exec sleep 600 >&-", Duration::from_millis(50)), None);
         assert_eq!(output_within(&mut Command::new("/no/such/program"), Duration::from_secs(60)), None);
     }
 }

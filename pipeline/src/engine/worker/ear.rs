@@ -36,6 +36,8 @@ pub(super) struct Ear {
     pub(super) ends_at_stop: bool,
     /// How long the worker may be silent; without one, as long as it lives.
     pub(super) patience: Option<Duration>,
+    /// Since when, where a message has begun: its bytes may not drip either.
+    pub(super) since: Option<Instant>,
     pub(super) tell: Option<Tell>,
     /// Whether its silence was told: first, and again after a request to stop.
     told: [bool; 2],
@@ -61,6 +63,7 @@ impl Ear {
             stop: None,
             ends_at_stop: false,
             patience: None,
+            since: None,
             tell: None,
             told: [false; 2],
             looked: Instant::now(),
@@ -98,9 +101,11 @@ impl Ear {
         let silent = began.elapsed();
         if let Some(patience) = self.patience
             && silent >= patience
-            && !self.is_stopped()
         {
-            return Err(io::Error::other(Ended::Silent(patience)));
+            if !self.is_stopped() {
+                return Err(io::Error::other(Ended::Silent(patience)));
+            }
+            self.since = self.since.map(|_| Instant::now());
         }
         let bound = if asked { QUIET_STOPPING } else { QUIET };
         if silent >= bound && self.ended.is_none() && !self.told[usize::from(asked)] {
@@ -162,15 +167,16 @@ pub(super) enum Ended {
 impl Read for Ear {
     /// 0 at the end of what the worker says: its pipe is closed, or it has ended and nothing more comes.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let began = Instant::now();
+        let now = Instant::now();
         loop {
+            let began = self.since.unwrap_or(now);
             if self.ended.is_some_and(|at| at.elapsed() >= LEFTOVER) {
                 return Ok(0);
             }
             match self.stream.read(into) {
                 Ok(n) => {
                     if self.looked.elapsed() >= TICK {
-                        self.look(Instant::now())?;
+                        self.look(self.since.unwrap_or_else(Instant::now))?;
                     }
                     return Ok(n);
                 }

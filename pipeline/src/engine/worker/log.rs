@@ -45,6 +45,8 @@ impl Log {
 
     /// An order begins: where its part does.
     pub(super) fn begin(&mut self) -> u64 {
+        // What came of the last one since it was last looked at.
+        self.cut();
         self.from = self.length();
         self.from
     }
@@ -59,6 +61,10 @@ impl Log {
             return;
         }
         self.looked = Instant::now();
+        self.cut();
+    }
+
+    fn cut(&self) {
         if self.length().saturating_sub(self.from) > LONGEST {
             let cut = || -> io::Result<()> {
                 let mut file = OpenOptions::new().append(true).open(&self.path)?;
@@ -81,6 +87,13 @@ impl Log {
             Ok(bytes)
         };
         last_words(&read().unwrap_or_default())
+    }
+}
+
+impl Drop for Log {
+    /// A worker that has ended may have written more since it was last looked at.
+    fn drop(&mut self) {
+        self.cut();
     }
 }
 

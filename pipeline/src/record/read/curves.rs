@@ -51,6 +51,22 @@ impl Serialize for Bucket {
     }
 }
 
+/// Steps that are read at once, so that their text stays small.
+const PORTION: i64 = 1 << 20;
+
+/// Steps of a trajectory that are read together.
+struct Part {
+    /// Of its trajectory among those that were asked for.
+    place: usize,
+    trajectory: i64,
+    first: i64,
+    end: i64,
+    /// Those of the whole curve.
+    steps: i64,
+    /// Of a bucket.
+    width: i64,
+}
+
 /// A column of a run's steps, as `read_curves` writes them.
 #[derive(sqlx::FromRow)]
 struct Column {
@@ -67,27 +83,39 @@ impl Record {
     /// are left out.
     pub fn curves(&mut self, of: &[(Option<i64>, i64)], column: &str, rows: i64) -> Result<Vec<Vec<Bucket>>> {
         let mut all = vec![Vec::new(); of.len()];
-        let (mut places, mut widths, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut parts, mut pending) = (Vec::new(), 0);
         for (place, (trajectory, steps)) in of.iter().enumerate() {
             let Some(trajectory) = *trajectory else { continue };
-            let mut first = 0;
+            let (mut first, mut width) = (0, (steps / rows.max(1)).max(1));
             if column == "loss" && *steps >= MANY_STEPS {
-                first = steps / BLOCK * BLOCK;
+                (first, width) = (steps / BLOCK * BLOCK, BLOCK);
                 all[place] = self.blocks(trajectory, first)?;
             }
-            places.push(place);
-            widths.push(if first > 0 { BLOCK } else { (steps / rows.max(1)).max(1) });
-            asked.push((trajectory, first, *steps));
+            while first < *steps {
+                // Whole buckets, though one of them may be as long as the run.
+                let end = (first + (PORTION / width).max(1) * width).min(*steps);
+                parts.push(Part { place, trajectory, first, end, steps: *steps, width });
+                (first, pending) = (end, pending + end - first);
+                if pending >= PORTION {
+                    self.read_parts(&std::mem::take(&mut parts), column, &mut all)?;
+                    pending = 0;
+                }
+            }
         }
+        self.read_parts(&parts, column, &mut all)?;
+        Ok(all)
+    }
+
+    fn read_parts(&mut self, parts: &[Part], column: &str, all: &mut [Vec<Bucket>]) -> Result<()> {
+        let asked: Vec<_> = parts.iter().map(|part| (part.trajectory, part.first, part.end)).collect();
         let list = serde_json::json!(asked).to_string();
         let found: Vec<Of<Column>> =
             self.wait(async |c| many(sqlx::query_as(sql!("read_curves")).bind(list).bind(column).fetch_all(c)).await)?;
         for Of { run: at, row } in found {
-            let at = at as usize;
-            let end = asked[at].2;
-            all[places[at]].extend(buckets(&row.text, asked[at].1, end, widths[at]));
+            let part = &parts[at as usize];
+            all[part.place].extend(buckets(&row.text, part));
         }
-        Ok(all)
+        Ok(())
     }
 
     /// The whole blocks among the first `steps` steps of a trajectory.
@@ -98,13 +126,14 @@ impl Record {
     }
 }
 
-/// Buckets of `width` steps each, from the numbers of the steps from `first` on.
-fn buckets(text: &str, first: i64, end: i64, width: i64) -> Vec<Bucket> {
+/// Buckets of a part's width, from the numbers of its steps.
+fn buckets(text: &str, part: &Part) -> Vec<Bucket> {
+    let Part { first, end, steps: whole, width, .. } = *part;
     let mut all: Vec<Bucket> = Vec::new();
     for (word, step) in text.split(' ').zip(first..end).filter(|(word, _)| !word.is_empty()) {
         let start = step / width * width;
         if all.last().is_none_or(|bucket| bucket.first != start) {
-            let steps = width.min(end - start);
+            let steps = width.min(whole - start);
             all.push(Bucket {
                 first: start,
                 steps,

@@ -11,7 +11,9 @@
 
 mod huggingface;
 
+use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -109,7 +111,9 @@ fn choose(params: &Vocab, all: Types) -> Result<Chosen, StageError> {
     }
     kept.sort_unstable_by(order);
 
-    let ids: std::collections::HashMap<&str, u32> = kept.iter().map(|(_, text)| *text).zip(0..).collect();
+    // A hash without a random key, for which a system may lack the random numbers.
+    let ids: HashMap<&str, u32, BuildHasherDefault<DefaultHasher>> =
+        kept.iter().map(|(_, text)| *text).zip(0..).collect();
     let unknown = ids[UNKNOWN];
     let new_ids = types.iter().map(|text| ids.get(text.as_str()).copied().unwrap_or(unknown)).collect();
     let (counts, types) = kept.iter().map(|(count, text)| (*count, (*text).to_owned())).unzip();

@@ -1,6 +1,6 @@
 //! How much a text repeats itself.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// The loop that a text ends in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Loop {
 pub(super) fn distinct(tokens: &[u32], n: usize) -> Option<f64> {
     let grams = tokens.windows(n);
     let all = grams.len();
-    let distinct = grams.collect::<HashSet<_>>().len();
+    let distinct = grams.collect::<BTreeSet<_>>().len();
     (all > 0).then(|| distinct as f64 / all as f64)
 }
 

@@ -99,7 +99,9 @@ def case(space):
     if space.hung:
         name_it(space, before, described)
         raise Stop
-    if not (silent and ended.code in (-15, -9)):
+    # Asked to end before anything has begun, it needs no word.
+    at_once = ended.code in (-15, -9) or ended.code == 130 and not ended.err.strip()
+    if not (silent and at_once):
         space.manners(ended)
     if told.exists():
         space.attacks += 1

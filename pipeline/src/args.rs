@@ -26,8 +26,8 @@ const STYLES: Styles = Styles::styled()
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    a run failed or was not reproduced, the record or an object is damaged or gone, or the disk or the database failed
-  2    the input is wrong; what was recorded before is unchanged
+  1    a run failed or was not reproduced, a check found damage, an object is gone, or the disk or the database failed
+  2    the input is wrong, or the database can't be read; what was recorded before is unchanged
   130  interrupted; `pipeline run` resumes where it stopped";
 
 /// Runs studies of language-model training as a graph of cached stages, and records every step in SQLite.

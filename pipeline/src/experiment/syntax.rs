@@ -38,7 +38,9 @@ pub fn problem(text: &str, error: &Error) -> Problem {
         message: format!("not TOML: {}", error.message().lines().next().unwrap_or("something is wrong")),
         hint: String::new(),
     });
-    let hint = if slip.hint.is_empty() { LINES.to_owned() } else { slip.hint };
+    // The line as it is helps nobody.
+    let helps = !slip.hint.is_empty() && lines.get(slip.line).is_none_or(|line| line.trim() != slip.hint.trim());
+    let hint = if helps { slip.hint } else { LINES.to_owned() };
     Problem::new(Place::Line(slip.line + 1), slip.message, hint)
 }
 

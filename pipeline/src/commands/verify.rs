@@ -66,8 +66,8 @@ fn check_idle(paths: &Paths) -> Result<(), Failure> {
     let Ok(store) = store else { return Ok(()) };
     match is_anyone_alive(&paths.store(store.as_deref()), None) {
         true => Err(Failure::input(
-            "a run is going on: a repair would hold it up",
-            "wait until pipeline runs shows none as running, or leave out --repair",
+            "a run is in progress, and a repair would block its writes",
+            "wait until pipeline runs shows no running run, or omit --repair",
         )),
         false => Ok(()),
     }

@@ -49,9 +49,9 @@ fn refuse(path: &Path, recorded: PathBuf) -> RecordError {
     RecordError::SecondName { path: path.to_owned(), recorded, same }
 }
 
-/// Refuses a log that is older than what lies beside it. `cp -al` links a log too, and while the first name goes on, the second
-/// keeps it as it was: played back later, it would undo what was written since. Only a file that was last used under another
-/// name can have such a log, and the file alone then holds rows that the file with its log does not.
+/// Refuses a stale log. `cp -al` links the log as well as the database; the first name then starts a new log, and the second
+/// keeps the old one, which would overwrite newer pages when replayed. Only a file last used under another name can have a
+/// stale log, and such a file has newer rows without the log than with it.
 pub(super) fn check_log(path: &Path) -> Result<()> {
     if !beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0) {
         return Ok(());

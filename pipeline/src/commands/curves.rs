@@ -166,9 +166,7 @@ fn together(words: &[String], summaries: &[Summary]) -> String {
         // Not `lr_study@3`: what a study is called does not depend on which others there are.
         return format::line(study.split_once('@').map_or(study, |(name, _)| name));
     }
-    let names: Vec<String> = summaries.iter().take(6).map(Summary::name).collect();
-    let more = if summaries.len() > 6 { format!(" and {} more", summaries.len() - 6) } else { String::new() };
-    format!("{}{more}", names.join(", "))
+    format::some(&summaries.iter().map(Summary::name).collect::<Vec<_>>())
 }
 
 /// Scores on valid as a curve; where training scored a checkpoint too, the stage's own score counts.

@@ -1,6 +1,6 @@
 //! The defaults of parameters: what a run's parameters are told apart from, and how a recorded value is worded.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 use stages::params::{SPLIT, STAGES};
@@ -63,26 +63,25 @@ impl Defaults {
 
 /// The same parameters, and those that runs lack because they are older than the key: its default, by which they ran.
 pub fn with_later(mut params: Vec<Param>, runs: &[i64]) -> Vec<Param> {
-    let mut names: HashMap<i64, HashSet<String>> = HashMap::new();
-    for param in &params {
-        let of_run = names.entry(param.run).or_default();
-        of_run.insert(param.name.clone());
+    let mut added = Vec::new();
+    for stage in STAGES.iter().filter(|stage| stage.keys.iter().any(|key| key.later)) {
+        let own = || params.iter().filter(|param| param.name.split_once('.').is_some_and(|(it, _)| it == stage.stage));
         // A stage that a run leaves out has no parameters at all.
-        of_run.extend(param.name.split_once('.').map(|(stage, _)| stage.to_owned()));
-    }
-    for stage in STAGES {
         let later = plan::STAGES.iter().any(|it| it.name == stage.stage && it.later);
+        let with_stage: HashSet<i64> = own().map(|param| param.run).collect();
         for key in stage.keys.iter().filter(|key| key.later) {
             let Some(value) = key.default_value(1).as_ref().and_then(cell) else { continue };
             let name = format!("{}.{}", stage.stage, key.name);
-            for run in runs {
-                let has = |name: &str| names.get(run).is_some_and(|names| names.contains(name));
-                if !has(&name) && (later || has(stage.stage)) {
-                    params.push(Param { run: *run, name: name.clone(), value: value.clone() });
-                }
-            }
+            let with_key: HashSet<i64> = own().filter(|param| param.name == name).map(|param| param.run).collect();
+            let lacks = |run: &&i64| !with_key.contains(run) && (later || with_stage.contains(run));
+            added.extend(runs.iter().filter(lacks).map(|run| Param {
+                run: *run,
+                name: name.clone(),
+                value: value.clone(),
+            }));
         }
     }
+    params.extend(added);
     params
 }
 

@@ -1,5 +1,7 @@
 //! `pipeline report`: gathers what the page shows.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
 use crate::args::ReportArgs;
 use crate::commands::curves::Runs;
 use crate::commands::reading::Reader;
@@ -7,7 +9,9 @@ use crate::commands::{compare, plot, standing};
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::plan::STAGES;
-use crate::record::read::{Detail, Execution, Sample};
+use crate::record::read::{Detail, Event, Execution, Forked, Sample};
+use crate::record::verdicts::{Confirmation, Verdict};
+use crate::record::{self, Record};
 use crate::ui;
 use crate::ui::chart::{Chart, Quantity};
 use crate::ui::format;
@@ -21,6 +25,9 @@ const MOST_TOLD: usize = 6;
 
 /// Bytes of all samples together.
 const TEXTS: usize = 400_000;
+
+/// Runs that are shown whole where there are more: with what their verdicts rest on, their events and their samples.
+const WHOLE: usize = 100;
 
 /// Executions that are listed.
 const LISTED: usize = 300;
@@ -64,7 +71,6 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
     let runs = Runs::read(reader, words, Quantity::Loss, rows)?;
     let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
     let incomparable = compare::incomparable(reader, &ids)?;
-    let (executions, unlisted) = executions(reader, &runs)?;
     let charts = charts(reader, &runs)?;
     let of_losses = charts.iter().find(|chart| chart.quantity == Quantity::Loss).map(|chart| &chart.lines);
     let curves: Vec<_> = match of_losses {
@@ -76,7 +82,11 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
     differing.sort_by_key(|row| weight(&row.name));
     let (groups, winner) =
         compare::best(&differing, &runs.verdicts, &runs.evaluations, &curves, incomparable.is_some());
-    let again = again(reader, &runs)?;
+    let best = winner.as_ref().map_or(&[][..], |winner| &groups[winner.group].places);
+    let whole = whole(&runs.verdicts, best);
+    let side = |record: &mut Record| Texts::read(record, &ids, &whole);
+    let own = |reader: &mut Reader| Ok((executions(reader, &runs)?, inputs(reader, &ids)?, again(reader, &runs)?));
+    let (((executions, unlisted), inputs, again), texts) = reader.beside(ids.len(), side, own)?;
     Ok(Report {
         of: runs.of.clone(),
         made: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M").to_string(),
@@ -88,10 +98,10 @@ fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
         charts,
         executions,
         unlisted,
-        inputs: inputs(reader, &ids)?,
+        inputs,
         again,
         differing,
-        runs: of_runs(reader, runs)?,
+        runs: of_runs(runs, texts, whole.len()),
     })
 }
 
@@ -122,32 +132,68 @@ fn charts(reader: &mut Reader, runs: &Runs) -> Result<Vec<Chart>, Failure> {
     Ok(charts)
 }
 
-fn of_runs(reader: &mut Reader, runs: Runs) -> Result<Vec<Run>, Failure> {
-    let labels = runs.labelled(MOST_TOLD);
-    let budget = TEXTS / runs.summaries.len().max(1);
-    let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
-    let own = reader.record.samples_of(&ids)?.into_iter().zip(reader.record.confirmations_of(&ids)?);
-    let own = own.zip(reader.record.forks_of(&ids)?).zip(reader.record.events_of(&ids)?).zip(runs.units);
-    let mut all = Vec::new();
-    let parts = runs.summaries.into_iter().zip(runs.verdicts).zip(runs.evaluations).zip(runs.ngrams);
-    for (((((summary, verdict), evaluations), ngrams), label), ((((samples, confirmations), forks), events), unit)) in
-        parts.zip(labels).zip(own)
-    {
-        let (samples, untold) = fitting(samples, budget);
-        all.push(Run {
-            label,
-            verdict,
-            confirmations,
-            standing: standing::of(&evaluations, &ngrams).map(|found| standing::words(&found, &unit)),
-            evaluations,
-            samples,
-            untold,
-            events,
-            forks,
-            summary,
-        });
+/// The places of the runs that are shown whole: the best, and as many of each verdict in turn.
+fn whole(verdicts: &[Verdict], best: &[usize]) -> BTreeSet<usize> {
+    let mut of_kinds: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
+    for (place, verdict) in verdicts.iter().enumerate() {
+        of_kinds.entry(verdict.verdict.word()).or_default().push_back(place);
     }
-    Ok(all)
+    let mut chosen: BTreeSet<usize> = best.iter().copied().take(WHOLE / 10).collect();
+    while chosen.len() < WHOLE.min(verdicts.len()) {
+        for places in of_kinds.values_mut() {
+            chosen.extend(places.pop_front().filter(|_| chosen.len() < WHOLE));
+        }
+    }
+    chosen
+}
+
+/// What is said of each run beside its figures.
+struct Texts {
+    confirmations: Vec<Vec<Confirmation>>,
+    forks: Vec<Vec<Forked>>,
+    /// Of the runs that are shown whole, by their places.
+    whole: BTreeMap<usize, (Vec<Sample>, Vec<Event>)>,
+}
+
+impl Texts {
+    fn read(record: &mut Record, runs: &[i64], whole: &BTreeSet<usize>) -> record::Result<Self> {
+        let ids: Vec<i64> = whole.iter().map(|place| runs[*place]).collect();
+        let texts = record.samples_of(&ids)?.into_iter().zip(record.events_of(&ids)?);
+        Ok(Self {
+            confirmations: record.confirmations_of(runs)?,
+            forks: record.forks_of(runs)?,
+            whole: whole.iter().copied().zip(texts).collect(),
+        })
+    }
+}
+
+fn of_runs(runs: Runs, mut texts: Texts, whole: usize) -> Vec<Run> {
+    let labels = runs.labelled(MOST_TOLD);
+    let budget = TEXTS / whole.max(1);
+    let own = texts.confirmations.into_iter().zip(texts.forks).zip(runs.units).zip(labels);
+    let parts = runs.summaries.into_iter().zip(runs.verdicts).zip(runs.evaluations).zip(runs.ngrams).zip(own);
+    let all = parts.enumerate().map(
+        |(place, ((((summary, verdict), evaluations), ngrams), (((confirmations, forks), unit), label)))| {
+            let texts = texts.whole.remove(&place);
+            let whole = texts.is_some();
+            let (samples, events) = texts.unwrap_or_default();
+            let (samples, untold) = fitting(samples, budget);
+            Run {
+                label,
+                whole,
+                verdict,
+                confirmations,
+                standing: standing::of(&evaluations, &ngrams).map(|found| standing::words(&found, &unit)),
+                evaluations,
+                samples,
+                untold,
+                events,
+                forks,
+                summary,
+            }
+        },
+    );
+    all.collect()
 }
 
 /// The samples of as many checkpoints as fit: the first and the last, and those between at equal distances.

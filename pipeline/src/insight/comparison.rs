@@ -21,18 +21,22 @@ pub struct Differing {
 /// The parameters that differ between `runs`. A parameter that only some runs have (a schedule's) differs.
 pub fn differing(params: &[Param], runs: &[i64]) -> Vec<Differing> {
     let places: HashMap<i64, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
-    let mut by_name: BTreeMap<String, Vec<Option<Cell>>> = BTreeMap::new();
+    let mut by_name: BTreeMap<&str, Vec<Option<&Cell>>> = BTreeMap::new();
     for param in params {
         let Some(&place) = places.get(&param.run) else { continue };
-        by_name.entry(param.name.clone()).or_insert_with(|| vec![None; runs.len()])[place] = Some(param.value.clone());
+        by_name.entry(&param.name).or_insert_with(|| vec![None; runs.len()])[place] = Some(&param.value);
     }
     // A stage's seed that is the run's own says nothing that `seed` does not say.
     let seed = by_name.get("seed").cloned();
     by_name.retain(|name, values| !name.ends_with(".seed") || Some(&*values) != seed.as_ref());
     by_name
         .into_iter()
-        .map(|(name, values)| Differing { name, values, explains: None })
-        .filter(Differing::differs)
+        .filter(|(_, values)| values.windows(2).any(|pair| pair[0] != pair[1]))
+        .map(|(name, values)| Differing {
+            name: name.to_owned(),
+            values: values.into_iter().map(Option::<&Cell>::cloned).collect(),
+            explains: None,
+        })
         .collect()
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
+use super::read::Cell;
 use super::rows::{NewExperiment, NewRun, Origin, RunEnd, RunId, RunRow, TrajectoryRow};
 use super::{Record, Result, now, sql};
 
@@ -12,15 +13,12 @@ fn bind_value<'q>(
     query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     value: &Value,
 ) -> Query<'q, sqlx::Sqlite, SqliteArguments> {
-    match value {
-        Value::Null => query.bind(None::<String>),
-        Value::Bool(value) => query.bind(i64::from(*value)),
-        Value::Number(number) => match number.as_i64() {
-            Some(value) => query.bind(value),
-            None => query.bind(number.as_f64()),
-        },
-        Value::String(text) => query.bind(text.clone()),
-        value => query.bind(value.to_string()),
+    match Cell::from(value.clone()) {
+        Cell::Null => query.bind(None::<String>),
+        Cell::Integer(value) => query.bind(value),
+        Cell::Real(value) => query.bind(value),
+        Cell::Text(value) => query.bind(value),
+        Cell::Blob(value) => query.bind(value),
     }
 }
 

@@ -155,6 +155,21 @@ struct Head {
     seen: String,
 }
 
+/// A run's checks as JSON.
+#[derive(sqlx::FromRow)]
+struct Checks {
+    list: String,
+}
+
+impl Checks {
+    fn parsed(self) -> sqlx::Result<Vec<Check>> {
+        let mut rows: Vec<(i64, String, i64, String)> =
+            serde_json::from_str(&self.list).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        rows.sort_by_key(|row| row.0);
+        Ok(rows.into_iter().map(|(_, name, made, note)| Check { name, made: made != 0, note }).collect())
+    }
+}
+
 impl Record {
     /// Of some runs, or all: whether their verdicts still hold, ascending.
     pub fn verdict_states(&mut self, runs: Option<&[i64]>) -> Result<Vec<VerdictState>> {
@@ -174,11 +189,12 @@ impl Record {
             let heads: Vec<Vec<Head>> = each(c, runs, sqlx::query_as(sql!("read_verdict")).bind(names())).await?;
             let findings = each(c, runs, sqlx::query_as(sql!("read_findings")).bind(names())).await?;
             let evidence = each(c, runs, sqlx::query_as(sql!("read_evidence")).bind(names())).await?;
-            let checks = each(c, runs, sqlx::query_as(sql!("read_checks")).bind(names())).await?;
+            let checks: Vec<Vec<Checks>> = each(c, runs, sqlx::query_as(sql!("read_checks")).bind(names())).await?;
             let parts = heads.into_iter().zip(findings).zip(evidence).zip(checks);
-            let whole = parts.map(|(((mut head, findings), evidence), checks)| {
-                let head = head.pop()?;
-                Some(Verdict {
+            let whole = parts.map(|(((mut head, findings), evidence), mut checks)| {
+                let checks = checks.pop().map(Checks::parsed).transpose()?.unwrap_or_default();
+                let Some(head) = head.pop() else { return Ok(None) };
+                Ok(Some(Verdict {
                     verdict: head.verdict,
                     cause: head.cause,
                     onset: head.onset,
@@ -190,9 +206,9 @@ impl Record {
                     findings,
                     evidence,
                     checks,
-                })
+                }))
             });
-            Ok(whole.collect())
+            whole.collect()
         })
     }
 

@@ -156,6 +156,15 @@ pub fn short_names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| if alone(name) { last(name) } else { name }.to_owned()).collect()
 }
 
+/// Names in a row; of many, the first ones and how many more there are.
+pub fn some(names: &[String]) -> String {
+    const FEW: usize = 6;
+    match names.len() {
+        0..=FEW => names.join(", "),
+        many => format!("{} and {} more", names[..FEW].join(", "), count((many - FEW) as i64)),
+    }
+}
+
 /// A text cut to a width, with `…` where something is missing.
 pub fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {

@@ -68,7 +68,7 @@ fn point(all: &Comparison, group: &Group) -> String {
 }
 
 fn names(all: &Comparison, group: &Group) -> String {
-    group.places.iter().map(|place| all.runs[*place].name()).collect::<Vec<_>>().join(", ")
+    format::some(&group.places.iter().map(|place| all.runs[*place].name()).collect::<Vec<_>>())
 }
 
 fn called(all: &Comparison, group: &Group) -> String {

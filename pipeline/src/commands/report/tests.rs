@@ -108,6 +108,7 @@ fn no_text_leaves_its_place() {
     fixture.change("UPDATE experiments SET name = ?1, path = ?1, toml = ?1", json!([HOSTILE]));
     fixture.change("UPDATE studies SET name = ?1 WHERE id = 1", json!([HOSTILE]));
     fixture.change("UPDATE params SET value = ?1 || run_id WHERE name = 'train.optimizer'", json!([HOSTILE]));
+    fixture.change("UPDATE runs SET point = json_set(point, '$.\"train.optimizer\"', ?1 || id)", json!([HOSTILE]));
     fixture.change("UPDATE events SET message = ?1", json!([HOSTILE]));
     let page = page(&judged(&fixture, &format!("study:{HOSTILE}")));
     assert!(!page.contains("<img") && !page.contains('\u{202e}') && !page.contains('\u{0}'));
@@ -172,4 +173,27 @@ fn samples_that_do_not_fit_are_counted() {
     assert_eq!((steps(&kept), untold), (vec![0, 200, 400, 600, 800, 1000], 5));
     let (kept, untold) = fitting(all, 100);
     assert_eq!((steps(&kept), untold), (vec![1000], 10));
+}
+
+#[test]
+fn of_many_runs_some_of_each_verdict_are_shown_whole() {
+    let fixture = Fixture::new();
+    let verdict = judging::verdicts(&mut reader(&fixture), &[1]).unwrap().remove(0);
+    let of = |kind: Kind, many: usize| vec![Verdict { verdict: kind, ..verdict.clone() }; many];
+    assert_eq!(whole(&of(Kind::Stable, 100), &[]), (0..100).collect());
+    let verdicts = [of(Kind::Stable, 900), of(Kind::Diverged, 30), of(Kind::TooLow, 200)].concat();
+    let chosen = whole(&verdicts, &[899]);
+    assert_eq!(chosen.len(), 100);
+    assert!(chosen.contains(&899), "the best");
+    assert!((900..930).all(|place| chosen.contains(&place)), "a rare verdict");
+    let (stable, low) = (chosen.range(..900).count(), chosen.range(930..).count());
+    assert!(stable.abs_diff(low) <= 2, "{stable} and {low}");
+
+    let mut report = judged(&fixture, "study:lr_study");
+    report.runs[1].whole = false;
+    let page = page(&report);
+    assert_eq!(page.matches("Of 3 runs 2 are shown here: the best, and some of each verdict.").count(), 2);
+    assert!(page.contains("<a href=\"#verdict-3\">run3</a>") && page.contains("id=\"verdict-3\""));
+    assert!(!page.contains("#verdict-2") && !page.contains("verdict-2"), "a link to what is not there");
+    assert!(page.contains("neighbouring batches share 98 % of their tokens"), "its line in the summary stays");
 }

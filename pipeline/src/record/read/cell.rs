@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
 use stages::protocol::kind_of;
@@ -15,6 +16,22 @@ pub enum Cell {
     Real(f64),
     Text(String),
     Blob(Vec<u8>),
+}
+
+impl From<Value> for Cell {
+    /// A parameter as the record holds it: booleans as 0 and 1, lists and tables as JSON.
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Integer(value.into()),
+            Value::Number(number) => match number.as_i64() {
+                Some(value) => Self::Integer(value),
+                None => number.as_f64().map_or(Self::Null, Self::Real),
+            },
+            Value::String(text) => Self::Text(text),
+            value => Self::Text(value.to_string()),
+        }
+    }
 }
 
 impl Cell {

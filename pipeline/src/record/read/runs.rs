@@ -1,5 +1,7 @@
 //! Runs, their parameters, and the studies that they belong to.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -129,20 +131,19 @@ impl Record {
     pub fn params(&mut self, runs: &[i64]) -> Result<Vec<Param>> {
         let listed = list(runs);
         self.wait(async |connection| {
-            let rows = many(sqlx::query(sql!("read_params")).bind(listed).fetch_all(connection)).await?;
-            let mut params = Vec::new();
-            for row in &rows {
-                let mut cells = Cell::row(row)?.into_iter();
-                let (Some(Cell::Text(runs)), Some(Cell::Text(name)), Some(value)) =
-                    (cells.next(), cells.next(), cells.next())
-                else {
-                    return Err(sqlx::Error::Protocol("BUG: a parameter is runs, name and value".into()));
-                };
-                let runs = runs.split(',').filter_map(|run| run.parse().ok());
-                params.extend(runs.map(|run| Param { run, name: name.clone(), value: value.clone() }));
+            let query = sqlx::query_as::<_, (i64, String)>(sql!("read_params")).bind(listed);
+            let mut by_name: BTreeMap<String, Vec<(i64, Cell)>> = BTreeMap::new();
+            for (run, point) in query.fetch_all(connection).await? {
+                let point: Map<String, Value> =
+                    serde_json::from_str(&point).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+                for (name, value) in point {
+                    by_name.entry(name).or_default().push((run, Cell::from(value)));
+                }
             }
-            params.sort_by(|a, b| a.name.cmp(&b.name).then(a.run.cmp(&b.run)));
-            Ok(params)
+            let all = by_name.into_iter().flat_map(|(name, values)| {
+                values.into_iter().map(move |(run, value)| Param { run, name: name.clone(), value })
+            });
+            Ok(all.collect())
         })
     }
 

@@ -237,15 +237,21 @@ fn ending(line: &Line, range: Range) -> String {
     }
 }
 
+/// The heights at which the curves end, and the places of those for whose labels there is room.
+fn ends(frame: &Frame<'_>) -> (Vec<f64>, Vec<usize>) {
+    let chart = frame.chart;
+    let end = |line: &Line| line.last().map_or(frame.floor, |last| frame.y(last)).clamp(frame.top, frame.floor);
+    let ends: Vec<f64> = chart.lines.iter().map(end).collect();
+    let room = ((frame.floor - frame.top) / LEAST_GAP) as usize;
+    let named = chosen(&ends, room.saturating_sub(chart.baselines.len()));
+    (ends, named)
+}
+
 /// Labels of curves and baselines beside their ends, kept apart.
 fn endings(frame: &Frame<'_>, words: &[String]) -> Markup {
     let chart = frame.chart;
-    let inside = |y: f64| y.clamp(frame.top, frame.floor);
-    let ends: Vec<f64> =
-        chart.lines.iter().map(|line| inside(line.last().map_or(frame.floor, |last| frame.y(last)))).collect();
-    let room = ((frame.floor - frame.top) / LEAST_GAP) as usize;
-    let named = chosen(&ends, room.saturating_sub(chart.baselines.len()));
-    let lines = chart.baselines.iter().map(|baseline| inside(frame.y(baseline.value)));
+    let (ends, named) = ends(frame);
+    let lines = chart.baselines.iter().map(|baseline| frame.y(baseline.value).clamp(frame.top, frame.floor));
     let heights: Vec<f64> = named.iter().map(|place| ends[*place]).chain(lines).collect();
     let heights = spread(&heights, GAP, frame.top, frame.floor);
     let (of_runs, of_lines) = heights.split_at(named.len());
@@ -269,6 +275,7 @@ fn notes(frame: &Frame<'_>) -> Markup {
         x += width(words) * 11.0 + 34.0;
         here
     };
+    let named = ends(frame).1.len();
     let banded = lines.iter().any(|line| thin(&line.buckets, frame.bucket).iter().any(|it| it.minimum != it.maximum));
     html! {
         @if banded {
@@ -279,6 +286,10 @@ fn notes(frame: &Frame<'_>) -> Markup {
             @let at = next("onset");
             path class="faint" d=(triangle(at + 5.0, y - 4.0)) {}
             text class="faint" font-size="11" x=(px(at + 16.0)) y=(y) { "onset" }
+        }
+        @if named < lines.len() {
+            @let words = format!("{} of {} runs are labelled", count(named as i64), count(lines.len() as i64));
+            text class="faint" font-size="11" x=(px(next(&words))) y=(y) { (words) }
         }
         @if lines.iter().any(|line| !line.holes.is_empty()) {
             @let at = next("not finite");

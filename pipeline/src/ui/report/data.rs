@@ -66,5 +66,29 @@ fn line(line: &Line) -> Value {
 
 /// Five digits: more can't be seen.
 fn short(x: f64) -> f64 {
-    format!("{x:.4e}").parse().unwrap_or(x)
+    let places = 4i32.saturating_sub(x.abs().log10().floor() as i32);
+    match places {
+        // Powers of ten up to 22 are exact, so a whole number over one is the double nearest to that decimal.
+        0..=22 => (x * 10f64.powi(places)).round() / 10f64.powi(places),
+        -22..0 => (x / 10f64.powi(-places)).round() * 10f64.powi(-places),
+        _ => format!("{x:.4e}").parse().unwrap_or(x),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn five_digits_are_the_nearest_decimal() {
+        let mut draws = 1u64;
+        for x in [0.0, 1.0, -9.99999, 99_999.6, 6.907755278982137, 1e-300, 5e-324, 1e300, 0.1 + 0.2] {
+            assert_eq!(short(x), format!("{x:.4e}").parse::<f64>().unwrap(), "{x}");
+        }
+        for place in 0..20_000 {
+            draws = draws.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let x = (draws >> 11) as f64 / (1u64 << 53) as f64 * 10f64.powi(place % 60 - 30);
+            assert_eq!(short(x), format!("{x:.4e}").parse::<f64>().unwrap(), "{x}");
+        }
+    }
 }

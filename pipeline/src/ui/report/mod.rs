@@ -65,6 +65,8 @@ pub struct Run {
     pub summary: Summary,
     /// What tells it from the others.
     pub label: String,
+    /// Whether all is shown of it, or only its line in the summary.
+    pub whole: bool,
     pub verdict: Verdict,
     pub confirmations: Vec<Confirmation>,
     /// Where its last valid loss stands among the baselines.
@@ -101,6 +103,14 @@ pub fn page(report: &Report) -> String {
     let script = format!("{UPLOT}\n{PLOT}\n{PAGE}");
     let style = format!("{}\n{UPLOT_CSS}\n{CSS}", themes());
     let title = format!("{} – pipeline report", report.of);
+    // Of many runs the pictures take as long as the rest.
+    let (rest, (curves, embedded)) = std::thread::scope(|scope| {
+        let draw = || (curves(report), data::embedded(report));
+        let thread = std::thread::Builder::new().spawn_scoped(scope, draw);
+        let rest = [coordinates, verdicts::section, samples::section, lineage::section, lineage::environment]
+            .map(|section| section(report));
+        (rest, thread.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(draw))
+    });
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -129,21 +139,21 @@ pub fn page(report: &Report) -> String {
                 }
                 main {
                     (summary::section(report))
-                    (curves(report))
-                    (coordinates(report))
-                    (verdicts::section(report))
-                    (samples::section(report))
-                    (lineage::section(report))
-                    (lineage::environment(report))
+                    (curves)
+                    @for section in &rest { (section) }
                 }
-                script type="application/json" id="data" { (PreEscaped(data::embedded(report))) }
+                script type="application/json" id="data" { (PreEscaped(&embedded)) }
                 script { (PreEscaped(&script)) }
             }
         }
     };
     // The last door: whatever text came in without being made harmless can neither hide nor turn what follows.
     let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || format::turns(c);
-    page.into_string().chars().map(|c| if odd(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    let page = page.into_string();
+    match page.contains(odd) {
+        true => page.replace(odd, &char::REPLACEMENT_CHARACTER.to_string()),
+        false => page,
+    }
 }
 
 const PARTS: [(&str, &str); 7] = [
@@ -264,6 +274,19 @@ fn strand(report: &Report, place: usize, run: &Run) -> Strand {
         values: report.differing.iter().map(|row| row.values[place].clone()).collect(),
         loss: valid.and_then(|score| score.loss),
         kind: valid.map(|score| score.loss_kind.clone()),
+    }
+}
+
+/// What is said above a section in which not every run is shown.
+fn some_are_whole(report: &Report, instead: &str) -> Markup {
+    let whole = report.runs.iter().filter(|run| run.whole).count();
+    html! {
+        @if whole < report.runs.len() {
+            p.faint {
+                "Of " (format::count(report.runs.len() as i64)) " runs " (whole) " are shown here: the best, and some of each verdict. "
+                "For another: " code { (instead) }
+            }
+        }
     }
 }
 

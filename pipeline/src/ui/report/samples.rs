@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Report, Run, harmless};
+use super::{Report, Run, harmless, some_are_whole};
 use crate::record::read::Sample;
 use crate::ui::format::{self, count};
 
@@ -12,7 +12,7 @@ pub fn section(report: &Report) -> Markup {
     html! {
         section #samples {
             h2 { "Samples through training" }
-            @if !any { p { "No run has samples." } }
+            @if !any { p { "No run has samples." } } @else { (some_are_whole(report, "pipeline show RUN")) }
             @for run in report.runs.iter().filter(|run| !run.samples.is_empty()) {
                 details.run data-run=(run.summary.run) open[report.runs.len() == 1] {
                     summary { h3 { (run.words()) } " " span.faint { (latest(run)) } }

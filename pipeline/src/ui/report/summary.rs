@@ -16,7 +16,7 @@ pub fn runs_in_words(report: &Report) -> String {
         true => format!("{} steps{each}", count(most)),
         false => format!("{} to {} steps", count(least), count(most)),
     };
-    format!("{} run{}, {length}", steps.len(), if steps.len() == 1 { "" } else { "s" })
+    format!("{} run{}, {length}", count(steps.len() as i64), if steps.len() == 1 { "" } else { "s" })
 }
 
 /// A verdict's kind in words.
@@ -97,7 +97,7 @@ fn leading(report: &Report) -> Markup {
 fn called(report: &Report, group: &Group) -> String {
     match group.places[..] {
         [only] => report.runs[only].words(),
-        ref many => many.iter().map(|place| report.runs[*place].summary.name()).collect::<Vec<_>>().join(", "),
+        ref many => format::some(&many.iter().map(|place| report.runs[*place].summary.name()).collect::<Vec<_>>()),
     }
 }
 
@@ -124,7 +124,8 @@ fn table(report: &Report) -> Markup {
                     tr data-run=(it.run) {
                         th scope="row" {
                             span class=(format!("swatch f{}", place % 8)) aria-hidden="true" { "■" } " "
-                            a href=(format!("#verdict-{}", it.run)) { (it.name()) }
+                            @if run.whole { a href=(format!("#verdict-{}", it.run)) { (it.name()) } }
+                            @else { (it.name()) }
                             @if run.label != it.name() { br; span.faint { (run.label) } }
                         }
                         td { (badge(run.verdict.verdict)) @if it.status != "finished" { br; span.faint { (it.status) } } }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::summary::badge;
-use super::{Report, Run, harmless};
+use super::{Report, Run, harmless, some_are_whole};
 use crate::record::verdicts::{Check, Evidence};
 use crate::ui::format::{self, count};
 
@@ -14,7 +14,8 @@ pub fn section(report: &Report) -> Markup {
         section #verdicts {
             h2 { "Verdicts" }
             p.faint { "A cause is what the evidence is consistent with; only a trial confirms it." }
-            @for run in &report.runs {
+            (some_are_whole(report, "pipeline diagnose RUN"))
+            @for run in report.runs.iter().filter(|run| run.whole) {
                 details.run id=(format!("verdict-{}", run.summary.run)) data-run=(run.summary.run) open[few] {
                     summary { h3 { (run.words()) } " " (badge(run.verdict.verdict)) " " span.sentence { (run.verdict.sentence) } }
                     (verdict(run))

@@ -62,6 +62,10 @@ impl From<crate::record::RecordError> for Failure {
                 );
                 &words
             }
+            E::NoFolder(path) => {
+                words = format!("mkdir -p {}", quoted(&path.display().to_string()));
+                &words
+            }
             E::SecondName { path, recorded, same } => &name_hint(path, recorded, *same),
             E::StaleLog(path) => {
                 let [wal, shm] = ["-wal", "-shm"].map(|ending| quoted(&format!("{}{ending}", path.display())));

@@ -64,11 +64,13 @@ fn wrong_words_on_the_command_line_are_refused() {
         (&["sql", "PRAGMA user_version = 3"], ""),
         (&["dag", "experiments/none.toml"], "experiments/none.toml"),
         (&["runs", "--db", "data/none.db"], "data/none.db"),
-        (&["run", "experiments/tiny.toml", "--db", "none/experiments.db"], "none/"),
+        (&["run", "experiments/tiny.toml", "--db", "none/experiments.db"], "none: no such folder"),
     ] {
         space.pipeline(words).complains(2, says);
         assert_eq!(space.dump(), before, "{words:?}");
     }
+    let no_folder = space.pipeline(&["run", "experiments/tiny.toml", "--db", "none/experiments.db"]);
+    no_folder.complains(2, "none: no such folder").hints(&format!("mkdir -p {}", space.path("none").display()));
     assert!(!space.path("none").exists() && !space.path("data/none.db").exists());
 }
 

@@ -4,13 +4,13 @@
 use serde_json::{Map, Value};
 use stages::schema::{Default, Key, Kind, Range};
 
-use super::tree::{Node, Raw};
+use super::tree::{Node, Place, Raw};
 use super::{Problem, slips};
 
 /// The canonical value of `node`, which stands at the dotted `path`.
 pub fn check(kind: &Kind, node: &Node, path: &str, seed: i64) -> Result<Value, Problem> {
     let wrong = || {
-        let hint = meant(kind, &node.raw).unwrap_or_default();
+        let hint = listed(kind, node, path).or_else(|| meant(kind, &node.raw)).unwrap_or_default();
         Problem { hint, ..problem(node, format!("{path} is {}; allowed: {}", node.raw, allowed(kind))) }
     };
     match (kind, &node.raw) {
@@ -72,6 +72,22 @@ pub fn check_table(keys: &[Key], node: &Node, path: &str, seed: i64) -> Result<M
     Ok(checked)
 }
 
+/// The list that was probably meant on the command line: `--set seed=1,2` has no brackets.
+fn listed(kind: &Kind, node: &Node, path: &str) -> Option<String> {
+    let (Place::Set(_), Raw::Text(word)) = (&node.place, &node.raw) else { return None };
+    let number = |word: &str| slips::number(word.trim()).and_then(|number| number.parse::<f64>().ok());
+    let fits = |number: f64| match kind {
+        Kind::Int(..) => number.fract() == 0.0,
+        Kind::Float(range) => range.contains(number),
+        _ => false,
+    };
+    let parts: Vec<&str> = word.split(',').collect();
+    // 0,1 and 10,000 are numbers in other countries' spelling.
+    let is_one = number(word).is_some_and(fits);
+    let is_list = parts.len() > 1 && !is_one && parts.iter().all(|part| number(part).is_some_and(fits));
+    is_list.then(|| format!("--set '{path}=[{}]'", parts.join(",")))
+}
+
 /// What was probably meant by a value of another type, as a hint.
 fn meant(kind: &Kind, raw: &Raw) -> Option<String> {
     match (kind, raw) {
@@ -80,6 +96,9 @@ fn meant(kind: &Kind, raw: &Raw) -> Option<String> {
         (Kind::Bool, Raw::Int(1)) => Some("did you mean true?".to_owned()),
         (Kind::Int(..) | Kind::Float(_), Raw::Text(word)) => {
             let number = slips::number(word)?;
+            if matches!(kind, Kind::Int(..)) && number.parse::<i64>().is_err() {
+                return None;
+            }
             Some(if number == *word {
                 format!("leave out the quotes: {number}")
             } else {

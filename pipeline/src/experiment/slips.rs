@@ -114,6 +114,9 @@ pub fn text(word: &str) -> String {
 /// Quotes that word processors make.
 pub const CURLED: [char; 8] = ['“', '”', '„', '‘', '’', '‚', '«', '»'];
 
+/// Characters that look like the minus of a number.
+const DASHES: [char; 4] = ['−', '–', '‐', '‑'];
+
 fn is_toml(value: &str) -> bool {
     DeValue::parse(value).is_ok()
 }
@@ -155,7 +158,7 @@ fn items(inner: &str, depth: usize) -> Vec<String> {
         [only] if !only.contains(['"', '\'', '[', '{']) => only.split_whitespace().collect(),
         _ => parts,
     };
-    parts.into_iter().map(|item| mend(item, depth + 1)).collect()
+    parts.into_iter().filter(|item| !item.trim().is_empty()).map(|item| mend(item, depth + 1)).collect()
 }
 
 /// A text cut at the commas that lie in no quotes and no brackets.
@@ -182,7 +185,7 @@ fn apart(text: &str) -> Vec<&str> {
 }
 
 fn word(value: &str) -> String {
-    if let Some(fixed) = truth(value).map(str::to_owned).or_else(|| number(value)) {
+    if let Some(fixed) = truth(value).map(str::to_owned).or_else(|| number(&value.replace(DASHES, "-"))) {
         return fixed;
     }
     let bare = value.trim_matches(['"', '\'']);
@@ -207,6 +210,8 @@ mod tests {
             (".5", "0.5"),
             ("-.5", "-0.5"),
             ("+.1", "0.1"),
+            ("−16", "-16"),
+            ("1e–3", "1e-3"),
             ("5.", "5.0"),
             ("1.e-3", "1.0e-3"),
             ("010", "10"),
@@ -226,6 +231,7 @@ mod tests {
             ("1, 0.1]", "[1, 0.1]"),
             ("(1, .1)", "[1, 0.1]"),
             ("[1 0.1]", "[1, 0.1]"),
+            ("[0.01,, 1e38]", "[0.01, 1e38]"),
             ("[sgd, adam]", "[\"sgd\", \"adam\"]"),
             ("[[1, .5], [2]]", "[[1, 0.5], [2]]"),
             ("{ kind: cosine, floor: .1 }", "{ kind = \"cosine\", floor = 0.1 }"),

@@ -78,6 +78,11 @@ fn opened(table: &Node) -> Result<Vec<Entry>, Problem> {
     open(table, "", &mut entries);
     for (key, node) in &entries {
         keys::kind_at(key).ok_or_else(|| match did_you_mean(key, OWN.into_iter()) {
+            // A table in [study] has no [study] in it.
+            _ if OWN.contains(&key.as_str()) => {
+                let message = format!("{key} is in a table within [study]; it belongs in [study] itself");
+                Problem::new(node.place.clone(), message, "move it to the line below [study]")
+            }
             hint if hint.is_empty() => keys::unknown(key, node.place.clone()),
             hint => Problem { hint, ..keys::unknown(key, node.place.clone()) },
         })?;

@@ -3,7 +3,7 @@
 //! The parser says what it expected at some byte; what a user typed there says more. Each guess is parsed before it is
 //! shown, so that a hint can be typed.
 
-use toml::de::{DeTable, Error};
+use toml::de::{DeTable, DeValue, Error};
 
 use super::tree::Place;
 use super::{Problem, slips};
@@ -28,8 +28,11 @@ pub fn problem(text: &str, error: &Error) -> Problem {
     let at = text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count();
     // What is missing at the end is missing on the last line that holds something.
     let held = (0..=at).rev().find(|line| !lines[*line].trim().is_empty()).unwrap_or(at);
+    let key = text.get(span).unwrap_or_default();
     let slip = if error.message().starts_with("duplicate key") {
-        twice(&lines, at, text.get(span).unwrap_or_default())
+        twice(&lines, at, key)
+    } else if error.message().starts_with("cannot extend value") {
+        Some(beside(&lines, at))
     } else {
         unclosed(&lines, at, held).or_else(|| of_line(&lines, held))
     };
@@ -47,10 +50,46 @@ pub fn problem(text: &str, error: &Error) -> Problem {
 /// A key or a table that is there already.
 fn twice(lines: &[&str], at: usize, key: &str) -> Option<Slip> {
     let header = header(lines[at]);
-    let path = match &header {
-        Some(path) => path.clone(),
-        None => join(&lines[..at].iter().rev().find_map(|line| self::header(line)).unwrap_or_default(), &bare(key)),
+    let path = header.clone().unwrap_or_else(|| join(&table_of(lines, at), &bare(key)));
+    let written = written(lines, at);
+    let first = written.iter().find(|(_, other)| *other == path);
+    let first = first.or_else(|| written.iter().find(|(_, other)| is_inside(other, &path)));
+    let first = first.map_or(String::new(), |(line, _)| format!(", first on line {}", line + 1));
+    let (message, hint) = match header {
+        Some(_) => (format!("[{path}] stands twice{first}"), "put the keys of both under one of them".to_owned()),
+        None => (format!("{path} is set twice{first}"), "delete one of the two".to_owned()),
     };
+    Some(Slip { line: at, message, hint })
+}
+
+/// A key of a table that is written as a whole elsewhere: TOML adds nothing to it.
+fn beside(lines: &[&str], at: usize) -> Slip {
+    let (key, value) = entry(lines[at]).unwrap_or_default();
+    let path = header(lines[at]).unwrap_or_else(|| join(&table_of(lines, at), &bare(key)));
+    let outer = written(lines, at).into_iter().filter(|(_, other)| is_inside(&path, other));
+    let whole = outer.max_by_key(|(_, other)| other.len());
+    let (of, hint) = match whole {
+        Some((line, whole)) if !value.is_empty() => {
+            let rest = path[whole.len()..].trim_start_matches('.');
+            let hint = format!("add {rest} = {value} to line {}, in its braces", line + 1);
+            (format!("{whole}, which line {} sets as a whole", line + 1), hint)
+        }
+        Some((line, whole)) => {
+            let hint = format!("move its keys to line {}", line + 1);
+            (format!("{whole}, which line {} sets as a whole", line + 1), hint)
+        }
+        None => ("a value that is set as a whole".to_owned(), "put all keys of a table in one place".to_owned()),
+    };
+    Slip { line: at, message: format!("{path} would add to {of}"), hint }
+}
+
+/// The table that the keys of a line are in.
+fn table_of(lines: &[&str], at: usize) -> String {
+    lines[..at].iter().rev().find_map(|line| header(line)).unwrap_or_default()
+}
+
+/// The tables and keys before a line, by their lines.
+fn written(lines: &[&str], at: usize) -> Vec<(usize, String)> {
     let mut table = String::new();
     let mut written: Vec<(usize, String)> = Vec::new();
     for (line, text) in lines[..at].iter().enumerate() {
@@ -67,14 +106,7 @@ fn twice(lines: &[&str], at: usize, key: &str) -> Option<Slip> {
             written.push((line, join(&table, &bare(key))));
         }
     }
-    let first = written.iter().find(|(_, other)| *other == path);
-    let first = first.or_else(|| written.iter().find(|(_, other)| is_inside(other, &path)));
-    let first = first.map_or(String::new(), |(line, _)| format!(", first on line {}", line + 1));
-    let (message, hint) = match header {
-        Some(_) => (format!("[{path}] stands twice{first}"), "put the keys of both under one of them".to_owned()),
-        None => (format!("{path} is set twice{first}"), "delete one of the two".to_owned()),
-    };
-    Some(Slip { line: at, message, hint })
+    written
 }
 
 /// A list, a table or a text of several lines that begins before the line of the error, and does not end.
@@ -93,6 +125,15 @@ fn unclosed(lines: &[&str], at: usize, held: usize) -> Option<Slip> {
     if is_item && !is_last {
         // A line inside that is wrong itself.
         let item = code(lines[held]).trim_end_matches(',').trim_end();
+        let before = (begins + 1..held).rev().find(|line| !code(lines[*line]).is_empty());
+        if let Some(before) = before
+            && DeValue::parse(item).is_ok()
+            && !code(lines[before]).ends_with([',', '[', '{'])
+        {
+            let before_it = code(lines[before]);
+            let message = format!("{} has no comma after it", short(before_it));
+            return Some(Slip { line: before, message, hint: format!("{before_it},") });
+        }
         let hint = slips::mended(item).unwrap_or_else(|| VALUES.to_owned());
         return Some(Slip { line: held, message: format!("{} is not TOML", short(item)), hint });
     }
@@ -166,6 +207,9 @@ fn of_entry(text: &str) -> Option<(String, String)> {
         return Some(match code(text).split_once(':') {
             Some((_, "")) => (format!("`{shown}` is not TOML; a table has its name in brackets"), hint),
             Some(_) => (format!("`{shown}` has no =; a key and its value are joined by =, not by :"), hint),
+            None if shown.starts_with(['"', '\'']) && bare(&shown).is_empty() => {
+                (format!("the quotes `{shown}` stand alone"), String::new())
+            }
             None if code(text).contains(char::is_whitespace) => {
                 (format!("`{shown}` has no = between key and value"), hint)
             }

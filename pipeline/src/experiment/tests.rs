@@ -268,6 +268,10 @@ fn what_is_excluded_is_left_out() {
             "exclude = [{ seed = 3 }]",
             "x.toml:10: exclude = [{ seed = 3 }] leaves out no point of the study | name values that the study lists",
         ),
+        (
+            "[[study.points]]\nseed = 4\nexclude = [{ seed = 1 }]",
+            "x.toml:12: exclude is in a table within [study]; it belongs in [study] itself | move it to the line below [study]",
+        ),
         ("exclude = [{ seed = 1 }, { seed = 2 }]", "x.toml:10: exclude leaves no point of the study | "),
         (
             "exclude = [{ seed = [1, 2] }]",
@@ -294,6 +298,11 @@ fn values_of_another_type_are_answered_by_what_was_meant() {
         ("sample.decode=greedy", "[\"greedy\"]"),
         ("train.optimizer=[adam,sgd", "--set 'train.optimizer=[\"adam\", \"sgd\"]'"),
         ("train.optimizer=\"adam", "--set 'train.optimizer=\"adam\"'"),
+        ("seed=1,2", "--set 'seed=[1,2]'"),
+        ("train.learning_rate=0.1,.3", "--set 'train.learning_rate=[0.1,.3]'"),
+        ("train.learning_rate=0,1", "did you mean 0.1?"),
+        ("train.steps=10,000", "did you mean 10000?"),
+        ("train.steps=1,2,x", ""),
         ("seed=[1..3]", "allowed: a whole number from 0 on"),
     ] {
         let found = complaint(SMALL, &[set]);
@@ -374,6 +383,22 @@ fn what_is_not_toml_is_named_with_its_line_and_what_was_meant() {
             "2: the list that begins here has no closing ] | close it on the line of its last item, or on a line of its own",
         ),
         ("[study]\nseed = [\n  1,\n  .2,\n]\n", "4: .2 is not TOML | 0.2"),
+        ("[study]\nseed = [\n  1\n  2,\n]\n", "3: 1 has no comma after it | 1,"),
+        ("[study]\nseed = [0,, 1]\n", "2: seed is [0,, 1], which is not TOML | seed = [0, 1]"),
+        ("seed = −16\n", "1: seed is −16, which is not TOML | seed = -16"),
+        (
+            "name = 'a'\n\"\"\"\n",
+            "2: the quotes `\"\"\"` stand alone | allowed on a line: KEY = VALUE, [TABLE], or # and a comment",
+        ),
+        (
+            "[train]\nschedule = { kind = 'cosine' }\nschedule.floor = 0.1 # low\n",
+            "3: train.schedule.floor would add to train.schedule, which line 2 sets as a whole | \
+             add floor = 0.1 to line 2, in its braces",
+        ),
+        (
+            "[train]\nschedule = { kind = 'cosine' }\n[train.schedule]\nfloor = 0.1\n",
+            "3: [train.schedule] stands twice, first on line 2 | put the keys of both under one of them",
+        ),
         ("[train\nsteps = 1\n", "1: `[train` is not the header of a table | [train]"),
         ("[train]\nsteps = 1 // few\n", "2: a comment begins with #, not with // | steps = 1 # few"),
         ("[train]\noptimizer = “adam”\n", "2: “ is not a TOML quote; allowed: \" or ' | optimizer = \"adam\""),

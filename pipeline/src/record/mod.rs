@@ -47,6 +47,9 @@ pub enum RecordError {
     /// There is no database.
     #[error("{}: no such database", .0.display())]
     Missing(PathBuf),
+    /// There is no folder to make it in.
+    #[error("{}: no such folder", .0.display())]
+    NoFolder(PathBuf),
     /// There is nothing in it.
     #[error("{}: an empty file", .0.display())]
     Empty(PathBuf),
@@ -103,7 +106,7 @@ impl RecordError {
         use RecordError as E;
         match self {
             E::Filesystem { .. } | E::Disk { .. } | E::Busy { .. } | E::Denied(_) | E::Limit { .. } => true,
-            E::NoLocks(_) | E::SecondName { .. } | E::StaleLog(_) => true,
+            E::NoFolder(_) | E::NoLocks(_) | E::SecondName { .. } | E::StaleLog(_) => true,
             E::Missing(_) | E::Empty(_) | E::Foreign(_) | E::Newer { .. } | E::Damaged { .. } | E::Altered { .. } => {
                 false
             }

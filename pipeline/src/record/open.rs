@@ -35,6 +35,9 @@ fn refused(path: &Path, error: &std::io::Error) -> RecordError {
         return RecordError::Limit { path, limit };
     }
     match error.kind() {
+        std::io::ErrorKind::NotFound if path.parent().is_some_and(|folder| !folder.exists()) => {
+            RecordError::NoFolder(path.parent().map(Path::to_owned).unwrap_or_default())
+        }
         std::io::ErrorKind::StorageFull => RecordError::Disk { path, message: "the disk is full".to_owned() },
         std::io::ErrorKind::PermissionDenied => denied(&path, std::slice::from_ref(&path))
             .unwrap_or_else(|| RecordError::Filesystem { path, message: error.to_string() }),

@@ -10,7 +10,6 @@ use crate::failure::{FAILED, Failure};
 use crate::places::Paths;
 use crate::record::sound::{Examined, Fault, MOST_PAGES, Told};
 use crate::record::{Record, RecordError};
-use crate::system::quoted;
 use crate::ui;
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, count};
@@ -33,7 +32,7 @@ pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
     };
     // A database that can't even be opened is what this command is about.
     let (mut record, examined) = open().map_err(|error: RecordError| match error {
-        error @ RecordError::Damaged { .. } => Failure { hint: restore(paths), code: FAILED, ..error.into() },
+        error @ RecordError::Damaged { .. } => Failure { hint: RESTORE.to_owned(), code: FAILED, ..error.into() },
         error => error.into(),
     })?;
     ui::data(&screen(&examined, paths));
@@ -137,7 +136,7 @@ fn words(fault: &Fault) -> String {
         Fault::Row(what) => format!("row: {what}"),
         Fault::Steps { of, what, .. } => format!("steps: {of}: they {what}"),
         Fault::Block { of, what, .. } => format!("block: {of}: the steps are sound, their sums are not ({what})"),
-        Fault::Verdict { run } => format!("verdict: run{run}: a part of it is missing"),
+        Fault::Verdict { run } => format!("verdict: run{run}: a part of it is missing or invalid"),
     }
 }
 
@@ -155,14 +154,11 @@ fn complaint(examined: &Examined, paths: &Paths) -> Option<objects::Complaint> {
     let lost = faults.iter().any(|fault| matches!(fault, Fault::Page(_) | Fault::Row(_)));
     let hint = match (lost, run) {
         _ if examined.is_repairable() => "pipeline verify --repair recomputes sums and verdicts".to_owned(),
-        (false, Some(run)) => format!("pipeline reproduce run{run} computes it again; {}", restore(paths)),
-        _ => restore(paths),
+        (false, Some(run)) => format!("pipeline reproduce run{run} computes it again; {RESTORE}"),
+        _ => RESTORE.to_owned(),
     };
     Some(objects::Complaint { message, hint })
 }
 
 /// How lost rows come back.
-fn restore(paths: &Paths) -> String {
-    let db = quoted(&paths.db.display().to_string());
-    format!("restore a backup; without one: sqlite3 {db} .recover | sqlite3 recovered.db")
-}
+const RESTORE: &str = "restore a backup; without one, run the experiments again with a new database: --db NEW.db";

@@ -28,7 +28,7 @@ pub enum Fault {
     Steps { of: String, run: Option<i64>, what: String },
     /// The block of steps that are as recorded.
     Block { of: String, what: String, rebuilt: Rebuilt },
-    /// A run's verdict, of which a part is missing.
+    /// A run's verdict, of which a part is missing or none that the program writes.
     Verdict { run: i64 },
 }
 
@@ -178,6 +178,11 @@ async fn examine(c: &mut SqliteConnection, told: Told) -> sqlx::Result<Examined>
             Err(error) if is_damage(&error) => found.faults.push(Fault::Page(error.to_string())),
             other => other?,
         }
+    }
+    // Of a verdict it is said by its run.
+    if found.faults.iter().any(|fault| matches!(fault, Fault::Verdict { .. })) {
+        let of_verdicts = |text: &str| text.starts_with("CHECK constraint failed in verdict");
+        found.faults.retain(|fault| !matches!(fault, Fault::Page(text) if of_verdicts(text)));
     }
     found.faults.dedup();
     Ok(found)

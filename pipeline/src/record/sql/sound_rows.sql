@@ -29,3 +29,27 @@ SELECT 'trajectory ' || t.id || ': the last part of its lineage is missing'
 FROM trajectories t
 WHERE NOT EXISTS (SELECT 1 FROM trajectory_parts p
                    WHERE p.trajectory_id = t.id AND p.holder_id = t.id AND p.end_step = 9223372036854775807)
+UNION ALL
+SELECT 'run' || r.id || ': it has ' || r.steps || ' steps, and its training ended after ' || x.to_step
+FROM runs r
+JOIN run_stages rs ON rs.run_id = r.id AND rs.stage = 'train'
+JOIN executions x ON x.id = rs.execution_id
+WHERE r.status = 'finished' AND x.status = 'finished' AND r.steps < x.to_step
+UNION ALL
+SELECT 'execution ' || id || ': '
+       || CASE stage WHEN 'sample' THEN rows || ' of its ' || expected || ' samples are there'
+                     ELSE 'its losses are missing' END
+FROM (SELECT x.id, x.stage,
+             CASE x.stage
+             WHEN 'evaluate' THEN (SELECT count(*) FROM evaluations e WHERE e.execution_id = x.id)
+             WHEN 'baselines' THEN (SELECT count(*) FROM baselines b WHERE b.execution_id = x.id)
+             ELSE (SELECT count(*) FROM samples s WHERE s.execution_id = x.id)
+             END AS rows,
+             CASE x.stage
+             WHEN 'sample' THEN (SELECT json_array_length(f.value, '$[1]') FROM json_each(x.fields) f
+                                  WHERE f.value ->> 0 = 'param.decode')
+             ELSE 1
+             END AS expected
+        FROM results a JOIN executions x ON x.id = a.execution_id
+       WHERE x.stage IN ('evaluate', 'baselines', 'sample') AND x.status = 'finished')
+WHERE rows < expected

@@ -221,3 +221,55 @@ fn a_run_that_another_process_leaves_keeps_all_that_is_computed_for_it() {
         space.assert_nothing_runs();
     }
 }
+
+/// A run that waits for another run's training, and whose process is killed, does not take on what comes after.
+#[test]
+fn a_run_killed_while_it_waits_for_a_training_keeps_what_it_had() {
+    let space = TestSpace::longer(1000, 50);
+    let run = half_way(&space);
+    let longer = [&POINT[..], &["--set", "train.steps=1200"]].concat();
+    let mut waiting = space.start_run("longer", &longer);
+    let database = space.path("experiments.db");
+    let is = |word: &str| {
+        let query = "SELECT status FROM runs WHERE id = 2 AND trajectory_id IS NOT NULL";
+        let rows = tests::record::ask(&database, query);
+        matches!(rows.as_deref(), Ok([row]) if row[0] == Cell::Text(word.to_owned()))
+    };
+    assert!(waiting.wait_until(|_| is("running")), "it ended before its training");
+    waiting.signal(libc::SIGKILL);
+    waiting.end();
+    let mut run = run;
+    assert!(run.wait_until(|_| is("interrupted")), "the training ended before it saw who had died");
+    let had = steps_of(&space, 2);
+    run.end().ok();
+    assert_eq!(steps_of(&space, 1), 1000);
+    assert!(had < 1000 && steps_of(&space, 2) == had, "{had} steps, then {}", steps_of(&space, 2));
+    space.run("longer", &longer).ok();
+    assert_eq!(steps_of(&space, 2), 1200);
+}
+
+/// A run whose training somebody else has completed, and whose process is killed while it is scored, has all of it.
+#[test]
+fn a_run_killed_while_it_is_scored_has_its_whole_training() {
+    let space = TestSpace::longer(600, 50);
+    let run = half_way(&space);
+    run.signal(libc::SIGKILL);
+    run.end();
+    space.run("longer", &[&POINT[..], &["--set", "sample.length=7", "--set", "evaluate.valid=last"]].concat()).ok();
+    assert!(steps_of(&space, 1) < 600);
+
+    let mut run = space.start_run("longer", &POINT);
+    let database = space.path("experiments.db");
+    let is_scored = |_: &Started| {
+        let query = "SELECT count(*) FROM executions WHERE status = 'running' AND stage IN ('evaluate', 'sample')";
+        matches!(tests::record::ask(&database, query).as_deref(), Ok([row]) if row[0] > Cell::Integer(0))
+    };
+    assert!(run.wait_until(is_scored), "it ended before it was scored");
+    run.signal(libc::SIGKILL);
+    run.end();
+    let shown = space.pipeline(&["show", "run1"]).ok();
+    assert!(shown.stdout.contains("interrupted"), "{shown}");
+    space.run("longer", &["--until", "tokenize"]).ok();
+    assert_eq!(space.texts("SELECT status FROM runs WHERE id = 1"), ["interrupted"]);
+    assert_eq!(steps_of(&space, 1), 600, "{shown}");
+}

@@ -157,3 +157,25 @@ fn ctrl_c_ends_in_good_order_and_the_next_run_goes_on() {
     // It went on instead of beginning anew.
     assert!(space.number("SELECT max(from_step) FROM executions WHERE stage = 'train' AND trajectory_id = 1") >= 1000);
 }
+
+#[test]
+fn a_closed_terminal_ends_nothing_under_nohup() {
+    let space = space();
+    let program = space.command(&["run", "experiments/longer.toml", "--jobs", "1", "--threads", "1"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(program.get_program()).args(program.get_args());
+    shell.current_dir(space.path("."));
+    shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut run = tests::Started::new(&mut shell);
+    assert!(run.wait_until(|run| !run.workers().is_empty()), "it ended before its training");
+    run.signal_group(libc::SIGHUP);
+    run.workers().into_iter().for_each(|worker| process::send(worker, libc::SIGHUP));
+    let ended = run.end().ok();
+    assert!(ended.stdout.contains("finished"), "{ended}");
+
+    // Without nohup it is a request to stop.
+    let mut run = space.start_run("longer", &["--set", "seed=9"]);
+    assert!(run.wait_until(|run| !run.workers().is_empty()), "it ended before its training");
+    run.signal_group(libc::SIGHUP);
+    run.end().complains(130, "interrupted");
+}

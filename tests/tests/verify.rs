@@ -87,6 +87,10 @@ fn rows_that_are_missing_beside_others_are_found() {
             "PRAGMA ignore_check_constraints = ON; UPDATE steps SET loss_kind = 'finate' WHERE step = 7",
             "CHECK constraint failed in steps",
         ),
+        ("DELETE FROM evaluations WHERE source = 'evaluate'", "its losses are missing"),
+        ("DELETE FROM baselines", "its losses are missing"),
+        ("DELETE FROM samples WHERE position = 1", "1 of its 2 samples are there"),
+        ("UPDATE runs SET steps = 150", "it has 150 steps, and its training ended after 200"),
         ("DELETE FROM study_runs", "it has 1 points, and 0 are recorded"),
         ("DELETE FROM trajectory_parts", "the last part of its lineage is missing"),
         ("UPDATE evaluations SET loss = loss * 1.001", "its perplexity is not exp(loss)"),
@@ -102,12 +106,18 @@ fn rows_that_are_missing_beside_others_are_found() {
         assert!(ended.stdout.contains(words), "{damage}\n{ended}");
     }
     let space = tiny();
-    change(&space, "DELETE FROM verdict_checks WHERE position = 0");
-    let ended = verify(&space).complains(1, "1 fault in the record").hints("pipeline verify --repair");
-    assert!(ended.stdout.starts_with("verdict: run1: "), "{ended}");
-    space.pipeline(&["verify", "--repair"]).ok();
-    space.pipeline(&["show", "run1"]).ok();
-    verify(&space).ok();
+    for damage in [
+        "DELETE FROM verdict_checks WHERE position = 0",
+        "PRAGMA ignore_check_constraints = ON; UPDATE verdicts SET verdict = 'fine'",
+        "PRAGMA ignore_check_constraints = ON; UPDATE verdict_evidence SET value_kind = 'big' WHERE position = 0",
+    ] {
+        change(&space, damage);
+        let ended = verify(&space).complains(1, "1 fault in the record").hints("pipeline verify --repair");
+        assert!(ended.stdout.starts_with("verdict: run1: "), "{damage}\n{ended}");
+        space.pipeline(&["verify", "--repair"]).ok();
+        space.pipeline(&["show", "run1"]).ok();
+        verify(&space).ok();
+    }
 }
 
 #[test]
@@ -178,6 +188,8 @@ fn a_backup_is_made_while_a_training_writes() {
         "{ended}"
     );
     assert!(training.runs(), "the training goes on meanwhile");
+    // A repair would block its writes.
+    space.pipeline(&["verify", "--repair"]).complains(2, "a run is in progress").hints("omit --repair");
     let runs = space.pipeline(&["runs", "--db", "backups/copy.db"]).ok();
     let line = runs.stdout.lines().find(|line| line.starts_with("run2")).unwrap();
     assert!(line.contains("interrupted"), "{runs}");
@@ -207,12 +219,20 @@ fn a_backup_takes_the_place_of_nothing_by_mistake() {
     backup(&["copy.db"]).complains(2, "exists already").hints("--force");
     assert!(std::fs::read(space.path("copy.db")).unwrap() == before);
     backup(&["copy.db", "--force"]).ok();
+    // What others may not read they may not read in a copy either.
+    for mode in [0o600, 0o640, 0o644] {
+        std::fs::set_permissions(space.path("experiments.db"), std::fs::Permissions::from_mode(mode)).unwrap();
+        backup(&["copy.db", "--force"]).ok();
+        assert_eq!(std::fs::metadata(space.path("copy.db")).unwrap().permissions().mode() & 0o777, mode);
+    }
     for own in ["experiments.db", "experiments.db-wal", "experiments.db-open", "data/../experiments.db"] {
         backup(&[own, "--force"]).complains(2, "this is the database");
     }
     std::os::unix::fs::symlink("experiments.db", space.path("link.db")).unwrap();
     backup(&["link.db", "--force"]).complains(2, "this is the database");
     backup(&["data"]).complains(2, "a folder").hints("pipeline backup data/experiments.db");
+    backup(&["/dev/full"]).complains(2, "not a regular file").hints("name another file");
+    backup(&["/dev/full", "--force"]).complains(2, "not a regular file");
     backup(&["none/copy.db"]).complains(2, "none/copy.db").hints("make its folder first");
     // A log that was left behind would be played into the copy.
     space.write("other.db-wal", "a log");
@@ -234,13 +254,21 @@ fn a_backup_that_is_killed_or_finds_no_space_leaves_nothing_under_its_name() {
             std::fs::read_dir(space.path(".")).unwrap().flatten().map(|it| it.file_name().display().to_string());
         names.filter(|name| name.starts_with(".copy.db.unfinished-")).collect::<Vec<_>>()
     };
-    let mut copying = space.start(&["backup", "copy.db"]);
-    if copying.wait_until(|_| !unfinished().is_empty()) {
-        copying.signal(9);
+    // Ctrl-C takes away what there is of it; who is killed can't.
+    for signal in [2, 15, 9] {
+        let mut copying = space.start(&["backup", "copy.db"]);
+        if copying.wait_until(|_| !unfinished().is_empty()) {
+            copying.signal(signal);
+        }
+        let ended = copying.end();
+        if signal == 9 {
+            assert!(ended.signal == Some(9), "it was over before it was killed: {ended}");
+        } else {
+            ended.complains(130, "copy.db is not written");
+            assert_eq!(unfinished(), Vec::<String>::new());
+        }
+        assert!(!space.path("copy.db").exists());
     }
-    let ended = copying.end();
-    assert!(ended.signal == Some(9), "it was over before it was killed: {ended}");
-    assert!(!space.path("copy.db").exists());
     let Some(mut full) = mount::script(
         "mkdir full && mount -t tmpfs -o size=8m none full && \"$pipeline\" backup full/copy.db; code=$?; ls -A full; exit $code",
     ) else {

@@ -4,9 +4,11 @@ use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use crate::args::BackupArgs;
-use crate::failure::Failure;
+use crate::commands::stop::Stop;
+use crate::failure::{FAILED, Failure, INTERRUPTED};
 use crate::places::Paths;
 use crate::record::{Record, RecordError};
 use crate::system::quoted;
@@ -19,6 +21,7 @@ const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", "-open"];
 
 /// Copies the record.
 pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
+    let stop = Stop::listen();
     let (folder, name) = place(args, here)?;
     let file = folder.join(&name);
     refuse(&file, args.force, paths)?;
@@ -27,7 +30,7 @@ pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failu
         let store = record.store_path()?;
         Ok((record, store))
     };
-    let (mut record, recorded) = open().map_err(|error| explain(error, None, &file))?;
+    let (mut record, recorded) = open().map_err(|error| damaged(error, &paths.db))?;
     let store = recorded.filter(|_| folder != paths.root()).map(|recorded| {
         let store = Paths { store: None, ..paths.clone() }.store(Some(&recorded));
         Paths { db: file.clone(), named: true, store: None }.to_be_recorded(&store)
@@ -44,10 +47,17 @@ pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failu
     // Where files can't be locked, nobody sweeps.
     let _ = unfinished.as_file().lock();
     let mut counter = None;
+    stop.begin();
+    let asked = stop.flag();
     let copied = record.copy(unfinished.path(), store.as_deref(), move |more, whole| {
         counter.get_or_insert_with(|| Counter::new("copying", 0, Some(whole))).advance(more);
+        !asked.load(Ordering::Relaxed)
     });
-    let copied = copied.map_err(|error| explain(error, Some(unfinished.path()), &file))?;
+    if stop.is_asked() {
+        let message = format!("interrupted: {} is not written", file.display());
+        return Err(Failure { code: INTERRUPTED, message, hint: String::new() });
+    }
+    let copied = copied.map_err(|error| explain(error, &paths.db, unfinished.path(), &file))?;
     unfinished.as_file().sync_all().map_err(|error| unwritable(&file, &error))?;
     let size = unfinished.as_file().metadata().map_or(0, |meta| meta.len());
     if args.force {
@@ -98,11 +108,11 @@ fn refuse(file: &Path, force: bool, paths: &Paths) -> Result<(), Failure> {
         return Err(Failure::input(message, "name another file"));
     }
     let there = file.symlink_metadata().ok();
+    if there.is_some() && file.metadata().is_ok_and(|meta| !meta.is_file()) {
+        return Err(Failure::input(format!("{}: not a regular file", file.display()), "name another file"));
+    }
     if there.is_some() && !force {
         return Err(exists(file));
-    }
-    if there.is_some() && !file.metadata().is_ok_and(|meta| meta.is_file()) {
-        return Err(Failure::input(format!("{}: not a file", file.display()), "name another file"));
     }
     // A log of an earlier database of that name would be played into the copy.
     for ending in ["-wal", "-journal"] {
@@ -137,8 +147,8 @@ fn sweep(folder: &Path, began: &str) {
 }
 
 /// What to say of a copy that failed: of the file by the name that the user knows.
-fn explain(error: RecordError, unfinished: Option<&Path>, file: &Path) -> Failure {
-    let of_copy = |path: &Path| Some(path) == unfinished;
+fn explain(error: RecordError, db: &Path, unfinished: &Path, file: &Path) -> Failure {
+    let of_copy = |path: &Path| path == unfinished;
     match error {
         RecordError::Disk { path, message } if of_copy(&path) => {
             Failure::failed(format!("{}: {message}", file.display()), "free some space, or name a file on another disk")
@@ -146,8 +156,16 @@ fn explain(error: RecordError, unfinished: Option<&Path>, file: &Path) -> Failur
         RecordError::Damaged { path, message } if of_copy(&path) => {
             Failure::failed(format!("{}: the copy is damaged ({message})", file.display()), "is the disk sound?")
         }
+        error => damaged(error, db),
+    }
+}
+
+/// What to say of the record that is copied: `verify` says more about one that is damaged.
+fn damaged(error: RecordError, db: &Path) -> Failure {
+    match error {
         RecordError::Damaged { .. } => {
-            Failure { code: crate::failure::FAILED, hint: "pipeline verify".to_owned(), ..error.into() }
+            let hint = format!("pipeline verify --db {}", quoted(&db.display().to_string()));
+            Failure { code: FAILED, hint, ..error.into() }
         }
         error => error.into(),
     }

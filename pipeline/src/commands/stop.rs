@@ -7,6 +7,7 @@ use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SI
 use signal_hook::flag::{register, register_conditional_shutdown};
 
 use crate::failure::INTERRUPTED;
+use crate::system::process::is_ignored;
 
 /// Ctrl-C, termination, a closed terminal, an alarm that a parent has set: a second one ends the program at once.
 const DEMANDS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGALRM];
@@ -30,7 +31,8 @@ impl Stop {
         let flag = || Arc::new(AtomicBool::new(true));
         let stop = Self { asked: flag(), demanded: flag(), idle: flag() };
         // A signal that can't be taken over ends the program, as it would anyway.
-        for signal in DEMANDS {
+        // Under nohup a closed terminal is to change nothing.
+        for signal in DEMANDS.into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP)) {
             let _ = register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&stop.demanded));
             let _ = register(signal, Arc::clone(&stop.demanded));
             let _ = register(signal, Arc::clone(&stop.asked));

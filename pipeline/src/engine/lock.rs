@@ -198,4 +198,16 @@ mod tests {
         drop(hold);
         assert!(try_own_content(store.path()).unwrap().is_some());
     }
+
+    #[test]
+    fn who_holds_a_lock_that_can_not_be_opened_may_well_live() {
+        let store = tempfile::tempdir().unwrap();
+        let own = enlist(store.path(), "own").unwrap();
+        // Nobody can open this, whatever they may read: it leads to itself.
+        std::os::unix::fs::symlink("process-theirs", process_path(store.path(), "theirs")).unwrap();
+        assert!(is_alive(store.path(), "theirs"));
+        assert!(is_anyone_alive(store.path(), Some("own")));
+        assert!(!is_alive(store.path(), "nobody"));
+        drop(own);
+    }
 }

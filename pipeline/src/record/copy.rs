@@ -26,7 +26,8 @@ type Counts = Vec<(String, i64)>;
 
 impl Record {
     /// Copies the record into an empty file, in which `store` is where the objects are and nothing runs; and compares the
-    /// copy. `progress` is told how many more bytes are written, and of how many in all.
+    /// copy. `progress` is told how many more bytes are written, and of how many in all; where it returns false, the copy
+    /// ends with an error.
     ///
     /// # Errors
     /// Where the record is damaged, or the file can't be written.
@@ -34,7 +35,7 @@ impl Record {
         &mut self,
         target: &Path,
         store: Option<&str>,
-        mut progress: impl FnMut(u64, u64) + Send + 'static,
+        mut progress: impl FnMut(u64, u64) -> bool + Send + 'static,
     ) -> Result<Copied> {
         let (from, file) = (self.path.clone(), target.to_owned());
         let options = options(target)
@@ -47,9 +48,9 @@ impl Record {
             let (mut shown, whole) = (0, from.metadata().map_or(0, |meta| meta.len()));
             c.lock_handle().await?.set_progress_handler(BETWEEN, move || {
                 let size = file.metadata().map_or(0, |meta| meta.len());
-                progress(size.saturating_sub(shown), whole);
+                let more = size.saturating_sub(shown);
                 shown = shown.max(size);
-                true
+                progress(more, whole)
             });
             Ok(())
         })?;

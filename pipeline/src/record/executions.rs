@@ -164,6 +164,7 @@ impl Record {
         self.transaction(async |c| {
             for served in served {
                 serve(c, run, stage, served).await?;
+                sqlx::query(sql!("have_trained")).bind(run.0).bind(served.execution.0).execute(&mut *c).await?;
             }
             Ok(())
         })

@@ -1,6 +1,10 @@
 //! The record's statements, and databases that are none of ours.
 
+use serde_json::json;
+
+use super::fixture::Fixture;
 use super::*;
+use crate::engine::digest::{Digest, ObjectId};
 
 #[test]
 fn every_statement_fits_the_migrations() {
@@ -104,4 +108,36 @@ fn a_newer_database_and_a_damaged_one_are_refused() {
     assert!(matches!(Record::create(&path), Err(RecordError::Damaged { .. })));
     assert!(matches!(Record::open(&folder.path().join("none.db")), Err(RecordError::Missing(_))));
     assert!(matches!(Record::open(folder.path()), Err(RecordError::NotRegular { .. })));
+}
+
+#[test]
+fn a_run_that_has_ended_keeps_its_steps_whoever_trains() {
+    let fixture = Fixture::new();
+    fixture.change("UPDATE runs SET status = 'interrupted', steps = 7 WHERE id = 1", json!([]));
+    fixture.change("UPDATE runs SET status = 'running', steps = 7 WHERE id = 2", json!([]));
+    let mut record = Record::create(&fixture.db).unwrap();
+    let trained = |record: &mut Record, run: i64| -> Option<i64> {
+        record
+            .wait(async |c| {
+                let statement = "SELECT trajectory_id FROM runs WHERE id = ?";
+                let trajectory: i64 = sqlx::query_scalar(statement).bind(run).fetch_one(&mut *c).await?;
+                sqlx::query(sql!("train_on")).bind(run).bind(trajectory).execute(&mut *c).await?;
+                sqlx::query_scalar("SELECT steps FROM runs WHERE id = ?").bind(run).fetch_one(c).await
+            })
+            .unwrap()
+    };
+    assert_eq!(trained(&mut record, 1), Some(7));
+    assert_eq!(trained(&mut record, 2), None, "it shows its trajectory as it grows");
+}
+
+#[test]
+fn an_objects_size_is_what_was_measured_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut record = Record::create(&folder.path().join("experiments.db")).unwrap();
+    let digest = ObjectId(Digest::of(b"object"));
+    for bytes in [5, 6] {
+        let put = sqlx::query(sql!("insert_object")).bind(digest.to_string()).bind(bytes).bind("T");
+        record.wait(async |c| put.execute(c).await.map(|_| ())).unwrap();
+    }
+    assert_eq!(record.size(digest).unwrap(), Some(6));
 }

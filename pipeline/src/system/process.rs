@@ -34,6 +34,14 @@ pub fn output_within(command: &mut Command, limit: Duration) -> Option<Vec<u8>> 
     None
 }
 
+/// Whether this process was started with a signal ignored, as `nohup` starts programs.
+pub fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Bit 0 is signal 1. Where the system does not tell, none is ignored.
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

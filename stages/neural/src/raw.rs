@@ -43,6 +43,8 @@ const GRACE: u32 = 20;
 /// ends the worker after [`GRACE`] seconds, and a second one at once. The kernel's own `SIGXCPU`, which says that this
 /// process has used its time up, ends it, as does any other signal.
 ///
+/// One that was started with `SIGHUP` ignored, as under `nohup`, goes on ignoring it.
+///
 /// A write past the limit on the size of a file (`ulimit -f`) fails like one to a full disk.
 pub(crate) fn heed_signals() {
     extern "C" fn demanded(signal: c_int) {
@@ -76,7 +78,11 @@ pub(crate) fn heed_signals() {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = handler;
                 action.sa_flags = flags | libc::SA_RESTART;
-                libc::sigaction(*signal, &raw const action, std::ptr::null_mut());
+                let mut before: libc::sigaction = std::mem::zeroed();
+                libc::sigaction(*signal, &raw const action, &raw mut before);
+                if *signal == libc::SIGHUP && before.sa_sigaction == libc::SIG_IGN {
+                    libc::sigaction(*signal, &raw const before, std::ptr::null_mut());
+                }
             }
         }
     };

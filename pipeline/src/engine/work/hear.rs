@@ -150,6 +150,10 @@ impl Work<'_> {
             |hint: &str| End::Interrupted { cause: Some(Cause { message: message.clone(), hint: hint.to_owned() }) };
         let hint = match error {
             TaskError::Stopped => return End::Interrupted { cause: None },
+            // Whoever signals all processes of a job may meet a worker that does not listen yet.
+            TaskError::Worker(WorkerError::Died { killed: true, .. }) if self.stop_asked.load(Ordering::Relaxed) => {
+                return End::Interrupted { cause: None };
+            }
             TaskError::Worker(WorkerError::Died { killed: true, .. }) => return outside(""),
             TaskError::Stage(error) => return failed(error),
             TaskError::Disk { error, .. } => return outside(store::advice(error)),

@@ -90,6 +90,15 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// Seconds of a step at the present rate of tokens, once it is known: the first steps are slower. A training that is held up
+/// has none, and then its whole time counts.
+fn seconds_a_step(rate: Option<f64>, tokens: u64, steps: u64, elapsed: f64) -> f64 {
+    match rate {
+        Some(rate) if rate >= 1.0 => tokens as f64 / steps as f64 / rate,
+        _ => elapsed / steps as f64,
+    }
+}
+
 impl Watch for Screen {
     fn started(&mut self, job: &Shown<'_>) {
         let now = Instant::now();
@@ -110,11 +119,7 @@ impl Watch for Screen {
                     line.looked = (Instant::now(), tokens);
                 }
                 let done = (step + 1).saturating_sub(from).max(1);
-                // At the present rate, once it is known: the first steps are slower.
-                let a_step = match line.rate {
-                    Some(rate) if rate > 0.0 => tokens as f64 / done as f64 / rate,
-                    _ => line.began.elapsed().as_secs_f64() / done as f64,
-                };
+                let a_step = seconds_a_step(line.rate, tokens, done, line.began.elapsed().as_secs_f64());
                 let left = a_step * to.saturating_sub(step + 1) as f64;
                 let rate = line.rate.map_or(String::new(), |rate| format!(", {rate:.0} tok/s"));
                 let text = format!("{}/{to}, loss {loss:.3}, {} left{rate}", step + 1, duration(left));
@@ -179,5 +184,18 @@ impl Drop for Screen {
         if let Some(total) = &self.total {
             total.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_follows_the_present_rate_unless_the_training_is_held_up() {
+        assert_eq!(seconds_a_step(None, 400, 1, 0.25), 0.25);
+        assert_eq!(seconds_a_step(Some(4000.0), 40_000, 100, 60.0), 0.1);
+        // As after an hour under SIGSTOP: the rate goes to 0, and the time left must not go to infinity.
+        assert_eq!(seconds_a_step(Some(1e-15), 40_000, 100, 3600.0), 36.0);
     }
 }

@@ -152,6 +152,23 @@ fn a_suspended_worker_goes_with_the_second_signal() {
     }
 }
 
+#[test]
+fn a_worker_that_does_nothing_is_not_waited_for() {
+    let space = TestSpace::longer(100_000, 50_000);
+    let mut run = space.start_run("longer", &["--set", ONE_POINT]);
+    assert!(run.wait_until(|_| space.path("experiments.db").exists() && count_steps(&space) > 0));
+    let worker = run.workers()[0];
+    process::send(worker, libc::SIGSTOP);
+    run.signal(libc::SIGTERM);
+    let ended = run.end().complains(130, "interrupted").hints("resumes where it stopped");
+    assert!(ended.stderr.contains("it is suspended, and kill -CONT"), "{ended}");
+    assert!(ended.stderr.contains(&format!("(process {worker}) has done nothing for 20 s, and is ended")), "{ended}");
+    assert!(ended.seconds < 60.0, "{ended}");
+    let kept = space.number("SELECT steps FROM runs WHERE status = 'interrupted'");
+    assert_eq!(kept, space.number("SELECT count(*) FROM steps"));
+    space.assert_nothing_runs();
+}
+
 fn count_steps(space: &TestSpace) -> usize {
     tests::record::ask(&space.path("experiments.db"), "SELECT step FROM steps LIMIT 1").map_or(0, |rows| rows.len())
 }

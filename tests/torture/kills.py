@@ -272,9 +272,10 @@ def judge(space, ended, hits):
         sign = signal.Signals(-ended.code).name[3:]
         if sign in own:
             # Before the program has said what signals mean to it they mean what they do to every program.
-            # What has nothing to keep leaves it at that; of what has, a scheduler's warning may not take even the start.
+            # What has nothing to keep leaves it at that; of what has, no signal may take more than the start, which on a busy
+            # machine lasts a while: the system loads a program before that can say anything.
             keeps = ended.words[0] in ("run", "reproduce", "confirm", "lr-range")
-            if keeps and (ended.seconds > 0.3 or sign in ("USR1", "USR2", "XCPU")):
+            if keeps and ended.seconds > 0.3:
                 space.find(f"SIG{sign} ends it at once", f"exit {ended.code} after {ended.seconds:.2f} s: pipeline {' '.join(ended.words)}")
             return
     if ended.code == 130 and own and not ended.err.strip():

@@ -22,6 +22,9 @@ const QUIET: Duration = Duration::from_secs(60);
 /// The same once it was asked to stop.
 const QUIET_STOPPING: Duration = Duration::from_secs(10);
 
+/// How long a worker that was asked to stop may do nothing at all.
+const IDLE: Duration = Duration::from_secs(20);
+
 /// What is told of a worker that says nothing.
 pub type Tell = Box<dyn FnMut(String) + Send>;
 
@@ -42,6 +45,8 @@ pub(super) struct Ear {
     /// Whether its silence was told: first, and again after a request to stop.
     told: [bool; 2],
     looked: Instant,
+    /// Since when it has used no processor time after a request to stop, and how much it had used then.
+    idle: Option<(Instant, u64)>,
     ended: Option<Instant>,
 }
 
@@ -67,6 +72,7 @@ impl Ear {
             tell: None,
             told: [false; 2],
             looked: Instant::now(),
+            idle: None,
             ended: None,
         })
     }
@@ -96,6 +102,11 @@ impl Ear {
         }
         let asked = self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
         if asked && self.ends_at_stop {
+            return Err(io::Error::other(Ended::Stopped));
+        }
+        if asked && self.is_idle() {
+            let words = format!("the worker (process {}) has done nothing for {} s", self.child.id(), IDLE.as_secs());
+            self.tell.iter_mut().for_each(|tell| tell(format!("{words}, and is ended")));
             return Err(io::Error::other(Ended::Stopped));
         }
         let silent = began.elapsed();
@@ -129,9 +140,31 @@ impl Ear {
 
     /// Whether a signal or a debugger suspends the process.
     fn is_stopped(&self) -> bool {
+        self.stat().starts_with(['T', 't'])
+    }
+
+    /// Whether a worker that was asked to stop has used no processor time for long: it neither computes nor saves. It may be
+    /// suspended, or wait for what never comes.
+    fn is_idle(&mut self) -> bool {
+        let stat = self.stat();
+        // State, nine fields, …, then the ticks in user mode and in the kernel.
+        let used = stat.split(' ').skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>();
+        // One that waits for a disk (D) is saving.
+        let Some(used) = used.ok().filter(|_| !stat.is_empty() && !stat.starts_with('D')) else { return false };
+        match self.idle {
+            Some((since, before)) if before == used => since.elapsed() >= IDLE,
+            _ => {
+                self.idle = Some((Instant::now(), used));
+                false
+            }
+        }
+    }
+
+    /// What the system says of the process, from its state on; nothing where it does not tell.
+    fn stat(&self) -> String {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
         // pid (name) state …; the name may hold anything.
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't']))
+        stat.rsplit_once(") ").map_or(String::new(), |(_, rest)| rest.to_owned())
     }
 
     /// Writes to the worker, which may be too busy, suspended or dead to read.

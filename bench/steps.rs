@@ -7,13 +7,6 @@
 // The record is compiled in as it stands, most of it unused here.
 #![allow(dead_code, unused_imports)]
 
-#[path = "../pipeline/src/engine"]
-mod engine {
-    #[path = "digest.rs"]
-    pub mod digest;
-    #[path = "key.rs"]
-    pub mod key;
-}
 #[path = "../pipeline/src/record/mod.rs"]
 mod record;
 #[path = "../pipeline/src/system/mod.rs"]
@@ -26,8 +19,7 @@ use std::time::Instant;
 
 use stages::protocol::{Measured, Step};
 
-use engine::digest::{Digest, TrajectoryId};
-use engine::key::Fields;
+use identity::{Digest, Fields, TrajectoryId};
 use record::Record;
 use record::rows::NewTrajectory;
 

@@ -9,9 +9,9 @@ use std::time::SystemTime;
 use fetch::FetchError;
 pub use fetch::{Fetcher, News};
 
-use crate::engine::digest::Digest;
 use crate::engine::store::Store;
 use crate::experiment::{Origin, Source};
+use identity::Digest;
 
 /// Where fetched corpora are kept, and whether more may be fetched.
 pub struct Shelf<'a> {

@@ -11,10 +11,10 @@ use stages::plan::Plan as BatchPlan;
 use stages::schema::{self, Role};
 use stages::{Context, Outcome, StageError};
 
-use crate::engine::digest::{Digest, TrajectoryId};
 use crate::engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way};
 use crate::experiment::Point;
 use again::up_to;
+use identity::{Digest, TrajectoryId};
 
 pub use again::{PARENT, again};
 
@@ -99,8 +99,8 @@ impl PointPlan {
 
     /// What tells this point's runs from all others: every parameter that is read, the corpus, the versions. A later stage
     /// counts only where it isn't as it first was, so that runs from before it answer.
-    pub fn run_fields(&self, worker: &crate::engine::graph::WorkerFacts) -> crate::engine::key::Fields {
-        let mut fields = crate::engine::key::Fields::default();
+    pub fn run_fields(&self, worker: &crate::engine::graph::WorkerFacts) -> identity::Fields {
+        let mut fields = identity::Fields::default();
         for stage in STAGES {
             if let Some(params) = self.params.get(stage.name) {
                 let read = reads(stage.name, params, &[]);

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use crate::engine::digest::ObjectId;
 use crate::engine::lock::is_alive;
 use crate::engine::store::{Health, Store};
 use crate::failure::Failure;
@@ -14,6 +13,7 @@ use crate::record::read::{Evaluation, Execution, NgramLoss, StageRow, Summary};
 use crate::record::{self, Record};
 use crate::ui::axis::{Baseline, label};
 use crate::{selector, ui};
+use identity::ObjectId;
 
 /// The record, opened for reading, and the store beside it.
 pub struct Reader {

@@ -12,11 +12,11 @@ use crate::args::ReproduceArgs;
 use crate::commands::reading::Reader;
 use crate::commands::recorded::Recorded;
 use crate::commands::stop::Stop;
-use crate::engine::digest::Digest;
 use crate::experiment::Origin;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::record::Record;
+use crate::system::files;
 use crate::{selector, ui};
 
 /// Reproduces a run.
@@ -53,7 +53,7 @@ pub fn check_corpus(
     for source in experiment.points.iter().flat_map(|point| &point.corpus.sources) {
         let Origin::File(path) = &source.origin else { continue };
         let Some((name, digest)) = before.iter().find(|(name, _)| *name == source.name) else { continue };
-        let found = Digest::of_file(path)
+        let found = files::digest(path)
             .map_err(|error| Failure::input(format!("{}: {error}", path.display()), ""))?
             .to_string();
         if found != *digest {

@@ -4,6 +4,7 @@ mod end;
 pub mod forks;
 mod own;
 
+use identity::RunId;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::failure::{FAILED, Failure};
 use crate::places::{Paths, corpora};
 use crate::plan::{PointPlan, STAGES};
 use crate::record::Record;
-use crate::record::rows::{KILLED, NewExperiment, NewRun, Origin, RunId, RunRow};
+use crate::record::rows::{KILLED, NewExperiment, NewRun, Origin, RunRow};
 use crate::system::process::output_within;
 use crate::system::uid;
 use crate::ui::counter::Counter;

@@ -13,8 +13,9 @@ use ureq::Agent;
 use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
 
-use crate::engine::digest::Digest;
 use crate::engine::lock;
+use crate::system::files;
+use identity::Digest;
 
 /// How often a lost connection is made again before any further byte has arrived.
 const RETRIES: u32 = 3;
@@ -167,16 +168,16 @@ impl Fetcher {
             std::thread::sleep(TICK);
         };
         // Whoever held the lock before may have brought it.
-        if Digest::of_file(&path).is_ok_and(|found| found == expected) {
+        if files::digest(&path).is_ok_and(|found| found == expected) {
             return Ok(path);
         }
         let mut old = size(&part) > 0;
         loop {
             // A process that was killed before it could rename its file leaves a whole part.
-            if !(old && Digest::of_file(&part).is_ok_and(|found| found == expected)) {
+            if !(old && files::digest(&part).is_ok_and(|found| found == expected)) {
                 self.download(url, &part, watch)?;
             }
-            let found = Digest::of_file(&part).map_err(disk)?;
+            let found = files::digest(&part).map_err(disk)?;
             if found == expected {
                 std::fs::rename(&part, &path).map_err(disk)?;
                 return Ok(path);

@@ -8,8 +8,8 @@ use stages::looks::{self, EarlyStopping, Looks};
 use stages::params::Checkpoints;
 use stages::{Context, Outcome, StageError};
 
-use super::digest::{Digest, ObjectId, TrajectoryId};
-use super::key::Fields;
+use identity::Fields;
+use identity::{Digest, ObjectId, TrajectoryId};
 
 /// A stage: a row of the plan.
 #[derive(Debug, Clone, Copy)]

@@ -1,10 +1,8 @@
 //! The engine: keys, the store, the state machine, the worker. It knows no stage by name, no flag and no terminal.
 
 mod conduct;
-pub mod digest;
 mod explain;
 pub mod graph;
-pub mod key;
 pub mod lock;
 pub mod replay;
 pub mod segment;

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use stages::looks::Looks;
 
-use super::digest::ObjectId;
 use super::graph::Training;
 use crate::record::rows::Trajectory;
+use identity::ObjectId;
 
 /// What is to be computed: steps `from..to`, writing down some checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,9 +97,8 @@ mod tests {
     use stages::params::{Checkpoints, Keep, Word};
 
     use super::*;
-    use crate::engine::digest::{Digest, TrajectoryId};
     use crate::engine::graph::{Node, Parent};
-    use crate::record::rows::TrajectoryRow;
+    use identity::{Digest, TrajectoryId, TrajectoryRow};
 
     fn object(text: &str) -> ObjectId {
         ObjectId(Digest::of(text.as_bytes()))

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::digest::Digest;
 use crate::system::files;
+use identity::Digest;
 
 /// A change that happens this soon after a look may leave the same times behind, on the coarsest filesystems.
 const TOO_YOUNG_NS: i128 = 2_000_000_000;
@@ -58,7 +58,7 @@ impl StatCache {
         {
             return Ok(entry.digest);
         }
-        let digest = Digest::of_file(file)?;
+        let digest = files::digest(file)?;
         let after = Stat::of(file)?;
         if let Some(name) = name.filter(|_| after == stat) {
             let old = after.age_ns() > TOO_YOUNG_NS;

@@ -7,11 +7,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::digest::{Digest, ObjectId};
 use super::lock;
 use super::stat_cache::StatCache;
 use crate::failure::Failure;
 use crate::system::{files, limits, permission};
+use identity::{Digest, ObjectId};
 
 /// How the name of a database's note begins while a process writes it; the process stands behind.
 const NEW_NOTE: &str = "new-";
@@ -155,7 +155,7 @@ impl Store {
     /// When the disk says so.
     pub fn put(&self, file: &Path) -> io::Result<Put> {
         let hold = lock::hold_content(&self.root)?;
-        let id = ObjectId(Digest::of_file(file)?);
+        let id = ObjectId(files::digest(file)?);
         let bytes = file.metadata()?.len();
         let path = self.path(id);
         if path.exists() && self.check(id)? == Health::Sound {

@@ -14,10 +14,10 @@ use stages::protocol::{Describe, Evaluation, Event, Order, Reply, SampleText, Se
 use stages::{Baseline, Context, Outcome, StageError};
 
 use super::conduct::Conduct;
-use super::digest::{Digest, ObjectId, StageKey};
 use super::graph::Input;
 use super::store::{Put, Store};
 use super::worker::{self, Stopper, Worker, WorkerError};
+use identity::{Digest, ObjectId, StageKey};
 
 /// What a task tells the state machine.
 #[derive(Debug)]

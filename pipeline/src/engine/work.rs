@@ -29,10 +29,8 @@ use stages::protocol::{Evaluation, Event, Measured, Step};
 
 pub use interface::{Cause, End, Progress, Settings, Shown, Summary, Track, Watch, WorkError};
 
-use super::digest::{Digest, ObjectId, StageKey, TrajectoryId};
 use super::explain;
 use super::graph::{self, Node, Parent, Stage, Training, Upstream, Way, WorkerFacts};
-use super::key::Fields;
 use super::lock::{self, Lock};
 use super::segment::{self, Missing};
 use super::store::{self, Health, Store};
@@ -40,10 +38,11 @@ use super::task::{self, Bench, Made, Message, Pool, TaskError, WorkerTask};
 use super::worker::{Shortage, Stopper, WorkerError};
 use crate::record::Record;
 use crate::record::rows::{
-    Accepted, ExecutionId, Finished, KILLED, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory,
-    TrajectoryRow,
+    Accepted, Finished, KILLED, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory,
 };
 use crate::system::limits;
+use identity::Fields;
+use identity::{Digest, ExecutionId, ObjectId, StageKey, TrajectoryId, TrajectoryRow};
 
 /// Steps wait this long at most before they are written.
 const FLUSH: Duration = Duration::from_millis(250);

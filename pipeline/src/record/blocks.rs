@@ -1,10 +1,10 @@
 //! Losses by block: what curves of many steps and the search for the first differing bit read.
 
+use identity::TrajectoryRow;
 use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
 use stages::protocol::Step;
 
-use super::rows::TrajectoryRow;
 use super::sql;
 
 /// Steps of one row of `step_blocks`.

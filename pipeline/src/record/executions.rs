@@ -4,9 +4,9 @@ use serde_json::Value;
 use sqlx::sqlite::SqliteConnection;
 use stages::protocol::{Evaluation, Event, kind_of};
 
-use super::rows::{Accepted, ExecutionId, Finished, NewExecution, RunId, Served, TrajectoryRow};
+use super::rows::{Accepted, Finished, NewExecution, Served};
 use super::{Record, Result, now, sql};
-use crate::engine::digest::StageKey;
+use identity::{ExecutionId, RunId, StageKey, TrajectoryRow};
 
 impl Record {
     /// The accepted result of a key.

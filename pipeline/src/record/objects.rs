@@ -1,7 +1,7 @@
 //! Which objects the record refers to, and for whom.
 
 use super::{Record, Result, sql};
-use crate::engine::digest::ObjectId;
+use identity::ObjectId;
 
 /// A reference to an object.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]

@@ -6,26 +6,7 @@ use serde_json::Value;
 use stages::Baseline;
 use stages::protocol::{Evaluation, Event, SampleText};
 
-use crate::engine::digest::{ObjectId, StageKey, TrajectoryId};
-use crate::engine::key::Fields;
-
-/// `run42` is 42.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunId(pub i64);
-
-impl std::fmt::Display for RunId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "run{}", self.0)
-    }
-}
-
-/// An execution's row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ExecutionId(pub i64);
-
-/// A trajectory's row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TrajectoryRow(pub i64);
+use identity::{ExecutionId, Fields, ObjectId, RunId, StageKey, TrajectoryId, TrajectoryRow};
 
 /// An experiment about to run.
 #[derive(Debug, Clone)]

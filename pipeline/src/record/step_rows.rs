@@ -1,10 +1,10 @@
 //! Steps as rows of `steps`, many in one statement.
 
+use identity::TrajectoryRow;
 use sqlx::sqlite::SqliteConnection;
 use stages::protocol::{Measured, Step, kind_of};
 
 use super::executions::finite;
-use super::rows::TrajectoryRow;
 use super::sql;
 
 /// Rows of one INSERT at most; more gains nothing. A power of two, as are the numbers below it that a batch is cut into:
@@ -85,10 +85,9 @@ pub(super) fn nonfinite(step: &Step) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::digest::{Digest, TrajectoryId};
-    use crate::engine::key::Fields;
     use crate::record::Record;
     use crate::record::rows::NewTrajectory;
+    use identity::{Digest, Fields, TrajectoryId};
 
     fn step(n: u64, loss: f64, norm: f64) -> Step {
         let probe = n.is_multiple_of(3).then_some(Measured(n as f64));

@@ -8,10 +8,10 @@ use stages::protocol::{Evaluation, Event, Measured, Step, kind_of};
 
 use super::blocks::summarise;
 use super::executions::{finite, insert_evaluation, insert_event, insert_object};
-use super::rows::{ExecutionId, Mismatch, NewTrajectory, Trajectory, TrajectoryRow};
+use super::rows::{Mismatch, NewTrajectory, Trajectory};
 use super::step_rows::{insert, nonfinite};
 use super::{Record, Result, now, sql};
-use crate::engine::digest::{ObjectId, TrajectoryId};
+use identity::{ExecutionId, ObjectId, TrajectoryId, TrajectoryRow};
 
 impl Record {
     /// Makes a trajectory, or finds it as it stands.

@@ -1,11 +1,12 @@
 //! Studies and runs, as `pipeline run` writes them.
 
+use identity::{RunId, TrajectoryRow};
 use serde_json::Value;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
 use super::read::Cell;
-use super::rows::{NewExperiment, NewRun, Origin, RunEnd, RunId, RunRow, TrajectoryRow};
+use super::rows::{NewExperiment, NewRun, Origin, RunEnd, RunRow};
 use super::{Record, Result, now, sql};
 
 /// A statement with a JSON scalar bound in its own type: booleans 0 and 1, lists and tables as their text.

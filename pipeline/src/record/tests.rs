@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fixture::Fixture;
 use super::*;
-use crate::engine::digest::{Digest, ObjectId};
+use identity::{Digest, ObjectId};
 
 #[test]
 fn every_statement_fits_the_migrations() {

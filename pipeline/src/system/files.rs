@@ -3,6 +3,7 @@
 //! `open` on a FIFO waits until its other end is opened, for ever if need be. So nothing that somebody else may have put
 //! in a file's place is opened before its kind is known, and `O_NONBLOCK` covers a swap in between.
 
+use identity::Digest;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
@@ -82,6 +83,14 @@ fn open_as(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 /// When there is none, or the system refuses.
 pub fn open(path: &Path) -> io::Result<File> {
     open_as(path, File::options().read(true))
+}
+
+/// The digest of a regular file's bytes.
+///
+/// # Errors
+/// As of [`open`], and when it can't be read.
+pub fn digest(path: &Path) -> io::Result<Digest> {
+    Digest::of_reader(open(path)?)
 }
 
 /// Opens a regular file that is only locked, and makes it where it is missing.

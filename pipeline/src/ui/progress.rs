@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::engine::digest::StageKey;
 use crate::engine::work::{Progress, Shown, Watch};
+use identity::StageKey;
 
 /// Without a terminal, a running job says how far it is this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);

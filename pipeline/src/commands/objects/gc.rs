@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Owners, disk, entries, owners, size_of, whose};
-use crate::engine::digest::ObjectId;
 use crate::engine::lock;
 use crate::engine::store::Store;
 use crate::failure::Failure;
@@ -14,6 +13,7 @@ use crate::ui;
 use crate::ui::format::{bytes, count};
 use crate::ui::look::Look;
 use crate::ui::table::{Table, left, right};
+use identity::ObjectId;
 
 /// Something beside the objects that nobody needs.
 #[derive(Debug, PartialEq, Eq)]

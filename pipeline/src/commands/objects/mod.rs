@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::args::{ObjectsArgs, ObjectsCommand};
-use crate::engine::digest::ObjectId;
 use crate::engine::store::Store;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::record::objects::Reference;
 use crate::record::{Record, RecordError};
 use crate::ui;
+use identity::ObjectId;
 
 /// Looks after the store.
 pub fn objects(args: &ObjectsArgs, paths: &Paths) -> Result<(), Failure> {

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use super::{Owners, disk, owners, whose};
-use crate::engine::digest::ObjectId;
 use crate::engine::store::{Health, Store};
 use crate::failure::Failure;
 use crate::record::objects::Reference;
 use crate::record::{Record, RecordError};
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, bytes, count};
+use identity::ObjectId;
 
 /// What is wrong with an object.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::commands::reading::Reader;
-use crate::engine::digest::ObjectId;
 use crate::engine::store::{Health, Store};
 use crate::failure::Failure;
 use crate::plan;
 use crate::record::read::Numbers;
 use crate::ui::format::{self, count};
+use identity::ObjectId;
 
 /// An output: stage, item, name.
 type Name = (String, String, String);

@@ -1,5 +1,6 @@
 //! What a process of `pipeline run` has to itself, and what it shares with others.
 
+use identity::RunId;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use crate::engine::store::Store;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::record::Record;
-use crate::record::rows::{RunId, RunRow};
+use crate::record::rows::RunRow;
 
 /// Takes over the runs that nobody works on; says of which another living process has them.
 pub(super) fn take(

@@ -13,9 +13,7 @@ use crate::commands::reading::Reader;
 use crate::commands::run::forks;
 use crate::commands::stop::Stop;
 use crate::commands::temporary::Temporary;
-use crate::engine::digest::{Digest, ObjectId};
 use crate::engine::graph::{CPU, WorkerFacts};
-use crate::engine::key::Fields;
 use crate::engine::replay::{Leg, Replayed, replay};
 use crate::engine::store::{Health, Store};
 use crate::engine::worker::{self, Worker, WorkerError};
@@ -25,6 +23,7 @@ use crate::record::Record;
 use crate::record::rows::Trajectory;
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, count};
+use identity::{Digest, Fields, ObjectId};
 
 /// The stage that is replayed.
 const STAGE: &str = "train";

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::engine::digest::StageKey;
 use crate::engine::graph::Plan;
 use crate::record::RecordError;
-use crate::record::rows::{RunId, RunRow};
+use crate::record::rows::RunRow;
+use identity::{RunId, StageKey};
 
 /// How the work is to be done.
 #[derive(Debug, Clone)]

@@ -12,10 +12,8 @@ use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::blocks::{self, Block};
-use super::rows::TrajectoryRow;
 use super::{Record, Result, migrate, options, sql};
-use crate::engine::digest::Digest;
-use crate::engine::key::Fields;
+use identity::{Digest, Fields, TrajectoryRow};
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq)]

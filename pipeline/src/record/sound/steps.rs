@@ -1,5 +1,6 @@
 //! Blocks beside the steps that they sum up.
 
+use identity::TrajectoryRow;
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
@@ -7,7 +8,6 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::{Examined, Fault, Rebuilt};
 use crate::record::blocks::{BLOCK, Block, begin, float_of};
-use crate::record::rows::TrajectoryRow;
 use crate::record::sql;
 
 /// Steps between two words about how far it is.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::digest::Digest;
+use crate::digest::Digest;
 
 /// Named values, each name once.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,8 +23,11 @@ pub struct Fields(BTreeMap<String, Value>);
 /// A field in which two lists differ: its name, and its value in each, where it has one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
+    /// The field's.
     pub name: String,
+    /// In the earlier list.
     pub before: Option<Value>,
+    /// In the later one.
     pub now: Option<Value>,
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::Read;
-use std::path::Path;
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
@@ -34,13 +33,15 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The digest of a file's bytes, read a megabyte at a time.
-    pub fn of_file(path: &Path) -> std::io::Result<Self> {
-        let mut file = crate::system::files::open(path)?;
+    /// The digest of what is read to its end, a megabyte at a time.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn of_reader(mut bytes: impl Read) -> std::io::Result<Self> {
         let mut hash = Sha256::new();
         let mut block = vec![0; 1 << 20];
         loop {
-            match file.read(&mut block) {
+            match bytes.read(&mut block) {
                 Ok(0) => return Ok(Self(hash.finalize().into())),
                 Ok(n) => hash.update(&block[..n]),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

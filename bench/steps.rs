@@ -4,14 +4,6 @@
 //!
 //! Steps come in batches of 1,024, each a transaction together with its row of `step_blocks`, as while a run trains.
 
-// The record is compiled in as it stands, most of it unused here.
-#![allow(dead_code, unused_imports)]
-
-#[path = "../pipeline/src/record/mod.rs"]
-mod record;
-#[path = "../pipeline/src/system/mod.rs"]
-mod system;
-
 use std::error::Error;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};

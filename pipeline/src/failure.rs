@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::system::quoted;
+use system::quoted;
 
 /// Done.
 pub const DONE: u8 = 0;
@@ -44,9 +44,9 @@ impl Failure {
     }
 }
 
-impl From<crate::record::RecordError> for Failure {
-    fn from(error: crate::record::RecordError) -> Self {
-        use crate::record::{RecordError as E, name_hint};
+impl From<record::RecordError> for Failure {
+    fn from(error: record::RecordError) -> Self {
+        use record::{RecordError as E, name_hint};
         let words;
         let hint = match &error {
             E::Foreign(_) => "name the record with --db, or a new file for one",

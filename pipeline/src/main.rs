@@ -9,9 +9,7 @@ mod failure;
 mod insight;
 mod places;
 mod plan;
-mod record;
 mod selector;
-mod system;
 mod ui;
 
 use std::process::ExitCode;

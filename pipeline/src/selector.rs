@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use crate::experiment::nearest;
 use crate::failure::Failure;
-use crate::record::Record;
-use crate::record::read::Study;
+use record::Record;
+use record::read::Study;
 
 /// One word that names runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,7 +201,7 @@ fn none() -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::fixture::Fixture;
+    use record::fixture::Fixture;
 
     #[test]
     fn words_name_runs() {

@@ -181,6 +181,18 @@ fn covered_inside(kind: &Kind, value: &Value) -> Value {
     covered(keys, value, &|_| false)
 }
 
+/// Opens tables to dotted names.
+pub fn flatten(name: &str, value: &Value, all: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                flatten(&format!("{name}.{key}"), value, all);
+            }
+        }
+        value => all.push((name.to_owned(), value.clone())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -160,7 +160,7 @@ def age(space, version):
     with sqlite3.connect(space.database) as now:
         application = now.execute("PRAGMA application_id").fetchone()[0]
         now.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    files = sorted((ROOT / "pipeline/src/record/migrations").glob("*.sql"))
+    files = sorted((ROOT / "pipeline/record/src/migrations").glob("*.sql"))
     new.execute("PRAGMA journal_mode = WAL")
     new.executescript("BEGIN;" + "".join(file.read_text() for file in files[:version]) + "COMMIT;")
     new.execute("ATTACH ? AS now", (str(space.database),))

@@ -10,11 +10,11 @@ use crate::args::BackupArgs;
 use crate::commands::stop::Stop;
 use crate::failure::{FAILED, Failure, INTERRUPTED};
 use crate::places::Paths;
-use crate::record::{Record, RecordError};
-use crate::system::quoted;
 use crate::ui;
 use crate::ui::counter::Counter;
 use crate::ui::format::{bytes, count};
+use record::{Record, RecordError};
+use system::quoted;
 
 /// Files that SQLite, and this program, keep beside a database.
 const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", "-open"];

@@ -13,10 +13,10 @@ use crate::commands::{judging, verdict};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::insight::trial::{self, Trial};
 use crate::places::Paths;
-use crate::record::Record;
-use crate::record::verdicts::Confirmation;
 use crate::ui::look::Look;
 use crate::{selector, ui};
+use record::Record;
+use record::verdicts::Confirmation;
 
 /// What the name of a trial's study ends with.
 const TRIAL: &str = "_trial";

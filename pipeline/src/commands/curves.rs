@@ -7,12 +7,12 @@ use crate::commands::reading::Reader;
 use crate::commands::{defaults, judging, standing};
 use crate::failure::Failure;
 use crate::insight::comparison::{self, Differing};
-use crate::record::read::{Bucket, Detail, Evaluation, Hole, NgramLoss, StageRow, Summary};
-use crate::record::verdicts::Verdict;
-use crate::record::{self, Record};
 use crate::ui::axis::Baseline;
 use crate::ui::chart::{Chart, Line, Quantity, thin};
 use crate::ui::format;
+use record::read::{Bucket, Detail, Evaluation, Hole, NgramLoss, StageRow, Summary};
+use record::verdicts::Verdict;
+use record::{self, Record};
 
 /// The most parameters that a label beside a curve holds.
 const MARGIN: usize = 2;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::Value;
 use stages::params::{SPLIT, STAGES};
 
-use crate::experiment::flatten;
 use crate::plan;
-use crate::record::read::{Cell, Param};
 use crate::ui::format;
+use record::read::{Cell, Param};
+use stages::schema::flatten;
 
 /// Defaults by dotted name.
 #[derive(Debug)]

@@ -11,15 +11,15 @@ use crate::failure::Failure;
 use crate::insight::verdict::signals::Signals;
 use crate::insight::verdict::signals_of;
 use crate::places::Paths;
-use crate::record::Record;
-use crate::record::read::{Bucket, NgramLoss, StageRow, StepRow, Summary};
-use crate::record::verdicts::{Confirmation, Verdict};
 use crate::ui;
 use crate::ui::axis::Baseline;
 use crate::ui::curve::{ONSET, with_onset};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
+use record::Record;
+use record::read::{Bucket, NgramLoss, StageRow, StepRow, Summary};
+use record::verdicts::{Confirmation, Verdict};
 
 /// Steps that are shown around an onset, on either side.
 const AROUND: i64 = 5;

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::experiment::nearest;
 use crate::failure::Failure;
-use crate::record::read::{Cell, Param, Summary};
-use crate::record::verdicts::Kind;
+use record::read::{Cell, Param, Summary};
+use record::verdicts::Kind;
 
 /// One comparison, as a user typed it.
 #[derive(Debug, Clone, PartialEq)]

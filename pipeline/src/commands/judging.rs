@@ -9,10 +9,10 @@ use crate::commands::defaults;
 use crate::commands::reading::{Read, Reader};
 use crate::failure::Failure;
 use crate::insight::verdict::{self, Batches, Facts};
-use crate::record::Record;
-use crate::record::read::StageRow;
-use crate::record::verdicts::{Kind, Verdict, VerdictState};
 use crate::ui::counter::Counter;
+use record::Record;
+use record::read::StageRow;
+use record::verdicts::{Kind, Verdict, VerdictState};
 
 /// Batches of how many kinds are kept while runs are judged.
 const KNOWN: usize = 4;

@@ -9,11 +9,11 @@ use crate::failure::Failure;
 use crate::insight::verdict::Batches;
 use crate::places::Paths;
 use crate::plan::STAGES;
-use crate::record::read::{Evaluation, Execution, NgramLoss, StageRow, Summary};
-use crate::record::{self, Record};
 use crate::ui::axis::{Baseline, label};
 use crate::{selector, ui};
 use identity::ObjectId;
+use record::read::{Evaluation, Execution, NgramLoss, StageRow, Summary};
+use record::{self, Record};
 
 /// The record, opened for reading, and the store beside it.
 pub struct Reader {

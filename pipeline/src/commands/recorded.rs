@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::experiment::{Experiment, Origin};
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::record::Record;
 use crate::ui::format;
+use record::Record;
 
 /// The text of a run's experiment, with the overrides that make the run its only point.
 #[derive(Debug)]

@@ -9,13 +9,13 @@ use crate::commands::{compare, plot, standing};
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::plan::STAGES;
-use crate::record::read::{Detail, Event, Execution, Forked, Sample};
-use crate::record::verdicts::{Confirmation, Verdict};
-use crate::record::{self, Record};
 use crate::ui;
 use crate::ui::chart::{Chart, Quantity};
 use crate::ui::format;
 use crate::ui::report::{Again, Report, Run, page};
+use record::read::{Detail, Event, Execution, Forked, Sample};
+use record::verdicts::{Confirmation, Verdict};
+use record::{self, Record};
 
 /// Rows of all curves of one picture together, so that a page of many runs stays small.
 const ROWS: i64 = 12_000;

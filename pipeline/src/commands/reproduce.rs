@@ -15,9 +15,9 @@ use crate::commands::stop::Stop;
 use crate::experiment::Origin;
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::record::Record;
-use crate::system::files;
 use crate::{selector, ui};
+use record::Record;
+use system::files;
 
 /// Reproduces a run.
 pub fn reproduce(args: &ReproduceArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {

@@ -32,14 +32,14 @@ use crate::experiment::{Experiment, Point};
 use crate::failure::{FAILED, Failure};
 use crate::places::{Paths, corpora};
 use crate::plan::{PointPlan, STAGES};
-use crate::record::Record;
-use crate::record::rows::{KILLED, NewExperiment, NewRun, Origin, RunRow};
-use crate::system::process::output_within;
-use crate::system::uid;
 use crate::ui::counter::Counter;
 use crate::ui::format;
 use crate::ui::progress::Screen;
 use crate::{corpus, ui};
+use record::Record;
+use record::rows::{KILLED, NewExperiment, NewRun, Origin, RunRow};
+use system::process::output_within;
+use system::uid;
 
 /// Runs an experiment.
 pub fn run(args: &RunArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {

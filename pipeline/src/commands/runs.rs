@@ -8,10 +8,10 @@ use crate::commands::reading::Reader;
 use crate::commands::verdict::spoken;
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::record::read::Summary;
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use crate::ui::{self, format};
+use record::read::Summary;
 
 /// Lists runs.
 pub fn runs(args: RunsArgs, paths: &Paths) -> Result<(), Failure> {
@@ -114,8 +114,8 @@ mod tests {
 
     use super::*;
     use crate::args::{Cli, Command};
-    use crate::record::fixture::Fixture;
     use crate::ui::screen_is;
+    use record::fixture::Fixture;
 
     fn asked(fixture: &Fixture, words: &[&str]) -> Result<Vec<Summary>, String> {
         let cli = Cli::parse_from(["pipeline", "runs"].iter().chain(words));

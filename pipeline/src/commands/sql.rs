@@ -9,11 +9,11 @@ use crate::args::{Format, SqlArgs};
 use crate::experiment::nearest;
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::record::read::{ASK, Asked, Cell, QueryError, Relation};
-use crate::record::{Record, Result as Recorded};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use crate::ui::{self, format};
+use record::read::{ASK, Asked, Cell, QueryError, Relation};
+use record::{Record, Result as Recorded};
 
 /// What can be done where nothing can be written.
 const READ_ONLY: &str = "pipeline sql only asks; sqlite3 on a copy of the database can do anything";
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
     use crate::commands::judging;
     use crate::commands::reading::Reader;
-    use crate::record::fixture::Fixture;
+    use record::fixture::Fixture;
 
     fn said(query: &str, format: Format) -> Result<String, String> {
         let fixture = Fixture::new();

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::commands::reading::{last, short};
 use crate::insight::standing::{Place, Standing, standing};
-use crate::record::read::{Cell, Evaluation, NgramLoss, Param};
 use crate::ui::format;
+use record::read::{Cell, Evaluation, NgramLoss, Param};
 
 /// Where the last valid loss stands; `None` where it is not there, is not finite, or has no baselines beside it.
 pub fn of(evaluations: &[Evaluation], ngrams: &[NgramLoss]) -> Option<Standing> {

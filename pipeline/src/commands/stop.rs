@@ -7,7 +7,7 @@ use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SI
 use signal_hook::flag::{register, register_conditional_shutdown};
 
 use crate::failure::INTERRUPTED;
-use crate::system::process::is_ignored;
+use system::process::is_ignored;
 
 /// Ctrl-C, termination, a closed terminal, an alarm that a parent has set: a second one ends the program at once.
 const DEMANDS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGALRM];

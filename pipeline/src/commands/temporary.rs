@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::engine::lock::{self, Lock};
 use crate::engine::store;
 use crate::failure::Failure;
-use crate::system::uid;
+use system::uid;
 
 /// How the name of the lock ends that a folder's owner holds while it lives. It lies beside the folder and is there first,
 /// so that no folder is without one.

@@ -1,9 +1,9 @@
 //! A verdict as it is shown.
 
 use crate::insight::trial;
-use crate::record::verdicts::{Confirmation, Kind, Verdict};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
+use record::verdicts::{Confirmation, Kind, Verdict};
 
 /// The ink of a verdict.
 pub fn verdict_ink(kind: Kind) -> Ink {

@@ -8,11 +8,11 @@ use crate::engine::lock::is_anyone_alive;
 use crate::engine::store::Store;
 use crate::failure::{FAILED, Failure};
 use crate::places::Paths;
-use crate::record::sound::{Examined, Fault, MOST_PAGES, Told};
-use crate::record::{Record, RecordError};
 use crate::ui;
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, count};
+use record::sound::{Examined, Fault, MOST_PAGES, Told};
+use record::{Record, RecordError};
 
 /// Checks both, and prints what is wrong.
 pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {

@@ -14,8 +14,8 @@ use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::engine::lock;
-use crate::system::files;
 use identity::Digest;
+use system::files;
 
 /// How often a lost connection is made again before any further byte has arrived.
 const RETRIES: u32 = 3;

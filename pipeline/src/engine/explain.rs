@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::record::{Record, RecordError};
 use identity::{Difference, Fields};
+use record::{Record, RecordError};
 
 /// One line for each field that differs from the nearest earlier execution: the one with the fewest differing fields,
 /// and of equals the newest.

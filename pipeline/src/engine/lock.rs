@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::system::{files, locks};
+use system::{files, locks};
 
 /// How long somebody who adds objects waits for somebody who removes some.
 const REMOVING: Duration = Duration::from_secs(120);

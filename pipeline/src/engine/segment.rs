@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use stages::looks::Looks;
 
 use super::graph::Training;
-use crate::record::rows::Trajectory;
 use identity::ObjectId;
+use record::rows::Trajectory;
 
 /// What is to be computed: steps `from..to`, writing down some checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]

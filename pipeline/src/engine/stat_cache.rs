@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::system::files;
 use identity::Digest;
+use system::files;
 
 /// A change that happens this soon after a look may leave the same times behind, on the coarsest filesystems.
 const TOO_YOUNG_NS: i128 = 2_000_000_000;

@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::lock;
 use super::stat_cache::StatCache;
 use crate::failure::Failure;
-use crate::system::{files, limits, permission};
 use identity::{Digest, ObjectId};
+use system::{files, limits, permission};
 
 /// How the name of a database's note begins while a process writes it; the process stands behind.
 const NEW_NOTE: &str = "new-";

@@ -124,7 +124,7 @@ impl Pool {
                 Ok(worker)
             }
             None => {
-                let name = format!("{}.log", crate::system::uid());
+                let name = format!("{}.log", system::uid());
                 logs(name.clone(), 0)?;
                 let started = Worker::start(&self.program, &self.logs.join(name), &self.describe, stop);
                 if let (Err(WorkerError::Changed(_)), Some(store)) = (&started, self.logs.parent()) {

@@ -36,13 +36,11 @@ use super::segment::{self, Missing};
 use super::store::{self, Health, Store};
 use super::task::{self, Bench, Made, Message, Pool, TaskError, WorkerTask};
 use super::worker::{Shortage, Stopper, WorkerError};
-use crate::record::Record;
-use crate::record::rows::{
-    Accepted, Finished, KILLED, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory,
-};
-use crate::system::limits;
 use identity::Fields;
 use identity::{Digest, ExecutionId, ObjectId, StageKey, TrajectoryId, TrajectoryRow};
+use record::Record;
+use record::rows::{Accepted, Finished, KILLED, NewExecution, NewTrajectory, RunEnd, RunRow, Served, Trajectory};
+use system::limits;
 
 /// Steps wait this long at most before they are written.
 const FLUSH: Duration = Duration::from_millis(250);

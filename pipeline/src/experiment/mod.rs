@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use stages::schema::flatten;
 
 use crate::failure::Failure;
 pub use check::nearest;
@@ -206,18 +207,6 @@ impl Point {
             }
         }
         all
-    }
-}
-
-/// Opens tables to dotted names.
-pub fn flatten(name: &str, value: &Value, all: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(entries) => {
-            for (key, value) in entries {
-                flatten(&format!("{name}.{key}"), value, all);
-            }
-        }
-        value => all.push((name.to_owned(), value.clone())),
     }
 }
 

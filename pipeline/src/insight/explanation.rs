@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use stages::params::{is_read, stage_keys};
 use stages::schema::Role;
 
-use crate::record::read::Cell;
+use record::read::Cell;
 
 /// What a parameter can explain of a parting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -11,7 +11,7 @@
 
 use serde::Serialize;
 
-use crate::record::read::{Bucket, Pair};
+use record::read::{Bucket, Pair};
 
 /// How many times the noise two losses must differ by.
 pub const TIMES: f64 = 8.0;

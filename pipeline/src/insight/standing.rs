@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::record::read::NgramLoss;
+use record::read::NgramLoss;
 
 /// Losses that are no further apart than this, in nats, are as good as each other: one in a hundred of a perplexity.
 const ALIKE: f64 = 0.01;

@@ -3,8 +3,8 @@
 use crate::insight::verdict::causes::round;
 use crate::insight::verdict::notes::number;
 use crate::insight::verdict::{Facts, now};
-use crate::record::read::Cell;
-use crate::record::verdicts::{Kind, Verdict};
+use record::read::Cell;
+use record::verdicts::{Kind, Verdict};
 
 /// How much lower a loss must be to be another outcome: an untold part of a perplexity comes and goes by chance.
 const CLEARLY: f64 = 0.1;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::insight::comparison::Differing;
-use crate::record::read::Cell;
-use crate::record::verdicts::Kind;
+use record::read::Cell;
+use record::verdicts::Kind;
 
 /// Runs that differ in their seeds alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]

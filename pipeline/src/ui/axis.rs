@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::format;
 use super::look::{Ink, Look};
-use crate::record::read::Bucket;
+use record::read::Bucket;
 
 /// Columns of the labels left of a plot, the axis included.
 const LEFT: usize = 9;

@@ -2,7 +2,7 @@
 
 use super::axis::{Baseline, Frame, Scale};
 use super::look::{Ink, Look};
-use crate::record::read::Bucket;
+use record::read::Bucket;
 
 /// Dots of a braille cell: two columns of four (Unicode, block "Braille Patterns").
 const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];

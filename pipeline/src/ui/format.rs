@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 pub use stages::plain::{line, turns};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::record::read::Cell;
-use crate::system::quoted;
+use record::read::Cell;
+use system::quoted;
 
 /// What stands where nothing was measured.
 pub const NOTHING: &str = "–";

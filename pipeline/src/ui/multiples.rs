@@ -7,7 +7,7 @@ use super::axis::{Baseline, Frame, Scale};
 use super::curve::{self, ONSET};
 use super::format;
 use super::look::{Ink, Look};
-use crate::record::read::Bucket;
+use record::read::Bucket;
 
 /// Rows of a panel.
 const ROWS: usize = 7;

@@ -2,7 +2,7 @@
 
 use super::axis::{Baseline, Frame, Scale};
 use super::look::{Ink, Look};
-use crate::record::read::Bucket;
+use record::read::Bucket;
 
 /// A run's mark by its place; the thirteenth run begins anew.
 const MARKS: [char; 12] = ['●', '○', '×', '+', '▲', '△', '■', '□', '◆', '◇', '▼', '▽'];

@@ -5,10 +5,10 @@ use crate::commands::defaults::Defaults;
 use crate::commands::verdict::{spoken, verdict_ink};
 use crate::insight::comparison::Differing;
 use crate::insight::explanation::{Explains, Why};
-use crate::record::read::Summary;
-use crate::record::verdicts::{Kind, Verdict};
 use crate::ui::format::{self, count};
 use crate::ui::look::Ink;
+use record::read::Summary;
+use record::verdicts::{Kind, Verdict};
 
 /// The most parameters that a sentence names.
 const MOST_NAMED: usize = 4;

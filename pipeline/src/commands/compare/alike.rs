@@ -4,8 +4,8 @@ use crate::commands::reading::{Reader, baselines};
 use crate::commands::show::parts::origin;
 use crate::failure::Failure;
 use crate::insight::comparison::Differing;
-use crate::record::read::{Cell, Detail, NgramLoss, StageRow, Summary};
 use crate::ui::axis::Baseline;
+use record::read::{Cell, Detail, NgramLoss, StageRow, Summary};
 
 /// The same parameters, but what a run was forked from as `run42 at step 300`: a trajectory's digits tell nobody anything.
 pub fn with_forks(reader: &mut Reader, parameters: Vec<Differing>, runs: &[i64]) -> Result<Vec<Differing>, Failure> {

@@ -8,11 +8,11 @@ use super::parting::{Pair, Parting};
 use crate::commands::reading::Reader;
 use crate::commands::show::parts::indent;
 use crate::failure::Failure;
-use crate::record::read::{Cell, Param, StepRow, Summary};
-use crate::record::verdicts::Verdict;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
+use record::read::{Cell, Param, StepRow, Summary};
+use record::verdicts::Verdict;
 
 /// Steps with probes on either side.
 const EITHER_SIDE: usize = 3;

@@ -21,14 +21,14 @@ use crate::insight::comparison::{self, Differing, Scores, Texts};
 use crate::insight::standing::Standing;
 use crate::insight::winner::{Group, Winner};
 use crate::places::Paths;
-use crate::record::Record;
-use crate::record::read::{Bucket, NgramLoss, Summary};
-use crate::record::verdicts::Verdict;
 use crate::ui;
 use crate::ui::axis::Baseline;
 use crate::ui::look::Look;
 use around::Around;
 use parting::Parting;
+use record::Record;
+use record::read::{Bucket, NgramLoss, Summary};
+use record::verdicts::Verdict;
 
 /// Rows of all curves together, beside the fewest of one.
 const ROWS: i64 = 64_000;

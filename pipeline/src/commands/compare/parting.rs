@@ -9,8 +9,8 @@ use crate::failure::Failure;
 use crate::insight::comparison::Differing;
 use crate::insight::explanation::{self, Ground, Rates};
 use crate::insight::noise::{self, Beyond, Losses};
-use crate::record::read::{self, Cell, Difference, Param};
-use crate::record::{Record, RecordError};
+use record::read::{self, Cell, Difference, Param};
+use record::{Record, RecordError};
 
 /// Steps before a parting that are searched for what can explain it. What happened further back would have shown in the
 /// losses, which are the same.

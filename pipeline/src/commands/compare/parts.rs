@@ -8,13 +8,13 @@ use crate::commands::show::parts::indent;
 use crate::commands::standing;
 use crate::insight::comparison::{Differing, Scores};
 use crate::insight::noise::{Beyond, TIMES};
-use crate::record::read::{Difference, Summary};
 use crate::ui::curve::ONSET;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::multiples::ABOVE;
 use crate::ui::overlay::{self, SEVERAL, mark};
 use crate::ui::table::{Table, left, right};
+use record::read::{Difference, Summary};
 
 /// The most runs whose scores and texts stand side by side.
 pub const MOST_BESIDE: usize = 6;

@@ -6,11 +6,11 @@ use crate::commands::defaults::Defaults;
 use crate::commands::reading::last;
 use crate::insight::comparison::Differing;
 use crate::insight::winner::{self, Group, Measure, Scored, Winner, is_seed};
-use crate::record::read::{Bucket, Evaluation};
-use crate::record::verdicts::{Kind, Verdict};
 use crate::ui::format;
 use crate::ui::look::{Ink, Look};
 use crate::ui::multiples::{self, Panel};
+use record::read::{Bucket, Evaluation};
+use record::verdicts::{Kind, Verdict};
 
 /// The most panels; of more groups, each verdict has one.
 const MOST_PANELS: usize = 12;

@@ -1,10 +1,10 @@
 use super::*;
 use crate::insight::explanation::Explains;
 use crate::insight::verdict::RULES;
-use crate::record::Record;
-use crate::record::fixture::{Fixture, PARTING, long_run};
-use crate::record::verdicts::Kind;
 use crate::ui::screen_is;
+use record::Record;
+use record::fixture::{Fixture, PARTING, long_run};
+use record::verdicts::Kind;
 
 fn compared(fixture: &Fixture, runs: &[i64]) -> Comparison {
     let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap();

@@ -5,9 +5,9 @@ use unicode_width::UnicodeWidthStr as _;
 use super::parts::MOST_BESIDE;
 use crate::commands::show::outcomes::{decode, figures, written};
 use crate::insight::comparison::Texts;
-use crate::record::read::{Sample, Summary};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
+use record::read::{Sample, Summary};
 
 /// Texts of the last checkpoint that the runs share, and of each run's own last where those differ: two beside each
 /// other, more below each other.

@@ -17,11 +17,11 @@ use crate::commands::stop::Stop;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::insight::range::{Conclusion, Tried, conclude, smoothed};
 use crate::places::Paths;
-use crate::record::verdicts::TraceRow;
 use crate::ui;
 use crate::ui::axis::Baseline;
 use crate::ui::format;
 use crate::ui::look::Look;
+use record::verdicts::TraceRow;
 
 /// A test and what it shows.
 #[derive(Debug, Serialize)]

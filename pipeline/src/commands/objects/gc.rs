@@ -7,13 +7,13 @@ use super::{Owners, disk, entries, owners, size_of, whose};
 use crate::engine::lock;
 use crate::engine::store::Store;
 use crate::failure::Failure;
-use crate::record::objects::Trace;
-use crate::record::{Record, RecordError};
 use crate::ui;
 use crate::ui::format::{bytes, count};
 use crate::ui::look::Look;
 use crate::ui::table::{Table, left, right};
 use identity::ObjectId;
+use record::objects::Trace;
+use record::{Record, RecordError};
 
 /// Something beside the objects that nobody needs.
 #[derive(Debug, PartialEq, Eq)]

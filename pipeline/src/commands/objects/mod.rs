@@ -11,10 +11,10 @@ use crate::args::{ObjectsArgs, ObjectsCommand};
 use crate::engine::store::Store;
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::record::objects::Reference;
-use crate::record::{Record, RecordError};
 use crate::ui;
 use identity::ObjectId;
+use record::objects::Reference;
+use record::{Record, RecordError};
 
 /// Looks after the store.
 pub fn objects(args: &ObjectsArgs, paths: &Paths) -> Result<(), Failure> {

@@ -5,10 +5,10 @@ use std::io;
 
 use super::{entries, owners, runs, size_of};
 use crate::engine::store::Store;
-use crate::record::objects::Reference;
 use crate::ui::format::{bytes, count};
 use crate::ui::look::Look;
 use crate::ui::table::{Table, left, right};
+use record::objects::Reference;
 
 /// A number of objects and their bytes.
 #[derive(Debug, Default, Clone, Copy)]

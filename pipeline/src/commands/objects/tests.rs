@@ -6,8 +6,8 @@ use super::gc::{Folders, screen, waste};
 use super::verify::{Complaint, look, tell};
 use super::*;
 use crate::engine::lock;
-use crate::record::objects::Trace;
 use crate::ui::look::Look;
+use record::objects::Trace;
 
 struct Small {
     _folder: tempfile::TempDir,

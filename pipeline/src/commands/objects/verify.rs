@@ -6,11 +6,11 @@ use std::io;
 use super::{Owners, disk, owners, whose};
 use crate::engine::store::{Health, Store};
 use crate::failure::Failure;
-use crate::record::objects::Reference;
-use crate::record::{Record, RecordError};
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, bytes, count};
 use identity::ObjectId;
+use record::objects::Reference;
+use record::{Record, RecordError};
 
 /// What is wrong with an object.
 #[derive(Debug, Clone, PartialEq, Eq)]

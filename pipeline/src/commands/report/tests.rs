@@ -2,9 +2,9 @@ use serde_json::json;
 
 use super::*;
 use crate::commands::judging;
-use crate::record::Record;
-use crate::record::fixture::{Fixture, SPIKE, long_run};
-use crate::record::verdicts::{Check, Confirmation, Evidence, Finding, Kind};
+use record::Record;
+use record::fixture::{Fixture, SPIKE, long_run};
+use record::verdicts::{Check, Confirmation, Evidence, Finding, Kind};
 
 const HOSTILE: &str = "the crown </script><img src=x onerror=alert(1)> & \"it\"\u{2028}\u{202e}turned\u{0}";
 

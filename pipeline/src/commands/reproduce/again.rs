@@ -10,8 +10,8 @@ use crate::commands::temporary::Temporary;
 use crate::engine::work::{Cause, End};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::places::Paths;
-use crate::record::Record;
-use crate::record::read::Forked;
+use record::Record;
+use record::read::Forked;
 
 /// A record and a store of its own, both gone with the value.
 #[derive(Debug)]

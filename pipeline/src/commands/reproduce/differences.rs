@@ -6,9 +6,9 @@ use crate::commands::reading::Reader;
 use crate::engine::store::{Health, Store};
 use crate::failure::Failure;
 use crate::plan;
-use crate::record::read::Numbers;
 use crate::ui::format::{self, count};
 use identity::ObjectId;
+use record::read::Numbers;
 
 /// An output: stage, item, name.
 type Name = (String, String, String);

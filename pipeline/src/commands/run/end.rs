@@ -7,10 +7,10 @@ use crate::engine::work::{Cause, End, Summary, WorkError};
 use crate::engine::worker::WorkerError;
 use crate::experiment::Experiment;
 use crate::failure::{Failure, INTERRUPTED};
-use crate::record::verdicts::{Kind, Verdict};
-use crate::system::quoted;
 use crate::ui;
 use crate::ui::format;
+use record::verdicts::{Kind, Verdict};
+use system::quoted;
 
 /// Says what would be computed.
 pub(super) fn tell_dry(summary: &Summary) {

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 use stages::params::{self, Fork, KEPT_BY_FORKS, Train};
 
-use crate::experiment::{Experiment, Point, flatten};
+use crate::experiment::{Experiment, Point};
 use crate::failure::Failure;
 use crate::plan::{Ancestor, reads};
-use crate::record::Record;
-use crate::record::read::Origin;
 use identity::Fields;
 use identity::{Digest, TrajectoryId};
+use record::Record;
+use record::read::Origin;
+use stages::schema::flatten;
 
 /// The stages before the training, all of which a fork keeps.
 const KEPT_STAGES: [&str; 3] = ["tokenize", "vocab", "batch"];

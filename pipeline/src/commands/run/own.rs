@@ -8,8 +8,8 @@ use crate::engine::lock;
 use crate::engine::store::Store;
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::record::Record;
-use crate::record::rows::RunRow;
+use record::Record;
+use record::rows::RunRow;
 
 /// Takes over the runs that nobody works on; says of which another living process has them.
 pub(super) fn take(

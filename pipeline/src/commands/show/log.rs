@@ -6,8 +6,8 @@ use stages::plain;
 
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
-use crate::system::files;
 use crate::ui;
+use system::files;
 
 /// Prints the output of the run's executions by the worker, one after another: failed and interrupted ones too.
 pub fn log(reader: &mut Reader, run: i64) -> Result<(), Failure> {

@@ -17,12 +17,12 @@ use crate::commands::{judging, standing, verdict};
 use crate::failure::Failure;
 use crate::insight::standing::Standing;
 use crate::places::Paths;
-use crate::record::read::{Bucket, Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
-use crate::record::verdicts::{Confirmation, Verdict};
 use crate::ui::axis::Baseline;
 use crate::ui::curve::curve;
 use crate::ui::look::{Ink, Look};
 use crate::{selector, ui};
+use record::read::{Bucket, Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
+use record::verdicts::{Confirmation, Verdict};
 
 /// Everything that is known of one run.
 #[derive(Debug, Serialize)]
@@ -143,9 +143,9 @@ fn loss(whole: &Whole, look: Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::fixture::{Fixture, SPIKE, long_run};
-    use crate::record::{Record, read::Bucket};
     use crate::ui::screen_is;
+    use record::fixture::{Fixture, SPIKE, long_run};
+    use record::{Record, read::Bucket};
 
     fn whole(fixture: &Fixture, run: i64) -> Whole {
         let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap();

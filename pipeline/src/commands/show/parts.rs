@@ -7,11 +7,11 @@ use crate::commands::defaults::Defaults;
 use crate::commands::reading::{baseline_words, lines_on};
 use crate::commands::runs::status_ink;
 use crate::plan;
-use crate::record::read::{Cell, Detail, Forked, NgramLoss, Param, StageRow, Summary};
 use crate::ui::axis::Baseline;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
+use record::read::{Cell, Detail, Forked, NgramLoss, Param, StageRow, Summary};
 
 /// Who, what, when, where, and with what.
 pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> String {

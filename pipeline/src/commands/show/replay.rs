@@ -19,11 +19,11 @@ use crate::engine::store::{Health, Store};
 use crate::engine::worker::{self, Worker, WorkerError};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::plan::{STAGES, again};
-use crate::record::Record;
-use crate::record::rows::Trajectory;
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, count};
 use identity::{Digest, Fields, ObjectId};
+use record::Record;
+use record::rows::Trajectory;
 
 /// The stage that is replayed.
 const STAGE: &str = "train";
@@ -105,9 +105,8 @@ fn parted(reader: &mut Reader, run: i64, losses: &[(u64, f64)]) -> Result<Option
     }
     let now: BTreeMap<i64, f64> = losses.iter().map(|(step, loss)| (*step as i64, *loss)).collect();
     let numbers = reader.record.numbers(run)?;
-    let differs = |row: &&crate::record::read::Numbers| {
-        now.get(&row.step).is_some_and(|loss| !same(row.loss, &row.loss_kind, *loss))
-    };
+    let differs =
+        |row: &&record::read::Numbers| now.get(&row.step).is_some_and(|loss| !same(row.loss, &row.loss_kind, *loss));
     Ok(numbers.iter().find(differs).and_then(|row| u64::try_from(row.step).ok()).or(Some(*last)))
 }
 

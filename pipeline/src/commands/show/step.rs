@@ -9,9 +9,9 @@ use super::{replay, tokens};
 use crate::args::When;
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
-use crate::record::read::StepRow;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
+use record::read::StepRow;
 
 /// Rows of a batch that a screen shows: of two lines, or of four. JSON has all.
 const MOST_ROWS: [usize; 2] = [8, 4];

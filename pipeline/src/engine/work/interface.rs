@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::engine::graph::Plan;
-use crate::record::RecordError;
-use crate::record::rows::RunRow;
 use identity::{RunId, StageKey};
+use record::RecordError;
+use record::rows::RunRow;
 
 /// How the work is to be done.
 #[derive(Debug, Clone)]

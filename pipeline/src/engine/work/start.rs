@@ -201,7 +201,7 @@ impl Work<'_> {
         let job = &self.jobs[&key];
         let worker = matches!(job.stage.way, Way::Worker);
         let capability = self.facts.capability(job.node.device());
-        let fresh = crate::system::uid();
+        let fresh = system::uid();
         Ok(self.record.begin(&NewExecution {
             uid: uid.unwrap_or(&fresh),
             stage: job.stage.name,
@@ -233,7 +233,7 @@ impl Work<'_> {
         for user in self.jobs[&key].users.clone() {
             self.take_over(user)?;
         }
-        let uid = crate::system::uid();
+        let uid = system::uid();
         let trajectory = training.as_ref().map(|recording| &recording.trajectory);
         let from = training.as_ref().map(|recording| recording.missing.from);
         let execution = self.begin(key, trajectory, from, Some(&uid))?;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Shortage;
-use crate::system::permission::Denied;
+use system::permission::Denied;
 
 /// Why a worker can't be used.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::system::permission::{self, Denied};
+use system::permission::{self, Denied};
 
 /// The library that the loader did not find, by what it said, and what keeps this user from the folder that holds it.
 pub(super) fn unreadable(program: &Path, said: &str) -> Option<(String, Denied)> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use stages::plain;
 
-use crate::system::files;
+use system::files;
 
 /// The most bytes that the log of one order may grow to: an honest worker writes a line in five seconds.
 const LONGEST: u64 = 64 << 20;

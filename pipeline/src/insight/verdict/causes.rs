@@ -2,7 +2,7 @@
 
 use super::course::{Case, Outcome};
 use super::notes::{Figure, Notes, beside, number, percent};
-use crate::record::verdicts::Kind;
+use record::verdicts::Kind;
 
 /// A rate in one digit that counts.
 pub fn round(rate: f64) -> String {

@@ -2,7 +2,7 @@
 
 use super::course::Case;
 use super::notes::{Notes, count, counted, finite, number, percent};
-use crate::record::read::Cell;
+use record::read::Cell;
 
 /// Tells the checks of a course.
 pub(super) fn tell(case: &Case<'_>, notes: &mut Notes) {

@@ -7,8 +7,8 @@ use super::losses::{Course, losses};
 use super::notes::{Notes, number};
 use super::signals::{Probes, Signals};
 use super::{Bounds, Facts, checks, rise};
-use crate::record::read::Cell;
-use crate::record::verdicts::Kind;
+use record::read::Cell;
+use record::verdicts::Kind;
 
 /// What came of a training, were its data sound.
 #[derive(Debug, Clone, PartialEq)]

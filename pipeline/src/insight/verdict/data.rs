@@ -3,7 +3,7 @@
 use super::notes::{Figure, Notes, count, number, percent};
 use super::signals::{Data, Signals};
 use super::{Bounds, Facts};
-use crate::record::read::Cell;
+use record::read::Cell;
 
 /// A fault of the data.
 #[derive(Debug, Clone, PartialEq)]

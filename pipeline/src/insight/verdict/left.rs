@@ -3,8 +3,8 @@
 use super::causes::{evidence_of_rate, heading, rate_times};
 use super::course::{Case, Outcome, bad_start, onset};
 use super::notes::{Figure, Notes, beside, count, counted, finite, number};
-use crate::record::read::Cell;
-use crate::record::verdicts::Kind;
+use record::read::Cell;
+use record::verdicts::Kind;
 
 fn lower(case: &Case<'_>) -> Option<String> {
     rate_times(1.0 / 3.0, "a third of the rate", case)

@@ -20,11 +20,11 @@ use std::collections::BTreeMap;
 use stages::params::Layout;
 use stages::plan::Plan;
 
-use crate::record::read::{Cell, Evaluation, NgramLoss, Sample, StepRow};
-use crate::record::verdicts::{Finding, Kind, TraceRow, Verdict};
 use bounds::{BOUNDS, Bounds};
 use course::View;
 use notes::{Notes, count};
+use record::read::{Cell, Evaluation, NgramLoss, Sample, StepRow};
+use record::verdicts::{Finding, Kind, TraceRow, Verdict};
 use signals::Signals;
 
 /// The version of the rules: verdicts of another are made again.

@@ -2,7 +2,7 @@
 
 use stages::protocol::kind_of;
 
-use crate::record::verdicts::{Check, Evidence, Finding};
+use record::verdicts::{Check, Evidence, Finding};
 
 /// Evidence, findings and checks in the order in which they were come by.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use stages::params::Layout;
 
 use super::losses::{Course, losses, noise};
 use super::{Batches, Bounds, Facts};
-use crate::record::read::{Cell, NgramLoss, StepRow};
+use record::read::{Cell, NgramLoss, StepRow};
 
 /// Everything the rules look at. Losses in nats a token.
 #[derive(Debug, Clone, PartialEq, Serialize)]

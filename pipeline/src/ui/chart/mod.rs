@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::axis::Baseline;
-use crate::record::read::{Bucket, Hole};
+use record::read::{Bucket, Hole};
 
 pub use range::Range;
 pub use thin::thin;

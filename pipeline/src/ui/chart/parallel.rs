@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use super::colours;
 use super::labels::{chosen, spread, width};
 use super::range::tick_label;
-use crate::record::read::Cell;
 use crate::ui::axis::nice;
 use crate::ui::format;
+use record::read::Cell;
 
 /// A run with its values.
 #[derive(Debug, Clone, PartialEq)]

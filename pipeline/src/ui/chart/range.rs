@@ -86,9 +86,9 @@ pub fn tick_label(tick: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::read::Bucket;
     use crate::ui::axis::Baseline;
     use crate::ui::chart::Quantity;
+    use record::read::Bucket;
 
     fn chart(losses: &[&[f64]]) -> Chart {
         let bucket = |(step, loss): (i64, &f64)| Bucket {

@@ -7,9 +7,9 @@ use super::labels::{chosen, spread, width};
 use super::range::tick_label;
 use super::thin::{self, thin};
 use super::{Chart, Line, Range};
-use crate::record::read::Bucket;
 use crate::ui::axis::{self, nice};
 use crate::ui::format::{self, count};
+use record::read::Bucket;
 
 /// How large a picture is, in units that a browser shows as a pixel each, and on what ground.
 #[derive(Debug, Clone, Copy, PartialEq)]

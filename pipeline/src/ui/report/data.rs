@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use crate::record::read::Bucket;
 use crate::ui::chart::{Chart, Line, Range};
+use record::read::Bucket;
 
 /// The data, harmless inside a script element: nothing in it can end that element, whatever texts it holds.
 pub fn embedded(report: &Report) -> String {

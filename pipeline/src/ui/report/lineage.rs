@@ -74,8 +74,7 @@ fn runs(of: &[i64]) -> String {
 /// What it ran on, and what a shell is told to have it again.
 pub fn environment(report: &Report) -> Markup {
     let (differing, same): (Vec<_>, Vec<_>) = report.circumstances.iter().partition(|row| row.differs());
-    let shown =
-        |value: &Option<crate::record::read::Cell>| value.as_ref().map_or(format::NOTHING.to_owned(), format::cell);
+    let shown = |value: &Option<record::read::Cell>| value.as_ref().map_or(format::NOTHING.to_owned(), format::cell);
     html! {
         section #environment {
             h2 { "Environment, and how to reproduce" }

@@ -20,8 +20,8 @@ use super::chart::{Chart, Range, parallel};
 use super::format;
 use crate::insight::comparison::Differing;
 use crate::insight::winner::{Group, Winner};
-use crate::record::read::{Evaluation, Event, Execution, Forked, Sample, Summary};
-use crate::record::verdicts::{Confirmation, Verdict};
+use record::read::{Evaluation, Event, Execution, Forked, Sample, Summary};
+use record::verdicts::{Confirmation, Verdict};
 
 /// What a page shows.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::{Report, Run, harmless, some_are_whole};
-use crate::record::read::Sample;
 use crate::ui::format::{self, count};
+use record::read::Sample;
 
 /// The section.
 pub fn section(report: &Report) -> Markup {

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::{Report, Run};
 use crate::insight::winner::{Group, Measure};
-use crate::record::verdicts::Kind;
 use crate::ui::format::{self, count};
+use record::verdicts::Kind;
 
 /// `5 runs, 1,000 steps each`.
 pub fn runs_in_words(report: &Report) -> String {

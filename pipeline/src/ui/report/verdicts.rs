@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::summary::badge;
 use super::{Report, Run, harmless, some_are_whole};
-use crate::record::verdicts::{Check, Evidence};
 use crate::ui::format::{self, count};
+use record::verdicts::{Check, Evidence};
 
 /// The section.
 pub fn section(report: &Report) -> Markup {

@@ -4,8 +4,8 @@ use stages::protocol::{Measured, Predicted};
 
 use super::*;
 use crate::places::Paths;
-use crate::record::fixture::Fixture;
 use crate::ui::screen_is;
+use record::fixture::Fixture;
 
 fn reader(fixture: &Fixture) -> Reader {
     Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap()

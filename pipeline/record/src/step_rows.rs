@@ -85,8 +85,8 @@ pub(super) fn nonfinite(step: &Step) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Record;
-    use crate::record::rows::NewTrajectory;
+    use crate::Record;
+    use crate::rows::NewTrajectory;
     use identity::{Digest, Fields, TrajectoryId};
 
     fn step(n: u64, loss: f64, norm: f64) -> Step {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::record::{Record, Result, sql};
+use crate::{Record, Result, sql};
 
 /// Neighbouring steps without a finite value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]

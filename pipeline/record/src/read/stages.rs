@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{as_json, each, list};
-use crate::record::{Record, Result, sql};
+use crate::{Record, Result, sql};
 
 /// One stage of a run, with the execution that served it.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]

@@ -7,8 +7,8 @@ use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::{Examined, Fault, Rebuilt};
-use crate::record::blocks::{BLOCK, Block, begin, float_of};
-use crate::record::sql;
+use crate::blocks::{BLOCK, Block, begin, float_of};
+use crate::sql;
 
 /// Steps between two words about how far it is.
 const BETWEEN: u64 = 10_000;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{each, list, only, text_as_json};
 
-use crate::record::{Record, Result, sql};
+use crate::{Record, Result, sql};
 
 /// A split scored at one checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]

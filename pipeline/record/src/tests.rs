@@ -13,7 +13,7 @@ fn every_statement_fits_the_migrations() {
     // What a copy is made from.
     record.wait(async |c| sqlx::query("ATTACH ':memory:' AS source").execute(c).await.map(|_| ())).unwrap();
     let mut checked = 0;
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/record/sql")).unwrap() {
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sql")).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         // Its rows are added when it is used.

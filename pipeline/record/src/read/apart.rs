@@ -1,6 +1,6 @@
 //! Two trajectories step by step: where they part, and what lies around a step.
 
-use crate::record::{Record, Result, sql};
+use crate::{Record, Result, sql};
 
 use super::losses::{Difference, Pair, StepRow};
 

@@ -102,7 +102,7 @@ fn pragma(record: &mut Record, text: &'static str) -> Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::options;
+    use crate::options;
 
     /// A training of 3 steps with its run, as the first form of the record had it.
     const FIRST: &str = "

@@ -203,7 +203,7 @@ async fn insert_run(
 ) -> sqlx::Result<RunRow> {
     let resolved: serde_json::Map<String, Value> = point.params.iter().cloned().collect();
     let id: i64 = sqlx::query_scalar(sql!("insert_run"))
-        .bind(crate::system::uid())
+        .bind(system::uid())
         .bind(&point.run_key)
         .bind(experiment)
         .bind(Value::from(resolved).to_string())

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::{Column as _, Executor as _, SqlSafeStr as _, SqliteConnection, Statement as _};
 
 use super::Cell;
-use crate::record::{Record, Result, sql};
+use crate::{Record, Result, sql};
 
 /// Statements that ask.
 pub const ASK: [&str; 5] = ["SELECT", "WITH", "VALUES", "EXPLAIN", "PRAGMA"];

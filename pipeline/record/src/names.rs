@@ -16,7 +16,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::SqliteLockingMode;
 
 use super::{Record, RecordError, Result, beside, explain, migrate, options, sql};
-use crate::system::quoted;
+use system::quoted;
 
 /// How many names a file has.
 fn links(path: &Path) -> u64 {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Cell, as_json, each, many, text_as_json};
-use crate::record::{Record, Result, sql};
+use crate::{Record, Result, sql};
 
 /// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]

@@ -3,11 +3,15 @@
 //! Every statement is a file in the folder `sql`, read into the program by [`sql!`]; a test prepares each against the
 //! migrations. Calls are plain functions that wait: one thread of a process talks to the database, and SQLite answers
 //! in microseconds, so callers need not know that the driver is asynchronous.
+//!
+//! It keeps rows and finds them again. It concludes nothing from them, words nothing for a screen, and knows no stage by name.
+
+#![allow(missing_docs, reason = "most public fields are columns, which the migrations and docs/sql.md explain")]
 
 mod blocks;
 mod copy;
 mod executions;
-#[cfg(test)]
+#[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 mod migrate;
 mod names;
@@ -29,14 +33,14 @@ use open::{check_files, check_name, explain, gate, make};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use crate::system::files::NotRegular;
-use crate::system::limits::Limit;
-use crate::system::permission::Denied;
+use system::files::NotRegular;
+use system::limits::Limit;
+use system::permission::Denied;
 
 /// The text of a statement, by its file's name in the folder `sql`.
 macro_rules! sql {
     ($name:literal) => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/record/sql/", $name, ".sql"))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sql/", $name, ".sql"))
     };
 }
 pub(crate) use sql;

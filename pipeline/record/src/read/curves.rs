@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::ser::SerializeStruct as _;
 
 use super::{Of, many, only};
-use crate::record::{Record, Result, sql};
+use crate::{Record, Result, sql};
 
 /// From this many steps on, curves are drawn from blocks: finer than any terminal's columns, and a thousandth of the rows.
 const MANY_STEPS: i64 = 128 * BLOCK;
@@ -170,7 +170,7 @@ fn number(word: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::fixture::Fixture;
+    use crate::fixture::Fixture;
 
     /// The same, asked of SQLite bucket by bucket.
     fn naive(record: &mut Record, run: i64, column: &str, width: i64) -> Vec<Bucket> {

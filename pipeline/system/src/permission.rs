@@ -8,6 +8,7 @@ use super::quoted;
 /// A path that this user may not use as is needed, and what would change that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
+    /// What can't be used.
     pub path: PathBuf,
     /// What is missing: `write`, or `read`.
     pub right: &'static str,

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{BUSY, OPENED, RecordError, Result, beside};
-use crate::system::files;
-use crate::system::limits::{self, Limit};
-use crate::system::{locks, permission};
+use system::files;
+use system::limits::{self, Limit};
+use system::{locks, permission};
 
 /// SQLite's code for a file that ends where a page should go on.
 const SHORT_READ: i64 = 522;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::each;
-use crate::record::{Record, Result, sql};
+use crate::{Record, Result, sql};
 
 /// The first step at which two trajectories have different losses.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]

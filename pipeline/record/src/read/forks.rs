@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{each, list, only};
-use crate::record::{Record, Result, sql};
+use crate::{Record, Result, sql};
 
 /// A fork that a run's trajectory goes through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]

@@ -10,7 +10,7 @@ use fetch::FetchError;
 pub use fetch::{Fetcher, News};
 
 use crate::engine::store::Store;
-use crate::experiment::{Origin, Source};
+use experiment::{Origin, Source};
 use identity::Digest;
 
 /// Where fetched corpora are kept, and whether more may be fetched.

@@ -95,6 +95,12 @@ impl From<record::RecordError> for Failure {
     }
 }
 
+impl From<experiment::Refusal> for Failure {
+    fn from(refusal: experiment::Refusal) -> Self {
+        Self::input(refusal.message, refusal.hint)
+    }
+}
+
 impl From<stages::StageError> for Failure {
     fn from(error: stages::StageError) -> Self {
         Self::failed(error.to_string(), "")

@@ -12,8 +12,8 @@ use stages::schema::{self, Role};
 use stages::{Context, Outcome, StageError};
 
 use crate::engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way};
-use crate::experiment::Point;
 use again::up_to;
+use experiment::Point;
 use identity::{Digest, TrajectoryId};
 
 pub use again::{PARENT, again};

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use crate::experiment::nearest;
 use crate::failure::Failure;
+use experiment::nearest;
 use record::Record;
 use record::read::Study;
 

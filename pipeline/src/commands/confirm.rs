@@ -11,10 +11,10 @@ use crate::commands::stop::Stop;
 use crate::commands::verdict::short;
 use crate::commands::{judging, verdict};
 use crate::failure::{Failure, INTERRUPTED};
-use crate::insight::trial::{self, Trial};
 use crate::places::Paths;
 use crate::ui::look::Look;
 use crate::{selector, ui};
+use insight::trial::{self, Trial};
 use record::Record;
 use record::verdicts::Confirmation;
 

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use crate::args::{DagArgs, Drawing};
 use crate::engine::graph::{self, Stage};
-use crate::experiment::{Experiment, Point};
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::plan::{STAGES, key_params};
 use crate::ui;
 use crate::ui::look::Look;
 use crate::ui::table::{Table, left};
+use experiment::{Experiment, Point};
 
 /// Draws the graph of an experiment's stages.
 pub fn dag(args: &DagArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {

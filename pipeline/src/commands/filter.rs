@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use crate::experiment::nearest;
 use crate::failure::Failure;
+use experiment::nearest;
 use record::read::{Cell, Param, Summary};
 use record::verdicts::Kind;
 

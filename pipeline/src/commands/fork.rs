@@ -7,11 +7,11 @@ use crate::commands::reading::Reader;
 use crate::commands::recorded::{Recorded, fork_at};
 use crate::commands::run;
 use crate::commands::stop::Stop;
-use crate::experiment::is_name;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::selector;
 use crate::ui::format::{self, count};
+use experiment::is_name;
 
 /// Forks a run: its experiment as the record has it, with the checkpoint as one more parameter, run as any other.
 pub fn fork(args: &ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use crate::engine::lock::is_alive;
 use crate::engine::store::{Health, Store};
 use crate::failure::Failure;
-use crate::insight::verdict::Batches;
 use crate::places::Paths;
 use crate::plan::STAGES;
 use crate::ui::axis::{Baseline, label};
 use crate::{selector, ui};
 use identity::ObjectId;
+use insight::verdict::Batches;
 use record::read::{Evaluation, Execution, NgramLoss, StageRow, Summary};
 use record::{self, Record};
 

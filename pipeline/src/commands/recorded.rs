@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::experiment::{Experiment, Origin};
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::ui::format;
+use experiment::{Experiment, Origin};
 use record::Record;
 
 /// The text of a run's experiment, with the overrides that make the run its only point.
@@ -57,7 +57,7 @@ impl Recorded {
     pub fn with(&self, further: &[String], paths: &Paths, here: &Path) -> Result<Experiment, Failure> {
         let overrides = [&self.overrides[..], further].concat();
         let here = self.home.as_deref().unwrap_or(here);
-        Experiment::of_text(Path::new(&self.path), self.text.clone(), &overrides, here, paths.root())
+        Ok(Experiment::of_text(Path::new(&self.path), self.text.clone(), &overrides, here, paths.root())?)
     }
 
     /// A namesake in the working directory is another text, and the working directory of then is not recorded: but the

@@ -12,10 +12,10 @@ use crate::args::ReproduceArgs;
 use crate::commands::reading::Reader;
 use crate::commands::recorded::Recorded;
 use crate::commands::stop::Stop;
-use crate::experiment::Origin;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::{selector, ui};
+use experiment::Origin;
 use record::Record;
 use system::files;
 
@@ -58,7 +58,7 @@ pub fn check_corpus(
             .to_string();
         if found != *digest {
             let message = format!("{} has changed since run{run}: its SHA-256 was {digest}", path.display());
-            return Err(experiment.complain(&format!("corpus.{name}"), &message, "bring that text back"));
+            return Err(experiment.complain(&format!("corpus.{name}"), &message, "bring that text back").into());
         }
     }
     Ok(())

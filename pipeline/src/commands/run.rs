@@ -28,7 +28,6 @@ use crate::engine::store::{self, Store};
 use crate::engine::task::Pool;
 use crate::engine::work::{Settings, Summary, Track, Work};
 use crate::engine::worker;
-use crate::experiment::{Experiment, Point};
 use crate::failure::{FAILED, Failure};
 use crate::places::{Paths, corpora};
 use crate::plan::{PointPlan, STAGES};
@@ -36,6 +35,7 @@ use crate::ui::counter::Counter;
 use crate::ui::format;
 use crate::ui::progress::Screen;
 use crate::{corpus, ui};
+use experiment::{Experiment, Point};
 use record::Record;
 use record::rows::{KILLED, NewExperiment, NewRun, Origin, RunRow};
 use system::process::output_within;
@@ -189,7 +189,7 @@ fn plans(
         for source in &point.corpus.sources {
             let (path, digest) = corpus::obtain(source, store, &mut shelf).map_err(|refused| {
                 let key = format!("corpus.{}", source.name);
-                let failure = experiment.complain(&key, &refused.message, &refused.hint);
+                let failure = Failure::from(experiment.complain(&key, &refused.message, &refused.hint));
                 if refused.is_full { Failure { code: FAILED, ..failure } } else { failure }
             })?;
             sources.push((source.name.clone(), digest, path));
@@ -218,7 +218,7 @@ fn new_run(point: &Point, plan: &PointPlan, facts: &WorkerFacts) -> NewRun {
 fn look_ahead(experiment: &Experiment, plans: &[PointPlan]) -> Result<(), Failure> {
     let mut seen = HashSet::new();
     plans.iter().filter(|plan| seen.insert(plan.looked_at())).try_for_each(|plan| match plan.look_ahead() {
-        Err(StageError::Input { key, message, hint }) => Err(experiment.complain(&key, &message, &hint)),
+        Err(StageError::Input { key, message, hint }) => Err(experiment.complain(&key, &message, &hint).into()),
         other => Ok(other?),
     })
 }
@@ -228,11 +228,11 @@ fn check_hardware(experiment: &Experiment, worker: &Describe) -> Result<(), Fail
     let mut trainings = experiment.points.iter().filter_map(|point| point.stages.get("train"));
     if !worker.bf16 && trainings.clone().any(|train| train["precision"] == "bf16" && train["device"] == "cpu") {
         let message = "bf16 wants a CPU that multiplies such numbers (avx512_bf16), and this one does not";
-        return Err(experiment.complain("train.precision", message, "train.precision = \"f32\""));
+        return Err(experiment.complain("train.precision", message, "train.precision = \"f32\"").into());
     }
     if worker.gpu.is_none() && trainings.any(|train| train["device"] == "cuda") {
         let message = "cuda wants an NVIDIA GPU with its driver, and a libtorch built for CUDA (make CUDA=1 build)";
-        return Err(experiment.complain("train.device", message, "train.device = \"auto\", or \"cpu\""));
+        return Err(experiment.complain("train.device", message, "train.device = \"auto\", or \"cpu\"").into());
     }
     Ok(())
 }

@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 use serde_json::json;
 
 use crate::args::{Format, SqlArgs};
-use crate::experiment::nearest;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use crate::ui::{self, format};
+use experiment::nearest;
 use record::read::{ASK, Asked, Cell, QueryError, Relation};
 use record::{Record, Result as Recorded};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::commands::reading::{last, short};
-use crate::insight::standing::{Place, Standing, standing};
 use crate::ui::format;
+use insight::standing::{Place, Standing, standing};
 use record::read::{Cell, Evaluation, NgramLoss, Param};
 
 /// Where the last valid loss stands; `None` where it is not there, is not finite, or has no baselines beside it.

@@ -1,8 +1,8 @@
 //! A verdict as it is shown.
 
-use crate::insight::trial;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
+use insight::trial;
 use record::verdicts::{Confirmation, Kind, Verdict};
 
 /// The ink of a verdict.

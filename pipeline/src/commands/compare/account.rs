@@ -3,10 +3,10 @@
 use super::Comparison;
 use crate::commands::defaults::Defaults;
 use crate::commands::verdict::{spoken, verdict_ink};
-use crate::insight::comparison::Differing;
-use crate::insight::explanation::{Explains, Why};
 use crate::ui::format::{self, count};
 use crate::ui::look::Ink;
+use insight::comparison::Differing;
+use insight::explanation::{Explains, Why};
 use record::read::Summary;
 use record::verdicts::{Kind, Verdict};
 

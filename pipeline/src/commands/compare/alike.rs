@@ -3,8 +3,8 @@
 use crate::commands::reading::{Reader, baselines};
 use crate::commands::show::parts::origin;
 use crate::failure::Failure;
-use crate::insight::comparison::Differing;
 use crate::ui::axis::Baseline;
+use insight::comparison::Differing;
 use record::read::{Cell, Detail, NgramLoss, StageRow, Summary};
 
 /// The same parameters, but what a run was forked from as `run42 at step 300`: a trajectory's digits tell nobody anything.

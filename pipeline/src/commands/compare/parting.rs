@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
-use crate::insight::comparison::Differing;
-use crate::insight::explanation::{self, Ground, Rates};
-use crate::insight::noise::{self, Beyond, Losses};
+use insight::comparison::Differing;
+use insight::explanation::{self, Ground, Rates};
+use insight::noise::{self, Beyond, Losses};
 use record::read::{self, Cell, Difference, Param};
 use record::{Record, RecordError};
 

@@ -6,14 +6,14 @@ use crate::commands::reading::{baseline_words, lines_on};
 use crate::commands::runs::status_ink;
 use crate::commands::show::parts::indent;
 use crate::commands::standing;
-use crate::insight::comparison::{Differing, Scores};
-use crate::insight::noise::{Beyond, TIMES};
 use crate::ui::curve::ONSET;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::multiples::ABOVE;
 use crate::ui::overlay::{self, SEVERAL, mark};
 use crate::ui::table::{Table, left, right};
+use insight::comparison::{Differing, Scores};
+use insight::noise::{Beyond, TIMES};
 use record::read::{Difference, Summary};
 
 /// The most runs whose scores and texts stand side by side.

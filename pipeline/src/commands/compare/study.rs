@@ -4,11 +4,11 @@ use super::Comparison;
 use super::account::word;
 use crate::commands::defaults::Defaults;
 use crate::commands::reading::last;
-use crate::insight::comparison::Differing;
-use crate::insight::winner::{self, Group, Measure, Scored, Winner, is_seed};
 use crate::ui::format;
 use crate::ui::look::{Ink, Look};
 use crate::ui::multiples::{self, Panel};
+use insight::comparison::Differing;
+use insight::winner::{self, Group, Measure, Scored, Winner, is_seed};
 use record::read::{Bucket, Evaluation};
 use record::verdicts::{Kind, Verdict};
 

@@ -1,7 +1,7 @@
 use super::*;
-use crate::insight::explanation::Explains;
-use crate::insight::verdict::RULES;
 use crate::ui::screen_is;
+use insight::explanation::Explains;
+use insight::verdict::RULES;
 use record::Record;
 use record::fixture::{Fixture, PARTING, long_run};
 use record::verdicts::Kind;

@@ -4,9 +4,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::parts::MOST_BESIDE;
 use crate::commands::show::outcomes::{decode, figures, written};
-use crate::insight::comparison::Texts;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
+use insight::comparison::Texts;
 use record::read::{Sample, Summary};
 
 /// Texts of the last checkpoint that the runs share, and of each run's own last where those differ: two beside each

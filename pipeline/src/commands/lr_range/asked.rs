@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use stages::params::{self, Batch, Optimizer, Train};
 
 use crate::args::LrRangeArgs;
-use crate::experiment::{Experiment, Point};
 use crate::failure::Failure;
 use crate::places::Paths;
+use experiment::{Experiment, Point};
 
 /// Tests over the same rates: the points of one study.
 #[derive(Debug)]

@@ -15,12 +15,12 @@ use crate::commands::reading::{Reader, baselines};
 use crate::commands::run;
 use crate::commands::stop::Stop;
 use crate::failure::{Failure, INTERRUPTED};
-use crate::insight::range::{Conclusion, Tried, conclude, smoothed};
 use crate::places::Paths;
 use crate::ui;
 use crate::ui::axis::Baseline;
 use crate::ui::format;
 use crate::ui::look::Look;
+use insight::range::{Conclusion, Tried, conclude, smoothed};
 use record::verdicts::TraceRow;
 
 /// A test and what it shows.

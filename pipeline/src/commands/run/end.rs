@@ -5,10 +5,10 @@ use crate::commands::verdict::short;
 use crate::engine::store;
 use crate::engine::work::{Cause, End, Summary, WorkError};
 use crate::engine::worker::WorkerError;
-use crate::experiment::Experiment;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui;
 use crate::ui::format;
+use experiment::Experiment;
 use record::verdicts::{Kind, Verdict};
 use system::quoted;
 
@@ -72,7 +72,7 @@ pub fn trouble(experiment: &Experiment, done: &Done, stopped: bool) -> Result<()
     for (row, end) in rows.iter().zip(&summary.ends) {
         match end {
             End::Failed { message, key: Some(key), hint } => {
-                failure.get_or_insert_with(|| experiment.complain(key, message, hint));
+                failure.get_or_insert_with(|| experiment.complain(key, message, hint).into());
             }
             End::Failed { message, key: None, hint } => {
                 failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 use stages::params::{self, Fork, KEPT_BY_FORKS, Train};
 
-use crate::experiment::{Experiment, Point};
 use crate::failure::Failure;
 use crate::plan::{Ancestor, reads};
+use experiment::{Experiment, Point};
 use identity::Fields;
 use identity::{Digest, TrajectoryId};
 use record::Record;
@@ -29,7 +29,9 @@ pub(super) fn ancestors(
     let Some(fork) = train.fork else { return Ok(Vec::new()) };
     let Some(origin) = record.origin(&fork.trajectory)? else {
         let message = format!("there is no training {} here to fork", short(&fork.trajectory));
-        return Err(experiment.complain("train.fork", &message, "pipeline fork run42 --at 300 names one that is here"));
+        return Err(experiment
+            .complain("train.fork", &message, "pipeline fork run42 --at 300 names one that is here")
+            .into());
     };
     check_step(&fork, &origin).map_err(|(message, hint)| experiment.complain("train.fork", &message, &hint))?;
     check_kept(experiment, point, &origin)?;
@@ -102,7 +104,7 @@ fn check_kept(experiment: &Experiment, point: &Point, origin: &Origin) -> Result
             words(before.get(name)),
             origin.run
         );
-        return Err(experiment.complain(&key, &message, hint(&key)));
+        return Err(experiment.complain(&key, &message, hint(&key)).into());
     }
     Ok(())
 }
@@ -158,11 +160,9 @@ fn check_corpus(
         if before.get(name).is_some_and(|before| *before != digest.to_string()) {
             let message =
                 format!("{} is not the text that run{run} was trained on, from which this forks", path.display());
-            return Err(experiment.complain(
-                &format!("corpus.{name}"),
-                &message,
-                "bring that text back, or run afresh",
-            ));
+            return Err(experiment
+                .complain(&format!("corpus.{name}"), &message, "bring that text back, or run afresh")
+                .into());
         }
     }
     Ok(())

@@ -15,12 +15,12 @@ use crate::commands::defaults::Defaults;
 use crate::commands::reading::{Reader, baselines};
 use crate::commands::{judging, standing, verdict};
 use crate::failure::Failure;
-use crate::insight::standing::Standing;
 use crate::places::Paths;
 use crate::ui::axis::Baseline;
 use crate::ui::curve::curve;
 use crate::ui::look::{Ink, Look};
 use crate::{selector, ui};
+use insight::standing::Standing;
 use record::read::{Bucket, Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
 use record::verdicts::{Confirmation, Verdict};
 

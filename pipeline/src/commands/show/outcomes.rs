@@ -3,10 +3,10 @@
 use super::parts::indent;
 use crate::commands::reading::{best, short};
 use crate::commands::standing;
-use crate::insight::standing::Standing;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
+use insight::standing::Standing;
 use record::read::{Evaluation, Event, NgramLoss, Sample};
 
 /// Rows of evaluations and events that a screen shows; JSON and SQL have all.

@@ -18,8 +18,8 @@ use super::chart::parallel::Strand;
 use super::chart::svg::{Look, Shade, svg};
 use super::chart::{Chart, Range, parallel};
 use super::format;
-use crate::insight::comparison::Differing;
-use crate::insight::winner::{Group, Winner};
+use insight::comparison::Differing;
+use insight::winner::{Group, Winner};
 use record::read::{Evaluation, Event, Execution, Forked, Sample, Summary};
 use record::verdicts::{Confirmation, Verdict};
 

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::{Report, Run};
-use crate::insight::winner::{Group, Measure};
 use crate::ui::format::{self, count};
+use insight::winner::{Group, Measure};
 use record::verdicts::Kind;
 
 /// `5 runs, 1,000 steps each`.

@@ -1,6 +1,7 @@
 //! An experiment's TOML text, read to typed values and expanded to the points of its study.
 //!
-//! Whatever is wrong is found here, before anything runs, and is said with its line.
+//! Whatever is wrong is found here, before anything runs, and is said with its line. It runs nothing, asks no record, and
+//! fetches no corpus: it only says where one is.
 
 mod check;
 mod corpus;
@@ -19,7 +20,6 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use stages::schema::flatten;
 
-use crate::failure::Failure;
 pub use check::nearest;
 pub use keys::is_name;
 use tree::{Node, Place};
@@ -85,6 +85,22 @@ pub enum Origin {
     Url(String),
 }
 
+/// Why an experiment is refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What is wrong, where, and what is allowed.
+    pub message: String,
+    /// What could be typed instead; may be empty.
+    pub hint: String,
+}
+
+impl Refusal {
+    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+}
+
 /// What is wrong with an experiment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
@@ -101,26 +117,26 @@ impl Problem {
         Self { place, message: message.into(), hint: hint.into() }
     }
 
-    fn at(self, path: &Path) -> Failure {
+    fn at(self, path: &Path) -> Refusal {
         let message = match self.place {
             Place::Line(line) => format!("{}:{line}: {}", path.display(), self.message),
             Place::Set(set) => format!("--set '{set}': {}", self.message),
             Place::Default => format!("{}: {}", path.display(), self.message),
         };
-        Failure::input(message, self.hint)
+        Refusal::new(message, self.hint)
     }
 }
 
 impl Experiment {
     /// Reads and checks an experiment. Relative corpus paths are looked for from the working directory `here`, then
     /// from `root` (the database's folder), then from the experiment's own folder and those above it.
-    pub fn load(path: &Path, overrides: &[String], here: &Path, root: &Path) -> Result<Self, Failure> {
+    pub fn load(path: &Path, overrides: &[String], here: &Path, root: &Path) -> Result<Self, Refusal> {
         let text = file::read(path, &here.join(path))?;
         Self::read(path, text, overrides, (here, root), false)
     }
 
     /// The same of a text that is at hand, which stood in the file `path` when it ran.
-    pub fn of_text(path: &Path, text: String, overrides: &[String], here: &Path, root: &Path) -> Result<Self, Failure> {
+    pub fn of_text(path: &Path, text: String, overrides: &[String], here: &Path, root: &Path) -> Result<Self, Refusal> {
         Self::read(path, text, overrides, (here, root), true)
     }
 
@@ -130,7 +146,7 @@ impl Experiment {
         overrides: &[String],
         (here, root): (&Path, &Path),
         as_recorded: bool,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Refusal> {
         let folders = corpus::folders(&here.join(path), here, root);
         let read = || -> Result<(String, Vec<Point>, Node, grid::Axes), Problem> {
             let mut tree = tree::parse(&text)?;
@@ -170,7 +186,7 @@ impl Experiment {
     }
 
     /// Words a complaint about `key` that turned up while a stage ran, with the key's line.
-    pub fn complain(&self, key: &str, message: &str, hint: &str) -> Failure {
+    pub fn complain(&self, key: &str, message: &str, hint: &str) -> Refusal {
         // The nearest written key above it, when the key itself is a default.
         let mut path = key;
         let place = loop {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::insight::comparison::Differing;
+use crate::comparison::Differing;
 use record::read::Cell;
 use record::verdicts::Kind;
 

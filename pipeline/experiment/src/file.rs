@@ -8,7 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use super::keys;
-use crate::failure::Failure;
+use crate::Refusal;
 
 /// Room for 10,000 listed points of many keys.
 const MOST: u64 = 8 << 20;
@@ -17,22 +17,20 @@ const MOST: u64 = 8 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The text of the experiment that was named `path`, and lies at `file`.
-pub fn read(path: &Path, file: &Path) -> Result<String, Failure> {
+pub fn read(path: &Path, file: &Path) -> Result<String, Refusal> {
     let Some(name) = path.to_str() else {
         let message = format!("{path:?}: the path is not UTF-8, and is to be recorded");
-        return Err(Failure::input(message, "give the file a name in UTF-8"));
+        return Err(Refusal::new(message, "give the file a name in UTF-8"));
     };
-    let wrong = |words: &str, hint: &str| Failure::input(format!("{name}: {words}"), hint);
+    let wrong = |words: &str, hint: &str| Refusal::new(format!("{name}: {words}"), hint);
     let failed = |error: io::Error| wrong(&error.to_string(), "");
     let meta = file.metadata().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            Failure::input(format!("{name}: no such experiment"), keys::nearby_experiments(file))
-        }
+        io::ErrorKind::NotFound => Refusal::new(format!("{name}: no such experiment"), keys::nearby_experiments(file)),
         _ => failed(error),
     })?;
     let kind = meta.file_type();
     let bytes = if kind.is_dir() {
-        return Err(Failure::input(format!("{name}: a folder; allowed: a TOML file"), keys::experiments_in(file)));
+        return Err(Refusal::new(format!("{name}: a folder; allowed: a TOML file"), keys::experiments_in(file)));
     } else if kind.is_fifo() {
         of_pipe(file, PATIENCE).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => {
@@ -58,7 +56,7 @@ pub fn read(path: &Path, file: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
-        Failure::input(format!("{name}:{line}: not UTF-8"), "iconv -t UTF-8 converts a text; -f names its encoding")
+        Refusal::new(format!("{name}:{line}: not UTF-8"), "iconv -t UTF-8 converts a text; -f names its encoding")
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use crate::insight::explanation::Explains;
+use crate::explanation::Explains;
 use record::read::{Cell, Evaluation, Param, Sample, text_as_json};
 
 /// Something that is not the same for all of some runs.

@@ -1,8 +1,8 @@
 //! What would show that a cause is the cause: the same training but for what the cause names, and what its outcome says.
 
-use crate::insight::verdict::causes::round;
-use crate::insight::verdict::notes::number;
-use crate::insight::verdict::{Facts, now};
+use crate::verdict::causes::round;
+use crate::verdict::notes::number;
+use crate::verdict::{Facts, now};
 use record::read::Cell;
 use record::verdicts::{Kind, Verdict};
 
@@ -146,7 +146,7 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::insight::verdict::{judge, tests::run};
+    use crate::verdict::{judge, tests::run};
 
     /// A run that leaves at step 120 for a loss of `to`.
     fn leaves(to: f64) -> (Verdict, Facts) {

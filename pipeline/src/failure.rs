@@ -72,6 +72,7 @@ impl From<record::RecordError> for Failure {
                 words = format!("what it holds is in the database: rm -f {wal} {shm}");
                 &words
             }
+            E::Reserved { .. } => "name another database with --db",
             E::NotUtf8(_) => "give its folder and its file names in UTF-8, or name another place with --db",
             E::Denied(denied) => &format!("{}; or name another place with --db and --store", denied.hint),
             E::NotRegular { .. } => "move it away, or name another database with --db",

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::args::Places;
+use system::quoted;
 
 /// The database's usual name; the folder that holds it is the root.
 const DATABASE: &str = "experiments.db";
@@ -36,6 +37,17 @@ impl Paths {
         let real = folder.zip(db.file_name()).map(|(folder, name)| folder.join(name));
         let db = db.canonicalize().ok().or(real).unwrap_or(db);
         Self { db, named: is_named, store: store.map(|store| here.join(store)) }
+    }
+
+    /// What names these places again on a command line: nothing where a default or the environment does.
+    pub fn flags(&self) -> String {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let here = std::env::current_dir().unwrap_or_default();
+        let shown = |path: &Path| quoted(&path.strip_prefix(&here).unwrap_or(path).display().to_string());
+        let db =
+            if self.named && !is_set("PIPELINE_DB") { format!(" --db {}", shown(&self.db)) } else { String::new() };
+        let store = self.store.as_deref().filter(|_| !is_set("PIPELINE_STORE"));
+        store.map_or(db.clone(), |store| format!("{db} --store {}", shown(store)))
     }
 
     /// The folder of the database: what relative paths of an experiment are looked for in, after the experiment's own.

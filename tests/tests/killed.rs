@@ -179,3 +179,15 @@ fn a_closed_terminal_ends_nothing_under_nohup() {
     run.signal_group(libc::SIGHUP);
     run.end().complains(130, "interrupted");
 }
+
+#[test]
+fn the_hint_of_an_interrupted_run_names_its_database() {
+    let space = space();
+    let own = ["run", "experiments/longer.toml", "--jobs", "1", "--threads", "1", "--db", "other.db"];
+    let mut run = space.start(&own);
+    assert!(run.wait_until(|run| !run.workers().is_empty()), "it ended before its training");
+    run.signal(libc::SIGINT);
+    run.end().complains(130, "interrupted").hints("experiments/longer.toml --db other.db resumes where it stopped");
+    space.pipeline(&["run", "experiments/longer.toml", "--db", "other.db"]).ok();
+    assert!(!space.path("experiments.db").exists());
+}

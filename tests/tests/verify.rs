@@ -87,8 +87,12 @@ fn rows_that_are_missing_beside_others_are_found() {
             "PRAGMA ignore_check_constraints = ON; UPDATE steps SET loss_kind = 'finate' WHERE step = 7",
             "CHECK constraint failed in steps",
         ),
-        ("DELETE FROM evaluations WHERE source = 'evaluate'", "its losses are missing"),
-        ("DELETE FROM baselines", "its losses are missing"),
+        ("UPDATE params SET value = 0.25 WHERE name = 'train.learning_rate'", "its parameters differ from its point"),
+        ("DELETE FROM evaluations WHERE source = 'evaluate'", "0 of its 1 losses are there"),
+        ("DELETE FROM baselines", "0 of its 4 losses are there"),
+        ("DELETE FROM baselines WHERE model = 'bigram'", "9 of its 12 losses are there"),
+        ("DELETE FROM run_stages WHERE stage = 'evaluate'", "run1: no execution of its stage evaluate is recorded"),
+        ("UPDATE runs SET steps = 250", "it has 250 steps, and its training ended after 200"),
         ("DELETE FROM samples WHERE position = 1", "1 of its 2 samples are there"),
         ("UPDATE runs SET steps = 150", "it has 150 steps, and its training ended after 200"),
         ("DELETE FROM study_runs", "it has 1 points, and 0 are recorded"),
@@ -158,6 +162,46 @@ fn an_object_of_another_size_is_damaged_unread() {
     let ended = run_one(&space);
     assert!(ended.stderr.contains(&digest), "{ended}");
     space.assert_bits(&expected, "an object had another size");
+    verify(&space).ok();
+}
+
+#[test]
+fn a_size_that_the_record_has_wrong_moves_no_object() {
+    let space = tiny();
+    let before = space.objects();
+    change(&space, "UPDATE objects SET bytes = bytes + 1");
+    let ended = verify(&space).complains(1, "objects recorded with another size").hints("restore a backup");
+    assert!(ended.stdout.contains("sound, but recorded with "), "{ended}");
+    assert_eq!(space.objects(), before);
+    assert_eq!(run_one(&space).executed(), 0);
+}
+
+#[test]
+fn objects_are_as_readable_as_their_folder() {
+    let space = tiny();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let expected = mode(&space.path("data/store/sha256")) & 0o444;
+    let digest = space.texts("SELECT weights FROM checkpoints ORDER BY step DESC").remove(0);
+    for (_, path) in space.objects() {
+        assert_eq!(mode(&path), expected, "{}", path.display());
+    }
+    // One's own that was closed is opened again.
+    let object = space.object(&digest);
+    std::fs::set_permissions(&object, std::fs::Permissions::from_mode(0)).unwrap();
+    verify(&space).ok();
+    assert_eq!(run_one(&space).executed(), 0);
+}
+
+#[test]
+fn a_backup_takes_the_databases_place() {
+    let space = tiny();
+    space.pipeline(&["backup", "copy.db"]).ok();
+    let before = space.pipeline(&["runs"]).ok().stdout;
+    space.run("tiny", &["--set", "seed=2"]).ok();
+    let log = space.path("experiments.db-wal");
+    assert!(!log.exists() || log.metadata().unwrap().len() == 0, "a log that would be played into a copy");
+    std::fs::copy(space.path("copy.db"), space.path("experiments.db")).unwrap();
+    assert_eq!(space.pipeline(&["runs"]).ok().stdout, before);
     verify(&space).ok();
 }
 
@@ -233,7 +277,8 @@ fn a_backup_takes_the_place_of_nothing_by_mistake() {
     backup(&["data"]).complains(2, "a folder").hints("pipeline backup data/experiments.db");
     backup(&["/dev/full"]).complains(2, "not a regular file").hints("name another file");
     backup(&["/dev/full", "--force"]).complains(2, "not a regular file");
-    backup(&["none/copy.db"]).complains(2, "none/copy.db").hints("make its folder first");
+    backup(&["none/copy.db"]).complains(2, "none/copy.db").hints("mkdir -p ");
+    backup(&["experiments/tiny.toml", "--force"]).complains(2, "not a database").hints("name another file");
     // A log that was left behind would be played into the copy.
     space.write("other.db-wal", "a log");
     backup(&["other.db"]).complains(2, "other.db-wal");

@@ -10,7 +10,8 @@ use super::{Problem, slips};
 /// The canonical value of `node`, which stands at the dotted `path`.
 pub fn check(kind: &Kind, node: &Node, path: &str, seed: i64) -> Result<Value, Problem> {
     let wrong = || {
-        let hint = listed(kind, node, path).or_else(|| meant(kind, &node.raw)).unwrap_or_default();
+        let hint = listed(kind, node, path).or_else(|| swept(node, path)).or_else(|| meant(kind, &node.raw));
+        let hint = hint.unwrap_or_default();
         Problem { hint, ..problem(node, format!("{path} is {}; allowed: {}", node.raw, allowed(kind))) }
     };
     match (kind, &node.raw) {
@@ -50,7 +51,9 @@ pub fn check_table(keys: &[Key], node: &Node, path: &str, seed: i64) -> Result<M
         if !keys.iter().any(|key| key.name == name) {
             let names = keys.iter().map(|key| key.name);
             let mut hint = did_you_mean(name, names.clone());
-            if hint.is_empty() {
+            if ["exclude", "points"].contains(&name.as_str()) {
+                hint = format!("{name} belongs in [study]");
+            } else if hint.is_empty() {
                 hint = format!("allowed here: {}", names.collect::<Vec<_>>().join(", "));
             }
             return Err(Problem { hint, ..problem(entry, format!("unknown key {}", join(name))) });
@@ -76,16 +79,24 @@ pub fn check_table(keys: &[Key], node: &Node, path: &str, seed: i64) -> Result<M
 fn listed(kind: &Kind, node: &Node, path: &str) -> Option<String> {
     let (Place::Set(_), Raw::Text(word)) = (&node.place, &node.raw) else { return None };
     let number = |word: &str| slips::number(word.trim()).and_then(|number| number.parse::<f64>().ok());
-    let fits = |number: f64| match kind {
-        Kind::Int(..) => number.fract() == 0.0,
-        Kind::Float(range) => range.contains(number),
+    let fits = |part: &str| match kind {
+        Kind::Int(..) => number(part).is_some_and(|number| number.fract() == 0.0),
+        Kind::Float(range) => number(part).is_some_and(|number| range.contains(number)),
+        Kind::Choice(words) => words.contains(&part.trim()),
+        Kind::Bool => slips::truth(part.trim()).is_some(),
         _ => false,
     };
     let parts: Vec<&str> = word.split(',').collect();
     // 0,1 and 10,000 are numbers in other countries' spelling.
-    let is_one = number(word).is_some_and(fits);
-    let is_list = parts.len() > 1 && !is_one && parts.iter().all(|part| number(part).is_some_and(fits));
+    let is_list = parts.len() > 1 && !fits(word) && parts.iter().all(|part| fits(part));
     is_list.then(|| format!("--set '{path}=[{}]'", parts.join(",")))
+}
+
+/// Where a list belongs that a key can't take: `learning_rate = [1, 0.1]` in `[train]` is a sweep.
+fn swept(node: &Node, path: &str) -> Option<String> {
+    let is_key = path.contains('.') && !path.contains('[');
+    let is_sweep = is_key && matches!(node.place, Place::Line(_)) && matches!(&node.raw, Raw::List(_));
+    is_sweep.then(|| format!("to sweep it, write \"{path}\" = {} in [study]", node.raw))
 }
 
 /// What was probably meant by a value of another type, as a hint.

@@ -121,7 +121,9 @@ pub fn unknown(path: &str, place: Place) -> Problem {
         all.extend(stage.keys.iter().map(|key| format!("{}.{}", stage.stage, key.name)));
     }
     let mut hint = did_you_mean(path, all.iter().map(String::as_str));
-    if hint.is_empty() {
+    if ["exclude", "points"].contains(&path) {
+        hint = format!("{path} belongs in [study]");
+    } else if hint.is_empty() {
         // A key without its table, as in --set learning_rate=1.
         let last = path.rsplit('.').next().unwrap_or(path);
         if let Some(full) = all.iter().find(|name| name.rsplit('.').next() == Some(last)) {

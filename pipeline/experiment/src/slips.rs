@@ -59,6 +59,8 @@ pub fn truth(word: &str) -> Option<&'static str> {
 
 /// A number as TOML writes it: `.5`, `5.`, `010`, `0,1`, `10,000` and `10k` are not.
 pub fn number(word: &str) -> Option<String> {
+    let word = word.replace(DASHES, "-");
+    let word = word.as_str();
     let (sign, body) = match word.strip_prefix(['+', '-']) {
         Some(body) => (if word.starts_with('-') { "-" } else { "" }, body),
         None => ("", word),
@@ -185,7 +187,7 @@ fn apart(text: &str) -> Vec<&str> {
 }
 
 fn word(value: &str) -> String {
-    if let Some(fixed) = truth(value).map(str::to_owned).or_else(|| number(&value.replace(DASHES, "-"))) {
+    if let Some(fixed) = truth(value).map(str::to_owned).or_else(|| number(value)) {
         return fixed;
     }
     let bare = value.trim_matches(['"', '\'']);

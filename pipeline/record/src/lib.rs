@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use names::hint as name_hint;
+pub use open::BESIDE;
 use open::{check_files, check_name, explain, gate, make};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -72,6 +73,9 @@ pub enum RecordError {
     /// SQLite takes its path as UTF-8.
     #[error("{0:?}: the path is not UTF-8, which the database's must be")]
     NotUtf8(PathBuf),
+    /// SQLite keeps a file of its own under such a name.
+    #[error("{}: a name that ends in {ending} belongs to the database before it", path.display())]
+    Reserved { path: PathBuf, ending: &'static str },
     /// It is one file under several names, and this is not the one that may be used.
     #[error("{}", names::words(path, recorded, *same))]
     SecondName { path: PathBuf, recorded: PathBuf, same: bool },
@@ -114,7 +118,7 @@ impl RecordError {
             E::Missing(_) | E::Empty(_) | E::Foreign(_) | E::Newer { .. } | E::Damaged { .. } | E::Altered { .. } => {
                 false
             }
-            E::NotUtf8(_) | E::NotRegular { .. } | E::Statement { .. } => false,
+            E::NotUtf8(_) | E::Reserved { .. } | E::NotRegular { .. } | E::Statement { .. } => false,
         }
     }
 }
@@ -269,8 +273,17 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            // Closing writes the log back into the database; a failure leaves the log, which the next open reads.
+        if let Some(mut connection) = self.connection.take() {
+            // Closing writes the log back into the database, but only the last connection does so, and one that only reads
+            // can't: who has written empties the log where nobody else needs it, so that a copy that is put in the
+            // database's place meets no log. A failure leaves the log, which the next open reads.
+            if self.locks {
+                let empty = async |c: &mut SqliteConnection| -> sqlx::Result<()> {
+                    sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *c).await?;
+                    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(c).await.map(|_| ())
+                };
+                let _ = self.runtime.block_on(empty(&mut connection));
+            }
             let _ = self.runtime.block_on(connection.close());
         }
     }

@@ -8,18 +8,25 @@ use system::files;
 use system::limits::{self, Limit};
 use system::{locks, permission};
 
+/// Files that SQLite, and this program, keep beside a database.
+pub const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", "-open"];
+
 /// SQLite's code for a file that ends where a page should go on.
 const SHORT_READ: i64 = 522;
 
 /// Refuses a path that SQLite can't be given.
 pub(super) fn check_name(path: &Path) -> Result<()> {
-    if path.to_str().is_some() { Ok(()) } else { Err(RecordError::NotUtf8(path.to_owned())) }
+    let Some(name) = path.to_str() else { return Err(RecordError::NotUtf8(path.to_owned())) };
+    match BESIDE.into_iter().find(|ending| name.ends_with(ending)) {
+        Some(ending) => Err(RecordError::Reserved { path: path.to_owned(), ending }),
+        None => Ok(()),
+    }
 }
 
 /// Refuses what SQLite would wait for, or stumble over: the database and the files beside it are regular files.
 pub(super) fn check_files(path: &Path) -> Result<()> {
     check_name(path)?;
-    let beside = ["-wal", "-shm", "-journal", "-open"].map(|ending| beside(path, ending));
+    let beside = BESIDE.map(|ending| beside(path, ending));
     for path in std::iter::once(path.to_owned()).chain(beside) {
         if let Some(what) = files::irregular(&path) {
             return Err(RecordError::NotRegular { path, what });
@@ -49,6 +56,9 @@ fn refused(path: &Path, error: &std::io::Error) -> RecordError {
 
 /// The permission that this user lacks to write some files in the database's folder, or the folder itself.
 fn denied(path: &Path, files: &[PathBuf]) -> Option<RecordError> {
+    if let Some(denied) = permission::unreadable(path) {
+        return Some(RecordError::Denied(denied));
+    }
     permission::unwritable(files.iter().map(PathBuf::as_path).chain(path.parent())).map(RecordError::Denied)
 }
 

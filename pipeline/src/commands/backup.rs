@@ -13,11 +13,8 @@ use crate::places::Paths;
 use crate::ui;
 use crate::ui::counter::Counter;
 use crate::ui::format::{bytes, count};
-use record::{Record, RecordError};
+use record::{BESIDE, Record, RecordError};
 use system::quoted;
-
-/// Files that SQLite, and this program, keep beside a database.
-const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", "-open"];
 
 /// Copies the record.
 pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
@@ -114,20 +111,34 @@ fn refuse(file: &Path, force: bool, paths: &Paths) -> Result<(), Failure> {
     if there.is_some() && !force {
         return Err(exists(file));
     }
+    if there.as_ref().is_some_and(|meta| meta.len() > 0) && !is_database(file) {
+        let message = format!("{}: not a database; --force replaces no other file", file.display());
+        return Err(Failure::input(message, "name another file"));
+    }
     // A log of an earlier database of that name would be played into the copy.
     for ending in ["-wal", "-journal"] {
         let log = beside(file, ending);
         // An empty one is what somebody left who read it.
         if log.symlink_metadata().is_ok_and(|log| !log.is_file() || log.len() > 0) {
             let message = format!("{}: a log of another database of that name", log.display());
-            let hint = match there {
-                Some(_) => format!("pipeline runs --db {} writes it back", quoted(&file.display().to_string())),
-                None => "move it away, or name another file".to_owned(),
+            let hint = match there.is_some() {
+                true => {
+                    let [wal, shm] = ["-wal", "-shm"].map(|ending| quoted(&beside(file, ending).display().to_string()));
+                    format!("where nothing has that database open: rm -f {wal} {shm}")
+                }
+                false => "move it away, or name another file".to_owned(),
             };
             return Err(Failure::input(message, hint));
         }
     }
     Ok(())
+}
+
+/// Whether a file begins as SQLite's databases do.
+fn is_database(file: &Path) -> bool {
+    use std::io::Read as _;
+    let mut begin = [0; 16];
+    File::open(file).and_then(|mut file| file.read_exact(&mut begin)).is_ok() && begin == *b"SQLite format 3\0"
 }
 
 fn exists(file: &Path) -> Failure {
@@ -177,7 +188,10 @@ fn unwritable(file: &Path, error: &io::Error) -> Failure {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Failure::failed(message, "free some space, or name a file on another disk")
         }
-        io::ErrorKind::NotFound => Failure::input(message, "make its folder first, or name another file"),
+        io::ErrorKind::NotFound => {
+            let folder = file.parent().unwrap_or(Path::new(".")).display().to_string();
+            Failure::input(message, format!("mkdir -p {}", quoted(&folder)))
+        }
         _ => Failure::input(message, "name a file that can be written"),
     }
 }

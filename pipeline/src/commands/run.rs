@@ -63,7 +63,7 @@ pub fn compute_and_tell(
     }
     let runs: Vec<i64> = done.rows.iter().map(|row| row.id.0).collect();
     let verdicts = judging::verdicts(&mut Reader::open(paths)?, &runs)?;
-    conclude(experiment, &done, &verdicts, stop.is_asked())?;
+    conclude(experiment, &done, &verdicts, stop.is_asked(), paths)?;
     Ok(done)
 }
 
@@ -100,7 +100,7 @@ pub fn compute(experiment: &Experiment, how: &How, paths: &Paths, here: &Path, s
         store.enrol(&paths.db, &process).map_err(unusable)?;
         record.set_store_path(&paths.to_be_recorded(&root))?;
     }
-    let unusable = |error| worker_failure(&error, experiment);
+    let unusable = |error| worker_failure(&error, experiment, paths);
     let program = worker::find().map_err(unusable)?;
     let describe = worker::describe(&program, &root).map_err(unusable)?;
     worker::check_stages(&program, &describe, STAGES).map_err(unusable)?;

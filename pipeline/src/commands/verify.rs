@@ -13,6 +13,7 @@ use crate::ui::counter::Counter;
 use crate::ui::format::{self, count};
 use record::sound::{Examined, Fault, MOST_PAGES, Told};
 use record::{Record, RecordError};
+use system::quoted;
 
 /// Checks both, and prints what is wrong.
 pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
@@ -32,7 +33,7 @@ pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
     };
     // A database that can't even be opened is what this command is about.
     let (mut record, examined) = open().map_err(|error: RecordError| match error {
-        error @ RecordError::Damaged { .. } => Failure { hint: RESTORE.to_owned(), code: FAILED, ..error.into() },
+        error @ RecordError::Damaged { .. } => Failure { hint: restore(paths), code: FAILED, ..error.into() },
         error => error.into(),
     })?;
     ui::data(&screen(&examined, paths));
@@ -42,7 +43,7 @@ pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
         paths.store(record.store_path().or_else(|error| if damaged { Ok(None) } else { Err(error) })?.as_deref());
     let store = Store::over(&store);
     let of_objects = if store.root().is_dir() {
-        let (text, complaint) = objects::verify(&store, &mut record, damaged)?;
+        let (text, complaint) = objects::verify(&store, &mut record, damaged, &paths.flags())?;
         ui::data(&text);
         complaint
     } else {
@@ -154,11 +155,16 @@ fn complaint(examined: &Examined, paths: &Paths) -> Option<objects::Complaint> {
     let lost = faults.iter().any(|fault| matches!(fault, Fault::Page(_) | Fault::Row(_)));
     let hint = match (lost, run) {
         _ if examined.is_repairable() => "pipeline verify --repair recomputes sums and verdicts".to_owned(),
-        (false, Some(run)) => format!("pipeline reproduce run{run} computes it again; {RESTORE}"),
-        _ => RESTORE.to_owned(),
+        (false, Some(run)) => format!("pipeline reproduce run{run} computes it again; {}", restore(paths)),
+        _ => restore(paths),
     };
     Some(objects::Complaint { message, hint })
 }
 
-/// How lost rows come back.
-const RESTORE: &str = "restore a backup; without one, run the experiments again with a new database: --db NEW.db";
+/// How lost rows come back. A log of the damaged database would be played back into what takes its place.
+fn restore(paths: &Paths) -> String {
+    let [db, wal, shm] = ["", "-wal", "-shm"].map(|ending| quoted(&format!("{}{ending}", paths.db.display())));
+    format!(
+        "restore a backup: rm -f {wal} {shm}; cp BACKUP {db}; without one, run the experiments again with --db NEW.db"
+    )
+}

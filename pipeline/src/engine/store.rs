@@ -13,6 +13,9 @@ use crate::failure::Failure;
 use identity::{Digest, ObjectId};
 use system::{files, limits, permission};
 
+/// Bytes of an object that is read whatever its recorded size: it takes a moment.
+const SMALL: u64 = 64 << 20;
+
 /// How the name of a database's note begins while a process writes it; the process stands behind.
 const NEW_NOTE: &str = "new-";
 
@@ -168,14 +171,19 @@ impl Store {
                 File::open(self.root.join("sha256"))?.sync_all()?;
             }
             File::open(file)?.sync_all()?;
-            // Read-only, for those who could read it before.
-            let mode = file.metadata()?.permissions().mode() & 0o444;
-            std::fs::set_permissions(file, Permissions::from_mode(mode))?;
+            self.open_to_readers(file)?;
             std::fs::rename(file, &path)?;
             File::open(folder)?.sync_all()?;
         }
         tracing::debug!(%id, bytes, "put");
         Ok(Put { id, bytes, _hold: hold })
+    }
+
+    /// Makes a file read-only, for those who can read the folder of objects: a worker may have written it for its own user
+    /// alone, whatever the umask says.
+    fn open_to_readers(&self, file: &Path) -> io::Result<()> {
+        let mode = self.root.join("sha256").metadata()?.permissions().mode() & 0o444;
+        std::fs::set_permissions(file, Permissions::from_mode(mode))
     }
 
     /// Sets aside what stands in place of a folder of objects.
@@ -226,9 +234,10 @@ impl Store {
         if read {
             cache.forget(&path);
         }
-        // Asked only where the file would be read.
+        // Asked only where the file would be read. A small one is read all the same: the record may be what is wrong.
         if !cache.knows(&path)
             && let Ok(there) = path.metadata()
+            && there.len() > SMALL
             && let Some(bytes) = bytes()
             && there.len() != bytes
         {
@@ -239,22 +248,22 @@ impl Store {
                 .and_then(|()| std::fs::rename(&path, aside.join(format!("{id}-has-{size}-bytes"))));
             return Ok(Health::Damaged);
         }
-        let found = match cache.digest(&path) {
+        let read = match cache.digest(&path) {
+            // One's own file is made readable; another user's stays, and is no damage.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => match self.open_to_readers(&path) {
+                Ok(()) => cache.digest(&path),
+                Err(_) => Err(error),
+            },
+            other => other,
+        };
+        let found = match read {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Health::Missing),
             // Something else stands in place of its folder; `put` sets that aside.
             Err(_) if path.parent().is_some_and(|folder| folder.symlink_metadata().is_ok() && !folder.is_dir()) => {
                 return Ok(Health::Missing);
             }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                // An object that nobody may read; where the folder is closed as well, it stays.
-                let aside = self.root.join("damaged");
-                return std::fs::create_dir_all(&aside)
-                    .and_then(|()| std::fs::rename(&path, aside.join(format!("{id}-is-unreadable"))))
-                    .map(|()| Health::Damaged)
-                    .map_err(|_| error);
-            }
-            Err(error) => return Err(error),
+            Err(error) => return Err(files::at(&path)(error)),
         };
         if found == id.0 {
             return Ok(Health::Sound);

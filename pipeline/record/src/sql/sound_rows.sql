@@ -4,7 +4,10 @@ FROM runs r
 WHERE (SELECT count(*) FROM params p WHERE p.run_id = r.id) <> (SELECT count(*) FROM json_each(r.point))
    OR EXISTS (SELECT 1 FROM json_each(r.point) e LEFT JOIN params p ON p.run_id = r.id AND p.name = e.key
                WHERE p.name IS NULL
-                  OR typeof(e.value) IN ('integer', 'text') AND typeof(p.value) = typeof(e.value) AND p.value <> e.value)
+                  OR typeof(p.value) <> typeof(e.value) AND NOT (typeof(p.value) = 'integer' AND e.type IN ('true', 'false'))
+                  OR typeof(e.value) IN ('integer', 'text') AND p.value <> e.value
+                  -- SQLite reads a decimal to the last digit but one.
+                  OR typeof(e.value) = 'real' AND abs(p.value - e.value) > 1e-12 * abs(e.value))
 UNION ALL
 SELECT 'run' || r.id || ': it finished after ' || r.steps || ' steps, and fewer are recorded'
 FROM runs r JOIN run_extent e ON e.run = r.id
@@ -34,11 +37,11 @@ SELECT 'run' || r.id || ': it has ' || r.steps || ' steps, and its training ende
 FROM runs r
 JOIN run_stages rs ON rs.run_id = r.id AND rs.stage = 'train'
 JOIN executions x ON x.id = rs.execution_id
-WHERE r.status = 'finished' AND x.status = 'finished' AND r.steps < x.to_step
+WHERE r.status = 'finished' AND x.status = 'finished' AND r.steps <> x.to_step
 UNION ALL
 SELECT 'execution ' || id || ': '
        || CASE stage WHEN 'sample' THEN rows || ' of its ' || expected || ' samples are there'
-                     ELSE 'its losses are missing' END
+                     ELSE rows || ' of its ' || expected || ' losses are there' END
 FROM (SELECT x.id, x.stage,
              CASE x.stage
              WHEN 'evaluate' THEN (SELECT count(*) FROM evaluations e WHERE e.execution_id = x.id)
@@ -48,8 +51,20 @@ FROM (SELECT x.id, x.stage,
              CASE x.stage
              WHEN 'sample' THEN (SELECT json_array_length(f.value, '$[1]') FROM json_each(x.fields) f
                                   WHERE f.value ->> 0 = 'param.decode')
+             -- Each split by uniform, unigram, bigram, and one of the order that was asked for, five by default.
+             WHEN 'baselines' THEN max(1, (SELECT count(DISTINCT split) FROM baselines b WHERE b.execution_id = x.id))
+                                   * (SELECT 2 + (n >= 2) + (n >= 3) FROM (
+                                        SELECT coalesce((SELECT f.value ->> 1 FROM json_each(x.fields) f
+                                                          WHERE f.value ->> 0 = 'param.order'), 5) AS n))
              ELSE 1
              END AS expected
         FROM results a JOIN executions x ON x.id = a.execution_id
        WHERE x.stage IN ('evaluate', 'baselines', 'sample') AND x.status = 'finished')
 WHERE rows < expected
+UNION ALL
+SELECT 'run' || r.id || ': no execution of its stage ' || p.stage || ' is recorded'
+FROM runs r
+JOIN (SELECT DISTINCT run_id, substr(name, 1, instr(name, '.') - 1) AS stage FROM params
+       WHERE name LIKE 'tokenize.%' OR name LIKE 'vocab.%' OR name LIKE 'batch.%' OR name LIKE 'train.%'
+          OR name LIKE 'evaluate.%' OR name LIKE 'sample.%') p ON p.run_id = r.id
+WHERE r.status = 'finished' AND NOT EXISTS (SELECT 1 FROM run_stages rs WHERE rs.run_id = r.id AND rs.stage = p.stage)

@@ -74,8 +74,10 @@ pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Fa
     let mut name = String::new();
     for asked in asked::asked(args, paths, here)? {
         let done = run::compute(&asked.experiment, &how, paths, here, &stop)?;
-        run::trouble(&asked.experiment, &done, stop.is_asked()).map_err(|failure| match failure.code {
-            INTERRUPTED => Failure { hint: format!("{} resumes where it stopped", again(args)), ..failure },
+        run::trouble(&asked.experiment, &done, stop.is_asked(), paths).map_err(|failure| match failure.code {
+            INTERRUPTED => {
+                Failure { hint: format!("{}{} resumes where it stopped", again(args), paths.flags()), ..failure }
+            }
             _ => failure,
         })?;
         (executed, cached) = (executed + done.summary.executed, cached + done.summary.cached);

@@ -62,13 +62,13 @@ fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
     ];
     let owners = owners(&references);
     let sizes = std::collections::HashMap::new();
-    let (text, complaint) = tell(&look(&small.store, &owners, &sizes).unwrap(), &owners);
+    let (text, complaint) = tell(&look(&small.store, &owners, &sizes).unwrap(), &owners, "");
     assert_eq!(text, "3 objects, 17 B, all sound\n");
     assert_eq!(complaint, None);
 
     small.spoil(vocab);
     std::fs::remove_file(small.store.path(state)).unwrap();
-    let (text, complaint) = tell(&look(&small.store, &owners, &sizes).unwrap(), &owners);
+    let (text, complaint) = tell(&look(&small.store, &owners, &sizes).unwrap(), &owners, "");
     let mut wanted = [
         format!("{vocab}  damaged, set aside: vocab vocab of run1, run2\n"),
         format!("{state}  missing: train state@100 of run2\n"),

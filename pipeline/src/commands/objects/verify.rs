@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use super::{Owners, disk, owners, whose};
-use crate::engine::store::{Health, Store};
+use crate::engine::store::{Health, Store, advice};
 use crate::failure::Failure;
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, bytes, count};
@@ -19,7 +19,10 @@ pub enum Wrong {
     /// Damaged, in a store that can't be written.
     LeftThere,
     Missing,
-    Unreadable(String),
+    /// The record has another size of it, which is wrong: its digest is its name.
+    OtherSize(u64),
+    /// The system refuses it: in what words, and what could be done.
+    Unreadable(String, &'static str),
 }
 
 /// What was found.
@@ -38,8 +41,13 @@ pub struct Complaint {
 }
 
 /// Reads every object and compares it with its recorded size and its name. `damaged` says that the record is, and may not
-/// answer.
-pub fn verify(store: &Store, record: &mut Record, damaged: bool) -> Result<(String, Option<Complaint>), Failure> {
+/// answer; `flags` name both places again in hints.
+pub fn verify(
+    store: &Store,
+    record: &mut Record,
+    damaged: bool,
+    flags: &str,
+) -> Result<(String, Option<Complaint>), Failure> {
     fn nothing<T>(error: RecordError, damaged: bool) -> Result<Vec<T>, Failure> {
         match error {
             RecordError::Damaged { .. } | RecordError::Statement { .. } if damaged => Ok(Vec::new()),
@@ -58,7 +66,7 @@ pub fn verify(store: &Store, record: &mut Record, damaged: bool) -> Result<(Stri
     let released = record.unreferenced(&missing).or_else(|error| nothing(error, damaged))?;
     report.wrong.retain(|(id, wrong)| *wrong != Wrong::Missing || !released.contains(id));
     store.save_cache();
-    Ok(tell(&report, &owners))
+    Ok(tell(&report, &owners, flags))
 }
 
 /// Reads all that is there, and notes what is not.
@@ -71,12 +79,12 @@ pub fn look(store: &Store, owners: &Owners<'_>, sizes: &HashMap<ObjectId, u64>) 
     let mut report = Report { objects: objects.len(), bytes: whole, wrong: Vec::new() };
     for (id, bytes) in &objects {
         let wrong = match store.verify(*id, sizes.get(id).copied()) {
-            Ok(Health::Sound) => None,
+            Ok(Health::Sound) => sizes.get(id).filter(|size| *size != bytes).map(|size| Wrong::OtherSize(*size)),
             Ok(Health::Damaged) if store.path(*id).exists() => Some(Wrong::LeftThere),
             Ok(Health::Damaged) => Some(Wrong::SetAside),
             // Nobody's: it was removed since the folders were read.
             Ok(Health::Missing) => owners.contains_key(id).then_some(Wrong::Missing),
-            Err(error) => Some(Wrong::Unreadable(error.to_string())),
+            Err(error) => Some(Wrong::Unreadable(error.to_string(), advice(&error))),
         };
         report.wrong.extend(wrong.map(|wrong| (*id, wrong)));
         counter.advance(read(id, *bytes));
@@ -90,7 +98,7 @@ pub fn look(store: &Store, owners: &Owners<'_>, sizes: &HashMap<ObjectId, u64>) 
 }
 
 /// The report as data, and what is wrong.
-pub fn tell(report: &Report, owners: &Owners<'_>) -> (String, Option<Complaint>) {
+pub fn tell(report: &Report, owners: &Owners<'_>, flags: &str) -> (String, Option<Complaint>) {
     let Report { objects, bytes: whole, wrong } = report;
     if wrong.is_empty() {
         return (format!("{} objects, {}, all sound\n", count(*objects as i64), bytes(*whole)), None);
@@ -103,34 +111,42 @@ pub fn tell(report: &Report, owners: &Owners<'_>) -> (String, Option<Complaint>)
             Wrong::SetAside => "damaged, set aside".to_owned(),
             Wrong::LeftThere => "damaged, and can't be set aside".to_owned(),
             Wrong::Missing => "missing".to_owned(),
-            Wrong::Unreadable(words) => format!("can't be read ({words})"),
+            Wrong::OtherSize(size) => format!("sound, but recorded with {} bytes", count(*size as i64)),
+            Wrong::Unreadable(words, _) => format!("can't be read ({words})"),
         };
         let references = owners.get(id).map_or(&[][..], Vec::as_slice);
         let whose = if references.is_empty() { "nothing refers to it".to_owned() } else { whose(references) };
         text.push_str(&format!("{id}  {what}: {whose}\n"));
-        // Any of them makes it again.
-        commands.extend(again(references).min());
+        match wrong {
+            Wrong::Unreadable(_, advice) => drop(commands.insert((2, (*advice).to_owned()))),
+            Wrong::OtherSize(_) => drop(commands.insert((2, "restore a backup of the record".to_owned()))),
+            // Any of them makes it again.
+            _ => commands.extend(again(references, flags).min()),
+        }
     }
-    let missing = wrong.iter().filter(|(_, wrong)| *wrong == Wrong::Missing).count();
-    let damaged = wrong.len() - missing;
-    let message = match (damaged, missing) {
-        (_, 0) => format!("{} of {} objects damaged", count(damaged as i64), count(*objects as i64)),
-        (0, 1) => "1 object missing".to_owned(),
-        (0, _) => format!("{} objects missing", count(missing as i64)),
-        _ => format!("{} of {} objects damaged, {} missing", count(damaged as i64), count(*objects as i64), missing),
-    };
+    let of = |is: fn(&Wrong) -> bool| wrong.iter().filter(|(_, wrong)| is(wrong)).count();
+    let s = |n: usize| if n == 1 { "" } else { "s" };
+    let all = count(*objects as i64);
+    let parts = [
+        (of(|it| matches!(it, Wrong::SetAside | Wrong::LeftThere)), format!(" of {all} objects damaged")),
+        (of(|it| matches!(it, Wrong::OtherSize(_))), format!(" of {all} objects recorded with another size")),
+        (of(|it| matches!(it, Wrong::Unreadable(..))), format!(" of {all} objects can't be read")),
+        (of(|it| *it == Wrong::Missing), format!(" object{} missing", s(of(|it| *it == Wrong::Missing)))),
+    ];
+    let said = parts.iter().filter(|(n, _)| *n > 0).map(|(n, words)| format!("{}{words}", count(*n as i64)));
+    let message = said.collect::<Vec<_>>().join(", ");
     let hint: Vec<String> = commands.into_iter().map(|(_, words)| words).collect();
     (text, Some(Complaint { message, hint: hint.join("; ") }))
 }
 
 /// What makes an object good again: the experiment, or forgetting it where no run asks for it. With a rank.
-fn again<'a>(references: &'a [&Reference]) -> impl Iterator<Item = (u8, String)> + 'a {
-    references.iter().map(|reference| match &reference.experiment {
+fn again<'a>(references: &'a [&Reference], flags: &'a str) -> impl Iterator<Item = (u8, String)> + 'a {
+    references.iter().map(move |reference| match &reference.experiment {
         Some(path) => {
             let overrides: Vec<String> =
                 reference.overrides.as_deref().and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
-            (0, format!("{} makes it again", format::command(path, &overrides)))
+            (0, format!("{}{flags} makes it again", format::command(path, &overrides)))
         }
-        None => (1, "pipeline objects gc forgets what no run asks for".to_owned()),
+        None => (1, format!("pipeline objects gc{flags} forgets what no run asks for")),
     })
 }

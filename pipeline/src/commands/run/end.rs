@@ -6,6 +6,7 @@ use crate::engine::store;
 use crate::engine::work::{Cause, End, Summary, WorkError};
 use crate::engine::worker::WorkerError;
 use crate::failure::{Failure, INTERRUPTED};
+use crate::places::Paths;
 use crate::ui;
 use crate::ui::format;
 use experiment::Experiment;
@@ -37,6 +38,7 @@ pub(super) fn conclude(
     done: &Done,
     verdicts: &[Verdict],
     stopped: bool,
+    paths: &Paths,
 ) -> Result<(), Failure> {
     let Done { rows, summary } = done;
     for (((row, end), point), verdict) in rows.iter().zip(&summary.ends).zip(&experiment.points).zip(verdicts) {
@@ -61,11 +63,11 @@ pub(super) fn conclude(
     } else {
         ui::talk(&format!("{}: {counted}", experiment.name));
     }
-    trouble(experiment, done, stopped)
+    trouble(experiment, done, stopped, paths)
 }
 
 /// What kept a point from its end, as a user sees it.
-pub fn trouble(experiment: &Experiment, done: &Done, stopped: bool) -> Result<(), Failure> {
+pub fn trouble(experiment: &Experiment, done: &Done, stopped: bool, paths: &Paths) -> Result<(), Failure> {
     let Done { rows, summary } = done;
     let all = summary.ends.iter().all(|end| *end == End::Finished);
     let mut failure = None;
@@ -78,7 +80,7 @@ pub fn trouble(experiment: &Experiment, done: &Done, stopped: bool) -> Result<()
                 failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
             }
             End::Interrupted { cause: Some(Cause { message, hint }) } => {
-                let hint = if hint.is_empty() { resumes(experiment) } else { hint.clone() };
+                let hint = if hint.is_empty() { resumes(experiment, paths) } else { hint.clone() };
                 failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
             }
             End::Finished | End::Interrupted { cause: None } => {}
@@ -87,20 +89,20 @@ pub fn trouble(experiment: &Experiment, done: &Done, stopped: bool) -> Result<()
     match failure {
         Some(failure) => Err(failure),
         None if stopped && !all => {
-            Err(Failure { code: INTERRUPTED, message: "interrupted".to_owned(), hint: resumes(experiment) })
+            Err(Failure { code: INTERRUPTED, message: "interrupted".to_owned(), hint: resumes(experiment, paths) })
         }
         None => Ok(()),
     }
 }
 
 /// The command that this was, which resumes it.
-fn resumes(experiment: &Experiment) -> String {
+fn resumes(experiment: &Experiment, paths: &Paths) -> String {
     let command = format::command(&experiment.path.display().to_string(), &experiment.overrides);
-    format!("{command} resumes where it stopped")
+    format!("{command}{} resumes where it stopped", paths.flags())
 }
 
 /// A worker that can't be used, as a user sees it.
-pub(super) fn worker_failure(error: &WorkerError, experiment: &Experiment) -> Failure {
+pub(super) fn worker_failure(error: &WorkerError, experiment: &Experiment, paths: &Paths) -> Failure {
     let message = error.to_string();
     if let Some(what) = error.shortage() {
         return Failure::failed(message, what.hint());
@@ -115,7 +117,7 @@ pub(super) fn worker_failure(error: &WorkerError, experiment: &Experiment) -> Fa
             let shown = quoted(&path.display().to_string());
             Failure::input(message, format!("see what it says by itself: {shown} describe"))
         }
-        WorkerError::Died { killed: true, .. } => Failure::failed(message, resumes(experiment)),
+        WorkerError::Died { killed: true, .. } => Failure::failed(message, resumes(experiment, paths)),
         _ => Failure::failed(message, ""),
     }
 }

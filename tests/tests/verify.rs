@@ -187,7 +187,7 @@ fn objects_are_as_readable_as_their_folder() {
     }
     // One's own that was closed is opened again.
     let object = space.object(&digest);
-    std::fs::set_permissions(&object, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&object, std::fs::Permissions::from_mode(0o000)).unwrap();
     verify(&space).ok();
     assert_eq!(run_one(&space).executed(), 0);
 }

@@ -23,7 +23,10 @@ pub fn check(kind: &Kind, node: &Node, path: &str, seed: i64) -> Result<Value, P
         (Kind::Text | Kind::Path, Raw::Text(value)) => Ok(Value::from(value.as_str())),
         (Kind::Choice(words), Raw::Text(value)) => match words.contains(&value.as_str()) {
             true => Ok(Value::from(value.as_str())),
-            false => Err(Problem { hint: did_you_mean(value, words.iter().copied()), ..wrong() }),
+            false => {
+                let hint = listed(kind, node, path).unwrap_or_else(|| did_you_mean(value, words.iter().copied()));
+                Err(Problem { hint, ..wrong() })
+            }
         },
         (Kind::List(item), Raw::List(items)) => items
             .iter()

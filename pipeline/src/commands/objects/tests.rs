@@ -75,7 +75,7 @@ fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
     ];
     wanted.sort();
     assert_eq!(text, wanted.concat());
-    let message = "1 of 2 objects damaged, 1 missing".to_owned();
+    let message = "1 of 2 objects damaged, 1 object missing".to_owned();
     let hint = "pipeline run tiny.toml --set train.steps=600 makes it again".to_owned();
     assert_eq!(complaint, Some(Complaint { message, hint }));
 

@@ -39,10 +39,13 @@ pub struct Runs {
     /// About as many rows has a curve.
     rows: i64,
     curves: Vec<Vec<Bucket>>,
+    /// The places of the runs that pictures show; of most, all.
+    shown: BTreeSet<usize>,
 }
 
 impl Runs {
-    /// Reads them, with the curves of one quantity, of about as many rows a run as `rows` makes of the number of runs.
+    /// Reads them, with the curves of one quantity, of about as many rows a run as `rows` makes of the number of runs; without
+    /// curves where that is 0.
     pub fn read(
         reader: &mut Reader,
         words: &[String],
@@ -53,7 +56,8 @@ impl Runs {
         let details = reader.record.details(&runs)?;
         let rows = rows(runs.len());
         let side = |record: &mut Record| {
-            let curves = curves(record, &details, drawn, rows)?;
+            let all = if rows == 0 { BTreeSet::new() } else { (0..details.len()).collect() };
+            let curves = curves(record, &details, drawn, rows, &all)?;
             Ok((curves, record.evaluations_of(&runs)?, record.ngrams_of(&runs)?))
         };
         let own = |reader: &mut Reader| {
@@ -66,6 +70,7 @@ impl Runs {
         let units = standing::units(&params, &runs);
         let differing = compare::with_forks(reader, comparison::differing(&params, &runs), &runs)?;
         Ok(Self {
+            shown: (0..runs.len()).collect(),
             of: together(words, &summaries),
             baselines: compare::joint_baselines(&summaries, &stages, &ngrams),
             summaries,
@@ -80,6 +85,26 @@ impl Runs {
             rows,
             curves,
         })
+    }
+
+    /// The curves of the first quantity, of some runs.
+    pub fn curves_of(
+        &self,
+        record: &mut Record,
+        shown: &BTreeSet<usize>,
+        rows: i64,
+    ) -> record::Result<Vec<Vec<Bucket>>> {
+        curves(record, &self.details, self.drawn, rows, shown)
+    }
+
+    /// From here on pictures show these runs alone, whose curves are these.
+    pub fn show_only(&mut self, shown: BTreeSet<usize>, rows: i64, curves: Vec<Vec<Bucket>>) {
+        (self.shown, self.rows, self.curves) = (shown, rows, curves);
+    }
+
+    /// The curves of the first quantity, each empty where it was not read.
+    pub fn first_curves(&self) -> &[Vec<Bucket>] {
+        &self.curves
     }
 
     /// Steps of the longest run.
@@ -118,10 +143,10 @@ impl Runs {
         let rows = self.rows;
         let mut curves = match quantity == self.drawn {
             true => self.curves.clone(),
-            false => curves(&mut reader.record, &self.details, quantity, rows)?,
+            false => curves(&mut reader.record, &self.details, quantity, rows, &self.shown)?,
         };
         let mut lines = Vec::new();
-        for (place, label) in self.labels().into_iter().enumerate() {
+        for (place, label) in self.labels().into_iter().enumerate().filter(|(place, _)| self.shown.contains(place)) {
             let run = &self.summaries[place];
             let curve = std::mem::take(&mut curves[place]);
             let (buckets, holes) = match quantity {
@@ -147,13 +172,24 @@ impl Runs {
     }
 }
 
-/// Curves of what was measured at steps.
-fn curves(record: &mut Record, details: &[Detail], quantity: Quantity, rows: i64) -> record::Result<Vec<Vec<Bucket>>> {
+/// Curves of what was measured at steps, of the runs at some places; the others are empty.
+fn curves(
+    record: &mut Record,
+    details: &[Detail],
+    quantity: Quantity,
+    rows: i64,
+    shown: &BTreeSet<usize>,
+) -> record::Result<Vec<Vec<Bucket>>> {
     match quantity {
         Quantity::Valid => Ok(vec![Vec::new(); details.len()]),
         _ => {
-            let of: Vec<_> = details.iter().map(|run| (run.trajectory_id, run.steps)).collect();
-            record.curves(&of, quantity.column(), rows)
+            let shown: Vec<usize> = shown.iter().copied().filter(|place| *place < details.len()).collect();
+            let of: Vec<_> = shown.iter().map(|place| (details[*place].trajectory_id, details[*place].steps)).collect();
+            let mut all = vec![Vec::new(); details.len()];
+            for (place, curve) in shown.into_iter().zip(record.curves(&of, quantity.column(), rows)?) {
+                all[place] = curve;
+            }
+            Ok(all)
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::args::ReportArgs;
 use crate::commands::curves::Runs;
-use crate::commands::reading::Reader;
+use crate::commands::reading::{Reader, last};
 use crate::commands::{compare, plot, standing};
 use crate::failure::Failure;
 use crate::places::Paths;
@@ -43,7 +43,7 @@ const PICTURES: [Quantity; 7] = [
     Quantity::Entropy,
 ];
 
-/// Of more runs than that, only the first four are drawn: of as many as the second says, only losses.
+/// Of more runs than that, only the first four are drawn: of more than the second says only losses, and of as many runs.
 const MANY: [usize; 2] = [40, 400];
 
 /// Writes a page.
@@ -68,25 +68,41 @@ pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
 
 fn gather(reader: &mut Reader, words: &[String]) -> Result<Report, Failure> {
     let rows = |runs: usize| (ROWS / runs.max(1) as i64).clamp(24, 1000);
-    let runs = Runs::read(reader, words, Quantity::Loss, rows)?;
+    // Of more runs some are drawn, which are chosen once all are judged.
+    let at_once = |runs: usize| if runs > MANY[1] { 0 } else { rows(runs) };
+    let mut runs = Runs::read(reader, words, Quantity::Loss, at_once)?;
     let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
     let incomparable = compare::incomparable(reader, &ids)?;
-    let charts = charts(reader, &runs)?;
-    let of_losses = charts.iter().find(|chart| chart.quantity == Quantity::Loss).map(|chart| &chart.lines);
-    let curves: Vec<_> = match of_losses {
-        Some(lines) => lines.iter().map(|line| line.buckets.clone()).collect(),
-        None => vec![Vec::new(); ids.len()],
-    };
+    let is_scored =
+        runs.evaluations.iter().any(|scores| last(scores, "valid").is_some_and(|score| score.loss.is_some()));
+    if ids.len() > MANY[1] && !is_scored {
+        // Then the winner is known by its curve.
+        let all: BTreeSet<usize> = (0..ids.len()).collect();
+        let curves = runs.curves_of(&mut reader.record, &all, rows(ids.len()))?;
+        runs.show_only(all, rows(ids.len()), curves);
+    }
     let mut differing = runs.differing.clone();
     differing.extend(compare::texts(reader, &runs.differing, &ids)?);
     differing.sort_by_key(|row| weight(&row.name));
     let (groups, winner) =
-        compare::best(&differing, &runs.verdicts, &runs.evaluations, &curves, incomparable.is_some());
+        compare::best(&differing, &runs.verdicts, &runs.evaluations, runs.first_curves(), incomparable.is_some());
     let best = winner.as_ref().map_or(&[][..], |winner| &groups[winner.group].places);
     let whole = whole(&runs.verdicts, best);
-    let side = |record: &mut Record| Texts::read(record, &ids, &whole);
+    let shown = shown(ids.len(), &whole);
+    let side = |record: &mut Record| {
+        let curves = match shown.len() < ids.len() {
+            true => Some(runs.curves_of(record, &shown, rows(shown.len()))?),
+            false => None,
+        };
+        Ok((Texts::read(record, &ids, &whole)?, curves))
+    };
     let own = |reader: &mut Reader| Ok((executions(reader, &runs)?, inputs(reader, &ids)?, again(reader, &runs)?));
-    let (((executions, unlisted), inputs, again), texts) = reader.beside(ids.len(), side, own)?;
+    let (((executions, unlisted), inputs, again), (texts, curves)) = reader.beside(ids.len(), side, own)?;
+    if let Some(curves) = curves {
+        let rows = rows(shown.len());
+        runs.show_only(shown, rows, curves);
+    }
+    let charts = charts(reader, &runs)?;
     Ok(Report {
         of: runs.of.clone(),
         made: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M").to_string(),
@@ -145,6 +161,16 @@ fn whole(verdicts: &[Verdict], best: &[usize]) -> BTreeSet<usize> {
         }
     }
     chosen
+}
+
+/// The places of the runs that are drawn: of many those that are shown whole, and others at equal distances.
+fn shown(runs: usize, whole: &BTreeSet<usize>) -> BTreeSet<usize> {
+    if runs <= MANY[1] {
+        return (0..runs).collect();
+    }
+    let rest = MANY[1] - whole.len();
+    let between = (0..rest).map(|n| n * runs / rest);
+    whole.iter().copied().chain(between).collect()
 }
 
 /// What is said of each run beside its figures.

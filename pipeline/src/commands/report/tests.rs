@@ -197,3 +197,19 @@ fn of_many_runs_some_of_each_verdict_are_shown_whole() {
     assert!(!page.contains("#verdict-2") && !page.contains("verdict-2"), "a link to what is not there");
     assert!(page.contains("neighbouring batches share 98 % of their tokens"), "its line in the summary stays");
 }
+
+#[test]
+fn of_very_many_runs_some_are_drawn() {
+    let whole: std::collections::BTreeSet<usize> = (900..1000).collect();
+    assert_eq!(shown(400, &whole).len(), 400);
+    let drawn = shown(1000, &whole);
+    assert!(drawn.len() > 350 && drawn.len() <= 400 && whole.iter().all(|place| drawn.contains(place)));
+    let gaps = drawn.iter().zip(drawn.iter().skip(1)).map(|(a, b)| b - a);
+    assert!(gaps.max() <= Some(4), "no stretch is left out");
+
+    let fixture = Fixture::new();
+    let mut report = judged(&fixture, "study:lr_study");
+    report.charts.iter_mut().for_each(|chart| drop(chart.lines.remove(1)));
+    let page = page(&report);
+    assert!(page.contains("Of 3 runs 2 are drawn: those that are shown below, and others at equal distances."));
+}

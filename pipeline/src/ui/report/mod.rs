@@ -200,6 +200,13 @@ fn curves(report: &Report) -> Markup {
         section #curves {
             h2 { "Curves" }
             @if report.charts.is_empty() { p { "None of these runs has a step." } }
+            @let drawn = report.charts.iter().map(|chart| chart.lines.len()).max().unwrap_or(0);
+            @if drawn > 0 && drawn < report.runs.len() {
+                p.faint {
+                    "Of " (format::count(report.runs.len() as i64)) " runs " (format::count(drawn as i64)) " are drawn: those that are "
+                    "shown below, and others at equal distances."
+                }
+            }
             fieldset #runs.toggles hidden {
                 legend { "Runs shown" }
                 @for (place, run) in report.runs.iter().enumerate() {

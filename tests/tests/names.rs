@@ -125,6 +125,8 @@ fn a_log_that_a_link_left_behind_undoes_nothing() {
     std::fs::copy(beside(&first, "-wal"), beside(&second, "-wal")).unwrap();
     space.run("longer", &["--set", "train.learning_rate=0.01"]).ok();
     space.run("longer", &["--set", "train.learning_rate=0.02", "--set", "train.steps=100"]).ok();
+    let log = beside(&first, "-wal");
+    assert!(!log.exists() || log.metadata().unwrap().len() == 0, "the first name's own log is needed");
     std::fs::remove_file(&first).unwrap();
 
     let words = ["runs", "--db", "linked/experiments.db"];

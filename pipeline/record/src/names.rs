@@ -62,19 +62,37 @@ pub(super) fn check_log(path: &Path) -> Result<()> {
         Ok(found.into())
     };
     // Without its log a file may end in the middle of what is being written, and then has no log of another time.
-    let alone = || -> Result<Option<[i64; 4]>> {
+    let alone = || -> Result<Option<(Record, [i64; 4])>> {
         let mut alone = Record::connect(path, options(path).read_only(true).immutable(true))?;
         match recorded(&mut alone)? {
-            Some(recorded) if recorded != own(path) => newest(&mut alone).map(Some),
+            Some(recorded) if recorded != own(path) => {
+                let rows = newest(&mut alone)?;
+                Ok(Some((alone, rows)))
+            }
             _ => Ok(None),
         }
     };
-    let Ok(Some(alone)) = alone() else { return Ok(()) };
-    let with = newest(&mut Record::connect(path, options(path).read_only(true))?)?;
-    match alone.iter().zip(&with).any(|(alone, with)| alone > with) {
-        true => Err(RecordError::StaleLog(path.to_owned())),
-        false => Ok(()),
-    }
+    let Ok(Some((mut alone, rows))) = alone() else { return Ok(()) };
+    let read = || -> Result<(Record, [i64; 4])> {
+        let mut with = Record::connect(path, options(path).read_only(true))?;
+        let rows = newest(&mut with)?;
+        Ok((with, rows))
+    };
+    let is_stale = match read() {
+        Err(RecordError::Damaged { .. }) => is_sound(&mut alone),
+        Err(error) => return Err(error),
+        Ok((mut with, newest)) => {
+            let is_older = rows.iter().zip(&newest).any(|(alone, with)| alone > with);
+            // Pages of two times may hold the newest rows, and make no database.
+            is_older || !is_sound(&mut with) && is_sound(&mut alone)
+        }
+    };
+    if is_stale { Err(RecordError::StaleLog(path.to_owned())) } else { Ok(()) }
+}
+
+/// Whether every page and index is as it should be.
+fn is_sound(record: &mut Record) -> bool {
+    record.damaged_pages().is_ok_and(|damaged| damaged.is_empty())
 }
 
 /// Refuses to write a file with several names under any but the recorded one. One without a recorded path gets this one.

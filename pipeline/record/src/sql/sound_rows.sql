@@ -36,7 +36,8 @@ UNION ALL
 SELECT 'run' || r.id || ': it has ' || r.steps || ' steps, and its training ended after ' || x.to_step
 FROM runs r
 JOIN run_stages rs ON rs.run_id = r.id AND rs.stage = 'train'
-JOIN executions x ON x.id = rs.execution_id
+-- Of a fork, what was computed again of its parent is of another trajectory.
+JOIN executions x ON x.id = rs.execution_id AND x.trajectory_id = r.trajectory_id
 WHERE r.status = 'finished' AND x.status = 'finished' AND r.steps <> x.to_step
 UNION ALL
 SELECT 'execution ' || id || ': '

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 pub use names::hint as name_hint;
 pub use open::BESIDE;
-use open::{check_files, check_name, explain, gate, make};
+use open::{check_files, check_name, check_new_name, explain, gate, make};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -146,6 +146,7 @@ impl Record {
     /// Opens the database for writing; makes it, and brings it to this version, where needed.
     pub fn create(path: &Path) -> Result<Self> {
         check_files(path)?;
+        check_new_name(path)?;
         names::check_log(path)?;
         names::settle(path)?;
         let _gate = gate(path)?;

@@ -16,10 +16,16 @@ const SHORT_READ: i64 = 522;
 
 /// Refuses a path that SQLite can't be given.
 pub(super) fn check_name(path: &Path) -> Result<()> {
-    let Some(name) = path.to_str() else { return Err(RecordError::NotUtf8(path.to_owned())) };
+    if path.to_str().is_some() { Ok(()) } else { Err(RecordError::NotUtf8(path.to_owned())) }
+}
+
+/// Refuses to make a database under a name that SQLite, or this program, gives to a file beside one: the next run there would
+/// overwrite it. One that has such a name already is used as it is.
+pub(super) fn check_new_name(path: &Path) -> Result<()> {
+    let name = path.to_string_lossy();
     match BESIDE.into_iter().find(|ending| name.ends_with(ending)) {
-        Some(ending) => Err(RecordError::Reserved { path: path.to_owned(), ending }),
-        None => Ok(()),
+        Some(ending) if !path.exists() => Err(RecordError::Reserved { path: path.to_owned(), ending }),
+        _ => Ok(()),
     }
 }
 

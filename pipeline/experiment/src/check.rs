@@ -7,6 +7,9 @@ use stages::schema::{Default, Key, Kind, Range};
 use super::tree::{Node, Place, Raw};
 use super::{Problem, slips};
 
+/// Keys of `[study]` that are no axes.
+pub const OF_STUDY: [&str; 2] = ["points", "exclude"];
+
 /// The canonical value of `node`, which stands at the dotted `path`.
 pub fn check(kind: &Kind, node: &Node, path: &str, seed: i64) -> Result<Value, Problem> {
     let wrong = || {
@@ -54,7 +57,7 @@ pub fn check_table(keys: &[Key], node: &Node, path: &str, seed: i64) -> Result<M
         if !keys.iter().any(|key| key.name == name) {
             let names = keys.iter().map(|key| key.name);
             let mut hint = did_you_mean(name, names.clone());
-            if ["exclude", "points"].contains(&name.as_str()) {
+            if OF_STUDY.contains(&name.as_str()) {
                 hint = format!("{name} belongs in [study]");
             } else if hint.is_empty() {
                 hint = format!("allowed here: {}", names.collect::<Vec<_>>().join(", "));

@@ -7,7 +7,7 @@ use stages::params::{self, Batch, STAGES, Train, Vocab};
 use stages::plan::Plan;
 use stages::schema::{Key, Kind};
 
-use super::check::{check, check_table, did_you_mean};
+use super::check::{OF_STUDY, check, check_table, did_you_mean};
 use super::corpus::{self, CORPUS, Folders};
 use super::tree::{Node, Place, Raw};
 use super::{Origin, Point, Problem, Source};
@@ -121,7 +121,7 @@ pub fn unknown(path: &str, place: Place) -> Problem {
         all.extend(stage.keys.iter().map(|key| format!("{}.{}", stage.stage, key.name)));
     }
     let mut hint = did_you_mean(path, all.iter().map(String::as_str));
-    if ["exclude", "points"].contains(&path) {
+    if OF_STUDY.contains(&path) {
         hint = format!("{path} belongs in [study]");
     } else if hint.is_empty() {
         // A key without its table, as in --set learning_rate=1.

@@ -3,14 +3,11 @@
 use stages::schema::Kind;
 
 use super::Problem;
-use super::check::did_you_mean;
+use super::check::{OF_STUDY, did_you_mean};
 use super::exclude::Exclusion;
 use super::grid::{Axes, Entry, is_part};
 use super::keys;
 use super::tree::{Node, Place, Raw};
-
-/// Keys of `[study]` that are no axes.
-const OWN: [&str; 2] = ["points", "exclude"];
 
 /// What `[study]` sweeps, lists and leaves out.
 pub fn read(study: &Node) -> Result<Axes, Problem> {
@@ -18,7 +15,7 @@ pub fn read(study: &Node) -> Result<Axes, Problem> {
     let Raw::Table(entries) = &study.raw else {
         return Err(Problem::new(study.place.clone(), format!("study is {}; allowed: a table", study.raw), "[study]"));
     };
-    let swept = entries.iter().filter(|(key, _)| !OWN.contains(&key.as_str())).cloned().collect();
+    let swept = entries.iter().filter(|(key, _)| !OF_STUDY.contains(&key.as_str())).cloned().collect();
     for (key, node) in opened(&Node { raw: Raw::Table(swept), place: study.place.clone() })? {
         match node.raw {
             Raw::List(values) => found.add(key, values, node.place)?,
@@ -77,9 +74,9 @@ fn opened(table: &Node) -> Result<Vec<Entry>, Problem> {
     let mut entries = Vec::new();
     open(table, "", &mut entries);
     for (key, node) in &entries {
-        keys::kind_at(key).ok_or_else(|| match did_you_mean(key, OWN.into_iter()) {
+        keys::kind_at(key).ok_or_else(|| match did_you_mean(key, OF_STUDY.into_iter()) {
             // A table in [study] has no [study] in it.
-            _ if OWN.contains(&key.as_str()) => {
+            _ if OF_STUDY.contains(&key.as_str()) => {
                 let message = format!("{key} is in a table within [study]; it belongs in [study] itself");
                 Problem::new(node.place.clone(), message, "move it to the line below [study]")
             }

@@ -183,11 +183,10 @@ fn curves(
     match quantity {
         Quantity::Valid => Ok(vec![Vec::new(); details.len()]),
         _ => {
-            let shown: Vec<usize> = shown.iter().copied().filter(|place| *place < details.len()).collect();
             let of: Vec<_> = shown.iter().map(|place| (details[*place].trajectory_id, details[*place].steps)).collect();
             let mut all = vec![Vec::new(); details.len()];
-            for (place, curve) in shown.into_iter().zip(record.curves(&of, quantity.column(), rows)?) {
-                all[place] = curve;
+            for (place, curve) in shown.iter().zip(record.curves(&of, quantity.column(), rows)?) {
+                all[*place] = curve;
             }
             Ok(all)
         }

@@ -43,7 +43,7 @@ const GRACE: u32 = 20;
 /// ends the worker after [`GRACE`] seconds, and a second one at once. The kernel's own `SIGXCPU`, which says that this
 /// process has used its time up, ends it, as does any other signal.
 ///
-/// One that was started with `SIGHUP` ignored, as under `nohup`, goes on ignoring it.
+/// One that was started with `SIGHUP` ignored, as under `nohup`, keeps ignoring it.
 ///
 /// A write past the limit on the size of a file (`ulimit -f`) fails like one to a full disk.
 pub(crate) fn heed_signals() {

@@ -9,7 +9,7 @@ mod sharpness;
 mod update;
 
 use std::marker::PhantomData;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use stages::files::Ids;
@@ -23,11 +23,11 @@ use crate::dropout::Dropout;
 use crate::evaluate::Score;
 use crate::model::{Carry, Shape};
 use crate::norms::clip_coefficient;
-use crate::optimizer::Update;
+use crate::optimizer::Optimizer;
 use crate::real::Real;
 use crate::softmax::Probes;
 use crate::state::State;
-use crate::step::{Outcome, Recipe, overshoot};
+use crate::step::{Asked, Outcome, Recipe, copy, overshoot};
 
 /// The GPU that is used: the first that CUDA shows.
 pub(crate) const GPU: Device = Device::Cuda(0);
@@ -146,7 +146,7 @@ impl<T: Real> Card<T> {
         self.noted.take().unwrap_or_default()
     }
 
-    /// One update, by the windows from `first` on.
+    /// One update; `None` if it was stopped before its last window, which leaves the state as it was.
     ///
     /// # Errors
     /// Those of libtorch and of the corpus.
@@ -154,21 +154,25 @@ impl<T: Real> Card<T> {
         &mut self,
         batches: &Batches,
         recipe: &Recipe,
-        update: Update<T>,
-        decay: T,
-        first: u64,
-        probed: bool,
-    ) -> Result<Outcome> {
+        optimizer: &Optimizer<T>,
+        asked: Asked<'_>,
+    ) -> Result<Option<Outcome>> {
+        let Asked { n, eta, probed, stop } = asked;
+        let first = n * recipe.accumulate;
         let end = first + recipe.accumulate;
+        let carry = copy(&self.carry);
         let mut whole: Option<Learnt> = None;
         let mut seen = Vec::new();
         for window in first..end {
+            if window > first && stop.load(Ordering::Relaxed) {
+                self.carry = carry;
+                return Ok(None);
+            }
             let ready = match self.next.take() {
                 Some((drawn, ready)) if drawn == window => ready,
                 _ => Drawn::new::<T>(batches, recipe, self.loaded.shape, window)?,
             };
-            let before =
-                probed.then(|| self.carry.iter().map(|(h, c)| (h.shallow_clone(), c.shallow_clone())).collect());
+            let before = probed.then(|| copy(&self.carry));
             let (shape, next) = (self.loaded.shape, window + 1);
             // Handing a window over takes this thread as long as the GPU takes to compute it.
             let (one, drawn) = std::thread::scope(|scope| {
@@ -204,6 +208,7 @@ impl<T: Real> Card<T> {
         let clip = clip_coefficient(recipe.scale * norm, recipe.clip_norm);
         let coefficient = T::of(clip) * T::of(recipe.scale) * T::of(share);
         let before = if probed { Some(self.loaded.flat()?) } else { None };
+        let (update, decay) = optimizer.numbers(eta, n + 1);
         self.update(update, decay, coefficient, &slope)?;
         let (mut update_ratio, mut overshot) = (None, None);
         if let Some(before) = before {
@@ -218,7 +223,7 @@ impl<T: Real> Card<T> {
         };
         let probes = probes.map(read).transpose()?;
         let tokens = recipe.accumulate * batches.plan.tokens_per_step();
-        Ok(Outcome { loss, norm, clip, update_ratio, overshoot: overshot, probes, tokens })
+        Ok(Some(Outcome { loss, norm, clip, update_ratio, overshoot: overshot, probes, tokens }))
     }
 
     /// The sum of the mean losses of windows that were learnt from, by the weights as they are now.

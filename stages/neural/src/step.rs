@@ -1,5 +1,7 @@
 //! One update on the CPU, and what an update is asked for and yields on any device.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::Result;
 use tch::Tensor;
 
@@ -28,6 +30,19 @@ pub(crate) struct Recipe {
     pub(crate) windows: u64,
 }
 
+/// Which update is asked for, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// Its number, from 0.
+    pub(crate) n: u64,
+    /// The learning rate η.
+    pub(crate) eta: f64,
+    pub(crate) probed: bool,
+    /// Becomes true when the update is no longer wanted. It is looked at between two windows, so that a stop need not wait
+    /// for a step that accumulates thousands of them.
+    pub(crate) stop: &'a AtomicBool,
+}
+
 /// What a step came to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Outcome {
@@ -52,6 +67,11 @@ pub(crate) fn overshoot(before: f64, after: f64, promised: f64) -> Option<f64> {
     (promised != 0.0).then(|| (before - after) / promised)
 }
 
+/// A hidden state to return to: a window replaces the tensors, and never writes into them.
+pub(crate) fn copy(carry: &[Carry]) -> Vec<Carry> {
+    carry.iter().map(|(h, c)| (h.shallow_clone(), c.shallow_clone())).collect()
+}
+
 /// The step's way over the CPU.
 #[derive(Debug)]
 pub(crate) struct Steps<T: Real> {
@@ -60,7 +80,7 @@ pub(crate) struct Steps<T: Real> {
 }
 
 impl<T: Real> Steps<T> {
-    /// Update number `n`, from 0, at the rate `eta`.
+    /// One update; `None` if it was stopped before its last window, which leaves the state as it was.
     ///
     /// # Errors
     /// Those of libtorch and of the corpus.
@@ -69,12 +89,19 @@ impl<T: Real> Steps<T> {
         state: &mut State<T>,
         batches: &Batches,
         recipe: &Recipe,
-        (n, eta, probed): (u64, f64, bool),
+        asked: Asked<'_>,
         watch: &mut Stopwatch,
-    ) -> Result<Outcome> {
+    ) -> Result<Option<Outcome>> {
+        let Asked { n, eta, probed, stop } = asked;
         let first = n * recipe.accumulate;
+        let carry = copy(&state.carry);
         let mut learnt = self.window(state, batches, recipe, first, probed, watch)?; // L and ∂L/∂θ
         for window in first + 1..first + recipe.accumulate {
+            if stop.load(Ordering::Relaxed) {
+                state.carry = carry;
+                state.zeros = learnt.slopes.recycle::<T>()?;
+                return Ok(None);
+            }
             learnt.add::<T>(self.window(state, batches, recipe, window, probed, watch)?)?;
         }
         let Learnt { loss, slopes, probes, tokens, seen, .. } = learnt;
@@ -97,7 +124,7 @@ impl<T: Real> Steps<T> {
         }
         state.zeros = slopes.recycle::<T>()?;
         watch.lap(Phase::Rest);
-        Ok(Outcome { loss, norm, clip, update_ratio: moved, overshoot: overshot, probes, tokens })
+        Ok(Some(Outcome { loss, norm, clip, update_ratio: moved, overshoot: overshot, probes, tokens }))
     }
 
     /// The mean loss of windows that were learnt from, by the weights as they are now: the same tokens from the same hidden
@@ -129,10 +156,8 @@ impl<T: Real> Steps<T> {
             *carry = model.zero_carry(usize::try_from(batches.plan.size)?)?;
         }
         watch.lap(Phase::Rest);
-        let seen = probed.then(|| {
-            let carry = carry.iter().map(|(h, c)| (h.shallow_clone(), c.shallow_clone())).collect();
-            Seen { window, inputs: inputs.clone(), targets: targets.clone(), carry }
-        });
+        let seen =
+            probed.then(|| Seen { window, inputs: inputs.clone(), targets: targets.clone(), carry: copy(carry) });
         let mask = |layer: usize, a: &Tensor| recipe.dropout.mask::<T>(window, layer, &a.size());
         let (y, below) = layers::forward::<T>(model, inputs, carry, mask, self.threads)?; // [T·B, H]
         watch.lap(Phase::Forward);

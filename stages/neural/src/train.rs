@@ -21,7 +21,7 @@ use crate::model::Shape;
 use crate::real::Real;
 use crate::softmax::Softmax;
 use crate::state::State;
-use crate::step::{Outcome, Recipe, Steps};
+use crate::step::{Asked, Outcome, Recipe, Steps};
 use crate::stopwatch::{Phase, Stopwatch};
 use crate::{log, raw};
 
@@ -199,7 +199,10 @@ impl<T: Real> Training<T> {
             if inspected {
                 self.note_predictions();
             }
-            let Outcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = self.step(n, eta, probed)?;
+            let Some(outcome) = self.step(Asked { n, eta, probed, stop })? else {
+                continue; // A stop came, and ends the training above.
+            };
+            let Outcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = outcome;
             let seconds = begun.elapsed().as_secs_f64();
             if inspected {
                 observe(Reply::Predictions(self.predictions(n)?))?;
@@ -230,14 +233,13 @@ impl<T: Real> Training<T> {
         }
     }
 
-    /// Update number `n` at the rate `eta`.
-    fn step(&mut self, n: u64, eta: f64, probed: bool) -> Result<Outcome> {
+    /// One update; `None` if it was stopped midway.
+    fn step(&mut self, asked: Asked<'_>) -> Result<Option<Outcome>> {
         let Self { state, batches, recipe, watch, .. } = self;
         match &mut self.engine {
-            Engine::Cpu(steps) => steps.step(state, batches, recipe, (n, eta, probed), watch),
+            Engine::Cpu(steps) => steps.step(state, batches, recipe, asked, watch),
             Engine::Cuda(card) => {
-                let (update, decay) = state.optimizer.numbers(eta, n + 1);
-                let outcome = card.step(batches, recipe, update, decay, n * recipe.accumulate, probed);
+                let outcome = card.step(batches, recipe, &state.optimizer, asked);
                 watch.lap(Phase::Gpu);
                 outcome
             }

@@ -16,7 +16,7 @@ use crate::model::Shape;
 use crate::raw;
 use crate::softmax::Softmax;
 use crate::state::State;
-use crate::step::{Outcome, Recipe, Steps};
+use crate::step::{Asked, Outcome, Recipe, Steps};
 use crate::stopwatch::Stopwatch;
 
 fn close(a: f64, b: f64, what: &str) {
@@ -50,13 +50,19 @@ fn both_ways(changes: Value, layout: &str) {
             card = Card::new(&there, recipe.dropout, Precision::F64, Device::Cpu).unwrap();
         }
         let (eta, probed) = (train.learning_rate, n % 3 == 0);
-        let (update, decay) = there.optimizer.numbers(eta, n + 1);
+        let asked = Asked { n, eta, probed, stop: &AtomicBool::new(false) };
+        if n == 5 && recipe.accumulate > 1 {
+            // A step that is stopped leaves everything as it was.
+            let stopped = Asked { stop: &AtomicBool::new(true), ..asked };
+            assert!(card.step(&batches, &recipe, &there.optimizer, stopped).unwrap().is_none());
+            assert!(steps.step(&mut here, &batches, &recipe, stopped, &mut watch).unwrap().is_none());
+        }
         if n == 4 {
             card.note_predictions();
             steps.softmax.note_predictions();
         }
-        let found = card.step(&batches, &recipe, update, decay, n * recipe.accumulate, probed).unwrap();
-        let expected = steps.step(&mut here, &batches, &recipe, (n, eta, probed), &mut watch).unwrap();
+        let found = card.step(&batches, &recipe, &there.optimizer, asked).unwrap().unwrap();
+        let expected = steps.step(&mut here, &batches, &recipe, asked, &mut watch).unwrap().unwrap();
         let (noted, same) = (steps.softmax.take_predictions(), card.take_predictions());
         assert_eq!(
             (noted.len(), same.len()),

@@ -97,6 +97,22 @@ fn a_stop_ends_after_the_present_step_and_can_be_gone_on_from() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_a_step_of_a_million_windows() {
+    let space = Space::new();
+    let fresh = space.train("fresh", json!({}), 0, 0, None);
+    let order = space.order("stopped", params(json!({"accumulate": 1_000_000})), 0, 1, None);
+    let (stop, mut training) = (AtomicBool::new(false), Training::<f32>::open(&order).unwrap());
+    let end = std::thread::scope(|scope| {
+        let training = scope.spawn(|| training.run(&mut |_| Ok(()), &stop).unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        stop.store(true, Ordering::Relaxed);
+        training.join().unwrap()
+    });
+    assert_eq!(end, End { reached: 0, stopped: true });
+    assert_eq!(std::fs::read(order.folder.join("weights-0.safetensors")).unwrap(), fresh.file("weights", 0));
+}
+
+#[test]
 fn a_stop_in_the_middle_of_a_look_reports_its_checkpoint_once() {
     let space = Space::new();
     let plateau = json!({"schedule": {"kind": "plateau", "rate": 0.5, "every": 3, "patience": 1}});

@@ -159,6 +159,21 @@ fn ctrl_c_ends_in_good_order_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn a_signal_to_a_program_and_to_its_group_is_one_request() {
+    let space = space();
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let mut run = space.start_run("longer", &[]);
+        assert!(run.wait_until(|run| !run.workers().is_empty()), "it ended before its training");
+        // As `timeout` does.
+        run.signal(signal);
+        nap(0.01);
+        run.signal_group(signal);
+        run.end().complains(130, "interrupted").hints("pipeline run experiments/longer.toml resumes");
+        space.assert_nothing_runs();
+    }
+}
+
+#[test]
 fn a_closed_terminal_ends_nothing_under_nohup() {
     let space = space();
     let program = space.command(&["run", "experiments/longer.toml", "--jobs", "1", "--threads", "1"]);

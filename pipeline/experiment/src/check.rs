@@ -257,11 +257,38 @@ pub fn did_you_mean<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> St
     nearest(typed, names).map_or(String::new(), |name| format!("did you mean {name}?"))
 }
 
+/// What other programs call some of the words.
+const ELSEWHERE: [(&str, &str); 8] = [
+    ("gpu", "cuda"),
+    ("fp32", "f32"),
+    ("float32", "f32"),
+    ("fp64", "f64"),
+    ("float64", "f64"),
+    ("bfloat16", "bf16"),
+    ("num_layers", "layers"),
+    ("weight_tying", "tied"),
+];
+
 /// The nearest of some names, when one is near.
 pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let typed = typed.to_lowercase();
     names
-        .map(|name| (strsim::damerau_levenshtein(&typed.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(1))
+        .filter_map(|name| Some((distance(&typed, &name.to_lowercase())?, name)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// How far a word is from a name, if it is near; 0 is the name itself, its initials (`lr`) or what it is called elsewhere.
+fn distance(typed: &str, name: &str) -> Option<usize> {
+    // Two keys of one table differ by what follows it.
+    let (typed, name) = match (typed.rsplit_once('.'), name.rsplit_once('.')) {
+        (Some((table, typed)), Some((same, name))) if table == same => (typed, name),
+        _ => (typed, name),
+    };
+    let is_initials = name.contains('_') && name.split('_').filter_map(|word| word.chars().next()).eq(typed.chars());
+    if is_initials || ELSEWHERE.contains(&(typed, name)) {
+        return Some(0);
+    }
+    let distance = strsim::damerau_levenshtein(typed, name);
+    (distance <= (name.chars().count() / 3).max(1)).then_some(distance)
 }

@@ -20,6 +20,10 @@ pub fn nearby_experiments(path: &Path) -> String {
     let folder = path.parent().unwrap_or(Path::new("."));
     let names = listed(folder);
     let typed = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+    let number = typed.strip_prefix("run").unwrap_or("");
+    if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return format!("pipeline reproduce {typed} computes that run again");
+    }
     let near = did_you_mean(typed, names.iter().map(String::as_str));
     if near.is_empty() { experiments_in(folder) } else { near }
 }

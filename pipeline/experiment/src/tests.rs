@@ -67,6 +67,11 @@ fn complaints_name_the_line_what_is_allowed_and_the_nearest_name() {
     let with = |line: &str| format!("name = \"x\"\n[corpus]\ntext = \"corpus.txt\"\n{line}\n");
     for (text, expected) in [
         (with("[train]\nlearnig_rate = 1"), "x.toml:5: unknown key train.learnig_rate | did you mean learning_rate?"),
+        (with("[train]\nlr = 1"), "x.toml:5: unknown key train.lr | did you mean learning_rate?"),
+        (
+            with("[train]\ndevice = \"gpu\""),
+            "x.toml:5: train.device is \"gpu\"; allowed: \"cpu\", \"cuda\", \"auto\" | did you mean cuda?",
+        ),
         (with("[trian]\nhidden = 1"), "x.toml:4: unknown key trian | did you mean train?"),
         (with("[train]\nhidden = 1.5"), "x.toml:5: train.hidden is 1.5; allowed: a whole number from 1 to 65536 | "),
         (
@@ -115,6 +120,10 @@ fn complaints_name_the_line_what_is_allowed_and_the_nearest_name() {
     assert_eq!(
         complaint(SMALL, &["learning_rate=1"]),
         "--set 'learning_rate=1': unknown key learning_rate | did you mean train.learning_rate?"
+    );
+    assert_eq!(
+        complaint(SMALL, &["train.lr=1"]),
+        "--set 'train.lr=1': unknown key train.lr | did you mean train.learning_rate?"
     );
     assert_eq!(complaint(SMALL, &["seed"]), "--set 'seed': expected KEY=VALUE | --set train.learning_rate=0.3");
     assert!(complaint(SMALL, &["train.learning_rate=[1,1]"]).contains("twice"));

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::args::{Format, SqlArgs};
 use crate::failure::Failure;
 use crate::places::Paths;
+use crate::selector::Selector;
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use crate::ui::{self, format};
@@ -147,6 +148,9 @@ fn hint(message: &str, relations: &[Relation]) -> String {
     let near = if let Some(table) = unknown("no such table:") {
         nearest(table, relations.iter().map(|relation| relation.name.as_str()))
     } else if let Some(column) = unknown("no such column:") {
+        if let Ok(Selector::Run(run)) = column.parse() {
+            return format!("runs are numbers here: run = {run}");
+        }
         // Views come first, so that of equally near names a view's is taken.
         let columns = relations.iter().flat_map(|relation| &relation.columns);
         nearest(column, columns.map(|(name, _)| name.as_str()))
@@ -234,6 +238,10 @@ mod tests {
         assert_eq!(
             wrong("SELECT learning_rte FROM run_summary"),
             "no such column: learning_rte | did you mean learning_rate?"
+        );
+        assert_eq!(
+            wrong("SELECT * FROM run_summary WHERE run = run1"),
+            "no such column: run1 | runs are numbers here: run = 1"
         );
         assert_eq!(wrong("SELECT * FROM run_sumary"), "no such table: run_sumary | did you mean run_summary?");
         assert_eq!(

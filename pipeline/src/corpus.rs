@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use fetch::FetchError;
 pub use fetch::{Fetcher, News};
 
-use crate::engine::store::Store;
+use engine::store::Store;
 use experiment::{Origin, Source};
 use identity::Digest;
 

@@ -1,8 +1,10 @@
 //! An error as a user sees it: one line that says what is wrong and where, a hint that can be typed, an exit code.
 
-use std::fmt;
+use std::path::Path;
+use std::{fmt, io};
 
-use system::quoted;
+use engine::store::advice;
+use system::{files, limits, permission, quoted};
 
 /// Done.
 pub const DONE: u8 = 0;
@@ -41,6 +43,31 @@ impl Failure {
     /// Something failed while it ran.
     pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code: FAILED, message: message.into(), hint: hint.into() }
+    }
+
+    /// A place that can't be used, as a user sees it: `elsewhere` says how to name another.
+    pub fn refused(place: &Path, error: &io::Error, elsewhere: &str) -> Self {
+        // Some errors name a path of their own, which lies there.
+        let own = error.to_string();
+        let message = match own.starts_with(&place.display().to_string()) {
+            true => own,
+            false => format!("{}: {own}", place.display()),
+        };
+        let path = files::path_of(error).unwrap_or(place);
+        let denied = || permission::unwritable(path.ancestors().take(2)).map(|denied| denied.hint);
+        let hint = match error.kind() {
+            _ if limits::is_outside(error) && error.kind() != io::ErrorKind::ReadOnlyFilesystem => {
+                advice(error).to_owned()
+            }
+            _ if files::is_not_regular(error) => advice(error).to_owned(),
+            io::ErrorKind::PermissionDenied => denied().unwrap_or_else(|| elsewhere.to_owned()),
+            io::ErrorKind::TimedOut => advice(error).to_owned(),
+            _ => elsewhere.to_owned(),
+        };
+        // Wrong is a place where nothing can ever be written; a full disk is not.
+        let passes = limits::is_outside(error) && error.kind() != io::ErrorKind::ReadOnlyFilesystem
+            || error.kind() == io::ErrorKind::TimedOut;
+        if passes { Self::failed(message, hint) } else { Self::input(message, hint) }
     }
 }
 

@@ -3,7 +3,6 @@
 mod args;
 mod commands;
 mod corpus;
-mod engine;
 mod failure;
 mod places;
 mod plan;

@@ -11,8 +11,8 @@ use stages::plan::Plan as BatchPlan;
 use stages::schema::{self, Role};
 use stages::{Context, Outcome, StageError};
 
-use crate::engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way};
 use again::up_to;
+use engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way};
 use experiment::Point;
 use identity::{Digest, TrajectoryId};
 
@@ -99,7 +99,7 @@ impl PointPlan {
 
     /// What tells this point's runs from all others: every parameter that is read, the corpus, the versions. A later stage
     /// counts only where it isn't as it first was, so that runs from before it answer.
-    pub fn run_fields(&self, worker: &crate::engine::graph::WorkerFacts) -> identity::Fields {
+    pub fn run_fields(&self, worker: &engine::graph::WorkerFacts) -> identity::Fields {
         let mut fields = identity::Fields::default();
         for stage in STAGES {
             if let Some(params) = self.params.get(stage.name) {

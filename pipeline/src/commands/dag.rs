@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::args::{DagArgs, Drawing};
-use crate::engine::graph::{self, Stage};
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::plan::{STAGES, key_params};
 use crate::ui;
 use crate::ui::look::Look;
 use crate::ui::table::{Table, left};
+use engine::graph::{self, Stage};
 use experiment::{Experiment, Point};
 
 /// Draws the graph of an experiment's stages.

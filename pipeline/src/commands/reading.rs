@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use crate::engine::lock::is_alive;
-use crate::engine::store::{Health, Store};
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::plan::STAGES;
 use crate::ui::axis::{Baseline, label};
 use crate::{selector, ui};
+use engine::lock::is_alive;
+use engine::store::{Health, Store};
 use identity::ObjectId;
 use insight::verdict::Batches;
 use record::read::{Evaluation, Execution, NgramLoss, StageRow, Summary};

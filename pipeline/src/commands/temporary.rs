@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::engine::lock::{self, Lock};
-use crate::engine::store;
 use crate::failure::Failure;
+use engine::lock::{self, Lock};
 use system::uid;
 
 /// How the name of the lock ends that a folder's owner holds while it lives. It lies beside the folder and is there first,
@@ -41,7 +40,7 @@ impl Temporary {
             Ok(()) => Ok(Self { folder, _lock: lock }),
             Err(error) => {
                 let elsewhere = "name a folder that can be written to in the environment variable TMPDIR";
-                Err(store::refused(&folder, &error, elsewhere))
+                Err(Failure::refused(&folder, &error, elsewhere))
             }
         }
     }

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use crate::args::VerifyArgs;
 use crate::commands::objects::verify as objects;
-use crate::engine::lock::is_anyone_alive;
-use crate::engine::store::Store;
 use crate::failure::{FAILED, Failure};
 use crate::places::Paths;
 use crate::ui;
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, count};
+use engine::lock::is_anyone_alive;
+use engine::store::Store;
 use record::sound::{Examined, Fault, MOST_PAGES, Told};
 use record::{Record, RecordError};
 use system::quoted;

@@ -13,7 +13,7 @@ use ureq::Agent;
 use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
 
-use crate::engine::lock;
+use engine::lock;
 use identity::Digest;
 use system::files;
 

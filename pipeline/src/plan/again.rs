@@ -3,7 +3,7 @@
 use serde_json::Value;
 use stages::params::{Checkpoints, Keep};
 
-use crate::engine::graph::Node;
+use engine::graph::Node;
 
 /// Begins the item of a parent's training that is computed again, among the executions of a fork's run.
 pub const PARENT: &str = "parent ";

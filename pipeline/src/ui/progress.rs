@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::engine::work::{Progress, Shown, Watch};
+use engine::work::{Progress, Shown, Watch};
 use identity::StageKey;
 
 /// Without a terminal, a running job says how far it is this often.

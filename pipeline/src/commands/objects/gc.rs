@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Owners, disk, entries, owners, size_of, whose};
-use crate::engine::lock;
-use crate::engine::store::Store;
 use crate::failure::Failure;
 use crate::ui;
 use crate::ui::format::{bytes, count};
 use crate::ui::look::Look;
 use crate::ui::table::{Table, left, right};
+use engine::lock;
+use engine::store::Store;
 use identity::ObjectId;
 use record::objects::Trace;
 use record::{Record, RecordError};

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::args::{ObjectsArgs, ObjectsCommand};
-use crate::engine::store::Store;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::ui;
+use engine::store::Store;
 use identity::ObjectId;
 use record::objects::Reference;
 use record::{Record, RecordError};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::{entries, owners, runs, size_of};
-use crate::engine::store::Store;
 use crate::ui::format::{bytes, count};
 use crate::ui::look::Look;
 use crate::ui::table::{Table, left, right};
+use engine::store::Store;
 use record::objects::Reference;
 
 /// A number of objects and their bytes.

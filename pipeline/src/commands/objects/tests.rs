@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::gc::{Folders, screen, waste};
 use super::verify::{Complaint, look, tell};
 use super::*;
-use crate::engine::lock;
 use crate::ui::look::Look;
+use engine::lock;
 use record::objects::Trace;
 
 struct Small {

@@ -7,9 +7,9 @@ use crate::commands::recorded::{Recorded, fork_at};
 use crate::commands::run;
 use crate::commands::stop::Stop;
 use crate::commands::temporary::Temporary;
-use crate::engine::work::{Cause, End};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::places::Paths;
+use engine::work::{Cause, End};
 use record::Record;
 use record::read::Forked;
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::commands::reading::Reader;
-use crate::engine::store::{Health, Store};
 use crate::failure::Failure;
 use crate::plan;
 use crate::ui::format::{self, count};
+use engine::store::{Health, Store};
 use identity::ObjectId;
 use record::read::Numbers;
 

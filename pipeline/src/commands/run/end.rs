@@ -2,13 +2,13 @@
 
 use super::{Done, swept};
 use crate::commands::verdict::short;
-use crate::engine::store;
-use crate::engine::work::{Cause, End, Summary, WorkError};
-use crate::engine::worker::WorkerError;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::places::Paths;
 use crate::ui;
 use crate::ui::format;
+use engine::store;
+use engine::work::{Cause, End, Summary, WorkError};
+use engine::worker::WorkerError;
 use experiment::Experiment;
 use record::verdicts::{Kind, Verdict};
 use system::quoted;

@@ -4,10 +4,10 @@ use identity::RunId;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::engine::lock;
-use crate::engine::store::Store;
 use crate::failure::Failure;
 use crate::places::Paths;
+use engine::lock;
+use engine::store::Store;
 use record::Record;
 use record::rows::RunRow;
 

@@ -1,6 +1,6 @@
 //! The object store: files named by the SHA-256 of their content, `sha256/ab/cdef…`, read-only, never changed.
 
-mod refusal;
+mod advice;
 
 use std::fs::{File, Permissions};
 use std::io;
@@ -9,10 +9,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::lock;
-use super::stat_cache::StatCache;
+use crate::lock;
+use crate::stat_cache::StatCache;
+pub use advice::advice;
 use identity::{Digest, ObjectId};
-pub use refusal::{advice, refused};
 use system::files;
 
 /// Bytes of an object that is read whatever its recorded size: it takes a moment.

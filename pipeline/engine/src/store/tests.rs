@@ -45,7 +45,7 @@ fn a_database_moves_with_its_store_and_another_is_not_forgotten() {
     let (own, other) = (here.join("experiments.db"), folder.path().join("other.db"));
     std::fs::write(&own, "").unwrap();
     // What a process left that was killed while it wrote, and what one that lives is about to.
-    let _alive = super::super::lock::enlist(store.root(), "alive").unwrap();
+    let _alive = crate::lock::enlist(store.root(), "alive").unwrap();
     std::fs::create_dir_all(store.root().join("databases")).unwrap();
     let notes = ["new-123", "new-alive"].map(|name| store.root().join("databases").join(name));
     notes.iter().for_each(|note| std::fs::write(note, "torn").unwrap());

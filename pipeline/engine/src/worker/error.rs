@@ -14,22 +14,51 @@ pub enum WorkerError {
     Missing(PathBuf),
     /// It did not start, or does not answer as a worker.
     #[error("the worker {} does not work: {message}", path.display())]
-    Broken { path: PathBuf, message: String },
+    Broken {
+        /// The program.
+        path: PathBuf,
+        /// What it said or did.
+        message: String,
+    },
     /// It computes other versions of the stages, or speaks another protocol.
     #[error("the worker {} is of another build: {message}", path.display())]
-    OtherBuild { path: PathBuf, message: String },
+    OtherBuild {
+        /// The program.
+        path: PathBuf,
+        /// In what it differs.
+        message: String,
+    },
     /// The system did not give it what it takes to start.
     #[error("the worker {} can't be started: {message}", path.display())]
-    Short { path: PathBuf, message: String, what: Shortage },
+    Short {
+        /// The program.
+        path: PathBuf,
+        /// In the system's words.
+        message: String,
+        /// What is short.
+        what: Shortage,
+    },
     /// A library of its lies where this user may not read.
     #[error("the worker can't load {library}: this user may not read {}", denied.path.display())]
-    Unreadable { library: String, denied: Denied },
+    Unreadable {
+        /// The library's name.
+        library: String,
+        /// Where, and what would help.
+        denied: Denied,
+    },
     /// Another program than the one that keys were computed with.
     #[error("the worker changed while the program ran: {0}")]
     Changed(String),
     /// It ended before its work did.
     #[error("the worker {ending}{}", if tail.is_empty() { String::new() } else { format!("; its last words: {tail}") })]
-    Died { ending: String, killed: bool, tail: String },
+    Died {
+        /// How, as words after "the worker".
+        ending: String,
+        /// Whether a signal ended it that comes from outside.
+        killed: bool,
+        /// The last lines of its log.
+        tail: String,
+    },
     /// It did something else than it was asked for.
     #[error("the worker does not keep to its order: {0}")]
     Astray(String),

@@ -29,13 +29,15 @@ use stages::protocol::{Evaluation, Event, Measured, Step};
 
 pub use interface::{Cause, End, Progress, Settings, Shown, Summary, Track, Watch, WorkError};
 
-use super::explain;
-use super::graph::{self, Node, Parent, Stage, Training, Upstream, Way, WorkerFacts};
-use super::lock::{self, Lock};
-use super::segment::{self, Missing};
-use super::store::{self, Health, Store};
-use super::task::{self, Bench, Made, Message, Pool, TaskError, WorkerTask};
-use super::worker::{Shortage, Stopper, WorkerError};
+pub use crate::task::Pool;
+
+use crate::explain;
+use crate::graph::{self, Node, Parent, Stage, Training, Upstream, Way, WorkerFacts};
+use crate::lock::{self, Lock};
+use crate::segment::{self, Missing};
+use crate::store::{self, Health, Store};
+use crate::task::{self, Bench, Made, Message, TaskError, WorkerTask};
+use crate::worker::{Shortage, Stopper, WorkerError};
 use identity::Fields;
 use identity::{Digest, ExecutionId, ObjectId, StageKey, TrajectoryId, TrajectoryRow};
 use record::Record;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::engine::graph::Plan;
+use crate::graph::Plan;
 use identity::{RunId, StageKey};
 use record::RecordError;
 use record::rows::RunRow;
@@ -47,8 +47,11 @@ pub trait Watch {
 /// A job as people know it.
 #[derive(Debug, Clone)]
 pub struct Shown<'a> {
+    /// Its stage key.
     pub key: StageKey,
+    /// Its stage.
     pub stage: &'static str,
+    /// What tells it from other executions of that stage for one point.
     pub item: &'a str,
     /// The point that asked first.
     pub label: &'a str,
@@ -60,7 +63,18 @@ pub struct Shown<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
     /// A training.
-    Steps { from: u64, step: u64, to: u64, loss: f64, tokens: u64 },
+    Steps {
+        /// The first step of this execution.
+        from: u64,
+        /// The newest.
+        step: u64,
+        /// The step after the last.
+        to: u64,
+        /// The newest step's loss.
+        loss: f64,
+        /// The tokens of this execution's steps so far.
+        tokens: u64,
+    },
     /// Anything else, in thousandths.
     Share(u64),
 }
@@ -85,15 +99,26 @@ pub enum End {
     /// Every stage is accepted.
     Finished,
     /// Something failed; with the words, and the experiment's key that is at fault, if one is.
-    Failed { message: String, key: Option<String>, hint: String },
+    Failed {
+        /// What is wrong.
+        message: String,
+        /// The experiment's key that is at fault.
+        key: Option<String>,
+        /// What could be done.
+        hint: String,
+    },
     /// The user, or a failure elsewhere, stopped it before its end; or something from outside did, and the cause says so.
-    Interrupted { cause: Option<Cause> },
+    Interrupted {
+        /// What stopped it from outside.
+        cause: Option<Cause>,
+    },
 }
 
 /// What stopped a point from outside: a worker was killed, a disk is full. Nothing is wrong with what was computed, so the
 /// run keeps its number and resumes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
+    /// What happened.
     pub message: String,
     /// What to do about it, before the same command is given again.
     pub hint: String,
@@ -119,14 +144,24 @@ pub struct Summary {
 /// What can end the work as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
+    /// The database.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The store.
     #[error("{}: {error}", path.display())]
-    Store { path: PathBuf, error: std::io::Error },
+    Store {
+        /// The file or folder that the system refuses.
+        path: PathBuf,
+        /// In the system's words.
+        error: std::io::Error,
+    },
+    /// A training kept less than it was asked to.
     #[error("BUG: checkpoint {0} is to be kept and was never written")]
     NoCheckpoint(u64),
+    /// The store's disk.
     #[error("the store failed: {0}")]
     Disk(#[from] std::io::Error),
+    /// A file that the work stands on.
     #[error("{}: removed or replaced while the program ran", .0.display())]
     Gone(PathBuf),
 }

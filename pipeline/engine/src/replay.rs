@@ -7,18 +7,23 @@ use std::sync::atomic::AtomicBool;
 use serde_json::Value;
 use stages::protocol::{Measured, Order, Predicted, Reply, Segment, Step};
 
-use super::conduct::Conduct;
-use super::worker::{Worker, WorkerError};
+use crate::conduct::Conduct;
+use crate::worker::{Worker, WorkerError};
 
 /// Steps `from..to` of one trajectory. A fork is reached on a leg of its parent's and one of its own.
 #[derive(Debug)]
 pub struct Leg {
+    /// What the stage is handed.
     pub params: Value,
+    /// What it reads, by name.
     pub inputs: BTreeMap<String, PathBuf>,
+    /// The threads that the trajectory began with.
     pub threads: u32,
     /// Steps in all, which some schedules read.
     pub length: u64,
+    /// The first step.
     pub from: u64,
+    /// The step after the last.
     pub to: u64,
     /// Weights and state of checkpoint `from`; none where it begins with initial weights, or where the leg before ended.
     pub start: Option<(PathBuf, PathBuf)>,

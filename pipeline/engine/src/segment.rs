@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use stages::looks::Looks;
 
-use super::graph::Training;
+use crate::graph::Training;
 use identity::ObjectId;
 use record::rows::Trajectory;
 
@@ -97,7 +97,7 @@ mod tests {
     use stages::params::{Checkpoints, Keep, Word};
 
     use super::*;
-    use crate::engine::graph::{Node, Parent};
+    use crate::graph::{Node, Parent};
     use identity::{Digest, TrajectoryId, TrajectoryRow};
 
     fn object(text: &str) -> ObjectId {

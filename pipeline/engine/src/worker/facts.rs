@@ -12,7 +12,7 @@ use stages::protocol::{Describe, PROTOCOL};
 
 use super::log::{brief, last_words};
 use super::{GREETING, Shortage, WorkerError, ending, killed, libraries};
-use crate::engine::graph::{Stage, Way};
+use crate::graph::{Stage, Way};
 use system::files;
 
 /// The environment variable that names the worker.

@@ -13,10 +13,10 @@ use serde_json::Value;
 use stages::protocol::{Describe, Evaluation, Event, Order, Reply, SampleText, Segment, Step};
 use stages::{Baseline, Context, Outcome, StageError};
 
-use super::conduct::Conduct;
-use super::graph::Input;
-use super::store::{Put, Store};
-use super::worker::{self, Stopper, Worker, WorkerError};
+use crate::conduct::Conduct;
+use crate::graph::Input;
+use crate::store::{Put, Store};
+use crate::worker::{self, Stopper, Worker, WorkerError};
 use identity::{Digest, ObjectId, StageKey};
 
 /// What a task tells the state machine.

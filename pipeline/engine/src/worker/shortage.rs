@@ -5,9 +5,13 @@ use std::io;
 /// A limit of this system or of its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shortage {
+    /// Open files.
     Files,
+    /// Threads and processes.
     Threads,
+    /// Memory or address space.
     Memory,
+    /// Space on a disk.
     Disk,
 }
 

@@ -10,7 +10,7 @@ use stages::StageError;
 use stages::expected::Expected;
 use stages::protocol::{Checkpoint, Done, Event, Order, Predictions, Reply, Segment, Step};
 
-use super::worker::brief;
+use crate::worker::brief;
 
 /// Replies that may come between two steps. A look, a checkpoint and their events are a handful.
 const MOST_BETWEEN_STEPS: usize = 100;

@@ -1,0 +1,16 @@
+//! The engine: keys, the store, the state machine, the worker.
+//!
+//! It knows no stage by name, no flag and no terminal: what there is to compute comes as a plan, and whoever watches is told
+//! by a trait.
+
+mod conduct;
+mod explain;
+pub mod graph;
+pub mod lock;
+pub mod replay;
+mod segment;
+mod stat_cache;
+pub mod store;
+mod task;
+pub mod work;
+pub mod worker;

@@ -18,7 +18,7 @@ pub use crate::measured::{Measured, kind_of};
 pub use crate::observations::{Checkpoint, Evaluation, Event, Predicted, Predictions, SampleText, Step};
 
 /// The version of this contract; both sides must agree on it.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// Environment that `pipeline` starts a worker with, where the user has set nothing else. libtorch's OpenMP threads spin
 /// while they wait, and read this before the worker's first line: two workers of two threads on two cores finish 1.6
@@ -151,6 +151,9 @@ pub enum Reply {
         order: u64,
         /// One line.
         message: String,
+        /// The system's error that was behind it, by number: 28 where the disk is full.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        os_error: Option<i32>,
     },
 }
 

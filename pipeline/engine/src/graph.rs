@@ -156,12 +156,12 @@ impl Training {
 /// What the stages before made, for one point.
 #[derive(Debug, Default)]
 pub struct Upstream {
-    made: BTreeMap<&'static str, Made>,
+    made: BTreeMap<&'static str, Products>,
 }
 
 /// What one stage made.
 #[derive(Debug, Clone, Default)]
-pub struct Made {
+pub struct Products {
     /// Output objects by name.
     pub outputs: BTreeMap<String, ObjectId>,
     /// Small facts.
@@ -172,7 +172,7 @@ pub struct Made {
 
 impl Upstream {
     /// Adds what a stage made.
-    pub fn put(&mut self, stage: &'static str, made: Made) {
+    pub fn put(&mut self, stage: &'static str, made: Products) {
         self.made.insert(stage, made);
     }
 
@@ -180,7 +180,7 @@ impl Upstream {
     ///
     /// # Errors
     /// When the plan asks for a stage that it did not say it needs.
-    pub fn of(&self, stage: &str) -> Result<&Made, StageError> {
+    pub fn of(&self, stage: &str) -> Result<&Products, StageError> {
         self.made.get(stage).ok_or_else(|| StageError::Bug(format!("the plan reads {stage} without needing it")))
     }
 

@@ -6,11 +6,11 @@
 mod conduct;
 mod explain;
 pub mod graph;
+pub mod launch;
 pub mod lock;
 pub mod replay;
 mod segment;
 mod stat_cache;
 pub mod store;
-mod task;
 pub mod work;
 pub mod worker;

@@ -53,7 +53,7 @@ pub fn replay(
 ) -> Result<Replayed, WorkerError> {
     let disk = |path: &Path| {
         let path = path.to_owned();
-        move |error: std::io::Error| WorkerError::Failed(format!("{}: {error}", path.display()))
+        move |error: std::io::Error| WorkerError::failed(format!("{}: {error}", path.display()))
     };
     let (whole, goes_on) = (legs.len(), AtomicBool::new(false));
     let (mut losses, mut ended, mut predictions) = (Vec::new(), None, None);
@@ -82,7 +82,7 @@ pub fn replay(
             segment: Some(segment),
         };
         let conduct = Conduct::new(&order, false, false);
-        let mut conduct = conduct.map_err(|error| WorkerError::Failed(error.to_string()))?;
+        let mut conduct = conduct.map_err(|error| WorkerError::failed(error.to_string()))?;
         worker.send(order, None)?;
         // The worker is ended with its order, of which a part is worth nothing.
         let done = worker.follow(id, true, |mut reply| {

@@ -159,7 +159,7 @@ impl Worker {
     pub fn send(&mut self, order: Order, tell: Option<Tell>) -> Result<(), WorkerError> {
         let mut bytes = Vec::new();
         write_frame(&mut bytes, &Request::Order(Box::new(order)))
-            .map_err(|error| WorkerError::Failed(format!("the order can't be put into words: {error}")))?;
+            .map_err(|error| WorkerError::failed(format!("the order can't be put into words: {error}")))?;
         let (input, ear) = (Arc::clone(&self.input), self.ear());
         (ear.ends_at_stop, ear.patience) = (true, None);
         ear.tells(tell);
@@ -188,8 +188,8 @@ impl Worker {
         loop {
             match self.read()? {
                 Reply::Done(done) if done.order == id => return Ok(done),
-                Reply::Failed { order, message } if order == id => {
-                    return Err(WorkerError::Failed(brief(&message, LONGEST_REASON)));
+                Reply::Failed { order, message, os_error } if order == id => {
+                    return Err(WorkerError::Failed { message: brief(&message, LONGEST_REASON), os_error });
                 }
                 Reply::Done(done) => return Err(astray("the end", done.order)),
                 Reply::Failed { order, .. } => return Err(astray("the failure", order)),

@@ -30,9 +30,10 @@ use crate::ui::format;
 use crate::ui::progress::Screen;
 use crate::{corpus, ui};
 use engine::graph::{self, WorkerFacts};
+use engine::launch::{Local, Pool};
 use engine::lock;
 use engine::store::Store;
-use engine::work::{Pool, Settings, Summary, Track, Work};
+use engine::work::{Graph, Settings, Summary, Track, Work};
 use engine::worker;
 use experiment::{Experiment, Point};
 use record::Record;
@@ -128,7 +129,7 @@ pub fn compute(experiment: &Experiment, how: &How, paths: &Paths, here: &Path, s
     };
     let attached = take(&mut record, &rows, &process, &root)?;
 
-    let settings = settings(how, experiment.points.len(), process.clone());
+    let settings = settings(how, experiment.points.len(), process.clone(), stop);
     let tracks = experiment.points.iter().zip(&plans).enumerate().map(|(i, (point, plan))| Track {
         plan,
         run: rows.get(i).map(|row| row.id),
@@ -139,11 +140,12 @@ pub fn compute(experiment: &Experiment, how: &How, paths: &Paths, here: &Path, s
     let tracks: Vec<Track<'_>> = tracks.collect();
     let stages = graph::order(STAGES).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
     let pool = Pool::new(program, describe.clone(), root.join("logs"));
+    let mut launcher = Local::new(Arc::clone(&store), pool);
     // From here on a first signal is a request.
     stop.begin();
     let mut screen = Screen::new();
-    let work =
-        Work::new(&mut record, Arc::clone(&store), stages, facts, pool, settings, tracks, stop.flag(), &mut screen);
+    let graph = Graph { stages, facts };
+    let work = Work::new(&mut record, Arc::clone(&store), graph, &mut launcher, settings, tracks, &mut screen);
     let summary = work.run();
     drop(screen);
     let summary = match summary {
@@ -272,7 +274,7 @@ fn git(here: &Path) -> (Option<String>, Option<bool>) {
     (commit, dirty.map(|changes| !changes.is_empty()))
 }
 
-fn settings(how: &How, points: usize, process: String) -> Settings {
+fn settings(how: &How, points: usize, process: String, stop: &Stop) -> Settings {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = how.jobs.map_or_else(|| points.clamp(1, cores), |jobs| jobs as usize);
     Settings {
@@ -284,5 +286,6 @@ fn settings(how: &How, points: usize, process: String) -> Settings {
         explain: how.explain,
         keep_going: how.keep_going,
         process,
+        stop: stop.flag(),
     }
 }

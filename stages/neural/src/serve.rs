@@ -114,7 +114,8 @@ fn answer(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Reply {
             let whole = format!("{error:#}");
             let message = whole.lines().next().unwrap_or_default().to_owned();
             log(&format!("{}: failed: {whole}", order.stage));
-            Reply::Failed { order: order.id, message }
+            let system = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+            Reply::Failed { order: order.id, message, os_error: system.and_then(std::io::Error::raw_os_error) }
         }
     }
 }

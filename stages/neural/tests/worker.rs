@@ -128,15 +128,22 @@ fn orders_are_served_one_after_another_and_a_bad_one_harms_none() {
     worker.send(&Request::Stop);
     worker.order(json!({"id": 1, "stage": "sample", "params": {}, "inputs": {}, "folder": "/", "threads": 1}));
     worker.order(train(folder.path(), 2, &json!({"tied": true})));
-    let failed = |replies: Vec<Reply>, id: u64, text: &str| match &replies[..] {
-        [Reply::Failed { order, message }] => {
-            assert_eq!(*order, id);
+    let failed = |replies: Vec<Reply>, id: u64, text: &str, number: Option<i32>| match &replies[..] {
+        [Reply::Failed { order, message, os_error }] => {
+            assert_eq!((*order, *os_error), (id, number));
             assert!(message.contains(text) && !message.contains('\n'), "{message}");
         }
         other => panic!("{other:?}"),
     };
-    failed(worker.answer(), 1, "train and evaluate, not sample");
-    failed(worker.answer(), 2, "train.embedding = train.hidden");
+    failed(worker.answer(), 1, "train and evaluate, not sample", None);
+    failed(worker.answer(), 2, "train.embedding = train.hidden", None);
+    // What the system refuses is told by its number too.
+    let weights = folder.path().join("none.safetensors");
+    worker.order(json!({
+        "id": 5, "stage": "evaluate", "params": {"split": "test"}, "folder": folder.path(), "threads": 1,
+        "inputs": {"weights": weights},
+    }));
+    failed(worker.answer(), 5, "none.safetensors", Some(2));
 
     worker.order(train(folder.path(), 3, &json!({})));
     while !matches!(worker.next(), Some(Reply::Step(_))) {}

@@ -1,100 +1,133 @@
 //! How points end: finished, failed or interrupted.
 
-use super::*;
+use stages::StageError;
+
+use super::Work;
+use super::interface::{Cause, End, WorkError};
+use super::jobs::State;
+use super::point::Point;
+use crate::launch::TaskError;
+use crate::store;
+use crate::worker::{Shortage, WorkerError};
+use identity::StageKey;
+use record::rows::RunEnd;
+use system::limits;
 
 impl Work<'_> {
     /// Asks everything that runs to stop.
     pub(super) fn stop_all(&mut self) {
         self.stopping = true;
-        self.bench.stop.store(true, Ordering::Relaxed);
-        for key in &self.running {
-            if let State::Running(running) = &self.jobs[key].state
-                && let Some(stopper) = &running.stopper
-            {
-                stopper.stop();
-            }
-        }
+        self.launcher.stop();
+    }
+
+    /// A job can't be done: neither can the points that ask for it.
+    pub(super) fn lose(&mut self, key: StageKey, end: &End) -> Result<(), WorkError> {
+        // What was stopped or killed from outside did not fail by itself: whoever asks for it later may try.
+        let state = if let End::Failed { .. } = end { State::Failed(end.clone()) } else { State::Idle };
+        let users = self.jobs[&key].users.clone();
+        self.jobs.turn(key, state);
+        users.into_iter().try_for_each(|user| self.lose_point(user, end.clone()))
     }
 
     /// A point can't be finished.
-    pub(super) fn lose_path(&mut self, path: usize, end: End) -> Result<(), WorkError> {
+    pub(super) fn lose_point(&mut self, point: usize, end: End) -> Result<(), WorkError> {
         if !matches!(end, End::Interrupted { cause: None }) && !self.settings.keep_going && !self.stopping {
             self.stop_all();
         }
-        // What only lost points wait for is not begun.
-        if self.paths[path].end.is_none() {
-            self.end_path(path, end.clone())?;
+        if self.points[point].end.is_none() {
+            self.end_point(point, end)?;
         }
-        let lost: HashSet<usize> = (0..self.paths.len())
-            .filter(|path| matches!(self.paths[*path].end, Some(End::Failed { .. } | End::Interrupted { .. })))
-            .collect();
-        let idle = |key: &&StageKey| self.jobs[*key].users.iter().all(|user| lost.contains(user));
-        let idle: Vec<StageKey> = self.waiting.values().filter(idle).copied().collect();
+        // What only lost points wait for is not begun.
+        let idle = |key: &StageKey| self.jobs[key].users.iter().all(|user| self.points[*user].is_lost());
+        let idle: Vec<StageKey> = self.jobs.all_waiting().filter(idle).collect();
         for key in idle {
-            self.turn(key, State::Idle);
+            self.jobs.turn(key, State::Idle);
         }
         Ok(())
     }
 
     /// Writes a point's end down.
-    pub(super) fn end_path(&mut self, path: usize, end: End) -> Result<(), WorkError> {
-        let row = self.conclude(path, end)?;
-        Ok(self.record.end_runs(row.as_slice(), &self.settings.process)?)
+    pub(super) fn end_point(&mut self, point: usize, end: End) -> Result<(), WorkError> {
+        let row = self.conclude(point, end)?;
+        self.recorder.end_runs(row.as_slice())
+    }
+
+    /// Whoever has not ended by now was interrupted.
+    pub(super) fn finish_points(&mut self) -> Result<(), WorkError> {
+        let mut rows = Vec::new();
+        for point in 0..self.points.len() {
+            if self.points[point].end.is_none() {
+                rows.extend(self.conclude(point, End::Interrupted { cause: None })?);
+            }
+        }
+        self.recorder.end_runs(&rows)
     }
 
     /// Ends a point: what is to be written of its run, if anything is.
-    fn conclude(&mut self, path: usize, end: End) -> Result<Option<RunEnd>, WorkError> {
-        let steps = self.reached(path);
-        let partial = self.partial;
-        let Path { track, clock, end: slot, .. } = &mut self.paths[path];
+    fn conclude(&mut self, point: usize, end: End) -> Result<Option<RunEnd>, WorkError> {
+        let seconds = self.jobs.seconds(point);
+        let Self { points, jobs, recorder, partial, .. } = self;
+        let steps = points[point].reached(jobs);
+        let Point { track, end: slot, .. } = &mut points[point];
         *slot = Some(end.clone());
         // A finished run stays one, also when a damaged object of it could not be made again just now.
         let Some(run) = track.run.filter(|_| !track.settled) else { return Ok(None) };
         let (status, error) = match end {
-            End::Finished if partial => ("interrupted", None),
+            End::Finished if *partial => ("interrupted", None),
             End::Finished => ("finished", None),
             End::Failed { message, .. } => ("failed", Some(message)),
             End::Interrupted { cause } => ("interrupted", cause.map(|cause| cause.message)),
         };
-        let seconds = clock.seconds();
-        self.take_over(path)?;
+        recorder.take_over(track)?;
         Ok(Some(RunEnd { run, status, steps, seconds, error }))
     }
 
-    /// Takes the run of a point over whose process, another one, has died meanwhile.
-    pub(super) fn take_over(&mut self, path: usize) -> Result<(), WorkError> {
-        let track = &mut self.paths[path].track;
-        let Some(row) = track.attached.as_ref() else { return Ok(()) };
-        let process = self.record.process_of(row.id)?;
-        if process.as_deref().is_some_and(|process| lock::is_alive(self.store.root(), process)) {
-            return Ok(());
-        }
-        let row = RunRow { process, ..row.clone() };
-        if self.record.take_runs(&[&row], &self.settings.process)?[0] {
-            track.attached = None;
-        }
-        Ok(())
+    /// How an execution's failure ends those that asked for it.
+    pub(super) fn end_of(&self, key: StageKey, error: &TaskError) -> End {
+        let message = error.to_string();
+        let outside =
+            |hint: &str| End::Interrupted { cause: Some(Cause { message: message.clone(), hint: hint.to_owned() }) };
+        let hint = match error {
+            TaskError::Stopped => return End::Interrupted { cause: None },
+            // Whoever signals all processes of a job may meet a worker that does not listen yet.
+            TaskError::Worker(WorkerError::Died { killed: true, .. }) if self.is_asked_to_stop() => {
+                return End::Interrupted { cause: None };
+            }
+            TaskError::Worker(WorkerError::Died { killed: true, .. }) => return outside(""),
+            TaskError::Stage(error) => return failed(error),
+            TaskError::Disk { error, .. } => return outside(store::advice(error)),
+            TaskError::Thread(_) => return outside(Shortage::Threads.hint()),
+            TaskError::Changed(_) => "run again: what was made of it before is kept".to_owned(),
+            TaskError::Worker(WorkerError::Changed(_)) => "run again: the worker is asked anew what it is".to_owned(),
+            TaskError::Worker(error) => match (error.shortage(), error.system_error().filter(limits::is_outside)) {
+                (Some(what), _) => return outside(what.hint()),
+                (None, Some(error)) => return outside(store::advice(&error)),
+                (None, None) => self.see_the_log(key),
+            },
+        };
+        End::Failed { message, key: None, hint }
     }
 
-    /// The steps that a point's training reached.
-    pub(super) fn reached(&self, path: usize) -> Option<u64> {
-        self.paths[path].columns.iter().find_map(|column| {
-            let Column::Expanded { keys, .. } = column else { return None };
-            keys.iter().find_map(|key| match &self.jobs.get(key)?.state {
-                State::Done { accepted, .. } => accepted.reached,
-                _ => None,
-            })
-        })
+    /// The command that shows the worker's own words.
+    fn see_the_log(&self, key: StageKey) -> String {
+        let run = self.points[self.jobs[&key].users[0]].track.run;
+        run.map(|run| format!("pipeline show {run} --log")).unwrap_or_default()
     }
+}
 
-    /// Whoever has not ended by now was interrupted.
-    pub(super) fn finish_paths(&mut self) -> Result<(), WorkError> {
-        let mut rows = Vec::new();
-        for path in 0..self.paths.len() {
-            if self.paths[path].end.is_none() {
-                rows.extend(self.conclude(path, End::Interrupted { cause: None })?);
+/// How a stage's error ends a point.
+pub(super) fn failed(error: &StageError) -> End {
+    match error {
+        StageError::Input { key, message, hint } => {
+            End::Failed { message: message.clone(), key: Some(key.clone()), hint: hint.clone() }
+        }
+        StageError::Io { error: system, .. } => {
+            let (message, hint) = (error.to_string(), store::advice(system).to_owned());
+            match limits::is_outside(system) {
+                true => End::Interrupted { cause: Some(Cause { message, hint }) },
+                false => End::Failed { message, key: None, hint },
             }
         }
-        Ok(self.record.end_runs(&rows, &self.settings.process)?)
+        error => End::Failed { message: error.to_string(), key: None, hint: String::new() },
     }
 }

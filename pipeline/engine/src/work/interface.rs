@@ -1,6 +1,8 @@
 //! What the state machine is told, and what it tells.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::graph::Plan;
 use identity::{RunId, StageKey};
@@ -26,6 +28,8 @@ pub struct Settings {
     pub keep_going: bool,
     /// This process.
     pub process: String,
+    /// Becomes true when the user asks to stop.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// What the state machine tells whoever watches.

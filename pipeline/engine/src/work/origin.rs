@@ -1,6 +1,12 @@
 //! The checkpoint from which a fork begins: its parent's, made again where its state was let go.
 
-use super::*;
+use super::Work;
+use super::interface::{End, WorkError};
+use super::jobs::{Job, State};
+use crate::explain;
+use crate::graph::{self, Parent, Stage, Training};
+use identity::{Fields, StageKey, TrajectoryId};
+use record::rows::NewTrajectory;
 
 /// A training's trajectory, as the record is to have it.
 pub(super) fn begun<'n>(
@@ -14,42 +20,25 @@ pub(super) fn begun<'n>(
 }
 
 impl Work<'_> {
-    /// The weights and state from which a fork begins, where both are sound.
-    pub(super) fn origin(&mut self, parent: &Parent) -> Result<Option<(ObjectId, ObjectId)>, WorkError> {
-        let Some(trajectory) = self.record.find_trajectory(parent.identity)? else { return Ok(None) };
-        let Some((weights, Some(state))) = trajectory.checkpoints.get(&parent.step) else { return Ok(None) };
-        let (store, record) = (&self.store, &mut self.record);
-        let mut sound = |id| matches!(store.check_sized(id, || record.size(id).ok().flatten()), Ok(Health::Sound));
-        Ok((sound(*weights) && sound(*state)).then_some((*weights, *state)))
-    }
-
     /// What of its parent is computed again before a fork begins, in words; `None` where nothing is.
     pub(super) fn replay(&mut self, key: StageKey) -> Result<Option<String>, WorkError> {
-        let job = &self.jobs[&key];
-        let Some(parent) = job.node.training.as_ref().and_then(|training| training.parent.clone()) else {
+        let Self { jobs, recorder, .. } = self;
+        let job = &jobs[&key];
+        let Some(parent) = job.node.training.as_ref().and_then(|training| training.parent.as_ref()) else {
             return Ok(None);
         };
-        let own = self.record.find_trajectory(TrajectoryId(job.claim))?;
+        let own = recorder.record.find_trajectory(TrajectoryId(job.claim))?;
         if own.is_some_and(|own| own.checkpoints.values().any(|(_, state)| state.is_some())) {
             return Ok(None);
         }
-        if self.origin(&parent)?.is_some() {
+        if recorder.origin(parent)?.is_some() {
             return Ok(None);
         }
-        let checkpoints = self.record.find_trajectory(parent.identity)?.map(|it| it.checkpoints).unwrap_or_default();
+        let found = recorder.record.find_trajectory(parent.identity)?;
+        let checkpoints = found.map(|trajectory| trajectory.checkpoints).unwrap_or_default();
         let nearest = checkpoints.range(..parent.step).rev().find(|(_, (_, state))| state.is_some());
         let from = nearest.map_or(0, |(step, _)| *step);
         Ok(Some(format!("(after steps {from} to {} of its parent, whose state there was let go)", parent.step)))
-    }
-
-    /// Whether the last checkpoint of a training has its state, where a fork wants it.
-    pub(super) fn is_whole(&mut self, key: StageKey) -> Result<bool, WorkError> {
-        let job = &self.jobs[&key];
-        let Some(length) = job.node.training.as_ref().filter(|training| training.whole).map(|it| it.length) else {
-            return Ok(true);
-        };
-        let trajectory = self.record.find_trajectory(TrajectoryId(job.claim))?;
-        Ok(trajectory.is_some_and(|it| it.checkpoints.get(&length).is_some_and(|(_, state)| state.is_some())))
     }
 
     /// Whether a job can't start because what it begins from is not made; when that failed, so has the job.
@@ -57,12 +46,12 @@ impl Work<'_> {
         let needed = self.jobs[&key].needs.and_then(|needs| self.jobs.get(&needs));
         match needed.map(|job| &job.state) {
             Some(State::Ready | State::Elsewhere | State::Running(_)) => {
-                self.turn(key, State::Elsewhere);
+                self.jobs.turn(key, State::Elsewhere);
                 Ok(true)
             }
             Some(State::Failed(end)) => {
                 let end = end.clone();
-                self.lose(key, end)?;
+                self.lose(key, &end)?;
                 Ok(true)
             }
             Some(State::Done { .. } | State::Idle) | None => Ok(false),
@@ -77,27 +66,26 @@ impl Work<'_> {
             return Err(WorkError::NoCheckpoint(parent.step));
         }
         if let Some(end) = self.foreign(&stage, parent)? {
-            return self.lose(key, end);
+            return self.lose(key, &end);
         }
         let mut needed = None;
         for user in users {
             needed = Some(self.ask(user, stage, (*parent.node).clone())?);
         }
-        if let Some(job) = self.jobs.get_mut(&key) {
-            job.needs = needed;
-        }
-        self.turn(key, State::Elsewhere);
+        self.jobs.set_need(key, needed);
+        self.jobs.turn(key, State::Elsewhere);
         Ok(())
     }
 
     /// Why the parent can't be computed again: this program would compute another trajectory.
     fn foreign(&mut self, stage: &Stage, parent: &Parent) -> Result<Option<End>, WorkError> {
         let Some(training) = &parent.node.training else { return Ok(None) };
-        let now = graph::trajectory_fields(stage, &parent.node, training, &self.facts);
+        let now = graph::trajectory_fields(stage, &parent.node, training, &self.graph.facts);
         if TrajectoryId(now.digest()) == parent.identity {
             return Ok(None);
         }
-        let before = self.record.trajectory_fields(parent.identity)?.and_then(|text| Fields::from_json(&text));
+        let before = self.recorder.record.trajectory_fields(parent.identity)?;
+        let before = before.and_then(|text| Fields::from_json(&text));
         let differences = now.differences(&before.unwrap_or_default());
         let differs: Vec<String> = differences.iter().map(explain::line).collect();
         let step = parent.step;
@@ -109,12 +97,5 @@ impl Work<'_> {
             key: None,
             hint: "fork at a checkpoint whose state is kept, or with the program that trained it".to_owned(),
         }))
-    }
-
-    /// A job can't be done: neither can the points that ask for it.
-    fn lose(&mut self, key: StageKey, end: End) -> Result<(), WorkError> {
-        let users = self.jobs[&key].users.clone();
-        self.turn(key, State::Failed(end.clone()));
-        users.into_iter().try_for_each(|user| self.lose_path(user, end.clone()))
     }
 }

@@ -1,60 +1,64 @@
 //! How far the work is, for whoever watches.
 
-use super::*;
+use super::Work;
+use super::interface::{Progress, Shown, Summary, WorkError};
+use super::jobs::Job;
+use super::point::{Column, Point};
+use crate::segment::Missing;
+use identity::StageKey;
 
 impl Work<'_> {
-    pub(super) fn dry_summary(&mut self) -> Result<Summary, WorkError> {
-        let mut waiting: Vec<StageKey> = self.waiting.values().copied().collect();
+    /// What a dry run found.
+    pub(super) fn dry_summary(mut self) -> Result<Summary, WorkError> {
+        let mut waiting: Vec<StageKey> = self.jobs.all_waiting().collect();
         // As they were asked for.
         waiting.sort_by_key(|key| self.jobs[key].rank.1);
-        let mut first = Vec::with_capacity(waiting.len());
+        let mut pending = Vec::with_capacity(waiting.len());
         for key in &waiting {
-            first.push(self.replay(*key)?);
-        }
-        let words = |job: &Job, replay: &Option<String>| {
-            let points = match job.users.len() {
-                1 => self.paths[job.users[0]].track.label.clone(),
-                points => format!("(for {points} points)"),
+            let replay = self.replay(*key)?.unwrap_or_default();
+            let Job { stage, node, users, .. } = &self.jobs[key];
+            let points = match users[..] {
+                [only] => self.points[only].track.label.clone(),
+                _ => format!("(for {} points)", users.len()),
             };
-            let words = [job.stage.name, &job.node.item, &points, replay.as_deref().unwrap_or_default()];
-            words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-        };
+            let words = [stage.name, &node.item, &points, &replay];
+            pending.push(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "));
+        }
         let open = |column: usize| {
-            let open = |path: &&Path<'_>| path.end.is_none() && matches!(path.columns[column], Column::Open);
-            self.paths.iter().filter(open).count()
+            let open = |point: &&Point<'_>| point.end.is_none() && matches!(point.columns[column], Column::Open);
+            self.points.iter().filter(open).count()
         };
-        let later = self.stages.iter().enumerate().map(|(column, stage)| (stage.name, open(column)));
+        let later = self.graph.stages.iter().enumerate().map(|(column, stage)| (stage.name, open(column)));
         Ok(Summary {
             ends: Vec::new(),
             partial: self.partial,
             executed: 0,
             cached: self.cached,
-            pending: waiting.iter().zip(&first).map(|(key, replay)| words(&self.jobs[key], replay)).collect(),
+            pending,
             later: later.filter(|(_, points)| *points > 0).collect(),
         })
     }
 
     pub(super) fn show_progress(&mut self) {
-        for key in &self.running {
-            let job = &self.jobs[key];
-            let State::Running(running) = &job.state else { continue };
-            let shown = shown(*key, job, &self.paths);
-            if let Some(share) = &running.share {
-                self.watch.progress(&shown, &Progress::Share(share.load(Ordering::Relaxed)));
+        let Self { jobs, launcher, watch, points, .. } = self;
+        for (key, job, running) in jobs.all_running() {
+            let shown = shown(key, job, points);
+            if let Some(share) = launcher.share(key) {
+                watch.progress(&shown, &Progress::Share(share));
             }
             if let Some(recording) = &running.training
                 && let Some((step, loss)) = recording.last
             {
                 let Missing { from, to, .. } = recording.missing;
-                let progress = Progress::Steps { from, step, to, loss, tokens: recording.tokens };
-                self.watch.progress(&shown, &progress);
+                watch.progress(&shown, &Progress::Steps { from, step, to, loss, tokens: recording.tokens });
             }
         }
-        self.watch.tick(self.done, self.jobs.len());
+        watch.tick(jobs.count_done(), jobs.count());
     }
 }
 
-pub(super) fn shown<'j>(key: StageKey, job: &'j Job, paths: &'j [Path<'_>]) -> Shown<'j> {
-    let label = paths[job.users[0]].track.label.as_str();
+/// A job as people know it.
+pub(super) fn shown<'j>(key: StageKey, job: &'j Job, points: &'j [Point<'_>]) -> Shown<'j> {
+    let label = points[job.users[0]].track.label.as_str();
     Shown { key, stage: job.stage.name, item: &job.node.item, label, users: job.users.len() }
 }

@@ -63,8 +63,13 @@ pub enum WorkerError {
     #[error("the worker does not keep to its order: {0}")]
     Astray(String),
     /// The order failed; the worker lives.
-    #[error("{0}")]
-    Failed(String),
+    #[error("{message}")]
+    Failed {
+        /// In its words.
+        message: String,
+        /// The system's error that was behind it, by number.
+        os_error: Option<i32>,
+    },
     /// The user asked to stop before there was anything to keep.
     #[error("stopped")]
     Stopped,
@@ -75,9 +80,20 @@ impl WorkerError {
     pub fn shortage(&self) -> Option<Shortage> {
         match self {
             Self::Short { what, .. } => Some(*what),
-            Self::Died { tail: words, .. } | Self::Failed(words) => Shortage::told(words),
+            Self::Died { tail: words, .. } | Self::Failed { message: words, .. } => Shortage::told(words),
             _ => None,
         }
+    }
+
+    /// The system's error that was behind the failure of an order.
+    pub fn system_error(&self) -> Option<io::Error> {
+        let Self::Failed { os_error: Some(number), .. } = self else { return None };
+        Some(io::Error::from_raw_os_error(*number))
+    }
+
+    /// An order that failed for a reason of this program's.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), os_error: None }
     }
 
     /// The system would not start the program at `path`, or not open what it takes to speak with it.

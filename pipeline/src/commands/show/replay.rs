@@ -127,7 +127,7 @@ fn compute(
     let replayed = replay(&mut worker, STAGE, way.legs, folder.path(), |_| {
         counter.advance(1);
         // The worker is ended with its order.
-        if stop.is_asked() { Err(WorkerError::Failed("interrupted".to_owned())) } else { Ok(()) }
+        if stop.is_asked() { Err(WorkerError::failed("interrupted")) } else { Ok(()) }
     });
     let Replayed { losses, rows } = replayed.map_err(words)?;
     let loss = losses.last().map_or(f64::NAN, |(_, loss)| *loss);

@@ -1,0 +1,229 @@
+//! Executions on this machine, each on a thread of its own: a function of this process, or an order to a worker. Outputs
+//! are put into the store here, so that hashing and syncing hold nobody up.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde_json::Value;
+use stages::protocol::{Order, Reply};
+use stages::{Context, Outcome, StageError};
+
+use super::{Launcher, Made, Message, Observation, Pool, Task, TaskError, paths};
+use crate::conduct::Conduct;
+use crate::graph::Way;
+use crate::store::{Put, Store};
+use crate::worker::{self, Stopper, WorkerError};
+use identity::{Digest, StageKey};
+
+/// The launcher of this machine.
+#[derive(Debug)]
+pub struct Local {
+    bench: Bench,
+    shares: HashMap<StageKey, Arc<AtomicU64>>,
+}
+
+/// What executions share.
+#[derive(Debug, Clone)]
+struct Bench {
+    store: Arc<Store>,
+    pool: Arc<Pool>,
+    stop: Arc<AtomicBool>,
+    /// How to ask the workers to stop that carry out an order.
+    stoppers: Arc<Mutex<HashMap<StageKey, Stopper>>>,
+}
+
+impl Bench {
+    fn stoppers(&self) -> MutexGuard<'_, HashMap<StageKey, Stopper>> {
+        self.stoppers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Local {
+    /// Runs executions beside `store`, those of workers in `pool`.
+    pub fn new(store: Arc<Store>, pool: Pool) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        Self { bench: Bench { store, pool: Arc::new(pool), stop, stoppers: Arc::default() }, shares: HashMap::new() }
+    }
+}
+
+impl Launcher for Local {
+    fn launch(&mut self, task: Task, to: &Sender<Message>) {
+        // Those that have ended hold theirs no more.
+        self.shares.retain(|_, share| Arc::strong_count(share) > 1);
+        let (key, uid, outer) = (task.key, task.uid.clone(), to.clone());
+        let share = Arc::new(AtomicU64::new(0));
+        if let Way::Here(_) = task.way {
+            self.shares.insert(key, Arc::clone(&share));
+        }
+        let bench = self.bench.clone();
+        let whole = move || {
+            let folder = bench.store.scratch(&uid);
+            let folder = folder.map_err(|error| TaskError::Disk { path: bench.store.root().to_owned(), error });
+            let work = |folder| match task.way {
+                Way::Here(stage) => run_here(&bench, stage, task, folder, share),
+                Way::Worker => carry_out(&bench, task, folder, &outer),
+            };
+            // A panic must not leave the state machine to wait for an end that nobody tells.
+            let made = catch_unwind(AssertUnwindSafe(|| folder.and_then(work)))
+                .unwrap_or_else(|panic| Err(StageError::Bug(words_of(&*panic)).into()));
+            bench.stoppers().remove(&key);
+            // Whatever is left after a kill is swept at the next start.
+            let _ = std::fs::remove_dir_all(bench.store.root().join("tmp").join(&uid));
+            // The receiver is gone only when the program is ending.
+            let _ = outer.send(Message::Ended(key, made));
+        };
+        if let Err(error) = std::thread::Builder::new().spawn(whole) {
+            let _ = to.send(Message::Ended(key, Err(TaskError::Thread(error))));
+        }
+    }
+
+    fn share(&self, key: StageKey) -> Option<u64> {
+        self.shares.get(&key).map(|share| share.load(Ordering::Relaxed))
+    }
+
+    fn stop(&mut self) {
+        self.bench.stop.store(true, Ordering::Relaxed);
+        self.bench.stoppers().values().for_each(Stopper::stop);
+    }
+}
+
+/// Runs a function of this process.
+fn run_here(
+    bench: &Bench,
+    stage: fn(&Value, &Context) -> Result<Outcome, StageError>,
+    task: Task,
+    folder: PathBuf,
+    progress: Arc<AtomicU64>,
+) -> Result<Made, TaskError> {
+    let began = Instant::now();
+    let (inputs, stop) = (paths(&bench.store, &task.inputs), Arc::clone(&bench.stop));
+    let context = Context { inputs, folder, threads: task.threads as usize, progress, stop };
+    let outcome = match stage(&task.params, &context) {
+        Err(StageError::Cancelled(_)) => return Err(TaskError::Stopped),
+        outcome => outcome?,
+    };
+    // What was read must be what the key says: a file of the user's may change at any time.
+    let sources: Vec<(PathBuf, Digest)> =
+        task.inputs.into_iter().filter_map(|input| Some((input.file?, input.digest))).collect();
+    for (file, digest) in sources {
+        let found = bench.store.digest_of(&file);
+        if found.map_err(|error| TaskError::Disk { path: file.clone(), error })? != digest {
+            return Err(TaskError::Changed(file));
+        }
+    }
+    let outputs = outcome.outputs.into_iter().map(|output| Ok((output.name, put(&bench.store, &output.path)?)));
+    Ok(Made {
+        outputs: outputs.collect::<Result<_, TaskError>>()?,
+        report: outcome.report,
+        samples: outcome.samples,
+        baselines: outcome.baselines,
+        events: outcome.events,
+        seconds: began.elapsed().as_secs_f64(),
+        ..Made::default()
+    })
+}
+
+/// Has a worker carry an order out.
+fn carry_out(bench: &Bench, task: Task, folder: PathBuf, to: &Sender<Message>) -> Result<Made, TaskError> {
+    let began = Instant::now();
+    let key = task.key;
+    let say = |observation| {
+        // The receiver is gone only when the program is ending, and then nobody waits for this order.
+        to.send(Message::Observed(key, observation)).map_err(|_| WorkerError::failed("the program is ending"))
+    };
+    let mut worker = bench.pool.take(&bench.stop, |name, from| say(Observation::Log { name, from }))?;
+    let order = Order {
+        id: bench.pool.number(),
+        stage: task.stage.to_owned(),
+        inputs: paths(&bench.store, &task.inputs),
+        params: task.params,
+        folder,
+        threads: task.threads,
+        segment: task.segment,
+    };
+    let id = order.id;
+    let mut conduct = match Conduct::new(&order, task.may_give_up, task.may_stop_early) {
+        Ok(conduct) => conduct,
+        Err(error) => {
+            bench.pool.give_back(worker);
+            return Err(error.into());
+        }
+    };
+    let notes = to.clone();
+    // Whoever would read it is gone only when the program is ending.
+    let tell: worker::Tell = Box::new(move |words| drop(notes.send(Message::Observed(key, Observation::Note(words)))));
+    worker.send(order, Some(tell))?;
+    // Only now: a request to stop must not overtake the order. One that came before finds no stopper, so it is looked for
+    // once there is one.
+    bench.stoppers().insert(key, worker.stopper());
+    if bench.stop.load(Ordering::Relaxed) {
+        worker.stopper().stop();
+    }
+    let mut disk = None;
+    let result = worker.follow(id, false, |mut reply| {
+        conduct.hear(&mut reply).map_err(WorkerError::Astray)?;
+        say(match reply {
+            Reply::Step(step) => Observation::Step(step),
+            Reply::Evaluation(evaluation) => Observation::Evaluation(evaluation),
+            Reply::Event(event) => Observation::Event(event),
+            Reply::Progress { done, whole, .. } => Observation::Progress(thousandths(done, whole)),
+            Reply::Checkpoint(checkpoint) => {
+                let both = put(&bench.store, &checkpoint.weights)
+                    .and_then(|weights| Ok((weights, put(&bench.store, &checkpoint.state)?)));
+                match both {
+                    Ok((weights, state)) => Observation::Checkpoint { step: checkpoint.step, weights, state },
+                    Err(error) => {
+                        let words = error.to_string();
+                        disk = Some(error);
+                        return Err(WorkerError::failed(words));
+                    }
+                }
+            }
+            // These begin or end what is followed, and nobody inspects.
+            Reply::Hello(_) | Reply::Done(_) | Reply::Failed { .. } | Reply::Predictions(_) => return Ok(()),
+        })
+    });
+    if let Some(error) = disk {
+        // Dropped, the worker is ended: its order can't be finished.
+        return Err(error);
+    }
+    let done = match result {
+        Ok(done) => done,
+        Err(error @ WorkerError::Failed { .. }) => {
+            bench.pool.give_back(worker);
+            return Err(error.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    conduct.end(&done, &bench.stop).map_err(WorkerError::Astray)?;
+    bench.pool.give_back(worker);
+    if done.stopped {
+        return Err(TaskError::Stopped);
+    }
+    Ok(Made {
+        report: done.report,
+        seconds: began.elapsed().as_secs_f64(),
+        peak_memory: Some(done.peak_memory),
+        reached: done.reached,
+        ..Made::default()
+    })
+}
+
+fn thousandths(done: u64, whole: u64) -> u64 {
+    // At most 1000, since no more is done than there is.
+    (u128::from(done) * 1000 / u128::from(whole.max(1))).min(1000) as u64
+}
+
+fn put(store: &Store, file: &Path) -> Result<Put, TaskError> {
+    store.put(file).map_err(|error| TaskError::Disk { path: file.to_owned(), error })
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    words.unwrap_or("a stage panicked").to_owned()
+}

@@ -1,0 +1,74 @@
+//! A point of a study on its way through the stages.
+
+use super::interface::{End, Track};
+use super::jobs::{Jobs, State};
+use crate::graph::{Products, Stage, Upstream};
+use identity::StageKey;
+
+/// A stage of one point.
+#[derive(Debug)]
+pub(super) enum Column {
+    /// What it needs is not all there.
+    Open,
+    /// Its nodes, as keys of jobs; and whether it is written down which executions served it.
+    Expanded { keys: Vec<StageKey>, served: bool },
+}
+
+/// A point.
+pub(super) struct Point<'a> {
+    pub(super) track: Track<'a>,
+    /// One for each stage of the work.
+    pub(super) columns: Vec<Column>,
+    pub(super) end: Option<End>,
+}
+
+impl<'a> Point<'a> {
+    /// Nothing is asked for yet.
+    pub(super) fn new(track: Track<'a>, stages: usize) -> Self {
+        let columns = std::iter::repeat_with(|| Column::Open).take(stages).collect();
+        Self { track, columns, end: None }
+    }
+
+    /// Whether it can't be finished.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self.end, Some(End::Failed { .. } | End::Interrupted { .. }))
+    }
+
+    /// The steps that its training reached.
+    pub(super) fn reached(&self, jobs: &Jobs) -> Option<u64> {
+        self.columns.iter().find_map(|column| {
+            let Column::Expanded { keys, .. } = column else { return None };
+            keys.iter().find_map(|key| match &jobs.get(key)?.state {
+                State::Done { accepted, .. } => accepted.reached,
+                _ => None,
+            })
+        })
+    }
+
+    /// How a job ended that a stage needs and that has failed.
+    pub(super) fn failed(&self, column: usize, jobs: &Jobs) -> Option<End> {
+        let Column::Expanded { keys, .. } = &self.columns[column] else { return None };
+        keys.iter().find_map(|key| match &jobs[key].state {
+            State::Failed(end) => Some(end.clone()),
+            _ => None,
+        })
+    }
+
+    /// What a stage's needs made; `None` while one is not done.
+    pub(super) fn upstream(&self, stage: &Stage, stages: &[Stage], jobs: &Jobs) -> Option<Upstream> {
+        let mut upstream = Upstream::default();
+        for need in stage.needs {
+            let column = stages.iter().position(|other| other.name == *need)?;
+            let Column::Expanded { keys, .. } = &self.columns[column] else { return None };
+            let mut made = Products::default();
+            for key in keys {
+                let State::Done { accepted, .. } = &jobs.get(key)?.state else { return None };
+                made.outputs.extend(accepted.outputs.clone());
+                made.report = accepted.report.clone();
+                made.reached = accepted.reached;
+            }
+            upstream.put(stages[column].name, made);
+        }
+        Some(upstream)
+    }
+}

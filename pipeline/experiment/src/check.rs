@@ -4,8 +4,9 @@
 use serde_json::{Map, Value};
 use stages::schema::{Default, Key, Kind, Range};
 
-use super::tree::{Node, Place, Raw};
-use super::{Problem, slips};
+use super::problem::{Place, Problem};
+use super::slips;
+use super::tree::{Node, Raw};
 
 /// Keys of `[study]` that are no axes.
 pub const OF_STUDY: [&str; 2] = ["points", "exclude"];

@@ -7,8 +7,9 @@ use stages::params::{self, Split};
 use stages::schema::{Key, Kind};
 
 use super::check::check_table;
-use super::tree::{Node, Place, Raw};
-use super::{Corpus, Origin, Problem, Source};
+use super::point::{Corpus, Origin, Source};
+use super::problem::{Place, Problem};
+use super::tree::{Node, Raw};
 
 const SOURCE: Kind = Kind::Any(&[
     Kind::Path,

@@ -1,10 +1,10 @@
 //! `exclude` in `[study]`: combinations that are not run, such as those that no training can have.
 
-use super::Problem;
 use super::check::takes_list;
-use super::grid::{Entry, words};
+use super::entry::{Entry, same, words};
 use super::keys;
-use super::tree::{Node, Place, Raw};
+use super::problem::{Place, Problem};
+use super::tree::Raw;
 
 /// The most exclusions that a hint proposes.
 const PROPOSED: usize = 4;
@@ -46,20 +46,6 @@ impl Exclusion {
     pub fn holds(&self, point: &[Entry]) -> bool {
         let has = |(key, node): &Entry| point.iter().any(|(other, value)| other == key && same(&value.raw, &node.raw));
         self.entries.iter().all(has)
-    }
-}
-
-/// Whether two values are one value: `1` is `1.0` wherever a number may be either.
-pub fn same(a: &Raw, b: &Raw) -> bool {
-    match (a, b) {
-        (Raw::Int(a), Raw::Float(b)) | (Raw::Float(b), Raw::Int(a)) => *a as f64 == *b,
-        (Raw::List(a), Raw::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(&a.raw, &b.raw)),
-        (Raw::Table(a), Raw::Table(b)) => {
-            let has =
-                |(key, node): &(String, Node)| b.iter().any(|(other, it)| other == key && same(&node.raw, &it.raw));
-            a.len() == b.len() && a.iter().all(has)
-        }
-        (a, b) => a == b,
     }
 }
 

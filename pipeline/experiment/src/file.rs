@@ -8,7 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use super::keys;
-use crate::Refusal;
+use super::problem::Refusal;
 
 /// Room for 10,000 listed points of many keys.
 const MOST: u64 = 8 << 20;

@@ -2,32 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::axes::{Axes, twice};
 use super::check::{self, takes_list};
 use super::corpus::Folders;
-use super::exclude::{self, Exclusion, same};
-use super::keys;
-use super::tree::{self, Node, Place, Raw};
-use super::{Point, Problem, study};
-
-/// The most points of a study; more is taken for a slip.
-const MOST_POINTS: usize = 10_000;
-
-/// So many values of an axis are compared with one another.
-const FEW: usize = 200;
-
-/// A key by its dotted name, and a value for it.
-pub type Entry = (String, Node);
-
-/// What is swept: every combination of the axes, for each of the listed points.
-#[derive(Debug, Default)]
-pub struct Axes {
-    pub axes: Vec<(String, Vec<Node>)>,
-    /// With the line of each.
-    pub listed: Vec<(Place, Vec<Entry>)>,
-    pub excluded: Vec<Exclusion>,
-    /// Whether there are overrides.
-    is_overridden: bool,
-}
+use super::entry::{Entry, words};
+use super::point::Point;
+use super::problem::{Place, Problem};
+use super::tree::{self, Node, Raw};
+use super::{exclude, keys, study};
 
 /// Takes `[study]` out of the tree and applies the overrides, which may add axes and replace them. A text `as_recorded`
 /// ran before, and may list a point twice.
@@ -77,11 +59,6 @@ fn said_of_key(problem: Problem) -> Problem {
     }
 }
 
-/// A point as it would be written.
-pub fn words(point: &[Entry]) -> String {
-    point.iter().map(|(key, node)| format!("{key} = {}", node.raw)).collect::<Vec<_>>().join(", ")
-}
-
 /// Every point, checked.
 pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>, Problem> {
     let combinations = axes.combinations()?;
@@ -113,126 +90,4 @@ pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>,
         Some((_, problem)) => Err(problem),
         None => Ok(points),
     }
-}
-
-/// The complaint about two points that come to the same values.
-fn twice(first: &(Place, Vec<Entry>), (place, second): (&Place, &[Entry])) -> Problem {
-    let point = |combination: &[Entry]| match combination.is_empty() {
-        true => "(the experiment itself)".to_owned(),
-        false => words(combination),
-    };
-    let place = match place {
-        Place::Default => second.first().map_or(Place::Default, |(_, node)| node.place.clone()),
-        place => place.clone(),
-    };
-    let others = if point(&first.1) == point(second) { String::new() } else { format!(", as {}", point(&first.1)) };
-    let line = match (&first.0, &place) {
-        (Place::Line(line), place) if first.0 != *place => {
-            format!("{others}{} on line {line}", if others.is_empty() { ", first" } else { "" })
-        }
-        _ => others,
-    };
-    Problem::new(place, format!("the study holds the point {} twice{line}", point(second)), "delete one of them")
-}
-
-impl Axes {
-    /// Where each swept key is swept.
-    pub fn places(&self) -> Vec<(String, Place)> {
-        let listed = self.listed.iter().flat_map(|(_, point)| point);
-        let listed = listed.map(|(key, node)| (key.clone(), node.place.clone()));
-        let axes = self.axes.iter().filter_map(|(key, values)| Some((key.clone(), values.first()?.place.clone())));
-        axes.chain(listed).collect()
-    }
-
-    /// The values of each point that is not excluded, with the line of a listed one.
-    fn combinations(&self) -> Result<Vec<(Place, Vec<Entry>)>, Problem> {
-        let mut all = if self.listed.is_empty() { vec![(Place::Default, Vec::new())] } else { self.listed.clone() };
-        let factors = self.axes.iter().map(|(_, values)| values.len());
-        let whole = factors.fold(all.len(), usize::saturating_mul);
-        if whole > MOST_POINTS {
-            let place = self.places().into_iter().next().map_or(Place::Default, |(_, place)| place);
-            let message = format!("the study has {whole} points; allowed: at most {MOST_POINTS}");
-            return Err(Problem::new(place, message, ""));
-        }
-        self.axes.iter().try_for_each(|(key, values)| check_values(key, values))?;
-        for (key, values) in &self.axes {
-            all = all
-                .iter()
-                .flat_map(|(place, point)| {
-                    values.iter().map(move |value| {
-                        let mut point = point.clone();
-                        point.push((key.clone(), value.clone()));
-                        (place.clone(), point)
-                    })
-                })
-                .collect();
-        }
-        // With overrides, what an entry is about may be gone.
-        let is_idle = |exclusion: &&Exclusion| !all.iter().any(|(_, point)| exclusion.holds(point));
-        if let Some(idle) = self.excluded.iter().find(is_idle).filter(|_| !self.is_overridden) {
-            let message = format!("exclude = [{{ {} }}] leaves out no point of the study", words(&idle.entries));
-            return Err(Problem::new(idle.place.clone(), message, "name values that the study lists"));
-        }
-        all.retain(|(_, point)| !self.excluded.iter().any(|exclusion| exclusion.holds(point)));
-        match self.excluded.first() {
-            Some(first) if all.is_empty() => {
-                Err(Problem::new(first.place.clone(), "exclude leaves no point of the study", ""))
-            }
-            _ => Ok(all),
-        }
-    }
-
-    /// Refuses a point that is listed twice.
-    fn check_listed(&self) -> Result<(), Problem> {
-        let mut seen: HashMap<String, &(Place, Vec<Entry>)> = HashMap::new();
-        for listed in &self.listed {
-            if let Some(before) = seen.insert(words(&listed.1), listed) {
-                return Err(twice(before, (&listed.0, &listed.1)));
-            }
-        }
-        Ok(())
-    }
-
-    pub fn add(&mut self, key: String, values: Vec<Node>, place: Place) -> Result<(), Problem> {
-        if values.is_empty() {
-            return Err(Problem::new(place, format!("{key} is swept over an empty list"), ""));
-        }
-        self.axes.push((key, values));
-        Ok(())
-    }
-
-    /// Forgets what was swept of a key that is now set, and of those that it excludes; and the exclusions that name
-    /// them, unless the key `is_swept` again.
-    fn forget(&mut self, key: &str, place: &Place, is_swept: bool) -> Result<(), Problem> {
-        if let Some((whole, _)) = self.axes.iter().find(|(axis, _)| is_part(key, axis)) {
-            let message = format!("{key} is part of {whole}, which the study sweeps");
-            return Err(Problem::new(place.clone(), message, format!("--set '{whole}=…' sets the whole")));
-        }
-        let rivals = keys::rivals(key);
-        let gone = |other: &str| other == key || is_part(other, key) || rivals.iter().any(|rival| rival == other);
-        self.axes.retain(|(axis, _)| !gone(axis));
-        self.listed.iter_mut().for_each(|(_, point)| point.retain(|(other, _)| !gone(other)));
-        let stays = |other: &str| !gone(other) || (is_swept && other == key);
-        self.excluded.retain(|exclusion| exclusion.entries.iter().all(|(other, _)| stays(other)));
-        Ok(())
-    }
-}
-
-/// Refuses an axis that has a value twice. A long one holds no slip that its points would not show as well.
-fn check_values(key: &str, values: &[Node]) -> Result<(), Problem> {
-    for (at, value) in values.iter().enumerate().take(FEW) {
-        let Some(before) = values[..at].iter().find(|before| same(&before.raw, &value.raw)) else { continue };
-        let first = match &before.place {
-            Place::Line(line) if before.place != value.place => format!(", first on line {line}"),
-            _ => String::new(),
-        };
-        let message = format!("{key} lists {} twice{first}", value.raw);
-        return Err(Problem::new(value.place.clone(), message, "delete one of them"));
-    }
-    Ok(())
-}
-
-/// Whether `key` lies inside the table `whole`.
-pub fn is_part(key: &str, whole: &str) -> bool {
-    key.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'))
 }

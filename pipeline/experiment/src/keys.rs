@@ -9,8 +9,9 @@ use stages::schema::{Key, Kind};
 
 use super::check::{OF_STUDY, check, check_table, did_you_mean};
 use super::corpus::{self, CORPUS, Folders};
-use super::tree::{Node, Place, Raw};
-use super::{Origin, Point, Problem, Source};
+use super::point::{Origin, Point, Source};
+use super::problem::{Place, Problem};
+use super::tree::{Node, Raw};
 
 const NAME: Kind = Kind::Text;
 const SEED: Kind = Kind::Int(0, i64::MAX);

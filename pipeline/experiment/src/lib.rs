@@ -3,26 +3,31 @@
 //! Whatever is wrong is found here, before anything runs, and is said with its line. It runs nothing, asks no record, and
 //! fetches no corpus: it only says where one is.
 
+mod axes;
 mod check;
 mod corpus;
+mod entry;
 mod exclude;
 mod file;
 mod grid;
 mod keys;
+mod point;
+mod problem;
 mod slips;
 mod study;
 mod syntax;
 mod tree;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use stages::schema::flatten;
 
 pub use check::nearest;
 pub use keys::is_name;
-use tree::{Node, Place};
+pub use point::{Corpus, Origin, Point, Source};
+pub use problem::Refusal;
+use problem::{Place, Problem};
+use tree::Node;
 
 /// An experiment with what the command line overrode.
 #[derive(Debug, Clone)]
@@ -41,90 +46,6 @@ pub struct Experiment {
     root: Node,
     /// Where each swept key is swept.
     axes: Vec<(String, Place)>,
-}
-
-/// One full set of values.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Point {
-    /// The swept keys and this point's values for them.
-    pub swept: Vec<(String, Value)>,
-    /// The experiment's seed.
-    pub seed: i64,
-    /// The corpus.
-    pub corpus: Corpus,
-    /// Each stage's table, complete; `evaluate` and `sample` are absent where the experiment leaves them out.
-    pub stages: BTreeMap<&'static str, Value>,
-}
-
-/// Where the text comes from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Corpus {
-    /// `text`, or `train` with perhaps `valid` and `test`.
-    pub sources: Vec<Source>,
-    /// How one text is cut in three.
-    pub split: Option<Value>,
-}
-
-/// One corpus file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Source {
-    /// `text`, `train`, `valid` or `test`.
-    pub name: String,
-    /// Where it is.
-    pub origin: Origin,
-    /// The digest that its bytes must have, in lower-case hexadecimal.
-    pub sha256: Option<String>,
-}
-
-/// Where a corpus file is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Origin {
-    /// A file.
-    File(PathBuf),
-    /// To be fetched.
-    Url(String),
-}
-
-/// Why an experiment is refused.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{message}")]
-pub struct Refusal {
-    /// What is wrong, where, and what is allowed.
-    pub message: String,
-    /// What could be typed instead; may be empty.
-    pub hint: String,
-}
-
-impl Refusal {
-    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into() }
-    }
-}
-
-/// What is wrong with an experiment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
-    /// Where.
-    pub place: Place,
-    /// What, and what is allowed.
-    pub message: String,
-    /// What could be typed instead; may be empty.
-    pub hint: String,
-}
-
-impl Problem {
-    fn new(place: Place, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { place, message: message.into(), hint: hint.into() }
-    }
-
-    fn at(self, path: &Path) -> Refusal {
-        let message = match self.place {
-            Place::Line(line) => format!("{}:{line}: {}", path.display(), self.message),
-            Place::Set(set) => format!("--set '{set}': {}", self.message),
-            Place::Default => format!("{}: {}", path.display(), self.message),
-        };
-        Refusal::new(message, self.hint)
-    }
 }
 
 impl Experiment {
@@ -148,7 +69,7 @@ impl Experiment {
         as_recorded: bool,
     ) -> Result<Self, Refusal> {
         let folders = corpus::folders(&here.join(path), here, root);
-        let read = || -> Result<(String, Vec<Point>, Node, grid::Axes), Problem> {
+        let read = || -> Result<(String, Vec<Point>, Node, axes::Axes), Problem> {
             let mut tree = tree::parse(&text)?;
             let axes = grid::axes(&mut tree, overrides, as_recorded)?;
             let points = grid::points(&tree, &axes, &folders)?;
@@ -198,31 +119,6 @@ impl Experiment {
             }
         };
         Problem::new(place, message, hint).at(&self.path)
-    }
-}
-
-impl Point {
-    /// Every parameter by its dotted name, tables opened: what the record keeps of a run.
-    pub fn flat(&self) -> Vec<(String, Value)> {
-        let mut all = vec![("seed".to_owned(), Value::from(self.seed))];
-        for source in &self.corpus.sources {
-            let origin = match &source.origin {
-                Origin::File(path) => path.display().to_string(),
-                Origin::Url(url) => url.clone(),
-            };
-            all.push((format!("corpus.{}", source.name), Value::from(origin)));
-        }
-        if let Some(split) = &self.corpus.split {
-            flatten("corpus.split", split, &mut all);
-        }
-        for (stage, table) in &self.stages {
-            let Value::Object(entries) = table else { continue };
-            // The split is handed to the stage that cuts, and is the corpus's to everybody else.
-            for (key, value) in entries.iter().filter(|(key, _)| self.corpus.split.is_none() || *key != "split") {
-                flatten(&format!("{stage}.{key}"), value, &mut all);
-            }
-        }
-        all
     }
 }
 

@@ -2,12 +2,13 @@
 
 use stages::schema::Kind;
 
-use super::Problem;
+use super::axes::Axes;
 use super::check::{OF_STUDY, did_you_mean};
+use super::entry::{Entry, is_part};
 use super::exclude::Exclusion;
-use super::grid::{Axes, Entry, is_part};
 use super::keys;
-use super::tree::{Node, Place, Raw};
+use super::problem::{Place, Problem};
+use super::tree::{Node, Raw};
 
 /// What `[study]` sweeps, lists and leaves out.
 pub fn read(study: &Node) -> Result<Axes, Problem> {

@@ -5,8 +5,8 @@
 
 use toml::de::{DeTable, DeValue, Error};
 
-use super::tree::Place;
-use super::{Problem, slips};
+use super::problem::{Place, Problem};
+use super::slips;
 
 /// What a value may be, where no guess is near.
 const VALUES: &str = "allowed: a number, a text in quotes, true, false, a list in [ ] or a table in { }";

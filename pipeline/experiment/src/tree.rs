@@ -5,18 +5,8 @@ use std::fmt;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::{Problem, slips, syntax};
-
-/// Where a value was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// A line of the experiment's file, from 1.
-    Line(usize),
-    /// A `--set` of the command line.
-    Set(String),
-    /// Nowhere: the value is a default.
-    Default,
-}
+use super::problem::{Place, Problem};
+use super::{slips, syntax};
 
 /// A value as the user wrote it.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,30 @@
+//! A key with a value for it: what an axis, a listed point and an exclusion are made of.
+
+use super::tree::{Node, Raw};
+
+/// A key by its dotted name, and a value for it.
+pub type Entry = (String, Node);
+
+/// A point as it would be written.
+pub fn words(point: &[Entry]) -> String {
+    point.iter().map(|(key, node)| format!("{key} = {}", node.raw)).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether two values are one value: `1` is `1.0` wherever a number may be either.
+pub fn same(a: &Raw, b: &Raw) -> bool {
+    match (a, b) {
+        (Raw::Int(a), Raw::Float(b)) | (Raw::Float(b), Raw::Int(a)) => *a as f64 == *b,
+        (Raw::List(a), Raw::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(&a.raw, &b.raw)),
+        (Raw::Table(a), Raw::Table(b)) => {
+            let has =
+                |(key, node): &(String, Node)| b.iter().any(|(other, it)| other == key && same(&node.raw, &it.raw));
+            a.len() == b.len() && a.iter().all(has)
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// Whether `key` lies inside the table `whole`.
+pub fn is_part(key: &str, whole: &str) -> bool {
+    key.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'))
+}

@@ -1,0 +1,57 @@
+//! What is wrong with an experiment, and where that was written.
+
+use std::path::Path;
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A line of the experiment's file, from 1.
+    Line(usize),
+    /// A `--set` of the command line.
+    Set(String),
+    /// Nowhere: the value is a default.
+    Default,
+}
+
+/// What is wrong with an experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What, and what is allowed.
+    pub message: String,
+    /// What could be typed instead; may be empty.
+    pub hint: String,
+}
+
+impl Problem {
+    pub fn new(place: Place, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { place, message: message.into(), hint: hint.into() }
+    }
+
+    /// As a user reads it: with the experiment's path.
+    pub fn at(self, path: &Path) -> Refusal {
+        let message = match self.place {
+            Place::Line(line) => format!("{}:{line}: {}", path.display(), self.message),
+            Place::Set(set) => format!("--set '{set}': {}", self.message),
+            Place::Default => format!("{}: {}", path.display(), self.message),
+        };
+        Refusal::new(message, self.hint)
+    }
+}
+
+/// Why an experiment is refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What is wrong, where, and what is allowed.
+    pub message: String,
+    /// What could be typed instead; may be empty.
+    pub hint: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+}

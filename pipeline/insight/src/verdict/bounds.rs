@@ -1,7 +1,6 @@
 //! What figures are held against.
 
-use super::losses::{FEW, MEAN};
-use super::rise::SHORT;
+use super::statistics::{FEW, MEAN, SHORT};
 
 /// The bounds that the rules hold figures against. Losses and rises in nats a token.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! What a course that never left is consistent with: the evidence for it, in figures and in words, and what to try.
 
-use super::course::{Case, Outcome};
+use super::case::{Case, Outcome};
 use super::notes::{Figure, Notes, beside, number, percent};
 use record::verdicts::Kind;
 

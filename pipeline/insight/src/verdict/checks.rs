@@ -1,6 +1,6 @@
 //! What was looked at of a course, and what it came to.
 
-use super::course::Case;
+use super::case::Case;
 use super::notes::{Notes, count, counted, finite, number, percent};
 use record::read::Cell;
 

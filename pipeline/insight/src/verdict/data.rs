@@ -1,8 +1,9 @@
 //! Faults of what a run reads. They are looked for before anything else, and without the loss.
 
+use super::bounds::Bounds;
+use super::facts::Facts;
 use super::notes::{Figure, Notes, count, number, percent};
 use super::signals::{Data, Signals};
-use super::{Bounds, Facts};
 use record::read::Cell;
 
 /// A fault of the data.

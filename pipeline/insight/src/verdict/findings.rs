@@ -1,9 +1,11 @@
 //! What else there is to say of a run; none of it decides the verdict.
 
-use super::losses::{Course, losses, means};
+use super::bounds::Bounds;
+use super::facts::Facts;
+use super::losses::{Course, losses};
 use super::notes::{Figure, Notes, count, finite, number, percent};
 use super::signals::Signals;
-use super::{Bounds, Facts};
+use super::statistics::means;
 
 /// Adds what is found.
 pub fn find(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) {

@@ -1,7 +1,7 @@
 //! What a course that left is consistent with, whether it came back or not.
 
+use super::case::{Case, Outcome, bad_start, onset};
 use super::causes::{evidence_of_rate, heading, rate_times};
-use super::course::{Case, Outcome, bad_start, onset};
 use super::notes::{Figure, Notes, beside, count, counted, finite, number};
 use record::read::Cell;
 use record::verdicts::Kind;

@@ -2,15 +2,10 @@
 
 use serde::Serialize;
 
+use super::bounds::Bounds;
+use super::facts::Facts;
 use super::rise::Rise;
-use super::signals::median;
-use super::{Bounds, Facts};
-
-/// Steps of a mean that stands for the loss at a step: a single batch says little.
-pub const MEAN: usize = 10;
-
-/// Steps of a mean that stands for what has risen.
-pub const FEW: usize = 5;
+use super::statistics::{MEAN, means, median, quarters, spread};
 
 /// Where the loss went. Means are those of ten steps, the last of which names them; what is not finite counts as infinite.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,15 +54,6 @@ pub(super) fn noise(facts: &Facts) -> Option<f64> {
             quarters(&losses(facts)).filter_map(from_step_to_step).min_by(f64::total_cmp)
         }
     }
-}
-
-pub(super) fn quarters(values: &[f64]) -> impl Iterator<Item = &[f64]> {
-    values.chunks((values.len() / 4).max(2 * MEAN)).filter(|quarter| quarter.len() >= MEAN)
-}
-
-pub(super) fn spread(values: &[f64]) -> Option<f64> {
-    let middle = median(values.iter().copied())?;
-    Some(1.4826 * median(values.iter().map(|value| (value - middle).abs()))?)
 }
 
 /// Training losses by step; what is not finite counts as infinite.
@@ -124,12 +110,6 @@ impl Course {
 fn lowest(values: &[f64]) -> (usize, f64) {
     let least = values.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1));
     least.map_or((0, f64::INFINITY), |(at, value)| (at, *value))
-}
-
-/// By step: the mean of the ten losses that end there, of fewer at the start.
-pub fn means(losses: &[f64]) -> Vec<f64> {
-    let window = |at: usize| &losses[(at + 1).saturating_sub(MEAN)..=at];
-    (0..losses.len()).map(|at| window(at).iter().sum::<f64>() / window(at).len() as f64).collect()
 }
 
 /// Steps whose loss is far above the median of the eleven around it, by what steps differ from that median.

@@ -4,18 +4,13 @@
 //! far, which no few easy batches set; and past the first steps what chance does is measured on the run's own course before the
 //! rise, where a course that departs cannot hide itself.
 
-use super::Bounds;
-use super::losses::{Course, FEW, MEAN, quarters, spread};
-use super::signals::median;
+use std::ops::RangeInclusive;
+
+use super::bounds::Bounds;
+use super::statistics::{ENOUGH, FEW, MEAN, median, quarters, spread};
 
 /// The share of the steps so far, one in so many, whose mean is a level that the loss had reached.
 const SHARE: usize = 10;
-
-/// Means in a row, with no step in common, from which on a course tells how much they differ.
-const ENOUGH: usize = 60;
-
-/// Steps up to which nothing is known of a run's own noise.
-pub const SHORT: usize = ENOUGH * FEW;
 
 /// Means over this many times more steps find lesser rises, if they last.
 const LONGER: usize = 4;
@@ -75,9 +70,10 @@ impl Rise {
 }
 
 /// Where a loss that rose began to stay above a level: backwards from the peak, as long as a loss, or a mean that ends there,
-/// is above it. Longer means bridge what shorter ones have of noise; shorter ones are closer to where it began.
-pub(super) fn onset(losses: &[f64], course: &Course, above: f64) -> usize {
-    let Course { rise_steps, rise_from, peak_at, .. } = *course;
+/// is above it. Longer means bridge what shorter ones have of noise; shorter ones are closer to where it began. `rose` is from
+/// the lowest mean before the rise to its peak, and `rise_steps` those of the mean that has risen.
+pub(super) fn onset(losses: &[f64], rose: RangeInclusive<usize>, rise_steps: usize, above: f64) -> usize {
+    let (rise_from, peak_at) = rose.into_inner();
     let sums = Sums::of(losses);
     // A sharp rise is highest where it begins. One that only long means show can be lower than a lone step before it.
     let begin = if rise_steps == FEW { rise_from } else { peak_at + 1 - rise_steps };

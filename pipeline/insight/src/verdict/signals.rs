@@ -3,8 +3,10 @@
 use serde::Serialize;
 use stages::params::Layout;
 
+use super::bounds::Bounds;
+use super::facts::{Batches, Facts};
 use super::losses::{Course, losses, noise};
-use super::{Batches, Bounds, Facts};
+use super::statistics::median;
 use record::read::{Cell, NgramLoss, StepRow};
 
 /// Everything the rules look at. Losses in nats a token.
@@ -269,16 +271,4 @@ fn growth(facts: &Facts, course: &Course) -> Option<f64> {
 fn share(them: impl ExactSizeIterator<Item = bool>) -> f64 {
     let whole = them.len().max(1) as f64;
     them.filter(|it| *it).count() as f64 / whole
-}
-
-/// The middle of some values, the mean of the two in the middle of an even number; `None` of none.
-pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    match n {
-        0 => None,
-        _ if n % 2 == 1 => Some(values[n / 2]),
-        _ => Some((values[n / 2 - 1] + values[n / 2]) / 2.0),
-    }
 }

@@ -1,8 +1,11 @@
 //! Verdicts of made-up runs.
 
 use stages::params::Layout;
+use stages::plan::Plan;
 
 use super::*;
+use record::read::{Cell, Evaluation, NgramLoss, StepRow};
+use record::verdicts::TraceRow;
 
 mod lengths;
 mod rises;

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use stages::params::stage_keys;
 use stages::protocol::{Describe, PROTOCOL};
 
-use crate::raw;
+use crate::{cpu, raw};
 
 /// The stages that this program runs.
 const STAGES: [&str; 2] = ["train", "evaluate"];
@@ -30,45 +30,10 @@ pub(crate) fn describe() -> Describe {
         libtorch: libtorch_version(&libraries),
         devices,
         gpu,
-        cpu_capability: cpu_capability().to_owned(),
-        bf16: raw::has_bf16(),
+        cpu_capability: cpu::capability().name().to_owned(),
+        bf16: cpu::has_bf16(),
         libraries,
     }
-}
-
-/// The vector extensions that ATen chooses its kernels by; tch does not pass ATen's own answer on.
-///
-/// The rule is that of `compute_cpu_capability` in `aten/src/ATen/native/DispatchStub.cpp`, the environment variable
-/// included; it may only lower what the CPU has, since [`crate::raw::widest`] relies on the answer.
-pub(crate) fn cpu_capability() -> &'static str {
-    static CAPABILITY: LazyLock<&str> = LazyLock::new(|| {
-        let wished = std::env::var("ATEN_CPU_CAPABILITY").unwrap_or_default();
-        let (avx2, avx512) = vector_extensions();
-        match wished.as_str() {
-            "default" => "DEFAULT",
-            "avx2" if avx2 => "AVX2",
-            _ if avx512 => "AVX512",
-            _ if avx2 => "AVX2",
-            _ => "DEFAULT",
-        }
-    });
-    *CAPABILITY
-}
-
-#[cfg(target_arch = "x86_64")]
-fn vector_extensions() -> (bool, bool) {
-    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    let avx512 = avx2
-        && is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512dq");
-    (avx2, avx512)
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn vector_extensions() -> (bool, bool) {
-    (false, false)
 }
 
 /// The files of libtorch that are mapped into this process, resolved.

@@ -13,10 +13,10 @@ mod back;
 use anyhow::Result;
 use tch::{Device, Tensor};
 
+use crate::factor::ROWS;
 use crate::matrix::Packed;
 use crate::model::{Carry, tensor};
 use crate::parallel;
-use crate::product::ROWS;
 use crate::raw::{self, Kernel};
 use crate::real::Real;
 pub(crate) use back::backward;

@@ -4,11 +4,14 @@
 
 mod batches;
 mod card;
+mod cpu;
 mod describe;
 mod dropout;
 mod evaluate;
+mod factor;
 mod init;
 mod layers;
+mod log;
 mod lstm;
 mod matrix;
 mod model;
@@ -36,10 +39,8 @@ mod weights;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-/// The end of standard input found nothing to do.
-const EXIT_OK: i32 = 0;
-/// The end of standard input, or of its sense, found an order in progress.
-const EXIT_ABANDONED: i32 = 1;
+use log::log;
+
 /// The command line makes no sense.
 const EXIT_USAGE: u8 = 2;
 
@@ -78,9 +79,4 @@ fn main() -> ExitCode {
 /// One line of data.
 fn print(text: &str) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "{text}")?)
-}
-
-/// One line for whoever reads the log of a run. When nobody can, the work still goes on.
-fn log(line: &str) {
-    let _unheard = writeln!(std::io::stderr(), "{line}");
 }

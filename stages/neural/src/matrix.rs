@@ -1,6 +1,7 @@
 //! Matrices packed for products: once, to be used again and again.
 
-use crate::product::{Factor, Lines, Panels, Product, WIDTH};
+use crate::factor::{Factor, Lines, WIDTH};
+use crate::product::{Panels, Product};
 use crate::real::Real;
 
 /// A matrix [depth, columns] in panels of `WIDTH` columns, the last one filled up with zeros; each panel row after row.

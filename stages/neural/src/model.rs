@@ -10,7 +10,7 @@ use stages::params::{Init, Train};
 use tch::{Kind, Tensor};
 
 use crate::real::Real;
-use crate::weights::{Array, Arrays, save};
+use crate::weights::{Array, Arrays, Stored as _, save};
 use crate::{init, raw};
 
 /// What fixes every tensor's shape.

@@ -10,7 +10,7 @@ use crate::layers::Slopes;
 use crate::parallel;
 use crate::raw::{self, Kernel};
 use crate::real::Real;
-use crate::weights::{Array, Arrays};
+use crate::weights::{Array, Arrays, Stored};
 
 /// Elements of a block: its slices fit the second-level cache together.
 pub(crate) const BLOCK: usize = 1 << 15;
@@ -147,7 +147,9 @@ impl<T: Real> Optimizer<T> {
     pub(crate) fn numbers(&self, rate: f64, t: u64) -> (Update<T>, T) {
         (self.rule_at(rate, t), T::of(if self.rule == Rule::Adamw { 0.0 } else { self.weight_decay }))
     }
+}
 
+impl<T: Stored> Optimizer<T> {
     /// The moments, for a state file.
     pub(crate) fn save<'a>(&'a self, tensors: &[(String, Vec<usize>)], out: &mut Vec<(String, Array<'a>)>) {
         for (moment, slices) in moments(self.rule).iter().zip(&self.moments) {

@@ -15,6 +15,8 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Tensor};
 
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::{Capability, capability};
 use crate::real::Real;
 
 /// Takes standard output for frames: returns it under a private number, and makes number 1 mean standard error, so
@@ -186,19 +188,6 @@ pub(crate) fn gpu() -> Option<String> {
     }
 }
 
-/// Whether the CPU multiplies bf16 numbers by itself.
-pub(crate) fn has_bf16() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        // Whatever has AMX has these as well.
-        is_x86_feature_detected!("avx512bf16")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
-    }
-}
-
 /// Ends the process at once, without the destructors of libraries that other threads are still inside of.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: does not return and touches no memory of ours.
@@ -271,11 +260,11 @@ pub(crate) fn widest<K: Kernel>(kernel: K) -> K::Output {
         fn avx2<K: Kernel>(kernel: K) -> K::Output {
             kernel.run()
         }
-        match crate::describe::cpu_capability() {
+        match capability() {
             // SAFETY: the capability says that these instructions exist.
-            "AVX512" => return unsafe { avx512(kernel) },
-            "AVX2" => return unsafe { avx2(kernel) },
-            _ => {}
+            Capability::Avx512 => return unsafe { avx512(kernel) },
+            Capability::Avx2 => return unsafe { avx2(kernel) },
+            Capability::Default => {}
         }
     }
     kernel.run()

@@ -4,12 +4,10 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub, SubAssign};
 
-use anyhow::Result;
 use tch::kind::Element;
 
+use crate::factor::Factor;
 use crate::pair::Pair;
-use crate::product::Factor;
-use crate::weights::{Array, Arrays};
 
 /// A float of one precision. Sums over many of them are taken in double precision all the same.
 pub(crate) trait Real:
@@ -63,14 +61,6 @@ pub(crate) trait Real:
 
     /// eˣ for x ≤ 0: 0 where x is below [`Self::VANISHES`], and NaN for NaN.
     fn exp(self) -> Self;
-
-    /// Elements for a file.
-    fn array<'a>(shape: &[usize], data: &'a [Self]) -> Array<'a>;
-    /// Elements from a file.
-    ///
-    /// # Errors
-    /// When there are none of that name, type and shape.
-    fn take(arrays: &mut Arrays, name: &str, shape: &[usize]) -> Result<Vec<Self>>;
 }
 
 impl Real for f32 {
@@ -146,14 +136,6 @@ impl Real for f32 {
         let found = if size < 0.625 { near } else { far };
         found.copysign(self)
     }
-
-    fn array<'a>(shape: &[usize], data: &'a [Self]) -> Array<'a> {
-        Array::f32(shape, data)
-    }
-
-    fn take(arrays: &mut Arrays, name: &str, shape: &[usize]) -> Result<Vec<Self>> {
-        arrays.take_f32(name, shape)
-    }
 }
 
 impl Real for f64 {
@@ -198,14 +180,6 @@ impl Real for f64 {
     #[inline(always)]
     fn tanh(self) -> Self {
         libm::tanh(self)
-    }
-
-    fn array<'a>(shape: &[usize], data: &'a [Self]) -> Array<'a> {
-        Array::doubles(shape, data)
-    }
-
-    fn take(arrays: &mut Arrays, name: &str, shape: &[usize]) -> Result<Vec<Self>> {
-        arrays.take_doubles(name, shape)
     }
 }
 

@@ -16,11 +16,17 @@ use stages::protocol::{Done, Evaluation, Measured, Order, Reply, Request, read_f
 use crate::card::{GPU, Loaded};
 use crate::describe::{describe, peak_memory};
 use crate::evaluate::{Score, score};
+use crate::log::log;
 use crate::model::Model;
 use crate::pipe::{Pipe, SMALL_STACK};
-use crate::real::Real;
+use crate::raw;
 use crate::train::{End, Training};
-use crate::{EXIT_ABANDONED, EXIT_OK, log, raw};
+use crate::weights::Stored;
+
+/// The end of standard input found nothing to do.
+const EXIT_OK: i32 = 0;
+/// The end of standard input, or of its sense, found an order in progress.
+const EXIT_ABANDONED: i32 = 1;
 
 /// What the thread that reads requests shares with the one that works.
 #[derive(Debug, Default)]
@@ -142,7 +148,7 @@ fn train(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
     }
 }
 
-fn train_in<T: Real>(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
+fn train_in<T: Stored>(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
     let (begun, spent_before) = (Instant::now(), pipe.spent);
     let mut training = Training::<T>::open(order)?;
     log(&training.summary());

@@ -20,9 +20,9 @@ use anyhow::Result;
 use stages::protocol::Predicted;
 use tch::{Device, Tensor};
 
+use crate::factor::{Factor, ROWS, WIDTH};
 use crate::matrix::Packed;
 use crate::model::Model;
-use crate::product::{Factor, ROWS, WIDTH};
 use crate::real::Real;
 use crate::rows::{Exponentials, Likely, Look};
 use crate::sharpness::{self, TOKENS};

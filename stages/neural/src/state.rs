@@ -14,7 +14,7 @@ use tch::Tensor;
 use crate::model::{Carry, Model, Shape, array, tensor};
 use crate::optimizer::Optimizer;
 use crate::real::Real;
-use crate::weights::{Array, Arrays, save};
+use crate::weights::{Array, Arrays, Stored, save};
 
 /// A training between two steps.
 #[derive(Debug)]
@@ -44,6 +44,20 @@ impl<T: Real> State<T> {
         Self::around(Model::new::<T>(shape, train.init, train.forget_bias, train.seed)?, train, rows, threads)
     }
 
+    fn around(model: Model, train: &Train, rows: usize, threads: usize) -> Result<Self> {
+        Ok(Self {
+            optimizer: Optimizer::new(train, &model.shape.tensors(), threads),
+            zeros: None,
+            carry: model.zero_carry(rows)?,
+            plateau: Plateau::START,
+            nonfinite: 0,
+            diverged: false,
+            model,
+        })
+    }
+}
+
+impl<T: Stored> State<T> {
     /// The state before step `n`, from a checkpoint's two files.
     ///
     /// # Errors
@@ -102,17 +116,5 @@ impl<T: Real> State<T> {
         self.optimizer.save(&self.model.shape.tensors(), &mut arrays);
         save(&state, &arrays)?;
         Ok(Checkpoint { step: n, weights, state })
-    }
-
-    fn around(model: Model, train: &Train, rows: usize, threads: usize) -> Result<Self> {
-        Ok(Self {
-            optimizer: Optimizer::new(train, &model.shape.tensors(), threads),
-            zeros: None,
-            carry: model.zero_carry(rows)?,
-            plateau: Plateau::START,
-            nonfinite: 0,
-            diverged: false,
-            model,
-        })
     }
 }

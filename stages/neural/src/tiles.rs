@@ -2,15 +2,17 @@
 //! registers only sometimes.
 #![expect(unsafe_code, reason = "vector instructions and unchecked reads; each block says why it is sound")]
 
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::{self, Capability};
+use crate::factor::{Lanes, Lines, ROWS, WIDTH};
 use crate::pair::Pair;
-use crate::product::{Lanes, Lines, ROWS, WIDTH};
 
 /// Writes a function that fills `sums`, at most [`ROWS`] rows of them, with lines · lanes over the depth, and says whether
 /// this CPU has what that takes. A half tile sums and fills only the first half of each row.
 ///
 /// For a kind of CPU: its instructions, its vectors' width, and how many rows of sums its registers hold.
 macro_rules! tile {
-    ($name:ident: $factor:ty => $sum:ty $(, $capability:literal if $has:expr =>
+    ($name:ident: $factor:ty => $sum:ty $(, $capability:ident if $has:expr =>
         ($features:literal, $lanes:literal, $most:literal [$($rows:literal)+],
         $zero:ident, $load:ident, $one:ident, $fused:ident, $store:ident))+) => {
         pub(crate) fn $name(
@@ -25,8 +27,8 @@ macro_rules! tile {
             {
                 use std::arch::x86_64::*;
 
-                match crate::describe::cpu_capability() {
-                    $($capability if $has => {
+                match cpu::capability() {
+                    $(Capability::$capability if $has => {
                         const VECTORS: usize = WIDTH / $lanes;
 
                         #[target_feature(enable = $features)]
@@ -94,19 +96,19 @@ fn check<F>(lines: &Lines<'_, F>, lanes: &Lanes<'_, F>, depth: usize, half: bool
 }
 
 tile!(singles: f32 => f32,
-    "AVX512" if true => ("avx512f", 16, 12 [1 2 3 4 5 6 7 8 9 10 11 12],
+    Avx512 if true => ("avx512f", 16, 12 [1 2 3 4 5 6 7 8 9 10 11 12],
         _mm512_setzero_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_storeu_ps),
-    "AVX2" if true => ("avx2,fma", 8, 2 [1 2],
+    Avx2 if true => ("avx2,fma", 8, 2 [1 2],
         _mm256_setzero_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_storeu_ps));
 
 tile!(doubles: f64 => f64,
-    "AVX512" if true => ("avx512f", 8, 4 [1 2 3 4],
+    Avx512 if true => ("avx512f", 8, 4 [1 2 3 4],
         _mm512_setzero_pd, _mm512_loadu_pd, _mm512_set1_pd, _mm512_fmadd_pd, _mm512_storeu_pd),
-    "AVX2" if true => ("avx2,fma", 4, 1 [1],
+    Avx2 if true => ("avx2,fma", 4, 1 [1],
         _mm256_setzero_pd, _mm256_loadu_pd, _mm256_set1_pd, _mm256_fmadd_pd, _mm256_storeu_pd));
 
 tile!(pairs: Pair => f32,
-    "AVX512" if crate::raw::has_bf16() => ("avx512f,avx512bf16", 16, 12 [1 2 3 4 5 6 7 8 9 10 11 12],
+    Avx512 if cpu::has_bf16() => ("avx512f,avx512bf16", 16, 12 [1 2 3 4 5 6 7 8 9 10 11 12],
         _mm512_setzero_ps, _mm512_loadu_epi32, spread, dot, _mm512_storeu_ps));
 
 #[cfg(target_arch = "x86_64")]

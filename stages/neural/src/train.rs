@@ -15,15 +15,17 @@ use stages::schedule::rate;
 
 use crate::batches::Batches;
 use crate::card::{Card, GPU};
+use crate::cpu;
 use crate::dropout::Dropout;
 use crate::evaluate::{Score, score};
+use crate::log::log;
 use crate::model::Shape;
 use crate::real::Real;
 use crate::softmax::Softmax;
 use crate::state::State;
 use crate::step::{Asked, Outcome, Recipe, Steps};
 use crate::stopwatch::{Phase, Stopwatch};
-use crate::{log, raw};
+use crate::weights::Stored;
 
 /// Between two lines of the log.
 const SAY_EVERY: Duration = Duration::from_secs(5);
@@ -77,7 +79,7 @@ enum Looked {
     Interrupted,
 }
 
-impl<T: Real> Training<T> {
+impl<T: Stored> Training<T> {
     /// Reads what an order names.
     ///
     /// # Errors
@@ -119,7 +121,7 @@ impl<T: Real> Training<T> {
         let engine = match train.device {
             Device::Cpu => {
                 ensure!(
-                    !rounds || raw::has_bf16(),
+                    !rounds || cpu::has_bf16(),
                     "train.precision = \"bf16\" wants a CPU that multiplies bf16 numbers"
                 );
                 Engine::Cpu(Steps { softmax: Softmax::new(threads).rounding(rounds), threads })

@@ -9,6 +9,7 @@ use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::raw;
+use crate::real::Real;
 
 /// Numbers with a shape, as they lie in a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,6 +172,37 @@ impl Arrays {
 
     fn take(&mut self, name: &str) -> Result<Array<'static>> {
         self.0.remove(name).with_context(|| format!("{name} is missing"))
+    }
+}
+
+/// A float that files hold.
+pub(crate) trait Stored: Real {
+    /// Elements for a file.
+    fn array<'a>(shape: &[usize], data: &'a [Self]) -> Array<'a>;
+    /// Elements from a file.
+    ///
+    /// # Errors
+    /// When there are none of that name, type and shape.
+    fn take(arrays: &mut Arrays, name: &str, shape: &[usize]) -> Result<Vec<Self>>;
+}
+
+impl Stored for f32 {
+    fn array<'a>(shape: &[usize], data: &'a [Self]) -> Array<'a> {
+        Array::f32(shape, data)
+    }
+
+    fn take(arrays: &mut Arrays, name: &str, shape: &[usize]) -> Result<Vec<Self>> {
+        arrays.take_f32(name, shape)
+    }
+}
+
+impl Stored for f64 {
+    fn array<'a>(shape: &[usize], data: &'a [Self]) -> Array<'a> {
+        Array::doubles(shape, data)
+    }
+
+    fn take(arrays: &mut Arrays, name: &str, shape: &[usize]) -> Result<Vec<Self>> {
+        arrays.take_doubles(name, shape)
     }
 }
 

@@ -4,10 +4,10 @@ use anyhow::Result;
 use tch::{Device, Tensor};
 
 use super::{Tape, Weights};
+use crate::factor::{Lines, ROWS};
 use crate::matrix::Packed;
 use crate::model::tensor;
 use crate::parallel;
-use crate::product::{Lines, ROWS};
 use crate::raw::{self, Kernel};
 use crate::real::Real;
 

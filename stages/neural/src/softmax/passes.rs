@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::{BLOCK, Setting};
+use crate::factor::{Factor, Lines, WIDTH};
 use crate::matrix::Packed;
-use crate::product::{Factor, Lines, Panels, Product, WIDTH};
+use crate::product::{Panels, Product};
 use crate::raw::Kernel;
 use crate::real::Real;
 use crate::rows::{Exponentials, Raise};

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use stages::protocol::{Order, Predicted, Reply, Segment};
 
 use super::{Space, Told, params, told};
-use crate::raw;
+use crate::cpu;
 
 /// The mean in the order in which training sums, of windows of 4 rows by 5 tokens.
 fn mean(rows: &[Vec<Predicted>]) -> f64 {
@@ -33,7 +33,7 @@ fn the_losses_of_its_tokens_have_the_steps_loss_as_their_mean_to_the_bit() {
         json!({"precision": "f64", "layers": 2, "dropout": 0.3, "accumulate": 3}),
         json!({"tied": true, "embedding": 8, "accumulate": 2}),
     ];
-    if raw::has_bf16() {
+    if cpu::has_bf16() {
         cases.push(json!({"precision": "bf16", "dropout": 0.3}));
     }
     for changes in cases {

@@ -17,8 +17,8 @@ use stages::params::{Train, Unit, read, stage_keys};
 use stages::protocol::{Order, Reply, Segment, Step};
 use stages::random::Stream;
 
-use crate::real::Real;
 use crate::train::{End, Training};
+use crate::weights::Stored;
 
 /// Types of the tiny corpus.
 pub(crate) const VOCAB: u32 = 23;
@@ -127,7 +127,7 @@ impl Space {
     }
 }
 
-fn told<T: Real>(order: Order) -> Told {
+fn told<T: Stored>(order: Order) -> Told {
     let mut replies = Vec::new();
     let mut observe = |reply| {
         replies.push(reply);

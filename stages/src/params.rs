@@ -18,10 +18,10 @@ use train::TRAIN;
 
 pub use measure::{At, Decode, Evaluate, Greedy, Sample};
 pub use text::{Baselines, Batch, Layout, SPLIT, Split, Tokenize, Unit, Vocab};
-pub use train::{Fork, KEPT_BY_FORKS, Train};
+pub use train::{KEPT_BY_FORKS, Train};
 pub use variants::{
-    Checkpoints, Device, Init, Keep, LossScale, OnNonfinite, Optimizer, Precision, Schedule, Word, nothing_to_train,
-    too_many_checkpoints,
+    Checkpoints, Device, Fork, Init, Keep, LossScale, OnNonfinite, Optimizer, Precision, Schedule, Word,
+    nothing_to_train, too_many_checkpoints,
 };
 
 /// One table of an experiment that belongs to a stage.

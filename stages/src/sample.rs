@@ -13,6 +13,7 @@ mod decode;
 mod join;
 mod kernels;
 mod model;
+mod panels;
 mod repetition;
 mod team;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::variants::{
-    Checkpoints, Device, Init, LossScale, OnNonfinite, Optimizer, Precision, SCHEDULES, STEPS, Schedule,
+    Checkpoints, Device, Fork, Init, LossScale, OnNonfinite, Optimizer, Precision, SCHEDULES, STEPS, Schedule,
 };
 use crate::looks::EarlyStopping;
 use crate::schema::{Key, Kind, Range, Role};
@@ -258,16 +258,6 @@ pub struct Train {
     pub fork: Option<Fork>,
     /// Seed of initial weights and dropout.
     pub seed: u64,
-}
-
-/// A checkpoint of another trajectory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fork {
-    /// The identity of that trajectory, in hexadecimal.
-    pub trajectory: String,
-    /// The updates behind its weights; the fork's own steps are numbered on from here.
-    pub step: u64,
 }
 
 impl Train {

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::train::Fork;
 use crate::schema::{Key, Kind, Range};
 
 /// A step count in a key's range.
@@ -235,6 +234,16 @@ impl Checkpoints {
         let whole = length.checked_div(self.every).unwrap_or(0);
         whole + 1 + u64::from(whole * self.every < length)
     }
+}
+
+/// A checkpoint of another trajectory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fork {
+    /// The identity of that trajectory, in hexadecimal.
+    pub trajectory: String,
+    /// The updates behind its weights; the fork's own steps are numbered on from here.
+    pub step: u64,
 }
 
 /// The most checkpoints that a training may keep; more is taken for a slip, and would be terabytes.

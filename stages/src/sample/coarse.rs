@@ -6,13 +6,9 @@
 //! twice that of the greatest can be the likeliest. They are few, and are settled by the product in f32 itself: the token
 //! is the one that all logits in f32 would give, on every processor.
 
-use super::kernels::{Kernels, LANES};
+use super::kernels::Kernels;
+use super::panels::{LANES, Pair};
 use super::team::{Affine, Product, Team};
-
-/// Two columns of a panel: of each row the even column's weight in the low half, the odd one's in the high half, as bf16.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-pub(super) struct Pair([u32; LANES]);
 
 /// The rounded copy of a product.
 #[derive(Debug)]
@@ -129,32 +125,11 @@ fn rounded(x: f32) -> u32 {
     bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000
 }
 
-/// As the product in f32, each row two chains; the weights are unfolded as they are read.
-#[inline(always)]
-pub(super) fn multiply_any(panels: &[Pair], pairs: usize, first: usize, bias: &[f32], x: &[f32], y: &mut [f32]) {
-    let (bias, y) = (bias[first..].as_chunks::<LANES>().0, y.as_chunks_mut::<LANES>().0);
-    for ((panel, bias), y) in panels.chunks_exact(pairs).skip(first / LANES).zip(bias).zip(y) {
-        let (mut even, mut odd) = ([0.0f32; LANES], [0.0f32; LANES]);
-        for (pair, x) in panel.iter().zip(x.chunks(2)) {
-            let (x0, x1) = (x[0], if x.len() > 1 { x[1] } else { 0.0 });
-            for (sum, both) in even.iter_mut().zip(&pair.0) {
-                *sum = f32::from_bits(*both << 16).mul_add(x0, *sum);
-            }
-            for (sum, both) in odd.iter_mut().zip(&pair.0) {
-                *sum = f32::from_bits(*both & 0xffff_0000).mul_add(x1, *sum);
-            }
-        }
-        for lane in 0..LANES {
-            y[lane] = even[lane] + odd[lane] + bias[lane];
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::random::Stream;
-    use crate::sample::kernels::Matrix;
+    use crate::sample::panels::Matrix;
 
     fn affine(rows: usize, columns: usize, weight: impl Fn(u64) -> f32, bias: impl Fn(u64) -> f32) -> Affine {
         let weights = Matrix::new(rows, columns, |r, out| {

@@ -6,65 +6,11 @@
 //! text drawn here is the text drawn anywhere. exp and tanh are polynomials for the same reason: the C library's last
 //! bit differs from one version to the next, and its functions don't vectorise.
 //!
-//! The matrix–vector product gives each row its own lane, so no sum crosses lanes. Without FMA instructions
-//! `mul_add` is a function call, and sampling fifty times slower: the price of equal bits on processors from before 2013.
+//! Without FMA instructions `mul_add` is a function call, and sampling fifty times slower: the price of equal bits on
+//! processors from before 2013.
 #![expect(unsafe_code, reason = "code compiled for an instruction set may only be called where the processor has it")]
 
-use super::coarse::{Pair, multiply_any as multiply_coarse_any};
-
-/// Rows of a panel: two AVX-512 vectors, four of AVX2.
-pub(super) const LANES: usize = 32;
-
-/// A matrix `[rows, columns]` laid out for [`Kernels::multiply`].
-#[derive(Debug, Clone)]
-pub(super) struct Matrix {
-    rows: usize,
-    columns: usize,
-    /// Panel after panel of 32 rows, in each the columns one after the other; rows beyond the last are 0.
-    panels: Vec<Column>,
-}
-
-/// One column of a panel. Aligned, since a vector that crosses a cache line takes twice as long to load.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-struct Column([f32; LANES]);
-
-impl Matrix {
-    /// Lays out the matrix whose row `r` is what `row(r)` writes into a slice of `columns` floats.
-    pub(super) fn new(rows: usize, columns: usize, mut row: impl FnMut(usize, &mut [f32])) -> Self {
-        let mut panels = vec![Column([0.0; LANES]); rows.div_ceil(LANES) * columns];
-        let mut buffer = vec![0.0; columns];
-        for r in 0..rows {
-            row(r, &mut buffer);
-            let panel = &mut panels[r / LANES * columns..][..columns];
-            for (lanes, x) in panel.iter_mut().zip(&buffer) {
-                lanes.0[r % LANES] = *x;
-            }
-        }
-        Self { rows, columns, panels }
-    }
-
-    pub(super) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Writes row `r` out.
-    pub(super) fn row(&self, r: usize, out: &mut [f32]) {
-        let panel = &self.panels[r / LANES * self.columns..][..self.columns];
-        for (x, lanes) in out.iter_mut().zip(panel) {
-            *x = lanes.0[r % LANES];
-        }
-    }
-
-    pub(super) fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// Bytes of a panel.
-    pub(super) fn panel_bytes(&self) -> usize {
-        self.columns * size_of::<Column>()
-    }
-}
+use super::panels::{LANES, Matrix, Pair, multiply_any, multiply_coarse_any};
 
 /// What the processor was found to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,40 +109,6 @@ impl Kernels {
     kernel! {
         /// The sum of whole numbers.
         sum, sum_any(x: &[u64]) -> u64
-    }
-}
-
-/// Each row is two chains, over its even and its odd columns, added at the end with the bias: half the latency, and a
-/// smaller rounding error, than one chain.
-///
-/// Loops, no closures: a closure is a function of its own, which the processor's instructions are not enabled for.
-#[inline(always)]
-fn multiply_any(matrix: &Matrix, first: usize, bias: &[f32], x: &[f32], y: &mut [f32]) {
-    let panels = matrix.panels.chunks_exact(matrix.columns).skip(first / LANES);
-    let (bias, y) = (bias[first..].as_chunks().0, y.as_chunks_mut().0);
-    let (pairs, last) = x.as_chunks::<2>();
-    for ((panel, bias), y) in panels.zip(bias).zip(y) {
-        let bias: &[f32; LANES] = bias;
-        let y: &mut [f32; LANES] = y;
-        let (columns, last_column) = panel.as_chunks::<2>();
-        let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
-        for (column, x) in columns.iter().zip(pairs) {
-            add_product(&mut even, &column[0], x[0]);
-            add_product(&mut odd, &column[1], x[1]);
-        }
-        for (column, x) in last_column.iter().zip(last) {
-            add_product(&mut even, column, *x);
-        }
-        for lane in 0..LANES {
-            y[lane] = even[lane] + odd[lane] + bias[lane];
-        }
-    }
-}
-
-#[inline(always)]
-fn add_product(sums: &mut [f32; LANES], column: &Column, x: f32) {
-    for (sum, weight) in sums.iter_mut().zip(&column.0) {
-        *sum = weight.mul_add(x, *sum);
     }
 }
 

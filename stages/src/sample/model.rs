@@ -9,7 +9,8 @@ use std::path::Path;
 use safetensors::{Dtype, SafeTensors};
 
 use super::coarse::Coarse;
-use super::kernels::{Kernels, Matrix};
+use super::kernels::Kernels;
+use super::panels::Matrix;
 use super::team::{Affine, Product, Team};
 use crate::StageError;
 

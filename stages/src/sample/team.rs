@@ -12,7 +12,8 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
-use super::kernels::{Kernels, LANES, Matrix};
+use super::kernels::Kernels;
+use super::panels::{LANES, Matrix};
 
 /// A product whose rows can be formed apart from each other, panel by panel.
 pub(super) trait Product: std::fmt::Debug + Sync {

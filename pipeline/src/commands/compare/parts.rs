@@ -1,6 +1,7 @@
 //! The parts of a comparison's screen.
 
-use super::{Comparison, Parting, account, around, study, texts};
+use super::texts::{self, MOST_BESIDE};
+use super::{Comparison, Parting, account, around, study};
 use crate::commands::defaults::Defaults;
 use crate::commands::reading::{baseline_words, lines_on};
 use crate::commands::runs::status_ink;
@@ -15,9 +16,6 @@ use crate::ui::table::{Table, left, right};
 use insight::comparison::{Differing, Scores};
 use insight::noise::{Beyond, TIMES};
 use record::read::{Difference, Summary};
-
-/// The most runs whose scores and texts stand side by side.
-pub const MOST_BESIDE: usize = 6;
 
 /// The most differing parameters that stand as columns of the table of runs.
 const MOST_COLUMNS: usize = 2;

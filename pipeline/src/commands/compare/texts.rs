@@ -2,12 +2,14 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::parts::MOST_BESIDE;
 use crate::commands::show::outcomes::{decode, figures, written};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use insight::comparison::Texts;
 use record::read::{Sample, Summary};
+
+/// The most runs whose scores and texts stand side by side.
+pub const MOST_BESIDE: usize = 6;
 
 /// Texts of the last checkpoint that the runs share, and of each run's own last where those differ: two beside each
 /// other, more below each other.

@@ -4,6 +4,7 @@ mod log;
 pub mod outcomes;
 pub mod parts;
 mod replay;
+mod row;
 mod step;
 mod tokens;
 

@@ -5,6 +5,7 @@ use stages::files::{Ids, Types};
 use stages::plan::Plan;
 use unicode_width::UnicodeWidthStr;
 
+use super::row::{Row, visible, word};
 use super::{replay, tokens};
 use crate::args::When;
 use crate::commands::reading::Reader;
@@ -42,20 +43,7 @@ pub struct Batch {
     pub types: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
-pub struct Row {
-    /// The corpus offset of the first input; the targets begin one token later.
-    pub offset: u64,
-    pub inputs: Vec<String>,
-    pub targets: Vec<String>,
-}
-
 impl Batch {
-    /// The word of a type.
-    pub fn word(&self, id: u32) -> String {
-        self.types.get(id as usize).map_or_else(|| format!("#{id}"), Clone::clone)
-    }
-
     /// Refuses a row that it does not have.
     pub fn check_row(&self, row: Option<usize>) -> Result<(), Failure> {
         match row.filter(|row| *row >= self.rows.len()) {
@@ -75,7 +63,7 @@ impl Batch {
     }
 
     fn add(&mut self, found: Result<replay::Found, String>) {
-        match found.and_then(|found| tokens::of(&found, self)) {
+        match found.and_then(|found| tokens::of(&found, &self.rows, self.plan.size, &self.types)) {
             Ok((tokens, replay)) => (self.tokens, self.replay) = (Some(tokens), Some(replay)),
             Err(why) => self.why_no_tokens = Some(why),
         }
@@ -117,7 +105,7 @@ pub fn read(reader: &mut Reader, run: i64, step: u64) -> Result<Batch, Failure> 
     for offset in (first..first + windows).flat_map(|window| plan.offsets(window)) {
         let mut window = Vec::new();
         ids.read(offset, plan.unroll as usize + 1, &mut window)?;
-        let words: Vec<String> = window.iter().map(|id| batch.word(*id)).collect();
+        let words: Vec<String> = window.iter().map(|id| word(&batch.types, *id)).collect();
         rows.push(Row { offset, inputs: words[..words.len() - 1].to_vec(), targets: words[1..].to_vec() });
     }
     batch.rows = rows;
@@ -150,7 +138,9 @@ pub fn screen(batch: &Batch, one: Option<usize>, look: Look) -> String {
     }
     let tokens = batch.tokens.as_deref();
     let said = match (tokens, &batch.replay, &batch.why_no_tokens) {
-        (Some(tokens), Some(replay), _) => tokens::summary(replay, tokens, batch),
+        (Some(tokens), Some(replay), _) => {
+            tokens::summary(replay, tokens, batch.step, &batch.measured, batch.types.len())
+        }
         (_, _, Some(why)) => format!("Not replayed, so without what the model predicted: {why}."),
         _ => String::new(),
     };
@@ -176,7 +166,7 @@ pub fn screen(batch: &Batch, one: Option<usize>, look: Look) -> String {
         text.push_str(&format!("\n… {more} more {rows} ({hint})\n"));
     }
     if let (None, Some(tokens)) = (one, tokens) {
-        let costliest = tokens::costliest(tokens, batch, look);
+        let costliest = tokens::costliest(tokens, &batch.rows, look);
         if !costliest.is_empty() {
             text.push_str(&format!("\n{costliest}"));
         }
@@ -206,11 +196,6 @@ fn lines(row: &Row, below: Option<Vec<tokens::Line>>, look: Look) -> String {
         used += width + 1;
     }
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
-}
-
-/// A token that can be seen: a space or a line's end is a token of its own where characters are.
-pub fn visible(token: &str) -> String {
-    if token.chars().all(|c| c == ' ') { "␠".repeat(token.len()) } else { format::line(token) }
 }
 
 fn numbers(step: &StepRow) -> String {

@@ -5,9 +5,10 @@ use stages::protocol::{Predicted, kind_of};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::replay::Found;
-use super::step::{Batch, Row, visible};
+use super::row::{Row, visible, word};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
+use record::read::StepRow;
 
 /// Tokens that stand in the list of the costliest.
 const COSTLIEST: usize = 10;
@@ -53,27 +54,27 @@ pub struct Replay {
     suspicion: Option<String>,
 }
 
-/// What a replay found, by the words of a batch.
+/// What a replay found, by the words of a batch: its `rows`, `size` of them a window, and all `types`.
 ///
 /// # Errors
 /// Where it is not about this batch, in a line.
-pub fn of(found: &Found, batch: &Batch) -> Result<(Vec<Token>, Replay), String> {
+pub fn of(found: &Found, rows: &[Row], size: u64, types: &[String]) -> Result<(Vec<Token>, Replay), String> {
     let shape = |rows: &[Vec<Predicted>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
-    if shape(&found.rows) != batch.rows.iter().map(|row| row.targets.len()).collect::<Vec<_>>() {
+    if shape(&found.rows) != rows.iter().map(|row| row.targets.len()).collect::<Vec<_>>() {
         return Err("BUG: the worker predicted another batch".to_owned());
     }
-    let mean = mean(&found.rows, usize::try_from(batch.plan.size).unwrap_or(1));
+    let mean = mean(&found.rows, usize::try_from(size).unwrap_or(1));
     // On a GPU the order of the sum is another.
     if kind_of(mean) != kind_of(found.loss) || (mean - found.loss).abs() > 1e-9 * found.loss.abs().max(1.0) {
         return Err(format!("BUG: the tokens' losses have the mean {mean:?}, and the step's loss is {:?}", found.loss));
     }
     let finite = |x: f64| x.is_finite().then_some(x);
     let mut tokens = Vec::new();
-    for (number, (row, predicted)) in batch.rows.iter().zip(&found.rows).enumerate() {
+    for (number, (row, predicted)) in rows.iter().zip(&found.rows).enumerate() {
         let words = row.inputs.iter().zip(&row.targets);
         for (position, ((input, target), predicted)) in words.zip(predicted).enumerate() {
             let Predicted { loss, rank, likeliest } = predicted;
-            let likely = |(id, p): &(u32, f64)| Likely { word: batch.word(*id), p: *p };
+            let likely = |(id, p): &(u32, f64)| Likely { word: word(types, *id), p: *p };
             tokens.push(Token {
                 row: number,
                 position,
@@ -153,11 +154,12 @@ fn chance(p: f64) -> String {
     if p >= 1e-4 { format::share(p) } else { format!("{p:.0e}") }
 }
 
-/// What came of a replay, in a few sentences.
-pub fn summary(replay: &Replay, tokens: &[Token], batch: &Batch) -> String {
+/// What came of a replay of `step`, in a few sentences, beside what was `measured` when it was recorded. `types` says how
+/// many there are.
+pub fn summary(replay: &Replay, tokens: &[Token], step: u64, measured: &StepRow, types: usize) -> String {
     let whole = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
     let before = |steps: u64| format!("{} {} before", whole(steps), if steps == 1 { "step" } else { "steps" });
-    let way = match (batch.step - replay.from, replay.from) {
+    let way = match (step - replay.from, replay.from) {
         (0, 0) => "from the initial weights".to_owned(),
         (0, _) => "from the state that is kept there".to_owned(),
         (steps, 0) => format!("from the initial weights, {}", before(steps)),
@@ -174,8 +176,8 @@ pub fn summary(replay: &Replay, tokens: &[Token], batch: &Batch) -> String {
     if let Some(parted) = replay.parted {
         let exact = |loss: Option<f64>, kind: &str| loss.map_or(kind.to_owned(), |loss| format!("{loss:?}"));
         let now = exact(replay.loss, replay.loss_kind);
-        let before = exact(batch.measured.loss, &batch.measured.loss_kind);
-        let first = match parted < batch.step {
+        let before = exact(measured.loss, &measured.loss_kind);
+        let first = match parted < step {
             true => format!("; step {} is the first that differs", whole(parted)),
             false => String::new(),
         };
@@ -198,14 +200,14 @@ pub fn summary(replay: &Replay, tokens: &[Token], batch: &Batch) -> String {
             within(1),
             within(5),
             whole(*middle),
-            whole(batch.types.len() as u64)
+            whole(types as u64)
         ));
     }
     said.join(" ")
 }
 
 /// The tokens that cost the most, each with the words before it and what was likeliest in its place.
-pub fn costliest(tokens: &[Token], batch: &Batch, look: Look) -> String {
+pub fn costliest(tokens: &[Token], rows: &[Row], look: Look) -> String {
     if tokens.iter().all(|token| token.rank.is_none()) {
         return String::new();
     }
@@ -221,7 +223,7 @@ pub fn costliest(tokens: &[Token], batch: &Batch, look: Look) -> String {
         let lead = format!("  {:>8}  {:>7}  {:>6}  {:>3}  ", token.nats(), token.chance(), token.place(), token.row);
         let target = visible(&token.target);
         let room = look.width.saturating_sub(lead.width() + target.width() + 3);
-        let context = context(&batch.rows[token.row], token.position, room);
+        let context = context(&rows[token.row], token.position, room);
         text.push_str(&format!("{lead}{context} → {}\n", look.paint(Ink::Bold, &target)));
         for line in token.guesses(look.width.saturating_sub(GUESSES)) {
             text.push_str(&format!("{}{}\n", " ".repeat(GUESSES), look.paint(Ink::Dim, &line)));

@@ -7,7 +7,6 @@ use stages::looks::Looks;
 use stages::protocol::{Evaluation, Event};
 
 use super::interface::{Track, WorkError};
-use super::jobs::Job;
 use crate::graph::{Parent, Training};
 use crate::launch::Made;
 use crate::lock;
@@ -40,12 +39,12 @@ impl<'a> Recorder<'a> {
         matches!(self.store.check_sized(id, || record.size(id).ok().flatten()), Ok(Health::Sound))
     }
 
-    /// The accepted result of a job, when there is one and all that it made is sound. What is to be told of objects that are
-    /// not goes to `tell`, once for each.
+    /// The accepted result of a key, when there is one and all that it made is sound; of a training also what its trajectory
+    /// has. What is to be told of objects that are not goes to `tell`, once for each.
     pub(super) fn result(
         &mut self,
         key: StageKey,
-        job: &Job,
+        training: Option<(&Training, TrajectoryId)>,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Option<Accepted>, WorkError> {
         let Some(accepted) = self.record.result(key)? else { return Ok(None) };
@@ -53,7 +52,9 @@ impl<'a> Recorder<'a> {
         for (name, id) in &accepted.outputs {
             unsound.extend(self.ill(*id, name)?);
         }
-        unsound.extend(self.ill_checkpoints(job)?);
+        if let Some((training, identity)) = training {
+            unsound.extend(self.ill_checkpoints(identity, training.length)?);
+        }
         for (id, name, health) in &unsound {
             // Several results may list it, and a result is looked up again under its claim.
             if self.noted.insert(*id) {
@@ -61,7 +62,11 @@ impl<'a> Recorder<'a> {
                 tell(&format!("object {id} ({name}) {what}; it is made again"));
             }
         }
-        Ok((unsound.is_empty() && self.is_whole(job)?).then_some(accepted))
+        let is_whole = match training {
+            Some((training, identity)) => unsound.is_empty() && self.is_whole(identity, training)?,
+            None => unsound.is_empty(),
+        };
+        Ok(is_whole.then_some(accepted))
     }
 
     /// An object that is not what its name says.
@@ -72,10 +77,9 @@ impl<'a> Recorder<'a> {
         Ok((health != Health::Sound).then(|| (id, name.to_owned(), health)))
     }
 
-    /// Of a training's checkpoints, also those that only resuming needs, the objects that are not what their names say.
-    fn ill_checkpoints(&mut self, job: &Job) -> Result<Vec<Ill>, WorkError> {
-        let Some(length) = job.node.training.as_ref().map(|training| training.length) else { return Ok(Vec::new()) };
-        let identity = TrajectoryId(job.claim);
+    /// Of a trajectory's checkpoints up to a length, also those that only resuming needs, the objects that are not what
+    /// their names say.
+    fn ill_checkpoints(&mut self, identity: TrajectoryId, length: u64) -> Result<Vec<Ill>, WorkError> {
         let Some(recorded) = self.record.find_trajectory(identity)? else { return Ok(Vec::new()) };
         let mut ill = Vec::new();
         for (step, (weights, state)) in recorded.checkpoints.range(..=length) {
@@ -93,12 +97,13 @@ impl<'a> Recorder<'a> {
     }
 
     /// Whether the last checkpoint of a training has its state, where a fork wants it.
-    fn is_whole(&mut self, job: &Job) -> Result<bool, WorkError> {
-        let Some(length) = job.node.training.as_ref().filter(|training| training.whole).map(|it| it.length) else {
+    fn is_whole(&mut self, identity: TrajectoryId, training: &Training) -> Result<bool, WorkError> {
+        if !training.whole {
             return Ok(true);
-        };
-        let trajectory = self.record.find_trajectory(TrajectoryId(job.claim))?;
-        Ok(trajectory.is_some_and(|it| it.checkpoints.get(&length).is_some_and(|(_, state)| state.is_some())))
+        }
+        let trajectory = self.record.find_trajectory(identity)?;
+        let last = trajectory.and_then(|it| it.checkpoints.get(&training.length).copied());
+        Ok(last.is_some_and(|(_, state)| state.is_some()))
     }
 
     /// The weights and state from which a fork begins, where both are sound.

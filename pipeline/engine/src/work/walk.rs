@@ -87,7 +87,9 @@ impl Work<'_> {
     /// The accepted result of a job, when there is one and all that it made is sound.
     pub(super) fn look_up(&mut self, key: StageKey) -> Result<Option<Accepted>, WorkError> {
         let Self { jobs, recorder, watch, .. } = self;
-        recorder.result(key, &jobs[&key], &mut |words| watch.note(words))
+        let job = &jobs[&key];
+        let training = job.node.training.as_ref().map(|training| (training, TrajectoryId(job.claim)));
+        recorder.result(key, training, &mut |words| watch.note(words))
     }
 
     /// How far a training is that was computed in part, or for another length.

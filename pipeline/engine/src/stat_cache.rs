@@ -74,6 +74,13 @@ impl StatCache {
         entry.is_some_and(|entry| Stat::of(file).is_ok_and(|stat| stat == entry.stat))
     }
 
+    /// Whether a file is known to have this digest and stands as it did when it was read.
+    pub fn vouches(&self, file: &Path, digest: Digest) -> bool {
+        let entry = file.to_str().and_then(|name| self.entries.get(name)).filter(|entry| entry.digest == digest);
+        // Of a link what it leads to is not looked at: it is no object.
+        entry.is_some_and(|entry| std::fs::symlink_metadata(file).is_ok_and(|meta| Stat::from(&meta) == entry.stat))
+    }
+
     /// Forgets a file.
     pub fn forget(&mut self, file: &Path) {
         if let Some(name) = file.to_str() {
@@ -114,16 +121,21 @@ fn parse(line: &str) -> Option<(String, Entry)> {
     Some((name, Entry { digest, stat, old: true }))
 }
 
-impl Stat {
-    fn of(file: &Path) -> io::Result<Self> {
-        let meta = std::fs::metadata(file)?;
+impl From<&std::fs::Metadata> for Stat {
+    fn from(meta: &std::fs::Metadata) -> Self {
         let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
-        Ok(Self {
+        Self {
             size: meta.len(),
             mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
             ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
             inode: meta.ino(),
-        })
+        }
+    }
+}
+
+impl Stat {
+    fn of(file: &Path) -> io::Result<Self> {
+        Ok(Self::from(&std::fs::metadata(file)?))
     }
 
     /// How long ago the file last changed.

@@ -214,6 +214,12 @@ impl Store {
         self.health(id, false, bytes)
     }
 
+    /// Whether objects are there as they were when they were last read; one that may not be is for [`Self::check`] to look at.
+    pub fn are_unchanged(&self, objects: &[ObjectId]) -> bool {
+        let cache = self.lock();
+        objects.iter().all(|id| cache.vouches(&self.path(*id), id.0))
+    }
+
     /// Reads every byte of an object of the recorded size, whatever the cache says; a damaged one is set aside.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod study;
 mod syntax;
 mod tree;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -95,7 +96,12 @@ impl Experiment {
     }
 
     /// The same with each `auto` for a device settled: for a GPU where there is one.
-    pub fn settled(&self, gpu: bool) -> Self {
+    pub fn settled(&self, gpu: bool) -> Cow<'_, Self> {
+        let is_open = |point: &Point| point.stages.get("train").is_some_and(|train| train["device"] == "auto");
+        // A copy of many points takes as long as all else that is done to find that they are up to date.
+        if !self.points.iter().any(is_open) {
+            return Cow::Borrowed(self);
+        }
         let device = Value::from(if gpu { "cuda" } else { "cpu" });
         let mut this = self.clone();
         for point in &mut this.points {
@@ -103,7 +109,7 @@ impl Experiment {
             let own = point.stages.get_mut("train").and_then(|train| train.get_mut("device"));
             swept.chain(own).filter(|value| **value == "auto").for_each(|value| *value = device.clone());
         }
-        this
+        Cow::Owned(this)
     }
 
     /// Words a complaint about `key` that turned up while a stage ran, with the key's line.

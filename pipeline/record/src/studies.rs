@@ -1,12 +1,14 @@
 //! Studies and runs, as `pipeline run` writes them.
 
-use identity::{RunId, TrajectoryRow};
+use std::collections::HashMap;
+
+use identity::{ObjectId, RunId, TrajectoryRow};
 use serde_json::Value;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
 use super::read::Cell;
-use super::rows::{NewExperiment, NewRun, Origin, RunEnd, RunRow};
+use super::rows::{Held, NewExperiment, NewRun, Origin, RunEnd, RunRow};
 use super::{Record, Result, now, sql};
 
 /// A statement with a JSON scalar bound in its own type: booleans 0 and 1, lists and tables as their text.
@@ -58,12 +60,28 @@ impl Record {
 
     /// The newest run that answers each point, `None` where none does; failed ones do not count.
     pub fn answers(&mut self, keys: &[String]) -> Result<Vec<Option<RunRow>>> {
+        let found: Vec<(String, i64, String, Option<String>)> = self.wait(async |c| {
+            let keys = Value::from(keys).to_string();
+            sqlx::query_as(sql!("answers")).bind(keys).fetch_all(c).await
+        })?;
+        let newest: HashMap<String, RunRow> = found
+            .into_iter()
+            .map(|(key, id, status, process)| (key, RunRow { id: RunId(id), status, process, new: false }))
+            .collect();
+        Ok(keys.iter().map(|key| newest.get(key).cloned()).collect())
+    }
+
+    /// What the results of finished runs are made of; `None` unless each run has been served by all of so many stages, and
+    /// all of these have accepted results.
+    pub fn held(&mut self, runs: &[RunId], stages: usize) -> Result<Option<Held>> {
+        let ids = Value::from(runs.iter().map(|run| run.0).collect::<Vec<_>>()).to_string();
         self.wait(async |c| {
-            let mut rows = Vec::with_capacity(keys.len());
-            for key in keys {
-                rows.push(answer(c, key).await?);
-            }
-            Ok(rows)
+            let query = sqlx::query_as(sql!("held_runs")).bind(&ids).bind(stages as i64);
+            let (whole, results): (i64, Option<i64>) = query.fetch_one(&mut *c).await?;
+            let Some(results) = results.filter(|_| whole == runs.len() as i64) else { return Ok(None) };
+            let digests: Vec<String> = sqlx::query_scalar(sql!("held_objects")).bind(&ids).fetch_all(c).await?;
+            let objects: Option<Vec<ObjectId>> = digests.iter().map(|digest| digest.parse().ok()).collect();
+            Ok(objects.map(|objects| Held { results: results.unsigned_abs() as usize, objects }))
         })
     }
 

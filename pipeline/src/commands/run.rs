@@ -33,7 +33,7 @@ use engine::graph::{self, WorkerFacts};
 use engine::launch::{Local, Pool};
 use engine::lock;
 use engine::store::Store;
-use engine::work::{Graph, Settings, Summary, Track, Work};
+use engine::work::{End, Graph, Settings, Summary, Track, Work};
 use engine::worker;
 use experiment::{Experiment, Point};
 use record::Record;
@@ -109,15 +109,15 @@ pub fn compute(experiment: &Experiment, how: &How, paths: &Paths, here: &Path, s
         cpu_capability: describe.cpu_capability.clone(),
         gpu: describe.gpu.clone(),
     };
-    let experiment = &experiment.settled(describe.gpu.is_some());
+    let experiment = experiment.settled(describe.gpu.is_some());
+    let experiment = experiment.as_ref();
 
     let plans = plans(experiment, &store, &mut record, corpora(|name| std::env::var_os(name), here), how.dry_run)?;
     let overrides = Value::from(experiment.overrides.clone()).to_string();
     let path = experiment.path.display().to_string();
     let new = NewExperiment { name: &experiment.name, path: &path, toml: &experiment.text, overrides: &overrides };
-    let points: Vec<NewRun> =
-        experiment.points.iter().zip(&plans).map(|(point, plan)| new_run(point, plan, &facts)).collect();
-    let answered = answered(&mut record, &new, &points)?;
+    let keys: Vec<String> = plans.iter().map(|plan| plan.run_fields(&facts).digest().to_string()).collect();
+    let answered = answered(&mut record, &new, &keys)?;
     if answered.is_none() {
         look_ahead(experiment, &plans)?;
         check_hardware(experiment, &describe)?;
@@ -125,8 +125,14 @@ pub fn compute(experiment: &Experiment, how: &How, paths: &Paths, here: &Path, s
     let rows = match answered {
         _ if how.dry_run => Vec::new(),
         Some(rows) => rows,
-        None => record.register(&new, &points, &origin(&process, here))?,
+        None => {
+            let points: Vec<NewRun> = experiment.points.iter().zip(keys).map(new_run).collect();
+            record.register(&new, &points, &origin(&process, here))?
+        }
     };
+    if let Some(summary) = nothing_to_do(experiment, how, &mut record, &store, &rows)? {
+        return Ok(Done { rows, summary });
+    }
     let attached = take(&mut record, &rows, &process, &root)?;
 
     let settings = settings(how, experiment.points.len(), process.clone(), stop);
@@ -206,13 +212,8 @@ fn swept(point: &Point) -> Map<String, Value> {
     point.swept.iter().cloned().collect()
 }
 
-fn new_run(point: &Point, plan: &PointPlan, facts: &WorkerFacts) -> NewRun {
-    NewRun {
-        run_key: plan.run_fields(facts).digest().to_string(),
-        params: point.flat(),
-        swept: Value::from(swept(point)).to_string(),
-        seed: point.seed,
-    }
+fn new_run((point, run_key): (&Point, String)) -> NewRun {
+    NewRun { run_key, params: point.flat(), swept: Value::from(swept(point)).to_string(), seed: point.seed }
 }
 
 /// Refuses what the corpora rule out, before anything is written down.
@@ -239,12 +240,38 @@ fn check_hardware(experiment: &Experiment, worker: &Describe) -> Result<(), Fail
 }
 
 /// The runs of the points, where every point is answered by a study that stands: then nothing is written.
-fn answered(record: &mut Record, new: &NewExperiment<'_>, points: &[NewRun]) -> Result<Option<Vec<RunRow>>, Failure> {
-    let keys: Vec<String> = points.iter().map(|point| point.run_key.clone()).collect();
-    let answers: Option<Vec<RunRow>> = record.answers(&keys)?.into_iter().collect();
+fn answered(record: &mut Record, new: &NewExperiment<'_>, keys: &[String]) -> Result<Option<Vec<RunRow>>, Failure> {
+    let answers: Option<Vec<RunRow>> = record.answers(keys)?.into_iter().collect();
     let Some(rows) = answers.filter(|rows| rows.iter().all(|row| row.status == "finished")) else { return Ok(None) };
     let ids: Vec<RunId> = rows.iter().map(|row| row.id).collect();
     Ok(record.study_stands(new, &ids)?.then_some(rows))
+}
+
+/// What came of an experiment whose runs are all finished and whose objects all stand as they did; `None` where the work
+/// must look closer. It says the same, for a study of a thousand points in a tenth of the time.
+fn nothing_to_do(
+    experiment: &Experiment,
+    how: &How,
+    record: &mut Record,
+    store: &Store,
+    rows: &[RunRow],
+) -> Result<Option<Summary>, Failure> {
+    let finished = !rows.is_empty() && rows.iter().all(|row| row.status == "finished" && !row.new);
+    if !finished || how.dry_run || how.explain || how.until.is_some() {
+        return Ok(None);
+    }
+    let ids: Vec<RunId> = rows.iter().map(|row| row.id).collect();
+    // All points of an experiment have the same stages.
+    let stages = experiment.points.first().map_or(0, |point| point.stages.len());
+    let held = record.held(&ids, stages)?.filter(|held| store.are_unchanged(&held.objects));
+    Ok(held.map(|held| Summary {
+        ends: vec![End::Finished; rows.len()],
+        partial: false,
+        executed: 0,
+        cached: held.results,
+        pending: Vec::new(),
+        later: Vec::new(),
+    }))
 }
 
 /// Where runs come from that are made now.

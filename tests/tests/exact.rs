@@ -1,8 +1,6 @@
 //! The same numbers to the bit, on whatever way they are come by: at once, in two parts, killed and resumed, forked and
 //! left unchanged.
 
-use std::time::Duration;
-
 use tests::record::Row;
 use tests::{Draws, TestSpace};
 
@@ -75,7 +73,7 @@ fn assert_same(how: &str, whole: (&TestSpace, usize), other: (&TestSpace, usize)
 #[test]
 fn every_way_to_a_training_gives_the_same_bits_with_every_optimiser() {
     let whole = space();
-    let undisturbed = whole.run("exact", &[]).ok();
+    whole.run("exact", &[]).ok();
 
     let parts = space();
     parts.run("exact", &["--set", "train.steps=20"]).ok();
@@ -85,14 +83,19 @@ fn every_way_to_a_training_gives_the_same_bits_with_every_optimiser() {
 
     let killed = space();
     let mut draws = Draws::new(7);
-    let mut met = 0;
+    let mut reached = 0;
     for _ in 0..2 {
-        let run = killed.start_run("exact", &[]);
-        std::thread::sleep(Duration::from_secs_f64(undisturbed.seconds * (0.2 + 0.5 * draws.share())));
+        // Somewhere among the 240 steps that there are in all.
+        reached += 20 + (80.0 * draws.share()) as i64;
+        let mut run = killed.start_run("exact", &[]);
+        let met = run.wait_until(|_| {
+            let rows = tests::record::ask(&killed.path("experiments.db"), "SELECT count(*) FROM steps");
+            matches!(rows.unwrap_or_default().first().map(|row| &row[0]), Some(tests::Cell::Integer(n)) if *n >= reached)
+        });
+        assert!(met, "it ended before the kill");
         run.signal(libc::SIGKILL);
-        met += i32::from(run.end().signal == Some(libc::SIGKILL));
+        assert_eq!(run.end().signal, Some(libc::SIGKILL));
     }
-    assert!(met > 0, "no kill met the program alive");
     killed.run("exact", &[]).ok();
     (1..=6).for_each(|run| assert_same("killed and resumed", (&whole, run), (&killed, run), 0));
 

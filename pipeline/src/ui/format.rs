@@ -147,6 +147,50 @@ pub fn point(swept: &Map<String, Value>) -> String {
     said.collect::<Vec<_>>().join(" ")
 }
 
+/// What tells a point from its siblings, as [`point`] says it, in so many columns: with the names' initials, else the
+/// values alone. What does not fit even so loses its middle.
+pub fn point_within(label: &str, width: usize) -> String {
+    if label.width() <= width {
+        return label.to_owned();
+    }
+    let pairs = pairs(label);
+    let initials = |name: &str| -> String { name.split('_').filter_map(|word| word.chars().next()).collect() };
+    let short = |(name, value): &(&str, &str)| match name.contains('_') {
+        true => format!("{}={value}", initials(name)),
+        false => format!("{name}={value}"),
+    };
+    let named = pairs.iter().map(short).collect::<Vec<_>>().join(" ");
+    if named.width() <= width {
+        return named;
+    }
+    let values = pairs.iter().map(|(_, value)| *value).collect::<Vec<_>>().join(" ");
+    if values.width() <= width {
+        return values;
+    }
+    let (head, tail) = (width / 2, width - width / 2 - 1);
+    let from = values.char_indices().rev().nth(tail.saturating_sub(1)).map_or(0, |(at, _)| at);
+    let tail = if tail == 0 { "" } else { &values[from..] };
+    format!("{}…{tail}", values.chars().take(head).collect::<String>())
+}
+
+/// The names and values of a label: `learning_rate=0.1 schedule={kind=cosine, floor=0.1}` has two.
+fn pairs(label: &str) -> Vec<(&str, &str)> {
+    let (mut depth, mut begins, mut parts) = (0_usize, 0, Vec::new());
+    for (at, c) in label.char_indices() {
+        match c {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            ' ' if depth == 0 && label[at + 1..].split([' ', '{', '[']).next().is_some_and(|word| word.contains('=')) => {
+                parts.push(&label[begins..at]);
+                begins = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&label[begins..]);
+    parts.into_iter().filter_map(|part| part.split_once('=')).collect()
+}
+
 /// Dotted names by their last segment, where that tells them apart.
 pub fn short_names(names: &[&str]) -> Vec<String> {
     fn last(name: &str) -> &str {

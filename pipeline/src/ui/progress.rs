@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use unicode_width::UnicodeWidthStr as _;
+
+use super::format;
 use engine::work::{Progress, Shown, Watch};
 use identity::StageKey;
 
@@ -14,6 +17,9 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// A job that takes less than this needs no bar: it would only flicker.
 const QUICK: Duration = Duration::from_millis(300);
+
+/// Columns of a bar's title: the rest of 80 holds the bar, and how far a training is with the time left.
+const TITLE: usize = 30;
 
 /// Shows jobs as they run.
 pub struct Screen {
@@ -24,6 +30,8 @@ pub struct Screen {
 
 struct Line {
     title: String,
+    /// In the columns of a bar.
+    short: String,
     began: Instant,
     said: Instant,
     bar: Option<ProgressBar>,
@@ -54,8 +62,8 @@ impl Screen {
         if line.bar.is_none() && line.began.elapsed() > QUICK {
             // Nothing is set on a bar before it has its place: it would draw itself, and that line would stay.
             let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::hidden())
-                .with_style(style("  {prefix:26!} {bar:8} {wide_msg}"))
-                .with_prefix(line.title.clone());
+                .with_style(style(&format!("  {{prefix:{TITLE}!}} {{bar:6}} {{wide_msg}}")))
+                .with_prefix(line.short.clone());
             let bar = match total {
                 Some(total) => bars.insert_before(total, bar),
                 None => bars.add(bar),
@@ -70,14 +78,19 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).map_or_else(|_| ProgressStyle::default_bar(), |s| s.progress_chars("=> "))
 }
 
-/// `train learning_rate=0.1`, `evaluate 100 valid learning_rate=0.1`.
-fn title(job: &Shown<'_>) -> String {
+/// `train learning_rate=0.1`, `evaluate 100 valid learning_rate=0.1`; in so many columns where they are counted.
+fn title(job: &Shown<'_>, columns: Option<usize>) -> String {
+    let join = |parts: &[&str]| parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
+    let what = join(&[job.stage, job.item]);
     let others = match job.users {
-        0 | 1 => job.label.to_owned(),
+        0 | 1 => match columns {
+            Some(columns) => format::point_within(job.label, columns.saturating_sub(what.width() + 1)),
+            None => job.label.to_owned(),
+        },
         _ if job.label.is_empty() => String::new(),
         users => format!("(for {users} points)"),
     };
-    [job.stage, job.item, &others].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ")
+    join(&[&what, &others])
 }
 
 /// Seconds as a person says them: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
@@ -102,7 +115,8 @@ fn seconds_a_step(rate: Option<f64>, tokens: u64, steps: u64, elapsed: f64) -> f
 impl Watch for Screen {
     fn started(&mut self, job: &Shown<'_>) {
         let now = Instant::now();
-        let line = Line { title: title(job), began: now, said: now, bar: None, rate: None, looked: (now, 0) };
+        let (title, short) = (title(job, None), title(job, Some(TITLE)));
+        let line = Line { title, short, began: now, said: now, bar: None, rate: None, looked: (now, 0) };
         self.jobs.insert(job.key, line);
     }
 
@@ -157,7 +171,7 @@ impl Watch for Screen {
     }
 
     fn explained(&mut self, job: &Shown<'_>, why: &[String]) {
-        self.say(&format!("{}: {}", title(job), why.first().map_or("", String::as_str)));
+        self.say(&format!("{}: {}", title(job, None), why.first().map_or("", String::as_str)));
         for line in why.iter().skip(1) {
             self.say(&format!("    {line}"));
         }
@@ -190,6 +204,17 @@ impl Drop for Screen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn points_have_titles_of_their_own_at_80_columns() {
+        let titles = |points: &[&str]| -> Vec<String> {
+            let shown = |label| Shown { key: StageKey(identity::Digest::of(b"")), stage: "train", item: "", label, users: 1 };
+            points.iter().map(|label| title(&shown(*label), Some(TITLE))).collect()
+        };
+        let points = ["learning_rate=0.001 clip_norm=0.25 seed=1", "learning_rate=0.001 clip_norm=0.25 seed=2"];
+        assert_eq!(titles(&points), ["train lr=0.001 cn=0.25 seed=1", "train lr=0.001 cn=0.25 seed=2"]);
+        assert!(titles(&["a=1"]).iter().all(|title| title == "train a=1"));
+    }
 
     #[test]
     fn the_time_left_follows_the_present_rate_unless_the_training_is_held_up() {

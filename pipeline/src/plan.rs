@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use stages::params::{self, At, Batch, Evaluate, OnNonfinite, Tokenize, Train};
+use stages::params::{self, At, Evaluate, OnNonfinite, Train};
 use stages::plan::Plan as BatchPlan;
 use stages::schema::{self, Role};
 use stages::{Context, Outcome, StageError};
 
 use again::up_to;
 use engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way};
-use experiment::Point;
+use experiment::{Point, Stages};
 use identity::{Digest, TrajectoryId};
 
 pub use again::{PARENT, again};
@@ -52,7 +52,7 @@ fn run<P: for<'de> serde::Deserialize<'de>>(
 /// What one point asks of each stage.
 #[derive(Debug)]
 pub struct PointPlan {
-    params: BTreeMap<&'static str, Value>,
+    stages: Stages,
     /// Corpus files: name, digest, place.
     sources: Vec<(String, Digest, PathBuf)>,
     /// For a fork: its parent, and that one's, as far as they are forks.
@@ -75,13 +75,13 @@ pub struct Ancestor {
 impl PointPlan {
     /// The plan of a point whose corpus files are at hand.
     pub fn new(point: &Point, sources: Vec<(String, Digest, PathBuf)>, ancestors: Vec<Ancestor>) -> Self {
-        Self { params: point.stages.clone(), sources, ancestors }
+        Self { stages: point.stages.clone(), sources, ancestors }
     }
 
     /// What [`Self::look_ahead`] reads: points that agree in it need one look.
     pub fn looked_at(&self) -> String {
         let sources: Vec<_> = self.sources.iter().map(|(name, digest, _)| (name, digest)).collect();
-        format!("{:?} {:?} {sources:?}", self.params.get("tokenize"), self.params.get("batch"))
+        format!("{} {} {sources:?}", self.stages.tokenize.json, self.stages.batch.json)
     }
 
     /// Refuses what the first lines of the corpus rule out: a blank corpus, and a batch that it can't fill.
@@ -89,12 +89,10 @@ impl PointPlan {
     /// # Errors
     /// With the key that is at fault.
     pub fn look_ahead(&self) -> Result<(), StageError> {
-        let read = |stage: &str| self.params.get(stage).ok_or_else(|| StageError::Bug(format!("no {stage}")));
-        let tokenize: Tokenize = params::read("tokenize", read("tokenize")?)?;
-        let batch: Batch = params::read("batch", read("batch")?)?;
+        let (tokenize, batch) = (&self.stages.tokenize.read, &self.stages.batch.read);
         let inputs = self.sources.iter().map(|(name, _, path)| (name.clone(), path.clone())).collect();
         let needed = BatchPlan::fewest_tokens(batch.layout, batch.size, batch.unroll);
-        stages::batch::check_fit(&batch, stages::tokenize::look_ahead(&tokenize, &inputs, needed)?)
+        stages::batch::check_fit(batch, stages::tokenize::look_ahead(tokenize, &inputs, needed)?)
     }
 
     /// What tells this point's runs from all others: every parameter that is read, the corpus, the versions. A later stage
@@ -102,7 +100,7 @@ impl PointPlan {
     pub fn run_fields(&self, worker: &engine::graph::WorkerFacts) -> identity::Fields {
         let mut fields = identity::Fields::default();
         for stage in STAGES {
-            if let Some(params) = self.params.get(stage.name) {
+            if let Some(params) = self.stages.table(stage.name) {
                 let read = reads(stage.name, params, &[]);
                 if stage.later && stage.version == 1 && read.as_object().is_some_and(serde_json::Map::is_empty) {
                     continue;
@@ -115,26 +113,21 @@ impl PointPlan {
             fields.put(format!("corpus.{name}"), digest.to_string());
         }
         fields.put("worker.libtorch", worker.libtorch.as_str());
-        fields.put("worker.device", device(self.of("train")));
+        fields.put("worker.device", device(&self.stages.train.json));
         fields
-    }
-
-    /// The parameters of a stage; `None` where the experiment leaves the stage out.
-    fn of(&self, stage: &str) -> Option<&Value> {
-        self.params.get(stage)
     }
 }
 
 /// What a point's parameters add to the keys of a stage, as far as is known before anything ran; `None` where the
 /// experiment leaves the stage out.
 pub fn key_params(point: &Point, stage: &str) -> Option<Value> {
-    let params = point.stages.get(stage)?;
+    let params = point.stages.table(stage)?;
     // evaluate's choose which executions there are; the split alone tells these apart.
     Some(match stage {
         "evaluate" => Value::Null,
         "train" => {
             let mut read = reads(stage, params, &[Role::Selection]);
-            read["device"] = Value::from(device(Some(params)));
+            read["device"] = Value::from(device(params));
             read
         }
         _ => reads(stage, params, &[Role::Selection]),
@@ -152,13 +145,13 @@ pub fn reads(stage: &str, params: &Value, without: &[Role]) -> Value {
 }
 
 /// Where a training computes, and with it the scoring of its weights.
-fn device(train: Option<&Value>) -> &str {
-    train.and_then(|train| train.get("device")).and_then(Value::as_str).unwrap_or(graph::CPU)
+fn device(train: &Value) -> &str {
+    train.get("device").and_then(Value::as_str).unwrap_or(graph::CPU)
 }
 
 impl Plan for PointPlan {
     fn nodes(&self, stage: &str, upstream: &Upstream) -> Result<Vec<Node>, StageError> {
-        let Some(params) = self.of(stage) else { return Ok(Vec::new()) };
+        let Some(params) = self.stages.table(stage) else { return Ok(Vec::new()) };
         let simple = |inputs: Vec<Input>| {
             vec![Node {
                 item: String::new(),
@@ -187,11 +180,14 @@ impl Plan for PointPlan {
                 let names = ["vocab", "train", "valid", "test"];
                 Ok(simple(names.iter().map(|name| upstream.input("vocab", name, name)).collect::<Result<_, _>>()?))
             }
-            "train" => Ok(vec![train(params, &self.ancestors, upstream)?]),
-            "evaluate" => self.evaluate(params, upstream),
+            "train" => Ok(vec![train(params, &self.stages.train.read, &self.ancestors, upstream)?]),
+            "evaluate" => match &self.stages.evaluate {
+                Some(table) => self.evaluate(&table.read, upstream),
+                None => Ok(Vec::new()),
+            },
             "sample" => {
-                let read: params::Sample = params::read(stage, params)?;
-                let steps = chosen(read.at, upstream)?;
+                let Some(table) = &self.stages.sample else { return Ok(Vec::new()) };
+                let steps = chosen(table.read.at, upstream)?;
                 let inputs = |step: u64| -> Result<Vec<Input>, StageError> {
                     Ok(vec![
                         upstream.input("train", &weights(step), "weights")?,
@@ -216,8 +212,7 @@ impl Plan for PointPlan {
 }
 
 impl PointPlan {
-    fn evaluate(&self, params: &Value, upstream: &Upstream) -> Result<Vec<Node>, StageError> {
-        let read: Evaluate = params::read("evaluate", params)?;
+    fn evaluate(&self, read: &Evaluate, upstream: &Upstream) -> Result<Vec<Node>, StageError> {
         let tokens = &upstream.of("vocab")?.report["tokens"];
         let mut nodes = Vec::new();
         for (split, at) in [("valid", read.valid), ("test", read.test)] {
@@ -229,7 +224,7 @@ impl PointPlan {
                 nodes.push(Node {
                     item: format!("{step} {split}"),
                     step: Some(step),
-                    params: serde_json::json!({ "split": split, "device": device(self.of("train")) }),
+                    params: serde_json::json!({ "split": split, "device": device(&self.stages.train.json) }),
                     key_params: serde_json::json!({ "split": split }),
                     inputs: vec![
                         upstream.input("train", &weights(step), "weights")?,
@@ -244,8 +239,7 @@ impl PointPlan {
 }
 
 /// The training of some parameters, whose parents, where it is a fork, are the `ancestors`.
-fn train(params: &Value, ancestors: &[Ancestor], upstream: &Upstream) -> Result<Node, StageError> {
-    let read: Train = params::read("train", params)?;
+fn train(params: &Value, read: &Train, ancestors: &[Ancestor], upstream: &Upstream) -> Result<Node, StageError> {
     let steps_per_epoch = upstream.of("batch")?.report["steps_per_epoch"].as_u64().unwrap_or(0);
     let length = read.length(steps_per_epoch);
     // With epochs the length is known only now.
@@ -284,7 +278,9 @@ fn train(params: &Value, ancestors: &[Ancestor], upstream: &Upstream) -> Result<
             if let Some((message, hint)) = params::nothing_to_train(fork, length) {
                 return Err(StageError::input("train.epochs", message, hint));
             }
-            let node = up_to(train(&parent.params, further, upstream)?, fork.step);
+            // The record has it as a table.
+            let own: Train = params::read("train", &parent.params)?;
+            let node = up_to(train(&parent.params, &own, further, upstream)?, fork.step);
             Some(Parent { identity: parent.identity, step: fork.step, node: Box::new(node) })
         }
         (Some(_), []) => return Err(StageError::Bug("a fork without its parent".to_owned())),
@@ -293,7 +289,7 @@ fn train(params: &Value, ancestors: &[Ancestor], upstream: &Upstream) -> Result<
         identity,
         length,
         horizon: length,
-        checkpoints: read.checkpoints,
+        checkpoints: read.checkpoints.clone(),
         probes: read.probes,
         stop_after,
         early_stopping: read.early_stopping,

@@ -70,13 +70,13 @@ pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>,
         for (key, value) in combination {
             keys::put(&mut tree, key, value.clone());
         }
-        let mut point = keys::point(&tree, folders)?;
+        let mut point = keys::point(&tree, folders, points.last())?;
         if let Err(problem) = keys::tie(&tree, &point) {
             failed.push((at, problem));
             continue;
         }
         point.swept = combination.iter().map(|(key, node)| (key.clone(), keys::value_of(&point, key, node))).collect();
-        if let Some(before) = seen.insert(format!("{:?} {:?}", point.stages, point.corpus), at) {
+        if let Some(before) = seen.insert(point.fingerprint(), at) {
             return Err(twice(&combinations[before], (place, combination)));
         }
         points.push(point);

@@ -1,15 +1,16 @@
 //! The keys of an experiment outside the stages' own tables, and the rules that tie keys together.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
-use stages::params::{self, Batch, STAGES, Train, Vocab};
+use stages::params::{self, STAGES};
 use stages::plan::Plan;
 use stages::schema::{Key, Kind};
 
 use super::check::{OF_STUDY, check, check_table, did_you_mean};
 use super::corpus::{self, CORPUS, Folders};
-use super::point::{Origin, Point, Source};
+use super::point::{Origin, Point, Source, Stages, Table};
 use super::problem::{Place, Problem};
 use super::tree::{Node, Raw};
 
@@ -157,8 +158,9 @@ pub fn name(tree: &Node) -> Result<String, Problem> {
     }
 }
 
-/// One point's values, each checked, and complete; [`tie`] checks them together.
-pub fn point(tree: &Node, folders: &Folders) -> Result<Point, Problem> {
+/// One point's values, each checked, and complete; [`tie`] checks them together. What is equal in the point `before` is
+/// shared with it.
+pub fn point(tree: &Node, folders: &Folders, before: Option<&Point>) -> Result<Point, Problem> {
     let Raw::Table(entries) = &tree.raw else {
         return Err(Problem::new(tree.place.clone(), "an experiment is a table", ""));
     };
@@ -177,25 +179,67 @@ pub fn point(tree: &Node, folders: &Folders) -> Result<Point, Problem> {
         Some(node) => check(&SEED, node, "seed", 1)?.as_i64().unwrap_or(1),
         None => 1,
     };
-    let mut stages = std::collections::BTreeMap::new();
-    for stage in STAGES {
-        let empty = Node { raw: Raw::Table(Vec::new()), place: Place::Default };
-        let table = match tree.get(stage.stage) {
-            Some(table) => table,
-            // What is measured is asked for; what everything stands on is not.
-            None if matches!(stage.stage, "evaluate" | "sample") => continue,
-            None => &empty,
-        };
-        let mut checked = check_table(stage.keys, table, stage.stage, seed)?;
-        if stage.stage == "tokenize"
-            && let Some(split) = corpus::split(tree, seed)?
-        {
-            checked.insert("split".to_owned(), split);
-        }
-        stages.insert(stage.stage, Value::from(checked));
-    }
+    let before = before.map(|point| &point.stages);
+    let stages = Stages {
+        tokenize: {
+            let mut table = table(tree, "tokenize", seed)?;
+            if let Some(split) = corpus::split(tree, seed)? {
+                table["split"] = split;
+            }
+            read("tokenize", table, before.map(|it| &it.tokenize))?
+        },
+        vocab: read("vocab", table(tree, "vocab", seed)?, before.map(|it| &it.vocab))?,
+        batch: read("batch", table(tree, "batch", seed)?, before.map(|it| &it.batch))?,
+        baselines: read("baselines", table(tree, "baselines", seed)?, before.map(|it| &it.baselines))?,
+        train: {
+            let table = table(tree, "train", seed)?;
+            check_fork(tree, &table["fork"])?;
+            read("train", table, before.map(|it| &it.train))?
+        },
+        // What is measured is asked for; what everything stands on is not.
+        evaluate: match tree.get("evaluate") {
+            Some(_) => {
+                let before = before.and_then(|it| it.evaluate.as_ref());
+                Some(read("evaluate", table(tree, "evaluate", seed)?, before)?)
+            }
+            None => None,
+        },
+        sample: match tree.get("sample") {
+            Some(_) => {
+                let before = before.and_then(|it| it.sample.as_ref());
+                Some(read("sample", table(tree, "sample", seed)?, before)?)
+            }
+            None => None,
+        },
+    };
     let corpus = corpus::corpus(tree, folders, seed)?;
     Ok(Point { swept: Vec::new(), seed, corpus, stages })
+}
+
+/// A stage's table, checked and complete.
+fn table(tree: &Node, stage: &str, seed: i64) -> Result<Value, Problem> {
+    let keys = params::stage_keys(stage).map_or(&[][..], |stage| stage.keys);
+    let empty = Node { raw: Raw::Table(Vec::new()), place: Place::Default };
+    check_table(keys, tree.get(stage).unwrap_or(&empty), stage, seed).map(Value::from)
+}
+
+/// A checked table as its stage reads it.
+fn read<T: for<'de> serde::Deserialize<'de> + Clone>(
+    stage: &str,
+    table: Value,
+    before: Option<&Arc<Table<T>>>,
+) -> Result<Arc<Table<T>>, Problem> {
+    Table::of(stage, table, before).map_err(|error| Problem::new(Place::Default, error.to_string(), ""))
+}
+
+/// A fork names what it is forked from.
+fn check_fork(tree: &Node, fork: &Value) -> Result<(), Problem> {
+    if fork.is_object() && (fork["trajectory"].as_str().is_none_or(|id| !is_digest(id)) || fork["step"].is_null()) {
+        let place = tree.at("train.fork").map_or(Place::Default, |node| node.place.clone());
+        let message = "train.fork wants a trajectory of 64 hexadecimal digits, and a step";
+        return Err(Problem::new(place, message, "pipeline fork run42 --at 300 writes it"));
+    }
+    Ok(())
 }
 
 /// The canonical value of a swept key in a point.
@@ -212,7 +256,7 @@ pub fn written(point: &Point, key: &str) -> Option<Value> {
         Some(("corpus", rest)) => {
             rest.strip_prefix("split.").and_then(|rest| inside(point.corpus.split.as_ref()?, rest))
         }
-        Some((stage, rest)) => point.stages.get(stage).and_then(|table| inside(table, rest)),
+        Some((stage, rest)) => point.stages.table(stage).and_then(|table| inside(table, rest)),
         None => None,
     }
 }
@@ -225,16 +269,8 @@ fn is_digest(text: &str) -> bool {
 /// Rules that tie keys together.
 pub fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
     let place = |key: &str| tree.at(key).map_or(Place::Default, |node| node.place.clone());
-    let bug = |error: stages::StageError| Problem::new(Place::Default, error.to_string(), "");
-    let vocab: Vocab = params::read("vocab", &point.stages["vocab"]).map_err(bug)?;
-    let batch: Batch = params::read("batch", &point.stages["batch"]).map_err(bug)?;
-    let fork = &point.stages["train"]["fork"];
-    if fork.is_object() && (fork["trajectory"].as_str().is_none_or(|id| !is_digest(id)) || fork["step"].is_null()) {
-        let message = "train.fork wants a trajectory of 64 hexadecimal digits, and a step";
-        return Err(Problem::new(place("train.fork"), message, "pipeline fork run42 --at 300 writes it"));
-    }
-    let train: Train = params::read("train", &point.stages["train"]).map_err(bug)?;
-    let eos = point.stages["tokenize"]["eos"].as_str().unwrap_or("");
+    let Stages { tokenize, vocab, batch, train, sample, .. } = &point.stages;
+    let (vocab, batch, train, eos) = (&vocab.read, &batch.read, &train.read, tokenize.read.eos.as_str());
     let specials = if eos.is_empty() { 1 } else { 2 };
     if eos == stages::files::UNKNOWN {
         let message = format!("tokenize.eos is \"{eos}\", the type for unknown tokens; allowed: any other text");
@@ -279,7 +315,7 @@ pub fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
     {
         return Err(Problem::new(place("train.checkpoints"), message, hint));
     }
-    if point.stages.get("sample").is_some_and(|sample| sample["decode"].as_array().is_some_and(Vec::is_empty)) {
+    if sample.as_ref().is_some_and(|sample| sample.read.decode.is_empty()) {
         return Err(Problem::new(
             place("sample.decode"),
             "sample.decode is empty; allowed: at least one way to draw",

@@ -20,12 +20,14 @@ mod tree;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
+use stages::params::Device;
 
 pub use check::nearest;
 pub use keys::is_name;
-pub use point::{Corpus, Origin, Point, Source};
+pub use point::{Corpus, Origin, Point, Source, Stages, Table};
 pub use problem::Refusal;
 use problem::{Place, Problem};
 use tree::Node;
@@ -97,17 +99,19 @@ impl Experiment {
 
     /// The same with each `auto` for a device settled: for a GPU where there is one.
     pub fn settled(&self, gpu: bool) -> Cow<'_, Self> {
-        let is_open = |point: &Point| point.stages.get("train").is_some_and(|train| train["device"] == "auto");
+        let is_open = |point: &Point| point.stages.train.read.device == Device::Auto;
         // A copy of many points takes as long as all else that is done to find that they are up to date.
         if !self.points.iter().any(is_open) {
             return Cow::Borrowed(self);
         }
-        let device = Value::from(if gpu { "cuda" } else { "cpu" });
+        let (device, name) = if gpu { (Device::Cuda, "cuda") } else { (Device::Cpu, "cpu") };
         let mut this = self.clone();
-        for point in &mut this.points {
-            let swept = point.swept.iter_mut().filter(|(key, _)| key == "train.device").map(|(_, value)| value);
-            let own = point.stages.get_mut("train").and_then(|train| train.get_mut("device"));
-            swept.chain(own).filter(|value| **value == "auto").for_each(|value| *value = device.clone());
+        for point in this.points.iter_mut().filter(|point| is_open(point)) {
+            let swept = point.swept.iter_mut().filter(|(key, _)| key == "train.device");
+            swept.for_each(|(_, value)| *value = Value::from(name));
+            let train = Arc::make_mut(&mut point.stages.train);
+            train.json["device"] = Value::from(name);
+            train.read.device = device;
         }
         Cow::Owned(this)
     }

@@ -1,9 +1,13 @@
 //! A point of a study: one full set of values, its corpus among them.
 
-use std::collections::BTreeMap;
+use std::ops::Index;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::Value;
+use stages::StageError;
+use stages::params::{self, Baselines, Batch, Evaluate, Sample, Tokenize, Train, Vocab};
 use stages::schema::flatten;
 
 /// One full set of values.
@@ -15,8 +19,78 @@ pub struct Point {
     pub seed: i64,
     /// The corpus.
     pub corpus: Corpus,
-    /// Each stage's table, complete; `evaluate` and `sample` are absent where the experiment leaves them out.
-    pub stages: BTreeMap<&'static str, Value>,
+    /// What each stage is handed.
+    pub stages: Stages,
+}
+
+/// The tables of all stages. Points share those that are equal: most stages read nothing of what a study sweeps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stages {
+    /// How text becomes tokens.
+    pub tokenize: Arc<Table<Tokenize>>,
+    /// Which tokens are types.
+    pub vocab: Arc<Table<Vocab>>,
+    /// How tokens become batches.
+    pub batch: Arc<Table<Batch>>,
+    /// The models that count.
+    pub baselines: Arc<Table<Baselines>>,
+    /// The training.
+    pub train: Arc<Table<Train>>,
+    /// Which checkpoints are scored; absent where the experiment leaves it out.
+    pub evaluate: Option<Arc<Table<Evaluate>>>,
+    /// How texts are drawn; absent where the experiment leaves it out.
+    pub sample: Option<Arc<Table<Sample>>>,
+}
+
+/// The table of one stage: checked, complete, and read once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table<T> {
+    /// As it is hashed, recorded and sent.
+    pub json: Value,
+    /// The same as the stage reads it.
+    pub read: T,
+}
+
+impl<T: for<'de> Deserialize<'de> + Clone> Table<T> {
+    /// Reads a checked table, unless it is the same as one that was read `before`.
+    pub(crate) fn of(stage: &str, json: Value, before: Option<&Arc<Self>>) -> Result<Arc<Self>, StageError> {
+        if let Some(before) = before.filter(|before| before.json == json) {
+            return Ok(Arc::clone(before));
+        }
+        let read = params::read(stage, &json)?;
+        Ok(Arc::new(Self { json, read }))
+    }
+}
+
+impl Stages {
+    /// The tables that are there, by their stages' names, in alphabetical order.
+    pub fn tables(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        let Self { tokenize, vocab, batch, baselines, train, evaluate, sample } = self;
+        let tables = [
+            ("baselines", Some(&baselines.json)),
+            ("batch", Some(&batch.json)),
+            ("evaluate", evaluate.as_ref().map(|table| &table.json)),
+            ("sample", sample.as_ref().map(|table| &table.json)),
+            ("tokenize", Some(&tokenize.json)),
+            ("train", Some(&train.json)),
+            ("vocab", Some(&vocab.json)),
+        ];
+        tables.into_iter().filter_map(|(name, table)| Some((name, table?)))
+    }
+
+    /// The table of a stage, where the experiment has that stage.
+    pub fn table(&self, stage: &str) -> Option<&Value> {
+        self.tables().find(|(name, _)| *name == stage).map(|(_, table)| table)
+    }
+}
+
+impl Index<&str> for Stages {
+    type Output = Value;
+
+    /// The table of a stage that every point has.
+    fn index(&self, stage: &str) -> &Value {
+        self.table(stage).unwrap_or(&Value::Null)
+    }
 }
 
 /// Where the text comes from.
@@ -49,6 +123,13 @@ pub enum Origin {
 }
 
 impl Point {
+    /// What tells it from points of other values, whatever is swept.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut text = format!("{:?}", self.corpus);
+        self.stages.tables().for_each(|(_, table)| text += &table.to_string());
+        text
+    }
+
     /// Every parameter by its dotted name, tables opened: what the record keeps of a run.
     pub fn flat(&self) -> Vec<(String, Value)> {
         let mut all = vec![("seed".to_owned(), Value::from(self.seed))];
@@ -62,7 +143,7 @@ impl Point {
         if let Some(split) = &self.corpus.split {
             flatten("corpus.split", split, &mut all);
         }
-        for (stage, table) in &self.stages {
+        for (stage, table) in self.stages.tables() {
             let Value::Object(entries) = table else { continue };
             // The split is handed to the stage that cuts, and is the corpus's to everybody else.
             for (key, value) in entries.iter().filter(|(key, _)| self.corpus.split.is_none() || *key != "split") {

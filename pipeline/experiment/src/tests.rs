@@ -35,7 +35,7 @@ fn every_combination_is_a_point_and_each_value_is_canonical() {
     assert_eq!(point.stages["train"]["seed"], Value::from(2));
     let swept: Vec<String> = point.swept.iter().map(|(key, value)| format!("{key}={value}")).collect();
     assert_eq!(swept, ["train.learning_rate=1.0", "seed=2"]);
-    assert!(!point.stages.contains_key("evaluate"));
+    assert!(point.stages.evaluate.is_none());
     assert!(point.flat().contains(&("train.schedule.kind".to_owned(), Value::from("constant"))));
 }
 

@@ -41,7 +41,7 @@ fn drawn(experiment: &Experiment) -> Result<Vec<Drawn>, Failure> {
     let points = &experiment.points;
     let stages = graph::order(STAGES).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
     // A stage may be there at some points only, where the study sweeps a key of its table.
-    let used = |stage: &Stage| points.iter().any(|point| point.stages.contains_key(stage.name));
+    let used = |stage: &Stage| points.iter().any(|point| point.stages.table(stage.name).is_some());
     let stages: Vec<Stage> = stages.into_iter().filter(used).collect();
     let draw = |stage: &Stage| Drawn {
         name: stage.name,
@@ -76,7 +76,7 @@ fn variants(stage: &Stage, all: &[Stage], points: &[Point]) -> usize {
         let tables = above.iter().map(|name| key_params(point, name).map_or(String::new(), |table| table.to_string()));
         format!("{:?} {}", point.corpus, tables.collect::<Vec<_>>().join(" "))
     };
-    let asking = points.iter().filter(|point| point.stages.contains_key(stage.name));
+    let asking = points.iter().filter(|point| point.stages.table(stage.name).is_some());
     asking.map(read).collect::<BTreeSet<_>>().len()
 }
 

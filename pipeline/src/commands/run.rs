@@ -15,6 +15,7 @@ use end::{conclude, tell_dry, work_failure, worker_failure};
 use own::{store_of, sweep_scratch, take};
 use serde_json::{Map, Value};
 use stages::StageError;
+use stages::params::{Device, Precision, Train};
 use stages::protocol::Describe;
 
 use crate::args::{How, RunArgs};
@@ -227,12 +228,13 @@ fn look_ahead(experiment: &Experiment, plans: &[PointPlan]) -> Result<(), Failur
 
 /// Refuses a training that this machine has no hardware for.
 fn check_hardware(experiment: &Experiment, worker: &Describe) -> Result<(), Failure> {
-    let mut trainings = experiment.points.iter().filter_map(|point| point.stages.get("train"));
-    if !worker.bf16 && trainings.clone().any(|train| train["precision"] == "bf16" && train["device"] == "cpu") {
+    let mut trainings = experiment.points.iter().map(|point| &point.stages.train.read);
+    let is_bf16 = |train: &Train| train.precision == Precision::Bf16 && train.device == Device::Cpu;
+    if !worker.bf16 && trainings.clone().any(is_bf16) {
         let message = "bf16 wants a CPU that multiplies such numbers (avx512_bf16), and this one does not";
         return Err(experiment.complain("train.precision", message, "train.precision = \"f32\"").into());
     }
-    if worker.gpu.is_none() && trainings.any(|train| train["device"] == "cuda") {
+    if worker.gpu.is_none() && trainings.any(|train| train.device == Device::Cuda) {
         let message = "cuda wants an NVIDIA GPU with its driver, and a libtorch built for CUDA (make CUDA=1 build)";
         return Err(experiment.complain("train.device", message, "train.device = \"auto\", or \"cpu\"").into());
     }
@@ -262,7 +264,7 @@ fn nothing_to_do(
     }
     let ids: Vec<RunId> = rows.iter().map(|row| row.id).collect();
     // All points of an experiment have the same stages.
-    let stages = experiment.points.first().map_or(0, |point| point.stages.len());
+    let stages = experiment.points.first().map_or(0, |point| point.stages.tables().count());
     let held = record.held(&ids, stages)?.filter(|held| store.are_unchanged(&held.objects));
     Ok(held.map(|held| Summary {
         ends: vec![End::Finished; rows.len()],

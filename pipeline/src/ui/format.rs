@@ -180,7 +180,9 @@ fn pairs(label: &str) -> Vec<(&str, &str)> {
         match c {
             '{' | '[' => depth += 1,
             '}' | ']' => depth = depth.saturating_sub(1),
-            ' ' if depth == 0 && label[at + 1..].split([' ', '{', '[']).next().is_some_and(|word| word.contains('=')) => {
+            ' ' if depth == 0
+                && label[at + 1..].split([' ', '{', '[']).next().is_some_and(|word| word.contains('=')) =>
+            {
                 parts.push(&label[begins..at]);
                 begins = at + 1;
             }

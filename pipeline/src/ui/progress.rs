@@ -208,7 +208,8 @@ mod tests {
     #[test]
     fn points_have_titles_of_their_own_at_80_columns() {
         let titles = |points: &[&str]| -> Vec<String> {
-            let shown = |label| Shown { key: StageKey(identity::Digest::of(b"")), stage: "train", item: "", label, users: 1 };
+            let shown =
+                |label| Shown { key: StageKey(identity::Digest::of(b"")), stage: "train", item: "", label, users: 1 };
             points.iter().map(|label| title(&shown(*label), Some(TITLE))).collect()
         };
         let points = ["learning_rate=0.001 clip_norm=0.25 seed=1", "learning_rate=0.001 clip_norm=0.25 seed=2"];

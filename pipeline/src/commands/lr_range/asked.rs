@@ -5,12 +5,12 @@
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use stages::params::{self, Batch, Optimizer, Train};
+use stages::params::{Batch, Optimizer, Train};
 
 use crate::args::LrRangeArgs;
 use crate::failure::Failure;
 use crate::places::Paths;
-use experiment::{Experiment, Point};
+use experiment::{Experiment, Point, Stages};
 
 /// Tests over the same rates: the points of one study.
 #[derive(Debug)]
@@ -85,8 +85,8 @@ fn asking(draft: &Experiment, point: &Point) -> Result<Asking, Failure> {
     Ok(Asking {
         swept: point.swept.iter().cloned().collect(),
         pins: draft.pins(point),
-        train: params::read("train", &point.stages["train"])?,
-        batch: params::read("batch", &point.stages["batch"])?,
+        train: point.stages.train.read.clone(),
+        batch: point.stages.batch.read.clone(),
     })
 }
 
@@ -100,15 +100,15 @@ fn aside(plain: &Experiment, steps: u32) -> Vec<String> {
         // A loss that is no number is a break: what comes after says nothing.
         "train.on_nonfinite={ stop_after = 1 }".to_owned(),
     ];
-    let has = |stage: &str| plain.points.iter().any(|point| point.stages.contains_key(stage));
-    if plain.points.iter().any(|point| !point.stages["train"]["early_stopping"].is_null()) {
+    let has = |is_there: &dyn Fn(&Stages) -> bool| plain.points.iter().any(|point| is_there(&point.stages));
+    if has(&|stages| stages.train.read.early_stopping.is_some()) {
         // It can't be taken away, but the longest time between two looks is longer than any test.
         sets.push(format!("train.early_stopping={{ every = {} }}", 1u64 << 40));
     }
-    if has("evaluate") {
+    if has(&|stages| stages.evaluate.is_some()) {
         sets.extend(["evaluate.valid=none".to_owned(), "evaluate.test=none".to_owned()]);
     }
-    if has("sample") {
+    if has(&|stages| stages.sample.is_some()) {
         sets.push("sample.at=none".to_owned());
         // What a text is drawn by makes no other test.
         let pins = plain.points.first().map(|point| plain.pins(point)).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
-use stages::params::{self, Fork, KEPT_BY_FORKS, Train};
+use stages::params::{self, Fork, KEPT_BY_FORKS};
 
 use crate::failure::Failure;
 use crate::plan::{Ancestor, reads};
@@ -25,15 +25,14 @@ pub(super) fn ancestors(
     point: &Point,
     sources: &[(String, Digest, PathBuf)],
 ) -> Result<Vec<Ancestor>, Failure> {
-    let train: Train = params::read("train", &point.stages["train"])?;
-    let Some(fork) = train.fork else { return Ok(Vec::new()) };
+    let Some(fork) = &point.stages.train.read.fork else { return Ok(Vec::new()) };
     let Some(origin) = record.origin(&fork.trajectory)? else {
         let message = format!("there is no training {} here to fork", short(&fork.trajectory));
         return Err(experiment
             .complain("train.fork", &message, "pipeline fork run42 --at 300 names one that is here")
             .into());
     };
-    check_step(&fork, &origin).map_err(|(message, hint)| experiment.complain("train.fork", &message, &hint))?;
+    check_step(fork, &origin).map_err(|(message, hint)| experiment.complain("train.fork", &message, &hint))?;
     check_kept(experiment, point, &origin)?;
     check_corpus(record, experiment, sources, origin.run)?;
     let mut found = vec![ancestor(origin)?];

@@ -13,9 +13,18 @@ use system::files;
 /// A change that happens this soon after a look may leave the same times behind, on the coarsest filesystems.
 const TOO_YOUNG_NS: i128 = 2_000_000_000;
 
+/// What the cache says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// It stands as it did when its digest was this.
+    Known(Digest),
+    /// It is new or has changed; it stands so now.
+    Unknown(Stat),
+}
+
 /// What the filesystem says of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stat {
+pub struct Stat {
     size: u64,
     mtime_ns: i128,
     ctime_ns: i128,
@@ -48,24 +57,23 @@ impl StatCache {
         Self { path: path.to_owned(), entries, changed: false }
     }
 
-    /// The digest of a file, from the cache where the file is unchanged, else by reading it.
-    pub fn digest(&mut self, file: &Path) -> io::Result<Digest> {
-        // Names that would break the line format are read each time.
-        let name = file.to_str().filter(|name| !name.contains(['\t', '\n']));
+    /// Looks a file up. What is not known is for the caller to read, and to tell with [`Self::learn`]: others look files up
+    /// meanwhile.
+    pub fn look(&self, file: &Path) -> io::Result<Look> {
         let stat = Stat::of(file)?;
-        if let Some(entry) = name.and_then(|name| self.entries.get(name))
-            && entry.stat == stat
-        {
-            return Ok(entry.digest);
-        }
-        let digest = files::digest(file)?;
+        let known = name_of(file).and_then(|name| self.entries.get(name)).filter(|entry| entry.stat == stat);
+        Ok(known.map_or(Look::Unknown(stat), |entry| Look::Known(entry.digest)))
+    }
+
+    /// Remembers the digest of a file that was looked up before it was read, unless it has changed since.
+    pub fn learn(&mut self, file: &Path, before: Stat, digest: Digest) -> io::Result<()> {
         let after = Stat::of(file)?;
-        if let Some(name) = name.filter(|_| after == stat) {
+        if let Some(name) = name_of(file).filter(|_| after == before) {
             let old = after.age_ns() > TOO_YOUNG_NS;
-            self.entries.insert(name.to_owned(), Entry { digest, stat, old });
+            self.entries.insert(name.to_owned(), Entry { digest, stat: after, old });
             self.changed |= old;
         }
-        Ok(digest)
+        Ok(())
     }
 
     /// Whether the digest of a file is known without reading it.
@@ -101,6 +109,11 @@ impl StatCache {
         }
         let _ = files::replace(&self.path, text.as_bytes());
     }
+}
+
+/// A file's name in the cache. Names that would break the line format have none, and are read each time.
+fn name_of(file: &Path) -> Option<&str> {
+    file.to_str().filter(|name| !name.contains(['\t', '\n']))
 }
 
 fn parse(line: &str) -> Option<(String, Entry)> {
@@ -149,23 +162,35 @@ impl Stat {
 mod tests {
     use super::*;
 
+    /// The digest of a file, as the store comes by it.
+    fn digest(cache: &mut StatCache, file: &Path) -> Digest {
+        match cache.look(file).unwrap() {
+            Look::Known(digest) => digest,
+            Look::Unknown(stat) => {
+                let digest = files::digest(file).unwrap();
+                cache.learn(file, stat, digest).unwrap();
+                digest
+            }
+        }
+    }
+
     #[test]
     fn a_young_file_is_read_again_and_a_changed_one_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "one").unwrap();
         let mut cache = StatCache::load(&folder.path().join("cache"));
-        assert_eq!(cache.digest(&file).unwrap(), Digest::of(b"one"));
+        assert_eq!(digest(&mut cache, &file), Digest::of(b"one"));
         cache.save();
         let mut cache = StatCache::load(&folder.path().join("cache"));
         assert!(cache.entries.is_empty(), "a file that had just changed is trusted by no other process");
         std::thread::sleep(std::time::Duration::from_millis(2100));
-        cache.digest(&file).unwrap();
+        digest(&mut cache, &file);
         cache.save();
         let mut cache = StatCache::load(&folder.path().join("cache"));
         assert_eq!(cache.entries.len(), 1);
         std::fs::write(&file, "two").unwrap();
-        assert_eq!(cache.digest(&file).unwrap(), Digest::of(b"two"));
+        assert_eq!(digest(&mut cache, &file), Digest::of(b"two"));
         let text = std::fs::read_to_string(folder.path().join("cache")).unwrap();
         let other = Digest::of(b"other").to_string();
         std::fs::write(folder.path().join("cache"), text.replace(&Digest::of(b"one").to_string(), &other)).unwrap();

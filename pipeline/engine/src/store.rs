@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::lock;
-use crate::stat_cache::StatCache;
+use crate::stat_cache::{Look, StatCache};
 pub use advice::advice;
 use identity::{Digest, ObjectId};
 use system::files;
@@ -230,20 +230,19 @@ impl Store {
 
     fn health(&self, id: ObjectId, read: bool, bytes: impl FnOnce() -> Option<u64>) -> io::Result<Health> {
         let path = self.path(id);
-        let mut cache = self.lock();
         // Whatever stands in an object's place and is no file is not read: it might never end.
         if files::irregular(&path).is_some() {
-            cache.forget(&path);
+            self.lock().forget(&path);
             let aside = self.root.join("damaged");
             let _ = std::fs::create_dir_all(&aside)
                 .and_then(|()| std::fs::rename(&path, aside.join(format!("{id}-is-no-file"))));
             return Ok(Health::Damaged);
         }
         if read {
-            cache.forget(&path);
+            self.lock().forget(&path);
         }
         // Asked only where the file would be read. A small one is read all the same: the record may be what is wrong.
-        if !cache.knows(&path)
+        if !self.lock().knows(&path)
             && let Ok(there) = path.metadata()
             && there.len() > SMALL
             && let Some(bytes) = bytes()
@@ -256,10 +255,10 @@ impl Store {
                 .and_then(|()| std::fs::rename(&path, aside.join(format!("{id}-has-{size}-bytes"))));
             return Ok(Health::Damaged);
         }
-        let read = match cache.digest(&path) {
+        let read = match self.digest_of(&path) {
             // One's own file is made readable; another user's stays, and is no damage.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => match self.open_to_readers(&path) {
-                Ok(()) => cache.digest(&path),
+                Ok(()) => self.digest_of(&path),
                 Err(_) => Err(error),
             },
             other => other,
@@ -277,12 +276,12 @@ impl Store {
             return Ok(Health::Sound);
         }
         // Nothing is condemned unread.
-        cache.forget(&path);
-        if cache.digest(&path)? == id.0 {
+        self.lock().forget(&path);
+        if self.digest_of(&path)? == id.0 {
             return Ok(Health::Sound);
         }
         tracing::warn!(%id, %found, "damaged");
-        cache.forget(&path);
+        self.lock().forget(&path);
         // Where nothing can be written it stays, and is found damaged again at each look.
         let aside = self.root.join("damaged");
         let _ = std::fs::create_dir_all(&aside)
@@ -290,12 +289,21 @@ impl Store {
         Ok(Health::Damaged)
     }
 
-    /// The digest of a file outside the store, such as a corpus.
+    /// The digest of a file: an object, or one outside the store, such as a corpus. It is read without the cache's lock, so
+    /// that large files are hashed side by side.
     ///
     /// # Errors
     /// When it can't be read.
     pub fn digest_of(&self, file: &Path) -> io::Result<Digest> {
-        self.lock().digest(file)
+        let looked = self.lock().look(file)?;
+        match looked {
+            Look::Known(digest) => Ok(digest),
+            Look::Unknown(before) => {
+                let digest = files::digest(file)?;
+                self.lock().learn(file, before, digest)?;
+                Ok(digest)
+            }
+        }
     }
 
     /// Every object that is there, with its size.

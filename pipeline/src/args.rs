@@ -6,10 +6,11 @@ mod show;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 pub use lr_range::{LrRangeArgs, STEPS};
+use stages::params::STAGES;
 
 pub use show::{ShowArgs, When};
 
@@ -111,7 +112,7 @@ pub struct How {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
     /// Stop after this stage; a later run goes on from there
-    #[arg(long, value_name = "STAGE", value_parser = ["tokenize", "vocab", "batch", "baselines", "train", "evaluate", "sample"])]
+    #[arg(long, value_name = "STAGE", value_parser = PossibleValuesParser::new(STAGES.iter().map(|stage| stage.stage)))]
     pub until: Option<String>,
     /// Say what would be computed, and compute nothing
     #[arg(long)]

@@ -213,3 +213,37 @@ fn arrows_between_the_parts_never_run_up() {
     assert!(broken.is_empty(), "arrows run up:\n{}", broken.join("\n"));
     assert!(arrows > 20, "arrows are not found any more");
 }
+
+/// The paths of sources and folders in backquotes.
+fn paths_in(text: &str) -> Vec<&str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted
+        .filter(|path| ["pipeline/", "stages/", "tests/", "bench/"].iter().any(|root| path.starts_with(root)))
+        .collect()
+}
+
+#[test]
+fn the_documents_name_files_that_are_there() {
+    let repository = tests::repository();
+    let mut named = 0;
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(repository.join(document)).unwrap();
+        for path in paths_in(&text) {
+            assert!(repository.join(path).exists(), "{document} names {path}");
+            named += 1;
+        }
+    }
+    assert!(named > 30, "paths are not found any more");
+    // A walk passes each file once.
+    let text = std::fs::read_to_string(repository.join("ARCHITECTURE.md")).unwrap();
+    let walks = text.split("## Three walks").nth(1).unwrap().split("\n## ").next().unwrap();
+    let walks: Vec<&str> = walks.split("\n**").skip(1).collect();
+    assert_eq!(walks.len(), 3);
+    for walk in walks {
+        let mut paths = paths_in(walk);
+        let all = paths.len();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!((paths.len(), all > 7), (all, true), "{}", walk.lines().next().unwrap_or_default());
+    }
+}

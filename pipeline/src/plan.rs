@@ -2,7 +2,7 @@
 
 mod again;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -12,9 +12,9 @@ use stages::schema::{self, Role};
 use stages::{Context, Outcome, StageError};
 
 use again::up_to;
-use engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way};
+use engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way, WorkerFacts};
 use experiment::{Point, Stages};
-use identity::{Digest, TrajectoryId};
+use identity::{Digest, Fields, TrajectoryId};
 
 pub use again::{PARENT, again};
 
@@ -97,15 +97,16 @@ impl PointPlan {
 
     /// What tells this point's runs from all others: every parameter that is read, the corpus, the versions. A later stage
     /// counts only where it isn't as it first was, so that runs from before it answer.
-    pub fn run_fields(&self, worker: &engine::graph::WorkerFacts) -> identity::Fields {
-        let mut fields = identity::Fields::default();
+    fn run_fields(&self, worker: &WorkerFacts, known: &mut HashMap<*const Value, Value>) -> Fields {
+        let mut fields = Fields::default();
         for stage in STAGES {
             if let Some(params) = self.stages.table(stage.name) {
-                let read = reads(stage.name, params, &[]);
+                // Points share their tables.
+                let read = known.entry(params).or_insert_with(|| reads(stage.name, params, &[]));
                 if stage.later && stage.version == 1 && read.as_object().is_some_and(serde_json::Map::is_empty) {
                     continue;
                 }
-                fields.put_all(&format!("param.{}", stage.name), &read);
+                fields.put_all(&format!("param.{}", stage.name), read);
                 fields.put(format!("version.{}", stage.name), stage.version);
             }
         }
@@ -116,6 +117,12 @@ impl PointPlan {
         fields.put("worker.device", device(&self.stages.train.json));
         fields
     }
+}
+
+/// The keys of the runs of some points.
+pub fn run_keys(plans: &[PointPlan], worker: &WorkerFacts) -> Vec<String> {
+    let mut known = HashMap::new();
+    plans.iter().map(|plan| plan.run_fields(worker, &mut known).digest().to_string()).collect()
 }
 
 /// What a point's parameters add to the keys of a stage, as far as is known before anything ran; `None` where the

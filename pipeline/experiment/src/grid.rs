@@ -63,6 +63,7 @@ fn said_of_key(problem: Problem) -> Problem {
 pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>, Problem> {
     let combinations = axes.combinations()?;
     let mut points: Vec<Point> = Vec::with_capacity(combinations.len());
+    let mut before: Option<Node> = None; // the tree of the last of them
     let mut failed: Vec<(usize, Problem)> = Vec::new();
     let mut seen: HashMap<String, usize> = HashMap::new();
     for (at, (place, combination)) in combinations.iter().enumerate() {
@@ -70,7 +71,7 @@ pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>,
         for (key, value) in combination {
             keys::put(&mut tree, key, value.clone());
         }
-        let mut point = keys::point(&tree, folders, points.last())?;
+        let mut point = keys::point(&tree, folders, before.as_ref().zip(points.last()))?;
         if let Err(problem) = keys::tie(&tree, &point) {
             failed.push((at, problem));
             continue;
@@ -80,6 +81,7 @@ pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>,
             return Err(twice(&combinations[before], (place, combination)));
         }
         points.push(point);
+        before = Some(tree);
     }
     if !points.is_empty() && !failed.is_empty() {
         let combinations: Vec<Vec<Entry>> = combinations.into_iter().map(|(_, combination)| combination).collect();

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::Value;
 use stages::params::{self, STAGES};
 use stages::plan::Plan;
-use stages::schema::{Key, Kind};
+use stages::schema::{Default, Key, Kind};
 
 use super::check::{OF_STUDY, check, check_table, did_you_mean};
 use super::corpus::{self, CORPUS, Folders};
@@ -158,9 +159,12 @@ pub fn name(tree: &Node) -> Result<String, Problem> {
     }
 }
 
+/// A point, and the tree that it was read from.
+pub type Before<'a> = Option<(&'a Node, &'a Point)>;
+
 /// One point's values, each checked, and complete; [`tie`] checks them together. What is equal in the point `before` is
 /// shared with it.
-pub fn point(tree: &Node, folders: &Folders, before: Option<&Point>) -> Result<Point, Problem> {
+pub fn point(tree: &Node, folders: &Folders, before: Before<'_>) -> Result<Point, Problem> {
     let Raw::Table(entries) = &tree.raw else {
         return Err(Problem::new(tree.place.clone(), "an experiment is a table", ""));
     };
@@ -179,36 +183,27 @@ pub fn point(tree: &Node, folders: &Folders, before: Option<&Point>) -> Result<P
         Some(node) => check(&SEED, node, "seed", 1)?.as_i64().unwrap_or(1),
         None => 1,
     };
-    let before = before.map(|point| &point.stages);
+    let plain = |_: &mut Value| Ok(());
+    let split = |table: &mut Value| {
+        if let Some(split) = corpus::split(tree, seed)? {
+            table["split"] = split;
+        }
+        Ok(())
+    };
+    let fork = |table: &mut Value| check_fork(tree, &table["fork"]);
     let stages = Stages {
-        tokenize: {
-            let mut table = table(tree, "tokenize", seed)?;
-            if let Some(split) = corpus::split(tree, seed)? {
-                table["split"] = split;
-            }
-            read("tokenize", table, before.map(|it| &it.tokenize))?
-        },
-        vocab: read("vocab", table(tree, "vocab", seed)?, before.map(|it| &it.vocab))?,
-        batch: read("batch", table(tree, "batch", seed)?, before.map(|it| &it.batch))?,
-        baselines: read("baselines", table(tree, "baselines", seed)?, before.map(|it| &it.baselines))?,
-        train: {
-            let table = table(tree, "train", seed)?;
-            check_fork(tree, &table["fork"])?;
-            read("train", table, before.map(|it| &it.train))?
-        },
+        tokenize: read((tree, seed, before), "tokenize", |it| Some(&it.tokenize), split)?,
+        vocab: read((tree, seed, before), "vocab", |it| Some(&it.vocab), plain)?,
+        batch: read((tree, seed, before), "batch", |it| Some(&it.batch), plain)?,
+        baselines: read((tree, seed, before), "baselines", |it| Some(&it.baselines), plain)?,
+        train: read((tree, seed, before), "train", |it| Some(&it.train), fork)?,
         // What is measured is asked for; what everything stands on is not.
         evaluate: match tree.get("evaluate") {
-            Some(_) => {
-                let before = before.and_then(|it| it.evaluate.as_ref());
-                Some(read("evaluate", table(tree, "evaluate", seed)?, before)?)
-            }
+            Some(_) => Some(read((tree, seed, before), "evaluate", |it| it.evaluate.as_ref(), plain)?),
             None => None,
         },
         sample: match tree.get("sample") {
-            Some(_) => {
-                let before = before.and_then(|it| it.sample.as_ref());
-                Some(read("sample", table(tree, "sample", seed)?, before)?)
-            }
+            Some(_) => Some(read((tree, seed, before), "sample", |it| it.sample.as_ref(), plain)?),
             None => None,
         },
     };
@@ -216,20 +211,28 @@ pub fn point(tree: &Node, folders: &Folders, before: Option<&Point>) -> Result<P
     Ok(Point { swept: Vec::new(), seed, corpus, stages })
 }
 
-/// A stage's table, checked and complete.
-fn table(tree: &Node, stage: &str, seed: i64) -> Result<Value, Problem> {
-    let keys = params::stage_keys(stage).map_or(&[][..], |stage| stage.keys);
-    let empty = Node { raw: Raw::Table(Vec::new()), place: Place::Default };
-    check_table(keys, tree.get(stage).unwrap_or(&empty), stage, seed).map(Value::from)
-}
-
-/// A checked table as its stage reads it.
-fn read<T: for<'de> serde::Deserialize<'de> + Clone>(
+/// A stage's table, checked, made complete and read; the one `before`, where nothing that it is made from differs.
+fn read<T: for<'de> Deserialize<'de> + Clone>(
+    (tree, seed, before): (&Node, i64, Before<'_>),
     stage: &str,
-    table: Value,
-    before: Option<&Arc<Table<T>>>,
+    of: impl Fn(&Stages) -> Option<&Arc<Table<T>>>,
+    complete: impl FnOnce(&mut Value) -> Result<(), Problem>,
 ) -> Result<Arc<Table<T>>, Problem> {
-    Table::of(stage, table, before).map_err(|error| Problem::new(Place::Default, error.to_string(), ""))
+    let keys = params::stage_keys(stage).map_or(&[][..], |stage| stage.keys);
+    let is_seeded = keys.iter().any(|key| matches!(key.default, Default::Seed));
+    let same = |(other, point): &(&Node, &Point)| {
+        let is_equal = |key: &str| tree.get(key) == other.get(key);
+        is_equal(stage) && is_equal("corpus") && (!is_seeded || seed == point.seed)
+    };
+    let before = before.and_then(|before| Some((same(&before), of(&before.1.stages)?)));
+    if let Some((true, before)) = before {
+        return Ok(Arc::clone(before));
+    }
+    let empty = Node { raw: Raw::Table(Vec::new()), place: Place::Default };
+    let mut table = Value::from(check_table(keys, tree.get(stage).unwrap_or(&empty), stage, seed)?);
+    complete(&mut table)?;
+    Table::of(stage, table, before.map(|(_, before)| before))
+        .map_err(|error| Problem::new(Place::Default, error.to_string(), ""))
 }
 
 /// A fork names what it is forked from.

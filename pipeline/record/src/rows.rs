@@ -40,12 +40,12 @@ pub struct Origin {
     pub git_dirty: Option<bool>,
 }
 
-/// What the results of some runs are made of.
+/// What some runs are made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// How many results they share, one for each stage key.
-    pub results: usize,
-    /// The outputs of these, and the states that trainings resume from.
+    /// How many executions served them, shared ones counted once.
+    pub executions: usize,
+    /// What these made, and the states that trainings resume from.
     pub objects: Vec<ObjectId>,
 }
 

@@ -71,17 +71,18 @@ impl Record {
         Ok(keys.iter().map(|key| newest.get(key).cloned()).collect())
     }
 
-    /// What the results of finished runs are made of; `None` unless each run has been served by all of so many stages, and
-    /// all of these have accepted results.
+    /// What finished runs are made of; `None` unless each has been served by all of so many stages.
     pub fn held(&mut self, runs: &[RunId], stages: usize) -> Result<Option<Held>> {
         let ids = Value::from(runs.iter().map(|run| run.0).collect::<Vec<_>>()).to_string();
         self.wait(async |c| {
             let query = sqlx::query_as(sql!("held_runs")).bind(&ids).bind(stages as i64);
-            let (whole, results): (i64, Option<i64>) = query.fetch_one(&mut *c).await?;
-            let Some(results) = results.filter(|_| whole == runs.len() as i64) else { return Ok(None) };
+            let (whole, executions): (i64, i64) = query.fetch_one(&mut *c).await?;
+            if whole != runs.len() as i64 {
+                return Ok(None);
+            }
             let digests: Vec<String> = sqlx::query_scalar(sql!("held_objects")).bind(&ids).fetch_all(c).await?;
             let objects: Option<Vec<ObjectId>> = digests.iter().map(|digest| digest.parse().ok()).collect();
-            Ok(objects.map(|objects| Held { results: results.unsigned_abs() as usize, objects }))
+            Ok(objects.map(|objects| Held { executions: executions.unsigned_abs() as usize, objects }))
         })
     }
 

@@ -25,7 +25,7 @@ use crate::commands::stop::Stop;
 use crate::corpus::{News, Shelf};
 use crate::failure::{FAILED, Failure};
 use crate::places::{Paths, corpora};
-use crate::plan::{PointPlan, STAGES};
+use crate::plan::{PointPlan, STAGES, run_keys};
 use crate::ui::counter::Counter;
 use crate::ui::format;
 use crate::ui::progress::Screen;
@@ -117,7 +117,7 @@ pub fn compute(experiment: &Experiment, how: &How, paths: &Paths, here: &Path, s
     let overrides = Value::from(experiment.overrides.clone()).to_string();
     let path = experiment.path.display().to_string();
     let new = NewExperiment { name: &experiment.name, path: &path, toml: &experiment.text, overrides: &overrides };
-    let keys: Vec<String> = plans.iter().map(|plan| plan.run_fields(&facts).digest().to_string()).collect();
+    let keys = run_keys(&plans, &facts);
     let answered = answered(&mut record, &new, &keys)?;
     if answered.is_none() {
         look_ahead(experiment, &plans)?;
@@ -270,7 +270,7 @@ fn nothing_to_do(
         ends: vec![End::Finished; rows.len()],
         partial: false,
         executed: 0,
-        cached: held.results,
+        cached: held.executions,
         pending: Vec::new(),
         later: Vec::new(),
     }))

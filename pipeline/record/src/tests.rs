@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fixture::Fixture;
 use super::*;
-use identity::{Digest, ObjectId};
+use identity::{Digest, ObjectId, RunId};
 
 #[test]
 fn every_statement_fits_the_migrations() {
@@ -140,4 +140,27 @@ fn an_objects_size_is_what_was_measured_last() {
         record.wait(async |c| put.execute(c).await.map(|_| ())).unwrap();
     }
     assert_eq!(record.size(digest).unwrap(), Some(6));
+}
+
+#[test]
+fn runs_are_held_by_what_their_executions_made_and_by_their_checkpoints() {
+    let fixture = Fixture::new();
+    let mut record = fixture.record();
+    let held = |record: &mut Record, runs: &[i64], stages| {
+        let runs: Vec<RunId> = runs.iter().map(|run| RunId(*run)).collect();
+        record.held(&runs, stages).unwrap()
+    };
+    let (one, both) = (held(&mut record, &[1], 7).unwrap(), held(&mut record, &[1, 2], 7).unwrap());
+    // Their text stages are shared.
+    assert!(one.executions < both.executions && both.executions < 2 * one.executions);
+    let digest = Digest::of(b"a state").to_string();
+    fixture.change("INSERT INTO objects VALUES (?1, 9, 'T')", json!([digest]));
+    let at = "INSERT INTO checkpoints SELECT trajectory_id, ?2, ?1, NULL, (SELECT max(id) FROM executions) FROM runs WHERE id = 1";
+    fixture.change(at, json!([digest, 3]));
+    let more = held(&mut record, &[1], 7).unwrap().objects;
+    assert_eq!(more.len(), one.objects.len() + 1);
+    assert!(more.contains(&digest.parse().unwrap()));
+    assert_eq!(held(&mut record, &[1], 6), None);
+    assert_eq!(held(&mut record, &[1, 99], 7), None);
+    assert_eq!(held(&mut record, &[4], 7), None, "its process died before it had trained");
 }

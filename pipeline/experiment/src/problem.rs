@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use stages::plain;
+
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -51,7 +53,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whatever an experiment holds, a terminal only shows it.
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into() }
+        Self { message: plain::line(&message.into()), hint: plain::line(&hint.into()) }
     }
 }

@@ -125,6 +125,9 @@ fn complaints_name_the_line_what_is_allowed_and_the_nearest_name() {
         complaint(SMALL, &["train.lr=1"]),
         "--set 'train.lr=1': unknown key train.lr | did you mean train.learning_rate?"
     );
+    // A terminal obeys nothing that an experiment holds.
+    let escape = complaint(&with("sha256 = \"\\u001b[2J\""), &[]);
+    assert!(escape.starts_with("x.toml:3: corpus.text: sha256 is \"\\u{1b}[2J\"; allowed: 64"), "{escape}");
     assert_eq!(complaint(SMALL, &["seed"]), "--set 'seed': expected KEY=VALUE | --set train.learning_rate=0.3");
     assert!(complaint(SMALL, &["train.learning_rate=[1,1]"]).contains("twice"));
     assert!(

@@ -87,6 +87,9 @@ impl Quantity {
     }
 }
 
+/// Of more curves than this, the bands and marks of some would hide the others.
+const CROWD: usize = 60;
+
 /// Curves of one quantity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
@@ -117,6 +120,11 @@ impl Chart {
     /// Whether a linear axis would show one spike and a floor: no loss, and spread over two powers of ten.
     pub fn wants_log(&self) -> bool {
         !self.quantity.is_loss() && Range::of(self, true).is_some_and(|range| range.high > 100.0 * range.low)
+    }
+
+    /// Whether there are so many curves that each is a line and no more.
+    pub fn is_crowded(&self) -> bool {
+        self.lines.len() > CROWD
     }
 
     /// Whether anything is there to be drawn.

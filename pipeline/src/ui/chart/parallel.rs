@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::CROWD;
 use super::colours;
 use super::labels::{chosen, spread, width};
 use super::range::tick_label;
@@ -58,14 +59,14 @@ pub fn svg(names: &[String], outcome: &str, strands: &[Strand]) -> Markup {
     html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" font-family=(super::svg::FONT) font-size="12"
             aria-label=(format!("{} and the {outcome} of {} runs", names.join(", "), strands.len())) {
-            @for (place, strand) in strands.iter().enumerate() {
+            g fill="none" stroke-width="2" { @for (place, strand) in strands.iter().enumerate() {
                 @let points: Vec<String> = axes.iter().enumerate()
                     .map(|(at, axis)| format!("{:.1},{:.1}", x(at), axis.heights[place])).collect();
                 g class="strand" data-run=(strand.run) {
                     title { (strand.label) ": " (came(strand)) }
-                    path class=(format!("s{}", colours::class(strand.place))) d=(format!("M{}", points.join("L"))) fill="none"
-                        stroke-width="2" stroke-dasharray=[colours::dashes(strand.place)] {}
-                    @for (at, axis) in axes.iter().enumerate() {
+                    path class=(format!("s{}", colours::class(strand.place))) d=(format!("M{}", points.join("L")))
+                        stroke-dasharray=[colours::dashes(strand.place)] {}
+                    @for (at, axis) in axes.iter().enumerate().filter(|_| strands.len() <= CROWD) {
                         circle class=(format!("f{}", colours::class(strand.place))) cx=(format!("{:.1}", x(at)))
                             cy=(format!("{:.1}", axis.heights[place])) r="3" {}
                     }
@@ -74,7 +75,7 @@ pub fn svg(names: &[String], outcome: &str, strands: &[Strand]) -> Markup {
                             y=(format!("{:.1}", y + 4.0)) { (ends[place]) }
                     }
                 }
-            }
+            } }
             @for (at, axis) in axes.iter().enumerate() {
                 line class="base" x1=(format!("{:.1}", x(at))) x2=(format!("{:.1}", x(at))) y1=(TOP) y2=(FLOOR) {}
                 text class="ink" x=(format!("{:.1}", x(at))) y=(if at % 2 == 0 { 16 } else { 30 }) text-anchor="middle" { (axis.name) }

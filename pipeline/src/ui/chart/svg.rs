@@ -100,7 +100,7 @@ pub fn svg(chart: &Chart, range: Range, look: Look) -> String {
                 }
             }
             (axes(&frame))
-            g clip-path=(format!("url(#{clip})")) {
+            g clip-path=(format!("url(#{clip})")) fill="none" stroke-width="1.7" stroke-linejoin="round" stroke-linecap="round" {
                 @for line in &chart.lines { (curve(&frame, line)) }
             }
             @for baseline in &chart.baselines {
@@ -152,6 +152,7 @@ fn axes(frame: &Frame<'_>) -> Markup {
 fn curve(frame: &Frame<'_>, line: &Line) -> Markup {
     let buckets = thin(&line.buckets, frame.bucket);
     let at = |bucket: &Bucket| frame.x(bucket.first as f64 + (bucket.steps - 1) as f64 / 2.0);
+    let crowded = frame.chart.is_crowded();
     let mut path = String::new();
     let mut band = String::new();
     // A bucket without a finite value is a gap; one that is missing was not measured, and is none.
@@ -163,7 +164,7 @@ fn curve(frame: &Frame<'_>, line: &Line) -> Markup {
         if part.len() == 1 {
             path.push_str("h0");
         }
-        if part.iter().any(|bucket| bucket.minimum != bucket.maximum) {
+        if !crowded && part.iter().any(|bucket| bucket.minimum != bucket.maximum) {
             let side =
                 |bucket: &Bucket, of: Option<f64>| format!("{},{}", px(at(bucket)), px(frame.y(of.unwrap_or(0.0))));
             let upper = part.iter().map(|bucket| side(bucket, bucket.maximum));
@@ -172,12 +173,11 @@ fn curve(frame: &Frame<'_>, line: &Line) -> Markup {
         }
     }
     let colour = colours::class(line.place);
-    let few = buckets.len() <= 30;
+    let few = buckets.len() <= 30 && !crowded;
     html! {
         g data-run=(line.run) {
             @if !band.is_empty() { path class=(format!("band f{colour}")) d=(band) {} }
-            path class=(format!("line s{colour}")) d=(path) fill="none" stroke-width="1.7" stroke-linejoin="round"
-                stroke-linecap="round" stroke-dasharray=[colours::dashes(line.place)] {}
+            path class=(format!("line s{colour}")) d=(path) stroke-dasharray=[colours::dashes(line.place)] {}
             @if few {
                 @for bucket in buckets.iter().filter(|bucket| bucket.finite > 0) {
                     circle class=(format!("f{colour}")) cx=(px(at(bucket))) cy=(px(frame.y(bucket.mean().unwrap_or(0.0)))) r="2.6" {}
@@ -276,10 +276,11 @@ fn notes(frame: &Frame<'_>) -> Markup {
         here
     };
     let named = ends(frame).1.len();
-    let banded = lines.iter().any(|line| thin(&line.buckets, frame.bucket).iter().any(|it| it.minimum != it.maximum));
+    let coarse = lines.iter().any(|line| thin(&line.buckets, frame.bucket).iter().any(|it| it.minimum != it.maximum));
     html! {
-        @if banded {
-            @let words = format!("line: mean of {} steps; band: least to greatest", count(frame.bucket.max(most(lines))));
+        @if coarse {
+            @let band = if frame.chart.is_crowded() { "" } else { "; band: least to greatest" };
+            @let words = format!("line: mean of {} steps{band}", count(frame.bucket.max(most(lines))));
             text class="faint" font-size="11" x=(px(next(&words))) y=(y) { (words) }
         }
         @if lines.iter().any(|line| line.onset.is_some()) {

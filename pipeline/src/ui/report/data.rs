@@ -30,7 +30,19 @@ fn is_markup(c: char) -> bool {
 
 fn chart(chart: &Chart) -> Option<Value> {
     let range = Range::of(chart, false)?;
+    let mut lines: Vec<Map<String, Value>> = chart.lines.iter().map(|it| line(it, !chart.is_crowded())).collect();
+    // The steps of its buckets are mostly those of all curves, and then are said once.
+    let mut shared = Map::new();
+    for column in ["x", "n"] {
+        if let Some(first) = lines.first().and_then(|line| line.get(column)).cloned()
+            && lines.iter().all(|line| line.get(column) == Some(&first))
+        {
+            lines.iter_mut().for_each(|line| drop(line.remove(column)));
+            shared.insert(column.to_owned(), first);
+        }
+    }
     Some(json!({
+        "shared": shared,
         "id": chart.quantity.column(),
         "steps": chart.steps,
         "low": range.low,
@@ -40,12 +52,12 @@ fn chart(chart: &Chart) -> Option<Value> {
         "positive": Range::of(chart, true).is_some(),
         "log": chart.wants_log(),
         "baselines": chart.baselines.iter().map(|it| json!([it.label, short(it.value)])).collect::<Vec<_>>(),
-        "lines": chart.lines.iter().map(line).collect::<Vec<_>>(),
+        "lines": lines,
     }))
 }
 
-/// A curve by columns. What is not finite is null here, and its kind stands among the holes.
-fn line(line: &Line) -> Value {
+/// A curve by columns, its `band` among them. What is not finite is null here, and its kind stands among the holes.
+fn line(line: &Line, band: bool) -> Map<String, Value> {
     let of = |value: &dyn Fn(&Bucket) -> Option<f64>| -> Value {
         line.buckets.iter().map(|bucket| value(bucket).map(short)).collect::<Vec<_>>().into()
     };
@@ -58,10 +70,12 @@ fn line(line: &Line) -> Value {
     columns.insert("mean".to_owned(), of(&Bucket::mean));
     if line.buckets.iter().any(|bucket| bucket.steps > 1) {
         columns.insert("n".to_owned(), line.buckets.iter().map(|bucket| bucket.steps).collect::<Vec<_>>().into());
+    }
+    if band && columns.contains_key("n") {
         columns.insert("low".to_owned(), of(&|bucket| bucket.minimum));
         columns.insert("high".to_owned(), of(&|bucket| bucket.maximum));
     }
-    Value::Object(columns)
+    columns
 }
 
 /// Five digits: more can't be seen.

@@ -130,12 +130,12 @@ fn table(report: &Report) -> Markup {
                         }
                         td { (badge(run.verdict.verdict)) @if it.status != "finished" { br; span.faint { (it.status) } } }
                         td.sentence { (run.verdict.sentence) }
-                        td.number data-head="steps" { (count(it.steps)) }
-                        td.number data-head="last loss" { (format::loss(it.last_loss, it.last_loss_kind.as_deref())) }
-                        td.number data-head="valid loss" { (run.valid().map_or(format::NOTHING.to_owned(), |e| format::loss(e.loss, Some(&e.loss_kind)))) }
-                        td.number data-head="valid ppl" { (format::perplexity(it.valid_perplexity, it.valid_loss_kind.as_deref())) }
-                        @if has_test { td.number data-head="test ppl" { (format::perplexity(it.test_perplexity, it.test_loss_kind.as_deref())) } }
-                        @if broken { td.number data-head="non-finite" { (count(it.nonfinite_steps)) } }
+                        td data-head="steps" { (count(it.steps)) }
+                        td data-head="last loss" { (format::loss(it.last_loss, it.last_loss_kind.as_deref())) }
+                        td data-head="valid loss" { (run.valid().map_or(format::NOTHING.to_owned(), |e| format::loss(e.loss, Some(&e.loss_kind)))) }
+                        td data-head="valid ppl" { (format::perplexity(it.valid_perplexity, it.valid_loss_kind.as_deref())) }
+                        @if has_test { td data-head="test ppl" { (format::perplexity(it.test_perplexity, it.test_loss_kind.as_deref())) } }
+                        @if broken { td data-head="non-finite" { (count(it.nonfinite_steps)) } }
                     }
                 } }
             }

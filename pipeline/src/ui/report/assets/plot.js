@@ -64,7 +64,8 @@ class Plot {
     const size = last - first + 1;
     const xs = Array.from({ length: size }, (_, i) => (first + i) * width + (width - 1) / 2);
     const data = [xs];
-    for (const line of this.chart.lines) {
+    for (const own of this.chart.lines) {
+      const line = { ...this.chart.shared, ...own };
       const columns = [0, 1, 2].map(() => new Array(size).fill(undefined));
       const weights = new Array(size).fill(0);
       line.x.forEach((x, i) => {
@@ -77,7 +78,7 @@ class Plot {
           if (weights[at] === 0) columns.forEach((column) => (column[at] = null));
           return;
         }
-        const [low, high] = line.n ? [line.low[i], line.high[i]] : [mean, mean];
+        const [low, high] = line.low ? [line.low[i], line.high[i]] : [mean, mean];
         if (weights[at] === 0) columns.forEach((column, k) => (column[at] = [0, high, low][k]));
         columns[0][at] += mean * n;
         columns[1][at] = Math.max(columns[1][at], high);
@@ -127,7 +128,7 @@ class Plot {
     for (const line of chart.lines) {
       const stroke = colour(`--c${line.place % 8}`);
       const show = !this.hidden.has(line.run);
-      const few = line.x.length <= 30;
+      const few = (line.x ?? this.chart.shared.x).length <= 30;
       const dash = [undefined, [7, 3], [2, 3], [9, 3, 2, 3]][Math.floor(line.place / 8) % 4];
       series.push({ show, stroke, width: 1.7, dash, points: { show: few, size: 6, fill: stroke } });
       const edge = { show, width: 0, points: { show: false } };

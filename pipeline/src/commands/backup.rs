@@ -32,6 +32,8 @@ pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failu
         let store = Paths { store: None, ..paths.clone() }.store(Some(&recorded));
         Paths { db: file.clone(), named: true, store: None }.to_be_recorded(&store)
     });
+    // Before the file is there: from then on a signal must take it away.
+    stop.begin();
     let began = format!(".{name}.unfinished-");
     sweep(&folder, &began);
     // What others may not read they may not read in a copy either.
@@ -44,7 +46,6 @@ pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failu
     // Where files can't be locked, nobody sweeps.
     let _ = unfinished.as_file().lock();
     let mut counter = None;
-    stop.begin();
     let asked = stop.flag();
     let copied = record.copy(unfinished.path(), store.as_deref(), move |more, whole| {
         counter.get_or_insert_with(|| Counter::new("copying", 0, Some(whole))).advance(more);

@@ -125,7 +125,8 @@ impl From<record::RecordError> for Failure {
 
 impl From<experiment::Refusal> for Failure {
     fn from(refusal: experiment::Refusal) -> Self {
-        Self::input(refusal.message, refusal.hint)
+        let code = if refusal.is_system { FAILED } else { WRONG_INPUT };
+        Self { code, message: refusal.message, hint: refusal.hint }
     }
 }
 

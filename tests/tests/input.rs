@@ -73,6 +73,8 @@ fn wrong_words_on_the_command_line_are_refused() {
     reserved.complains(2, "a name that ends in -wal").hints("name another database");
     let a_run = space.pipeline(&["run", "run1"]);
     a_run.complains(2, "run1: no such experiment").hints("pipeline reproduce run1 computes that run again");
+    // The kernel answers EIO to whoever reads this from its beginning.
+    space.pipeline(&["run", "/proc/self/mem"]).complains(1, "Input/output error");
     let no_folder = space.pipeline(&["run", "experiments/tiny.toml", "--db", "none/experiments.db"]);
     no_folder.complains(2, "none: no such folder").hints(&format!("mkdir -p {}", space.path("none").display()));
     assert!(!space.path("none").exists() && !space.path("data/none.db").exists());

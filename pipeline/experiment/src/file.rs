@@ -13,6 +13,9 @@ use super::problem::Refusal;
 /// Room for 10,000 listed points of many keys.
 const MOST: u64 = 8 << 20;
 
+/// Errors of the disk and of limits, which say nothing about the experiment: EIO, ENOMEM, ENFILE and EMFILE.
+const SYSTEM: [i32; 4] = [5, 12, 23, 24];
+
 /// A pipe that nobody writes to for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -23,7 +26,10 @@ pub fn read(path: &Path, file: &Path) -> Result<String, Refusal> {
         return Err(Refusal::new(message, "give the file a name in UTF-8"));
     };
     let wrong = |words: &str, hint: &str| Refusal::new(format!("{name}: {words}"), hint);
-    let failed = |error: io::Error| wrong(&error.to_string(), "");
+    let failed = |error: io::Error| {
+        let is_system = error.raw_os_error().is_some_and(|number| SYSTEM.contains(&number));
+        Refusal { is_system, ..wrong(&error.to_string(), "") }
+    };
     let meta = file.metadata().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Refusal::new(format!("{name}: no such experiment"), keys::nearby_experiments(file)),
         _ => failed(error),

@@ -50,11 +50,13 @@ pub struct Refusal {
     pub message: String,
     /// What could be typed instead; may be empty.
     pub hint: String,
+    /// Whether the system failed, not the experiment: the same command may work later.
+    pub is_system: bool,
 }
 
 impl Refusal {
     /// Whatever an experiment holds, a terminal only shows it.
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: plain::line(&message.into()), hint: plain::line(&hint.into()) }
+        Self { message: plain::line(&message.into()), hint: plain::line(&hint.into()), is_system: false }
     }
 }

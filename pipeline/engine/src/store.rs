@@ -1,10 +1,10 @@
 //! The object store: files named by the SHA-256 of their content, `sha256/ab/cdef…`, read-only, never changed.
 
 mod advice;
+mod databases;
 
 use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,9 +17,6 @@ use system::files;
 
 /// Bytes of an object that is read whatever its recorded size: it takes a moment.
 const SMALL: u64 = 64 << 20;
-
-/// How the name of a database's note begins while a process writes it; the process stands behind.
-const NEW_NOTE: &str = "new-";
 
 /// A store folder. Shared by the threads of a process.
 #[derive(Debug)]
@@ -92,60 +89,6 @@ impl Store {
         let folder = self.root.join("tmp").join(name);
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
-    }
-
-    /// Notes that a database keeps its objects here: one small file each, so that two at once are in nobody's way. A
-    /// database whose folder holds the store is noted by its way from there, so that both can be moved together.
-    ///
-    /// # Errors
-    /// When it can't be written.
-    pub fn enrol(&self, database: &Path, process: &str) -> io::Result<()> {
-        let (path, root) = (database.canonicalize()?, self.root.canonicalize()?);
-        let way = path.parent().and_then(|folder| root.strip_prefix(folder).ok()).map(|below| {
-            let up: PathBuf = below.components().map(|_| "..").collect();
-            up.join(path.file_name().unwrap_or_default())
-        });
-        let noted = way.unwrap_or(path).into_os_string().into_encoded_bytes();
-        let folder = self.root.join("databases");
-        let file = folder.join(Digest::of(&noted).to_string());
-        self.sweep_notes(&folder);
-        // A power cut may have left an empty one.
-        if files::read(&file).is_ok_and(|there| there == noted) {
-            return Ok(());
-        }
-        std::fs::create_dir_all(&folder)?;
-        let beside = folder.join(format!("{NEW_NOTE}{process}"));
-        std::fs::write(&beside, noted)?;
-        File::open(&beside)?.sync_all()?;
-        std::fs::rename(beside, file)
-    }
-
-    /// Removes notes that processes were writing when they were killed.
-    fn sweep_notes(&self, folder: &Path) {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let process = name.to_str().and_then(|name| name.strip_prefix(NEW_NOTE));
-            if process.is_some_and(|process| !lock::is_alive(&self.root, process)) {
-                // What can't be removed is tried again the next time.
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-    }
-
-    /// The databases other than `own` that keep their objects here, each with the file that notes it: what one record
-    /// does not need another may. One that is not to be found may only be elsewhere for now.
-    pub fn other_databases(&self, own: &Path) -> Vec<(PathBuf, PathBuf)> {
-        let own = own.canonicalize().ok();
-        let entries = std::fs::read_dir(self.root.join("databases")).into_iter().flatten().flatten();
-        let noted = entries.filter_map(|entry| {
-            let path = files::read(&entry.path()).ok()?;
-            let path = self.root.join(PathBuf::from(std::ffi::OsString::from_vec(path)));
-            // One that is not there has a folder at the most.
-            let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
-            let real = folder.map(|folder| folder.join(path.file_name().unwrap_or_default()));
-            Some((path.canonicalize().ok().or(real).unwrap_or(path), entry.path()))
-        });
-        noted.filter(|(path, file)| is_digest(file) && Some(path) != own.as_ref()).collect()
     }
 
     /// The scratch folders that are there: each is named by the uid of its execution.
@@ -368,11 +311,6 @@ impl Store {
         // A panic elsewhere leaves a cache that is at worst incomplete.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether a file is named as a database is noted, and not still being written.
-fn is_digest(file: &Path) -> bool {
-    file.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.parse::<Digest>().is_ok())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! 2. A job whose result is in the record is done at once; the others wait, by rank.
 //! 3. As long as there are places, the first that waits is claimed and launched (`start`, [`crate::launch`]).
 //! 4. What an execution tells is written down as it comes; its end is accepted or given up (`hear`, [`recorder`]).
-//! 5. A job that is done lets its points go on with step 1; one that failed ends them (`end`).
+//! 5. When a job is done, its points continue with step 1; when it fails, they end (`end`).
 
 mod end;
 mod ground;

@@ -70,7 +70,7 @@ impl Work<'_> {
         let steps = points[point].reached(jobs);
         let Point { track, end: slot, .. } = &mut points[point];
         *slot = Some(end.clone());
-        // A finished run stays one, also when a damaged object of it could not be made again just now.
+        // A finished run stays finished, even if recomputing one of its damaged objects failed.
         let Some(run) = track.run.filter(|_| !track.settled) else { return Ok(None) };
         let (status, error) = match end {
             End::Finished if *partial => ("interrupted", None),

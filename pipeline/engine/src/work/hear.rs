@@ -148,7 +148,7 @@ impl Work<'_> {
         self.lose(key, &end)
     }
 
-    /// A job's result is accepted: its points go on.
+    /// A job's result is accepted, so its points continue.
     pub(super) fn done(&mut self, key: StageKey, accepted: Accepted, how: How) -> Result<(), WorkError> {
         if how == How::Cached {
             self.cached += 1;

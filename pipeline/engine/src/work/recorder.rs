@@ -35,8 +35,13 @@ impl<'a> Recorder<'a> {
 
     /// Whether an object is there and what its name says.
     pub(super) fn is_sound(&mut self, id: ObjectId) -> bool {
+        matches!(self.health(id), Ok(Health::Sound))
+    }
+
+    /// How an object stands, whose size the record has.
+    fn health(&mut self, id: ObjectId) -> std::io::Result<Health> {
         let record = &mut self.record;
-        matches!(self.store.check_sized(id, || record.size(id).ok().flatten()), Ok(Health::Sound))
+        self.store.check_sized(id, || record.size(id).ok().flatten())
     }
 
     /// The accepted result of a key, when there is one and all that it made is sound; of a training also what its trajectory
@@ -59,7 +64,7 @@ impl<'a> Recorder<'a> {
             // Several results may list it, and a result is looked up again under its claim.
             if self.noted.insert(*id) {
                 let what = if *health == Health::Missing { "is missing" } else { "is damaged and was set aside" };
-                tell(&format!("object {id} ({name}) {what}; it is made again"));
+                tell(&format!("object {id} ({name}) {what}; recomputing"));
             }
         }
         let is_whole = match training {
@@ -71,9 +76,7 @@ impl<'a> Recorder<'a> {
 
     /// An object that is not what its name says.
     fn ill(&mut self, id: ObjectId, name: &str) -> Result<Option<Ill>, WorkError> {
-        let record = &mut self.record;
-        let health = self.store.check_sized(id, || record.size(id).ok().flatten());
-        let health = health.map_err(|error| WorkError::Store { path: self.store.path(id), error })?;
+        let health = self.health(id).map_err(|error| WorkError::Store { path: self.store.path(id), error })?;
         Ok((health != Health::Sound).then(|| (id, name.to_owned(), health)))
     }
 
@@ -89,7 +92,7 @@ impl<'a> Recorder<'a> {
             }
         }
         if !ill.is_empty() {
-            // Another process may have let go of a state just then, its row before its file.
+            // Another process may have pruned a state in the meantime: it deletes the row before the file.
             let still = self.record.find_trajectory(identity)?.map(|t| t.checkpoints).unwrap_or_default();
             ill.retain(|(id, ..)| still.values().any(|(weights, state)| weights == id || *state == Some(*id)));
         }
@@ -190,7 +193,7 @@ impl<'a> Recorder<'a> {
 }
 
 /// What is to be said of a training that ended before its length: it belongs to this execution and not to the
-/// trajectory, since another run may go on along it.
+/// trajectory, because another run may continue it.
 pub(super) fn early_end(training: &Training, reached: u64, looks: &Looks) -> Option<Event> {
     if let Some(rule) = training.early_stopping.filter(|rule| rule.end(looks) == Some(reached)) {
         let many = if rule.patience == 0 {

@@ -37,7 +37,7 @@ pub(super) struct Recording {
     flushed: Instant,
     /// Whether a step that was computed again differed, and that was told.
     differed: bool,
-    /// Objects that were let go of on the way.
+    /// Objects pruned so far whose files are still there.
     dropped: Vec<ObjectId>,
 }
 
@@ -88,7 +88,7 @@ impl Recorder<'_> {
         Ok(Some(event.message))
     }
 
-    /// Writes a checkpoint down, and lets go of what resuming does not need any more.
+    /// Records a checkpoint, and prunes what resuming no longer needs.
     pub(super) fn checkpoint(
         &mut self,
         execution: ExecutionId,
@@ -105,7 +105,7 @@ impl Recorder<'_> {
         self.thin(recording, training)
     }
 
-    /// Lets go of states that resuming will not need, and of checkpoints that were only steps on the way.
+    /// Prunes states that resuming will not need, and checkpoints that nobody asked to keep.
     fn thin(&mut self, recording: &mut Recording, training: &Training) -> Result<(), WorkError> {
         let checkpoints = &mut recording.trajectory.checkpoints;
         let with_state: Vec<u64> = checkpoints.iter().filter(|(_, c)| c.1.is_some()).map(|(step, _)| *step).collect();
@@ -131,14 +131,14 @@ impl Recorder<'_> {
         }
         checkpoints.retain(|step, _| !whole.contains(step));
         self.record.thin_checkpoints(recording.trajectory.row, &states, &whole)?;
-        // In a long training the dropped states would fill the disk before its end.
+        // Kept until the end, the pruned states of a long training would fill the disk.
         self.remove_dropped(recording)
     }
 
-    /// Removes the objects that a training let go of, unless somebody else refers to them or is adding objects.
+    /// Removes the objects that a training pruned, unless somebody else refers to them or is adding objects.
     pub(super) fn remove_dropped(&mut self, recording: &mut Recording) -> Result<(), WorkError> {
         let dropped = std::mem::take(&mut recording.dropped);
-        // Another database may need what this one let go of; both then stay.
+        // Another database may need what this one pruned.
         if dropped.is_empty() || !self.store.other_databases(self.record.path()).is_empty() {
             return Ok(());
         }

@@ -114,6 +114,12 @@ pub(super) fn explain(path: &Path, error: sqlx::Error) -> RecordError {
         sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0),
         _ => 0,
     };
+    // The driver starts a thread that speaks to SQLite.
+    if let sqlx::Error::Io(error) = &error
+        && error.kind() == std::io::ErrorKind::WouldBlock
+    {
+        return RecordError::Limit { path, limit: Limit::Threads };
+    }
     // Without the driver's own words around SQLite's.
     let message = match &error {
         sqlx::Error::Database(error) => error.message().to_owned(),

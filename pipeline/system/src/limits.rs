@@ -34,6 +34,9 @@ pub enum Limit {
     /// `ulimit -n`.
     #[error("the limit of open files is too low (ulimit -n)")]
     OpenFiles,
+    /// `ulimit -u`, or a container's.
+    #[error("no further thread can be started (ulimit -u, or a container's pids limit)")]
+    Threads,
     /// `ulimit -f`.
     #[error("a file reached the limit of {0} bytes (ulimit -f)")]
     FileSize(u64),
@@ -41,12 +44,15 @@ pub enum Limit {
 
 impl Limit {
     const OPEN_FILES: &'static str = "raise the limit of open files: ulimit -n 4096";
+    const THREADS: &'static str = "raise the limit of processes and threads (ulimit -u, or a container's pids limit), or \
+                                   use fewer --jobs and --threads";
     const FILE_SIZE: &'static str = "raise the limit on the size of a file: ulimit -f unlimited";
 
     /// What can be typed.
     pub fn hint(self) -> &'static str {
         match self {
             Self::OpenFiles => Self::OPEN_FILES,
+            Self::Threads => Self::THREADS,
             Self::FileSize(_) => Self::FILE_SIZE,
         }
     }

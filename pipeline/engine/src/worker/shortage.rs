@@ -2,6 +2,8 @@
 
 use std::io;
 
+use system::limits::Limit;
+
 /// A limit of this system or of its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shortage {
@@ -66,10 +68,7 @@ impl Shortage {
     pub fn hint(self) -> &'static str {
         match self {
             Self::Files => "raise the limit of open files (ulimit -n), then run the same again",
-            Self::Threads => {
-                "raise the limit of processes and threads (ulimit -u, or a container's pids limit), or use fewer --jobs \
-                 and --threads"
-            }
+            Self::Threads => Limit::Threads.hint(),
             Self::Memory => {
                 "raise the limit of memory (ulimit -v, or a container's), free some, or use fewer --jobs and --threads"
             }

@@ -240,6 +240,10 @@ def sound(database):
         return [("a damaged database", str(error))]
 
 
+# What a loss may be.
+KINDS = ("finite", "nan", "inf", "-inf")
+
+
 def steps_and_blocks(c):
     """Steps of each trajectory without a gap, and each block what its steps come to."""
     findings = []
@@ -251,6 +255,10 @@ def steps_and_blocks(c):
         rows = c.execute(
             "SELECT step, loss, loss_kind, tokens FROM trajectory_steps WHERE trajectory_id = ? ORDER BY step", (trajectory,)
         ).fetchall()
+        odd = [row for row in rows if row[2] not in KINDS or not isinstance(row[3], int) or not isinstance(row[1], (float, int, type(None)))]
+        if odd:
+            findings.append(("a step that can't be", f"trajectory {trajectory}: {odd[0]}"))
+            continue
         blocks, chain = {}, bytes(32)
         for step, loss, kind, tokens in rows:
             value = {"finite": loss, "nan": math.nan, "inf": math.inf, "-inf": -math.inf}[kind]

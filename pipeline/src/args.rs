@@ -16,7 +16,7 @@ pub use show::{ShowArgs, When};
 
 mod pictures;
 
-pub use pictures::{DagArgs, Drawing, PlotArgs, ReportArgs};
+pub use pictures::{DagArgs, Drawing, PlotArgs, ReportArgs, Theme};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())

@@ -1,7 +1,6 @@
 //! Everything that is printed: stdout is data, stderr is talk. Nothing else in this program prints.
 
 pub mod axis;
-pub mod chart;
 pub mod counter;
 pub mod curve;
 pub mod format;

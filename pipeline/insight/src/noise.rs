@@ -11,7 +11,8 @@
 
 use serde::Serialize;
 
-use record::read::{Bucket, Pair};
+use identity::Bucket;
+use record::read::Pair;
 
 /// How many times the noise two losses must differ by.
 pub const TIMES: f64 = 8.0;

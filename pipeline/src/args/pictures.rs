@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::ui::chart::Quantity;
-use crate::ui::chart::svg::Shade;
+use chart::Quantity;
+use chart::svg::Shade;
 
 /// Draw curves of runs as SVG or PNG, for papers
 ///
@@ -26,8 +26,8 @@ pub struct PlotArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
     /// What is drawn
-    #[arg(long, value_enum, default_value_t = Quantity::Loss)]
-    pub what: Quantity,
+    #[arg(long, value_enum, default_value_t = What::Loss)]
+    pub what: What,
     /// A logarithmic axis
     #[arg(long)]
     pub log_y: bool,
@@ -38,8 +38,69 @@ pub struct PlotArgs {
     #[arg(long, value_name = "N", default_value_t = 440, value_parser = clap::value_parser!(u32).range(160..=8000))]
     pub height: u32,
     /// The ground
-    #[arg(long, value_enum, default_value_t = Shade::Light)]
-    pub theme: Shade,
+    #[arg(long, value_enum, default_value_t = Theme::Light)]
+    pub theme: Theme,
+}
+
+/// What can be drawn, named as its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum What {
+    /// Training loss
+    Loss,
+    /// Loss on valid, by checkpoint
+    Valid,
+    /// Gradient norm before clipping
+    GradNorm,
+    /// Size of the update over that of the weights
+    UpdateRatio,
+    /// Overshoot ratio: below 0 a step raised its own loss
+    Overshoot,
+    /// Largest logit
+    LogitMax,
+    /// Mean entropy of the predictions
+    Entropy,
+    /// Estimate of the largest curvature
+    Sharpness,
+    /// Learning rate
+    LearningRate,
+}
+
+impl From<What> for Quantity {
+    fn from(what: What) -> Self {
+        match what {
+            What::Loss => Self::Loss,
+            What::Valid => Self::Valid,
+            What::GradNorm => Self::GradNorm,
+            What::UpdateRatio => Self::UpdateRatio,
+            What::Overshoot => Self::Overshoot,
+            What::LogitMax => Self::LogitMax,
+            What::Entropy => Self::Entropy,
+            What::Sharpness => Self::Sharpness,
+            What::LearningRate => Self::LearningRate,
+        }
+    }
+}
+
+/// The theme of a file; a part of a page has the page's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Theme {
+    /// On white
+    Light,
+    /// On black
+    Dark,
+    /// As the reader has it: SVG that follows the page it is shown on
+    Auto,
+}
+
+impl From<Theme> for Shade {
+    fn from(theme: Theme) -> Self {
+        match theme {
+            Theme::Light => Self::Light,
+            Theme::Dark => Self::Dark,
+            Theme::Auto => Self::Auto,
+        }
+    }
 }
 
 /// Write a study, or any runs, as one page that needs no network: curves, verdicts, samples, lineage
@@ -84,4 +145,17 @@ pub enum Drawing {
     Text,
     Mermaid,
     Dot,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_is_typed_as_its_column() {
+        for what in What::value_variants() {
+            let typed = what.to_possible_value().unwrap();
+            assert_eq!(typed.get_name(), Quantity::from(*what).column());
+        }
+    }
 }

@@ -6,11 +6,12 @@ use crate::commands::compare;
 use crate::commands::reading::Reader;
 use crate::commands::{defaults, judging, standing};
 use crate::failure::Failure;
-use crate::ui::axis::Baseline;
-use crate::ui::chart::{Chart, Line, Quantity, thin};
 use crate::ui::format;
+use chart::Baseline;
+use chart::{Chart, Line, Quantity, thin};
+use identity::{Bucket, Hole};
 use insight::comparison::{self, Differing};
-use record::read::{Bucket, Detail, Evaluation, Hole, NgramLoss, StageRow, Summary};
+use record::read::{Detail, Evaluation, NgramLoss, StageRow, Summary};
 use record::verdicts::Verdict;
 use record::{self, Record};
 

@@ -10,15 +10,16 @@ use crate::commands::verdict::{self, verdict_ink};
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::ui;
-use crate::ui::axis::Baseline;
 use crate::ui::curve::{ONSET, with_onset};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
+use chart::Baseline;
+use identity::Bucket;
 use insight::verdict::signals::Signals;
 use insight::verdict::signals_of;
 use record::Record;
-use record::read::{Bucket, NgramLoss, StageRow, StepRow, Summary};
+use record::read::{NgramLoss, StageRow, StepRow, Summary};
 use record::verdicts::{Confirmation, Verdict};
 
 /// Steps that are shown around an onset, on either side.

@@ -4,15 +4,15 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::args::PlotArgs;
+use crate::args::{PlotArgs, Theme};
 use crate::commands::curves::Runs;
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::ui::chart::png::{self, SCALE};
-use crate::ui::chart::svg::{Look, Shade, svg};
-use crate::ui::chart::{Chart, Range};
 use crate::ui::{self, format};
+use chart::png::{self, SCALE};
+use chart::svg::{Look, svg};
+use chart::{Chart, Quantity, Range};
 
 /// Rows of a curve: a few for each pixel of the widest picture that anybody prints.
 const ROWS: i64 = 2000;
@@ -33,16 +33,17 @@ enum Format {
 /// Draws runs.
 pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
     let format = format_of(&args.output)?;
-    if format == Format::Png && args.theme == Shade::Auto {
+    if format == Format::Png && args.theme == Theme::Auto {
         let message = "--theme auto is for SVG, which can follow its reader; a PNG is light or dark";
         return Err(Failure::input(message, "--theme light"));
     }
+    let what = Quantity::from(args.what);
     let mut reader = Reader::open(paths)?;
     let rows = |runs: usize| (ALL / runs.max(1) as i64).clamp(FEWEST, ROWS);
-    let runs = Runs::read(&mut reader, &args.selectors, args.what, rows)?;
-    let chart = runs.chart(&mut reader, args.what)?;
-    let look = Look { width: args.width, height: args.height, shade: args.theme };
-    let drawn = svg(&chart, range(&chart, args)?, look);
+    let runs = Runs::read(&mut reader, &args.selectors, what, rows)?;
+    let chart = runs.chart(&mut reader, what)?;
+    let look = Look { width: args.width, height: args.height, shade: args.theme.into() };
+    let drawn = svg(&chart, range(&chart, args.log_y)?, look);
     if args.output.as_os_str() == "-" {
         ui::data(&drawn);
         return Ok(());
@@ -59,18 +60,18 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
         Format::Svg => String::new(),
         Format::Png => format!(" ({} × {} pixels)", pixels(args.width), pixels(args.height)),
     };
-    ui::talk(&format!("wrote {}{size}: {}, of {}", format::path(&args.output), args.what.title(), runs.of));
+    ui::talk(&format!("wrote {}{size}: {}, of {}", format::path(&args.output), what.title(), runs.of));
     Ok(())
 }
 
 /// The axis, or why there can be none.
-fn range(chart: &Chart, args: &PlotArgs) -> Result<Range, Failure> {
-    let what = args.what.column();
+fn range(chart: &Chart, log: bool) -> Result<Range, Failure> {
+    let what = chart.quantity.column();
     if chart.is_empty() {
         let message = format!("{}: there is no {what} to be drawn", chart.of);
         return Err(Failure::input(message, "pipeline show names what a run has; --what draws something else"));
     }
-    match (Range::of(chart, args.log_y), Range::of(chart, false)) {
+    match (Range::of(chart, log), Range::of(chart, false)) {
         (Some(range), _) => Ok(range),
         (None, Some(_)) => {
             let message =

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::plan::STAGES;
-use crate::ui::axis::{Baseline, label};
 use crate::{selector, ui};
+use chart::Baseline;
 use engine::lock::is_alive;
 use engine::store::{Health, Store};
 use identity::ObjectId;
@@ -178,7 +178,7 @@ pub fn baseline_words<'s>(lines: &[Baseline], splits: impl Iterator<Item = &'s s
     let mut splits: Vec<&str> = splits.collect();
     splits.sort_unstable();
     splits.dedup();
-    let named: Vec<String> = lines.iter().map(label).collect();
+    let named: Vec<String> = lines.iter().map(Baseline::to_string).collect();
     (!splits.is_empty()).then(|| format!("┄ n-gram models on {}: {}", splits.join(" or "), named.join(", ")))
 }
 

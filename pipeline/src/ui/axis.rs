@@ -4,17 +4,12 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::format;
 use super::look::{Ink, Look};
-use record::read::Bucket;
+use chart::Baseline;
+use chart::axis::{nice, tick_label};
+use identity::Bucket;
 
 /// Columns of the labels left of a plot, the axis included.
 const LEFT: usize = 9;
-
-/// A loss that a model can be held against: ln V, the unigram entropy.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Baseline {
-    pub label: String,
-    pub value: f64,
-}
 
 /// How losses lie on rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,16 +78,6 @@ impl Scale {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, not less than `x`.
-pub fn nice(x: f64) -> f64 {
-    let power = 10f64.powf(x.log10().floor());
-    [1.0, 2.0, 5.0, 10.0]
-        .iter()
-        .map(|factor| factor * power)
-        .find(|&step| step >= x * 0.999_999)
-        .unwrap_or(10.0 * power)
-}
-
 /// A plot's cells, and what stands around them.
 pub struct Frame<'a> {
     look: Look,
@@ -111,7 +96,7 @@ pub struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// An empty plot of `steps` steps, `rows` high, as wide as the screen allows.
     pub fn new(look: Look, scale: Scale, baselines: &'a [Baseline], steps: i64, rows: usize) -> Self {
-        let right = baselines.iter().map(|baseline| label(baseline).width() + 1).max().unwrap_or(0).max(6);
+        let right = baselines.iter().map(|baseline| baseline.to_string().width() + 1).max().unwrap_or(0).max(6);
         let columns = look.width.min(120).saturating_sub(LEFT + right).max(16);
         Self::sized(look, scale, baselines, steps, (rows, columns))
     }
@@ -224,7 +209,7 @@ impl<'a> Frame<'a> {
             let row = self.scale.row(baseline.value, rows);
             if above > 0 && row <= above {
                 above = row.min(above - 1);
-                labels[above] = label(baseline);
+                labels[above] = baseline.to_string();
             }
         }
         let mut text = format!("{}\n", self.unit());
@@ -290,20 +275,4 @@ impl<'a> Frame<'a> {
 fn painted(look: Look, cells: &[(char, Ink)]) -> String {
     let runs = cells.chunk_by(|a, b| a.1 == b.1);
     runs.map(|run| look.paint(run[0].1, &run.iter().map(|cell| cell.0).collect::<String>())).collect()
-}
-
-/// A baseline's name and value.
-pub fn label(baseline: &Baseline) -> String {
-    format!("{} {:.2}", baseline.label, baseline.value)
-}
-
-fn tick_label(tick: f64) -> String {
-    let size = tick.abs();
-    if size >= 1e5 || (size > 0.0 && size < 1e-3) {
-        format!("{tick:.0e}")
-    } else {
-        // Rounded, for 0.1 + 0.2 is no label.
-        let text = format!("{tick:.4}");
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    }
 }

@@ -1,8 +1,9 @@
 //! One run's loss curve, in braille dots: the envelope of all steps, so that no spike is missed.
 
-use super::axis::{Baseline, Frame, Scale};
+use super::axis::{Frame, Scale};
 use super::look::{Ink, Look};
-use record::read::Bucket;
+use chart::Baseline;
+use identity::Bucket;
 
 /// Dots of a braille cell: two columns of four (Unicode, block "Braille Patterns").
 const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];

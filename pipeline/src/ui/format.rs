@@ -2,28 +2,13 @@
 
 use std::path::Path;
 
+pub use chart::text::{NOTHING, count, cut};
 use serde_json::{Map, Value};
 pub use stages::plain::{line, turns};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use record::read::Cell;
 use system::quoted;
-
-/// What stands where nothing was measured.
-pub const NOTHING: &str = "–";
-
-/// A whole number with its thousands apart: `1,000,000`.
-pub fn count(n: i64) -> String {
-    let digits = n.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if n < 0 { format!("-{text}") } else { text }
-}
 
 /// A measured float: four decimals while they mean something, else an exponent.
 pub fn float(x: f64) -> String {
@@ -211,24 +196,6 @@ pub fn some(names: &[String]) -> String {
     }
 }
 
-/// A text cut to a width, with `…` where something is missing.
-pub fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut cut = String::new();
-    let mut used = 0;
-    for c in text.chars() {
-        used += c.width().unwrap_or(0);
-        if used >= width {
-            break;
-        }
-        cut.push(c);
-    }
-    cut.push('…');
-    cut
-}
-
 /// A text filled up to a width with spaces.
 pub fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
@@ -286,7 +253,6 @@ mod tests {
 
     #[test]
     fn numbers_as_people_read_them() {
-        assert_eq!([count(0), count(999), count(1000), count(-1_234_567)], ["0", "999", "1,000", "-1,234,567"]);
         assert_eq!(
             [float(9.21034), float(1e30), float(0.00012), float(172.4)],
             ["9.2103", "1.00e30", "1.20e-4", "172.40"]
@@ -315,6 +281,5 @@ mod tests {
         assert_eq!(wrap("the cat sat\non it", 7), ["the cat", "sat", "on it"]);
         assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
         assert_eq!(line("a\u{1b}[31m\tb"), "a\\u{1b}[31m\\tb");
-        assert_eq!(cut("a long text", 6), "a lon…");
     }
 }

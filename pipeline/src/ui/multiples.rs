@@ -3,11 +3,12 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::axis::{Baseline, Frame, Scale};
+use super::axis::{Frame, Scale};
 use super::curve::{self, ONSET};
 use super::format;
 use super::look::{Ink, Look};
-use record::read::Bucket;
+use chart::Baseline;
+use identity::Bucket;
 
 /// Rows of a panel.
 const ROWS: usize = 7;

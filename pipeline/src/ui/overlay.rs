@@ -1,8 +1,9 @@
 //! The loss curves of several runs in one plot, told apart by marks that need no colour.
 
-use super::axis::{Baseline, Frame, Scale};
+use super::axis::{Frame, Scale};
 use super::look::{Ink, Look};
-use record::read::Bucket;
+use chart::Baseline;
+use identity::Bucket;
 
 /// A run's mark by its place; the thirteenth run begins anew.
 const MARKS: [char; 12] = ['●', '○', '×', '+', '▲', '△', '■', '□', '◆', '◇', '▼', '▽'];

@@ -1,7 +1,8 @@
 //! What was measured at each step, in as few buckets as show every spike.
 
-use serde::Serialize;
-use serde::ser::SerializeStruct as _;
+use identity::Bucket;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
 use super::{Of, many, only};
 use crate::{Record, Result, sql};
@@ -11,45 +12,6 @@ const MANY_STEPS: i64 = 128 * BLOCK;
 
 /// Steps of a block.
 const BLOCK: i64 = 1024;
-
-/// Neighbouring steps in one row.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
-pub struct Bucket {
-    /// The first step.
-    pub first: i64,
-    /// How many.
-    pub steps: i64,
-    /// How many had a finite loss; what follows is over them.
-    pub finite: i64,
-    pub minimum: Option<f64>,
-    pub maximum: Option<f64>,
-    pub sum: f64,
-    pub first_nonfinite: Option<i64>,
-}
-
-impl Bucket {
-    /// The mean of its finite losses.
-    pub fn mean(&self) -> Option<f64> {
-        // A sum of losses near the largest float overflows; their mean does not.
-        (self.finite > 0)
-            .then(|| (self.sum / self.finite as f64).clamp(self.minimum.unwrap_or(0.0), self.maximum.unwrap_or(0.0)))
-    }
-}
-
-/// With the mean in place of the sum, which is only a means to it.
-impl Serialize for Bucket {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Bucket", 7)?;
-        fields.serialize_field("first", &self.first)?;
-        fields.serialize_field("steps", &self.steps)?;
-        fields.serialize_field("finite", &self.finite)?;
-        fields.serialize_field("minimum", &self.minimum)?;
-        fields.serialize_field("maximum", &self.maximum)?;
-        fields.serialize_field("mean", &self.mean())?;
-        fields.serialize_field("first_nonfinite", &self.first_nonfinite)?;
-        fields.end()
-    }
-}
 
 /// Steps that are read at once, so that their text stays small.
 const PORTION: i64 = 1 << 20;
@@ -121,9 +83,23 @@ impl Record {
     /// The whole blocks among the first `steps` steps of a trajectory.
     pub fn blocks(&mut self, trajectory: i64, steps: i64) -> Result<Vec<Bucket>> {
         self.wait(async |connection| {
-            sqlx::query_as(sql!("read_blocks")).bind(trajectory).bind(steps).fetch_all(connection).await
+            let query = sqlx::query(sql!("read_blocks")).bind(trajectory).bind(steps);
+            query.try_map(bucket).fetch_all(connection).await
         })
     }
+}
+
+/// A row as a bucket.
+fn bucket(row: SqliteRow) -> sqlx::Result<Bucket> {
+    Ok(Bucket {
+        first: row.try_get("first")?,
+        steps: row.try_get("steps")?,
+        finite: row.try_get("finite")?,
+        minimum: row.try_get("minimum")?,
+        maximum: row.try_get("maximum")?,
+        sum: row.try_get("sum")?,
+        first_nonfinite: row.try_get("first_nonfinite")?,
+    })
 }
 
 /// Buckets of a part's width, from the numbers of its steps.
@@ -184,7 +160,7 @@ mod tests {
              FROM run_steps WHERE run = {run} GROUP BY 1
              HAVING finite > 0 OR first_nonfinite IS NOT NULL ORDER BY 1"
         );
-        record.wait(async |c| sqlx::query_as(sqlx::AssertSqlSafe(text)).fetch_all(c).await).unwrap()
+        record.wait(async |c| sqlx::query(sqlx::AssertSqlSafe(text)).try_map(bucket).fetch_all(c).await).unwrap()
     }
 
     #[test]

@@ -21,10 +21,8 @@ use serde_json::Value;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 
 pub use cell::Cell;
-pub use curves::Bucket;
 pub use forks::{Forked, Origin};
 pub use free::{ASK, Asked, QueryError, Relation};
-pub use holes::Hole;
 pub use losses::{Difference, Numbers, Pair, StepRow};
 pub(super) use runs::list;
 pub use runs::{Detail, Param, Study, Summary};

@@ -3,7 +3,7 @@
 use crate::commands::reading::{Reader, baselines};
 use crate::commands::show::parts::origin;
 use crate::failure::Failure;
-use crate::ui::axis::Baseline;
+use chart::Baseline;
 use insight::comparison::Differing;
 use record::read::{Cell, Detail, NgramLoss, StageRow, Summary};
 

@@ -19,15 +19,16 @@ use crate::commands::{defaults, judging, standing};
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::ui;
-use crate::ui::axis::Baseline;
 use crate::ui::look::Look;
 use around::Around;
+use chart::Baseline;
+use identity::Bucket;
 use insight::comparison::{self, Differing, Scores, Texts};
 use insight::standing::Standing;
 use insight::winner::{Group, Winner};
 use parting::Parting;
 use record::Record;
-use record::read::{Bucket, NgramLoss, Summary};
+use record::read::{NgramLoss, Summary};
 use record::verdicts::Verdict;
 
 /// Rows of all curves together, beside the fewest of one.

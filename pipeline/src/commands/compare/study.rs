@@ -7,9 +7,10 @@ use crate::commands::reading::last;
 use crate::ui::format;
 use crate::ui::look::{Ink, Look};
 use crate::ui::multiples::{self, Panel};
+use identity::Bucket;
 use insight::comparison::Differing;
 use insight::winner::{self, Group, Measure, Scored, Winner, is_seed};
-use record::read::{Bucket, Evaluation};
+use record::read::Evaluation;
 use record::verdicts::{Kind, Verdict};
 
 /// The most panels; of more groups, each verdict has one.

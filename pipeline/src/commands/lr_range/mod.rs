@@ -17,9 +17,9 @@ use crate::commands::stop::Stop;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::places::Paths;
 use crate::ui;
-use crate::ui::axis::Baseline;
 use crate::ui::format;
 use crate::ui::look::Look;
+use chart::Baseline;
 use insight::range::{Conclusion, Tried, conclude, smoothed};
 use record::verdicts::TraceRow;
 

@@ -2,14 +2,15 @@
 
 use super::Test;
 use crate::args::STEPS;
-use crate::ui::axis::{Baseline, Frame, Scale};
+use crate::ui::axis::{Frame, Scale};
 use crate::ui::format;
 use crate::ui::look::{Ink, Look};
 use crate::ui::overlay::{SEVERAL, mark};
 use crate::ui::table::{Table, left, right};
 use crate::ui::{curve, overlay};
+use chart::Baseline;
+use identity::Bucket;
 use insight::range::{Outcome, Point};
-use record::read::Bucket;
 
 const TRY: char = '▲';
 const LOWEST: char = '◆';

@@ -17,12 +17,13 @@ use crate::commands::reading::{Reader, baselines};
 use crate::commands::{judging, standing, verdict};
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::ui::axis::Baseline;
 use crate::ui::curve::curve;
 use crate::ui::look::{Ink, Look};
 use crate::{selector, ui};
+use chart::Baseline;
+use identity::Bucket;
 use insight::standing::Standing;
-use record::read::{Bucket, Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
+use record::read::{Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
 use record::verdicts::{Confirmation, Verdict};
 
 /// Everything that is known of one run.
@@ -145,8 +146,9 @@ fn loss(whole: &Whole, look: Look) -> String {
 mod tests {
     use super::*;
     use crate::ui::screen_is;
+    use identity::Bucket;
+    use record::Record;
     use record::fixture::{Fixture, SPIKE, long_run};
-    use record::{Record, read::Bucket};
 
     fn whole(fixture: &Fixture, run: i64) -> Whole {
         let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap();

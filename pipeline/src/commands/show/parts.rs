@@ -7,10 +7,10 @@ use crate::commands::defaults::Defaults;
 use crate::commands::reading::{baseline_words, lines_on};
 use crate::commands::runs::status_ink;
 use crate::plan;
-use crate::ui::axis::Baseline;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
+use chart::Baseline;
 use record::read::{Cell, Detail, Forked, NgramLoss, Param, StageRow, Summary};
 
 /// Who, what, when, where, and with what.

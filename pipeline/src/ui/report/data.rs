@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use crate::ui::chart::{Chart, Line, Range};
-use record::read::Bucket;
+use chart::{Chart, Line, Range};
+use identity::Bucket;
 
 /// The data, harmless inside a script element: nothing in it can end that element, whatever texts it holds.
 pub fn embedded(report: &Report) -> String {

@@ -13,14 +13,14 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::chart::colours::{DARK, LIGHT};
-use super::chart::parallel::Strand;
-use super::chart::svg::{Look, Shade, svg};
-use super::chart::{Chart, Range, parallel};
 use super::format;
+use chart::colours::{DARK, LIGHT};
+use chart::parallel::{self, Strand, Value};
+use chart::svg::{Look, Shade, svg};
+use chart::{Chart, Range};
 use insight::comparison::Differing;
 use insight::winner::{Group, Winner};
-use record::read::{Evaluation, Event, Execution, Forked, Sample, Summary};
+use record::read::{Cell, Evaluation, Event, Execution, Forked, Sample, Summary};
 use record::verdicts::{Confirmation, Verdict};
 
 /// What a page shows.
@@ -259,9 +259,9 @@ fn coordinates(report: &Report) -> Markup {
                                 tr data-run=(strand.run) {
                                     th scope="row" { (report.runs[place].summary.name()) }
                                     @for value in &strand.values {
-                                        td { (value.as_ref().map_or(format::NOTHING.to_owned(), format::cell)) }
+                                        td { (value.as_ref().map_or(format::NOTHING, |value| &value.words)) }
                                     }
-                                    td.number { (parallel::came(strand)) }
+                                    td.number { (strand.outcome.words) }
                                 }
                             }
                         }
@@ -274,14 +274,24 @@ fn coordinates(report: &Report) -> Markup {
 
 fn strand(report: &Report, place: usize, run: &Run) -> Strand {
     let valid = run.valid();
+    let loss = valid.and_then(|score| score.loss);
     Strand {
         run: run.summary.run,
         label: run.summary.name(),
         place,
-        values: report.differing.iter().map(|row| row.values[place].clone()).collect(),
-        loss: valid.and_then(|score| score.loss),
-        kind: valid.map(|score| score.loss_kind.clone()),
+        values: report.differing.iter().map(|row| row.values[place].as_ref().map(value)).collect(),
+        outcome: Value { number: loss, words: format::loss(loss, valid.map(|score| score.loss_kind.as_str())) },
     }
+}
+
+/// A parameter as it is drawn.
+fn value(cell: &Cell) -> Value {
+    let number = match cell {
+        Cell::Integer(value) => Some(*value as f64),
+        Cell::Real(value) => Some(*value),
+        _ => None,
+    };
+    Value { number, words: format::cell(cell) }
 }
 
 /// What is said above a section in which not every run is shown.

@@ -1,13 +1,16 @@
 //! Which values an axis holds, and where they lie on it.
 
-use super::{Chart, Line};
-use crate::ui::axis::nice;
+use crate::axis::nice;
+use crate::{Chart, Line};
 
 /// Values between two ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
+    /// At the bottom.
     pub low: f64,
+    /// At the top.
     pub high: f64,
+    /// Whether equal distances are equal factors.
     pub log: bool,
     /// Whether some curve leaves it at the top.
     pub cut: bool,
@@ -72,23 +75,11 @@ impl Range {
     }
 }
 
-/// A tick in a few characters.
-pub fn tick_label(tick: f64) -> String {
-    let size = tick.abs();
-    if size >= 1e5 || (size > 0.0 && size < 1e-3) {
-        return format!("{tick:.0e}");
-    }
-    // Rounded, for 0.1 + 0.2 is no label.
-    let text = format!("{tick:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ui::axis::Baseline;
-    use crate::ui::chart::Quantity;
-    use record::read::Bucket;
+    use crate::{Baseline, Quantity};
+    use identity::Bucket;
 
     fn chart(losses: &[&[f64]]) -> Chart {
         let bucket = |(step, loss): (i64, &f64)| Bucket {
@@ -129,11 +120,6 @@ mod tests {
         assert!(range.ticks().contains(&10.0));
         assert_eq!(Range::of(&chart(&[&[1.0, -0.5]]), true), None);
         assert_eq!(range.share(range.low), 0.0);
-    }
-
-    #[test]
-    fn ticks_are_short() {
-        assert_eq!([0.1 + 0.2, 1e-5, 250_000.0, 10.0, 0.0].map(tick_label), ["0.3", "1e-5", "2e5", "10", "0"]);
     }
 
     #[test]

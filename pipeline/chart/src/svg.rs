@@ -2,34 +2,35 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::colours::{self, DARK, LIGHT};
-use super::labels::{chosen, spread, width};
-use super::range::tick_label;
-use super::thin::{self, thin};
-use super::{Chart, Line, Range};
-use crate::ui::axis::{self, nice};
-use crate::ui::format::{self, count};
-use record::read::Bucket;
+use crate::axis::{nice, tick_label};
+use crate::colours::{self, DARK, LIGHT};
+use crate::labels::{chosen, spread, width};
+use crate::text::{count, cut};
+use crate::thin::{self, thin};
+use crate::{Baseline, Chart, Line, Range};
+use identity::Bucket;
 
 /// How large a picture is, in units that a browser shows as a pixel each, and on what ground.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Look {
+    /// From left to right.
     pub width: u32,
+    /// From top to bottom.
     pub height: u32,
+    /// Its theme.
     pub shade: Shade,
 }
 
 /// The theme of a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shade {
-    /// On white
+    /// On white.
     Light,
-    /// On black
+    /// On black.
     Dark,
-    /// As the reader has it: SVG that follows the page it is shown on
+    /// As the reader has it: SVG that follows the page it is shown on.
     Auto,
     /// A part of a page, whose rules have the colours.
-    #[value(skip)]
     Page,
 }
 
@@ -71,7 +72,7 @@ pub fn svg(chart: &Chart, range: Range, look: Look) -> String {
     let (w, h) = (f64::from(look.width), f64::from(look.height));
     let page = look.shade == Shade::Page;
     let words: Vec<String> = chart.lines.iter().map(|line| ending(line, range)).collect();
-    let lines = chart.baselines.iter().map(axis::label);
+    let lines = chart.baselines.iter().map(Baseline::to_string);
     let widest = lines.clone().chain(words.iter().cloned()).map(|text| width(&text) * SIZE).fold(40.0, f64::max);
     let right = w - (widest + 16.0).min(w * 0.45);
     let frame = Frame {
@@ -223,7 +224,7 @@ fn triangle(x: f64, y: f64) -> String {
 
 /// What stands at a curve's end: its run, the last value, and how far it rose where that is out of the picture.
 fn ending(line: &Line, range: Range) -> String {
-    let label = format::cut(&line.label, 36);
+    let label = cut(&line.label, 36);
     let number = |x: f64, digits: usize| tick_label(format!("{x:.digits$e}").parse().unwrap_or(x));
     let Some(last) = line.last() else { return format!("{label}: never finite") };
     if let Some(kind) = line.ends_as() {
@@ -260,7 +261,7 @@ fn endings(frame: &Frame<'_>, words: &[String]) -> Markup {
             text data-run=(line.run) class=(format!("f{}", colours::class(line.place))) x=(px(frame.right + 8.0)) y=(px(y + 4.0)) { (words) }
         }
         @for (baseline, y) in chart.baselines.iter().zip(of_lines) {
-            text class="faint" x=(px(frame.right + 8.0)) y=(px(y + 4.0)) { (axis::label(baseline)) }
+            text class="faint" x=(px(frame.right + 8.0)) y=(px(y + 4.0)) { (baseline) }
         }
     }
 }

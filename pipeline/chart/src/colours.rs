@@ -3,19 +3,26 @@
 /// The ground and the inks of a theme.
 #[derive(Debug)]
 pub struct Theme {
+    /// What all is drawn on.
     pub ground: &'static str,
+    /// Titles.
     pub text: &'static str,
     /// Labels of axes, baselines.
     pub faint: &'static str,
+    /// Lines behind the curves.
     pub grid: &'static str,
+    /// What went wrong.
     pub bad: &'static str,
+    /// The opacity of a band.
     pub band: f64,
+    /// Colours of curves, by class.
     pub curves: [&'static str; CURVES],
 }
 
 /// Colours before they come again, dashed.
 pub const CURVES: usize = 8;
 
+/// On white.
 // After Okabe and Ito, whose own yellow and sky blue are too faint on white.
 pub const LIGHT: Theme = Theme {
     ground: "#ffffff",
@@ -27,6 +34,7 @@ pub const LIGHT: Theme = Theme {
     curves: ["#c44e00", "#0072b2", "#00805a", "#a8467f", "#946200", "#1584b8", "#6a6a6a", "#7a3fd0"],
 };
 
+/// On black.
 pub const DARK: Theme = Theme {
     ground: "#0d1117",
     text: "#e6edf3",

@@ -1,46 +1,47 @@
-//! Pictures of curves: what is drawn, as plain values, and their drawing as SVG or PNG.
+//! Pictures of curves and of parameters: what is drawn, as plain values, and their drawing as SVG or PNG.
 //!
 //! One drawing serves papers (`pipeline plot`) and the report, in which it stands where there is no JavaScript and in print.
+//!
+//! It draws what it is handed. It reads no record, parses no argument and knows no terminal: which runs a picture shows, and
+//! in how many buckets, is its callers' choice, and curves in characters are drawn elsewhere. What these share with pictures
+//! is here: the arithmetic of [`axis`] and the few characters of [`text`].
 
+pub mod axis;
 pub mod colours;
 mod labels;
 pub mod parallel;
 pub mod png;
 mod range;
 pub mod svg;
+pub mod text;
 mod thin;
 
-use clap::ValueEnum;
-use serde::Serialize;
+use identity::{Bucket, Hole};
 
-use super::axis::Baseline;
-use record::read::{Bucket, Hole};
-
+pub use axis::Baseline;
 pub use range::Range;
 pub use thin::thin;
 
 /// What a picture shows over steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
-#[value(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
-    /// Training loss
+    /// Training loss.
     Loss,
-    /// Loss on valid, by checkpoint
+    /// Loss on valid, by checkpoint.
     Valid,
-    /// Gradient norm before clipping
+    /// Gradient norm before clipping.
     GradNorm,
-    /// Size of the update over that of the weights
+    /// Size of the update over that of the weights.
     UpdateRatio,
-    /// Overshoot ratio: below 0 a step raised its own loss
+    /// Overshoot ratio: below 0 a step raised its own loss.
     Overshoot,
-    /// Largest logit
+    /// Largest logit.
     LogitMax,
-    /// Mean entropy of the predictions
+    /// Mean entropy of the predictions.
     Entropy,
-    /// Estimate of the largest curvature
+    /// Estimate of the largest curvature.
     Sharpness,
-    /// Learning rate
+    /// Learning rate.
     LearningRate,
 }
 
@@ -93,22 +94,28 @@ const CROWD: usize = 60;
 /// Curves of one quantity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
+    /// What is drawn.
     pub quantity: Quantity,
     /// What it is of: a study's name.
     pub of: String,
     /// Steps that the axis holds.
     pub steps: i64,
+    /// A curve for each run.
     pub lines: Vec<Line>,
+    /// What they can be held against.
     pub baselines: Vec<Baseline>,
 }
 
 /// One run's curve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
+    /// Its number.
     pub run: i64,
+    /// What tells it from the others.
     pub label: String,
     /// Its colour, by place among the runs.
     pub place: usize,
+    /// What it was, step by step or coarser.
     pub buckets: Vec<Bucket>,
     /// Where it was not a number.
     pub holes: Vec<Hole>,

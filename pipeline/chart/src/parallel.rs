@@ -2,26 +2,35 @@
 
 use maud::{Markup, html};
 
-use super::CROWD;
-use super::colours;
-use super::labels::{chosen, spread, width};
-use super::range::tick_label;
-use crate::ui::axis::nice;
-use crate::ui::format;
-use record::read::Cell;
+use crate::CROWD;
+use crate::axis::{nice, tick_label};
+use crate::colours;
+use crate::labels::{chosen, spread, width};
+use crate::svg::FONT;
+use crate::text::{NOTHING, cut};
+
+/// A value: where it lies among numbers, and how it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Value {
+    /// `None` for a word, and for what is not there.
+    pub number: Option<f64>,
+    /// As people read it.
+    pub words: String,
+}
 
 /// A run with its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Strand {
+    /// Its number.
     pub run: i64,
+    /// What it is called.
     pub label: String,
+    /// Its colour, by place among the runs.
     pub place: usize,
     /// One for each axis; `None` where the run has no such parameter.
-    pub values: Vec<Option<Cell>>,
-    /// What came of it; `None` where it was not finite, or is not there.
-    pub loss: Option<f64>,
-    /// What it was in place of a number; `None` where there is no score.
-    pub kind: Option<String>,
+    pub values: Vec<Option<Value>>,
+    /// What came of it; without a number where that was not finite, or is not there.
+    pub outcome: Value,
 }
 
 /// Axes that fit beside one another.
@@ -49,7 +58,7 @@ pub fn svg(names: &[String], outcome: &str, strands: &[Strand]) -> Markup {
     let mut axes: Vec<Axis> =
         names.iter().take(MOST_AXES).enumerate().map(|(at, name)| of_values(name, at, strands)).collect();
     axes.push(of_losses(outcome, strands));
-    let ends: Vec<String> = strands.iter().map(|strand| format::cut(&strand.label, 30)).collect();
+    let ends: Vec<String> = strands.iter().map(|strand| cut(&strand.label, 30)).collect();
     let right = WIDTH - ends.iter().map(|end| width(end) * 12.0 + 20.0).fold(60.0, f64::max).min(260.0);
     let x = |at: usize| LEFT + at as f64 / (axes.len() - 1) as f64 * (right - LEFT);
     let last = axes.last().map(|axis| axis.heights.clone()).unwrap_or_default();
@@ -57,13 +66,13 @@ pub fn svg(names: &[String], outcome: &str, strands: &[Strand]) -> Markup {
     let labels = spread(&named.iter().map(|place| last[*place]).collect::<Vec<_>>(), 14.0, TOP, FLOOR);
     let label = |place: usize| named.iter().position(|it| *it == place).map(|at| labels[at]);
     html! {
-        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" font-family=(super::svg::FONT) font-size="12"
+        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" font-family=(FONT) font-size="12"
             aria-label=(format!("{} and the {outcome} of {} runs", names.join(", "), strands.len())) {
             g fill="none" stroke-width="2" { @for (place, strand) in strands.iter().enumerate() {
                 @let points: Vec<String> = axes.iter().enumerate()
                     .map(|(at, axis)| format!("{:.1},{:.1}", x(at), axis.heights[place])).collect();
                 g class="strand" data-run=(strand.run) {
-                    title { (strand.label) ": " (came(strand)) }
+                    title { (strand.label) ": " (strand.outcome.words) }
                     path class=(format!("s{}", colours::class(strand.place))) d=(format!("M{}", points.join("L")))
                         stroke-dasharray=[colours::dashes(strand.place)] {}
                     @for (at, axis) in axes.iter().enumerate().filter(|_| strands.len() <= CROWD) {
@@ -87,43 +96,35 @@ pub fn svg(names: &[String], outcome: &str, strands: &[Strand]) -> Markup {
     }
 }
 
-/// What came of a run, in a word.
-pub fn came(strand: &Strand) -> String {
-    format::loss(strand.loss, strand.kind.as_deref())
-}
-
 fn of_values(name: &str, at: usize, strands: &[Strand]) -> Axis {
-    let number = |cell: &Cell| match cell {
-        Cell::Integer(value) => Some(*value as f64),
-        Cell::Real(value) => Some(*value),
-        _ => None,
-    };
-    let cells: Vec<Option<&Cell>> =
+    let values: Vec<Option<&Value>> =
         strands.iter().map(|strand| strand.values.get(at).and_then(Option::as_ref)).collect();
-    let numbers: Option<Vec<f64>> = cells.iter().map(|cell| cell.and_then(number)).collect();
+    let numbers: Option<Vec<f64>> = values.iter().map(|value| value.and_then(|it| it.number)).collect();
     if let Some(numbers) = numbers {
         return scaled(name, &numbers, 0.0);
     }
     // Words, or a parameter that some runs do not have: one place for each value.
-    let word =
-        |cell: &Option<&Cell>| cell.map_or(format::NOTHING.to_owned(), |cell| format::cut(&format::cell(cell), 16));
+    let word = |value: &Option<&Value>| value.map_or(NOTHING.to_owned(), |value| cut(&value.words, 16));
     let mut words: Vec<String> = Vec::new();
-    for cell in &cells {
-        if !words.contains(&word(cell)) {
-            words.push(word(cell));
+    for value in &values {
+        if !words.contains(&word(value)) {
+            words.push(word(value));
         }
     }
     let height = |of: usize| FLOOR - (of as f64 + 0.5) / words.len() as f64 * (FLOOR - TOP);
     Axis {
-        name: format::cut(name, 24),
-        heights: cells.iter().map(|cell| height(words.iter().position(|it| *it == word(cell)).unwrap_or(0))).collect(),
+        name: cut(name, 24),
+        heights: values
+            .iter()
+            .map(|value| height(words.iter().position(|it| *it == word(value)).unwrap_or(0)))
+            .collect(),
         ticks: words.iter().enumerate().map(|(place, word)| (height(place), word.clone())).collect(),
     }
 }
 
 /// Losses, with a place above the axis for those that are no number.
 fn of_losses(name: &str, strands: &[Strand]) -> Axis {
-    let losses: Vec<f64> = strands.iter().map(|strand| strand.loss.unwrap_or(f64::NAN)).collect();
+    let losses: Vec<f64> = strands.iter().map(|strand| strand.outcome.number.unwrap_or(f64::NAN)).collect();
     let broken = losses.iter().any(|loss| loss.is_nan());
     let mut axis = scaled(name, &losses, if broken { 26.0 } else { 0.0 });
     if broken {
@@ -158,7 +159,7 @@ fn scaled(name: &str, numbers: &[f64], below: f64) -> Axis {
             ticks.push((height(value), tick_label(format!("{value:.3e}").parse().unwrap_or(value))));
         }
     }
-    Axis { name: format::cut(name, 24), heights: numbers.iter().map(|x| height(*x)).collect(), ticks }
+    Axis { name: cut(name, 24), heights: numbers.iter().map(|x| height(*x)).collect(), ticks }
 }
 
 #[cfg(test)]
@@ -171,9 +172,11 @@ mod tests {
             run,
             label: format!("run{run}"),
             place: run as usize,
-            values: vec![Some(Cell::Real(rate)), Some(Cell::Text(rule.to_owned()))],
-            loss,
-            kind: Some(if loss.is_some() { "finite" } else { "nan" }.to_owned()),
+            values: vec![
+                Some(Value { number: Some(rate), words: rate.to_string() }),
+                Some(Value { number: None, words: rule.to_owned() }),
+            ],
+            outcome: Value { number: loss, words: loss.map_or("nan".to_owned(), |loss| loss.to_string()) },
         };
         let strands =
             [strand(1, 0.001, "sgd", Some(5.0)), strand(2, 0.01, "adam", Some(4.0)), strand(3, 100.0, "sgd", None)];

@@ -1,6 +1,6 @@
 //! Fewer, wider buckets, without losing an extreme.
 
-use record::read::Bucket;
+use identity::Bucket;
 
 /// Buckets of `width` steps each, aligned to multiples of it, so that those of several curves lie over one another.
 pub fn thin(buckets: &[Bucket], width: i64) -> Vec<Bucket> {

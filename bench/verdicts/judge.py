@@ -29,7 +29,7 @@ def diagnose(pipeline, folder, runs):
     for start in range(0, len(runs), 100):
         command = [pipeline, "diagnose", *runs[start : start + 100], "--json", "--db", "experiments.db"]
         told = json.loads(subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout)
-        found += told if isinstance(told, list) else [told]
+        found += told["runs"]
     return found
 
 

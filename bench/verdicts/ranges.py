@@ -74,7 +74,7 @@ def predict(arguments, folder, name, text):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{path}: {done.stderr.strip()[-300:]}")
-    return [(test["limit"] or test["to"], test["suggestion"]) for test in json.loads(done.stdout)]
+    return [(test["limit"] or test["to"], test["suggestion"]) for test in json.loads(done.stdout)["tests"]]
 
 
 def main():

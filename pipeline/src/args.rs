@@ -182,7 +182,7 @@ Examples:
   pipeline runs
   pipeline runs study:lr_study --sort valid_perplexity
   pipeline runs --where 'train.learning_rate>=0.1' --where status=finished
-  pipeline runs --json | jq '.[].run'")]
+  pipeline runs --json | jq '.runs[].run'")]
 pub struct RunsArgs {
     /// Runs to list: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER [default: all]
     #[arg(value_name = "RUN")]
@@ -207,7 +207,7 @@ pub struct RunsArgs {
 Examples:
   pipeline diagnose run42
   pipeline diagnose study:lr_study
-  pipeline diagnose latest --json | jq .signals")]
+  pipeline diagnose latest --json | jq '.runs[0].signals'")]
 pub struct DiagnoseArgs {
     /// Runs: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER
     #[arg(value_name = "RUN", required = true)]

@@ -135,3 +135,9 @@ impl From<stages::StageError> for Failure {
         Self::failed(error.to_string(), "")
     }
 }
+
+impl From<view::Refusal> for Failure {
+    fn from(refusal: view::Refusal) -> Self {
+        Self::input(refusal.message, refusal.hint)
+    }
+}

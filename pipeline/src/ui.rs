@@ -3,7 +3,6 @@
 pub mod axis;
 pub mod counter;
 pub mod curve;
-pub mod format;
 pub mod look;
 pub mod multiples;
 pub mod overlay;
@@ -13,6 +12,9 @@ pub mod table;
 
 use std::io::Write as _;
 use std::sync::OnceLock;
+
+use view::document::{Document, View};
+pub use view::format;
 
 use crate::failure::Failure;
 
@@ -62,6 +64,11 @@ impl std::io::Write for Watched {
     fn flush(&mut self) -> std::io::Result<()> {
         self.0.flush().inspect_err(lose)
     }
+}
+
+/// A view as JSON, for data.
+pub fn document(view: View<'_>) -> String {
+    json(&Document::from(view))
 }
 
 /// A value as JSON, for data.

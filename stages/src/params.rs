@@ -33,17 +33,19 @@ pub struct StageKeys {
     pub version: u32,
     /// Its keys.
     pub keys: &'static [Key],
+    /// Whether it was added when runs without it were already out there.
+    pub later: bool,
 }
 
 /// The tables of all stages, in the order in which they run.
 pub const STAGES: &[StageKeys] = &[
-    StageKeys { stage: "tokenize", version: 2, keys: TOKENIZE },
-    StageKeys { stage: "vocab", version: 1, keys: VOCAB },
-    StageKeys { stage: "batch", version: 1, keys: BATCH },
-    StageKeys { stage: "baselines", version: 1, keys: BASELINES },
-    StageKeys { stage: "train", version: 3, keys: TRAIN },
-    StageKeys { stage: "evaluate", version: 3, keys: EVALUATE },
-    StageKeys { stage: "sample", version: 2, keys: SAMPLE },
+    StageKeys { stage: "tokenize", version: 2, keys: TOKENIZE, later: false },
+    StageKeys { stage: "vocab", version: 1, keys: VOCAB, later: false },
+    StageKeys { stage: "batch", version: 1, keys: BATCH, later: false },
+    StageKeys { stage: "baselines", version: 1, keys: BASELINES, later: true },
+    StageKeys { stage: "train", version: 3, keys: TRAIN, later: false },
+    StageKeys { stage: "evaluate", version: 3, keys: EVALUATE, later: false },
+    StageKeys { stage: "sample", version: 2, keys: SAMPLE, later: false },
 ];
 
 /// The table of one stage.

@@ -93,6 +93,7 @@ const OWN: &[&str] = &[
     "pipeline/insight/src",
     "pipeline/record/src",
     "pipeline/system/src",
+    "pipeline/view/src",
     "stages/src",
 ];
 const ALL: &[&str] = &[
@@ -102,13 +103,17 @@ const ALL: &[&str] = &[
     "pipeline/identity/src",
     "pipeline/record/src",
     "pipeline/system/src",
+    "pipeline/view/src",
     "stages/src",
     "stages/neural/src",
 ];
 
 /// What each crate may depend on of ours, and of what only some may: the compiler holds it to that.
 const CRATES: &[(&str, &[&str])] = &[
-    ("pipeline", &["chart", "clap", "engine", "experiment", "identity", "insight", "record", "stages", "system"]),
+    (
+        "pipeline",
+        &["chart", "clap", "engine", "experiment", "identity", "insight", "record", "stages", "system", "view"],
+    ),
     ("pipeline/chart", &["identity", "resvg"]),
     ("pipeline/engine", &["identity", "record", "stages", "system"]),
     ("pipeline/experiment", &["stages"]),
@@ -116,6 +121,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pipeline/insight", &["identity", "record", "stages"]),
     ("pipeline/record", &["identity", "sqlx", "stages", "system"]),
     ("pipeline/system", &["identity"]),
+    ("pipeline/view", &["chart", "identity", "insight", "record", "stages", "system"]),
     ("stages", &[]),
     ("stages/neural", &["stages", "tch", "torch-sys"]),
 ];

@@ -43,7 +43,8 @@ fn a_range_test_is_a_cached_run_with_a_limit() {
     assert_eq!(space.counts(), before);
 
     let json = space.pipeline(&[&SGD[..], &["--json"]].concat()).ok();
-    let tests: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let found: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let tests = &found["tests"];
     let (limit, suggestion) = (&tests[0]["limit"], &tests[0]["suggestion"]);
     assert_eq!(tests[0]["outcome"], "broke");
     assert!(suggestion.as_f64().unwrap() < limit.as_f64().unwrap(), "{limit} {suggestion}");

@@ -16,6 +16,8 @@ pub mod svg;
 pub mod text;
 mod thin;
 
+use serde::Serialize;
+
 use identity::{Bucket, Hole};
 
 pub use axis::Baseline;
@@ -23,7 +25,8 @@ pub use range::Range;
 pub use thin::thin;
 
 /// What a picture shows over steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Quantity {
     /// Training loss.
     Loss,
@@ -92,7 +95,7 @@ impl Quantity {
 const CROWD: usize = 60;
 
 /// Curves of one quantity.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Chart {
     /// What is drawn.
     pub quantity: Quantity,
@@ -107,7 +110,7 @@ pub struct Chart {
 }
 
 /// One run's curve.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Line {
     /// Its number.
     pub run: i64,

@@ -8,7 +8,6 @@ use crate::commands::recorded::{Recorded, fork_at};
 use crate::commands::reproduce::check_corpus;
 use crate::commands::run;
 use crate::commands::stop::Stop;
-use crate::commands::verdict::short;
 use crate::commands::{judging, verdict};
 use crate::failure::{Failure, INTERRUPTED};
 use crate::places::Paths;
@@ -17,6 +16,8 @@ use crate::{selector, ui};
 use insight::trial::{self, Trial};
 use record::Record;
 use record::verdicts::Confirmation;
+use view::Source as _;
+use view::verdict::short;
 
 /// What the name of a trial's study ends with.
 const TRIAL: &str = "_trial";

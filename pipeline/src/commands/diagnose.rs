@@ -1,10 +1,7 @@
 //! `pipeline diagnose`: what is wrong with a run, from what that is concluded, and what was not looked at.
 
-use serde::Serialize;
-
 use crate::args::DiagnoseArgs;
-use crate::commands::judging;
-use crate::commands::reading::{Reader, baselines};
+use crate::commands::reading::Reader;
 use crate::commands::show::parts::indent;
 use crate::commands::verdict::{self, verdict_ink};
 use crate::failure::Failure;
@@ -14,91 +11,23 @@ use crate::ui::curve::{ONSET, with_onset};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
-use chart::Baseline;
-use identity::Bucket;
-use insight::verdict::signals::Signals;
-use insight::verdict::signals_of;
-use record::Record;
-use record::read::{NgramLoss, StageRow, StepRow, Summary};
-use record::verdicts::{Confirmation, Verdict};
-
-/// Steps that are shown around an onset, on either side.
-const AROUND: i64 = 5;
-
-/// Rows of all curves together, beside the fewest of one.
-const ROWS: i64 = 64_000;
-const FEWEST: i64 = 40;
-
-/// What is known of what is wrong with a run.
-#[derive(Debug, Serialize)]
-struct Diagnosis {
-    #[serde(flatten)]
-    summary: Summary,
-    judged: Verdict,
-    confirmations: Vec<Confirmation>,
-    /// What the rules looked at: for JSON, where there are several runs, since that takes longer than all else.
-    signals: Option<Signals>,
-    /// The steps around the onset.
-    around: Vec<StepRow>,
-    #[serde(skip)]
-    curve: Vec<Bucket>,
-    #[serde(skip)]
-    baselines: Vec<Baseline>,
-}
+use view::diagnose::{DiagnoseView, Diagnosis};
+use view::document::View;
 
 /// Diagnoses runs.
 pub fn diagnose(args: &DiagnoseArgs, paths: &Paths) -> Result<(), Failure> {
     let mut reader = Reader::open(paths)?;
     let runs = reader.named(&args.selectors)?;
     let look = Look::stdout();
-    let all = read(&mut reader, &runs, args.json, look)?;
-    ui::data(&match (args.json, &all[..]) {
-        (true, [one]) => ui::json(one),
-        (true, all) => ui::json(&all),
-        (false, all) => all.iter().map(|it| screen(it, look)).collect::<Vec<_>>().join("\n"),
+    // Of several runs what the rules look at takes longer than all else, and is for JSON alone.
+    let signals = args.json || runs.len() == 1;
+    let all = DiagnoseView::read(&mut reader, &runs, signals, look.width as i64 * 8)?;
+    ui::data(&match args.json {
+        true => ui::document(View::Diagnose(&all)),
+        false => all.runs.iter().map(|it| screen(it, look)).collect::<Vec<_>>().join("\n"),
     });
     Ok(())
 }
-
-fn read(reader: &mut Reader, runs: &[i64], json: bool, look: Look) -> Result<Vec<Diagnosis>, Failure> {
-    let details = reader.record.details(runs)?;
-    // The more curves, the fewer rows has each.
-    let rows = (ROWS / runs.len().max(1) as i64).min(look.width as i64 * 8).max(FEWEST);
-    let of: Vec<(Option<i64>, i64)> = details.iter().map(|run| (run.trajectory_id, run.steps)).collect();
-    let side = |record: &mut Record| {
-        Ok((record.curves(&of, "loss", rows)?, record.ngrams_of(runs)?, record.confirmations_of(runs)?))
-    };
-    let own = |reader: &mut Reader| {
-        let mut judged: Vec<(Verdict, Option<Signals>)> = Vec::with_capacity(runs.len());
-        if json || runs.len() == 1 {
-            judging::each_anew(reader, runs, |verdict, facts| judged.push((verdict, Some(signals_of(facts)))))?;
-        } else {
-            judged.extend(judging::verdicts(reader, runs)?.into_iter().map(|verdict| (verdict, None)));
-        }
-        Ok((judged, reader.summaries(Some(runs))?, reader.stages_of(runs, &["vocab"])?))
-    };
-    let ((judged, summaries, stages), (curves, ngrams, confirmations)) = reader.beside(runs.len(), side, own)?;
-    // A run shows its trajectory up to its own length.
-    let span = |((verdict, _), run): (&(Verdict, Option<Signals>), &Summary)| {
-        let onset = verdict.began()?;
-        Some((run.run, (onset - AROUND).max(0), (onset + AROUND).min(run.steps - 1)))
-    };
-    let spans: Vec<_> = judged.iter().zip(&summaries).filter_map(span).collect();
-    let mut around = reader.record.steps_around(&spans)?;
-    let parts = summaries.into_iter().zip(judged).zip(stages.iter().zip(&ngrams)).zip(curves).zip(confirmations);
-    let one = |((((summary, (judged, signals)), (stages, ngrams)), curve), confirmations): Parts<'_>| {
-        let baselines = baselines(stages, ngrams);
-        let around = around.remove(&summary.run).unwrap_or_default();
-        Diagnosis { summary, judged, confirmations, signals, around, curve, baselines }
-    };
-    Ok(parts.map(one).collect())
-}
-
-/// What is read of one run.
-type Parts<'a> = (
-    (((Summary, (Verdict, Option<Signals>)), (&'a Vec<StageRow>, &'a Vec<NgramLoss>)), Vec<Bucket>),
-    Vec<Confirmation>,
-);
 
 fn screen(it: &Diagnosis, look: Look) -> String {
     let point = format::point(&it.summary.swept());

@@ -12,6 +12,7 @@ use crate::places::Paths;
 use crate::selector;
 use crate::ui::format::{self, count};
 use experiment::is_name;
+use view::Source as _;
 
 /// Forks a run: its experiment as the record has it, with the checkpoint as one more parameter, run as any other.
 pub fn fork(args: &ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {

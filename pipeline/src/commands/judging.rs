@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use stages::files::{Ids, Types};
 use stages::plan::Plan;
 
-use crate::commands::defaults;
 use crate::commands::reading::{Read, Reader};
 use crate::failure::Failure;
 use crate::ui::counter::Counter;
@@ -13,6 +12,7 @@ use insight::verdict::{self, Batches, Facts};
 use record::Record;
 use record::read::StageRow;
 use record::verdicts::{Kind, Verdict, VerdictState};
+use view::{Source as _, defaults};
 
 /// Batches of how many kinds are kept while runs are judged.
 const KNOWN: usize = 4;

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::args::{PlotArgs, Theme};
-use crate::commands::curves::Runs;
 use crate::commands::reading::Reader;
 use crate::failure::Failure;
 use crate::places::Paths;
@@ -13,6 +12,7 @@ use crate::ui::{self, format};
 use chart::png::{self, SCALE};
 use chart::svg::{Look, svg};
 use chart::{Chart, Quantity, Range};
+use view::pictures::Pictured;
 
 /// Rows of a curve: a few for each pixel of the widest picture that anybody prints.
 const ROWS: i64 = 2000;
@@ -40,8 +40,9 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
     let what = Quantity::from(args.what);
     let mut reader = Reader::open(paths)?;
     let rows = |runs: usize| (ALL / runs.max(1) as i64).clamp(FEWEST, ROWS);
-    let runs = Runs::read(&mut reader, &args.selectors, what, rows)?;
-    let chart = runs.chart(&mut reader, what)?;
+    let runs = reader.named(&args.selectors)?;
+    let runs = Pictured::read(&mut reader, runs, &args.selectors, what, rows)?;
+    let chart = runs.chart(&mut reader.record, what)?;
     let look = Look { width: args.width, height: args.height, shade: args.theme.into() };
     let drawn = svg(&chart, range(&chart, args.log_y)?, look);
     if args.output.as_os_str() == "-" {

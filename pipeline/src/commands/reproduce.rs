@@ -18,6 +18,7 @@ use crate::{selector, ui};
 use experiment::Origin;
 use record::Record;
 use system::files;
+use view::Source as _;
 
 /// Reproduces a run.
 pub fn reproduce(args: &ReproduceArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {

@@ -5,20 +5,24 @@ use crate::commands::filter;
 use crate::commands::filter::{Columns, Filter};
 use crate::commands::judging;
 use crate::commands::reading::Reader;
-use crate::commands::verdict::spoken;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use crate::ui::{self, format};
 use record::read::Summary;
+use view::Source as _;
+use view::document::View;
+use view::runs::RunsView;
+use view::verdict::spoken;
 
 /// Lists runs.
 pub fn runs(args: RunsArgs, paths: &Paths) -> Result<(), Failure> {
     let mut reader = Reader::open(paths)?;
-    let summaries = select(&mut reader, &args)?;
+    let view = RunsView { runs: select(&mut reader, &args)? };
+    let summaries = &view.runs;
     if args.json {
-        ui::data(&ui::json(&summaries));
+        ui::data(&ui::document(View::Runs(&view)));
         return Ok(());
     }
     if summaries.is_empty() {
@@ -26,7 +30,7 @@ pub fn runs(args: RunsArgs, paths: &Paths) -> Result<(), Failure> {
         ui::talk(if all_were_wanted { "there are no runs yet" } else { "no run is like that" });
         return Ok(());
     }
-    let (text, left_out) = table(&summaries, Look::stdout());
+    let (text, left_out) = table(summaries, Look::stdout());
     ui::data(&text);
     if !left_out.is_empty() {
         ui::talk(&format!("not shown at this width: {}; --json has all", left_out.join(", ")));

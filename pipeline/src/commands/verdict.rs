@@ -4,6 +4,7 @@ use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use insight::trial;
 use record::verdicts::{Confirmation, Kind, Verdict};
+use view::verdict::{short, spoken};
 
 /// The ink of a verdict.
 pub fn verdict_ink(kind: Kind) -> Ink {
@@ -12,23 +13,6 @@ pub fn verdict_ink(kind: Kind) -> Ink {
         Kind::Unstable | Kind::TooLow | Kind::Inconclusive => Ink::Warn,
         Kind::Stable => Ink::Good,
     }
-}
-
-/// A verdict in a few words: `diverged at step 120`.
-pub fn short(verdict: &Verdict) -> String {
-    let kind = spoken(verdict.verdict.word());
-    let onset = verdict.began().map_or_else(String::new, |onset| format!(" at step {}", count(onset)));
-    let after = match verdict.recovered {
-        Some(true) => ", recovered",
-        Some(false) => ", not recovered",
-        None => "",
-    };
-    format!("{kind}{onset}{after}")
-}
-
-/// The words of a name in the record.
-pub fn spoken(name: &str) -> String {
-    name.replace('_', " ")
 }
 
 /// What is concluded, what it is consistent with and what came of trying that, and what to do.

@@ -61,7 +61,8 @@ struct DigestRow {
 }
 
 /// A JSON list, as statements give several values in one row.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
 pub struct List<T>(pub Vec<T>);
 
 impl<T: DeserializeOwned> TryFrom<String> for List<T> {
@@ -73,13 +74,14 @@ impl<T: DeserializeOwned> TryFrom<String> for List<T> {
 }
 
 /// An execution, with the runs that it served.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug, Serialize, sqlx::FromRow)]
 pub struct Execution {
     pub stage: String,
     pub item: String,
     pub stage_key: String,
     pub status: String,
     pub seconds: Option<f64>,
+    #[serde(skip)]
     pub process: Option<String>,
     #[sqlx(try_from = "String")]
     pub executed: List<i64>,

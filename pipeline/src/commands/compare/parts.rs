@@ -1,12 +1,10 @@
 //! The parts of a comparison's screen.
 
 use super::texts::{self, MOST_BESIDE};
-use super::{Comparison, Parting, account, around, study};
-use crate::commands::defaults::Defaults;
-use crate::commands::reading::{baseline_words, lines_on};
+use super::{around, study};
 use crate::commands::runs::status_ink;
 use crate::commands::show::parts::indent;
-use crate::commands::standing;
+use crate::commands::verdict::verdict_ink;
 use crate::ui::curve::ONSET;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
@@ -14,8 +12,15 @@ use crate::ui::multiples::ABOVE;
 use crate::ui::overlay::{self, SEVERAL, mark};
 use crate::ui::table::{Table, left, right};
 use insight::comparison::{Differing, Scores};
+use insight::explanation::{Explains, Why};
 use insight::noise::{Beyond, TIMES};
 use record::read::{Difference, Summary};
+use record::verdicts::Verdict;
+use view::compare::{CompareView, Parting};
+use view::defaults::Defaults;
+use view::models::{baseline_words, lines_on};
+use view::standing;
+use view::verdict::spoken;
 
 /// The most differing parameters that stand as columns of the table of runs.
 const MOST_COLUMNS: usize = 2;
@@ -24,7 +29,7 @@ const MOST_COLUMNS: usize = 2;
 const MOST_ROWS: usize = 12;
 
 /// The whole screen.
-pub fn screen(all: &Comparison, look: Look) -> String {
+pub fn screen(all: &CompareView, look: Look) -> String {
     let parts = [
         told(all, look),
         parameters(all, look),
@@ -47,12 +52,12 @@ fn lines(text: &str, ink: Ink, look: Look) -> String {
 }
 
 /// What happened.
-fn told(all: &Comparison, look: Look) -> String {
+fn told(all: &CompareView, look: Look) -> String {
     all.account.iter().map(|said| lines(said, Ink::Plain, look)).collect()
 }
 
 /// What a screen of many runs does not hold.
-fn left_out(all: &Comparison, look: Look) -> String {
+fn left_out(all: &CompareView, look: Look) -> String {
     if all.runs.len() <= MOST_BESIDE || all.evaluations.is_empty() && all.samples.is_empty() {
         return String::new();
     }
@@ -62,7 +67,7 @@ fn left_out(all: &Comparison, look: Look) -> String {
 
 /// What differs, in a sentence, and as a table where it is more than the table of runs can hold, or where each parameter
 /// is said to explain a parting or not.
-fn parameters(all: &Comparison, look: Look) -> String {
+fn parameters(all: &CompareView, look: Look) -> String {
     let names = |rows: &[Differing]| rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ");
     let mut text = match all.parameters.is_empty() {
         true => "the parameters are the same\n".to_owned(),
@@ -86,7 +91,7 @@ fn parameters(all: &Comparison, look: Look) -> String {
 }
 
 /// The differing parameters that stand in the table of runs.
-fn columns(all: &Comparison) -> &[Differing] {
+fn columns(all: &CompareView) -> &[Differing] {
     let explained = all.parameters.iter().any(|row| row.explains.is_some());
     if explained || all.parameters.len() > MOST_COLUMNS { &[] } else { &all.parameters }
 }
@@ -110,7 +115,7 @@ fn differences(runs: &[Summary], rows: &[Differing], look: Look) -> String {
         table = Table::new(heads.chain(explained.then(|| left("of the parting"))).collect());
         for row in rows {
             let values = (0..runs.len()).map(|place| plain(shown(row, place, &defaults)));
-            let mark = explained.then(|| row.explains.map(account::mark).unwrap_or_default());
+            let mark = explained.then(|| row.explains.map(of_parting).unwrap_or_default());
             table.row(std::iter::once(plain(row.name.clone())).chain(values).chain(mark).collect());
         }
     } else {
@@ -125,7 +130,7 @@ fn differences(runs: &[Summary], rows: &[Differing], look: Look) -> String {
 }
 
 /// The table of runs; its marks are the legend of the curves.
-fn runs(all: &Comparison, look: Look) -> String {
+fn runs(all: &CompareView, look: Look) -> String {
     let columns = columns(all);
     let marked = all.runs.len() == 2;
     let mut heads = if marked { vec![left("")] } else { Vec::new() };
@@ -149,7 +154,7 @@ fn runs(all: &Comparison, look: Look) -> String {
         let odd =
             if run.last_loss_kind.as_deref().is_some_and(|kind| kind != "finite") { Ink::Bad } else { Ink::Plain };
         row.extend([
-            account::word(verdict),
+            word(verdict),
             (run.standing(), status_ink(&run.status)),
             plain(count(run.steps)),
             (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd),
@@ -165,7 +170,7 @@ fn runs(all: &Comparison, look: Look) -> String {
     table.render(look).0
 }
 
-fn curves(all: &Comparison, look: Look) -> String {
+fn curves(all: &CompareView, look: Look) -> String {
     let mut said = Vec::new();
     let onsets: Vec<Option<i64>> = all.verdicts.iter().map(|verdict| verdict.began()).collect();
     let several = all.runs.len() > 2;
@@ -293,7 +298,7 @@ fn scores(runs: &[Summary], scores: &[Scores], look: Look) -> String {
 }
 
 /// Where the last valid losses stand among the baselines.
-fn standings(all: &Comparison, look: Look) -> String {
+fn standings(all: &CompareView, look: Look) -> String {
     let mut text = String::new();
     for (((run, found), unit), ngrams) in
         all.runs.iter().zip(&all.standings).zip(&all.units).zip(&all.ngrams).take(MOST_BESIDE)
@@ -309,4 +314,29 @@ fn standings(all: &Comparison, look: Look) -> String {
         text.push_str(&lines(&format!("the last valid loss of {}, {said}", run.name()), Ink::Plain, look));
     }
     text
+}
+
+/// A verdict in a column.
+pub fn word(verdict: &Verdict) -> (String, Ink) {
+    let at = verdict.began().map_or(String::new(), |step| format!(" at {}", count(step)));
+    (format!("{}{at}", spoken(verdict.verdict.word())), verdict_ink(verdict.verdict))
+}
+
+/// Whether a parameter explains the parting, in a column.
+fn of_parting(explains: Explains) -> (String, Ink) {
+    match explains {
+        Explains::Can => ("can explain it".to_owned(), Ink::Bold),
+        Explains::NotBefore { step } => (format!("not before step {}", count(step)), Ink::Dim),
+        Explains::No { why } => {
+            let why = match why {
+                Why::NotRead => "not read by train",
+                Why::NoNumber => "changes no step",
+                Why::SameData => "same data",
+                Why::SameRates => "same rates",
+                Why::NothingClipped => "nothing clipped before",
+                Why::NothingDrawn => "nothing drawn",
+            };
+            (format!("no: {why}"), Ink::Dim)
+        }
+    }
 }

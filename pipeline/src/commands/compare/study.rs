@@ -1,17 +1,14 @@
 //! Many runs: the best of them, and the shapes of their curves.
 
-use super::Comparison;
-use super::account::word;
-use crate::commands::defaults::Defaults;
-use crate::commands::reading::last;
+use super::parts::word;
 use crate::ui::format;
 use crate::ui::look::{Ink, Look};
 use crate::ui::multiples::{self, Panel};
-use identity::Bucket;
 use insight::comparison::Differing;
-use insight::winner::{self, Group, Measure, Scored, Winner, is_seed};
-use record::read::Evaluation;
-use record::verdicts::{Kind, Verdict};
+use insight::winner::{Group, Measure, Winner, is_seed};
+use record::verdicts::Kind;
+use view::compare::CompareView;
+use view::defaults::Defaults;
 
 /// The most panels; of more groups, each verdict has one.
 const MOST_PANELS: usize = 12;
@@ -19,44 +16,8 @@ const MOST_PANELS: usize = 12;
 /// The most groups that are named as left out.
 const MOST_OUT: usize = 3;
 
-/// The share of a training whose losses are its tail.
-const TAIL: i64 = 10;
-
-/// Groups the runs, and finds the best group where losses can be held against each other.
-pub fn best(
-    parameters: &[Differing],
-    verdicts: &[Verdict],
-    evaluations: &[Vec<Evaluation>],
-    curves: &[Vec<Bucket>],
-    incomparable: bool,
-) -> (Vec<Group>, Option<Winner>) {
-    let runs: Vec<Scored> = verdicts
-        .iter()
-        .zip(evaluations)
-        .zip(curves)
-        .map(|((verdict, scores), curve)| Scored {
-            verdict: verdict.verdict,
-            valid: last(scores, "valid").and_then(|score| score.loss),
-            tail: tail(curve),
-        })
-        .collect();
-    let mut groups = winner::groups(parameters, runs.len());
-    let winner = if incomparable { None } else { winner::winner(&mut groups, &runs) };
-    (groups, winner)
-}
-
-/// The mean of the last tenth of the losses.
-fn tail(curve: &[Bucket]) -> Option<f64> {
-    let end = curve.last().map(|bucket| bucket.first + bucket.steps)?;
-    let last = curve.iter().filter(|bucket| bucket.first + bucket.steps > end - (end / TAIL).max(1));
-    let (sum, finite, steps) = last.fold((0.0, 0, 0), |(sum, finite, steps), bucket| {
-        (sum + bucket.sum, finite + bucket.finite, steps + bucket.steps)
-    });
-    (finite == steps).then(|| sum / finite.max(1) as f64).filter(|mean| mean.is_finite())
-}
-
 /// A group by the values that tell it apart: `learning_rate=0.1`.
-fn point(all: &Comparison, group: &Group) -> String {
+fn point(all: &CompareView, group: &Group) -> String {
     let rows: Vec<&Differing> = all.parameters.iter().filter(|row| !is_seed(&row.name)).collect();
     let names = format::short_names(&rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>());
     let defaults = Defaults::of(0);
@@ -68,11 +29,11 @@ fn point(all: &Comparison, group: &Group) -> String {
     said.collect::<Vec<_>>().join(" ")
 }
 
-fn names(all: &Comparison, group: &Group) -> String {
+fn names(all: &CompareView, group: &Group) -> String {
     format::some(&group.places.iter().map(|place| all.runs[*place].name()).collect::<Vec<_>>())
 }
 
-fn called(all: &Comparison, group: &Group) -> String {
+fn called(all: &CompareView, group: &Group) -> String {
     match point(all, group) {
         point if point.is_empty() => names(all, group),
         point => format!("{point} ({})", names(all, group)),
@@ -80,7 +41,7 @@ fn called(all: &Comparison, group: &Group) -> String {
 }
 
 /// The best group in words, and how far ahead it is.
-pub fn standing(all: &Comparison, look: Look) -> String {
+pub fn standing(all: &CompareView, look: Look) -> String {
     let said = match (&all.winner, all.groups.len()) {
         (_, ..2) => return String::new(),
         (None, _) if all.incomparable.is_some() => return String::new(),
@@ -90,7 +51,7 @@ pub fn standing(all: &Comparison, look: Look) -> String {
     format::wrap(&said, look.width).iter().map(|line| format!("{}\n", look.paint(Ink::Bold, line))).collect()
 }
 
-fn winning(all: &Comparison, winner: &Winner) -> String {
+fn winning(all: &CompareView, winner: &Winner) -> String {
     let group = &all.groups[winner.group];
     let (what, loss) = (
         match winner.by {
@@ -125,7 +86,7 @@ fn winning(all: &Comparison, winner: &Winner) -> String {
 }
 
 /// The curves, a panel for each group, in the order of the shapes that a rate gives them; and whether a loss lies above them.
-pub fn curves(all: &Comparison, look: Look) -> (String, bool) {
+pub fn curves(all: &CompareView, look: Look) -> (String, bool) {
     let steps = all.runs.iter().map(|run| run.steps).max().unwrap_or(0);
     let by_rate = all.parameters.iter().any(|row| row.name == "train.learning_rate");
     let mut groups: Vec<(Kind, Vec<usize>, String)> = Vec::new();
@@ -182,7 +143,7 @@ fn order(kind: Kind) -> usize {
 }
 
 /// The verdict that says the most against a group.
-fn worst(all: &Comparison, places: &[usize]) -> Kind {
+fn worst(all: &CompareView, places: &[usize]) -> Kind {
     let gravest = [Kind::DataFault, Kind::Diverged, Kind::Unstable, Kind::TooLow, Kind::Inconclusive, Kind::Stable];
     let has = |kind: &&Kind| places.iter().any(|place| all.verdicts[*place].verdict == **kind);
     gravest.iter().find(has).copied().unwrap_or(Kind::Inconclusive)

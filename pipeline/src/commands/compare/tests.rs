@@ -4,11 +4,11 @@ use insight::explanation::Explains;
 use insight::verdict::RULES;
 use record::Record;
 use record::fixture::{Fixture, PARTING, long_run};
-use record::verdicts::Kind;
+use record::verdicts::{Kind, Verdict};
 
-fn compared(fixture: &Fixture, runs: &[i64]) -> Comparison {
+fn compared(fixture: &Fixture, runs: &[i64]) -> CompareView {
     let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap();
-    read(&mut reader, runs, Look::PLAIN).unwrap()
+    CompareView::read(&mut reader, runs, Look::PLAIN.width as i64 * 8).unwrap()
 }
 
 /// Writes down verdicts as if the rules had given them.

@@ -4,13 +4,13 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
-use stages::params::{Batch, Optimizer, Train};
+use stages::params::Optimizer;
 
 use crate::args::LrRangeArgs;
 use crate::failure::Failure;
 use crate::places::Paths;
 use experiment::{Experiment, Point, Stages};
+use view::lr_range::{Span, TestedPoint};
 
 /// Tests over the same rates: the points of one study.
 #[derive(Debug)]
@@ -23,19 +23,9 @@ pub struct Asked {
 /// The point that a test is of.
 #[derive(Debug)]
 pub struct Asking {
-    /// What tells it from the others.
-    pub swept: Map<String, Value>,
     /// The overrides that tell it from the others.
     pub pins: Vec<String>,
-    pub train: Train,
-    pub batch: Batch,
-}
-
-/// The rates of the first and the last step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Span {
-    pub from: f64,
-    pub to: f64,
+    pub point: TestedPoint,
 }
 
 /// Keys that the test sets, and what sets them instead.
@@ -83,10 +73,12 @@ pub fn asked(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<Vec<Asked
 
 fn asking(draft: &Experiment, point: &Point) -> Result<Asking, Failure> {
     Ok(Asking {
-        swept: point.swept.iter().cloned().collect(),
         pins: draft.pins(point),
-        train: point.stages.train.read.clone(),
-        batch: point.stages.batch.read.clone(),
+        point: TestedPoint {
+            swept: point.swept.iter().cloned().collect(),
+            train: point.stages.train.read.clone(),
+            batch: point.stages.batch.read.clone(),
+        },
     })
 }
 
@@ -125,7 +117,7 @@ fn rising(span: Span) -> Vec<String> {
 
 /// The rates that a test goes through: five decades about where trainings of this optimizer break, or as the user says.
 fn span(args: &LrRangeArgs, asking: &Asking) -> Result<Span, Failure> {
-    let Asking { train, batch, .. } = asking;
+    let TestedPoint { train, batch, .. } = &asking.point;
     // Of a summed loss the gradient is as many times larger.
     let scale = train.loss_scale.factor(batch.unroll);
     let (from, to) = match train.optimizer {

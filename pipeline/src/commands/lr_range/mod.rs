@@ -5,13 +5,10 @@ mod screen;
 
 use std::path::Path;
 
-use asked::{Asked, Asking, Span};
-use serde::Serialize;
-use serde_json::{Map, Value};
-use stages::params::{Layout, Optimizer};
+use asked::Asking;
 
 use crate::args::{How, LrRangeArgs, STEPS};
-use crate::commands::reading::{Reader, baselines};
+use crate::commands::reading::Reader;
 use crate::commands::run;
 use crate::commands::stop::Stop;
 use crate::failure::{Failure, INTERRUPTED};
@@ -19,51 +16,8 @@ use crate::places::Paths;
 use crate::ui;
 use crate::ui::format;
 use crate::ui::look::Look;
-use chart::Baseline;
-use insight::range::{Conclusion, Tried, conclude, smoothed};
-use record::verdicts::TraceRow;
-
-/// A test and what it shows.
-#[derive(Debug, Serialize)]
-struct Test {
-    run: i64,
-    /// What tells its point from those of other tests.
-    point: Map<String, Value>,
-    optimizer: Optimizer,
-    from: f64,
-    to: f64,
-    /// Of the training, had it not ended at a loss that was no number.
-    steps: i64,
-    #[serde(flatten)]
-    found: Conclusion,
-    /// How many times a mean loss the loss is that the rates are meant for; `None` where rates are the same for either.
-    #[serde(skip)]
-    scale: Option<Scale>,
-    /// Whether neighbouring batches are nearly the same.
-    sliding: bool,
-    /// What trains at the suggestion.
-    command: Option<String>,
-    /// The lines of the curve.
-    baselines: Vec<Baseline>,
-    curve: Vec<Step>,
-}
-
-/// The loss that rates are meant for.
-#[derive(Debug, Clone, Copy)]
-struct Scale {
-    summed: bool,
-    unroll: u64,
-}
-
-/// A step of the curve.
-#[derive(Debug, Serialize)]
-struct Step {
-    step: i64,
-    learning_rate: f64,
-    /// `None` where it was no number.
-    loss: Option<f64>,
-    smoothed: Option<f64>,
-}
+use view::document::View;
+use view::lr_range::{LrRangeView, RangeTest};
 
 /// Runs the tests that an experiment asks for, as far as they are not there, and says what they show.
 pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
@@ -84,12 +38,15 @@ pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Fa
         let runs: Vec<i64> = done.rows.iter().map(|row| row.id.0).collect();
         let mut reader = Reader::open(paths)?;
         for (run, asking) in runs.into_iter().zip(&asked.points) {
-            tests.push(read(&mut reader, run, args, &asked, asking)?);
+            let test = RangeTest::read(&mut reader, run, asked.span, i64::from(args.steps), &asking.point)?;
+            let command = test.found.suggestion.map(|rate| training(args, asking, rate));
+            tests.push(RangeTest { command, ..test });
         }
         name = asked.experiment.name;
     }
     ui::talk(&format!("{name}: {executed} executed, {cached} cached"));
-    ui::data(&if args.json { ui::json(&tests) } else { screen::screen(&tests, Look::stdout()) });
+    let view = LrRangeView { tests };
+    ui::data(&if args.json { ui::document(View::LrRange(&view)) } else { screen::screen(&view.tests, Look::stdout()) });
     Ok(())
 }
 
@@ -108,79 +65,35 @@ fn again(args: &LrRangeArgs) -> String {
     words
 }
 
-fn read(reader: &mut Reader, run: i64, args: &LrRangeArgs, asked: &Asked, asking: &Asking) -> Result<Test, Failure> {
-    let rows = reader.record.trace(run)?;
-    let (stages, ngrams) = (reader.stages(run)?, reader.record.ngrams(run)?);
-    let mut lines = baselines(&stages, &ngrams);
-    // So early, what longer contexts come to is out of sight.
-    lines.retain(|line| matches!(line.label.as_str(), "ln V" | "unigram"));
-    let test = Test { baselines: lines, ..test(run, &rows, asked.span, i64::from(args.steps), asking) };
-    let rate = test.found.suggestion.map(|rate| format!("train.learning_rate={rate:?}"));
-    let command = rate.map(|rate| {
-        let key = |set: &str| set.split('=').next().unwrap_or("").trim().to_owned();
-        let swept = |set: &&String| asking.pins.iter().any(|pin| key(pin) == key(set));
-        let own: Vec<String> = args.set.iter().filter(|set| !swept(set)).cloned().collect();
-        let sets = [&own[..], &asking.pins, &[rate]].concat();
-        format::command(&args.experiment.display().to_string(), &sets)
-    });
-    Ok(Test { command, ..test })
-}
-
-/// What the steps of a test show.
-fn test(run: i64, rows: &[TraceRow], span: Span, steps: i64, asking: &Asking) -> Test {
-    let Asking { swept, train, batch, .. } = asking;
-    let tried: Vec<Tried> = rows
-        .iter()
-        .map(|row| Tried { step: row.step, learning_rate: row.learning_rate, loss: row.loss.unwrap_or(f64::INFINITY) })
-        .collect();
-    let step = |(row, smooth): (&TraceRow, f64)| Step {
-        step: row.step,
-        learning_rate: row.learning_rate,
-        loss: row.loss,
-        smoothed: Some(smooth).filter(|loss| loss.is_finite()),
-    };
-    let plain = matches!(train.optimizer, Optimizer::Sgd | Optimizer::Momentum) && batch.unroll > 1;
-    let mut found = conclude(&tried, train.optimizer);
-    let sliding = batch.layout == Layout::Sliding;
-    if sliding {
-        // A fault of the data comes before the rate.
-        found.suggestion = None;
-    }
-    let summed = train.loss_scale.factor(batch.unroll) != 1.0;
-    Test {
-        run,
-        point: swept.clone(),
-        optimizer: train.optimizer,
-        from: span.from,
-        to: span.to,
-        steps,
-        found,
-        scale: plain.then_some(Scale { summed, unroll: batch.unroll }),
-        sliding,
-        command: None,
-        baselines: Vec::new(),
-        curve: rows.iter().zip(smoothed(&tried)).map(step).collect(),
-    }
+/// The command that trains at a rate.
+fn training(args: &LrRangeArgs, asking: &Asking, rate: f64) -> String {
+    let key = |set: &str| set.split('=').next().unwrap_or("").trim().to_owned();
+    let swept = |set: &&String| asking.pins.iter().any(|pin| key(pin) == key(set));
+    let own: Vec<String> = args.set.iter().filter(|set| !swept(set)).cloned().collect();
+    let sets = [&own[..], &asking.pins, &[format!("train.learning_rate={rate:?}")]].concat();
+    format::command(&args.experiment.display().to_string(), &sets)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use chart::axis::Baseline;
+    use record::verdicts::TraceRow;
+    use serde_json::{Value, json};
     use stages::params;
 
     use super::*;
     use crate::ui::screen_is;
+    use view::lr_range::{Span, TestedPoint};
 
     /// A test of 50 steps from 0.01 to 1000 which breaks from a rate on; a loss above 80 is no number.
-    fn tested(run: i64, optimizer: &str, breaks: f64) -> Test {
+    fn tested(run: i64, optimizer: &str, breaks: f64) -> RangeTest {
         let table = |stage: &str, own: Value| {
             let keys = params::stage_keys(stage).unwrap().keys;
             let all = keys.iter().filter_map(|key| Some((key.name.to_owned(), key.default_value(1)?)));
             Value::from_iter(all.chain(own.as_object().unwrap().clone()))
         };
-        let asking = Asking {
+        let point = TestedPoint {
             swept: json!({"train.optimizer": optimizer}).as_object().unwrap().clone(),
-            pins: Vec::new(),
             train: params::read("train", &table("train", json!({"optimizer": optimizer}))).unwrap(),
             batch: params::read("batch", &table("batch", json!({}))).unwrap(),
         };
@@ -193,10 +106,10 @@ mod tests {
         let mut rows: Vec<TraceRow> = (0..50).map(row).collect();
         let end = rows.iter().position(|row| row.loss.is_none()).map_or(rows.len(), |at| at + 1);
         rows.truncate(end);
-        let found = test(run, &rows, Span { from: 0.01, to: 1000.0 }, 50, &asking);
+        let found = RangeTest::of(run, &rows, Span { from: 0.01, to: 1000.0 }, 50, &point);
         let baselines =
             vec![Baseline { label: "ln V".into(), value: 9.21 }, Baseline { label: "unigram".into(), value: 6.5 }];
-        Test {
+        RangeTest {
             baselines,
             command: Some(format!("pipeline run experiments/x.toml --set train.optimizer={optimizer}")),
             ..found

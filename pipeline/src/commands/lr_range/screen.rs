@@ -1,6 +1,5 @@
 //! What `pipeline lr-range` shows.
 
-use super::Test;
 use crate::args::STEPS;
 use crate::ui::axis::{Frame, Scale};
 use crate::ui::format;
@@ -11,6 +10,7 @@ use crate::ui::{curve, overlay};
 use chart::Baseline;
 use identity::Bucket;
 use insight::range::{Outcome, Point};
+use view::lr_range::{RangeTest, Step};
 
 const TRY: char = '▲';
 const LOWEST: char = '◆';
@@ -20,7 +20,7 @@ const BREAKS: char = '✗';
 const MOST_CURVES: usize = 12;
 
 /// The whole screen.
-pub fn screen(tests: &[Test], look: Look) -> String {
+pub fn screen(tests: &[RangeTest], look: Look) -> String {
     let parts = match tests {
         [test] => [header(test, look), alone(test, look), String::new(), conclusion(test, look)],
         _ => [table(tests, look), together(tests, look), remarks(tests, look), lowest(tests, look)],
@@ -28,14 +28,14 @@ pub fn screen(tests: &[Test], look: Look) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-fn header(test: &Test, look: Look) -> String {
+fn header(test: &RangeTest, look: Look) -> String {
     let optimizer = format!("{:?}", test.optimizer).to_lowercase();
     let said = format!("{optimizer}, {} steps from {} to {}", test.steps, rate(test.from), rate(test.to));
     format!("{}  {said}\n", look.heading(&format!("run{}", test.run)))
 }
 
 /// The picture of one test, and what its marks stand for.
-fn alone(test: &Test, look: Look) -> String {
+fn alone(test: &RangeTest, look: Look) -> String {
     let (runs, cut) = buckets(&[test]);
     let Some(mut frame) = frame(&[test], &runs, curve::ROWS, look) else { return String::new() };
     let found = &test.found;
@@ -76,8 +76,8 @@ fn beside(all: &[(String, Ink)], look: Look) -> String {
 }
 
 /// One picture for each span of rates.
-fn together(tests: &[Test], look: Look) -> String {
-    let spans = |tests: &[Test]| -> Vec<(f64, f64)> {
+fn together(tests: &[RangeTest], look: Look) -> String {
+    let spans = |tests: &[RangeTest]| -> Vec<(f64, f64)> {
         let mut spans: Vec<(f64, f64)> = Vec::new();
         tests.iter().map(|test| (test.from, test.to)).for_each(|span| {
             if !spans.contains(&span) {
@@ -90,8 +90,8 @@ fn together(tests: &[Test], look: Look) -> String {
     let mut pictures = Vec::new();
     for span in spans(shown) {
         // Each run keeps its mark: in a picture without it, it has no steps.
-        let here = |test: &&Test| (test.from, test.to) == span;
-        let within: Vec<&Test> = shown.iter().filter(here).collect();
+        let here = |test: &&RangeTest| (test.from, test.to) == span;
+        let within: Vec<&RangeTest> = shown.iter().filter(here).collect();
         let (drawn, cut) = buckets(&within);
         let Some(frame) = frame(&within, &drawn, overlay::ROWS, look) else { continue };
         let mut drawn = drawn.into_iter();
@@ -108,7 +108,7 @@ fn together(tests: &[Test], look: Look) -> String {
     pictures.join("\n")
 }
 
-fn frame<'a>(tests: &[&'a Test], runs: &[Vec<Bucket>], rows: usize, look: Look) -> Option<Frame<'a>> {
+fn frame<'a>(tests: &[&'a RangeTest], runs: &[Vec<Bucket>], rows: usize, look: Look) -> Option<Frame<'a>> {
     let test = tests.first()?;
     let same = tests.iter().all(|other| other.baselines == test.baselines);
     let baselines: &[Baseline] = if same { &test.baselines } else { &[] };
@@ -118,7 +118,7 @@ fn frame<'a>(tests: &[&'a Test], runs: &[Vec<Bucket>], rows: usize, look: Look) 
 
 /// The losses of some tests, a step to a bucket, and where they are cut off: what a loss comes to once it has broken away
 /// would press the rest to a line.
-fn buckets(tests: &[&Test]) -> (Vec<Vec<Bucket>>, Option<f64>) {
+fn buckets(tests: &[&RangeTest]) -> (Vec<Vec<Bucket>>, Option<f64>) {
     let heights = tests.iter().flat_map(|test| {
         let best = test.found.best.and_then(|best| best.loss);
         [test.found.start.map(|loss| 1.2 * loss), best.map(|loss| 1.8 * loss)]
@@ -126,7 +126,7 @@ fn buckets(tests: &[&Test]) -> (Vec<Vec<Bucket>>, Option<f64>) {
     let top = heights.flatten().fold(0.0, f64::max);
     let top = if top > 0.0 { top } else { f64::INFINITY };
     let mut cut = false;
-    let mut bucket = |step: &super::Step| {
+    let mut bucket = |step: &Step| {
         let shown = step.loss.map(|loss| loss.min(top));
         cut |= shown != step.loss;
         Bucket {
@@ -144,12 +144,12 @@ fn buckets(tests: &[&Test]) -> (Vec<Vec<Bucket>>, Option<f64>) {
 }
 
 /// Whether there is anything to advise: of sliding batches no rate is suggested, but that the loss never fell is said.
-fn has_verdict(test: &Test) -> bool {
+fn has_verdict(test: &RangeTest) -> bool {
     !test.sliding || test.found.outcome == Outcome::NeverFell
 }
 
 /// What a test comes to, in words that end with what to do.
-fn conclusion(test: &Test, look: Look) -> String {
+fn conclusion(test: &RangeTest, look: Look) -> String {
     let mut said = vec![story(test)];
     said.extend(scales(test));
     said.extend(test.sliding.then(|| SLIDING.to_owned()));
@@ -167,7 +167,7 @@ const SLIDING: &str = "The batches are sliding: each is the one before moved by 
                        streams: --set batch.layout=streams";
 
 /// What the loss did.
-fn story(test: &Test) -> String {
+fn story(test: &RangeTest) -> String {
     let found = &test.found;
     let at = |point: Option<Point>| {
         point.map_or(String::new(), |point| format!(" at {} (step {})", rate(point.learning_rate), point.step))
@@ -189,7 +189,7 @@ fn story(test: &Test) -> String {
 const FEW: i64 = 20;
 
 /// What to do, in a line.
-fn verdict(test: &Test) -> String {
+fn verdict(test: &RangeTest) -> String {
     let found = &test.found;
     let breaks = found.breaks.zip(found.limit).map_or(String::new(), |(point, limit)| {
         let longer = format!(", in a longer training from about {} on", rate(limit));
@@ -223,7 +223,7 @@ fn verdict(test: &Test) -> String {
 }
 
 /// The same rates for either scale of the loss, where they differ.
-fn scales(test: &Test) -> Option<String> {
+fn scales(test: &RangeTest) -> Option<String> {
     let scale = test.scale?;
     let suggestion = test.found.suggestion?;
     let unroll = scale.unroll as f64;
@@ -232,7 +232,7 @@ fn scales(test: &Test) -> Option<String> {
 }
 
 /// A row for each test.
-fn table(tests: &[Test], look: Look) -> String {
+fn table(tests: &[RangeTest], look: Look) -> String {
     let mut heads =
         vec![left(""), left("run"), left("point"), right("from").spare(2), right("lowest"), right("at").spare(3)];
     heads.extend([right("breaks at"), right("step").spare(1), right("limit"), right("try")]);
@@ -260,7 +260,7 @@ fn table(tests: &[Test], look: Look) -> String {
 }
 
 /// What is to be said of some of several tests.
-fn remarks(tests: &[Test], look: Look) -> String {
+fn remarks(tests: &[RangeTest], look: Look) -> String {
     let mut text = String::new();
     for test in tests.iter().filter(|test| test.found.outcome != Outcome::Broke && has_verdict(test)) {
         text.push_str(&wrapped(&format!("run{}: {}", test.run, verdict(test)), look));
@@ -272,7 +272,7 @@ fn remarks(tests: &[Test], look: Look) -> String {
 }
 
 /// The lowest suggestion, with its command.
-fn lowest(tests: &[Test], look: Look) -> String {
+fn lowest(tests: &[RangeTest], look: Look) -> String {
     let suggestions = tests.iter().filter_map(|test| Some((test, test.found.suggestion?)));
     let Some((test, suggestion)) = suggestions.min_by(|a, b| a.1.total_cmp(&b.1)) else { return String::new() };
     let said = format!("the lowest to try is {}, of run{}", rate(suggestion), test.run);

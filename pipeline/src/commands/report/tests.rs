@@ -17,7 +17,7 @@ fn words(words: &[&str]) -> Vec<String> {
 }
 
 /// The page of the fixture's study, its runs judged as they might be.
-fn judged(fixture: &Fixture, study: &str) -> Report {
+fn judged(fixture: &Fixture, study: &str) -> ReportView {
     let mut verdicts = judging::verdicts(&mut reader(fixture), &[1, 2, 3]).unwrap();
     for (verdict, (kind, sentence)) in verdicts.iter_mut().zip([
         (Kind::Stable, "the loss fell and stayed"),
@@ -52,7 +52,13 @@ fn judged(fixture: &Fixture, study: &str) -> Report {
         sentence: "at a third of the rate the loss falls".to_owned(),
     };
     record.confirm(3, &found).unwrap();
-    gather(&mut reader(fixture), &words(&[study])).unwrap()
+    read(fixture, &[study])
+}
+
+fn read(fixture: &Fixture, selectors: &[&str]) -> ReportView {
+    let (mut reader, selectors) = (reader(fixture), words(selectors));
+    let runs = reader.named(&selectors).unwrap();
+    ReportView::read(&mut reader, runs, &selectors, "2026-03-01 10:00".to_owned(), "0.1.0").unwrap()
 }
 
 /// What stands between two marks, after the first of them.
@@ -139,7 +145,7 @@ fn a_million_steps_are_a_small_page_that_shows_the_spike() {
     let fixture = Fixture::new();
     let mut record = Record::create(&fixture.db).unwrap();
     [5, 6].into_iter().for_each(|run| long_run(&mut record, run, 1_000_000));
-    let page = page(&gather(&mut reader(&fixture), &words(&["5", "6"])).unwrap());
+    let page = page(&read(&fixture, &["5", "6"]));
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
     let data: serde_json::Value = serde_json::from_str(between(&page, "id=\"data\">", "</script>")).unwrap();
     let chart = &data["charts"][0];
@@ -153,45 +159,8 @@ fn a_million_steps_are_a_small_page_that_shows_the_spike() {
 }
 
 #[test]
-fn samples_that_do_not_fit_are_counted() {
-    let sample = |step: i64| Sample {
-        step: Some(step),
-        position: 0,
-        decode: "\"greedy\"".to_owned(),
-        prompt: String::new(),
-        text: "x".repeat(700),
-        tokens: 1,
-        distinct_1: None,
-        distinct_2: None,
-        seq_rep_4: None,
-        loop_period: None,
-        loop_onset: None,
-        why_empty: None,
-    };
-    let steps = |kept: &[Sample]| kept.iter().filter_map(|it| it.step).collect::<Vec<_>>();
-    let all: Vec<Sample> = (0..=10).map(|at| sample(at * 100)).collect();
-    let (kept, untold) = fitting(all.clone(), 100_000);
-    assert_eq!((kept.len(), untold), (11, 0));
-    let (kept, untold) = fitting(all.clone(), 6_500);
-    assert_eq!((steps(&kept), untold), (vec![0, 200, 400, 600, 800, 1000], 5));
-    let (kept, untold) = fitting(all, 100);
-    assert_eq!((steps(&kept), untold), (vec![1000], 10));
-}
-
-#[test]
-fn of_many_runs_some_of_each_verdict_are_shown_whole() {
+fn a_page_links_to_no_run_that_it_does_not_show_whole() {
     let fixture = Fixture::new();
-    let verdict = judging::verdicts(&mut reader(&fixture), &[1]).unwrap().remove(0);
-    let of = |kind: Kind, many: usize| vec![Verdict { verdict: kind, ..verdict.clone() }; many];
-    assert_eq!(whole(&of(Kind::Stable, 100), &[]), (0..100).collect());
-    let verdicts = [of(Kind::Stable, 900), of(Kind::Diverged, 30), of(Kind::TooLow, 200)].concat();
-    let chosen = whole(&verdicts, &[899]);
-    assert_eq!(chosen.len(), 100);
-    assert!(chosen.contains(&899), "the best");
-    assert!((900..930).all(|place| chosen.contains(&place)), "a rare verdict");
-    let (stable, low) = (chosen.range(..900).count(), chosen.range(930..).count());
-    assert!(stable.abs_diff(low) <= 2, "{stable} and {low}");
-
     let mut report = judged(&fixture, "study:lr_study");
     report.runs[1].whole = false;
     let page = page(&report);
@@ -202,14 +171,7 @@ fn of_many_runs_some_of_each_verdict_are_shown_whole() {
 }
 
 #[test]
-fn of_very_many_runs_some_are_drawn() {
-    let whole: std::collections::BTreeSet<usize> = (900..1000).collect();
-    assert_eq!(shown(400, &whole).len(), 400);
-    let drawn = shown(1000, &whole);
-    assert!(drawn.len() > 350 && drawn.len() <= 400 && whole.iter().all(|place| drawn.contains(place)));
-    let gaps = drawn.iter().zip(drawn.iter().skip(1)).map(|(a, b)| b - a);
-    assert!(gaps.max() <= Some(4), "no stretch is left out");
-
+fn a_page_says_that_some_runs_are_not_drawn() {
     let fixture = Fixture::new();
     let mut report = judged(&fixture, "study:lr_study");
     report.charts.iter_mut().for_each(|chart| drop(chart.lines.remove(1)));

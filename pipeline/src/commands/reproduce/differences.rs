@@ -9,6 +9,7 @@ use crate::ui::format::{self, count};
 use engine::store::{Health, Store};
 use identity::ObjectId;
 use record::read::Numbers;
+use view::Source as _;
 
 /// An output: stage, item, name.
 type Name = (String, String, String);

@@ -1,7 +1,6 @@
 //! What is said when the work has ended.
 
 use super::{Done, swept};
-use crate::commands::verdict::short;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::places::Paths;
 use crate::ui;
@@ -12,6 +11,7 @@ use engine::worker::WorkerError;
 use experiment::Experiment;
 use record::verdicts::{Kind, Verdict};
 use system::quoted;
+use view::verdict::short;
 
 /// Says what would be computed.
 pub(super) fn tell_dry(summary: &Summary) {

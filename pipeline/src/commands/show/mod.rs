@@ -4,56 +4,21 @@ mod log;
 pub mod outcomes;
 pub mod parts;
 mod replay;
-mod row;
 mod step;
 mod tokens;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
-
 use crate::args::ShowArgs;
-use crate::commands::defaults::Defaults;
-use crate::commands::reading::{Reader, baselines};
-use crate::commands::{judging, standing, verdict};
+use crate::commands::reading::Reader;
+use crate::commands::verdict;
 use crate::failure::Failure;
 use crate::places::Paths;
 use crate::ui::curve::curve;
 use crate::ui::look::{Ink, Look};
 use crate::{selector, ui};
-use chart::Baseline;
-use identity::Bucket;
-use insight::standing::Standing;
-use record::read::{Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
-use record::verdicts::{Confirmation, Verdict};
-
-/// Everything that is known of one run.
-#[derive(Debug, Serialize)]
-struct Whole {
-    #[serde(flatten)]
-    summary: Summary,
-    #[serde(flatten)]
-    detail: Detail,
-    /// What it was forked from, the nearest first.
-    forks: Vec<Forked>,
-    params: Map<String, Value>,
-    stages: Vec<StageRow>,
-    /// The lines of the curve.
-    baselines: Vec<Baseline>,
-    /// Models that count, on each split.
-    ngrams: Vec<NgramLoss>,
-    /// Where the last valid loss stands among them.
-    standing: Option<Standing>,
-    judged: Verdict,
-    /// What came of trying the verdict's cause.
-    confirmations: Vec<Confirmation>,
-    /// The loss of neighbouring steps; `run_steps` in SQL has every one.
-    curve: Vec<Bucket>,
-    evaluations: Vec<Evaluation>,
-    samples: Vec<Sample>,
-    events: Vec<Event>,
-    #[serde(skip)]
-    listed: Vec<Param>,
-}
+use view::document::View;
+use view::run::RunView;
+use view::standing;
+use view::step::StepView;
 
 /// Shows one run.
 pub fn show(args: ShowArgs, paths: &Paths) -> Result<(), Failure> {
@@ -64,52 +29,25 @@ pub fn show(args: ShowArgs, paths: &Paths) -> Result<(), Failure> {
         return log::log(&mut reader, run);
     }
     if let Some(step) = args.step {
-        let mut batch = step::read(&mut reader, run, step)?;
-        batch.check_row(args.row)?;
-        batch.replay(&mut reader, args.replay)?;
-        ui::data(&if args.json { ui::json(&batch) } else { step::screen(&batch, args.row, look) });
+        let mut view = StepView::read(&mut reader, run, step)?;
+        view.check_row(args.row)?;
+        view.add(replay::found(&mut reader, run, step, args.replay)?);
+        ui::data(&if args.json { ui::document(View::Step(&view)) } else { step::screen(&view, args.row, look) });
         return Ok(());
     }
-    let whole = read(&mut reader, run, look)?;
-    ui::data(&if args.json { ui::json(&whole) } else { screen(&whole, look) });
+    let view = read(&mut reader, run, look)?;
+    ui::data(&if args.json { ui::document(View::Run(&view)) } else { screen(&view, look) });
     Ok(())
 }
 
-fn read(reader: &mut Reader, run: i64, look: Look) -> Result<Whole, Failure> {
-    let summary = reader.summaries(Some(&[run]))?.pop().ok_or_else(|| Failure::failed("BUG: the run is gone", ""))?;
-    let stages = reader.stages(run)?;
-    let judged = judging::verdicts(reader, &[run])?.remove(0);
-    let record = &mut reader.record;
-    let detail = record.detail(run)?;
-    let listed = record.params(&[run])?;
-    let defaults = Defaults::of(summary.seed);
-    let (evaluations, ngrams) = (record.evaluations(run)?, record.ngrams(run)?);
-    let curve = match detail.trajectory_id {
-        // Several rows for each column of dots, so that rows need not end where columns do.
-        Some(trajectory) => record.losses(trajectory, summary.steps, look.width as i64 * 8)?,
-        None => Vec::new(),
-    };
-    Ok(Whole {
-        params: listed.iter().map(|param| (param.name.clone(), defaults.typed(&param.name, &param.value))).collect(),
-        baselines: baselines(&stages, &ngrams),
-        standing: standing::of(&evaluations, &ngrams),
-        judged,
-        curve,
-        evaluations,
-        ngrams,
-        samples: record.samples(run)?,
-        events: record.events(run)?,
-        confirmations: record.confirmations(run)?,
-        forks: record.forks(run)?,
-        summary,
-        detail,
-        stages,
-        listed,
-    })
+fn read(reader: &mut Reader, run: i64, look: Look) -> Result<RunView, Failure> {
+    // Several rows for each column of dots, so that rows need not end where columns do.
+    let view = RunView::read(reader, run, look.width as i64 * 8)?;
+    view.ok_or_else(|| Failure::failed("BUG: the run is gone", ""))
 }
 
 /// The whole screen.
-fn screen(whole: &Whole, look: Look) -> String {
+fn screen(whole: &RunView, look: Look) -> String {
     let parts = [
         parts::header(&whole.summary, &whole.detail, &whole.forks, look),
         judged(whole, look),
@@ -130,13 +68,13 @@ fn screen(whole: &Whole, look: Look) -> String {
 }
 
 /// The verdict, and where the rest of it is.
-fn judged(whole: &Whole, look: Look) -> String {
+fn judged(whole: &RunView, look: Look) -> String {
     let more = format!("  pipeline diagnose {} has the evidence", whole.summary.name());
     let said = verdict::words(whole.summary.run, &whole.judged, &whole.confirmations, look);
     format!("{}\n{said}{}\n", look.heading("verdict"), look.paint(Ink::Dim, &more))
 }
 
-fn loss(whole: &Whole, look: Look) -> String {
+fn loss(whole: &RunView, look: Look) -> String {
     let plot = curve(look, whole.summary.steps, &whole.curve, &whole.baselines);
     let lines = if plot.is_empty() { String::new() } else { parts::baselines(&whole.baselines, &whole.ngrams, look) };
     format!("{plot}{lines}{}", parts::losses(&whole.summary, look))
@@ -149,8 +87,9 @@ mod tests {
     use identity::Bucket;
     use record::Record;
     use record::fixture::{Fixture, SPIKE, long_run};
+    use serde_json::Value;
 
-    fn whole(fixture: &Fixture, run: i64) -> Whole {
+    fn whole(fixture: &Fixture, run: i64) -> RunView {
         let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap();
         read(&mut reader, run, Look::PLAIN).unwrap()
     }

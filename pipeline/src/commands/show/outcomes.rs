@@ -1,13 +1,13 @@
 //! What a run's checkpoints came to, and what happened on the way.
 
 use super::parts::indent;
-use crate::commands::reading::{best, short};
-use crate::commands::standing;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use insight::standing::Standing;
 use record::read::{Evaluation, Event, NgramLoss, Sample};
+use view::models::{best, short};
+use view::standing;
 
 /// Rows of evaluations and events that a screen shows; JSON and SQL have all.
 const MOST_ROWS: usize = 16;

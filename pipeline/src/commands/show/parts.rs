@@ -3,15 +3,16 @@
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::commands::defaults::Defaults;
-use crate::commands::reading::{baseline_words, lines_on};
 use crate::commands::runs::status_ink;
 use crate::plan;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
-use chart::Baseline;
+use chart::axis::Baseline;
 use record::read::{Cell, Detail, Forked, NgramLoss, Param, StageRow, Summary};
+use view::compare::origin;
+use view::defaults::Defaults;
+use view::models::{baseline_words, lines_on};
 
 /// Who, what, when, where, and with what.
 pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> String {
@@ -55,12 +56,6 @@ pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> S
         _ => {}
     }
     lines.join("\n  ") + "\n"
-}
-
-/// Where a fork begins: `run42 at step 300`.
-pub fn origin(fork: &Forked) -> String {
-    let parent = fork.parent.map_or("a run that is gone".to_owned(), |run| format!("run{run}"));
-    format!("{parent} at step {}", count(fork.step))
 }
 
 /// What a run was forked from, and what that was.

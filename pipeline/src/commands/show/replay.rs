@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 use stages::params;
-use stages::protocol::{Describe, Measured, Predicted, kind_of};
+use stages::protocol::{Describe, Measured, kind_of};
 
 use crate::args::When;
 use crate::commands::reading::Reader;
@@ -24,29 +24,13 @@ use engine::worker::{self, Worker, WorkerError};
 use identity::{Digest, Fields, ObjectId};
 use record::Record;
 use record::rows::Trajectory;
+use view::step::Predictions;
 
 /// The stage that is replayed.
 const STAGE: &str = "train";
 
 /// A replay that took longer than this, in seconds, when its steps were recorded is made only where it is asked for.
 const PATIENCE: f64 = 10.0;
-
-/// What a replay found.
-#[derive(Debug)]
-pub struct Found {
-    /// The state that it began with.
-    pub from: u64,
-    /// All that it took, with the worker's start.
-    pub seconds: f64,
-    /// The step's loss, as it came out now.
-    pub loss: f64,
-    /// Why the loss may not be the recorded one, where something is known.
-    pub suspicion: Option<String>,
-    /// The first step whose loss is not the recorded one, where the last is not.
-    pub parted: Option<u64>,
-    /// What was predicted, row by row and token by token.
-    pub rows: Vec<Vec<Predicted>>,
-}
 
 /// The way to a step.
 struct Way {
@@ -56,7 +40,7 @@ struct Way {
 }
 
 /// Replays; `Err` of the inner result is why that can't be, in a line.
-pub fn found(reader: &mut Reader, run: i64, step: u64, when: When) -> Result<Result<Found, String>, Failure> {
+pub fn found(reader: &mut Reader, run: i64, step: u64, when: When) -> Result<Result<Predictions, String>, Failure> {
     if when == When::Never {
         return Ok(Err("--replay=never".to_owned()));
     }
@@ -115,7 +99,7 @@ fn compute(
     way: Way,
     (run, step): (i64, u64),
     stop: &Stop,
-) -> Result<(Found, Vec<(u64, f64)>), String> {
+) -> Result<(Predictions, Vec<(u64, f64)>), String> {
     let began = Instant::now();
     let words = |error: WorkerError| error.to_string();
     let program = worker::find().map_err(words)?;
@@ -132,7 +116,7 @@ fn compute(
     let Replayed { losses, rows } = replayed.map_err(words)?;
     let loss = losses.last().map_or(f64::NAN, |(_, loss)| *loss);
     let seconds = began.elapsed().as_secs_f64();
-    Ok((Found { from, seconds, loss, suspicion, parted: None, rows }, losses))
+    Ok((Predictions { from, seconds, loss, suspicion, parted: None, rows }, losses))
 }
 
 /// Refuses a worker that would compute something else; says what may change bits.

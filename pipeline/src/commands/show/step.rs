@@ -1,119 +1,18 @@
 //! `pipeline show --step`: the batch of one step as a person wants to see it.
 
-use serde::Serialize;
-use stages::files::{Ids, Types};
-use stages::plan::Plan;
 use unicode_width::UnicodeWidthStr;
 
-use super::row::{Row, visible, word};
-use super::{replay, tokens};
-use crate::args::When;
-use crate::commands::reading::Reader;
-use crate::failure::Failure;
+use super::tokens::{self, visible};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use record::read::StepRow;
+use view::step::{Row, StepView};
 
 /// Rows of a batch that a screen shows: of two lines, or of four. JSON has all.
 const MOST_ROWS: [usize; 2] = [8, 4];
 
-/// One step of a run, with the tokens that it read.
-#[derive(Debug, Serialize)]
-pub struct Batch {
-    run: i64,
-    pub step: u64,
-    pub measured: StepRow,
-    pub plan: Plan,
-    /// Windows of the plan that the step reads.
-    windows: u64,
-    epoch: u64,
-    /// The share of the step's input positions that the step before also held.
-    overlap: f64,
-    /// Distinct corpus positions that the steps up to this one have read.
-    covered: u64,
-    pub rows: Vec<Row>,
-    /// What was predicted for each target, row by row; null where that was not replayed.
-    tokens: Option<Vec<tokens::Token>>,
-    /// How that came about.
-    replay: Option<tokens::Replay>,
-    /// Why `tokens` is null.
-    why_no_tokens: Option<String>,
-    /// Every type, by its id.
-    #[serde(skip)]
-    pub types: Vec<String>,
-}
-
-impl Batch {
-    /// Refuses a row that it does not have.
-    pub fn check_row(&self, row: Option<usize>) -> Result<(), Failure> {
-        match row.filter(|row| *row >= self.rows.len()) {
-            Some(row) => {
-                let message = format!("--row {row}: step {} has rows 0 to {}", self.step, self.rows.len() - 1);
-                Err(Failure::input(message, ""))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Adds what the model predicted, where that can be replayed.
-    pub fn replay(&mut self, reader: &mut Reader, when: When) -> Result<(), Failure> {
-        let found = replay::found(reader, self.run, self.step, when)?;
-        self.add(found);
-        Ok(())
-    }
-
-    fn add(&mut self, found: Result<replay::Found, String>) {
-        match found.and_then(|found| tokens::of(&found, &self.rows, self.plan.size, &self.types)) {
-            Ok((tokens, replay)) => (self.tokens, self.replay) = (Some(tokens), Some(replay)),
-            Err(why) => self.why_no_tokens = Some(why),
-        }
-    }
-}
-
-/// Reads a step's numbers from the record and its tokens from the store.
-pub fn read(reader: &mut Reader, run: i64, step: u64) -> Result<Batch, Failure> {
-    let plan = Plan::load(&reader.object(run, "batch", "plan")?)?;
-    let types = Types::load(&reader.object(run, "vocab", "vocab")?)?.types;
-    let ids = Ids::open(&reader.object(run, "vocab", "train")?)?;
-    let Some(measured) = reader.record.step(run, i64::try_from(step).unwrap_or(i64::MAX))? else {
-        let steps = reader.summaries(Some(&[run]))?.first().map_or(0, |summary| summary.steps);
-        let has = if steps == 0 { "none yet".to_owned() } else { format!("steps 0 to {}", count(steps - 1)) };
-        return Err(Failure::input(format!("run{run} has no step {step}; it has {has}"), ""));
-    };
-    let params = reader.record.params(&[run])?;
-    let accumulate = params.iter().find(|param| param.name == "train.accumulate");
-    // A step reads as many windows of the plan as it averages gradients over.
-    let windows = accumulate.and_then(|param| param.value.text().parse().ok()).unwrap_or(1u64);
-    let first = step * windows;
-    let mut batch = Batch {
-        run,
-        step,
-        measured,
-        epoch: plan.epoch(first),
-        overlap: plan.overlap(step, windows),
-        covered: plan.covered(first + windows),
-        windows,
-        plan,
-        rows: Vec::new(),
-        tokens: None,
-        replay: None,
-        why_no_tokens: None,
-        types,
-    };
-    let plan = &batch.plan;
-    let mut rows = Vec::new();
-    for offset in (first..first + windows).flat_map(|window| plan.offsets(window)) {
-        let mut window = Vec::new();
-        ids.read(offset, plan.unroll as usize + 1, &mut window)?;
-        let words: Vec<String> = window.iter().map(|id| word(&batch.types, *id)).collect();
-        rows.push(Row { offset, inputs: words[..words.len() - 1].to_vec(), targets: words[1..].to_vec() });
-    }
-    batch.rows = rows;
-    Ok(batch)
-}
-
 /// The screen: some rows and the costliest tokens, or every token of `one` row.
-pub fn screen(batch: &Batch, one: Option<usize>, look: Look) -> String {
+pub fn screen(batch: &StepView, one: Option<usize>, look: Look) -> String {
     let plan = &batch.plan;
     let whole = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
     let title = look.paint(Ink::Bold, &format!("run{}, step {}", batch.run, whole(batch.step)));

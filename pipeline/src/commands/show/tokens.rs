@@ -1,114 +1,26 @@
-//! What a model predicted at one step, token by token: as JSON has it, and as a person reads it.
+//! What a model predicted at one step, token by token, as a person reads it.
 
-use serde::Serialize;
-use stages::protocol::{Predicted, kind_of};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::replay::Found;
-use super::row::{Row, visible, word};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use record::read::StepRow;
+use view::step::{Replay, Row, Token};
 
 /// Tokens that stand in the list of the costliest.
 const COSTLIEST: usize = 10;
 
-/// One target, with what the model predicted in its place.
-#[derive(Debug, Serialize)]
-pub struct Token {
-    row: usize,
-    position: usize,
-    /// The target's place in the corpus.
-    offset: u64,
-    input: String,
-    target: String,
-    /// Its negative log-likelihood in nats; null where that was no number.
-    loss: Option<f64>,
-    loss_kind: &'static str,
-    /// Its place among all types, 1 for the likeliest; null where nothing was predicted.
-    rank: Option<u64>,
-    /// The five likeliest types, the likeliest first; none where nothing was predicted.
-    likeliest: Vec<Likely>,
+/// A token in the words of a table.
+trait Words {
+    fn nats(&self) -> String;
+    fn cost(&self) -> f64;
+    fn chance(&self) -> String;
+    fn place(&self) -> String;
+    /// The likeliest with their probabilities in per cent, in lines of a width.
+    fn guesses(&self, width: usize) -> Vec<String>;
 }
 
-#[derive(Debug, Clone, Serialize)]
-pub struct Likely {
-    word: String,
-    p: f64,
-}
-
-/// How the tokens were come by.
-#[derive(Debug, Serialize)]
-pub struct Replay {
-    /// The state that the replay began with.
-    from: u64,
-    seconds: f64,
-    /// The step's loss as it came out now.
-    loss: Option<f64>,
-    loss_kind: &'static str,
-    /// Whether that is the recorded one, to the bit.
-    identical: bool,
-    /// The first step whose loss is not the recorded one, where the last is not.
-    parted: Option<u64>,
-    /// What may be why.
-    suspicion: Option<String>,
-}
-
-/// What a replay found, by the words of a batch: its `rows`, `size` of them a window, and all `types`.
-///
-/// # Errors
-/// Where it is not about this batch, in a line.
-pub fn of(found: &Found, rows: &[Row], size: u64, types: &[String]) -> Result<(Vec<Token>, Replay), String> {
-    let shape = |rows: &[Vec<Predicted>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
-    if shape(&found.rows) != rows.iter().map(|row| row.targets.len()).collect::<Vec<_>>() {
-        return Err("BUG: the worker predicted another batch".to_owned());
-    }
-    let mean = mean(&found.rows, usize::try_from(size).unwrap_or(1));
-    // On a GPU the order of the sum is another.
-    if kind_of(mean) != kind_of(found.loss) || (mean - found.loss).abs() > 1e-9 * found.loss.abs().max(1.0) {
-        return Err(format!("BUG: the tokens' losses have the mean {mean:?}, and the step's loss is {:?}", found.loss));
-    }
-    let finite = |x: f64| x.is_finite().then_some(x);
-    let mut tokens = Vec::new();
-    for (number, (row, predicted)) in rows.iter().zip(&found.rows).enumerate() {
-        let words = row.inputs.iter().zip(&row.targets);
-        for (position, ((input, target), predicted)) in words.zip(predicted).enumerate() {
-            let Predicted { loss, rank, likeliest } = predicted;
-            let likely = |(id, p): &(u32, f64)| Likely { word: word(types, *id), p: *p };
-            tokens.push(Token {
-                row: number,
-                position,
-                offset: row.offset + position as u64 + 1,
-                input: input.clone(),
-                target: target.clone(),
-                loss: finite(loss.0),
-                loss_kind: kind_of(loss.0),
-                rank: *rank,
-                likeliest: likeliest.iter().map(likely).collect(),
-            });
-        }
-    }
-    let Found { from, seconds, loss, parted, ref suspicion, .. } = *found;
-    let (loss, loss_kind) = (finite(loss), kind_of(loss));
-    let identical = parted.is_none();
-    let replay = Replay { from, seconds, loss, loss_kind, identical, parted, suspicion: suspicion.clone() };
-    Ok((tokens, replay))
-}
-
-/// The mean loss in the order in which training sums: windows of `size` rows, in each the first tokens of all rows, then
-/// the second ones. So it is the step's loss to the bit.
-fn mean(rows: &[Vec<Predicted>], size: usize) -> f64 {
-    let mut whole = 0.0;
-    for (done, window) in rows.chunks(size).enumerate() {
-        let columns = window.first().map_or(0, Vec::len);
-        let losses = (0..columns).flat_map(|t| window.iter().map(move |row| row[t].loss.0));
-        let mean = losses.sum::<f64>() / (columns * window.len()) as f64;
-        whole = (whole * done as f64 + mean) / (done as f64 + 1.0);
-    }
-    whole
-}
-
-impl Token {
+impl Words for Token {
     fn nats(&self) -> String {
         format::loss(self.loss, Some(self.loss_kind))
     }
@@ -125,7 +37,6 @@ impl Token {
         self.rank.map_or(format::NOTHING.to_owned(), |rank| count(i64::try_from(rank).unwrap_or(i64::MAX)))
     }
 
-    /// The likeliest with their probabilities in per cent, in lines of a width.
     fn guesses(&self, width: usize) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for it in &self.likeliest {
@@ -325,4 +236,9 @@ pub fn row_loss(number: usize, tokens: &[Token]) -> String {
         Some(token) => token.loss_kind.to_owned(),
         None => format::float(of_row().map(Token::cost).sum::<f64>() / of_row().count() as f64),
     }
+}
+
+/// A token that can be seen: a space or a line's end is a token of its own where characters are.
+pub fn visible(token: &str) -> String {
+    if token.chars().all(|c| c == ' ') { "␠".repeat(token.len()) } else { format::line(token) }
 }

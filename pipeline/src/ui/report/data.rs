@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Report;
+use super::ReportView;
 use chart::{Chart, Line, Range};
 use identity::Bucket;
 
 /// The data, harmless inside a script element: nothing in it can end that element, whatever texts it holds.
-pub fn embedded(report: &Report) -> String {
+pub fn embedded(report: &ReportView) -> String {
     let runs = report.runs.iter().map(|run| json!({"run": run.summary.run, "label": run.words()}));
     let value = json!({
         "runs": runs.collect::<Vec<_>>(),

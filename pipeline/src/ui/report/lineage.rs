@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::{Execution, Report};
+use super::ReportView;
 use crate::ui::format::{self, count};
+use record::read::Execution;
 
 /// What computed what.
-pub fn section(report: &Report) -> Markup {
+pub fn section(report: &ReportView) -> Markup {
     let forked: Vec<_> = report.runs.iter().filter(|run| !run.forks.is_empty()).collect();
     html! {
         section #lineage {
@@ -53,7 +54,7 @@ pub fn section(report: &Report) -> Markup {
 }
 
 /// How many were executed, how many spared.
-fn executed(report: &Report) -> String {
+fn executed(report: &ReportView) -> String {
     let sum = |of: fn(&Execution) -> usize| report.executions.iter().map(of).sum::<usize>();
     format!("{} executed, {} times cached", sum(|it| it.executed.0.len().min(1)), sum(|it| it.cached.0.len()))
 }
@@ -72,7 +73,7 @@ fn runs(of: &[i64]) -> String {
 }
 
 /// What it ran on, and what a shell is told to have it again.
-pub fn environment(report: &Report) -> Markup {
+pub fn environment(report: &ReportView) -> Markup {
     let (differing, same): (Vec<_>, Vec<_>) = report.circumstances.iter().partition(|row| row.differs());
     let shown = |value: &Option<record::read::Cell>| value.as_ref().map_or(format::NOTHING.to_owned(), format::cell);
     html! {

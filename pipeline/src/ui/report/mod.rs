@@ -13,84 +13,13 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::format;
+use crate::ui::format;
+use chart::Range;
 use chart::colours::{DARK, LIGHT};
 use chart::parallel::{self, Strand, Value};
 use chart::svg::{Look, Shade, svg};
-use chart::{Chart, Range};
-use insight::comparison::Differing;
-use insight::winner::{Group, Winner};
-use record::read::{Cell, Evaluation, Event, Execution, Forked, Sample, Summary};
-use record::verdicts::{Confirmation, Verdict};
-
-/// What a page shows.
-#[derive(Debug)]
-pub struct Report {
-    /// A study's name, or those of its runs.
-    pub of: String,
-    /// When it was made: UTC, to the minute.
-    pub made: String,
-    /// Of the program that made it.
-    pub version: &'static str,
-    pub runs: Vec<Run>,
-    pub differing: Vec<Differing>,
-    /// Why the runs' losses can't be held against each other, where they can't.
-    pub incomparable: Option<&'static str>,
-    /// Program, host, processor, threads.
-    pub circumstances: Vec<Differing>,
-    /// Runs that differ in their seeds alone, and the best of these groups.
-    pub groups: Vec<Group>,
-    pub winner: Option<Winner>,
-    pub charts: Vec<Chart>,
-    pub executions: Vec<Execution>,
-    /// Executions that are counted and not listed.
-    pub unlisted: usize,
-    /// Corpus files by digest.
-    pub inputs: Vec<(String, String)>,
-    pub again: Again,
-}
-
-/// How the runs are had again.
-#[derive(Debug, Default)]
-pub struct Again {
-    /// What a shell is told.
-    pub commands: Vec<String>,
-    /// Experiments by path, as they were.
-    pub experiments: Vec<(String, String)>,
-}
-
-/// One run of it.
-#[derive(Debug)]
-pub struct Run {
-    pub summary: Summary,
-    /// What tells it from the others.
-    pub label: String,
-    /// Whether all is shown of it, or only its line in the summary.
-    pub whole: bool,
-    pub verdict: Verdict,
-    pub confirmations: Vec<Confirmation>,
-    /// Where its last valid loss stands among the baselines.
-    pub standing: Option<String>,
-    pub evaluations: Vec<Evaluation>,
-    pub samples: Vec<Sample>,
-    /// Texts that the page has no room for.
-    pub untold: usize,
-    pub events: Vec<Event>,
-    pub forks: Vec<Forked>,
-}
-
-impl Run {
-    /// Its name, and what tells it from the others.
-    pub fn words(&self) -> String {
-        let name = self.summary.name();
-        if self.label == name { name } else { format!("{name} {}", self.label) }
-    }
-
-    /// The score of its last checkpoint on valid.
-    pub fn valid(&self) -> Option<&Evaluation> {
-        self.evaluations.iter().rfind(|e| e.split == "valid" && e.source == "evaluate")
-    }
-}
+use record::read::Cell;
+use view::report::{ReportView, ReportedRun};
 
 static UPLOT: &str = include_str!("assets/uPlot.iife.min.js");
 static UPLOT_CSS: &str = include_str!("assets/uPlot.min.css");
@@ -99,7 +28,7 @@ static PAGE: &str = include_str!("assets/page.js");
 static CSS: &str = include_str!("assets/page.css");
 
 /// The whole page.
-pub fn page(report: &Report) -> String {
+pub fn page(report: &ReportView) -> String {
     let script = format!("{UPLOT}\n{PLOT}\n{PAGE}");
     let style = format!("{}\n{UPLOT_CSS}\n{CSS}", themes());
     let title = format!("{} – pipeline report", report.of);
@@ -194,7 +123,7 @@ fn themes() -> String {
     css
 }
 
-fn curves(report: &Report) -> Markup {
+fn curves(report: &ReportView) -> Markup {
     let look = Look { width: 860, height: 400, shade: Shade::Page };
     html! {
         section #curves {
@@ -232,7 +161,7 @@ fn curves(report: &Report) -> Markup {
     }
 }
 
-fn coordinates(report: &Report) -> Markup {
+fn coordinates(report: &ReportView) -> Markup {
     let names: Vec<&str> = report.differing.iter().map(|row| row.name.as_str()).collect();
     let strands: Vec<Strand> = report.runs.iter().enumerate().map(|(place, run)| strand(report, place, run)).collect();
     let picture = parallel::svg(&format::short_names(&names), "valid loss", &strands);
@@ -272,7 +201,7 @@ fn coordinates(report: &Report) -> Markup {
     }
 }
 
-fn strand(report: &Report, place: usize, run: &Run) -> Strand {
+fn strand(report: &ReportView, place: usize, run: &ReportedRun) -> Strand {
     let valid = run.valid();
     let loss = valid.and_then(|score| score.loss);
     Strand {
@@ -295,7 +224,7 @@ fn value(cell: &Cell) -> Value {
 }
 
 /// What is said above a section in which not every run is shown.
-fn some_are_whole(report: &Report, instead: &str) -> Markup {
+fn some_are_whole(report: &ReportView, instead: &str) -> Markup {
     let whole = report.runs.iter().filter(|run| run.whole).count();
     html! {
         @if whole < report.runs.len() {

@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::{Report, Run, harmless, some_are_whole};
+use super::{ReportView, ReportedRun, harmless, some_are_whole};
 use crate::ui::format::{self, count};
 use record::read::Sample;
 
 /// The section.
-pub fn section(report: &Report) -> Markup {
+pub fn section(report: &ReportView) -> Markup {
     let any = report.runs.iter().any(|run| !run.samples.is_empty());
     html! {
         section #samples {
@@ -33,7 +33,7 @@ pub fn section(report: &Report) -> Markup {
 }
 
 /// The last text's figures: whether it is worth opening.
-fn latest(run: &Run) -> String {
+fn latest(run: &ReportedRun) -> String {
     run.samples.last().map_or(String::new(), figures)
 }
 

@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::{Report, Run};
+use super::{ReportView, ReportedRun};
 use crate::ui::format::{self, count};
 use insight::winner::{Group, Measure};
 use record::verdicts::Kind;
 
 /// `5 runs, 1,000 steps each`.
-pub fn runs_in_words(report: &Report) -> String {
+pub fn runs_in_words(report: &ReportView) -> String {
     let steps: Vec<i64> = report.runs.iter().map(|run| run.summary.steps).collect();
     let (least, most) = (steps.iter().min().copied().unwrap_or(0), steps.iter().max().copied().unwrap_or(0));
     let each = if steps.len() > 1 { " each" } else { "" };
@@ -38,9 +38,9 @@ pub fn badge(kind: Kind) -> Markup {
 }
 
 /// The section.
-pub fn section(report: &Report) -> Markup {
+pub fn section(report: &ReportView) -> Markup {
     let of = |kind: Kind| report.runs.iter().filter(move |run| run.verdict.verdict == kind);
-    let faulty: Vec<&Run> = of(Kind::DataFault).collect();
+    let faulty: Vec<&ReportedRun> = of(Kind::DataFault).collect();
     html! {
         section #summary {
             h2 { "Summary" }
@@ -61,7 +61,7 @@ pub fn section(report: &Report) -> Markup {
     }
 }
 
-fn leading(report: &Report) -> Markup {
+fn leading(report: &ReportView) -> Markup {
     if let Some(why) = report.incomparable {
         return html! { "No run is named the best: " (why) "." };
     }
@@ -94,14 +94,14 @@ fn leading(report: &Report) -> Markup {
 }
 
 /// A group by its runs.
-fn called(report: &Report, group: &Group) -> String {
+fn called(report: &ReportView, group: &Group) -> String {
     match group.places[..] {
         [only] => report.runs[only].words(),
         ref many => format::some(&many.iter().map(|place| report.runs[*place].summary.name()).collect::<Vec<_>>()),
     }
 }
 
-fn table(report: &Report) -> Markup {
+fn table(report: &ReportView) -> Markup {
     let has_test = report.runs.iter().any(|run| run.summary.test_loss_kind.is_some());
     let broken = report.runs.iter().any(|run| run.summary.nonfinite_steps > 0);
     html! {

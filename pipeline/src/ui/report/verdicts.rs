@@ -3,12 +3,12 @@
 use maud::{Markup, html};
 
 use super::summary::badge;
-use super::{Report, Run, harmless, some_are_whole};
+use super::{ReportView, ReportedRun, harmless, some_are_whole};
 use crate::ui::format::{self, count};
 use record::verdicts::{Check, Evidence};
 
 /// The section.
-pub fn section(report: &Report) -> Markup {
+pub fn section(report: &ReportView) -> Markup {
     let few = report.runs.len() <= 2;
     html! {
         section #verdicts {
@@ -25,7 +25,7 @@ pub fn section(report: &Report) -> Markup {
     }
 }
 
-fn verdict(run: &Run) -> Markup {
+fn verdict(run: &ReportedRun) -> Markup {
     let it = &run.verdict;
     html! {
         dl {

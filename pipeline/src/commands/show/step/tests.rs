@@ -3,12 +3,19 @@
 use stages::protocol::{Measured, Predicted};
 
 use super::*;
+use crate::commands::reading::Reader;
+use crate::failure::Failure;
 use crate::places::Paths;
 use crate::ui::screen_is;
 use record::fixture::Fixture;
+use view::step::Predictions;
 
 fn reader(fixture: &Fixture) -> Reader {
     Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap()
+}
+
+fn read(reader: &mut Reader, run: i64, step: u64) -> Result<StepView, Failure> {
+    StepView::read(reader, run, step)
 }
 
 #[test]
@@ -22,7 +29,7 @@ fn the_batch_of_a_step() {
 
 /// Predictions for the fixture's batch of 10 rows by 6 tokens and 12 types: of the target a probability that goes down
 /// from row to row and token to token.
-fn found(batch: &Batch, parted: Option<u64>) -> replay::Found {
+fn found(batch: &StepView, parted: Option<u64>) -> Predictions {
     let types = batch.types.len() as u32;
     let predicted = |row: usize, t: usize| {
         let target = batch.types.iter().position(|it| *it == batch.rows[row].targets[t]).unwrap() as u32;
@@ -42,7 +49,7 @@ fn found(batch: &Batch, parted: Option<u64>) -> replay::Found {
     let rows: Vec<Vec<Predicted>> = (0..10).map(|row| (0..6).map(|t| predicted(row, t)).collect()).collect();
     let loss = rows.iter().flatten().map(|it| it.loss.0).sum::<f64>() / 60.0;
     let suspicion = parted.map(|_| "it was trained on AVX512, and this is AVX2".to_owned());
-    replay::Found { from: 0, seconds: 0.42, loss, suspicion, parted, rows }
+    Predictions { from: 0, seconds: 0.42, loss, suspicion, parted, rows }
 }
 
 #[test]
@@ -68,25 +75,25 @@ fn what_was_predicted_stands_below_each_token() {
 #[test]
 fn a_replay_that_parts_says_so_and_one_that_was_not_made_says_why() {
     let fixture = Fixture::new();
-    let read = |found: &dyn Fn(&Batch) -> Result<replay::Found, String>| {
+    let with = |found: &dyn Fn(&StepView) -> Result<Predictions, String>| {
         let mut batch = read(&mut reader(&fixture), 1, 20).unwrap();
         let found = found(&batch);
         batch.add(found);
         (screen(&batch, None, Look { width: 200, ..Look::PLAIN }), serde_json::to_value(&batch).unwrap())
     };
-    let (text, json) = read(&|batch| Ok(found(batch, Some(12))));
+    let (text, json) = with(&|batch| Ok(found(batch, Some(12))));
     let said = "replayed loss differs from the recorded: 3.";
     assert!(text.contains(said) && text.contains(" then; step 12 is the first that differs"), "{text}");
     assert!(text.contains("trained on AVX512, and this is AVX2)."), "{text}");
     assert_eq!((&json["replay"]["identical"], &json["replay"]["parted"]), (&false.into(), &12.into()));
 
-    let (text, json) = read(&|_| Err("the worker is away".to_owned()));
+    let (text, json) = with(&|_| Err("the worker is away".to_owned()));
     assert!(text.contains("\n  Not replayed, so without what the model predicted: the worker is away.\n"), "{text}");
     assert_eq!((&json["tokens"], &json["why_no_tokens"]), (&().into(), &"the worker is away".into()));
     assert!(text.contains("row 7,") && !text.contains("guesses"), "{text}");
 
     // A worker that predicts something else than it reports.
-    let (_, json) = read(&|batch| Ok(replay::Found { loss: 1.0, ..found(batch, None) }));
+    let (_, json) = with(&|batch| Ok(Predictions { loss: 1.0, ..found(batch, None) }));
     assert!(json["why_no_tokens"].as_str().unwrap().starts_with("BUG: the tokens' losses have the mean "), "{json}");
 }
 
@@ -96,7 +103,7 @@ fn what_is_no_number_is_told_of_each_token() {
     let mut batch = read(&mut reader(&fixture), 3, 490).unwrap();
     let lost = Predicted { loss: Measured(f64::NAN), rank: None, likeliest: Vec::new() };
     let rows = vec![vec![lost; 6]; 10];
-    let found = replay::Found { rows, loss: f64::NAN, ..found(&batch, None) };
+    let found = Predictions { rows, loss: f64::NAN, ..found(&batch, None) };
     batch.add(Ok(found));
     let text = screen(&batch, None, Look { width: 120, ..Look::PLAIN });
     assert!(text.contains("tokens nothing was predicted: a logit was no number."), "{text}");

@@ -1,12 +1,10 @@
 //! What happened between runs, in a few sentences: from what their data and losses show to what can explain it.
 
-use super::Comparison;
-use crate::commands::defaults::Defaults;
-use crate::commands::verdict::{spoken, verdict_ink};
-use crate::ui::format::{self, count};
-use crate::ui::look::Ink;
+use super::CompareView;
+use crate::defaults::Defaults;
+use crate::format::{self, count};
 use insight::comparison::Differing;
-use insight::explanation::{Explains, Why};
+use insight::explanation::Explains;
 use record::read::Summary;
 use record::verdicts::{Kind, Verdict};
 
@@ -17,7 +15,7 @@ const MOST_NAMED: usize = 4;
 const MOST_TOLD: usize = 4;
 
 /// What happened between some runs, a paragraph each.
-pub fn account(all: &Comparison) -> Vec<String> {
+pub fn account(all: &CompareView) -> Vec<String> {
     let both: Vec<(&Summary, &Verdict)> = all.runs.iter().zip(&all.verdicts).collect();
     let (faults, others): (Vec<_>, Vec<_>) =
         both.into_iter().partition(|(_, verdict)| verdict.verdict == Kind::DataFault);
@@ -39,7 +37,7 @@ pub fn account(all: &Comparison) -> Vec<String> {
 }
 
 /// Of more than two runs: what those with a data fault have in common, and no other has.
-fn alone(all: &Comparison, faults: usize) -> Option<String> {
+fn alone(all: &CompareView, faults: usize) -> Option<String> {
     if faults == 0 || faults == all.runs.len() || all.runs.len() == 2 {
         return None;
     }
@@ -89,7 +87,7 @@ fn judged(runs: &[(&Summary, &Verdict)]) -> Vec<String> {
 }
 
 /// What differs, with its values where these are few.
-fn differences(all: &Comparison) -> String {
+fn differences(all: &CompareView) -> String {
     let names = format!("{} and {}", all.runs[0].name(), all.runs[1].name());
     let defaults = Defaults::of(0);
     let valued = |row: &Differing| {
@@ -118,14 +116,14 @@ fn differences(all: &Comparison) -> String {
 }
 
 /// Texts that are others though their paths are the same.
-fn other_texts(all: &Comparison) -> Option<String> {
+fn other_texts(all: &CompareView) -> Option<String> {
     let texts: Vec<&str> =
         all.circumstances.iter().map(|row| &*row.name).filter(|name| name.starts_with(super::alike::TEXT)).collect();
     (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 /// The parameters that differ; of a table whose kind does, the kind alone, since the rest comes with it.
-fn gathered(all: &Comparison) -> Vec<&Differing> {
+fn gathered(all: &CompareView) -> Vec<&Differing> {
     let table = |name: &str| name.rsplit_once('.').map_or(String::new(), |(table, _)| format!("{table}.kind"));
     let told = |row: &&Differing| {
         let kind = table(&row.name);
@@ -135,7 +133,7 @@ fn gathered(all: &Comparison) -> Vec<&Differing> {
 }
 
 /// Where they part, and what can't be the reason.
-fn parted(all: &Comparison, parting: &super::Parting) -> String {
+fn parted(all: &CompareView, parting: &super::Parting) -> String {
     let Some(first) = &parting.first else {
         return match parting.common_steps {
             0 => "they have no steps in common".to_owned(),
@@ -189,30 +187,5 @@ fn sentence(runs: &[(&Summary, &Verdict)], told: bool) -> String {
         format!("{names} {head}: {}.", verdict.sentence.trim_end_matches('.'))
     } else {
         format!("{names} {head}.")
-    }
-}
-
-/// A verdict in a column.
-pub fn word(verdict: &Verdict) -> (String, Ink) {
-    let at = verdict.began().map_or(String::new(), |step| format!(" at {}", count(step)));
-    (format!("{}{at}", spoken(verdict.verdict.word())), verdict_ink(verdict.verdict))
-}
-
-/// Whether a parameter explains the parting, in a column.
-pub fn mark(explains: Explains) -> (String, Ink) {
-    match explains {
-        Explains::Can => ("can explain it".to_owned(), Ink::Bold),
-        Explains::NotBefore { step } => (format!("not before step {}", count(step)), Ink::Dim),
-        Explains::No { why } => {
-            let why = match why {
-                Why::NotRead => "not read by train",
-                Why::NoNumber => "changes no step",
-                Why::SameData => "same data",
-                Why::SameRates => "same rates",
-                Why::NothingClipped => "nothing clipped before",
-                Why::NothingDrawn => "nothing drawn",
-            };
-            (format!("no: {why}"), Ink::Dim)
-        }
     }
 }

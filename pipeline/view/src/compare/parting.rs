@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::commands::reading::Reader;
-use crate::failure::Failure;
 use insight::comparison::Differing;
 use insight::explanation::{self, Ground, Rates};
 use insight::noise::{self, Beyond, Losses};
@@ -62,10 +60,12 @@ impl Losses for Recorded<'_> {
 }
 
 /// Finds where two runs part.
-pub fn read(reader: &mut Reader, pair: &Pair) -> Result<Parting, Failure> {
+///
+/// # Errors
+/// Those of the record.
+pub fn read(record: &mut Record, pair: &Pair) -> record::Result<Parting> {
     let mut found = Parting { common_steps: pair.steps(), first: None, beyond_noise: None };
     if let [Some(a), Some(b)] = pair.trajectories {
-        let record = &mut reader.record;
         found.first = record.first_difference(a, b, pair.steps())?;
         if let Some(first) = &found.first {
             let (of_a, of_b) = (record.blocks(a, pair.steps())?, record.blocks(b, pair.steps())?);
@@ -77,13 +77,16 @@ pub fn read(reader: &mut Reader, pair: &Pair) -> Result<Parting, Failure> {
 }
 
 /// Notes of each parameter whether it can explain the parting.
+///
+/// # Errors
+/// Those of the record.
 pub fn explain(
-    reader: &mut Reader,
+    record: &mut Record,
     pair: &Pair,
     parting: &Parting,
     params: &[Param],
     parameters: &mut [Differing],
-) -> Result<(), Failure> {
+) -> record::Result<()> {
     let ([Some(a), Some(b)], Some(first)) = (pair.trajectories, &parting.first) else { return Ok(()) };
     let of = |run: i64| -> BTreeMap<String, Cell> {
         let own = params.iter().filter(|param| param.run == run);
@@ -97,18 +100,18 @@ pub fn explain(
     };
     let [rate_a, rate_b] = [rate(&params[0]), rate(&params[1])];
     let back = (first.step - BACK).max(0);
-    let rates = rates(reader, (a, 1.0), (b, 1.0), pair.steps(), (back, first.step), 0.0)?;
+    let rates = rates(record, (a, 1.0), (b, 1.0), pair.steps(), (back, first.step), 0.0)?;
     let ground = Ground {
         step: first.step,
-        shared: reader.record.shared_steps(a, b)?.min(first.step),
-        same_data: same_data(reader, pair.runs)?,
+        shared: record.shared_steps(a, b)?.min(first.step),
+        same_data: same_data(record, pair.runs)?,
         rates,
         // Of other rates, what schedules make of them is held against each other up to rounding.
         shapes: match rate_a == rate_b {
             true => rates,
-            false => self::rates(reader, (a, rate_a), (b, rate_b), pair.steps(), (back, first.step), 1e-12)?,
+            false => self::rates(record, (a, rate_a), (b, rate_b), pair.steps(), (back, first.step), 1e-12)?,
         },
-        clipped: reader.record.is_clipped(a, back, first.step)? || reader.record.is_clipped(b, back, first.step)?,
+        clipped: record.is_clipped(a, back, first.step)? || record.is_clipped(b, back, first.step)?,
         params,
     };
     for row in parameters {
@@ -118,18 +121,18 @@ pub fn explain(
 }
 
 fn rates(
-    reader: &mut Reader,
+    record: &mut Record,
     a: (i64, f64),
     b: (i64, f64),
     steps: i64,
     (back, step): (i64, i64),
     tolerance: f64,
-) -> Result<Rates, Failure> {
-    if let Some(first) = reader.record.rates_part(a, b, (back, step), tolerance)? {
+) -> record::Result<Rates> {
+    if let Some(first) = record.rates_part(a, b, (back, step), tolerance)? {
         return Ok(Rates::From(first));
     }
     let ahead = steps.min(step + AHEAD);
-    Ok(match reader.record.rates_part(a, b, (step, ahead), tolerance)? {
+    Ok(match record.rates_part(a, b, (step, ahead), tolerance)? {
         Some(first) => Rates::From(first),
         None if ahead == steps => Rates::Same,
         None => Rates::NotBefore(ahead),
@@ -137,10 +140,10 @@ fn rates(
 }
 
 /// Whether training read the same tokens in the same batches.
-fn same_data(reader: &mut Reader, [a, b]: [i64; 2]) -> Result<bool, Failure> {
+fn same_data(record: &mut Record, [a, b]: [i64; 2]) -> record::Result<bool> {
     for (stage, name) in [("vocab", "train"), ("vocab", "vocab"), ("batch", "plan")] {
-        let of_a = reader.record.output(a, stage, name)?;
-        if of_a.is_none() || of_a != reader.record.output(b, stage, name)? {
+        let of_a = record.output(a, stage, name)?;
+        if of_a.is_none() || of_a != record.output(b, stage, name)? {
             return Ok(false);
         }
     }

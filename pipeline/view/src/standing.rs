@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::commands::reading::{last, short};
-use crate::ui::format;
+use crate::format;
+use crate::models::{last, short};
 use insight::standing::{Place, Standing, standing};
 use record::read::{Cell, Evaluation, NgramLoss, Param};
 

@@ -1,21 +1,24 @@
 //! What runs have in common beside their parameters, and what not.
 
-use crate::commands::reading::{Reader, baselines};
-use crate::commands::show::parts::origin;
-use crate::failure::Failure;
-use chart::Baseline;
+use crate::format::count;
+use crate::models::baselines;
+use chart::axis::Baseline;
 use insight::comparison::Differing;
-use record::read::{Cell, Detail, NgramLoss, StageRow, Summary};
+use record::Record;
+use record::read::{Cell, Detail, Forked, NgramLoss, StageRow, Summary};
 
 /// The same parameters, but what a run was forked from as `run42 at step 300`: a trajectory's digits tell nobody anything.
-pub fn with_forks(reader: &mut Reader, parameters: Vec<Differing>, runs: &[i64]) -> Result<Vec<Differing>, Failure> {
+///
+/// # Errors
+/// Those of the record.
+pub fn with_forks(record: &mut Record, parameters: Vec<Differing>, runs: &[i64]) -> record::Result<Vec<Differing>> {
     let (forks, mut parameters): (Vec<Differing>, Vec<Differing>) =
         parameters.into_iter().partition(|row| row.name == FORK || row.name.starts_with(&format!("{FORK}.")));
     if forks.is_empty() {
         return Ok(parameters);
     }
     let mut values = Vec::new();
-    for (place, lineage) in reader.record.forks_of(runs)?.iter().enumerate() {
+    for (place, lineage) in record.forks_of(runs)?.iter().enumerate() {
         let is_fork = forks.iter().any(|row| row.values[place].is_some());
         let nearest = lineage.first().filter(|_| is_fork).map(origin);
         values.push(nearest.map(Cell::Text));
@@ -29,12 +32,15 @@ pub fn with_forks(reader: &mut Reader, parameters: Vec<Differing>, runs: &[i64])
 const FORK: &str = "train.fork";
 
 /// Why the runs' losses can't be held against each other, where they can't.
-pub fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static str>, Failure> {
+///
+/// # Errors
+/// Those of the record.
+pub fn incomparable(record: &mut Record, runs: &[i64]) -> record::Result<Option<&'static str>> {
     for (name, words) in [
         ("vocab", "the runs have other vocabularies: their losses and perplexities can't be held against each other"),
         ("valid", "the runs are scored on other valid texts: their perplexities can't be held against each other"),
     ] {
-        let digests: Vec<String> = reader.record.output_of(runs, "vocab", name)?.into_iter().flatten().collect();
+        let digests: Vec<String> = record.output_of(runs, "vocab", name)?.into_iter().flatten().collect();
         if digests.windows(2).any(|pair| pair[0] != pair[1]) {
             return Ok(Some(words));
         }
@@ -43,9 +49,12 @@ pub fn incomparable(reader: &mut Reader, runs: &[i64]) -> Result<Option<&'static
 }
 
 /// The texts behind one path that are not the same. Where the paths differ, these say it.
-pub fn texts(reader: &mut Reader, parameters: &[Differing], runs: &[i64]) -> Result<Vec<Differing>, Failure> {
+///
+/// # Errors
+/// Those of the record.
+pub fn texts(record: &mut Record, parameters: &[Differing], runs: &[i64]) -> record::Result<Vec<Differing>> {
     let mut rows: Vec<Differing> = Vec::new();
-    for (place, inputs) in reader.record.inputs_of(runs, "tokenize")?.into_iter().enumerate() {
+    for (place, inputs) in record.inputs_of(runs, "tokenize")?.into_iter().enumerate() {
         for (name, digest) in inputs {
             let name = format!("{TEXT}corpus.{name}");
             let digest = digest.get(..12).unwrap_or(&digest).to_owned();
@@ -116,4 +125,10 @@ pub fn joint_baselines(runs: &[Summary], stages: &[Vec<StageRow>], ngrams: &[Vec
         false => baseline.clone(),
     };
     all.iter().map(named).collect()
+}
+
+/// Where a fork begins: `run42 at step 300`.
+pub fn origin(fork: &Forked) -> String {
+    let parent = fork.parent.map_or("a run that is gone".to_owned(), |run| format!("run{run}"));
+    format!("{parent} at step {}", count(fork.step))
 }

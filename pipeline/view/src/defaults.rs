@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::Value;
 use stages::params::{SPLIT, STAGES};
 
-use crate::plan;
-use crate::ui::format;
+use crate::format;
 use record::read::{Cell, Param};
 use stages::schema::flatten;
 
@@ -67,13 +66,12 @@ pub fn with_later(mut params: Vec<Param>, runs: &[i64]) -> Vec<Param> {
     for stage in STAGES.iter().filter(|stage| stage.keys.iter().any(|key| key.later)) {
         let own = || params.iter().filter(|param| param.name.split_once('.').is_some_and(|(it, _)| it == stage.stage));
         // A stage that a run leaves out has no parameters at all.
-        let later = plan::STAGES.iter().any(|it| it.name == stage.stage && it.later);
         let with_stage: HashSet<i64> = own().map(|param| param.run).collect();
         for key in stage.keys.iter().filter(|key| key.later) {
             let Some(value) = key.default_value(1).as_ref().and_then(cell) else { continue };
             let name = format!("{}.{}", stage.stage, key.name);
             let with_key: HashSet<i64> = own().filter(|param| param.name == name).map(|param| param.run).collect();
-            let lacks = |run: &&i64| !with_key.contains(run) && (later || with_stage.contains(run));
+            let lacks = |run: &&i64| !with_key.contains(run) && (stage.later || with_stage.contains(run));
             added.extend(runs.iter().filter(lacks).map(|run| Param {
                 run: *run,
                 name: name.clone(),

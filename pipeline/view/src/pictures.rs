@@ -2,12 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::compare;
-use crate::commands::reading::Reader;
-use crate::commands::{defaults, judging, standing};
-use crate::failure::Failure;
-use crate::ui::format;
-use chart::Baseline;
+use crate::{Source, compare, defaults, format, standing};
+use chart::axis::Baseline;
 use chart::{Chart, Line, Quantity, thin};
 use identity::{Bucket, Hole};
 use insight::comparison::{self, Differing};
@@ -20,7 +16,7 @@ const MARGIN: usize = 2;
 
 /// Some runs, with what their pictures need.
 #[derive(Debug)]
-pub struct Runs {
+pub struct Pictured {
     /// What they are together: a study's name, or their own.
     pub of: String,
     pub summaries: Vec<Summary>,
@@ -44,35 +40,38 @@ pub struct Runs {
     shown: BTreeSet<usize>,
 }
 
-impl Runs {
+impl Pictured {
     /// Reads them, with the curves of one quantity, of about as many rows a run as `rows` makes of the number of runs; without
     /// curves where that is 0.
-    pub fn read(
-        reader: &mut Reader,
-        words: &[String],
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn read<S: Source>(
+        source: &mut S,
+        runs: Vec<i64>,
+        of: &[String],
         drawn: Quantity,
         rows: impl Fn(usize) -> i64,
-    ) -> Result<Self, Failure> {
-        let runs = reader.named(words)?;
-        let details = reader.record.details(&runs)?;
+    ) -> Result<Self, S::Error> {
+        let details = source.record().details(&runs)?;
         let rows = rows(runs.len());
         let side = |record: &mut Record| {
             let all = if rows == 0 { BTreeSet::new() } else { (0..details.len()).collect() };
             let curves = curves(record, &details, drawn, rows, &all)?;
             Ok((curves, record.evaluations_of(&runs)?, record.ngrams_of(&runs)?))
         };
-        let own = |reader: &mut Reader| {
-            let verdicts = judging::verdicts(reader, &runs)?;
-            let params = defaults::with_later(reader.record.params(&runs)?, &runs);
-            Ok((verdicts, reader.summaries(Some(&runs))?, params, reader.stages_of(&runs, &["vocab", "train"])?))
+        let own = |source: &mut S| {
+            let verdicts = source.verdicts(&runs)?;
+            let params = defaults::with_later(source.record().params(&runs)?, &runs);
+            Ok((verdicts, source.summaries(Some(&runs))?, params, source.stages_of(&runs, &["vocab", "train"])?))
         };
         let ((verdicts, summaries, params, stages), (curves, evaluations, ngrams)) =
-            reader.beside(runs.len(), side, own)?;
+            source.beside(runs.len(), side, own)?;
         let units = standing::units(&params, &runs);
-        let differing = compare::with_forks(reader, comparison::differing(&params, &runs), &runs)?;
+        let differing = compare::with_forks(source.record(), comparison::differing(&params, &runs), &runs)?;
         Ok(Self {
             shown: (0..runs.len()).collect(),
-            of: together(words, &summaries),
+            of: together(of, &summaries),
             baselines: compare::joint_baselines(&summaries, &stages, &ngrams),
             summaries,
             details,
@@ -89,6 +88,9 @@ impl Runs {
     }
 
     /// The curves of the first quantity, of some runs.
+    ///
+    /// # Errors
+    /// Those of the record.
     pub fn curves_of(
         &self,
         record: &mut Record,
@@ -140,11 +142,14 @@ impl Runs {
     }
 
     /// A picture of one quantity.
-    pub fn chart(&self, reader: &mut Reader, quantity: Quantity) -> Result<Chart, Failure> {
+    ///
+    /// # Errors
+    /// Those of the record.
+    pub fn chart(&self, record: &mut Record, quantity: Quantity) -> record::Result<Chart> {
         let rows = self.rows;
         let mut curves = match quantity == self.drawn {
             true => self.curves.clone(),
-            false => curves(&mut reader.record, &self.details, quantity, rows, &self.shown)?,
+            false => curves(record, &self.details, quantity, rows, &self.shown)?,
         };
         let mut lines = Vec::new();
         for (place, label) in self.labels().into_iter().enumerate().filter(|(place, _)| self.shown.contains(place)) {
@@ -154,7 +159,7 @@ impl Runs {
                 Quantity::Valid => scores(&self.evaluations[place]),
                 Quantity::Loss => {
                     // Sought step by step, so only where there are some.
-                    let holes = if run.nonfinite_steps > 0 { reader.record.holes(run.run)? } else { Vec::new() };
+                    let holes = if run.nonfinite_steps > 0 { record.holes(run.run)? } else { Vec::new() };
                     (curve, holes)
                 }
                 _ => {

@@ -1,0 +1,131 @@
+//! What two or more runs have in common, and what not.
+
+mod account;
+mod alike;
+mod around;
+mod best;
+mod parting;
+
+use serde::Serialize;
+
+pub use alike::{TEXT, circumstances, incomparable, joint_baselines, origin, texts, with_forks};
+pub use around::{Around, Centre, Near};
+pub use best::best;
+pub use parting::Parting;
+
+use crate::{Source, defaults, standing};
+use chart::axis::Baseline;
+use identity::Bucket;
+use insight::comparison::{self, Differing, Scores, Texts};
+use insight::standing::Standing;
+use insight::winner::{Group, Winner};
+use record::Record;
+use record::read::{NgramLoss, Summary};
+use record::verdicts::Verdict;
+
+/// Rows of all curves together, beside the fewest of one.
+const ROWS: i64 = 64_000;
+const FEWEST: i64 = 40;
+
+/// What two or more runs have in common, and what not.
+#[derive(Debug, Serialize)]
+pub struct CompareView {
+    /// What happened, in a few sentences.
+    pub account: Vec<String>,
+    pub runs: Vec<Summary>,
+    pub verdicts: Vec<Verdict>,
+    /// Parameters.
+    pub parameters: Vec<Differing>,
+    /// Why the runs' losses can't be held against each other, where they can't.
+    pub incomparable: Option<&'static str>,
+    /// What is no parameter but may change numbers or times: the text behind a path, program, threads, processor.
+    pub circumstances: Vec<Differing>,
+    /// The lines of the curves.
+    pub baselines: Vec<Baseline>,
+    /// Of each run: models that count, on each split.
+    pub ngrams: Vec<Vec<NgramLoss>>,
+    /// Of each run: where its last valid loss stands among them.
+    pub standings: Vec<Option<Standing>>,
+    /// Of each run: `tokenize.unit`.
+    #[serde(skip)]
+    pub units: Vec<String>,
+    /// For two runs alone.
+    pub parting: Option<Parting>,
+    pub around: Option<Around>,
+    /// Of three runs or more: those that differ in their seeds alone, and the best of these.
+    pub groups: Vec<Group>,
+    pub winner: Option<Winner>,
+    pub evaluations: Vec<Scores>,
+    pub samples: Vec<Texts>,
+    /// The loss of neighbouring steps of each run.
+    pub curves: Vec<Vec<Bucket>>,
+}
+
+impl CompareView {
+    /// Compares runs, with curves of at most so many rows each.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn read<S: Source>(source: &mut S, runs: &[i64], rows: i64) -> Result<Self, S::Error> {
+        let details = source.record().details(runs)?;
+        // The more curves, the smaller each is drawn.
+        let rows = (ROWS / runs.len().max(1) as i64).min(rows).max(FEWEST);
+        let of: Vec<(Option<i64>, i64)> = details.iter().map(|run| (run.trajectory_id, run.steps)).collect();
+        let side = |record: &mut Record| {
+            let curves = record.curves(&of, "loss", rows)?;
+            Ok((curves, record.evaluations_of(runs)?, record.ngrams_of(runs)?, record.samples_of(runs)?))
+        };
+        let own = |source: &mut S| {
+            let verdicts = source.verdicts(runs)?;
+            let params = defaults::with_later(source.record().params(runs)?, runs);
+            Ok((verdicts, source.summaries(Some(runs))?, params, source.stages_of(runs, &["vocab", "train"])?))
+        };
+        let ((verdicts, summaries, params, stages), (curves, evaluations, ngrams, samples)) =
+            source.beside(runs.len(), side, own)?;
+        let units = standing::units(&params, runs);
+        let mut parameters = alike::with_forks(source.record(), comparison::differing(&params, runs), runs)?;
+        let incomparable = alike::incomparable(source.record(), runs)?;
+        let texts = alike::texts(source.record(), &parameters, runs)?;
+        // Who read another text is no other seed of the same.
+        let told_apart: Vec<Differing> = parameters.iter().chain(&texts).cloned().collect();
+        let mut circumstances = texts;
+        circumstances.extend(alike::circumstances(&details, &stages).into_iter().filter(Differing::differs));
+        let (mut parting, mut around) = (None, None);
+        if let ([a, b], [first, second]) = (&details[..], &summaries[..]) {
+            let pair = parting::Pair {
+                runs: [first.run, second.run],
+                trajectories: [a.trajectory_id, b.trajectory_id],
+                lengths: [first.steps, second.steps],
+            };
+            let found = parting::read(source.record(), &pair)?;
+            parting::explain(source.record(), &pair, &found, &params, &mut parameters)?;
+            around = around::read(source.record(), &pair, &found, &verdicts, &params)?;
+            parting = Some(found);
+        }
+        let (groups, winner) = match runs.len() {
+            ..3 => (Vec::new(), None),
+            _ => best(&told_apart, &verdicts, &evaluations, &curves, incomparable.is_some()),
+        };
+        let mut comparison = Self {
+            account: Vec::new(),
+            parameters,
+            incomparable,
+            circumstances,
+            baselines: alike::joint_baselines(&summaries, &stages, &ngrams),
+            units,
+            standings: evaluations.iter().zip(&ngrams).map(|(scores, ngrams)| standing::of(scores, ngrams)).collect(),
+            ngrams,
+            parting,
+            around,
+            groups,
+            winner,
+            evaluations: comparison::scores(&evaluations),
+            samples: comparison::texts(&samples),
+            curves,
+            verdicts,
+            runs: summaries,
+        };
+        comparison.account = account::account(&comparison);
+        Ok(comparison)
+    }
+}

@@ -1,0 +1,89 @@
+//! What is wrong with runs, from what that is concluded, and what was not checked.
+
+use serde::Serialize;
+
+use crate::Source;
+use crate::models::baselines;
+use chart::axis::Baseline;
+use identity::Bucket;
+use insight::verdict::signals::Signals;
+use insight::verdict::signals_of;
+use record::Record;
+use record::read::{NgramLoss, StageRow, StepRow, Summary};
+use record::verdicts::{Confirmation, Verdict};
+
+/// Some runs, diagnosed.
+#[derive(Debug, Serialize)]
+pub struct DiagnoseView {
+    pub runs: Vec<Diagnosis>,
+}
+
+/// Steps that are shown around an onset, on either side.
+const AROUND: i64 = 5;
+
+/// Rows of all curves together, beside the fewest of one.
+const ROWS: i64 = 64_000;
+const FEWEST: i64 = 40;
+
+/// What is known of what is wrong with a run.
+#[derive(Debug, Serialize)]
+pub struct Diagnosis {
+    #[serde(flatten)]
+    pub summary: Summary,
+    pub judged: Verdict,
+    pub confirmations: Vec<Confirmation>,
+    /// What the rules looked at: for JSON, where there are several runs, since that takes longer than all else.
+    pub signals: Option<Signals>,
+    /// The steps around the onset.
+    pub around: Vec<StepRow>,
+    #[serde(skip)]
+    pub curve: Vec<Bucket>,
+    #[serde(skip)]
+    pub baselines: Vec<Baseline>,
+}
+
+impl DiagnoseView {
+    /// Diagnoses runs, with curves of at most so many rows each.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn read<S: Source>(source: &mut S, runs: &[i64], signals: bool, rows: i64) -> Result<Self, S::Error> {
+        let details = source.record().details(runs)?;
+        // The more curves, the fewer rows has each.
+        let rows = (ROWS / runs.len().max(1) as i64).min(rows).max(FEWEST);
+        let of: Vec<(Option<i64>, i64)> = details.iter().map(|run| (run.trajectory_id, run.steps)).collect();
+        let side = |record: &mut Record| {
+            Ok((record.curves(&of, "loss", rows)?, record.ngrams_of(runs)?, record.confirmations_of(runs)?))
+        };
+        let own = |source: &mut S| {
+            let mut judged: Vec<(Verdict, Option<Signals>)> = Vec::with_capacity(runs.len());
+            if signals {
+                source.judge_again(runs, &mut |verdict, facts| judged.push((verdict, Some(signals_of(facts)))))?;
+            } else {
+                judged.extend(source.verdicts(runs)?.into_iter().map(|verdict| (verdict, None)));
+            }
+            Ok((judged, source.summaries(Some(runs))?, source.stages_of(runs, &["vocab"])?))
+        };
+        let ((judged, summaries, stages), (curves, ngrams, confirmations)) = source.beside(runs.len(), side, own)?;
+        // A run shows its trajectory up to its own length.
+        let span = |((verdict, _), run): (&(Verdict, Option<Signals>), &Summary)| {
+            let onset = verdict.began()?;
+            Some((run.run, (onset - AROUND).max(0), (onset + AROUND).min(run.steps - 1)))
+        };
+        let spans: Vec<_> = judged.iter().zip(&summaries).filter_map(span).collect();
+        let mut around = source.record().steps_around(&spans)?;
+        let parts = summaries.into_iter().zip(judged).zip(stages.iter().zip(&ngrams)).zip(curves).zip(confirmations);
+        let one = |((((summary, (judged, signals)), (stages, ngrams)), curve), confirmations): Parts<'_>| {
+            let baselines = baselines(stages, ngrams);
+            let around = around.remove(&summary.run).unwrap_or_default();
+            Diagnosis { summary, judged, confirmations, signals, around, curve, baselines }
+        };
+        Ok(Self { runs: parts.map(one).collect() })
+    }
+}
+
+/// What is read of one run.
+type Parts<'a> = (
+    (((Summary, (Verdict, Option<Signals>)), (&'a Vec<StageRow>, &'a Vec<NgramLoss>)), Vec<Bucket>),
+    Vec<Confirmation>,
+);

@@ -1,0 +1,301 @@
+//! A study as one page: all that it shows.
+
+mod chosen;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use chosen::{fitting, shown, whole};
+
+use crate::models::last;
+use crate::pictures::Pictured;
+use crate::{Source, compare, format, standing};
+use chart::{Chart, Quantity};
+use insight::comparison::Differing;
+use insight::winner::{Group, Winner};
+use record::read::{Detail, Evaluation, Event, Execution, Forked, Sample, Summary};
+use record::verdicts::{Confirmation, Verdict};
+use record::{self, Record};
+
+/// Rows of all curves of one picture together, so that a page of many runs stays small.
+const ROWS: i64 = 12_000;
+
+/// The most parameters that a run's name stands beside.
+const MOST_TOLD: usize = 6;
+
+/// Bytes of all samples together.
+const TEXTS: usize = 400_000;
+
+/// Executions that are listed.
+const LISTED: usize = 300;
+
+/// What is drawn, where it was measured.
+const PICTURES: [Quantity; 7] = [
+    Quantity::Loss,
+    Quantity::Valid,
+    Quantity::GradNorm,
+    Quantity::Overshoot,
+    Quantity::UpdateRatio,
+    Quantity::LogitMax,
+    Quantity::Entropy,
+];
+
+/// Of more runs than that, only the first four are drawn: of more than the second says only losses, and of as many runs.
+const MANY: [usize; 2] = [40, 400];
+
+/// What a page shows.
+#[derive(Debug, Serialize)]
+pub struct ReportView {
+    /// A study's name, or those of its runs.
+    pub of: String,
+    /// When it was made: UTC, to the minute.
+    pub made: String,
+    /// Of the program that made it.
+    pub version: &'static str,
+    pub runs: Vec<ReportedRun>,
+    pub differing: Vec<Differing>,
+    /// Why the runs' losses can't be held against each other, where they can't.
+    pub incomparable: Option<&'static str>,
+    /// Program, host, processor, threads.
+    pub circumstances: Vec<Differing>,
+    /// Runs that differ in their seeds alone, and the best of these groups.
+    pub groups: Vec<Group>,
+    pub winner: Option<Winner>,
+    pub charts: Vec<Chart>,
+    pub executions: Vec<Execution>,
+    /// Executions that are counted and not listed.
+    pub unlisted: usize,
+    /// Corpus files by digest.
+    pub inputs: Vec<(String, String)>,
+    pub again: Again,
+}
+
+/// How the runs are had again.
+#[derive(Debug, Default, Serialize)]
+pub struct Again {
+    /// What a shell is told.
+    pub commands: Vec<String>,
+    /// Experiments by path, as they were.
+    pub experiments: Vec<(String, String)>,
+}
+
+/// One run of it.
+#[derive(Debug, Serialize)]
+pub struct ReportedRun {
+    pub summary: Summary,
+    /// What tells it from the others.
+    pub label: String,
+    /// Whether all is shown of it, or only its line in the summary.
+    pub whole: bool,
+    pub verdict: Verdict,
+    pub confirmations: Vec<Confirmation>,
+    /// Where its last valid loss stands among the baselines.
+    pub standing: Option<String>,
+    pub evaluations: Vec<Evaluation>,
+    pub samples: Vec<Sample>,
+    /// Texts that the page has no room for.
+    pub untold: usize,
+    pub events: Vec<Event>,
+    pub forks: Vec<Forked>,
+}
+
+impl ReportedRun {
+    /// Its name, and what tells it from the others.
+    pub fn words(&self) -> String {
+        let name = self.summary.name();
+        if self.label == name { name } else { format!("{name} {}", self.label) }
+    }
+
+    /// The score of its last checkpoint on valid.
+    pub fn valid(&self) -> Option<&Evaluation> {
+        self.evaluations.iter().rfind(|e| e.split == "valid" && e.source == "evaluate")
+    }
+}
+
+impl ReportView {
+    /// Gathers it, of some runs that were named by some words; `made` says when, `version` by which program.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn read<S: Source>(
+        source: &mut S,
+        ids: Vec<i64>,
+        of: &[String],
+        made: String,
+        version: &'static str,
+    ) -> Result<Self, S::Error> {
+        let rows = |runs: usize| (ROWS / runs.max(1) as i64).clamp(24, 1000);
+        // Of more runs some are drawn, which are chosen once all are judged.
+        let at_once = |runs: usize| if runs > MANY[1] { 0 } else { rows(runs) };
+        let mut runs = Pictured::read(source, ids, of, Quantity::Loss, at_once)?;
+        let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
+        let incomparable = compare::incomparable(source.record(), &ids)?;
+        let is_scored =
+            runs.evaluations.iter().any(|scores| last(scores, "valid").is_some_and(|score| score.loss.is_some()));
+        if ids.len() > MANY[1] && !is_scored {
+            // Then the winner is known by its curve.
+            let all: BTreeSet<usize> = (0..ids.len()).collect();
+            let curves = runs.curves_of(source.record(), &all, rows(ids.len()))?;
+            runs.show_only(all, rows(ids.len()), curves);
+        }
+        let mut differing = runs.differing.clone();
+        differing.extend(compare::texts(source.record(), &runs.differing, &ids)?);
+        differing.sort_by_key(|row| weight(&row.name));
+        let (groups, winner) =
+            compare::best(&differing, &runs.verdicts, &runs.evaluations, runs.first_curves(), incomparable.is_some());
+        let best = winner.as_ref().map_or(&[][..], |winner| &groups[winner.group].places);
+        let whole = whole(&runs.verdicts, best);
+        let shown = shown(ids.len(), MANY[1], &whole);
+        let side = |record: &mut Record| {
+            let curves = match shown.len() < ids.len() {
+                true => Some(runs.curves_of(record, &shown, rows(shown.len()))?),
+                false => None,
+            };
+            Ok((Texts::read(record, &ids, &whole)?, curves))
+        };
+        let own = |source: &mut S| {
+            Ok((executions(source, &runs)?, inputs(source.record(), &ids)?, again(source.record(), &runs)?))
+        };
+        let (((executions, unlisted), inputs, again), (texts, curves)) = source.beside(ids.len(), side, own)?;
+        if let Some(curves) = curves {
+            let rows = rows(shown.len());
+            runs.show_only(shown, rows, curves);
+        }
+        let charts = charts(source.record(), &runs)?;
+        Ok(Self {
+            of: runs.of.clone(),
+            made,
+            version,
+            incomparable,
+            circumstances: compare::circumstances(&runs.details, &runs.stages),
+            groups,
+            winner,
+            charts,
+            executions,
+            unlisted,
+            inputs,
+            again,
+            differing,
+            runs: of_runs(runs, texts, whole.len()),
+        })
+    }
+}
+
+/// Which parameters are shown first: what training reads.
+fn weight(name: &str) -> usize {
+    const STAGES: [&str; 4] = ["train.", "batch.", "vocab.", "tokenize."];
+    match STAGES.iter().position(|stage| name.starts_with(stage)) {
+        Some(place) => place + 1,
+        None if ["evaluate.", "sample.", "baselines."].iter().any(|stage| name.starts_with(stage)) => 9,
+        // The seed, the corpus and its texts.
+        None => 0,
+    }
+}
+
+fn charts(record: &mut Record, runs: &Pictured) -> record::Result<Vec<Chart>> {
+    let pictures = match runs.summaries.len() {
+        few if few <= MANY[0] => &PICTURES[..],
+        many if many <= MANY[1] => &PICTURES[..4],
+        _ => &PICTURES[..2],
+    };
+    let mut charts = Vec::new();
+    for &quantity in pictures {
+        let chart = runs.chart(record, quantity)?;
+        if !chart.is_empty() {
+            charts.push(chart);
+        }
+    }
+    Ok(charts)
+}
+
+/// What is said of each run beside its figures.
+struct Texts {
+    confirmations: Vec<Vec<Confirmation>>,
+    forks: Vec<Vec<Forked>>,
+    /// Of the runs that are shown whole, by their places.
+    whole: BTreeMap<usize, (Vec<Sample>, Vec<Event>)>,
+}
+
+impl Texts {
+    fn read(record: &mut Record, runs: &[i64], whole: &BTreeSet<usize>) -> record::Result<Self> {
+        let ids: Vec<i64> = whole.iter().map(|place| runs[*place]).collect();
+        let texts = record.samples_of(&ids)?.into_iter().zip(record.events_of(&ids)?);
+        Ok(Self {
+            confirmations: record.confirmations_of(runs)?,
+            forks: record.forks_of(runs)?,
+            whole: whole.iter().copied().zip(texts).collect(),
+        })
+    }
+}
+
+fn of_runs(runs: Pictured, mut texts: Texts, whole: usize) -> Vec<ReportedRun> {
+    let labels = runs.labelled(MOST_TOLD);
+    let budget = TEXTS / whole.max(1);
+    let own = texts.confirmations.into_iter().zip(texts.forks).zip(runs.units).zip(labels);
+    let parts = runs.summaries.into_iter().zip(runs.verdicts).zip(runs.evaluations).zip(runs.ngrams).zip(own);
+    let all = parts.enumerate().map(
+        |(place, ((((summary, verdict), evaluations), ngrams), (((confirmations, forks), unit), label)))| {
+            let texts = texts.whole.remove(&place);
+            let whole = texts.is_some();
+            let (samples, events) = texts.unwrap_or_default();
+            let (samples, untold) = fitting(samples, budget);
+            ReportedRun {
+                label,
+                whole,
+                verdict,
+                confirmations,
+                standing: standing::of(&evaluations, &ngrams).map(|found| standing::words(&found, &unit)),
+                evaluations,
+                samples,
+                untold,
+                events,
+                forks,
+                summary,
+            }
+        },
+    );
+    all.collect()
+}
+
+/// The executions that served the runs, each once; of too many, those of single checkpoints are only counted.
+fn executions<S: Source>(source: &mut S, runs: &Pictured) -> Result<(Vec<Execution>, usize), S::Error> {
+    let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
+    let all = source.record().count_executions(&ids)?;
+    let is_listed = |name: &&str| all <= LISTED || !["evaluate", "sample"].contains(name);
+    let names = source.stage_names();
+    let stages: Vec<&str> = names.iter().map(String::as_str).filter(is_listed).collect();
+    let listed = source.executions(&ids, &stages, LISTED)?;
+    let unlisted = all.saturating_sub(listed.len());
+    Ok((listed, unlisted))
+}
+
+/// The corpus files that the runs read, each once.
+fn inputs(record: &mut Record, runs: &[i64]) -> record::Result<Vec<(String, String)>> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    for input in record.inputs_of(runs, "tokenize")?.into_iter().flatten() {
+        if !all.contains(&input) {
+            all.push(input);
+        }
+    }
+    Ok(all)
+}
+
+/// What a shell is told to compute the runs, and the experiments as they were.
+fn again(record: &mut Record, runs: &Pictured) -> record::Result<Again> {
+    let command = |detail: &Detail| {
+        let overrides: Vec<String> = serde_json::from_str(&detail.overrides).unwrap_or_default();
+        format::command(&detail.experiment_path, &overrides)
+    };
+    let mut again = Again::default();
+    for detail in &runs.details {
+        let command = command(detail);
+        if !again.commands.contains(&command) {
+            again.commands.push(command);
+        }
+    }
+    let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
+    again.experiments = record.experiments_of(&ids)?;
+    again.commands.extend(runs.summaries.iter().take(12).map(|run| format!("pipeline reproduce {}", run.name())));
+    Ok(again)
+}

@@ -1,0 +1,84 @@
+//! Everything that is known of one run.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::defaults::Defaults;
+use crate::models::baselines;
+use crate::{Source, standing};
+use chart::axis::Baseline;
+use identity::Bucket;
+use insight::standing::Standing;
+use record::read::{Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
+use record::verdicts::{Confirmation, Verdict};
+
+/// Everything that is known of one run.
+#[derive(Debug, Serialize)]
+pub struct RunView {
+    #[serde(flatten)]
+    pub summary: Summary,
+    #[serde(flatten)]
+    pub detail: Detail,
+    /// What it was forked from, the nearest first.
+    pub forks: Vec<Forked>,
+    pub params: Map<String, Value>,
+    pub stages: Vec<StageRow>,
+    /// The lines of the curve.
+    pub baselines: Vec<Baseline>,
+    /// Models that count, on each split.
+    pub ngrams: Vec<NgramLoss>,
+    /// Where the last valid loss stands among them.
+    pub standing: Option<Standing>,
+    pub judged: Verdict,
+    /// What came of trying the verdict's cause.
+    pub confirmations: Vec<Confirmation>,
+    /// The loss of neighbouring steps; `run_steps` in SQL has every one.
+    pub curve: Vec<Bucket>,
+    pub evaluations: Vec<Evaluation>,
+    pub samples: Vec<Sample>,
+    pub events: Vec<Event>,
+    /// Parameters as the record has them.
+    #[serde(skip)]
+    pub listed: Vec<Param>,
+}
+
+impl RunView {
+    /// Gathers it, with a curve of about `rows` rows; `None` where there is no such run.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn read<S: Source>(source: &mut S, run: i64, rows: i64) -> Result<Option<Self>, S::Error> {
+        let Some(summary) = source.summaries(Some(&[run]))?.pop() else { return Ok(None) };
+        let stages = source.stages(run)?;
+        let judged = source.verdicts(&[run])?.remove(0);
+        let record = source.record();
+        let detail = record.detail(run)?;
+        let listed = record.params(&[run])?;
+        let defaults = Defaults::of(summary.seed);
+        let (evaluations, ngrams) = (record.evaluations(run)?, record.ngrams(run)?);
+        let curve = match detail.trajectory_id {
+            Some(trajectory) => record.losses(trajectory, summary.steps, rows)?,
+            None => Vec::new(),
+        };
+        Ok(Some(Self {
+            params: listed
+                .iter()
+                .map(|param| (param.name.clone(), defaults.typed(&param.name, &param.value)))
+                .collect(),
+            baselines: baselines(&stages, &ngrams),
+            standing: standing::of(&evaluations, &ngrams),
+            judged,
+            curve,
+            evaluations,
+            ngrams,
+            samples: record.samples(run)?,
+            events: record.events(run)?,
+            confirmations: record.confirmations(run)?,
+            forks: record.forks(run)?,
+            summary,
+            detail,
+            stages,
+            listed,
+        }))
+    }
+}

@@ -1,0 +1,22 @@
+//! A verdict in a few words.
+
+use record::verdicts::Verdict;
+
+use crate::format::count;
+
+/// A verdict in a few words: `diverged at step 120`.
+pub fn short(verdict: &Verdict) -> String {
+    let kind = spoken(verdict.verdict.word());
+    let onset = verdict.began().map_or_else(String::new, |onset| format!(" at step {}", count(onset)));
+    let after = match verdict.recovered {
+        Some(true) => ", recovered",
+        Some(false) => ", not recovered",
+        None => "",
+    };
+    format!("{kind}{onset}{after}")
+}
+
+/// The words of a name in the record.
+pub fn spoken(name: &str) -> String {
+    name.replace('_', " ")
+}

@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StageError;
@@ -13,7 +14,7 @@ use crate::params::Layout;
 use crate::random::Stream;
 
 /// Where each row of each step lies in the corpus.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Format version, 1.

@@ -10,6 +10,7 @@ mod first;
 mod fork;
 mod input;
 mod killed;
+mod json;
 mod laws;
 mod looks;
 mod lr_range;

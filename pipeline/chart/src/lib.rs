@@ -16,6 +16,7 @@ pub mod svg;
 pub mod text;
 mod thin;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use identity::{Bucket, Hole};
@@ -25,7 +26,7 @@ pub use range::Range;
 pub use thin::thin;
 
 /// What a picture shows over steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
     /// Training loss.
@@ -95,7 +96,7 @@ impl Quantity {
 const CROWD: usize = 60;
 
 /// Curves of one quantity.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Chart {
     /// What is drawn.
     pub quantity: Quantity,
@@ -110,7 +111,7 @@ pub struct Chart {
 }
 
 /// One run's curve.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Line {
     /// Its number.
     pub run: i64,

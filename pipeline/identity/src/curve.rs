@@ -1,10 +1,11 @@
 //! A curve over steps, as it is read and drawn.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde::ser::SerializeStruct as _;
 
 /// Neighbouring steps in one row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
+#[serde(into = "Shown")]
 pub struct Bucket {
     /// The first step.
     pub first: i64,
@@ -31,23 +32,31 @@ impl Bucket {
     }
 }
 
-/// With the mean in place of the sum, which is only a means to it.
-impl Serialize for Bucket {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Bucket", 7)?;
-        fields.serialize_field("first", &self.first)?;
-        fields.serialize_field("steps", &self.steps)?;
-        fields.serialize_field("finite", &self.finite)?;
-        fields.serialize_field("minimum", &self.minimum)?;
-        fields.serialize_field("maximum", &self.maximum)?;
-        fields.serialize_field("mean", &self.mean())?;
-        fields.serialize_field("first_nonfinite", &self.first_nonfinite)?;
-        fields.end()
+/// A bucket as JSON has it: with the mean in place of the sum, which is only a means to it.
+#[derive(JsonSchema, Serialize)]
+struct Shown {
+    /// The first step.
+    first: i64,
+    /// How many.
+    steps: i64,
+    /// How many had a finite value; what follows is over them.
+    finite: i64,
+    minimum: Option<f64>,
+    maximum: Option<f64>,
+    mean: Option<f64>,
+    /// The first step whose value was not finite.
+    first_nonfinite: Option<i64>,
+}
+
+impl From<Bucket> for Shown {
+    fn from(bucket: Bucket) -> Self {
+        let Bucket { first, steps, finite, minimum, maximum, first_nonfinite, .. } = bucket;
+        Self { first, steps, finite, minimum, maximum, mean: bucket.mean(), first_nonfinite }
     }
 }
 
 /// Neighbouring steps without a finite value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Hole {
     /// The first step.
     pub first: i64,

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::explanation::Explains;
 use record::read::{Cell, Evaluation, Param, Sample, text_as_json};
 
 /// Something that is not the same for all of some runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Differing {
     pub name: String,
     /// One for each run; `None` where the run has no such thing.
@@ -48,7 +49,7 @@ impl Differing {
 }
 
 /// The scores of one split at one checkpoint, for the runs that have one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Scores {
     pub step: i64,
     pub split: String,
@@ -76,12 +77,13 @@ pub fn scores(runs: &[Vec<Evaluation>]) -> Vec<Scores> {
 }
 
 /// Texts drawn alike from checkpoints of several runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Texts {
     /// The checkpoint; `None` where it is each run's last.
     pub step: Option<i64>,
     /// JSON, as the experiment says it.
     #[serde(serialize_with = "text_as_json")]
+    #[schemars(with = "serde_json::Value")]
     pub decode: String,
     pub prompt: String,
     pub runs: Vec<Option<Sample>>,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use stages::params::{is_read, stage_keys};
@@ -14,7 +15,7 @@ use stages::schema::Role;
 use record::read::Cell;
 
 /// What a parameter can explain of a parting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Explains {
     /// It can have made the losses part where they do.
@@ -26,7 +27,7 @@ pub enum Explains {
 }
 
 /// Why a parameter explains nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// Training doesn't read it.

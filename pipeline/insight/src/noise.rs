@@ -9,6 +9,7 @@
 //! Stretches are short while a loss falls fast ([`stretch`]). What blocks say of their least and greatest losses spares
 //! most of the steps.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use identity::Bucket;
@@ -34,7 +35,7 @@ const BLOCK: i64 = 1024;
 const MOST_DOUBTS: usize = 32;
 
 /// The first step beyond the noise.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 pub struct Beyond {
     pub step: i64,
     /// How far the losses are apart; `None` where one of them is no number.

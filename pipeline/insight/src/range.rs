@@ -6,6 +6,7 @@
 //! The numbers here were chosen on the half of the labelled grids that is Shakespeare, in tests of 200 steps over five
 //! decades, and held against the other half (bench/verdicts/README.md).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use stages::params::Optimizer;
 
@@ -44,7 +45,7 @@ pub struct Tried {
 }
 
 /// A step that stands out.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 pub struct Point {
     pub step: i64,
     pub learning_rate: f64,
@@ -53,7 +54,7 @@ pub struct Point {
 }
 
 /// What became of the loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It fell, and broke away.
@@ -67,7 +68,7 @@ pub enum Outcome {
 }
 
 /// What a range test shows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Conclusion {
     pub outcome: Outcome,
     /// Where the loss began.

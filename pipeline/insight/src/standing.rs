@@ -1,5 +1,6 @@
 //! Where a loss stands among those of models that count n-grams.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use record::read::NgramLoss;
@@ -8,14 +9,14 @@ use record::read::NgramLoss;
 const ALIKE: f64 = 0.01;
 
 /// A loss among those of models.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Standing {
     pub loss: f64,
     pub place: Place,
 }
 
 /// Its neighbours.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// A model with practically the same loss.

@@ -1,5 +1,6 @@
 //! Which of many runs did best, and whether that is more than their seeds make.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::comparison::Differing;
@@ -7,7 +8,7 @@ use record::read::Cell;
 use record::verdicts::Kind;
 
 /// Runs that differ in their seeds alone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Group {
     /// Their places among the runs.
     pub places: Vec<usize>,
@@ -16,7 +17,7 @@ pub struct Group {
 }
 
 /// What runs are held against each other by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// The valid loss of the last checkpoint.
@@ -26,7 +27,7 @@ pub enum Measure {
 }
 
 /// The best group.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Winner {
     /// The group, and the next.
     pub group: usize,

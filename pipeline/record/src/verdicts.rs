@@ -1,12 +1,13 @@
 //! Verdicts: what was concluded of a run, and what it rests on.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::read::{each, list, many};
 use super::{Record, Result, now, sql};
 
 /// What a run came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
 pub enum Kind {
@@ -42,7 +43,7 @@ impl Kind {
 }
 
 /// What is concluded of one run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Verdict {
     pub verdict: Kind,
     /// What it is consistent with, in one word; confirmed by trial alone.
@@ -81,7 +82,7 @@ impl Verdict {
 }
 
 /// Something else that was found.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Finding {
     pub finding: String,
     pub step: Option<i64>,
@@ -89,7 +90,7 @@ pub struct Finding {
 }
 
 /// A figure, and the bound that it was held against.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Evidence {
     /// The verdict, or a finding.
     pub about: String,
@@ -103,7 +104,7 @@ pub struct Evidence {
 }
 
 /// A check that was made, or was not.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Check {
     pub name: String,
     pub made: bool,
@@ -112,7 +113,7 @@ pub struct Check {
 }
 
 /// What came of trying a cause.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Confirmation {
     /// The run that is the same but for what the cause names.
     pub trial: i64,

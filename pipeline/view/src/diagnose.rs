@@ -1,5 +1,6 @@
 //! What is wrong with runs, from what that is concluded, and what was not checked.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::Source;
@@ -13,7 +14,7 @@ use record::read::{NgramLoss, StageRow, StepRow, Summary};
 use record::verdicts::{Confirmation, Verdict};
 
 /// Some runs, diagnosed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct DiagnoseView {
     pub runs: Vec<Diagnosis>,
 }
@@ -26,7 +27,7 @@ const ROWS: i64 = 64_000;
 const FEWEST: i64 = 40;
 
 /// What is known of what is wrong with a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Diagnosis {
     #[serde(flatten)]
     pub summary: Summary,

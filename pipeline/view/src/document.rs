@@ -3,6 +3,8 @@
 //! `docs/json.schema.json` is the JSON Schema of all of them, made from these types. The version rises when a field goes or
 //! changes its meaning, not when one is added.
 
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::compare::CompareView;
@@ -16,16 +18,16 @@ use crate::step::StepView;
 pub const VERSION: u32 = 1;
 
 /// A view as JSON: `{"version": 1, "view": "runs", …}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Document<'a> {
-    /// [`VERSION`].
+    /// Rises when a field goes or changes its meaning, not when one is added.
     pub version: u32,
     #[serde(flatten)]
     pub view: View<'a>,
 }
 
 /// Every view that has a JSON form.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(tag = "view", rename_all = "snake_case")]
 pub enum View<'a> {
     /// `pipeline runs`.
@@ -45,5 +47,29 @@ pub enum View<'a> {
 impl<'a> From<View<'a>> for Document<'a> {
     fn from(view: View<'a>) -> Self {
         Self { version: VERSION, view }
+    }
+}
+
+/// The JSON Schema of every document.
+pub fn schema() -> Schema {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Document<'_>>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_beside_the_docs_is_that_of_the_types() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.schema.json");
+        let wanted = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &wanted).unwrap();
+        }
+        let found = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            found == wanted,
+            "docs/json.schema.json is out of date: UPDATE_DOCS=1 cargo test --release -p view schema"
+        );
     }
 }

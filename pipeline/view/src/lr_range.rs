@@ -1,5 +1,6 @@
 //! Trainings whose rate rises until the loss breaks away.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use stages::params::{Batch, Layout, Optimizer, Train};
@@ -11,13 +12,13 @@ use insight::range::{Conclusion, Tried, conclude, smoothed};
 use record::verdicts::TraceRow;
 
 /// Some range tests.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct LrRangeView {
     pub tests: Vec<RangeTest>,
 }
 
 /// A test and what it shows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct RangeTest {
     pub run: i64,
     /// What tells its point from those of other tests.
@@ -49,7 +50,7 @@ pub struct Scale {
 }
 
 /// A step of the curve.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Step {
     pub step: i64,
     pub learning_rate: f64,

@@ -1,5 +1,6 @@
 //! Everything that is known of one run.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -13,7 +14,7 @@ use record::read::{Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, 
 use record::verdicts::{Confirmation, Verdict};
 
 /// Everything that is known of one run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct RunView {
     #[serde(flatten)]
     pub summary: Summary,

@@ -1,11 +1,12 @@
 //! A list of runs.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use record::read::Summary;
 
 /// Some runs, a line each.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct RunsView {
     pub runs: Vec<Summary>,
 }

@@ -1,5 +1,6 @@
 //! One step of a run: what it measured, what it read, and what was predicted where that was replayed.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use stages::files::{Ids, Types};
 use stages::plan::Plan;
@@ -10,7 +11,7 @@ use crate::{Refusal, Source};
 use record::read::StepRow;
 
 /// One step of a run, with the tokens that it read.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct StepView {
     pub run: i64,
     pub step: u64,
@@ -36,7 +37,7 @@ pub struct StepView {
 }
 
 /// A row of a batch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Row {
     /// The corpus offset of the first input; the targets begin one token later.
     pub offset: u64,
@@ -45,7 +46,7 @@ pub struct Row {
 }
 
 /// One target, with what the model predicted in its place.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Token {
     pub row: usize,
     pub position: usize,
@@ -63,14 +64,14 @@ pub struct Token {
 }
 
 /// A type, and the probability that the model gave it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 pub struct Likely {
     pub word: String,
     pub p: f64,
 }
 
 /// How the tokens were come by.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Replay {
     /// The state that the replay began with.
     pub from: u64,

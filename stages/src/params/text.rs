@@ -1,5 +1,6 @@
 //! The parameters of `tokenize`, `vocab`, `batch` and `baselines`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{Key, Kind, Range};
@@ -96,7 +97,7 @@ pub(super) const BATCH: &[Key] = &[
 ];
 
 /// How windows lie in the corpus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// B contiguous streams read in parallel, hidden state carried from window to window.

@@ -1,5 +1,6 @@
 //! What the words and tables among the parameters of `train` stand for.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{Key, Kind, Range};
@@ -62,7 +63,7 @@ pub enum Init {
 }
 
 /// The update rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the names are the field's own")]
 pub enum Optimizer {

@@ -1,5 +1,6 @@
 //! Where the loss of a training went.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::bounds::Bounds;
@@ -8,7 +9,7 @@ use super::rise::Rise;
 use super::statistics::{MEAN, means, median, quarters, spread};
 
 /// Where the loss went. Means are those of ten steps, the last of which names them; what is not finite counts as infinite.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Course {
     pub first: f64,
     /// The median of the last tenth of steps (at least ten); of those since its peak, where it has risen among them.

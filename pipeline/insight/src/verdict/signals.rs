@@ -1,5 +1,6 @@
 //! What rules look at, as numbers. What was not measured is `None`, and a check that wants it is not made.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use stages::params::Layout;
 
@@ -10,7 +11,7 @@ use super::statistics::median;
 use record::read::{Cell, NgramLoss, StepRow};
 
 /// Everything the rules look at. Losses in nats a token.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Signals {
     pub steps: usize,
     pub data: Option<Data>,
@@ -37,7 +38,7 @@ pub struct Signals {
 }
 
 /// What the batches are made of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Data {
     /// The share of a step's positions that the step before held too.
     pub overlap: f64,
@@ -56,7 +57,7 @@ pub struct Data {
 }
 
 /// Losses on held-out text, by step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct HeldOut {
     pub lowest: f64,
     pub lowest_at: i64,
@@ -71,7 +72,7 @@ pub struct HeldOut {
 }
 
 /// What was measured at probed steps, over the last half of them unless it says otherwise.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Probes {
     pub count: usize,
     /// The median of what updates took off the loss over what their gradients promised.

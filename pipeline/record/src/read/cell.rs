@@ -1,7 +1,9 @@
 //! One value of a row whose columns are not known beforehand.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
@@ -71,6 +73,16 @@ impl Cell {
     /// Whether it stands to the right of its column.
     pub fn is_number(&self) -> bool {
         matches!(self, Self::Integer(_) | Self::Real(_))
+    }
+}
+
+impl JsonSchema for Cell {
+    fn schema_name() -> Cow<'static, str> {
+        "Cell".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["null", "integer", "number", "string"] })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What runs were forked from, and what a fork is made of.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -7,7 +8,7 @@ use super::{each, list, only};
 use crate::{Record, Result, sql};
 
 /// A fork that a run's trajectory goes through.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Forked {
     /// The checkpoint, and the first step that is not the parent's.
     pub step: i64,

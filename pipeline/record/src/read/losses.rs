@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::each;
 use crate::{Record, Result, sql};
 
 /// The first step at which two trajectories have different losses.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Difference {
     pub step: i64,
     pub loss_a: Option<f64>,
@@ -49,7 +50,7 @@ impl std::fmt::Display for Numbers {
 }
 
 /// One optimiser step of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct StepRow {
     pub step: i64,
     pub epoch: i64,

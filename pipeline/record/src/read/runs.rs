@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -9,12 +10,13 @@ use super::{Cell, as_json, each, many, text_as_json};
 use crate::{Record, Result, sql};
 
 /// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Summary {
     pub run: i64,
     pub experiment: String,
     /// The swept parameters: JSON in the record, an object when it is printed.
     #[serde(serialize_with = "as_json")]
+    #[schemars(with = "Option<Map<String, Value>>")]
     pub point: Option<String>,
     pub status: String,
     pub seed: i64,
@@ -61,7 +63,7 @@ impl Summary {
 }
 
 /// What one run's screen shows beside its summary.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Detail {
     pub uid: String,
     #[serde(skip)]
@@ -77,6 +79,7 @@ pub struct Detail {
     pub git_dirty: Option<bool>,
     pub experiment_path: String,
     #[serde(serialize_with = "text_as_json")]
+    #[schemars(with = "Vec<String>")]
     pub overrides: String,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -10,7 +11,7 @@ use super::{as_json, each, list};
 use crate::{Record, Result, sql};
 
 /// One stage of a run, with the execution that served it.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct StageRow {
     pub stage: String,
     pub item: String,
@@ -27,6 +28,7 @@ pub struct StageRow {
     pub from_step: Option<i64>,
     pub to_step: Option<i64>,
     #[serde(serialize_with = "as_json")]
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     pub report: Option<String>,
     pub error: Option<String>,
     #[serde(skip)]
@@ -61,7 +63,7 @@ struct DigestRow {
 }
 
 /// A JSON list, as statements give several values in one row.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct List<T>(pub Vec<T>);
 
@@ -74,7 +76,7 @@ impl<T: DeserializeOwned> TryFrom<String> for List<T> {
 }
 
 /// An execution, with the runs that it served.
-#[derive(Debug, Serialize, sqlx::FromRow)]
+#[derive(Debug, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Execution {
     pub stage: String,
     pub item: String,

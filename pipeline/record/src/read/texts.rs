@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{each, list, only, text_as_json};
@@ -9,7 +10,7 @@ use super::{each, list, only, text_as_json};
 use crate::{Record, Result, sql};
 
 /// A split scored at one checkpoint.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Evaluation {
     pub step: Option<i64>,
     pub split: String,
@@ -23,7 +24,7 @@ pub struct Evaluation {
 }
 
 /// What a model that counts n-grams comes to on one split.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct NgramLoss {
     pub split: String,
     /// `uniform`, `unigram`, `bigram`, `kn5`.
@@ -36,12 +37,13 @@ pub struct NgramLoss {
 }
 
 /// A text drawn at one checkpoint.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Sample {
     pub step: Option<i64>,
     pub position: i64,
     /// How it was drawn: JSON in the record, a value when it is printed.
     #[serde(serialize_with = "text_as_json")]
+    #[schemars(with = "serde_json::Value")]
     pub decode: String,
     pub prompt: String,
     pub text: String,
@@ -55,7 +57,7 @@ pub struct Sample {
 }
 
 /// Something worth a line.
-#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Event {
     pub step: Option<i64>,
     pub kind: String,

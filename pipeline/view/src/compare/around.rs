@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::parting::{Pair, Parting};
@@ -16,7 +17,7 @@ const EITHER_SIDE: usize = 3;
 const FURTHEST: i64 = 3 * 1024;
 
 /// Steps around one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Around {
     pub step: i64,
     pub centre: Centre,
@@ -24,7 +25,7 @@ pub struct Around {
 }
 
 /// What that step is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Centre {
     /// The onset of this run's verdict.
@@ -34,7 +35,7 @@ pub enum Centre {
 }
 
 /// One step of both.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Near {
     pub step: i64,
     pub runs: [Option<StepRow>; 2],

@@ -6,6 +6,7 @@ mod around;
 mod best;
 mod parting;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use alike::{TEXT, circumstances, incomparable, joint_baselines, origin, texts, with_forks};
@@ -28,7 +29,7 @@ const ROWS: i64 = 64_000;
 const FEWEST: i64 = 40;
 
 /// What two or more runs have in common, and what not.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct CompareView {
     /// What happened, in a few sentences.
     pub account: Vec<String>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use insight::comparison::Differing;
@@ -34,7 +35,7 @@ impl Pair {
 }
 
 /// Where the losses of two runs part.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Parting {
     /// Steps that both runs have.
     pub common_steps: i64,

@@ -4,6 +4,7 @@ mod chosen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use chosen::{fitting, shown, whole};
@@ -45,7 +46,7 @@ const PICTURES: [Quantity; 7] = [
 const MANY: [usize; 2] = [40, 400];
 
 /// What a page shows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct ReportView {
     /// A study's name, or those of its runs.
     pub of: String,
@@ -72,7 +73,7 @@ pub struct ReportView {
 }
 
 /// How the runs are had again.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 pub struct Again {
     /// What a shell is told.
     pub commands: Vec<String>,
@@ -81,7 +82,7 @@ pub struct Again {
 }
 
 /// One run of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct ReportedRun {
     pub summary: Summary,
     /// What tells it from the others.

@@ -10,6 +10,7 @@ use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser}
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 pub use lr_range::{LrRangeArgs, STEPS};
+use session::run;
 use stages::params::STAGES;
 
 pub use show::{ShowArgs, When};
@@ -103,7 +104,7 @@ pub struct RunArgs {
 }
 
 /// How an experiment is computed.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Args)]
 pub struct How {
     /// Stages computed side by side [default: as many as points to compute, at most one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -123,6 +124,13 @@ pub struct How {
     /// Go on with the other points when one fails
     #[arg(long)]
     pub keep_going: bool,
+}
+
+impl From<How> for run::How {
+    fn from(how: How) -> Self {
+        let How { jobs, threads, until, dry_run, explain, keep_going } = how;
+        Self { jobs, threads, until, dry_run, explain, keep_going }
+    }
 }
 
 /// Start a new training from a checkpoint of a run, with other values from there on

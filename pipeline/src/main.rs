@@ -2,22 +2,19 @@
 
 mod args;
 mod commands;
-mod corpus;
-mod failure;
-mod places;
-mod plan;
-mod selector;
+mod exit;
 mod ui;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use session::failure::{Failure, Kind};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     if let Err(words) = system::check_random() {
         let hint = "is /dev/urandom there, and may this process call getrandom?";
-        return end(&failure::Failure::failed(format!("the system has no random numbers: {words}"), hint));
+        return end(&Failure::failed(format!("the system has no random numbers: {words}"), hint));
     }
     // Its default ends the process when a file reaches the limit on its size (ulimit -f); so the write fails instead, like
     // one to a full disk. Where the handler can't be set, the default stays.
@@ -33,28 +30,28 @@ fn main() -> ExitCode {
         Err(words) if words.use_stderr() => {
             // Where nobody can read it, the exit code still says it.
             let _ = words.print();
-            return ExitCode::from(failure::WRONG_INPUT);
+            return ExitCode::from(exit::code(Kind::WrongInput));
         }
         Err(help) => {
             ui::printed(help.print());
-            return ui::lost().map_or(ExitCode::from(failure::DONE), |failure| end(&failure));
+            return ui::lost().map_or(ExitCode::from(exit::DONE), |failure| end(&failure));
         }
     };
     let here = match std::env::current_dir() {
         Ok(here) => here,
         Err(error) => {
-            return end(&failure::Failure::input(format!("the working directory can't be read: {error}"), ""));
+            return end(&Failure::input(format!("the working directory can't be read: {error}"), ""));
         }
     };
     let done = commands::dispatch(cli, &here).and_then(|()| ui::lost().map_or(Ok(()), Err));
     match done {
-        Ok(()) => ExitCode::from(failure::DONE),
+        Ok(()) => ExitCode::from(exit::DONE),
         Err(failure) => end(&failure),
     }
 }
 
 /// Says why it ends.
-fn end(failure: &failure::Failure) -> ExitCode {
+fn end(failure: &Failure) -> ExitCode {
     ui::failure(failure);
-    ExitCode::from(failure.code)
+    ExitCode::from(exit::code(failure.kind))
 }

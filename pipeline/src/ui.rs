@@ -3,20 +3,23 @@
 pub mod axis;
 pub mod counter;
 pub mod curve;
+pub mod end;
+pub mod file;
 pub mod look;
 pub mod multiples;
 pub mod overlay;
 pub mod progress;
 pub mod report;
 pub mod table;
+pub mod verdict;
+pub mod watch;
 
 use std::io::Write as _;
 use std::sync::OnceLock;
 
+use session::failure::Failure;
 use view::document::{Document, View};
 pub use view::format;
-
-use crate::failure::Failure;
 
 /// Why data could not be printed, if it could not.
 static LOST: OnceLock<String> = OnceLock::new();

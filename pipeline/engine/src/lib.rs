@@ -11,6 +11,7 @@ pub mod lock;
 pub mod replay;
 mod segment;
 mod stat_cache;
+pub mod stop;
 pub mod store;
 pub mod work;
 pub mod worker;

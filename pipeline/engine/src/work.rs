@@ -20,7 +20,6 @@ mod start;
 mod walk;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -165,6 +164,6 @@ impl<'a> Work<'a> {
 
     /// Whether the user asked to stop.
     fn is_asked_to_stop(&self) -> bool {
-        self.settings.stop.load(Ordering::Relaxed)
+        self.settings.stop.is_asked()
     }
 }

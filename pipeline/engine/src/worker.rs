@@ -16,7 +16,6 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,6 +27,8 @@ use log::Log;
 pub use log::brief;
 pub use shortage::Shortage;
 use stages::protocol::{Describe, Done, Order, Reply, Request, read_frame, write_frame};
+
+use crate::stop::Stop;
 
 /// How long a worker may take to say who it is: libtorch is half a gigabyte, or several, perhaps on a slow disk.
 const GREETING: Duration = Duration::from_secs(120);
@@ -57,16 +58,13 @@ impl Stopper {
     }
 }
 
-/// A worker as it is asked to stop.
-type Stop<'a> = &'a Arc<AtomicBool>;
-
 impl Worker {
-    /// Starts a worker whose output for people goes to the file `log`, and checks that it is the one `expected`. A set
-    /// `stop` ends the wait for it.
+    /// Starts a worker whose output for people goes to the file `log`, and checks that it is the one `expected`. What
+    /// `stop` asks ends the wait for it.
     ///
     /// # Errors
     /// When it does not start or is another.
-    pub fn start(program: &Path, log: &Path, expected: &Describe, stop: Stop<'_>) -> Result<Self, WorkerError> {
+    pub fn start(program: &Path, log: &Path, expected: &Describe, stop: Arc<dyn Stop>) -> Result<Self, WorkerError> {
         let (worker, describe) = Self::greet(program, log, stop)?;
         let facts = |it: &Describe| (it.libtorch.clone(), it.stages.clone(), it.cpu_capability.clone(), it.gpu.clone());
         if facts(&describe) == facts(expected) {
@@ -83,7 +81,7 @@ impl Worker {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn greet(program: &Path, log: &Path, stop: Stop<'_>) -> Result<(Self, Describe), WorkerError> {
+    pub fn greet(program: &Path, log: &Path, stop: Arc<dyn Stop>) -> Result<(Self, Describe), WorkerError> {
         let unstarted = |error: io::Error| WorkerError::unstarted(program, &error);
         let in_log = |error: io::Error| match Shortage::of(&error) {
             Some(_) => unstarted(error),
@@ -110,7 +108,7 @@ impl Worker {
             .map_err(unstarted)?;
         tracing::debug!(pid = child.id(), log = %log.path.display(), "a worker starts");
         let mut ear = Ear::new(child, output, log).map_err(unstarted)?;
-        (ear.stop, ear.ends_at_stop, ear.patience) = (Some(Arc::clone(stop)), true, Some(GREETING));
+        (ear.stop, ear.ends_at_stop, ear.patience) = (Some(stop), true, Some(GREETING));
         let mut worker = Self { input: Arc::new(Mutex::new(input)), output: BufReader::new(ear) };
         let said = read_frame::<Reply>(&mut worker.output);
         match worker.understand(said) {

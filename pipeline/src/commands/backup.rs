@@ -4,21 +4,21 @@ use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use crate::args::BackupArgs;
-use crate::commands::stop::Stop;
-use crate::failure::{FAILED, Failure, INTERRUPTED};
-use crate::places::Paths;
+use crate::exit;
 use crate::ui;
 use crate::ui::counter::Counter;
 use crate::ui::format::{bytes, count};
+use engine::stop::Stop as _;
 use record::{BESIDE, Record, RecordError};
+use session::failure::{Failure, Kind};
+use session::places::Paths;
 use system::quoted;
 
 /// Copies the record.
 pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
-    let stop = Stop::listen();
+    let interrupt = exit::interrupt();
     let (folder, name) = place(args, here)?;
     let file = folder.join(&name);
     refuse(&file, args.force, paths)?;
@@ -33,7 +33,7 @@ pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failu
         Paths { db: file.clone(), named: true, store: None }.to_be_recorded(&store)
     });
     // Before the file is there: from then on a signal must take it away.
-    stop.begin();
+    interrupt.listen();
     let began = format!(".{name}.unfinished-");
     sweep(&folder, &began);
     // What others may not read they may not read in a copy either.
@@ -46,14 +46,14 @@ pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failu
     // Where files can't be locked, nobody sweeps.
     let _ = unfinished.as_file().lock();
     let mut counter = None;
-    let asked = stop.flag();
+    let asked = interrupt.clone();
     let copied = record.copy(unfinished.path(), store.as_deref(), move |more, whole| {
         counter.get_or_insert_with(|| Counter::new("copying", 0, Some(whole))).advance(more);
-        !asked.load(Ordering::Relaxed)
+        !asked.is_asked()
     });
-    if stop.is_asked() {
+    if interrupt.is_asked() {
         let message = format!("interrupted: {} is not written", file.display());
-        return Err(Failure { code: INTERRUPTED, message, hint: String::new() });
+        return Err(Failure::interrupted(message, ""));
     }
     let copied = copied.map_err(|error| explain(error, &paths.db, unfinished.path(), &file))?;
     unfinished.as_file().sync_all().map_err(|error| unwritable(&file, &error))?;
@@ -177,7 +177,7 @@ fn damaged(error: RecordError, db: &Path) -> Failure {
     match error {
         RecordError::Damaged { .. } => {
             let hint = format!("pipeline verify --db {}", quoted(&db.display().to_string()));
-            Failure { code: FAILED, hint, ..error.into() }
+            Failure { kind: Kind::Failed, hint, ..error.into() }
         }
         error => error.into(),
     }

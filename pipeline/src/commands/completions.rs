@@ -3,8 +3,8 @@
 use clap::CommandFactory as _;
 
 use crate::args::{Cli, CompletionsArgs};
-use crate::failure::Failure;
 use crate::ui;
+use session::failure::Failure;
 
 /// Prints a completion script.
 pub fn completions(args: CompletionsArgs) -> Result<(), Failure> {

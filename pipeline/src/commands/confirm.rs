@@ -2,20 +2,22 @@
 
 use std::path::Path;
 
-use crate::args::{ConfirmArgs, How};
-use crate::commands::reading::Reader;
-use crate::commands::recorded::{Recorded, fork_at};
-use crate::commands::reproduce::check_corpus;
-use crate::commands::run;
-use crate::commands::stop::Stop;
-use crate::commands::{judging, verdict};
-use crate::failure::{Failure, INTERRUPTED};
-use crate::places::Paths;
+use crate::args::ConfirmArgs;
+use crate::commands::computing::compute_and_tell;
 use crate::ui::look::Look;
-use crate::{selector, ui};
+use crate::ui::verdict;
+use crate::ui::watch::Terminal;
+use crate::{exit, ui};
 use insight::trial::{self, Trial};
 use record::Record;
 use record::verdicts::Confirmation;
+use session::Reader;
+use session::failure::{Failure, Kind};
+use session::judge;
+use session::places::Paths;
+use session::recorded::{Recorded, fork_at};
+use session::run::How;
+use session::{Session, selector};
 use view::Source as _;
 use view::verdict::short;
 
@@ -24,10 +26,10 @@ const TRIAL: &str = "_trial";
 
 /// Confirms a run's verdict, or does not.
 pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
-    let stop = Stop::listen();
-    let mut reader = Reader::open(paths)?;
+    let interrupt = exit::interrupt();
+    let mut reader = Reader::open(paths, Terminal)?;
     let run = selector::one(&mut reader.record, &args.run)?;
-    let (found, facts) = judging::anew(&mut reader, run)?;
+    let (found, facts) = judge::anew(&mut reader, run)?;
     if facts.status != "finished" {
         let message = format!("run{run} is {}: what it comes to is not known yet", facts.status);
         return Err(Failure::input(message, format!("pipeline show run{run} has the command that finishes it")));
@@ -40,7 +42,7 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
         Failure::input(format!("run{run}: {why}"), hint)
     })?;
     let recorded = Recorded::of(&mut reader.record, run, paths, here)?;
-    check_corpus(&mut reader.record, run, &recorded, paths, here)?;
+    recorded.check_corpus(&mut reader.record, paths, here)?;
     let mut sets = trial.sets.clone();
     if let Some(at) = trial.fork {
         let trajectory = reader.record.detail(run)?.trajectory_id;
@@ -59,14 +61,15 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     ui::talk(&format!("run{run} {}; {}", short(&found), words(&trial, facts.forked_at())));
     let how = How { threads: args.threads, ..How::default() };
     // What goes on with the trial tells, too, what came of it.
-    let done = run::compute_and_tell(&experiment, &how, paths, here, &stop).map_err(|failure| match failure.code {
-        INTERRUPTED => Failure { hint: format!("pipeline confirm run{run} resumes where it stopped"), ..failure },
+    let mut session = Session { paths, here, interrupt: &interrupt, watch: &mut Terminal };
+    let done = compute_and_tell(&mut session, &experiment, &how).map_err(|failure| match failure.kind {
+        Kind::Interrupted => Failure { hint: format!("pipeline confirm run{run} resumes where it stopped"), ..failure },
         _ => failure,
     })?;
     let Some(row) = done.rows.first() else { return Err(Failure::failed("BUG: a trial without a run", "")) };
 
-    let mut reader = Reader::open(paths)?;
-    let (other, there) = judging::anew(&mut reader, row.id.0)?;
+    let mut reader = Reader::open(paths, Terminal)?;
+    let (other, there) = judge::anew(&mut reader, row.id.0)?;
     let (outcome, sentence) = trial.outcome((&found, &facts), (&other, &there));
     let confirmation =
         Confirmation { trial: row.id.0, cause: trial.cause.clone(), outcome: outcome.to_owned(), sentence };

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::args::{DagArgs, Drawing};
-use crate::failure::Failure;
-use crate::places::Paths;
-use crate::plan::{STAGES, key_params};
 use crate::ui;
 use crate::ui::look::Look;
 use crate::ui::table::{Table, left};
 use engine::graph::{self, Stage};
 use experiment::{Experiment, Point};
+use session::failure::Failure;
+use session::places::Paths;
+use session::plan::{STAGES, key_params};
 
 /// Draws the graph of an experiment's stages.
 pub fn dag(args: &DagArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {

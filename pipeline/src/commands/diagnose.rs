@@ -1,22 +1,22 @@
 //! `pipeline diagnose`: what is wrong with a run, from what that is concluded, and what was not looked at.
 
 use crate::args::DiagnoseArgs;
-use crate::commands::reading::Reader;
-use crate::commands::show::parts::indent;
-use crate::commands::verdict::{self, verdict_ink};
-use crate::failure::Failure;
-use crate::places::Paths;
 use crate::ui;
 use crate::ui::curve::{ONSET, with_onset};
-use crate::ui::format::{self, count};
+use crate::ui::format::{self, count, indent};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
+use crate::ui::verdict::{self, verdict_ink};
+use crate::ui::watch::Terminal;
+use session::Reader;
+use session::failure::Failure;
+use session::places::Paths;
 use view::diagnose::{DiagnoseView, Diagnosis};
 use view::document::View;
 
 /// Diagnoses runs.
 pub fn diagnose(args: &DiagnoseArgs, paths: &Paths) -> Result<(), Failure> {
-    let mut reader = Reader::open(paths)?;
+    let mut reader = Reader::open(paths, Terminal)?;
     let runs = reader.named(&args.selectors)?;
     let look = Look::stdout();
     // Of several runs what the rules look at takes longer than all else, and is for JSON alone.

@@ -3,20 +3,21 @@
 use std::path::Path;
 
 use crate::args::ForkArgs;
-use crate::commands::reading::Reader;
-use crate::commands::recorded::{Recorded, fork_at};
-use crate::commands::run;
-use crate::commands::stop::Stop;
-use crate::failure::Failure;
-use crate::places::Paths;
-use crate::selector;
+use crate::commands::computing::compute_and_tell;
+use crate::exit;
 use crate::ui::format::{self, count};
+use crate::ui::watch::Terminal;
 use experiment::is_name;
+use session::Reader;
+use session::failure::Failure;
+use session::places::Paths;
+use session::recorded::{Recorded, fork_at};
+use session::{Session, selector};
 use view::Source as _;
 
 /// Forks a run: its experiment as the record has it, with the checkpoint as one more parameter, run as any other.
-pub fn fork(args: &ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
-    let stop = Stop::listen();
+pub fn fork(args: ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
+    let interrupt = exit::interrupt();
     let doubled = |key: &str| args.set.iter().find(|set| set.split('=').next().unwrap_or("").trim().starts_with(key));
     if let Some(set) = doubled("train.fork") {
         let message = format!("--set '{set}': pipeline fork names the checkpoint itself");
@@ -30,7 +31,7 @@ pub fn fork(args: &ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> 
         let hint = format!("--name {}", if better.is_empty() { "from_300" } else { &better });
         return Err(Failure::input(format!("--name '{name}': allowed: letters, digits, _, - and ."), hint));
     }
-    let mut reader = Reader::open(paths)?;
+    let mut reader = Reader::open(paths, Terminal)?;
     let run = selector::one(&mut reader.record, &args.run)?;
     let steps = reader.summaries(Some(&[run]))?.first().map_or(0, |summary| summary.steps);
     let at = i64::try_from(args.at).unwrap_or(i64::MAX);
@@ -55,5 +56,6 @@ pub fn fork(args: &ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> 
     further.extend(args.name.as_ref().map(|name| format!("name={}", serde_json::Value::from(name.as_str()))));
     further.extend(args.set.iter().cloned());
     let experiment = recorded.with(&further, paths, here)?;
-    run::compute_and_tell(&experiment, &args.how, paths, here, &stop).map(|_| ())
+    let mut session = Session { paths, here, interrupt: &interrupt, watch: &mut Terminal };
+    compute_and_tell(&mut session, &experiment, &args.how.into()).map(|_| ())
 }

@@ -3,41 +3,35 @@
 mod backup;
 mod compare;
 mod completions;
+mod computing;
 mod confirm;
 mod dag;
 mod diagnose;
-mod filter;
 mod fork;
-mod judging;
 mod lr_range;
 mod objects;
 mod plot;
-mod reading;
-mod recorded;
 mod report;
 mod reproduce;
 mod run;
 mod runs;
 mod show;
 mod sql;
-mod stop;
-mod temporary;
-mod verdict;
 mod verify;
 
 use std::path::Path;
 
 use crate::args::{Cli, Command};
-use crate::failure::Failure;
-use crate::places::Paths;
+use session::failure::Failure;
+use session::places::Paths;
 
 /// Does what the user typed, in the working directory `here`.
 pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
-    let paths = Paths::find(&cli.places, here);
+    let paths = Paths::find(cli.places.db, cli.places.store, here);
     match cli.command {
         Command::Completions(args) => completions::completions(args),
-        Command::Run(args) => run::run(&args, &paths, here),
-        Command::Fork(args) => fork::fork(&args, &paths, here),
+        Command::Run(args) => run::run(args, &paths, here),
+        Command::Fork(args) => fork::fork(args, &paths, here),
         Command::LrRange(args) => lr_range::lr_range(&args, &paths, here),
         Command::Reproduce(args) => reproduce::reproduce(&args, &paths, here),
         Command::Runs(args) => runs::runs(args, &paths),

@@ -1,17 +1,16 @@
 //! `pipeline plot`.
 
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::args::{PlotArgs, Theme};
-use crate::commands::reading::Reader;
-use crate::failure::Failure;
-use crate::places::Paths;
-use crate::ui::{self, format};
+use crate::ui::watch::Terminal;
+use crate::ui::{self, file, format};
 use chart::png::{self, SCALE};
 use chart::svg::{Look, svg};
 use chart::{Chart, Quantity, Range};
+use session::Reader;
+use session::failure::Failure;
+use session::places::Paths;
 use view::pictures::Pictured;
 
 /// Rows of a curve: a few for each pixel of the widest picture that anybody prints.
@@ -38,7 +37,7 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
         return Err(Failure::input(message, "--theme light"));
     }
     let what = Quantity::from(args.what);
-    let mut reader = Reader::open(paths)?;
+    let mut reader = Reader::open(paths, Terminal)?;
     let rows = |runs: usize| (ALL / runs.max(1) as i64).clamp(FEWEST, ROWS);
     let runs = reader.named(&args.selectors)?;
     let runs = Pictured::read(&mut reader, runs, &args.selectors, what, rows)?;
@@ -55,7 +54,7 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
             Failure::failed(format!("{}: the picture can't be drawn: {why}", format::path(&args.output)), "-o FILE.svg")
         })?,
     };
-    write(&args.output, &bytes, paths)?;
+    file::write(&args.output, &bytes, paths)?;
     let pixels = |n: u32| (f64::from(n) * f64::from(SCALE)) as u32;
     let size = match format {
         Format::Svg => String::new(),
@@ -96,41 +95,4 @@ fn format_of(path: &Path) -> Result<Format, Failure> {
             Err(Failure::input(format!("{}: a picture is .svg or .png", format::path(path)), hint))
         }
     }
-}
-
-/// Writes a file that somebody asked for, whole or not at all: what stood there stays until the new one is complete.
-pub fn write(path: &Path, bytes: &[u8], paths: &Paths) -> Result<(), Failure> {
-    let there = std::fs::canonicalize(path).ok();
-    if there.is_some() && there == std::fs::canonicalize(&paths.db).ok() {
-        let message = format!("{}: that is the database", format::path(path));
-        return Err(Failure::input(message, "name another file with -o"));
-    }
-    put(path, there, bytes).map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::NotFound => "make its folder first, or name another file with -o",
-            std::io::ErrorKind::StorageFull => "free some space, or name a file elsewhere with -o",
-            _ => "name a file that can be written with -o",
-        };
-        let message = format!("{}: it can't be written: {error}", format::path(path));
-        match error.kind() {
-            std::io::ErrorKind::StorageFull => Failure::failed(message, hint),
-            _ => Failure::input(message, hint),
-        }
-    })
-}
-
-fn put(path: &Path, there: Option<PathBuf>, bytes: &[u8]) -> std::io::Result<()> {
-    // A device or a pipe is no file that could be replaced.
-    if there.as_ref().is_some_and(|there| !there.is_file()) {
-        return std::fs::write(path, bytes);
-    }
-    let target = there.unwrap_or_else(|| path.to_owned());
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let permissions = match target.metadata() {
-        Ok(meta) => meta.permissions(),
-        Err(_) => std::fs::Permissions::from_mode(0o666),
-    };
-    let mut file = tempfile::Builder::new().prefix(".pipeline-").permissions(permissions).tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(&target).map(|_| ()).map_err(|error| error.error)
 }

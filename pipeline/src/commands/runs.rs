@@ -1,25 +1,22 @@
 //! `pipeline runs`.
 
 use crate::args::RunsArgs;
-use crate::commands::filter;
-use crate::commands::filter::{Columns, Filter};
-use crate::commands::judging;
-use crate::commands::reading::Reader;
-use crate::failure::Failure;
-use crate::places::Paths;
-use crate::ui::look::{Ink, Look};
+use crate::ui::look::{Ink, Look, status_ink};
 use crate::ui::table::{Table, left, right};
+use crate::ui::watch::Terminal;
 use crate::ui::{self, format};
 use record::read::Summary;
-use view::Source as _;
+use session::failure::Failure;
+use session::places::Paths;
+use session::{Chosen, Reader};
 use view::document::View;
 use view::runs::RunsView;
 use view::verdict::spoken;
 
 /// Lists runs.
 pub fn runs(args: RunsArgs, paths: &Paths) -> Result<(), Failure> {
-    let mut reader = Reader::open(paths)?;
-    let view = RunsView { runs: select(&mut reader, &args)? };
+    let mut reader = Reader::open(paths, Terminal)?;
+    let view = select(&mut reader, &args)?;
     let summaries = &view.runs;
     if args.json {
         ui::data(&ui::document(View::Runs(&view)));
@@ -38,28 +35,8 @@ pub fn runs(args: RunsArgs, paths: &Paths) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The runs that the arguments name, filtered and sorted.
-fn select(reader: &mut Reader, args: &RunsArgs) -> Result<Vec<Summary>, Failure> {
-    let filters: Vec<Filter> = args.filter.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let named = match args.selectors.is_empty() {
-        true => None,
-        false => Some(reader.named(&args.selectors)?),
-    };
-    let made = judging::refresh(reader, named.as_deref())?;
-    let mut summaries = reader.summaries(named.as_deref())?;
-    for summary in &mut summaries {
-        if let Some(kind) = made.get(&summary.run) {
-            summary.verdict = Some(kind.word().to_owned());
-        }
-    }
-    // Runs that were named stand in the order in which they were named.
-    let sort = args.sort.as_deref();
-    if filters.is_empty() && sort.is_none() {
-        return Ok(summaries);
-    }
-    let runs: Vec<i64> = summaries.iter().map(|summary| summary.run).collect();
-    let columns = Columns::of(&summaries, reader.record.params(&runs)?);
-    filter::apply(summaries, &columns, &filters, sort)
+fn select(reader: &mut Reader, args: &RunsArgs) -> Result<RunsView, Failure> {
+    reader.choose(&Chosen { selectors: &args.selectors, filters: &args.filter, sort: args.sort.as_deref() })
 }
 
 /// The table, and the columns that found no room.
@@ -103,15 +80,6 @@ fn cells(run: &Summary) -> Vec<(String, Ink)> {
     ]
 }
 
-/// The ink of a status.
-pub fn status_ink(status: &str) -> Ink {
-    match status {
-        "finished" => Ink::Good,
-        "failed" => Ink::Bad,
-        _ => Ink::Warn,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -124,8 +92,10 @@ mod tests {
     fn asked(fixture: &Fixture, words: &[&str]) -> Result<Vec<Summary>, String> {
         let cli = Cli::parse_from(["pipeline", "runs"].iter().chain(words));
         let Command::Runs(args) = cli.command else { panic!("not runs") };
-        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap();
-        select(&mut reader, &args).map_err(|failure| format!("{} | {}", failure.message, failure.hint))
+        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }, Terminal).unwrap();
+        select(&mut reader, &args)
+            .map(|view| view.runs)
+            .map_err(|failure| format!("{} | {}", failure.message, failure.hint))
     }
 
     fn numbers(fixture: &Fixture, words: &[&str]) -> Result<Vec<i64>, String> {

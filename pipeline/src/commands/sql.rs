@@ -6,15 +6,15 @@ use std::ops::ControlFlow;
 use serde_json::json;
 
 use crate::args::{Format, SqlArgs};
-use crate::failure::Failure;
-use crate::places::Paths;
-use crate::selector::Selector;
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use crate::ui::{self, format};
 use experiment::nearest;
 use record::read::{ASK, Asked, Cell, QueryError, Relation};
 use record::{Record, Result as Recorded};
+use session::failure::Failure;
+use session::places::Paths;
+use session::selector::Selector;
 
 /// What can be done where nothing can be written.
 const READ_ONLY: &str = "pipeline sql only asks; sqlite3 on a copy of the database can do anything";
@@ -202,9 +202,9 @@ fn schema(relations: &[Relation], format: Format, look: Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::judging;
-    use crate::commands::reading::Reader;
+    use crate::ui::watch::Terminal;
     use record::fixture::Fixture;
+    use session::{Reader, judge};
 
     fn said(query: &str, format: Format) -> Result<String, String> {
         let fixture = Fixture::new();
@@ -281,7 +281,7 @@ mod tests {
     fn every_documented_query_is_answered() {
         let fixture = Fixture::new();
         let paths = Paths { db: fixture.db.clone(), named: true, store: None };
-        judging::refresh(&mut Reader::open(&paths).unwrap(), None).unwrap();
+        judge::refresh(&mut Reader::open(&paths, Terminal).unwrap(), None).unwrap();
         let mut record = fixture.record();
         let queries: Vec<&str> = DOCS.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
         assert_eq!(queries.len(), 24);

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::args::VerifyArgs;
 use crate::commands::objects::verify as objects;
-use crate::failure::{FAILED, Failure};
-use crate::places::Paths;
 use crate::ui;
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, count};
@@ -13,6 +11,8 @@ use engine::lock::is_anyone_alive;
 use engine::store::Store;
 use record::sound::{Examined, Fault, MOST_PAGES, Told};
 use record::{Record, RecordError};
+use session::failure::{Failure, Kind};
+use session::places::Paths;
 use system::quoted;
 
 /// Checks both, and prints what is wrong.
@@ -33,7 +33,7 @@ pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
     };
     // A database that can't even be opened is what this command is about.
     let (mut record, examined) = open().map_err(|error: RecordError| match error {
-        error @ RecordError::Damaged { .. } => Failure { hint: restore(paths), code: FAILED, ..error.into() },
+        error @ RecordError::Damaged { .. } => Failure { hint: restore(paths), kind: Kind::Failed, ..error.into() },
         error => error.into(),
     })?;
     ui::data(&screen(&examined, paths));

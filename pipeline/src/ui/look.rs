@@ -66,6 +66,15 @@ impl Look {
     }
 }
 
+/// The ink of a status.
+pub fn status_ink(status: &str) -> Ink {
+    match status {
+        "finished" => Ink::Good,
+        "failed" => Ink::Bad,
+        _ => Ink::Warn,
+    }
+}
+
 #[cfg(test)]
 impl Look {
     /// What a test compares: 80 columns, a person's table, no colours.

@@ -16,6 +16,7 @@ pub mod pictures;
 pub mod report;
 pub mod run;
 pub mod runs;
+pub mod sample;
 mod source;
 pub mod standing;
 pub mod step;

@@ -45,7 +45,7 @@ impl Pool {
             None => {
                 let name = format!("{}.log", system::uid());
                 logs(name.clone(), 0)?;
-                let started = Worker::start(&self.program, &self.logs.join(name), &self.describe, stop);
+                let started = Worker::start(&self.program, &self.logs.join(name), &self.describe, stop.clone());
                 if let (Err(WorkerError::Changed(_)), Some(store)) = (&started, self.logs.parent()) {
                     worker::forget(store);
                 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use crate::graph::Plan;
+use crate::stop::Stop;
 use identity::{RunId, StageKey};
 use record::RecordError;
 use record::rows::RunRow;
@@ -28,8 +28,8 @@ pub struct Settings {
     pub keep_going: bool,
     /// This process.
     pub process: String,
-    /// Becomes true when the user asks to stop.
-    pub stop: Arc<AtomicBool>,
+    /// Asks to stop for the user.
+    pub stop: Arc<dyn Stop>,
 }
 
 /// What the state machine tells whoever watches.

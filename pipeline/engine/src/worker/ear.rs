@@ -5,10 +5,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::log::Log;
+use crate::stop::Stop;
 
 /// How often a wait is looked after.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -33,8 +33,8 @@ pub(super) struct Ear {
     pub(super) child: Child,
     stream: UnixStream,
     pub(super) log: Log,
-    /// Set when the user asks to stop.
-    pub(super) stop: Option<Arc<AtomicBool>>,
+    /// Asks to stop.
+    pub(super) stop: Option<Arc<dyn Stop>>,
     /// Whether that ends a wait at once.
     pub(super) ends_at_stop: bool,
     /// How long the worker may be silent; without one, as long as it lives.
@@ -100,7 +100,7 @@ impl Ear {
         if self.ended.is_none() && !self.lives() {
             self.ended = Some(Instant::now());
         }
-        let asked = self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
+        let asked = self.stop.as_ref().is_some_and(|stop| stop.is_asked());
         if asked && self.ends_at_stop {
             return Err(io::Error::other(Ended::Stopped));
         }

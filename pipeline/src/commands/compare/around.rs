@@ -1,7 +1,6 @@
 //! What two runs measured around the step that matters, as a table.
 
-use crate::commands::show::parts::indent;
-use crate::ui::format::{self, count};
+use crate::ui::format::{self, count, indent};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use record::read::{StepRow, Summary};

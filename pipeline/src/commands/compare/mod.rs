@@ -6,17 +6,18 @@ mod study;
 mod texts;
 
 use crate::args::CompareArgs;
-use crate::commands::reading::Reader;
-use crate::failure::Failure;
-use crate::places::Paths;
 use crate::ui;
 use crate::ui::look::Look;
+use crate::ui::watch::Terminal;
+use session::Reader;
+use session::failure::Failure;
+use session::places::Paths;
 use view::compare::CompareView;
 use view::document::View;
 
 /// Compares runs.
 pub fn compare(args: CompareArgs, paths: &Paths) -> Result<(), Failure> {
-    let mut reader = Reader::open(paths)?;
+    let mut reader = Reader::open(paths, Terminal)?;
     let runs = reader.named(&args.selectors)?;
     if let [only] = runs[..] {
         let message = format!("{} is run{only} alone; compare wants two runs or more", args.selectors.join(" "));

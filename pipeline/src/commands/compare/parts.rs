@@ -2,25 +2,21 @@
 
 use super::texts::{self, MOST_BESIDE};
 use super::{around, study};
-use crate::commands::runs::status_ink;
-use crate::commands::show::parts::indent;
-use crate::commands::verdict::verdict_ink;
 use crate::ui::curve::ONSET;
-use crate::ui::format::{self, count};
-use crate::ui::look::{Ink, Look};
+use crate::ui::format::{self, count, indent};
+use crate::ui::look::{Ink, Look, status_ink};
 use crate::ui::multiples::ABOVE;
 use crate::ui::overlay::{self, SEVERAL, mark};
 use crate::ui::table::{Table, left, right};
+use crate::ui::verdict;
 use insight::comparison::{Differing, Scores};
 use insight::explanation::{Explains, Why};
 use insight::noise::{Beyond, TIMES};
 use record::read::{Difference, Summary};
-use record::verdicts::Verdict;
 use view::compare::{CompareView, Parting};
 use view::defaults::Defaults;
 use view::models::{baseline_words, lines_on};
 use view::standing;
-use view::verdict::spoken;
 
 /// The most differing parameters that stand as columns of the table of runs.
 const MOST_COLUMNS: usize = 2;
@@ -154,7 +150,7 @@ fn runs(all: &CompareView, look: Look) -> String {
         let odd =
             if run.last_loss_kind.as_deref().is_some_and(|kind| kind != "finite") { Ink::Bad } else { Ink::Plain };
         row.extend([
-            word(verdict),
+            verdict::word(verdict),
             (run.standing(), status_ink(&run.status)),
             plain(count(run.steps)),
             (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd),
@@ -314,12 +310,6 @@ fn standings(all: &CompareView, look: Look) -> String {
         text.push_str(&lines(&format!("the last valid loss of {}, {said}", run.name()), Ink::Plain, look));
     }
     text
-}
-
-/// A verdict in a column.
-pub fn word(verdict: &Verdict) -> (String, Ink) {
-    let at = verdict.began().map_or(String::new(), |step| format!(" at {}", count(step)));
-    (format!("{}{at}", spoken(verdict.verdict.word())), verdict_ink(verdict.verdict))
 }
 
 /// Whether a parameter explains the parting, in a column.

@@ -1,9 +1,9 @@
 //! Many runs: the best of them, and the shapes of their curves.
 
-use super::parts::word;
 use crate::ui::format;
 use crate::ui::look::{Ink, Look};
 use crate::ui::multiples::{self, Panel};
+use crate::ui::verdict;
 use insight::comparison::Differing;
 use insight::winner::{Group, Measure, Winner, is_seed};
 use record::verdicts::Kind;
@@ -108,7 +108,7 @@ pub fn curves(all: &CompareView, look: Look) -> (String, bool) {
         };
         let same = places.iter().filter(|place| all.verdicts[**place].verdict == *kind).count();
         let one = places.iter().find(|place| all.verdicts[**place].verdict == *kind).map(|place| &all.verdicts[*place]);
-        let (mut word, ink) = one.map_or_else(Default::default, self::word);
+        let (mut word, ink) = one.map_or_else(Default::default, verdict::word);
         // The axis shows onsets.
         word = word.split(" at ").next().unwrap_or("").to_owned();
         if same < places.len() {

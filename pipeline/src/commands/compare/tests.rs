@@ -7,7 +7,7 @@ use record::fixture::{Fixture, PARTING, long_run};
 use record::verdicts::{Kind, Verdict};
 
 fn compared(fixture: &Fixture, runs: &[i64]) -> CompareView {
-    let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap();
+    let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }, Terminal).unwrap();
     CompareView::read(&mut reader, runs, Look::PLAIN.width as i64 * 8).unwrap()
 }
 

@@ -2,11 +2,11 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::commands::show::outcomes::{decode, figures, written};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use insight::comparison::Texts;
 use record::read::{Sample, Summary};
+use view::sample::{decode, figures, written};
 
 /// The most runs whose scores and texts stand side by side.
 pub const MOST_BESIDE: usize = 6;

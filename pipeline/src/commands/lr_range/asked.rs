@@ -7,9 +7,9 @@ use std::path::Path;
 use stages::params::Optimizer;
 
 use crate::args::LrRangeArgs;
-use crate::failure::Failure;
-use crate::places::Paths;
 use experiment::{Experiment, Point, Stages};
+use session::failure::Failure;
+use session::places::Paths;
 use view::lr_range::{Span, TestedPoint};
 
 /// Tests over the same rates: the points of one study.

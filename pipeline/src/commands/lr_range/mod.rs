@@ -7,36 +7,40 @@ use std::path::Path;
 
 use asked::Asking;
 
-use crate::args::{How, LrRangeArgs, STEPS};
-use crate::commands::reading::Reader;
-use crate::commands::run;
-use crate::commands::stop::Stop;
-use crate::failure::{Failure, INTERRUPTED};
-use crate::places::Paths;
-use crate::ui;
+use crate::args::{LrRangeArgs, STEPS};
+use crate::ui::end::trouble;
 use crate::ui::format;
 use crate::ui::look::Look;
+use crate::ui::watch::Terminal;
+use crate::{exit, ui};
+use engine::stop::Stop as _;
+use session::Reader;
+use session::Session;
+use session::failure::{Failure, Kind};
+use session::places::Paths;
+use session::run::How;
 use view::document::View;
 use view::lr_range::{LrRangeView, RangeTest};
 
 /// Runs the tests that an experiment asks for, as far as they are not there, and says what they show.
 pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
-    let stop = Stop::listen();
+    let interrupt = exit::interrupt();
     let how = How { jobs: args.jobs, threads: args.threads, ..How::default() };
+    let mut session = Session { paths, here, interrupt: &interrupt, watch: &mut Terminal };
     let mut tests = Vec::new();
     let (mut executed, mut cached) = (0, 0);
     let mut name = String::new();
     for asked in asked::asked(args, paths, here)? {
-        let done = run::compute(&asked.experiment, &how, paths, here, &stop)?;
-        run::trouble(&asked.experiment, &done, stop.is_asked(), paths).map_err(|failure| match failure.code {
-            INTERRUPTED => {
+        let done = session.compute(&asked.experiment, &how)?;
+        trouble(&asked.experiment, &done, interrupt.is_asked(), paths).map_err(|failure| match failure.kind {
+            Kind::Interrupted => {
                 Failure { hint: format!("{}{} resumes where it stopped", again(args), paths.flags()), ..failure }
             }
             _ => failure,
         })?;
         (executed, cached) = (executed + done.summary.executed, cached + done.summary.cached);
         let runs: Vec<i64> = done.rows.iter().map(|row| row.id.0).collect();
-        let mut reader = Reader::open(paths)?;
+        let mut reader = Reader::open(paths, Terminal)?;
         for (run, asking) in runs.into_iter().zip(&asked.points) {
             let test = RangeTest::read(&mut reader, run, asked.span, i64::from(args.steps), &asking.point)?;
             let command = test.found.suggestion.map(|rate| training(args, asking, rate));

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Owners, disk, entries, owners, size_of, whose};
-use crate::failure::Failure;
 use crate::ui;
 use crate::ui::format::{bytes, count};
 use crate::ui::look::Look;
@@ -14,6 +13,7 @@ use engine::store::Store;
 use identity::ObjectId;
 use record::objects::Trace;
 use record::{Record, RecordError};
+use session::failure::Failure;
 
 /// Something beside the objects that nobody needs.
 #[derive(Debug, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::args::{ObjectsArgs, ObjectsCommand};
-use crate::failure::Failure;
-use crate::places::Paths;
 use crate::ui;
 use engine::store::Store;
 use identity::ObjectId;
 use record::objects::Reference;
 use record::{Record, RecordError};
+use session::failure::Failure;
+use session::places::Paths;
 
 /// Looks after the store.
 pub fn objects(args: &ObjectsArgs, paths: &Paths) -> Result<(), Failure> {

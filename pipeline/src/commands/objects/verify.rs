@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use super::{Owners, disk, owners, whose};
-use crate::failure::Failure;
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, bytes, count};
 use engine::store::{Health, Store, advice};
 use identity::ObjectId;
 use record::objects::Reference;
 use record::{Record, RecordError};
+use session::failure::Failure;
 
 /// What is wrong with an object.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::*;
-use crate::commands::judging;
 use record::Record;
 use record::fixture::{Fixture, SPIKE, long_run};
 use record::verdicts::{Check, Confirmation, Evidence, Finding, Kind};
@@ -9,7 +8,7 @@ use record::verdicts::{Check, Confirmation, Evidence, Finding, Kind};
 const HOSTILE: &str = "the crown </script><img src=x onerror=alert(1)> & \"it\"\u{2028}\u{202e}turned\u{0}";
 
 fn reader(fixture: &Fixture) -> Reader {
-    Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap()
+    Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }, Terminal).unwrap()
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -18,7 +17,7 @@ fn words(words: &[&str]) -> Vec<String> {
 
 /// The page of the fixture's study, its runs judged as they might be.
 fn judged(fixture: &Fixture, study: &str) -> ReportView {
-    let mut verdicts = judging::verdicts(&mut reader(fixture), &[1, 2, 3]).unwrap();
+    let mut verdicts = session::judge::verdicts(&mut reader(fixture), &[1, 2, 3]).unwrap();
     for (verdict, (kind, sentence)) in verdicts.iter_mut().zip([
         (Kind::Stable, "the loss fell and stayed"),
         (Kind::DataFault, "neighbouring batches share 98 % of their tokens"),

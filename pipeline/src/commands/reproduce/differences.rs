@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::commands::reading::Reader;
-use crate::failure::Failure;
-use crate::plan;
 use crate::ui::format::{self, count};
 use engine::store::{Health, Store};
 use identity::ObjectId;
 use record::read::Numbers;
+use session::Reader;
+use session::failure::Failure;
+use session::plan;
 use view::Source as _;
 
 /// An output: stage, item, name.

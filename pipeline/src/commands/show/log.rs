@@ -4,9 +4,9 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 
 use stages::plain;
 
-use crate::commands::reading::Reader;
-use crate::failure::Failure;
 use crate::ui;
+use session::Reader;
+use session::failure::Failure;
 use system::files;
 
 /// Prints the output of the run's executions by the worker, one after another: failed and interrupted ones too.

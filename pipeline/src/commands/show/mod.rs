@@ -8,13 +8,15 @@ mod step;
 mod tokens;
 
 use crate::args::ShowArgs;
-use crate::commands::reading::Reader;
-use crate::commands::verdict;
-use crate::failure::Failure;
-use crate::places::Paths;
+use crate::ui;
 use crate::ui::curve::curve;
 use crate::ui::look::{Ink, Look};
-use crate::{selector, ui};
+use crate::ui::verdict;
+use crate::ui::watch::Terminal;
+use session::Reader;
+use session::failure::Failure;
+use session::places::Paths;
+use session::selector;
 use view::document::View;
 use view::run::RunView;
 use view::standing;
@@ -22,7 +24,7 @@ use view::step::StepView;
 
 /// Shows one run.
 pub fn show(args: ShowArgs, paths: &Paths) -> Result<(), Failure> {
-    let mut reader = Reader::open(paths)?;
+    let mut reader = Reader::open(paths, Terminal)?;
     let run = selector::one(&mut reader.record, &args.run)?;
     let look = Look::stdout();
     if args.log {
@@ -90,7 +92,7 @@ mod tests {
     use serde_json::Value;
 
     fn whole(fixture: &Fixture, run: i64) -> RunView {
-        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap();
+        let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }, Terminal).unwrap();
         read(&mut reader, run, Look::PLAIN).unwrap()
     }
 

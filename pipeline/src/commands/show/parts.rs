@@ -3,13 +3,12 @@
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::commands::runs::status_ink;
-use crate::plan;
-use crate::ui::format::{self, count};
-use crate::ui::look::{Ink, Look};
+use crate::ui::format::{self, count, indent};
+use crate::ui::look::{Ink, Look, status_ink};
 use crate::ui::table::{Table, left, right};
 use chart::axis::Baseline;
 use record::read::{Cell, Detail, Forked, NgramLoss, Param, StageRow, Summary};
+use session::plan;
 use view::compare::origin;
 use view::defaults::Defaults;
 use view::models::{baseline_words, lines_on};
@@ -262,9 +261,4 @@ fn nonfinite(run: &Summary, look: Look) -> String {
     let steps = if run.nonfinite_steps == 1 { "step" } else { "steps" };
     let said = format!("✗ {} {steps} without a finite loss, the first at {}", count(run.nonfinite_steps), count(first));
     format!("{}\n", look.paint(Ink::Bad, &said))
-}
-
-/// A part's lines, two columns in.
-pub fn indent(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
 }

@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::{ReportView, ReportedRun, harmless, some_are_whole};
-use crate::ui::format::{self, count};
+use crate::ui::format::count;
 use record::read::Sample;
+use view::sample::{decode, figures};
 
 /// The section.
 pub fn section(report: &ReportView) -> Markup {
@@ -51,22 +52,6 @@ fn text(sample: &Sample) -> Markup {
             }
         }
     }
-}
-
-/// How a text was drawn.
-fn decode(json: &str) -> String {
-    serde_json::from_str(json).map_or_else(|_| format::line(json), |value| format::value(&value))
-}
-
-/// How much it repeats itself.
-fn figures(sample: &Sample) -> String {
-    let figure = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {value:.2}"));
-    let looped = sample.loop_period.zip(sample.loop_onset).map(|(period, onset)| {
-        let what = if period == 1 { "one token".to_owned() } else { format!("{period} tokens") };
-        format!("loops over {what} from token {onset} on")
-    });
-    let named = [("distinct-1", sample.distinct_1), ("distinct-2", sample.distinct_2), ("seq-rep-4", sample.seq_rep_4)];
-    named.into_iter().map(|(name, value)| figure(name, value)).chain([looped]).flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Lines of a pattern that is sought in loops.

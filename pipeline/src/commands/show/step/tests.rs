@@ -3,15 +3,16 @@
 use stages::protocol::{Measured, Predicted};
 
 use super::*;
-use crate::commands::reading::Reader;
-use crate::failure::Failure;
-use crate::places::Paths;
 use crate::ui::screen_is;
+use crate::ui::watch::Terminal;
 use record::fixture::Fixture;
+use session::Reader;
+use session::failure::Failure;
+use session::places::Paths;
 use view::step::Predictions;
 
 fn reader(fixture: &Fixture) -> Reader {
-    Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }).unwrap()
+    Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }, Terminal).unwrap()
 }
 
 fn read(reader: &mut Reader, run: i64, step: u64) -> Result<StepView, Failure> {

@@ -24,6 +24,9 @@ pub struct Temporary {
 
 impl Temporary {
     /// Makes it; `what` it is for stands in its name.
+    ///
+    /// # Errors
+    /// When the folder of temporary files can't be written to.
     pub fn new(what: &str) -> Result<Self, Failure> {
         let (among, name) = (std::env::temp_dir(), format!("pipeline-{what}-"));
         sweep(&among, &name);

@@ -1,7 +1,7 @@
 //! A verdict as it is shown.
 
-use crate::ui::format::{self, count};
-use crate::ui::look::{Ink, Look};
+use super::format::{self, count};
+use super::look::{Ink, Look};
 use insight::trial;
 use record::verdicts::{Confirmation, Kind, Verdict};
 use view::verdict::{short, spoken};
@@ -40,6 +40,12 @@ pub fn words(run: i64, verdict: &Verdict, confirmations: &[Confirmation], look: 
         add(&format!("pipeline confirm run{run} tries whether that is the cause"), Ink::Dim);
     }
     text
+}
+
+/// A verdict in a column.
+pub fn word(verdict: &Verdict) -> (String, Ink) {
+    let at = verdict.began().map_or(String::new(), |step| format!(" at {}", count(step)));
+    (format!("{}{at}", spoken(verdict.verdict.word())), verdict_ink(verdict.verdict))
 }
 
 /// The figures that it rests on.

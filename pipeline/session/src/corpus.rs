@@ -26,7 +26,9 @@ pub struct Shelf<'a> {
 /// Why a corpus file can't be had.
 #[derive(Debug)]
 pub struct Refused {
+    /// What is wrong.
     pub message: String,
+    /// What could be done about it; empty where there is nothing.
     pub hint: String,
     /// Whether the disk is at fault, and not the experiment.
     pub is_full: bool,
@@ -46,6 +48,9 @@ impl From<FetchError> for Refused {
 }
 
 /// The path and digest of a corpus file.
+///
+/// # Errors
+/// When it is not there, can't be fetched, or holds other bytes than its digest says.
 pub fn obtain(source: &Source, store: &Store, shelf: &mut Shelf<'_>) -> Result<(PathBuf, Digest), Refused> {
     let path = match &source.origin {
         Origin::File(path) => path.clone(),

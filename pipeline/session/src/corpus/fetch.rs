@@ -36,15 +36,37 @@ const UNANNOUNCED: u64 = 1 << 30;
 #[derive(Debug, PartialEq, Eq)]
 pub enum News<'a> {
     /// Another process fetches the same file; its result is waited for.
-    Waiting { url: &'a str },
-    /// Bytes begin to arrive, at this place; `whole` is the file's size, where the server says it.
-    Begins { url: &'a str, from: u64, whole: Option<u64> },
+    Waiting {
+        /// The file's address.
+        url: &'a str,
+    },
+    /// Bytes begin to arrive.
+    Begins {
+        /// The file's address.
+        url: &'a str,
+        /// The place of the first byte that arrives.
+        from: u64,
+        /// The file's size, where the server says it.
+        whole: Option<u64>,
+    },
     /// So many bytes more are there.
     Arrived(u64),
-    /// Nothing has come for so long; `patience` is how long that may last.
-    Silent { url: &'a str, since: Duration, patience: Duration },
+    /// Nothing comes.
+    Silent {
+        /// The file's address.
+        url: &'a str,
+        /// For how long nothing has come.
+        since: Duration,
+        /// How long that may last.
+        patience: Duration,
+    },
     /// The connection is lost and will be made again.
-    Lost { url: &'a str, words: &'a str },
+    Lost {
+        /// The file's address.
+        url: &'a str,
+        /// Why.
+        words: &'a str,
+    },
 }
 
 /// Why a file could not be fetched.

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use stages::files::{Ids, Types};
 use stages::plan::Plan;
 
-use crate::commands::reading::{Read, Reader};
 use crate::failure::Failure;
-use crate::ui::counter::Counter;
+use crate::reader::{Read, Reader};
 use insight::verdict::{self, Batches, Facts};
 use record::Record;
 use record::read::StageRow;
@@ -21,11 +20,14 @@ const KNOWN: usize = 4;
 const PORTION: usize = 64;
 
 /// The verdicts of some runs, in their order.
+///
+/// # Errors
+/// Where the record fails, or says something that can't be.
 pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
     let states: BTreeMap<i64, _> =
         reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
     let kept = reader.record.verdicts(runs)?;
-    let (mut counter, mut all, mut made) = (None, Vec::with_capacity(runs.len()), Vec::new());
+    let (mut advance, mut all, mut made) = (None, Vec::with_capacity(runs.len()), Vec::new());
     for (run, kept) in runs.iter().zip(kept) {
         let state = states.get(run).ok_or_else(gone)?;
         if let Some(kept) = kept
@@ -37,7 +39,8 @@ pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failu
         let verdict = judge(state, &facts(reader, *run)?);
         made.push((*run, verdict.clone()));
         all.push(verdict);
-        counter.get_or_insert_with(|| Counter::of_runs("judging", (runs.len() - all.len() + 1) as u64)).advance(1);
+        let left = (runs.len() - all.len() + 1) as u64;
+        advance.get_or_insert_with(|| reader.watch.judging(left))();
         // In portions, so that whoever is interrupted has not judged in vain.
         if made.len() >= PORTION {
             write_down(reader.record.path(), &std::mem::take(&mut made))?;
@@ -50,6 +53,9 @@ pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failu
 }
 
 /// A run's verdict made anew, whatever was concluded before, and what the rules looked at.
+///
+/// # Errors
+/// Where the record fails, or says something that can't be.
 pub fn anew(reader: &mut Reader, run: i64) -> Result<(Verdict, Facts), Failure> {
     let state = reader.record.verdict_states(Some(&[run]))?.pop().ok_or_else(gone)?;
     let facts = facts(reader, run)?;
@@ -61,10 +67,13 @@ pub fn anew(reader: &mut Reader, run: i64) -> Result<(Verdict, Facts), Failure> 
 }
 
 /// The same of some runs, handed to `visit` one by one, since what the rules look at is large.
+///
+/// # Errors
+/// Where the record fails, or says something that can't be.
 pub fn each_anew(reader: &mut Reader, runs: &[i64], mut visit: impl FnMut(Verdict, &Facts)) -> Result<(), Failure> {
     let states: BTreeMap<i64, _> =
         reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
-    let (mut counter, mut made) = (Counter::of_runs("judging", runs.len() as u64), Vec::new());
+    let (mut advance, mut made) = (reader.watch.judging(runs.len() as u64), Vec::new());
     for run in runs {
         let state = states.get(run).ok_or_else(gone)?;
         let facts = facts(reader, *run)?;
@@ -73,7 +82,7 @@ pub fn each_anew(reader: &mut Reader, runs: &[i64], mut visit: impl FnMut(Verdic
             made.push((*run, verdict.clone()));
         }
         visit(verdict, &facts);
-        counter.advance(1);
+        advance();
         if made.len() >= PORTION {
             write_down(reader.record.path(), &std::mem::take(&mut made))?;
         }
@@ -86,6 +95,9 @@ pub fn each_anew(reader: &mut Reader, runs: &[i64], mut visit: impl FnMut(Verdic
 
 /// Makes the verdicts of some runs, or all, where they do not hold any more. Those that are new, which a database that can't
 /// be written does not have.
+///
+/// # Errors
+/// Where the record fails, or says something that can't be.
 pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<BTreeMap<i64, Kind>, Failure> {
     let states = reader.record.verdict_states(runs)?;
     let mut stale = Vec::new();

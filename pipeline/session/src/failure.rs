@@ -1,25 +1,28 @@
-//! An error as a user sees it: one line that says what is wrong and where, a hint that can be typed, an exit code.
+//! An error as a user sees it: its kind, one line that says what is wrong and where, and a hint that can be typed.
 
 use std::path::Path;
 use std::{fmt, io};
 
 use engine::store::advice;
+use engine::work::WorkError;
 use system::{files, limits, permission, quoted};
 
-/// Done.
-pub const DONE: u8 = 0;
-/// A run failed, or an object is damaged.
-pub const FAILED: u8 = 1;
-/// The input is wrong; nothing that was recorded before is changed.
-pub const WRONG_INPUT: u8 = 2;
-/// Interrupted; `pipeline run` resumes where it stopped.
-pub const INTERRUPTED: u8 = 130;
+/// What kind of failure it is. The program has an exit code for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The input is wrong; nothing that was recorded before is changed.
+    WrongInput,
+    /// A run failed, an object is damaged, or the system refused something that it may grant later.
+    Failed,
+    /// A user asked to stop.
+    Interrupted,
+}
 
-/// Why a command ends with a code other than 0.
+/// Why what was asked for was not done.
 #[derive(Debug)]
 pub struct Failure {
-    /// The process's exit code.
-    pub code: u8,
+    /// Its kind.
+    pub kind: Kind,
     /// What is wrong, where, and what is allowed; empty when all was said already.
     pub message: String,
     /// What could be typed instead; empty when there is nothing.
@@ -37,12 +40,17 @@ impl std::error::Error for Failure {}
 impl Failure {
     /// The input is wrong.
     pub fn input(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: WRONG_INPUT, message: message.into(), hint: hint.into() }
+        Self { kind: Kind::WrongInput, message: message.into(), hint: hint.into() }
     }
 
     /// Something failed while it ran.
     pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { code: FAILED, message: message.into(), hint: hint.into() }
+        Self { kind: Kind::Failed, message: message.into(), hint: hint.into() }
+    }
+
+    /// A user asked to stop before it was done.
+    pub fn interrupted(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind: Kind::Interrupted, message: message.into(), hint: hint.into() }
     }
 
     /// A place that can't be used, as a user sees it: `elsewhere` says how to name another.
@@ -118,15 +126,31 @@ impl From<record::RecordError> for Failure {
             E::Statement { .. } => "",
         };
         let failed = matches!(error, E::Busy { .. } | E::Disk { .. } | E::Limit { .. } | E::Statement { .. });
-        let code = if failed { FAILED } else { WRONG_INPUT };
-        Self { code, message: error.to_string(), hint: hint.to_owned() }
+        let kind = if failed { Kind::Failed } else { Kind::WrongInput };
+        Self { kind, message: error.to_string(), hint: hint.to_owned() }
     }
 }
 
 impl From<experiment::Refusal> for Failure {
     fn from(refusal: experiment::Refusal) -> Self {
-        let code = if refusal.is_system { FAILED } else { WRONG_INPUT };
-        Self { code, message: refusal.message, hint: refusal.hint }
+        let kind = if refusal.is_system { Kind::Failed } else { Kind::WrongInput };
+        Self { kind, message: refusal.message, hint: refusal.hint }
+    }
+}
+
+/// Work that ended as a whole.
+impl From<WorkError> for Failure {
+    fn from(error: WorkError) -> Self {
+        let hint = match &error {
+            WorkError::Record(_) => "",
+            WorkError::Store { error, .. } | WorkError::Disk(error) => advice(error),
+            WorkError::NoCheckpoint(_) => "pipeline objects verify",
+            WorkError::Gone(_) => "leave experiments.db and its store alone while a run goes on; run again",
+        };
+        match error {
+            WorkError::Record(error) => error.into(),
+            error => Self::failed(error.to_string(), hint),
+        }
     }
 }
 

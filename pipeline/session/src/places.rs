@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::args::Places;
 use system::quoted;
 
 /// The database's usual name; the folder that holds it is the root.
@@ -21,10 +20,11 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Finds the database: named, or in the nearest folder upward that has one, or else to be made here.
-    pub fn find(places: &Places, here: &Path) -> Self {
-        let named = |place: &Option<PathBuf>| place.clone().filter(|place| !place.as_os_str().is_empty());
-        let (db, store) = (named(&places.db), named(&places.store));
+    /// Finds the database: named, or in the nearest folder upward that has one, or else to be made here. An empty name
+    /// is none.
+    pub fn find(db: Option<PathBuf>, store: Option<PathBuf>, here: &Path) -> Self {
+        let named = |place: Option<PathBuf>| place.filter(|place| !place.as_os_str().is_empty());
+        let (db, store) = (named(db), named(store));
         let is_named = db.is_some();
         let db = db.map(|db| here.join(db)).unwrap_or_else(|| {
             here.ancestors()
@@ -92,12 +92,11 @@ mod tests {
         std::fs::create_dir(root.join("link")).unwrap();
         std::fs::write(root.join("experiments.db"), "").unwrap();
         std::os::unix::fs::symlink("../experiments.db", root.join("link/experiments.db")).unwrap();
-        let paths = Paths::find(&Places { db: None, store: None }, &root.join("link"));
+        let paths = Paths::find(None, None, &root.join("link"));
         assert_eq!((paths.db.as_path(), paths.root()), (root.join("experiments.db").as_path(), root.as_path()));
-        let nothing = Places { db: Some(PathBuf::new()), store: Some(PathBuf::new()) };
-        let paths = Paths::find(&nothing, &root.join("link"));
+        let paths = Paths::find(Some(PathBuf::new()), Some(PathBuf::new()), &root.join("link"));
         assert_eq!((paths.root(), paths.named, &paths.store), (root.as_path(), false, &None));
-        let new = Paths::find(&Places { db: Some("new.db".into()), store: None }, &root);
+        let new = Paths::find(Some("new.db".into()), None, &root);
         assert_eq!(new.db, root.join("new.db"));
     }
 

@@ -6,13 +6,14 @@ use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 use crate::places::Paths;
-use crate::ui::format;
 use experiment::{Experiment, Origin};
 use record::Record;
+use system::files;
 
 /// The text of a run's experiment, with the overrides that make the run its only point.
 #[derive(Debug)]
 pub struct Recorded {
+    run: i64,
     path: String,
     text: String,
     overrides: Vec<String>,
@@ -27,10 +28,13 @@ pub fn fork_at(identity: &str, step: i64) -> String {
 
 impl Recorded {
     /// Reads it, and pins what its study sweeps to this run's values.
+    ///
+    /// # Errors
+    /// When this program reads the experiment otherwise than the one that ran it, or its corpus is gone.
     pub fn of(record: &mut Record, run: i64, paths: &Paths, here: &Path) -> Result<Self, Failure> {
         let row = record.recorded(run)?;
         let overrides: Vec<String> = serde_json::from_str(&row.overrides).unwrap_or_default();
-        let mut this = Self { path: row.experiment_path, text: row.toml, overrides, home: None };
+        let mut this = Self { run, path: row.experiment_path, text: row.toml, overrides, home: None };
         this.home = this.find_home(record, run, paths)?;
         let whole = this.with(&[], paths, here)?;
         let swept: Map<String, Value> =
@@ -48,16 +52,46 @@ impl Recorded {
         Ok(this)
     }
 
-    /// The command that computes it.
-    pub fn command(&self) -> String {
-        format::command(&self.path, &self.overrides)
+    /// The experiment's file, as it was named.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The overrides that make the run its only point.
+    pub fn overrides(&self) -> &[String] {
+        &self.overrides
     }
 
     /// The experiment, with further overrides.
+    ///
+    /// # Errors
+    /// When it can't be read with these.
     pub fn with(&self, further: &[String], paths: &Paths, here: &Path) -> Result<Experiment, Failure> {
         let overrides = [&self.overrides[..], further].concat();
         let here = self.home.as_deref().unwrap_or(here);
         Ok(Experiment::of_text(Path::new(&self.path), self.text.clone(), &overrides, here, paths.root())?)
+    }
+
+    /// Refuses a corpus that is no longer what the run read. One that is gone was missed when the experiment was read.
+    ///
+    /// # Errors
+    /// When a file has changed, or can't be read.
+    pub fn check_corpus(&self, record: &mut Record, paths: &Paths, here: &Path) -> Result<(), Failure> {
+        let run = self.run;
+        let before = record.inputs(run, "tokenize")?;
+        let experiment = self.with(&[], paths, here)?;
+        for source in experiment.points.iter().flat_map(|point| &point.corpus.sources) {
+            let Origin::File(path) = &source.origin else { continue };
+            let Some((name, digest)) = before.iter().find(|(name, _)| *name == source.name) else { continue };
+            let found = files::digest(path)
+                .map_err(|error| Failure::input(format!("{}: {error}", path.display()), ""))?
+                .to_string();
+            if found != *digest {
+                let message = format!("{} has changed since run{run}: its SHA-256 was {digest}", path.display());
+                return Err(experiment.complain(&format!("corpus.{name}"), &message, "bring that text back").into());
+            }
+        }
+        Ok(())
     }
 
     /// A namesake in the working directory is another text, and the working directory of then is not recorded: but the

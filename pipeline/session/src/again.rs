@@ -1,14 +1,12 @@
 //! A run computed again in a folder that goes when it is done.
 
-use std::path::Path;
-
-use crate::args::How;
-use crate::commands::recorded::{Recorded, fork_at};
-use crate::commands::run;
-use crate::commands::stop::Stop;
-use crate::commands::temporary::Temporary;
-use crate::failure::{Failure, INTERRUPTED};
+use crate::Session;
+use crate::failure::Failure;
 use crate::places::Paths;
+use crate::recorded::{Recorded, fork_at};
+use crate::run::How;
+use crate::temporary::Temporary;
+use engine::stop::Stop as _;
 use engine::work::{Cause, End};
 use record::Record;
 use record::read::Forked;
@@ -19,6 +17,9 @@ pub struct Scratch(Temporary);
 
 impl Scratch {
     /// In the folder of temporary files.
+    ///
+    /// # Errors
+    /// When that can't be written to.
     pub fn new() -> Result<Self, Failure> {
         Temporary::new("reproduce").map(Self)
     }
@@ -29,30 +30,38 @@ impl Scratch {
         Paths { db: folder.join("experiments.db"), named: true, store: Some(folder.join("store")) }
     }
 
-    /// Computes a run of `record` again, up to a stage or whole, and before it what it was forked from; its number here.
-    pub fn compute(
+    /// Computes a run of `record`, which is the session's, again, and before it what it was forked from; its number here.
+    ///
+    /// # Errors
+    /// When it can't be computed, fails, or is interrupted.
+    pub fn compute(&self, session: &mut Session<'_>, record: &mut Record, run: i64) -> Result<i64, Failure> {
+        self.compute_until(session, record, run, None)
+    }
+
+    fn compute_until(
         &self,
+        session: &mut Session<'_>,
         record: &mut Record,
         run: i64,
         until: Option<&str>,
-        (paths, here): (&Paths, &Path),
-        stop: &Stop,
     ) -> Result<i64, Failure> {
-        let recorded = Recorded::of(record, run, paths, here)?;
+        let recorded = Recorded::of(record, run, session.paths, session.here)?;
         let mut further = Vec::new();
         if let Some(Forked { step, parent: Some(parent) }) = record.forks(run)?.first().cloned() {
-            let parent = self.compute(record, parent, Some("train"), (paths, here), stop)?;
+            let parent = self.compute_until(session, record, parent, Some("train"))?;
             // Under another libtorch the same training has another identity.
             let identity = Record::open(&self.paths().db)?.trained(parent)?.map(|trained| trained.identity);
             further.push(fork_at(&identity.unwrap_or_default(), step));
         }
-        let experiment = recorded.with(&further, paths, here)?;
+        let experiment = recorded.with(&further, session.paths, session.here)?;
         let how = How {
             threads: record.trained(run)?.map(|trained| trained.threads),
             until: until.map(str::to_owned),
             ..How::default()
         };
-        let done = run::compute(&experiment, &how, &self.paths(), here, stop)?;
+        let paths = self.paths();
+        let mut beside = Session { paths: &paths, watch: &mut *session.watch, ..*session };
+        let done = beside.compute(&experiment, &how)?;
         let (row, end) = done.rows.first().zip(done.summary.ends.first()).ok_or_else(nothing)?;
         match end {
             End::Finished => Ok(row.id.0),
@@ -60,9 +69,9 @@ impl Scratch {
             End::Interrupted { cause: Some(Cause { message, hint }) } => {
                 Err(Failure::failed(format!("run{run}, again: {message}"), hint))
             }
-            End::Interrupted { cause: None } if stop.is_asked() => {
+            End::Interrupted { cause: None } if session.interrupt.is_asked() => {
                 let hint = "nothing is kept of a run that is computed again";
-                Err(Failure { code: INTERRUPTED, message: "interrupted".to_owned(), hint: hint.to_owned() })
+                Err(Failure::interrupted("interrupted", hint))
             }
             End::Interrupted { cause: None } => Err(nothing()),
         }

@@ -46,7 +46,7 @@ pub(super) fn ancestors(
 }
 
 /// What a trajectory was computed from.
-pub fn ancestor(origin: Origin) -> Result<Ancestor, Failure> {
+pub(crate) fn ancestor(origin: Origin) -> Result<Ancestor, Failure> {
     let bug = |what: &str| Failure::failed(format!("BUG: the training of run{} has no {what}", origin.run), "");
     let identity: TrajectoryId = origin.identity.parse().map_err(|_| bug("identity"))?;
     let fields = Fields::from_json(&origin.fields).ok_or_else(|| bug("fields"))?;

@@ -1,0 +1,207 @@
+//! A run's training replayed up to one step: from the nearest state that is kept, in a folder that goes when it is done.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::Value;
+use stages::params;
+use stages::protocol::{Describe, Measured};
+
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::plan::{STAGES, again};
+use crate::run::forks;
+use crate::run::worker::facts;
+use crate::temporary::Temporary;
+use crate::watch::Watch;
+use engine::graph::CPU;
+use engine::replay::{Leg, Replayed, replay};
+use engine::stop::Stop as _;
+use engine::store::{Health, Store};
+use engine::worker::{self, Worker, WorkerError};
+use identity::{Digest, Fields, ObjectId};
+use record::Record;
+use record::rows::Trajectory;
+
+/// The stage that is replayed.
+const STAGE: &str = "train";
+
+/// The way to a step.
+pub struct Way {
+    run: i64,
+    step: u64,
+    legs: Vec<Leg>,
+    /// What fixed the numbers of each leg, and the hardware that it began on.
+    trained: Vec<(Fields, String)>,
+}
+
+/// What came of a replay.
+#[derive(Debug)]
+pub struct Found {
+    /// The state that it began with.
+    pub from: u64,
+    /// All that it took, with the worker's start.
+    pub seconds: f64,
+    /// Why losses may not be the recorded ones, where something is known.
+    pub suspicion: Option<String>,
+    /// The losses of its steps, and what the last one predicted.
+    pub replayed: Replayed,
+}
+
+impl Way {
+    /// Finds the nearest state at or before a step, in the trajectory that has the step or in one that it was forked from.
+    /// `Err` of the inner result is why there is no way, in a line.
+    ///
+    /// # Errors
+    /// When the record fails.
+    pub fn to(record: &mut Record, store: &Path, run: i64, step: u64) -> Result<Result<Self, String>, Failure> {
+        let bug = |what: &str| Failure::failed(format!("BUG: run{run} has no {what}"), "");
+        let trajectory = record.detail(run)?.trajectory_id.ok_or_else(|| bug("trajectory"))?;
+        let holder = record.holder(trajectory, i64::try_from(step + 1).unwrap_or(i64::MAX))?;
+        let mut identity = holder.ok_or_else(|| bug("part with that step"))?;
+        let store = Store::over(store);
+        let (mut legs, mut trained) = (Vec::<Leg>::new(), Vec::new());
+        // Where this leg ends, and the last checkpoint that it could begin with.
+        let (mut to, mut latest) = (step + 1, step);
+        loop {
+            let origin = record.origin(&identity)?.ok_or_else(|| bug("trajectory of that identity"))?;
+            let first = u64::try_from(origin.first).unwrap_or(0);
+            let fields = Fields::from_json(&origin.fields).ok_or_else(|| bug("fields"))?;
+            let ancestor = forks::ancestor(origin)?;
+            let found = record.find_trajectory(ancestor.identity)?.ok_or_else(|| bug("trajectory"))?;
+            let start = nearest(&store, record, &found, latest);
+            if let (Some((n, files)), Some(after)) = (&start, legs.last_mut())
+                && *n == latest
+            {
+                after.start = Some(files.clone());
+                break;
+            }
+            if fields.get("version").and_then(Value::as_u64) != Some(u64::from(params::version(STAGE))) {
+                let version = fields.get("version").map_or("none".to_owned(), Value::to_string);
+                let now = params::version(STAGE);
+                return Ok(Err(format!("it was trained by version {version} of {STAGE}, and this program has {now}")));
+            }
+            let inputs = match inputs(&store, record, &ancestor.inputs) {
+                Ok(inputs) => inputs,
+                Err(why) => return Ok(Err(why)),
+            };
+            let (from, start) = start.map_or((first, None), |(n, files)| (n, Some(files)));
+            let mut params = ancestor.params;
+            again(&mut params, to);
+            params["device"] = fields.get("worker.device").cloned().unwrap_or(Value::from(CPU));
+            let parent = params["fork"]["trajectory"].as_str().map(str::to_owned);
+            let length = fields.get("param.length").and_then(Value::as_u64).unwrap_or(to).max(to);
+            let looks = record.looks(found.row)?.into_iter().map(|(step, loss)| (step, Measured(loss))).collect();
+            let begins = start.is_some() || first == 0;
+            legs.push(Leg { params, inputs, threads: found.threads, length, from, to, start, looks });
+            trained.push((fields, found.cpu_capability));
+            if begins {
+                break;
+            }
+            (to, latest) = (first, first);
+            identity = parent.ok_or_else(|| bug("parent"))?;
+        }
+        legs.reverse();
+        Ok(Ok(Self { run, step, legs, trained }))
+    }
+
+    /// The state that it begins with.
+    pub fn from(&self) -> u64 {
+        self.legs.first().map_or(0, |leg| leg.from)
+    }
+
+    /// Goes there. `Err` of the inner result is why that can't be, in a line.
+    ///
+    /// # Errors
+    /// When a signal asked to stop.
+    pub fn go(self, interrupt: &Interrupt, watch: &mut dyn Watch) -> Result<Result<Found, String>, Failure> {
+        let folder = match Temporary::new("replay") {
+            Ok(folder) => folder,
+            Err(failure) => return Ok(Err(failure.message)),
+        };
+        // A first signal is a request from here on.
+        interrupt.listen();
+        let found = self.compute(&folder, interrupt, watch);
+        drop(folder);
+        if interrupt.release() {
+            let hint = "nothing is kept of a replay; --replay=never shows the step without one";
+            return Err(Failure::interrupted("interrupted", hint));
+        }
+        Ok(found)
+    }
+
+    fn compute(self, folder: &Temporary, interrupt: &Interrupt, watch: &mut dyn Watch) -> Result<Found, String> {
+        let began = Instant::now();
+        let words = |error: WorkerError| error.to_string();
+        let program = worker::find().map_err(words)?;
+        let log = folder.path().join("log");
+        let (mut worker, describe) = Worker::greet(&program, &log, Arc::new(interrupt.clone())).map_err(words)?;
+        worker::check_stages(&program, &describe, STAGES).map_err(words)?;
+        let suspicion = self.check(&describe)?;
+        let from = self.from();
+        let mut told = watch.replay(self.run, self.step + 1 - from);
+        let replayed = replay(&mut worker, STAGE, self.legs, folder.path(), |_| {
+            told();
+            // The worker is ended with its order.
+            if interrupt.is_asked() { Err(WorkerError::failed("interrupted")) } else { Ok(()) }
+        });
+        let replayed = replayed.map_err(words)?;
+        Ok(Found { from, seconds: began.elapsed().as_secs_f64(), suspicion, replayed })
+    }
+
+    /// Refuses a worker that would compute something else; says what may change bits.
+    fn check(&self, worker: &Describe) -> Result<Option<String>, String> {
+        let facts = facts(worker);
+        let mut suspicion = None;
+        for (fields, before) in &self.trained {
+            let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+            let libtorch = text("worker.libtorch");
+            if libtorch != worker.libtorch {
+                return Err(format!("it was trained with libtorch {libtorch}, and this one is {}", worker.libtorch));
+            }
+            let device = text("worker.device");
+            if device != CPU && worker.gpu.is_none() {
+                return Err(format!("it was trained on {device}, and the worker finds no GPU"));
+            }
+            let now = facts.capability(device);
+            if now != *before {
+                suspicion = Some(format!("it was trained on {before}, and this is {now}"));
+            }
+        }
+        Ok(suspicion)
+    }
+}
+
+/// The last checkpoint up to `latest` whose two files are sound. Checkpoint 0 is drawn anew.
+fn nearest(
+    store: &Store,
+    record: &mut Record,
+    trajectory: &Trajectory,
+    latest: u64,
+) -> Option<(u64, (PathBuf, PathBuf))> {
+    let mut sound = |id| {
+        matches!(store.check_sized(id, || record.size(id).ok().flatten()), Ok(Health::Sound)).then(|| store.path(id))
+    };
+    let kept = trajectory.checkpoints.range(1..=latest.max(1)).rev().filter(|(step, _)| **step <= latest);
+    kept.filter_map(|(step, (weights, state))| Some((*step, (sound(*weights)?, sound((*state)?)?)))).next()
+}
+
+/// Where the files lie that a training read.
+fn inputs(
+    store: &Store,
+    record: &mut Record,
+    digests: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, PathBuf>, String> {
+    let place = |(name, digest): (&String, &String)| {
+        let id = ObjectId(digest.parse::<Digest>().map_err(|_| format!("BUG: {digest} is no digest"))?);
+        match store.check_sized(id, || record.size(id).ok().flatten()) {
+            Ok(Health::Sound) => Ok((name.clone(), store.path(id))),
+            Ok(Health::Missing) => Err(format!("an object that it read is gone from the store ({name})")),
+            Ok(Health::Damaged) => Err(format!("an object that it read was damaged, and is set aside ({name})")),
+            Err(error) => Err(format!("{}: {error}", store.path(id).display())),
+        }
+    };
+    digests.iter().map(place).collect()
+}

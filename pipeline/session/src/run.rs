@@ -1,0 +1,230 @@
+//! An experiment computed, as far as it is not there.
+
+mod ahead;
+mod answered;
+pub(crate) mod forks;
+mod origin;
+mod own;
+pub(crate) mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ahead::{check_hardware, look_ahead};
+use answered::{answered, nothing_to_do};
+use origin::origin;
+use own::{store_of, sweep_scratch, take};
+use serde_json::{Map, Value};
+
+use crate::Session;
+use crate::corpus::{self, Shelf};
+use crate::failure::{Failure, Kind};
+use crate::interrupt::Interrupt;
+use crate::places::corpora;
+use crate::plan::{PointPlan, STAGES, run_keys};
+use engine::graph::{self, WorkerFacts};
+use engine::launch::{Local, Pool};
+use engine::lock::{self, Lock};
+use engine::store::Store;
+use engine::work::{Graph, Settings, Summary, Track, Work};
+use experiment::{Experiment, Point};
+use record::Record;
+use record::rows::{KILLED, NewExperiment, NewRun, RunRow};
+use system::uid;
+
+/// How an experiment is to be computed.
+#[derive(Debug, Clone, Default)]
+pub struct How {
+    /// Stages computed side by side; by default as many as there are points, at most one a core.
+    pub jobs: Option<u32>,
+    /// Threads of each training, evaluation and sampling; by default cores divided by jobs.
+    pub threads: Option<u32>,
+    /// The last stage to compute.
+    pub until: Option<String>,
+    /// Say what would be computed, and compute nothing.
+    pub dry_run: bool,
+    /// Say for each stage why it is computed.
+    pub explain: bool,
+    /// Go on with the other points when one fails.
+    pub keep_going: bool,
+}
+
+/// What an experiment came to.
+#[derive(Debug)]
+pub struct Done {
+    /// The runs of its points; none after a dry run.
+    pub rows: Vec<RunRow>,
+    /// What was done for them.
+    pub summary: Summary,
+}
+
+/// What was opened for a computation.
+struct Opened {
+    /// Held as long as this process works on runs; a dry run works on none.
+    _alive: Option<Lock>,
+    process: String,
+    store: Arc<Store>,
+    root: PathBuf,
+    record: Record,
+}
+
+impl Session<'_> {
+    /// Computes what an experiment asks for, as far as it is not there.
+    ///
+    /// # Errors
+    /// When the input is wrong, or the work failed as a whole; how each point ended is in the summary.
+    pub fn compute(&mut self, experiment: &Experiment, how: &How) -> Result<Done, Failure> {
+        let Self { paths, here, .. } = *self;
+        let mut opened = self.open(how)?;
+        let greeted = worker::greet(&opened.root);
+        let (program, describe) =
+            greeted.map_err(|error| worker::unusable(&error, || self.watch.resumes(experiment, paths)))?;
+        let facts = worker::facts(&describe);
+        let experiment = experiment.settled(describe.gpu.is_some());
+        let experiment = experiment.as_ref();
+
+        let plans = self.plans(experiment, &mut opened, how.dry_run)?;
+        let Opened { process, store, root, record, .. } = &mut opened;
+        let overrides = Value::from(experiment.overrides.clone()).to_string();
+        let path = experiment.path.display().to_string();
+        let new = NewExperiment { name: &experiment.name, path: &path, toml: &experiment.text, overrides: &overrides };
+        let keys = run_keys(&plans, &facts);
+        let answered = answered(record, &new, &keys)?;
+        if answered.is_none() {
+            look_ahead(experiment, &plans)?;
+            check_hardware(experiment, &describe)?;
+        }
+        let rows = match answered {
+            _ if how.dry_run => Vec::new(),
+            Some(rows) => rows,
+            None => {
+                let points: Vec<NewRun> = experiment.points.iter().zip(keys).map(new_run).collect();
+                record.register(&new, &points, &origin(process, here))?
+            }
+        };
+        if let Some(summary) = nothing_to_do(experiment, how, record, store, &rows)? {
+            return Ok(Done { rows, summary });
+        }
+        let attached = take(record, &rows, process, root)?;
+        let tracks = experiment.points.iter().zip(&plans).enumerate().map(|(i, (point, plan))| Track {
+            plan,
+            run: rows.get(i).map(|row| row.id),
+            settled: rows.get(i).is_some_and(|row| row.status == "finished"),
+            attached: attached.get(i).cloned().flatten(),
+            label: self.watch.label(point),
+        });
+        let tracks = tracks.collect();
+        let pool = Pool::new(program, describe, root.join("logs"));
+        let summary = self.work(how, tracks, facts, pool, &mut opened)?;
+        Ok(Done { rows, summary })
+    }
+
+    /// Opens the record and the store, and clears away what dead processes left.
+    fn open(&mut self, how: &How) -> Result<Opened, Failure> {
+        let paths = self.paths;
+        // A dry run writes nothing, so that where there is no record yet it imagines an empty one.
+        let mut record = match how.dry_run {
+            true if paths.db.exists() => Record::open(&paths.db)?,
+            true => Record::imagine()?,
+            false => Record::create(&paths.db)?,
+        };
+        let root = store_of(paths, &mut record)?;
+        tracing::info!(database = %paths.db.display(), store = %root.display(), "places");
+        if paths.root() != self.here && !paths.named {
+            self.watch.note(&format!("recording in {}", paths.db.display()));
+        }
+        let elsewhere = "name a writable place on a local disk with --store";
+        let unusable = |error: std::io::Error| Failure::refused(&root, &error, elsewhere);
+        let store = Arc::new(if how.dry_run { Store::over(&root) } else { Store::open(&root).map_err(unusable)? });
+        let process = uid();
+        let alive = if how.dry_run { None } else { Some(lock::enlist(&root, &process).map_err(unusable)?) };
+        if !how.dry_run {
+            lock::sweep(&root);
+            record.sweep(|process| lock::is_alive(&root, process), KILLED)?;
+            sweep_scratch(&store, &mut record, &process)?;
+            store.enrol(&paths.db, &process).map_err(unusable)?;
+            record.set_store_path(&paths.to_be_recorded(&root))?;
+        }
+        Ok(Opened { _alive: alive, process, store, root, record })
+    }
+
+    /// The points' plans, with their corpora at hand and digested.
+    fn plans(
+        &mut self,
+        experiment: &Experiment,
+        opened: &mut Opened,
+        dry_run: bool,
+    ) -> Result<Vec<PointPlan>, Failure> {
+        let folder = corpora(|name| std::env::var_os(name), self.here);
+        let mut told = self.watch.fetches();
+        let mut shelf = Shelf { folder, dry_run, watch: &mut *told };
+        let mut plans = Vec::with_capacity(experiment.points.len());
+        for point in &experiment.points {
+            let mut sources = Vec::new();
+            for source in &point.corpus.sources {
+                let (path, digest) = corpus::obtain(source, &opened.store, &mut shelf).map_err(|refused| {
+                    let key = format!("corpus.{}", source.name);
+                    let failure = Failure::from(experiment.complain(&key, &refused.message, &refused.hint));
+                    if refused.is_full { Failure { kind: Kind::Failed, ..failure } } else { failure }
+                })?;
+                sources.push((source.name.clone(), digest, path));
+            }
+            let ancestors = forks::ancestors(&mut opened.record, experiment, point, &sources)?;
+            plans.push(PointPlan::new(point, sources, ancestors));
+        }
+        Ok(plans)
+    }
+
+    /// Has the engine do it. From here on a first signal is a request to stop.
+    fn work(
+        &mut self,
+        how: &How,
+        tracks: Vec<Track<'_>>,
+        facts: WorkerFacts,
+        pool: Pool,
+        opened: &mut Opened,
+    ) -> Result<Summary, Failure> {
+        let Opened { process, store, record, .. } = opened;
+        let settings = settings(how, tracks.len(), process.clone(), self.interrupt);
+        let stages = graph::order(STAGES).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
+        let graph = Graph { stages, facts };
+        let mut launcher = Local::new(Arc::clone(store), pool);
+        self.interrupt.listen();
+        let mut watch = self.watch.work();
+        let work = Work::new(record, Arc::clone(store), graph, &mut launcher, settings, tracks, &mut *watch);
+        let summary = work.run();
+        drop(watch);
+        match summary {
+            Ok(summary) => {
+                store.save_cache();
+                Ok(summary)
+            }
+            Err(error) => {
+                // On a disk that is full this may fail too; then the next run does it, as after a kill.
+                let _ = record.hurry().and_then(|()| record.sweep(|other| other != process, &error.to_string()));
+                Err(error.into())
+            }
+        }
+    }
+}
+
+fn new_run((point, run_key): (&Point, String)) -> NewRun {
+    let swept: Map<String, Value> = point.swept.iter().cloned().collect();
+    NewRun { run_key, params: point.flat(), swept: Value::from(swept).to_string(), seed: point.seed }
+}
+
+fn settings(how: &How, points: usize, process: String, interrupt: &Interrupt) -> Settings {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = how.jobs.map_or_else(|| points.clamp(1, cores), |jobs| jobs as usize);
+    Settings {
+        jobs,
+        threads: how.threads.unwrap_or_else(|| u32::try_from(cores / jobs).unwrap_or(1).max(1)),
+        threads_asked: how.threads.is_some(),
+        until: how.until.clone(),
+        dry_run: how.dry_run,
+        explain: how.explain,
+        keep_going: how.keep_going,
+        process,
+        stop: Arc::new(interrupt.clone()),
+    }
+}

@@ -1,0 +1,34 @@
+//! Where runs come from that are made now.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use record::rows::Origin;
+use system::process::output_within;
+
+/// How long git may take. It waits for ever where a FIFO stands in place of one of its files.
+const GIT: Duration = Duration::from_secs(60);
+
+/// The process, the host, the program and the working tree.
+pub(super) fn origin(process: &str, here: &Path) -> Origin {
+    let (git_commit, git_dirty) = git(here);
+    Origin {
+        process: process.to_owned(),
+        host: std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_commit,
+        git_dirty,
+    }
+}
+
+/// The commit of the working tree that is run in, and whether it was changed since; nothing where git says nothing.
+fn git(here: &Path) -> (Option<String>, Option<bool>) {
+    let ask = |words: &[&str]| {
+        let said = output_within(Command::new("git").args(words).current_dir(here), GIT)?;
+        Some(String::from_utf8_lossy(&said).trim().to_owned())
+    };
+    let commit = ask(&["rev-parse", "HEAD"]);
+    let dirty = commit.as_ref().and_then(|_| ask(&["status", "--porcelain", "--untracked-files=no"]));
+    (commit, dirty.map(|changes| !changes.is_empty()))
+}

@@ -1,0 +1,30 @@
+//! What the commands that compute an experiment have in common: what came of it is judged and told.
+
+use experiment::Experiment;
+use record::verdicts::{Kind, Verdict};
+
+use crate::ui::end::{conclude, tell_dry};
+use crate::ui::watch::Terminal;
+use engine::stop::Stop as _;
+use session::Reader;
+use session::Session;
+use session::failure::Failure;
+use session::judge;
+use session::run::{Done, How};
+use view::verdict::short;
+
+/// Computes what an experiment asks for, and says what came of it.
+pub fn compute_and_tell(session: &mut Session<'_>, experiment: &Experiment, how: &How) -> Result<Done, Failure> {
+    let done = session.compute(experiment, how)?;
+    if how.dry_run {
+        tell_dry(&done.summary);
+        return Ok(done);
+    }
+    let runs: Vec<i64> = done.rows.iter().map(|row| row.id.0).collect();
+    let verdicts = judge::verdicts(&mut Reader::open(session.paths, Terminal)?, &runs)?;
+    // What can't be judged is no news.
+    let words = |it: &Verdict| if it.verdict == Kind::Inconclusive { String::new() } else { short(it) };
+    let judged: Vec<String> = verdicts.iter().map(words).collect();
+    conclude(experiment, &done, &judged, session.interrupt.is_asked(), session.paths)?;
+    Ok(done)
+}

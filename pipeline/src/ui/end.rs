@@ -1,0 +1,97 @@
+//! What is said when the work has ended.
+
+use super::{data, format, talk};
+use engine::work::{Cause, End, Summary};
+use experiment::{Experiment, Point};
+use session::failure::Failure;
+use session::places::Paths;
+use session::run::Done;
+
+/// Says what would be computed.
+pub fn tell_dry(summary: &Summary) {
+    for words in &summary.pending {
+        data(&format!("would execute {words}\n"));
+    }
+    let later: Vec<String> = summary
+        .later
+        .iter()
+        .map(
+            |(stage, points)| if *points == 1 { (*stage).to_owned() } else { format!("{stage} (for {points} points)") },
+        )
+        .collect();
+    if !later.is_empty() {
+        data(&format!("after that, as far as it is not there: {}\n", later.join(", ")));
+    }
+    let rest = if summary.pending.is_empty() { "; nothing to do" } else { "" };
+    talk(&format!("{} cached{rest}", summary.cached));
+}
+
+/// What tells a point from its siblings.
+pub fn label(point: &Point) -> String {
+    format::point(&point.swept.iter().cloned().collect())
+}
+
+/// Says what came of each point, with a few words of its verdict.
+pub fn conclude(
+    experiment: &Experiment,
+    done: &Done,
+    judged: &[String],
+    stopped: bool,
+    paths: &Paths,
+) -> Result<(), Failure> {
+    let Done { rows, summary } = done;
+    for (((row, end), point), judged) in rows.iter().zip(&summary.ends).zip(&experiment.points).zip(judged) {
+        let status = match end {
+            End::Finished if summary.partial && row.status != "finished" => "stopped as asked",
+            End::Finished => "finished",
+            End::Failed { .. } => "failed",
+            End::Interrupted { .. } => "interrupted",
+        };
+        let (run, label) = (row.id.to_string(), label(point));
+        let words: Vec<&str> = [&run, &label, status, judged].into_iter().filter(|word| !word.is_empty()).collect();
+        data(&format!("{}\n", words.join("  ")));
+    }
+    let counted = format!("{} executed, {} cached", summary.executed, summary.cached);
+    let all = summary.ends.iter().all(|end| *end == End::Finished);
+    if all && summary.executed == 0 && rows.iter().any(|row| row.new) {
+        talk(&format!("{}: all that it asks for was there ({counted})", experiment.name));
+    } else if all && summary.executed == 0 {
+        talk(&format!("nothing to do: {} answered already ({counted})", experiment.name));
+    } else {
+        talk(&format!("{}: {counted}", experiment.name));
+    }
+    trouble(experiment, done, stopped, paths)
+}
+
+/// What kept a point from its end, as a user sees it.
+pub fn trouble(experiment: &Experiment, done: &Done, stopped: bool, paths: &Paths) -> Result<(), Failure> {
+    let Done { rows, summary } = done;
+    let all = summary.ends.iter().all(|end| *end == End::Finished);
+    let mut failure = None;
+    for (row, end) in rows.iter().zip(&summary.ends) {
+        match end {
+            End::Failed { message, key: Some(key), hint } => {
+                failure.get_or_insert_with(|| experiment.complain(key, message, hint).into());
+            }
+            End::Failed { message, key: None, hint } => {
+                failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
+            }
+            End::Interrupted { cause: Some(Cause { message, hint }) } => {
+                let hint = if hint.is_empty() { resumes(experiment, paths) } else { hint.clone() };
+                failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
+            }
+            End::Finished | End::Interrupted { cause: None } => {}
+        }
+    }
+    match failure {
+        Some(failure) => Err(failure),
+        None if stopped && !all => Err(Failure::interrupted("interrupted", resumes(experiment, paths))),
+        None => Ok(()),
+    }
+}
+
+/// The command that this was, which resumes it.
+pub fn resumes(experiment: &Experiment, paths: &Paths) -> String {
+    let command = format::command(&experiment.path.display().to_string(), &experiment.overrides);
+    format!("{command}{} resumes where it stopped", paths.flags())
+}

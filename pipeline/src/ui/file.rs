@@ -1,0 +1,46 @@
+//! Files that somebody asked for.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::format;
+use session::failure::Failure;
+use session::places::Paths;
+
+/// Writes one, whole or not at all: what stood there stays until the new one is complete.
+pub fn write(path: &Path, bytes: &[u8], paths: &Paths) -> Result<(), Failure> {
+    let there = std::fs::canonicalize(path).ok();
+    if there.is_some() && there == std::fs::canonicalize(&paths.db).ok() {
+        let message = format!("{}: that is the database", format::path(path));
+        return Err(Failure::input(message, "name another file with -o"));
+    }
+    put(path, there, bytes).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => "make its folder first, or name another file with -o",
+            std::io::ErrorKind::StorageFull => "free some space, or name a file elsewhere with -o",
+            _ => "name a file that can be written with -o",
+        };
+        let message = format!("{}: it can't be written: {error}", format::path(path));
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => Failure::failed(message, hint),
+            _ => Failure::input(message, hint),
+        }
+    })
+}
+
+fn put(path: &Path, there: Option<PathBuf>, bytes: &[u8]) -> std::io::Result<()> {
+    // A device or a pipe is no file that could be replaced.
+    if there.as_ref().is_some_and(|there| !there.is_file()) {
+        return std::fs::write(path, bytes);
+    }
+    let target = there.unwrap_or_else(|| path.to_owned());
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let permissions = match target.metadata() {
+        Ok(meta) => meta.permissions(),
+        Err(_) => std::fs::Permissions::from_mode(0o666),
+    };
+    let mut file = tempfile::Builder::new().prefix(".pipeline-").permissions(permissions).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(&target).map(|_| ()).map_err(|error| error.error)
+}

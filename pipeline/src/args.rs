@@ -9,6 +9,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use identity::StageName;
 pub use lr_range::{LrRangeArgs, STEPS};
 use session::run;
 use stages::params::STAGES;
@@ -54,6 +55,11 @@ pub struct Places {
     #[arg(long, global = true, env = "PIPELINE_STORE", value_name = "DIR", hide_env_values = true,
           value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
     pub store: Option<PathBuf>,
+}
+
+/// The name of a stage.
+fn stage() -> impl TypedValueParser<Value = StageName> {
+    PossibleValuesParser::new(STAGES.iter().map(|stage| stage.stage)).try_map(|name| name.parse())
 }
 
 /// A path, or nothing: a variable that is set to nothing says as much as one that is not set.
@@ -113,8 +119,8 @@ pub struct How {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
     /// Stop after this stage; a later run goes on from there
-    #[arg(long, value_name = "STAGE", value_parser = PossibleValuesParser::new(STAGES.iter().map(|stage| stage.stage)))]
-    pub until: Option<String>,
+    #[arg(long, value_name = "STAGE", value_parser = stage())]
+    pub until: Option<StageName>,
     /// Say what would be computed, and compute nothing
     #[arg(long)]
     pub dry_run: bool,

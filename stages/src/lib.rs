@@ -14,7 +14,6 @@ pub mod files;
 #[cfg(test)]
 mod golden;
 pub mod looks;
-mod measured;
 mod observations;
 pub mod params;
 pub mod plain;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::measured::Measured;
+use crate::protocol::Measured;
 
 /// One optimiser step, counted from 0. Losses are in nats a token, over the true count of tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

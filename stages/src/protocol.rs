@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use crate::measured::{Measured, kind_of};
+pub use identity::Loss as Measured;
+
 pub use crate::observations::{Checkpoint, Evaluation, Event, Predicted, Predictions, SampleText, Step};
 
 /// The version of this contract; both sides must agree on it.

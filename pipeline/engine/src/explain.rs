@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use identity::{Difference, Fields};
+use identity::{Difference, Fields, StageName};
 use record::{Record, RecordError};
 
 /// One line for each field that differs from the nearest earlier execution: the one with the fewest differing fields,
@@ -10,9 +10,9 @@ use record::{Record, RecordError};
 ///
 /// # Errors
 /// When the record can't be read.
-pub fn why(record: &mut Record, stage: &str, fields: &Fields) -> Result<Vec<String>, RecordError> {
+pub fn why(record: &mut Record, stage: &StageName, fields: &Fields) -> Result<Vec<String>, RecordError> {
     let nearest = record
-        .earlier_fields(stage)?
+        .earlier_fields(stage.as_str())?
         .iter()
         .filter_map(|text| Fields::from_json(text))
         .map(|earlier| fields.differences(&earlier))

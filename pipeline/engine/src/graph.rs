@@ -1,5 +1,6 @@
 //! What there is to compute: stages in a directed acyclic graph, and for each point the nodes that a stage expands to.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -8,20 +9,19 @@ use stages::looks::{self, EarlyStopping, Looks};
 use stages::params::Checkpoints;
 use stages::{Context, Outcome, StageError};
 
-use identity::Fields;
-use identity::{Digest, ObjectId, TrajectoryId};
+use identity::{Digest, Fields, ObjectId, OutputName, StageName, TrajectoryId};
 
 /// A stage: a row of the plan.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Stage {
     /// Its name.
-    pub name: &'static str,
+    pub name: StageName,
     /// Raised whenever its output for the same input changes.
     pub version: u32,
     /// The stages whose outputs it reads.
-    pub needs: &'static [&'static str],
+    pub needs: Vec<StageName>,
     /// In words, what it is executed for when not just once: `each kept checkpoint`.
-    pub each: Option<&'static str>,
+    pub each: Option<Cow<'static, str>>,
     /// Whether it was added when runs without it were already out there. A run that was finished before answers all the
     /// same: what it lacks is computed for it when it is asked for again.
     pub later: bool,
@@ -30,7 +30,7 @@ pub struct Stage {
 }
 
 /// How a stage is run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Way {
     /// A function in this process.
     Here(fn(&Value, &Context) -> Result<Outcome, StageError>),
@@ -156,14 +156,14 @@ impl Training {
 /// What the stages before made, for one point.
 #[derive(Debug, Default)]
 pub struct Upstream {
-    made: BTreeMap<&'static str, Products>,
+    made: BTreeMap<StageName, Products>,
 }
 
 /// What one stage made.
 #[derive(Debug, Clone, Default)]
 pub struct Products {
     /// Output objects by name.
-    pub outputs: BTreeMap<String, ObjectId>,
+    pub outputs: BTreeMap<OutputName, ObjectId>,
     /// Small facts.
     pub report: Value,
     /// For a trajectory: the step after the last.
@@ -172,7 +172,7 @@ pub struct Products {
 
 impl Upstream {
     /// Adds what a stage made.
-    pub fn put(&mut self, stage: &'static str, made: Products) {
+    pub fn put(&mut self, stage: StageName, made: Products) {
         self.made.insert(stage, made);
     }
 
@@ -201,7 +201,7 @@ pub trait Plan {
     ///
     /// # Errors
     /// When the outputs so far rule the point out.
-    fn nodes(&self, stage: &str, upstream: &Upstream) -> Result<Vec<Node>, StageError>;
+    fn nodes(&self, stage: &StageName, upstream: &Upstream) -> Result<Vec<Node>, StageError>;
 }
 
 /// Checks that every need is a stage and that no stage needs itself, and gives the stages in an order in which each
@@ -218,15 +218,20 @@ pub fn order(stages: &[Stage]) -> Result<Vec<Stage>, String> {
     Ok(placed)
 }
 
-fn place(stage: &Stage, stages: &[Stage], placed: &mut Vec<Stage>, path: &mut Vec<&'static str>) -> Result<(), String> {
+fn place<'s>(
+    stage: &'s Stage,
+    stages: &'s [Stage],
+    placed: &mut Vec<Stage>,
+    path: &mut Vec<&'s str>,
+) -> Result<(), String> {
     if placed.iter().any(|other| other.name == stage.name) {
         return Ok(());
     }
-    path.push(stage.name);
-    if let Some(start) = path[..path.len() - 1].iter().position(|name| *name == stage.name) {
+    path.push(stage.name.as_str());
+    if let Some(start) = path[..path.len() - 1].iter().position(|name| stage.name == *name) {
         return Err(format!("stages need each other: {}", path[start..].join(" -> ")));
     }
-    for need in stage.needs {
+    for need in &stage.needs {
         let need = stages
             .iter()
             .find(|other| other.name == *need)
@@ -234,7 +239,7 @@ fn place(stage: &Stage, stages: &[Stage], placed: &mut Vec<Stage>, path: &mut Ve
         place(need, stages, placed, path)?;
     }
     path.pop();
-    placed.push(*stage);
+    placed.push(stage.clone());
     Ok(())
 }
 
@@ -288,7 +293,7 @@ pub fn trajectory_fields(stage: &Stage, node: &Node, training: &Training, worker
 
 fn fields_of(stage: &Stage, params: &Value, device: &str, worker: &WorkerFacts) -> Fields {
     let mut fields = Fields::default();
-    fields.put("stage", stage.name);
+    fields.put("stage", stage.name.as_str());
     fields.put("version", stage.version);
     fields.put_all("param", params);
     if let Way::Worker = stage.way {
@@ -303,13 +308,15 @@ fn fields_of(stage: &Stage, params: &Value, device: &str, worker: &WorkerFacts) 
 mod tests {
     use super::*;
 
-    fn stage(name: &'static str, needs: &'static [&'static str]) -> Stage {
-        Stage { name, version: 1, needs, each: None, later: false, way: Way::Worker }
+    fn stage(name: &str, needs: &[&str]) -> Stage {
+        let needs = needs.iter().map(|need| need.parse().unwrap()).collect();
+        Stage { name: name.parse().unwrap(), version: 1, needs, each: None, later: false, way: Way::Worker }
     }
 
     #[test]
     fn a_stage_comes_after_what_it_needs() {
-        let names = |stages: &[Stage]| order(stages).map(|all| all.iter().map(|s| s.name).collect::<Vec<_>>());
+        let names =
+            |stages: &[Stage]| order(stages).map(|all| all.iter().map(|s| s.name.to_string()).collect::<Vec<_>>());
         assert_eq!(names(&[stage("c", &["a", "b"]), stage("b", &["a"]), stage("a", &[])]).unwrap(), ["a", "b", "c"]);
         let cycle = [stage("x", &["a"]), stage("a", &["b"]), stage("b", &["a"])];
         assert_eq!(names(&cycle).unwrap_err(), "stages need each other: a -> b -> a");

@@ -14,7 +14,7 @@ use stages::{Baseline, StageError};
 use crate::graph::{Input, Way};
 use crate::store::{Put, Store};
 use crate::worker::WorkerError;
-use identity::{ObjectId, StageKey};
+use identity::{ObjectId, OutputName, StageKey, StageName};
 
 pub use local::Local;
 pub use pool::Pool;
@@ -40,7 +40,7 @@ pub struct Task {
     /// The execution's own name, under which its files lie while it runs.
     pub uid: String,
     /// The stage.
-    pub stage: &'static str,
+    pub stage: StageName,
     /// How the stage is run.
     pub way: Way,
     /// What the stage is handed.
@@ -101,7 +101,7 @@ pub enum Observation {
 #[derive(Debug, Default)]
 pub struct Made {
     /// Its outputs by name, in the store.
-    pub outputs: Vec<(String, Put)>,
+    pub outputs: Vec<(OutputName, Put)>,
     /// Small facts.
     pub report: Value,
     /// Texts that were sampled.

@@ -9,6 +9,7 @@ use stages::protocol::{Measured, Order, Predicted, Reply, Segment, Step};
 
 use crate::conduct::Conduct;
 use crate::worker::{Worker, WorkerError};
+use identity::StageName;
 
 /// Steps `from..to` of one trajectory. A fork is reached on a leg of its parent's and one of its own.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub struct Replayed {
 /// Those of the worker and of `watch`.
 pub fn replay(
     worker: &mut Worker,
-    stage: &str,
+    stage: &StageName,
     legs: Vec<Leg>,
     folder: &Path,
     mut watch: impl FnMut(&Step) -> Result<(), WorkerError>,
@@ -74,7 +75,7 @@ pub fn replay(
         };
         let order = Order {
             id,
-            stage: stage.to_owned(),
+            stage: stage.to_string(),
             params: leg.params,
             inputs: leg.inputs,
             folder,

@@ -80,7 +80,7 @@ impl<'a> Work<'a> {
         tracks: Vec<Track<'a>>,
         watch: &'a mut dyn Watch,
     ) -> Self {
-        let last = settings.until.as_ref().and_then(|until| graph.stages.iter().position(|stage| stage.name == until));
+        let last = settings.until.as_ref().and_then(|until| graph.stages.iter().position(|stage| stage.name == *until));
         let length = last.map_or(graph.stages.len(), |last| last + 1);
         let partial = length < graph.stages.len();
         graph.stages.truncate(length);

@@ -1,5 +1,5 @@
-//! What names things: digests and what they stand for, the named fields behind a key, and the numbers of runs; and the
-//! points of a curve.
+//! What names things: digests and what they stand for, the named fields behind a key, stages and their outputs, the
+//! numbers of runs, and the words of the record; and the points of a curve.
 //!
 //! Plain values that every other crate may hold. It reads no file, asks no database, and knows no stage: where bytes come
 //! from and what fields a key has is its callers' business.
@@ -7,9 +7,18 @@
 mod curve;
 mod digest;
 mod fields;
+mod loss;
+mod names;
 mod rows;
+mod status;
+pub mod verdict;
+mod words;
 
 pub use curve::{Bucket, Hole};
 pub use digest::{Digest, NoDigest, ObjectId, StageKey, TrajectoryId};
 pub use fields::{Difference, Fields};
-pub use rows::{ExecutionId, RunId, TrajectoryRow};
+pub use loss::{Loss, LossKind, NoLoss};
+pub use names::{NoName, OutputName, StageName};
+pub use rows::{ExecutionId, NoRun, RunId, TrajectoryRow};
+pub use status::{How, Status};
+pub use words::{NoWord, Word};

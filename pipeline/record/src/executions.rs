@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnection;
-use stages::protocol::{Evaluation, Event, kind_of};
+use stages::protocol::{Evaluation, Event};
 
 use super::rows::{Accepted, Finished, NewExecution, Served};
 use super::{Record, Result, now, sql};
-use identity::{ExecutionId, RunId, StageKey, TrajectoryRow};
+use identity::{ExecutionId, How, Loss, OutputName, RunId, StageKey, Status, TrajectoryRow};
 
 impl Record {
     /// The accepted result of a key.
@@ -17,10 +17,11 @@ impl Record {
             let Some((execution, report, reached)) = row else { return Ok(None) };
             let outputs: Vec<(String, String)> =
                 sqlx::query_as(sql!("outputs")).bind(execution).fetch_all(&mut *c).await?;
-            let outputs = outputs
-                .into_iter()
-                .map(|(name, digest)| Ok((name, digest.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?)))
-                .collect::<sqlx::Result<_>>()?;
+            let output = |(name, digest): (String, String)| {
+                let name = OutputName::new(name).map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
+                Ok((name, digest.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?))
+            };
+            let outputs = outputs.into_iter().map(output).collect::<sqlx::Result<_>>()?;
             Ok(Some(Accepted {
                 execution: ExecutionId(execution),
                 outputs,
@@ -53,7 +54,7 @@ impl Record {
             }
             let execution = ExecutionId(id);
             for (i, run) in new.runs.iter().enumerate() {
-                let how = if i == 0 { "executed" } else { "cached" };
+                let how = if i == 0 { How::Executed } else { How::Cached };
                 serve(c, *run, new.stage, &Served { item: new.item.to_owned(), step: new.step, execution, how })
                     .await?;
                 if let Some(trajectory) = new.trajectory {
@@ -78,7 +79,7 @@ impl Record {
                 insert_object(c, &object.to_string(), *bytes).await?;
                 sqlx::query(sql!("insert_output"))
                     .bind(done.execution.0)
-                    .bind(name)
+                    .bind(name.as_str())
                     .bind(object.to_string())
                     .execute(&mut *c)
                     .await?;
@@ -140,7 +141,7 @@ impl Record {
     pub fn give_up(
         &mut self,
         execution: ExecutionId,
-        status: &str,
+        status: Status,
         error: &str,
         exit: Option<&str>,
         seconds: f64,
@@ -148,7 +149,7 @@ impl Record {
         self.transaction(async |c| {
             sqlx::query(sql!("give_up"))
                 .bind(execution.0)
-                .bind(status)
+                .bind(status.as_str())
                 .bind(now())
                 .bind(error)
                 .bind(exit)
@@ -194,7 +195,7 @@ async fn serve(c: &mut SqliteConnection, run: RunId, stage: &str, served: &Serve
         .bind(&served.item)
         .bind(served.step.map(|step| step as i64))
         .bind(served.execution.0)
-        .bind(served.how)
+        .bind(served.how.as_str())
         .execute(c)
         .await
         .map(|_| ())
@@ -229,24 +230,19 @@ pub(super) async fn insert_evaluation(
     evaluation: &Evaluation,
     trajectory: Option<TrajectoryRow>,
 ) -> sqlx::Result<()> {
-    let loss = evaluation.loss.0;
+    let (loss, kind) = evaluation.loss.columns();
     sqlx::query(sql!("insert_evaluation"))
         .bind(execution.0)
         .bind(if trajectory.is_some() { "train" } else { "evaluate" })
         .bind(trajectory.map(|row| row.0))
         .bind(evaluation.step.map(|step| step as i64))
         .bind(&evaluation.split)
-        .bind(finite(loss))
-        .bind(kind_of(loss))
-        .bind(finite(loss.exp()))
+        .bind(loss)
+        .bind(kind.as_str())
+        .bind(Loss(evaluation.loss.0.exp()).finite())
         .bind(evaluation.tokens as i64)
         .bind(evaluation.seconds)
         .execute(c)
         .await
         .map(|_| ())
-}
-
-/// A float that SQLite can hold as a number: it has no NaN, and an infinity would poison sums.
-pub(super) fn finite(x: f64) -> Option<f64> {
-    x.is_finite().then_some(x)
 }

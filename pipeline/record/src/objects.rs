@@ -1,7 +1,7 @@
 //! Which objects the record refers to, and for whom.
 
 use super::{Record, Result, sql};
-use identity::ObjectId;
+use identity::{ObjectId, OutputName};
 
 /// A reference to an object.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
@@ -11,7 +11,8 @@ pub struct Reference {
     /// The stage that made it.
     pub stage: String,
     /// What it is to that stage: an output's name, `weights@100`, `state@100`.
-    pub name: String,
+    #[sqlx(try_from = "String")]
+    pub name: OutputName,
     /// A run that it belongs to, where there is one.
     pub run: Option<i64>,
     /// The experiment's file of that run.

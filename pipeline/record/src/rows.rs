@@ -6,7 +6,7 @@ use serde_json::Value;
 use stages::Baseline;
 use stages::protocol::{Evaluation, Event, SampleText};
 
-use identity::{ExecutionId, Fields, ObjectId, RunId, StageKey, TrajectoryId, TrajectoryRow};
+use identity::{ExecutionId, Fields, How, ObjectId, OutputName, RunId, StageKey, Status, TrajectoryId, TrajectoryRow};
 
 /// An experiment about to run.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub struct Held {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
     pub id: RunId,
-    pub status: String,
+    pub status: Status,
     /// The process that works on it, while it is said to be running.
     pub process: Option<String>,
     /// Whether it was made just now.
@@ -68,8 +68,7 @@ pub struct Served {
     /// The checkpoint that it read, where it read one.
     pub step: Option<u64>,
     pub execution: ExecutionId,
-    /// `executed` or `cached`.
-    pub how: &'static str,
+    pub how: How,
 }
 
 /// Why an execution ended whose process is gone.
@@ -79,7 +78,7 @@ pub const KILLED: &str = "the program was killed";
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunEnd {
     pub run: RunId,
-    pub status: &'static str,
+    pub status: Status,
     /// Steps that it reached, where its training is done.
     pub steps: Option<u64>,
     /// How long something was computed for it.
@@ -92,7 +91,7 @@ pub struct RunEnd {
 pub struct Accepted {
     pub execution: ExecutionId,
     /// Output objects by name.
-    pub outputs: BTreeMap<String, ObjectId>,
+    pub outputs: BTreeMap<OutputName, ObjectId>,
     /// Small facts about the execution.
     pub report: Value,
     /// For a trajectory: the step after the last.
@@ -125,7 +124,7 @@ pub struct NewExecution<'a> {
 pub struct Finished<'a> {
     pub execution: ExecutionId,
     pub key: StageKey,
-    pub outputs: Vec<(String, ObjectId, u64)>,
+    pub outputs: Vec<(OutputName, ObjectId, u64)>,
     pub report: &'a Value,
     pub evaluations: &'a [Evaluation],
     pub samples: &'a [SampleText],

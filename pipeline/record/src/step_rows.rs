@@ -2,9 +2,8 @@
 
 use identity::TrajectoryRow;
 use sqlx::sqlite::SqliteConnection;
-use stages::protocol::{Measured, Step, kind_of};
+use stages::protocol::{Measured, Step};
 
-use super::executions::finite;
 use super::sql;
 
 /// Rows of one INSERT at most; more gains nothing. A power of two, as are the numbers below it that a batch is cut into:
@@ -37,14 +36,14 @@ async fn insert_at_once(c: &mut SqliteConnection, trajectory: TrajectoryRow, row
     }
     let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
     for step in rows {
-        let measured = |x: Option<Measured>| x.and_then(|Measured(x)| finite(x));
-        query = query.bind(trajectory.0).bind(step.step as i64).bind(step.epoch as i64).bind(finite(step.loss.0));
+        let measured = |x: Option<Measured>| x.and_then(Measured::finite);
+        query = query.bind(trajectory.0).bind(step.step as i64).bind(step.epoch as i64).bind(step.loss.finite());
         if !all_finite {
-            query = query.bind(kind_of(step.loss.0));
+            query = query.bind(step.loss.kind().as_str());
         }
         query = query
             .bind(step.learning_rate)
-            .bind(finite(step.grad_norm.0))
+            .bind(step.grad_norm.finite())
             .bind(i64::from(step.clipped))
             .bind(measured(step.update_ratio))
             .bind(measured(step.overshoot))
@@ -75,9 +74,8 @@ pub(super) fn nonfinite(step: &Step) -> Option<String> {
     }
     let named: Vec<String> = measured
         .iter()
-        .filter_map(|(name, value)| value.map(|Measured(x)| (name, x)))
-        .filter(|(_, x)| !x.is_finite())
-        .map(|(name, x)| format!("{name}:{}", kind_of(x)))
+        .filter_map(|(name, value)| Some((name, value.filter(|it| !it.0.is_finite())?)))
+        .map(|(name, value)| format!("{name}:{}", value.kind()))
         .collect();
     Some(named.join(" "))
 }
@@ -135,9 +133,9 @@ mod tests {
             let expected: Row = (
                 step.step as i64,
                 step.epoch as i64,
-                finite(step.loss.0),
-                kind_of(step.loss.0).to_owned(),
-                finite(step.grad_norm.0),
+                step.loss.finite(),
+                step.loss.kind().to_string(),
+                step.grad_norm.finite(),
                 i64::from(step.clipped),
                 probe,
                 probe,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteConnection;
 use stages::looks::Looks;
-use stages::protocol::{Evaluation, Event, Measured, Step, kind_of};
+use stages::protocol::{Evaluation, Event, Measured, Step};
 
 use super::blocks::summarise;
-use super::executions::{finite, insert_evaluation, insert_event, insert_object};
+use super::executions::{insert_evaluation, insert_event, insert_object};
 use super::rows::{Mismatch, NewTrajectory, Trajectory};
 use super::step_rows::{insert, nonfinite};
 use super::{Record, Result, now, sql};
@@ -229,18 +229,18 @@ async fn compare(c: &mut SqliteConnection, trajectory: TrajectoryRow, step: &Ste
         sqlx::query_as(sql!("step_numbers")).bind(trajectory.0).bind(step.step as i64).fetch_optional(&mut *c).await?;
     let Some((loss, kind, grad_norm)) = row else { return Ok(None) };
     let bits = |x: Option<f64>| x.map(f64::to_bits);
-    let same = bits(loss) == bits(finite(step.loss.0))
-        && kind == kind_of(step.loss.0)
-        && bits(grad_norm) == bits(finite(step.grad_norm.0));
+    let same = bits(loss) == bits(step.loss.finite())
+        && kind == step.loss.kind().as_str()
+        && bits(grad_norm) == bits(step.grad_norm.finite());
     // Of a step that came out otherwise, probes say nothing about the recorded one.
-    if let Some(Measured(entropy)) = step.entropy.filter(|_| same) {
-        let measured = |x: Option<Measured>| x.and_then(|Measured(x)| finite(x));
+    if let Some(entropy) = step.entropy.filter(|_| same) {
+        let measured = |x: Option<Measured>| x.and_then(Measured::finite);
         sqlx::query(sql!("fill_probes"))
             .bind(trajectory.0)
             .bind(step.step as i64)
             .bind(measured(step.update_ratio))
             .bind(measured(step.logit_max))
-            .bind(finite(entropy))
+            .bind(entropy.finite())
             .bind(nonfinite(step))
             .bind(measured(step.overshoot))
             .bind(measured(step.sharpness))
@@ -254,6 +254,6 @@ async fn compare(c: &mut SqliteConnection, trajectory: TrajectoryRow, step: &Ste
     Ok((!same).then(|| Mismatch {
         step: step.step,
         before: words(loss, &kind, grad_norm),
-        now: words(finite(step.loss.0), kind_of(step.loss.0), finite(step.grad_norm.0)),
+        now: words(step.loss.finite(), step.loss.kind().as_str(), step.grad_norm.finite()),
     }))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use identity::{ObjectId, RunId, TrajectoryRow};
+use identity::{NoWord, ObjectId, RunId, Status, TrajectoryRow};
 use serde_json::Value;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
@@ -60,14 +60,13 @@ impl Record {
 
     /// The newest run that answers each point, `None` where none does; failed ones do not count.
     pub fn answers(&mut self, keys: &[String]) -> Result<Vec<Option<RunRow>>> {
-        let found: Vec<(String, i64, String, Option<String>)> = self.wait(async |c| {
+        let newest: HashMap<String, RunRow> = self.wait(async |c| {
             let keys = Value::from(keys).to_string();
-            sqlx::query_as(sql!("answers")).bind(keys).fetch_all(c).await
+            let found: Vec<(String, i64, String, Option<String>)> =
+                sqlx::query_as(sql!("answers")).bind(keys).fetch_all(c).await?;
+            let rows = found.into_iter();
+            rows.map(|(key, id, status, process)| Ok((key, found_run(id, &status, process)?))).collect()
         })?;
-        let newest: HashMap<String, RunRow> = found
-            .into_iter()
-            .map(|(key, id, status, process)| (key, RunRow { id: RunId(id), status, process, new: false }))
-            .collect();
         Ok(keys.iter().map(|key| newest.get(key).cloned()).collect())
     }
 
@@ -177,11 +176,11 @@ impl Record {
             for end in ends {
                 sqlx::query(sql!("end_run"))
                     .bind(end.run.0)
-                    .bind(end.status)
+                    .bind(end.status.as_str())
                     .bind(end.steps.map(|steps| steps as i64))
                     .bind(end.seconds)
                     .bind(&end.error)
-                    .bind((end.status == "finished" || end.status == "failed").then(now))
+                    .bind(end.status.is_over().then(now))
                     .bind(process)
                     .execute(&mut *c)
                     .await?;
@@ -211,7 +210,13 @@ async fn holds(c: &mut SqliteConnection, experiment: &NewExperiment<'_>, runs: &
 async fn answer(c: &mut SqliteConnection, run_key: &str) -> sqlx::Result<Option<RunRow>> {
     let row: Option<(i64, String, Option<String>)> =
         sqlx::query_as(sql!("answer")).bind(run_key).fetch_optional(c).await?;
-    Ok(row.map(|(id, status, process)| RunRow { id: RunId(id), status, process, new: false }))
+    row.map(|(id, status, process)| found_run(id, &status, process)).transpose()
+}
+
+/// A run that was there.
+fn found_run(id: i64, status: &str, process: Option<String>) -> sqlx::Result<RunRow> {
+    let status = status.parse().map_err(|error: NoWord| sqlx::Error::Decode(Box::new(error)))?;
+    Ok(RunRow { id: RunId(id), status, process, new: false })
 }
 
 async fn insert_run(
@@ -239,5 +244,5 @@ async fn insert_run(
         let query = sqlx::query(sql!("insert_param")).bind(id).bind(name);
         bind_value(query, value).execute(&mut *c).await?;
     }
-    Ok(RunRow { id: RunId(id), status: "running".into(), process: Some(origin.process.clone()), new: true })
+    Ok(RunRow { id: RunId(id), status: Status::Running, process: Some(origin.process.clone()), new: true })
 }

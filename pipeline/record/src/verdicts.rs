@@ -3,51 +3,19 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use identity::Word;
+pub use identity::verdict::Kind;
+use identity::verdict::{About, Cause, CheckName, FindingKind, Signal, TrialOutcome};
+
 use super::read::{each, list, many};
 use super::{Record, Result, now, sql};
-
-/// What a run came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize, sqlx::Type)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(rename_all = "snake_case")]
-pub enum Kind {
-    /// What it reads is not what a language model can learn from. Outranks the others.
-    DataFault,
-    /// The loss left for good.
-    Diverged,
-    /// The loss rose far, and may have come back.
-    Unstable,
-    /// The rate is so low that most of the training does nothing.
-    TooLow,
-    Stable,
-    /// There is too little to say.
-    Inconclusive,
-}
-
-impl Kind {
-    /// Each, the gravest first.
-    pub const ALL: [Self; 6] =
-        [Self::DataFault, Self::Diverged, Self::Unstable, Self::TooLow, Self::Stable, Self::Inconclusive];
-
-    /// As SQL and JSON have it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::DataFault => "data_fault",
-            Self::Diverged => "diverged",
-            Self::Unstable => "unstable",
-            Self::TooLow => "too_low",
-            Self::Stable => "stable",
-            Self::Inconclusive => "inconclusive",
-        }
-    }
-}
 
 /// What is concluded of one run.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Verdict {
     pub verdict: Kind,
-    /// What it is consistent with, in one word; confirmed by trial alone.
-    pub cause: Option<String>,
+    /// What it is consistent with; confirmed by trial alone.
+    pub cause: Option<Word<Cause>>,
     /// The step at which it began.
     pub onset: Option<i64>,
     pub recovered: Option<bool>,
@@ -76,7 +44,7 @@ impl Verdict {
 
     /// The advice, unless it was tried and did not help.
     pub fn advice_after(&self, all: &[Confirmation]) -> Option<&str> {
-        let failed = self.tried(all).iter().any(|it| it.outcome == "not_confirmed");
+        let failed = self.tried(all).iter().any(|it| it.outcome == TrialOutcome::NotConfirmed);
         self.advice.as_deref().filter(|_| !failed)
     }
 }
@@ -84,7 +52,8 @@ impl Verdict {
 /// Something else that was found.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Finding {
-    pub finding: String,
+    #[sqlx(try_from = "String")]
+    pub finding: Word<FindingKind>,
     pub step: Option<i64>,
     pub sentence: String,
 }
@@ -93,8 +62,10 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Evidence {
     /// The verdict, or a finding.
-    pub about: String,
-    pub signal: String,
+    #[sqlx(try_from = "String")]
+    pub about: Word<About>,
+    #[sqlx(try_from = "String")]
+    pub signal: Word<Signal>,
     /// `None` where it is not finite, which `value_kind` says.
     pub value: Option<f64>,
     pub value_kind: String,
@@ -106,7 +77,8 @@ pub struct Evidence {
 /// A check that was made, or was not.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Check {
-    pub name: String,
+    #[sqlx(try_from = "String")]
+    pub name: Word<CheckName>,
     pub made: bool,
     /// What it came to, or why it was not made.
     pub note: String,
@@ -117,9 +89,10 @@ pub struct Check {
 pub struct Confirmation {
     /// The run that is the same but for what the cause names.
     pub trial: i64,
-    pub cause: String,
-    /// `confirmed`, `not_confirmed` or `open`.
-    pub outcome: String,
+    #[sqlx(try_from = "String")]
+    pub cause: Word<Cause>,
+    #[sqlx(try_from = "String")]
+    pub outcome: TrialOutcome,
     pub sentence: String,
 }
 
@@ -146,6 +119,7 @@ pub struct TraceRow {
 
 #[derive(sqlx::FromRow)]
 struct Head {
+    #[sqlx(try_from = "String")]
     verdict: Kind,
     cause: Option<String>,
     onset: Option<i64>,
@@ -167,7 +141,7 @@ impl Checks {
         let mut rows: Vec<(i64, String, i64, String)> =
             serde_json::from_str(&self.list).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
         rows.sort_by_key(|row| row.0);
-        Ok(rows.into_iter().map(|(_, name, made, note)| Check { name, made: made != 0, note }).collect())
+        Ok(rows.into_iter().map(|(_, name, made, note)| Check { name: name.into(), made: made != 0, note }).collect())
     }
 }
 
@@ -197,7 +171,7 @@ impl Record {
                 let Some(head) = head.pop() else { return Ok(None) };
                 Ok(Some(Verdict {
                     verdict: head.verdict,
-                    cause: head.cause,
+                    cause: head.cause.map(Word::from),
                     onset: head.onset,
                     recovered: head.recovered,
                     sentence: head.sentence,
@@ -225,8 +199,8 @@ impl Record {
                 }
                 sqlx::query(sql!("insert_verdict"))
                     .bind(run)
-                    .bind(verdict.verdict)
-                    .bind(&verdict.cause)
+                    .bind(verdict.verdict.as_str())
+                    .bind(verdict.cause.as_ref().map(Word::as_str))
                     .bind(verdict.onset)
                     .bind(verdict.recovered)
                     .bind(&verdict.sentence)
@@ -237,15 +211,15 @@ impl Record {
                     .execute(&mut *c)
                     .await?;
                 for (at, finding) in (0i64..).zip(&verdict.findings) {
-                    let query = sqlx::query(sql!("insert_finding")).bind(run).bind(at).bind(&finding.finding);
+                    let query = sqlx::query(sql!("insert_finding")).bind(run).bind(at).bind(finding.finding.as_str());
                     query.bind(finding.step).bind(&finding.sentence).execute(&mut *c).await?;
                 }
                 for (at, evidence) in (0i64..).zip(&verdict.evidence) {
                     sqlx::query(sql!("insert_evidence"))
                         .bind(run)
                         .bind(at)
-                        .bind(&evidence.about)
-                        .bind(&evidence.signal)
+                        .bind(evidence.about.as_str())
+                        .bind(evidence.signal.as_str())
                         .bind(evidence.value)
                         .bind(&evidence.value_kind)
                         .bind(evidence.bound)
@@ -255,7 +229,7 @@ impl Record {
                         .await?;
                 }
                 for (at, check) in (0i64..).zip(&verdict.checks) {
-                    let query = sqlx::query(sql!("insert_check")).bind(run).bind(at).bind(&check.name);
+                    let query = sqlx::query(sql!("insert_check")).bind(run).bind(at).bind(check.name.as_str());
                     query.bind(check.made).bind(&check.note).execute(&mut *c).await?;
                 }
             }
@@ -276,8 +250,8 @@ impl Record {
     /// Writes down what came of a trial, in the place of what was written of the same before.
     pub fn confirm(&mut self, run: i64, found: &Confirmation) -> Result<()> {
         self.transaction(async |c| {
-            let query = sqlx::query(sql!("insert_confirmation")).bind(run).bind(found.trial).bind(&found.cause);
-            query.bind(&found.outcome).bind(&found.sentence).bind(now()).execute(c).await.map(|_| ())
+            let query = sqlx::query(sql!("insert_confirmation")).bind(run).bind(found.trial).bind(found.cause.as_str());
+            query.bind(found.outcome.as_str()).bind(&found.sentence).bind(now()).execute(c).await.map(|_| ())
         })
     }
 

@@ -3,11 +3,13 @@
 use crate::Session;
 use crate::failure::Failure;
 use crate::places::Paths;
+use crate::plan::training;
 use crate::recorded::{Recorded, fork_at};
 use crate::run::How;
 use crate::temporary::Temporary;
 use engine::stop::Stop as _;
 use engine::work::{Cause, End};
+use identity::StageName;
 use record::Record;
 use record::read::Forked;
 
@@ -43,22 +45,18 @@ impl Scratch {
         session: &mut Session<'_>,
         record: &mut Record,
         run: i64,
-        until: Option<&str>,
+        until: Option<StageName>,
     ) -> Result<i64, Failure> {
         let recorded = Recorded::of(record, run, session.paths, session.here)?;
         let mut further = Vec::new();
         if let Some(Forked { step, parent: Some(parent) }) = record.forks(run)?.first().cloned() {
-            let parent = self.compute_until(session, record, parent, Some("train"))?;
+            let parent = self.compute_until(session, record, parent, Some(training()))?;
             // Under another libtorch the same training has another identity.
             let identity = Record::open(&self.paths().db)?.trained(parent)?.map(|trained| trained.identity);
             further.push(fork_at(&identity.unwrap_or_default(), step));
         }
         let experiment = recorded.with(&further, session.paths, session.here)?;
-        let how = How {
-            threads: record.trained(run)?.map(|trained| trained.threads),
-            until: until.map(str::to_owned),
-            ..How::default()
-        };
+        let how = How { threads: record.trained(run)?.map(|trained| trained.threads), until, ..How::default() };
         let paths = self.paths();
         let mut beside = Session { paths: &paths, watch: &mut *session.watch, ..*session };
         let done = beside.compute(&experiment, &how)?;

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
+use identity::Status;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -154,28 +155,27 @@ impl Columns {
 /// A filter by verdict: as the table words it, or as SQL has it.
 fn of_verdict(filter: &Filter) -> Result<Filter, Failure> {
     let value = filter.value.replace(' ', "_");
-    let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.word()).collect();
+    let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
     match known.contains(&value.as_str()) {
         true => Ok(Filter { value, ..filter.clone() }),
         false => Err(Failure::input(
             format!("--where: there is no verdict '{}'; allowed: {}", filter.value, known.join(", ")),
-            format!("--where verdict={}", nearest(&value, known.iter().copied()).unwrap_or("diverged")),
+            format!("--where verdict={}", nearest(&value, known.iter().copied()).unwrap_or(Kind::Diverged.as_str())),
         )),
     }
 }
-
-/// What a run's status may be.
-const STATUSES: [&str; 4] = ["running", "interrupted", "failed", "finished"];
 
 /// The words for losses that are no numbers.
 const NO_NUMBER: [&str; 3] = ["nan", "inf", "-inf"];
 
 fn check_status(typed: &str) -> Result<(), Failure> {
-    if STATUSES.contains(&typed) {
+    if typed.parse::<Status>().is_ok() {
         return Ok(());
     }
-    let hint = format!("--where status={}", nearest(typed, STATUSES.into_iter()).unwrap_or("finished"));
-    Err(Failure::input(format!("--where: there is no status '{typed}'; allowed: {}", STATUSES.join(", ")), hint))
+    let known: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
+    let meant = nearest(typed, known.iter().copied()).unwrap_or(Status::Finished.as_str());
+    let message = format!("--where: there is no status '{typed}'; allowed: {}", known.join(", "));
+    Err(Failure::input(message, format!("--where status={meant}")))
 }
 
 /// The runs that pass every filter, sorted by `sort`, which a leading `-` reverses.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use identity::Status;
 use stages::files::{Ids, Types};
 use stages::plan::Plan;
 
@@ -174,7 +175,7 @@ fn write_down(path: &std::path::Path, made: &[(i64, Verdict)]) -> Result<(), Fai
 
 /// What the rules look at.
 fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
-    let status = reader.summaries(Some(&[run]))?.pop().map_or_else(String::new, |summary| summary.status);
+    let status = reader.summaries(Some(&[run]))?.pop().map_or(Status::Interrupted, |summary| summary.status);
     let params = defaults::with_later(reader.record.params(&[run])?, &[run]);
     let params: BTreeMap<String, _> = params.into_iter().map(|param| (param.name, param.value)).collect();
     let trace = reader.record.trace(run)?;

@@ -1,9 +1,10 @@
-//! The stages wired into a graph: a further stage is one more row here.
+//! The built-in stages wired into a graph, where a further one is one more row, and what a point asks of each.
 
 mod again;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 use stages::params::{self, At, Evaluate, OnNonfinite, Train};
@@ -14,31 +15,59 @@ use stages::{Context, Outcome, StageError};
 use again::up_to;
 use engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way, WorkerFacts};
 use experiment::{Point, Stages};
-use identity::{Digest, Fields, TrajectoryId};
+use identity::{Digest, Fields, OutputName, StageName, TrajectoryId};
 
 pub use again::{PARENT, again};
 
-/// Every stage.
-pub const STAGES: &[Stage] = &[
-    row("tokenize", &[], None, Way::Here(|params, context| run(params, context, stages::tokenize::run))),
-    row("vocab", &["tokenize"], None, Way::Here(|params, context| run(params, context, stages::vocab::run))),
-    row("batch", &["vocab"], None, Way::Here(|params, context| run(params, context, stages::batch::run))),
-    Stage {
-        later: true,
-        ..row("baselines", &["vocab"], None, Way::Here(|params, context| run(params, context, stages::baselines::run)))
-    },
-    row("train", &["vocab", "batch"], None, Way::Worker),
-    row("evaluate", &["vocab", "train"], Some("each kept checkpoint and split"), Way::Worker),
-    row(
-        "sample",
-        &["vocab", "train"],
-        Some("each kept checkpoint"),
-        Way::Here(|params, context| run(params, context, stages::sample::run)),
-    ),
-];
+/// The stages of this program: those of an experiment that brings none of its own.
+pub fn built_in() -> Arc<[Stage]> {
+    static STAGES: LazyLock<Arc<[Stage]>> = LazyLock::new(|| {
+        Arc::new([
+            row("tokenize", &[], Way::Here(|params, context| run(params, context, stages::tokenize::run))),
+            row("vocab", &["tokenize"], Way::Here(|params, context| run(params, context, stages::vocab::run))),
+            row("batch", &["vocab"], Way::Here(|params, context| run(params, context, stages::batch::run))),
+            Stage {
+                later: true,
+                ..row(
+                    "baselines",
+                    &["vocab"],
+                    Way::Here(|params, context| run(params, context, stages::baselines::run)),
+                )
+            },
+            row(TRAIN, &["vocab", "batch"], Way::Worker),
+            Stage {
+                each: Some("each kept checkpoint and split".into()),
+                ..row("evaluate", &["vocab", TRAIN], Way::Worker)
+            },
+            Stage {
+                each: Some("each kept checkpoint".into()),
+                ..row(
+                    "sample",
+                    &["vocab", TRAIN],
+                    Way::Here(|params, context| run(params, context, stages::sample::run)),
+                )
+            },
+        ])
+    });
+    Arc::clone(&STAGES)
+}
 
-const fn row(name: &'static str, needs: &'static [&'static str], each: Option<&'static str>, way: Way) -> Stage {
-    Stage { name, version: params::version(name), needs, each, later: false, way }
+/// The built-in stage that trains.
+const TRAIN: &str = "train";
+
+/// Its name.
+pub fn training() -> StageName {
+    name(TRAIN)
+}
+
+fn row(stage: &str, needs: &[&str], way: Way) -> Stage {
+    let needs = needs.iter().map(|need| name(need)).collect();
+    Stage { name: name(stage), version: params::version(stage), needs, each: None, later: false, way }
+}
+
+/// A name that is written in this program.
+fn name(text: &str) -> StageName {
+    StageName::new(text).expect("BUG: the name of a built-in stage")
 }
 
 fn run<P: for<'de> serde::Deserialize<'de>>(
@@ -52,7 +81,10 @@ fn run<P: for<'de> serde::Deserialize<'de>>(
 /// What one point asks of each stage.
 #[derive(Debug)]
 pub struct PointPlan {
-    stages: Stages,
+    /// The stages of its experiment.
+    graph: Arc<[Stage]>,
+    /// What each of them is handed.
+    tables: Stages,
     /// Corpus files: name, digest, place.
     sources: Vec<(String, Digest, PathBuf)>,
     /// For a fork: its parent, and that one's, as far as they are forks.
@@ -73,15 +105,20 @@ pub struct Ancestor {
 }
 
 impl PointPlan {
-    /// The plan of a point whose corpus files are at hand.
-    pub fn new(point: &Point, sources: Vec<(String, Digest, PathBuf)>, ancestors: Vec<Ancestor>) -> Self {
-        Self { stages: point.stages.clone(), sources, ancestors }
+    /// The plan of a point of an experiment with these stages, whose corpus files are at hand.
+    pub fn new(
+        point: &Point,
+        graph: Arc<[Stage]>,
+        sources: Vec<(String, Digest, PathBuf)>,
+        ancestors: Vec<Ancestor>,
+    ) -> Self {
+        Self { graph, tables: point.stages.clone(), sources, ancestors }
     }
 
     /// What [`Self::look_ahead`] reads: points that agree in it need one look.
     pub fn looked_at(&self) -> String {
         let sources: Vec<_> = self.sources.iter().map(|(name, digest, _)| (name, digest)).collect();
-        format!("{} {} {sources:?}", self.stages.tokenize.json, self.stages.batch.json)
+        format!("{} {} {sources:?}", self.tables.tokenize.json, self.tables.batch.json)
     }
 
     /// Refuses what the first lines of the corpus rule out: a blank corpus, and a batch that it can't fill.
@@ -89,7 +126,7 @@ impl PointPlan {
     /// # Errors
     /// With the key that is at fault.
     pub fn look_ahead(&self) -> Result<(), StageError> {
-        let (tokenize, batch) = (&self.stages.tokenize.read, &self.stages.batch.read);
+        let (tokenize, batch) = (&self.tables.tokenize.read, &self.tables.batch.read);
         let inputs = self.sources.iter().map(|(name, _, path)| (name.clone(), path.clone())).collect();
         let needed = BatchPlan::fewest_tokens(batch.layout, batch.size, batch.unroll);
         stages::batch::check_fit(batch, stages::tokenize::look_ahead(tokenize, &inputs, needed)?)
@@ -99,10 +136,10 @@ impl PointPlan {
     /// counts only where it isn't as it first was, so that runs from before it answer.
     fn run_fields(&self, worker: &WorkerFacts, known: &mut HashMap<*const Value, Value>) -> Fields {
         let mut fields = Fields::default();
-        for stage in STAGES {
-            if let Some(params) = self.stages.table(stage.name) {
+        for stage in self.graph.iter() {
+            if let Some(params) = self.tables.table(stage.name.as_str()) {
                 // Points share their tables.
-                let read = known.entry(params).or_insert_with(|| reads(stage.name, params, &[]));
+                let read = known.entry(params).or_insert_with(|| reads(stage.name.as_str(), params, &[]));
                 if stage.later && stage.version == 1 && read.as_object().is_some_and(serde_json::Map::is_empty) {
                     continue;
                 }
@@ -114,7 +151,7 @@ impl PointPlan {
             fields.put(format!("corpus.{name}"), digest.to_string());
         }
         fields.put("worker.libtorch", worker.libtorch.as_str());
-        fields.put("worker.device", device(&self.stages.train.json));
+        fields.put("worker.device", device(&self.tables.train.json));
         fields
     }
 }
@@ -157,8 +194,9 @@ fn device(train: &Value) -> &str {
 }
 
 impl Plan for PointPlan {
-    fn nodes(&self, stage: &str, upstream: &Upstream) -> Result<Vec<Node>, StageError> {
-        let Some(params) = self.stages.table(stage) else { return Ok(Vec::new()) };
+    fn nodes(&self, stage: &StageName, upstream: &Upstream) -> Result<Vec<Node>, StageError> {
+        let stage = stage.as_str();
+        let Some(params) = self.tables.table(stage) else { return Ok(Vec::new()) };
         let simple = |inputs: Vec<Input>| {
             vec![Node {
                 item: String::new(),
@@ -187,17 +225,17 @@ impl Plan for PointPlan {
                 let names = ["vocab", "train", "valid", "test"];
                 Ok(simple(names.iter().map(|name| upstream.input("vocab", name, name)).collect::<Result<_, _>>()?))
             }
-            "train" => Ok(vec![train(params, &self.stages.train.read, &self.ancestors, upstream)?]),
-            "evaluate" => match &self.stages.evaluate {
+            "train" => Ok(vec![train(params, &self.tables.train.read, &self.ancestors, upstream)?]),
+            "evaluate" => match &self.tables.evaluate {
                 Some(table) => self.evaluate(&table.read, upstream),
                 None => Ok(Vec::new()),
             },
             "sample" => {
-                let Some(table) = &self.stages.sample else { return Ok(Vec::new()) };
+                let Some(table) = &self.tables.sample else { return Ok(Vec::new()) };
                 let steps = chosen(table.read.at, upstream)?;
                 let inputs = |step: u64| -> Result<Vec<Input>, StageError> {
                     Ok(vec![
-                        upstream.input("train", &weights(step), "weights")?,
+                        upstream.input(TRAIN, OutputName::weights(step).as_str(), "weights")?,
                         upstream.input("vocab", "vocab", "vocab")?,
                     ])
                 };
@@ -231,10 +269,10 @@ impl PointPlan {
                 nodes.push(Node {
                     item: format!("{step} {split}"),
                     step: Some(step),
-                    params: serde_json::json!({ "split": split, "device": device(&self.stages.train.json) }),
+                    params: serde_json::json!({ "split": split, "device": device(&self.tables.train.json) }),
                     key_params: serde_json::json!({ "split": split }),
                     inputs: vec![
-                        upstream.input("train", &weights(step), "weights")?,
+                        upstream.input(TRAIN, OutputName::weights(step).as_str(), "weights")?,
                         upstream.input("vocab", split, "ids")?,
                     ],
                     training: None,
@@ -317,16 +355,10 @@ fn check_inputs(parent: &Ancestor, inputs: &[Input]) -> Result<(), StageError> {
     })
 }
 
-/// The name of a checkpoint's weights among a training's outputs.
-pub fn weights(step: u64) -> String {
-    format!("weights@{step}")
-}
-
 /// The kept checkpoints at which something is measured, ascending.
 fn chosen(at: At, upstream: &Upstream) -> Result<Vec<u64>, StageError> {
     let made = upstream.of("train")?;
-    let outputs = &made.outputs;
-    let mut steps: Vec<u64> = outputs.keys().filter_map(|name| name.strip_prefix("weights@")?.parse().ok()).collect();
+    let mut steps: Vec<u64> = made.outputs.keys().filter_map(OutputName::weights_step).collect();
     steps.sort_unstable();
     Ok(match at {
         At::All => steps,

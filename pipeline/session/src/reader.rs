@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::failure::Failure;
 use crate::filter::{Columns, Filter};
 use crate::places::Paths;
-use crate::plan::STAGES;
+use crate::plan::built_in;
 use crate::{Watch, filter, judge, selector};
 use engine::lock::is_alive;
 use engine::store::{Health, Store};
@@ -79,7 +79,7 @@ impl Reader {
         let mut runs = self.summaries(named.as_deref())?;
         for summary in &mut runs {
             if let Some(kind) = made.get(&summary.run) {
-                summary.verdict = Some(kind.word().to_owned());
+                summary.verdict = Some(kind.to_string());
             }
         }
         if !filters.is_empty() || chosen.sort.is_some() {
@@ -115,7 +115,7 @@ impl Source for Reader {
     }
 
     fn stage_names(&self) -> Vec<String> {
-        STAGES.iter().map(|stage| stage.name.to_owned()).collect()
+        built_in().iter().map(|stage| stage.name.to_string()).collect()
     }
 
     fn verdicts(&mut self, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {

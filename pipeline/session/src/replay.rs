@@ -11,7 +11,7 @@ use stages::protocol::{Describe, Measured};
 
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::plan::{STAGES, again};
+use crate::plan::{again, built_in, training};
 use crate::run::forks;
 use crate::run::worker::facts;
 use crate::temporary::Temporary;
@@ -138,11 +138,11 @@ impl Way {
         let program = worker::find().map_err(words)?;
         let log = folder.path().join("log");
         let (mut worker, describe) = Worker::greet(&program, &log, Arc::new(interrupt.clone())).map_err(words)?;
-        worker::check_stages(&program, &describe, STAGES).map_err(words)?;
+        worker::check_stages(&program, &describe, &built_in()).map_err(words)?;
         let suspicion = self.check(&describe)?;
         let from = self.from();
         let mut told = watch.replay(self.run, self.step + 1 - from);
-        let replayed = replay(&mut worker, STAGE, self.legs, folder.path(), |_| {
+        let replayed = replay(&mut worker, &training(), self.legs, folder.path(), |_| {
             told();
             // The worker is ended with its order.
             if interrupt.is_asked() { Err(WorkerError::failed("interrupted")) } else { Ok(()) }

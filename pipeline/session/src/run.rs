@@ -21,13 +21,14 @@ use crate::corpus::{self, Shelf};
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::places::corpora;
-use crate::plan::{PointPlan, STAGES, run_keys};
-use engine::graph::{self, WorkerFacts};
+use crate::plan::{PointPlan, built_in, run_keys};
+use engine::graph::{self, Stage};
 use engine::launch::{Local, Pool};
 use engine::lock::{self, Lock};
 use engine::store::Store;
 use engine::work::{Graph, Settings, Summary, Track, Work};
 use experiment::{Experiment, Point};
+use identity::{StageName, Status};
 use record::Record;
 use record::rows::{KILLED, NewExperiment, NewRun, RunRow};
 use system::uid;
@@ -40,7 +41,7 @@ pub struct How {
     /// Threads of each training, evaluation and sampling; by default cores divided by jobs.
     pub threads: Option<u32>,
     /// The last stage to compute.
-    pub until: Option<String>,
+    pub until: Option<StageName>,
     /// Say what would be computed, and compute nothing.
     pub dry_run: bool,
     /// Say for each stage why it is computed.
@@ -75,15 +76,16 @@ impl Session<'_> {
     /// When the input is wrong, or the work failed as a whole; how each point ended is in the summary.
     pub fn compute(&mut self, experiment: &Experiment, how: &How) -> Result<Done, Failure> {
         let Self { paths, here, .. } = *self;
+        let stages = built_in();
         let mut opened = self.open(how)?;
-        let greeted = worker::greet(&opened.root);
+        let greeted = worker::greet(&opened.root, &stages);
         let (program, describe) =
             greeted.map_err(|error| worker::unusable(&error, || self.watch.resumes(experiment, paths)))?;
         let facts = worker::facts(&describe);
         let experiment = experiment.settled(describe.gpu.is_some());
         let experiment = experiment.as_ref();
 
-        let plans = self.plans(experiment, &mut opened, how.dry_run)?;
+        let plans = self.plans(experiment, &stages, &mut opened, how.dry_run)?;
         let Opened { process, store, root, record, .. } = &mut opened;
         let overrides = Value::from(experiment.overrides.clone()).to_string();
         let path = experiment.path.display().to_string();
@@ -109,13 +111,14 @@ impl Session<'_> {
         let tracks = experiment.points.iter().zip(&plans).enumerate().map(|(i, (point, plan))| Track {
             plan,
             run: rows.get(i).map(|row| row.id),
-            settled: rows.get(i).is_some_and(|row| row.status == "finished"),
+            settled: rows.get(i).is_some_and(|row| row.status == Status::Finished),
             attached: attached.get(i).cloned().flatten(),
             label: self.watch.label(point),
         });
         let tracks = tracks.collect();
+        let ordered = graph::order(&stages).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
         let pool = Pool::new(program, describe, root.join("logs"));
-        let summary = self.work(how, tracks, facts, pool, &mut opened)?;
+        let summary = self.work(how, tracks, Graph { stages: ordered, facts }, pool, &mut opened)?;
         Ok(Done { rows, summary })
     }
 
@@ -152,6 +155,7 @@ impl Session<'_> {
     fn plans(
         &mut self,
         experiment: &Experiment,
+        stages: &Arc<[Stage]>,
         opened: &mut Opened,
         dry_run: bool,
     ) -> Result<Vec<PointPlan>, Failure> {
@@ -170,7 +174,7 @@ impl Session<'_> {
                 sources.push((source.name.clone(), digest, path));
             }
             let ancestors = forks::ancestors(&mut opened.record, experiment, point, &sources)?;
-            plans.push(PointPlan::new(point, sources, ancestors));
+            plans.push(PointPlan::new(point, Arc::clone(stages), sources, ancestors));
         }
         Ok(plans)
     }
@@ -180,14 +184,12 @@ impl Session<'_> {
         &mut self,
         how: &How,
         tracks: Vec<Track<'_>>,
-        facts: WorkerFacts,
+        graph: Graph,
         pool: Pool,
         opened: &mut Opened,
     ) -> Result<Summary, Failure> {
         let Opened { process, store, record, .. } = opened;
         let settings = settings(how, tracks.len(), process.clone(), self.interrupt);
-        let stages = graph::order(STAGES).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
-        let graph = Graph { stages, facts };
         let mut launcher = Local::new(Arc::clone(store), pool);
         self.interrupt.listen();
         let mut watch = self.watch.work();

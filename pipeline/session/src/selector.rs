@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use crate::failure::Failure;
 use experiment::nearest;
+use identity::{NoRun, RunId};
 use record::Record;
 use record::read::Study;
 
@@ -11,7 +12,7 @@ use record::read::Study;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
     /// A run by its number.
-    Run(i64),
+    Run(RunId),
     /// The run with the highest number.
     Latest,
     /// The newest study of a name, or the one of that number; its runs in grid order.
@@ -43,7 +44,7 @@ impl FromStr for Selector {
                 }
             };
         }
-        digits(word.strip_prefix("run").unwrap_or(word)).map(Self::Run).ok_or_else(|| {
+        word.parse().map(Self::Run).map_err(|_: NoRun| {
             Failure::input(format!("`{word}` names no run; allowed: run42, 42, latest, study:NAME"), meant(word))
         })
     }
@@ -120,7 +121,7 @@ fn runs_of(record: &mut Record, selector: &Selector, notes: &mut Vec<String>) ->
             let latest = record.run_numbers()?.pop();
             latest.map(|run| vec![run]).ok_or_else(none)
         }
-        Selector::Run(run) => {
+        Selector::Run(RunId(run)) => {
             let numbers = record.run_numbers()?;
             if numbers.contains(run) {
                 return Ok(vec![*run]);

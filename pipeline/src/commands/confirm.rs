@@ -8,6 +8,7 @@ use crate::ui::look::Look;
 use crate::ui::verdict;
 use crate::ui::watch::Terminal;
 use crate::{exit, ui};
+use identity::Status;
 use insight::trial::{self, Trial};
 use record::Record;
 use record::verdicts::Confirmation;
@@ -30,7 +31,7 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     let mut reader = Reader::open(paths, Terminal)?;
     let run = selector::one(&mut reader.record, &args.run)?;
     let (found, facts) = judge::anew(&mut reader, run)?;
-    if facts.status != "finished" {
+    if facts.status != Status::Finished {
         let message = format!("run{run} is {}: what it comes to is not known yet", facts.status);
         return Err(Failure::input(message, format!("pipeline show run{run} has the command that finishes it")));
     }
@@ -71,8 +72,7 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     let mut reader = Reader::open(paths, Terminal)?;
     let (other, there) = judge::anew(&mut reader, row.id.0)?;
     let (outcome, sentence) = trial.outcome((&found, &facts), (&other, &there));
-    let confirmation =
-        Confirmation { trial: row.id.0, cause: trial.cause.clone(), outcome: outcome.to_owned(), sentence };
+    let confirmation = Confirmation { trial: row.id.0, cause: trial.cause.into(), outcome, sentence };
     Record::create(&paths.db)?.confirm(run, &confirmation)?;
     let all = reader.record.confirmations(run)?;
     ui::data(&format!("run{run}\n{}", verdict::words(run, &found, &all, Look::stdout())));

@@ -9,9 +9,10 @@ use crate::ui::look::Look;
 use crate::ui::table::{Table, left};
 use engine::graph::{self, Stage};
 use experiment::{Experiment, Point};
+use identity::StageName;
 use session::failure::Failure;
 use session::places::Paths;
-use session::plan::{STAGES, key_params};
+use session::plan::{built_in, key_params};
 
 /// Draws the graph of an experiment's stages.
 pub fn dag(args: &DagArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
@@ -27,10 +28,10 @@ pub fn dag(args: &DagArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
 
 /// A stage as it is drawn.
 struct Drawn {
-    name: &'static str,
-    needs: Vec<&'static str>,
+    name: StageName,
+    needs: Vec<String>,
     /// What it is executed for when not just once.
-    each: &'static str,
+    each: String,
     /// How many different keys the points make of it, in words; empty for a single point.
     keys: String,
     /// The swept keys that it reads itself.
@@ -39,14 +40,17 @@ struct Drawn {
 
 fn drawn(experiment: &Experiment) -> Result<Vec<Drawn>, Failure> {
     let points = &experiment.points;
-    let stages = graph::order(STAGES).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
+    let stages = graph::order(&built_in()).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
     // A stage may be there at some points only, where the study sweeps a key of its table.
-    let used = |stage: &Stage| points.iter().any(|point| point.stages.table(stage.name).is_some());
+    let used = |stage: &Stage| points.iter().any(|point| point.stages.table(stage.name.as_str()).is_some());
     let stages: Vec<Stage> = stages.into_iter().filter(used).collect();
     let draw = |stage: &Stage| Drawn {
-        name: stage.name,
-        needs: if stage.needs.is_empty() { vec!["corpus"] } else { stage.needs.to_vec() },
-        each: stage.each.unwrap_or(""),
+        name: stage.name.clone(),
+        needs: match stage.needs.is_empty() {
+            true => vec!["corpus".to_owned()],
+            false => stage.needs.iter().map(StageName::to_string).collect(),
+        },
+        each: stage.each.as_deref().unwrap_or_default().to_owned(),
         keys: keys(variants(stage, &stages, points), points.len()),
         swept: swept(stage, points),
     };
@@ -65,30 +69,31 @@ fn keys(variants: usize, points: usize) -> String {
 /// How many different computations the points ask of a stage, as far as parameters tell: outputs that turn out equal
 /// may make them fewer.
 fn variants(stage: &Stage, all: &[Stage], points: &[Point]) -> usize {
-    let mut above = BTreeSet::from([stage.name]);
+    let mut above = BTreeSet::from([&stage.name]);
     // The list is in an order in which needs come first, so that one walk back finds all that it stands on.
     for other in all.iter().rev() {
-        if above.contains(other.name) {
-            above.extend(other.needs);
+        if above.contains(&other.name) {
+            above.extend(&other.needs);
         }
     }
     let read = |point: &Point| {
-        let tables = above.iter().map(|name| key_params(point, name).map_or(String::new(), |table| table.to_string()));
+        let tables =
+            above.iter().map(|name| key_params(point, name.as_str()).map_or(String::new(), |table| table.to_string()));
         format!("{:?} {}", point.corpus, tables.collect::<Vec<_>>().join(" "))
     };
-    let asking = points.iter().filter(|point| point.stages.table(stage.name).is_some());
+    let asking = points.iter().filter(|point| point.stages.table(stage.name.as_str()).is_some());
     asking.map(read).collect::<BTreeSet<_>>().len()
 }
 
 /// The swept keys that a stage reads itself: of its own table, of the corpus, or the seed that its own defaults to.
 fn swept(stage: &Stage, points: &[Point]) -> Vec<String> {
     let differs = |key: &str| {
-        let read = |point: &Point| key_params(point, stage.name).map(|table| table[key].to_string());
+        let read = |point: &Point| key_params(point, stage.name.as_str()).map(|table| table[key].to_string());
         points.iter().map(read).collect::<BTreeSet<_>>().len() > 1
     };
     let reads = |key: &str| match key.split_once('.') {
         Some(("corpus", _)) => stage.needs.is_empty(),
-        Some((table, rest)) => table == stage.name && differs(rest.split('.').next().unwrap_or(rest)),
+        Some((table, rest)) => stage.name == table && differs(rest.split('.').next().unwrap_or(rest)),
         None => key == "seed" && differs("seed"),
     };
     let mut found = Vec::new();
@@ -105,9 +110,9 @@ fn text(experiment: &Experiment, drawn: &[Drawn], look: Look) -> String {
     let mut text = format!("{}: {points} point{}\n", experiment.name, if points == 1 { "" } else { "s" });
     let mut table = Table::new(["stage", "needs", "for", "keys", "swept"].map(left).into());
     for stage in drawn {
-        let each = if stage.each.is_empty() { "once" } else { stage.each };
+        let each = if stage.each.is_empty() { "once" } else { &stage.each };
         let keys = if stage.keys.is_empty() { "one" } else { &stage.keys };
-        let cells = [stage.name, &stage.needs.join(", "), each, keys, &stage.swept.join(", ")];
+        let cells = [stage.name.as_str(), &stage.needs.join(", "), each, keys, &stage.swept.join(", ")];
         table.plain(cells.map(str::to_owned).into());
     }
     text.push_str(&table.render(look).0);
@@ -131,7 +136,7 @@ fn lines(stage: &Drawn) -> Vec<String> {
 fn mermaid(drawn: &[Drawn]) -> String {
     let mut text = "flowchart LR\n  corpus[(\"corpus\")]\n".to_owned();
     for stage in drawn {
-        let lines: Vec<String> = std::iter::once(stage.name.to_owned())
+        let lines: Vec<String> = std::iter::once(stage.name.to_string())
             .chain(lines(stage))
             .map(|line| line.replace('"', "#quot;"))
             .collect();
@@ -148,13 +153,13 @@ fn dot(name: &str, drawn: &[Drawn]) -> String {
     let mut text = format!("digraph {} {{\n  rankdir=LR\n  node [shape=box]\n", quoted(name));
     text.push_str("  \"corpus\" [shape=cylinder]\n");
     for stage in drawn {
-        let mut label = quoted(stage.name);
+        let mut label = quoted(stage.name.as_str());
         label.pop();
         for line in lines(stage) {
             // `\n` is Graphviz's own escape.
             label.push_str(&format!("\\n{}", quoted(&line).trim_matches('"')));
         }
-        text.push_str(&format!("  {} [label={label}\"]\n", quoted(stage.name)));
+        text.push_str(&format!("  {} [label={label}\"]\n", quoted(stage.name.as_str())));
     }
     for (from, to) in arrows(drawn) {
         text.push_str(&format!("  {} -> {}\n", quoted(from), quoted(to)));
@@ -163,8 +168,8 @@ fn dot(name: &str, drawn: &[Drawn]) -> String {
     text
 }
 
-fn arrows(drawn: &[Drawn]) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
-    drawn.iter().flat_map(|stage| stage.needs.iter().map(|need| (*need, stage.name)))
+fn arrows(drawn: &[Drawn]) -> impl Iterator<Item = (&str, &str)> {
+    drawn.iter().flat_map(|stage| stage.needs.iter().map(|need| (need.as_str(), stage.name.as_str())))
 }
 
 #[cfg(test)]

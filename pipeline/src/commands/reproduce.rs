@@ -10,6 +10,7 @@ use crate::args::ReproduceArgs;
 use crate::ui::format;
 use crate::ui::watch::Terminal;
 use crate::{exit, ui};
+use identity::Status;
 use session::Reader;
 use session::again::Scratch;
 use session::failure::Failure;
@@ -23,9 +24,9 @@ pub fn reproduce(args: &ReproduceArgs, paths: &Paths, here: &Path) -> Result<(),
     let interrupt = exit::interrupt();
     let mut reader = Reader::open(paths, Terminal)?;
     let run = selector::one(&mut reader.record, &args.run)?;
-    let status = reader.summaries(Some(&[run]))?.pop().map(|summary| summary.status).unwrap_or_default();
+    let status = reader.summaries(Some(&[run]))?.pop().map_or(Status::Interrupted, |summary| summary.status);
     let recorded = Recorded::of(&mut reader.record, run, paths, here)?;
-    if status != "finished" {
+    if status != Status::Finished {
         let message = format!("run{run} is {status}: there is no whole run to compare with");
         return Err(Failure::input(message, format::command(recorded.path(), recorded.overrides())));
     }

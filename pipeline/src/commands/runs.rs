@@ -67,7 +67,7 @@ fn cells(run: &Summary) -> Vec<(String, Ink)> {
         (run.name(), Ink::Bold),
         plain(run.experiment.clone()),
         plain(format::cut(&format::point(&run.swept()), 40)),
-        (run.standing(), status_ink(&run.status)),
+        (run.standing(), status_ink(run.status)),
         plain(run.verdict.as_deref().map_or(String::new(), spoken)),
         plain(format::count(run.steps)),
         (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd(last_is_odd)),

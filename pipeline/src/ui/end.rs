@@ -3,6 +3,7 @@
 use super::{data, format, talk};
 use engine::work::{Cause, End, Summary};
 use experiment::{Experiment, Point};
+use identity::Status;
 use session::failure::Failure;
 use session::places::Paths;
 use session::run::Done;
@@ -15,9 +16,7 @@ pub fn tell_dry(summary: &Summary) {
     let later: Vec<String> = summary
         .later
         .iter()
-        .map(
-            |(stage, points)| if *points == 1 { (*stage).to_owned() } else { format!("{stage} (for {points} points)") },
-        )
+        .map(|(stage, points)| if *points == 1 { stage.to_string() } else { format!("{stage} (for {points} points)") })
         .collect();
     if !later.is_empty() {
         data(&format!("after that, as far as it is not there: {}\n", later.join(", ")));
@@ -42,7 +41,7 @@ pub fn conclude(
     let Done { rows, summary } = done;
     for (((row, end), point), judged) in rows.iter().zip(&summary.ends).zip(&experiment.points).zip(judged) {
         let status = match end {
-            End::Finished if summary.partial && row.status != "finished" => "stopped as asked",
+            End::Finished if summary.partial && row.status != Status::Finished => "stopped as asked",
             End::Finished => "finished",
             End::Failed { .. } => "failed",
             End::Interrupted { .. } => "interrupted",

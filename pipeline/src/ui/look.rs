@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal as _;
 
+use identity::Status;
+
 /// The width where no terminal says one.
 const USUAL_WIDTH: usize = 80;
 
@@ -67,11 +69,11 @@ impl Look {
 }
 
 /// The ink of a status.
-pub fn status_ink(status: &str) -> Ink {
+pub fn status_ink(status: Status) -> Ink {
     match status {
-        "finished" => Ink::Good,
-        "failed" => Ink::Bad,
-        _ => Ink::Warn,
+        Status::Finished => Ink::Good,
+        Status::Failed => Ink::Bad,
+        Status::Running | Status::Interrupted => Ink::Warn,
     }
 }
 

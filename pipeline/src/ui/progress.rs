@@ -81,7 +81,7 @@ fn style(template: &str) -> ProgressStyle {
 /// `train learning_rate=0.1`, `evaluate 100 valid learning_rate=0.1`; in so many columns where they are counted.
 fn title(job: &Shown<'_>, columns: Option<usize>) -> String {
     let join = |parts: &[&str]| parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
-    let what = join(&[job.stage, job.item]);
+    let what = join(&[job.stage.as_str(), job.item]);
     let others = match job.users {
         0 | 1 => match columns {
             Some(columns) => format::point_within(job.label, columns.saturating_sub(what.width() + 1)),
@@ -208,8 +208,8 @@ mod tests {
     #[test]
     fn points_have_titles_of_their_own_at_80_columns() {
         let titles = |points: &[&str]| -> Vec<String> {
-            let shown =
-                |label| Shown { key: StageKey(identity::Digest::of(b"")), stage: "train", item: "", label, users: 1 };
+            let stage = &"train".parse().unwrap();
+            let shown = |label| Shown { key: StageKey(identity::Digest::of(b"")), stage, item: "", label, users: 1 };
             points.iter().map(|label| title(&shown(*label), Some(TITLE))).collect()
         };
         let points = ["learning_rate=0.001 clip_norm=0.25 seed=1", "learning_rate=0.001 clip_norm=0.25 seed=2"];

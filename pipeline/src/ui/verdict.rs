@@ -2,6 +2,8 @@
 
 use super::format::{self, count};
 use super::look::{Ink, Look};
+use identity::Word;
+use identity::verdict::TrialOutcome;
 use insight::trial;
 use record::verdicts::{Confirmation, Kind, Verdict};
 use view::verdict::{short, spoken};
@@ -19,7 +21,7 @@ pub fn verdict_ink(kind: Kind) -> Ink {
 pub fn words(run: i64, verdict: &Verdict, confirmations: &[Confirmation], look: Look) -> String {
     let mut text = format!("  {}", look.paint(verdict_ink(verdict.verdict), &short(verdict)));
     if let Some(cause) = &verdict.cause {
-        text.push_str(&format!(" ({})", spoken(cause)));
+        text.push_str(&format!(" ({})", spoken(cause.as_str())));
     }
     text.push('\n');
     let mut add = |said: &str, ink: Ink| {
@@ -30,13 +32,14 @@ pub fn words(run: i64, verdict: &Verdict, confirmations: &[Confirmation], look: 
     add(&verdict.sentence, Ink::Plain);
     let tried = verdict.tried(confirmations);
     for found in &tried {
-        let ink = if found.outcome == "confirmed" { Ink::Good } else { Ink::Warn };
-        add(&format!("{} by run{}: {}", spoken(&found.outcome), found.trial, found.sentence), ink);
+        let ink = if found.outcome == TrialOutcome::Confirmed { Ink::Good } else { Ink::Warn };
+        add(&format!("{} by run{}: {}", spoken(found.outcome.as_str()), found.trial, found.sentence), ink);
     }
     if let Some(advice) = verdict.advice_after(confirmations) {
         add(advice, Ink::Bold);
     }
-    if tried.is_empty() && verdict.advice.is_some() && verdict.cause.as_deref().is_some_and(trial::has_one) {
+    let cause = verdict.cause.as_ref().and_then(Word::known);
+    if tried.is_empty() && verdict.advice.is_some() && cause.is_some_and(trial::has_one) {
         add(&format!("pipeline confirm run{run} tries whether that is the cause"), Ink::Dim);
     }
     text
@@ -45,7 +48,7 @@ pub fn words(run: i64, verdict: &Verdict, confirmations: &[Confirmation], look: 
 /// A verdict in a column.
 pub fn word(verdict: &Verdict) -> (String, Ink) {
     let at = verdict.began().map_or(String::new(), |step| format!(" at {}", count(step)));
-    (format!("{}{at}", spoken(verdict.verdict.word())), verdict_ink(verdict.verdict))
+    (format!("{}{at}", spoken(verdict.verdict.as_str())), verdict_ink(verdict.verdict))
 }
 
 /// The figures that it rests on.
@@ -71,7 +74,7 @@ pub fn findings(verdict: &Verdict, look: Look) -> String {
     }
     let mut text = format!("{}\n", look.heading("findings"));
     for it in &verdict.findings {
-        text.push_str(&hanging(&format!("{}: {}", spoken(&it.finding), it.sentence), look));
+        text.push_str(&hanging(&format!("{}: {}", spoken(it.finding.as_str()), it.sentence), look));
     }
     text
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 pub use stages::plain::{line, turns};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use identity::Loss;
 use record::read::Cell;
 use system::quoted;
 
@@ -16,7 +17,7 @@ pub fn float(x: f64) -> String {
     if x == 0.0 {
         "0".to_owned()
     } else if !x.is_finite() {
-        stages::protocol::kind_of(x).to_owned()
+        Loss(x).kind().to_string()
     } else if size >= 1e6 {
         format!("{x:.2e}")
     } else if size >= 1000.0 {

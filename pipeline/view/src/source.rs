@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use identity::Status;
 use insight::verdict::Facts;
 use record::read::{Execution, StageRow, Summary};
 use record::verdicts::Verdict;
@@ -72,7 +73,7 @@ pub trait Source {
     /// The named runs in the order given, or all.
     fn summaries(&mut self, runs: Option<&[i64]>) -> Result<Vec<Summary>, Self::Error> {
         let mut found = self.record().summaries(runs)?;
-        if found.iter().any(|summary| summary.status == "interrupted") {
+        if found.iter().any(|summary| summary.status == Status::Interrupted) {
             let names = self.stage_names();
             let order: Vec<&str> = names.iter().map(String::as_str).collect();
             let mut stopped: HashMap<i64, String> = self.record().stopped(&order)?.into_iter().collect();
@@ -115,9 +116,9 @@ pub trait Source {
 
     /// What is `running` in a process that is gone is interrupted, whatever the record says: a process that is killed can't
     /// write that down.
-    fn settle(&self, status: &mut String, process: Option<&str>) {
-        if status == "running" && !process.is_some_and(|process| self.is_alive(process)) {
-            *status = "interrupted".to_owned();
+    fn settle(&self, status: &mut Status, process: Option<&str>) {
+        if *status == Status::Running && !process.is_some_and(|process| self.is_alive(process)) {
+            *status = Status::Interrupted;
         }
     }
 }

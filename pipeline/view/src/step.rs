@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stages::files::{Ids, Types};
 use stages::plan::Plan;
-use stages::protocol::{Predicted, kind_of};
+use stages::protocol::Predicted;
 
 use crate::format::count;
 use crate::{Refusal, Source};
+use identity::{Loss, LossKind};
 use record::read::StepRow;
 
 /// One step of a run, with the tokens that it read.
@@ -56,7 +57,7 @@ pub struct Token {
     pub target: String,
     /// Its negative log-likelihood in nats; null where that was no number.
     pub loss: Option<f64>,
-    pub loss_kind: &'static str,
+    pub loss_kind: LossKind,
     /// Its place among all types, 1 for the likeliest; null where nothing was predicted.
     pub rank: Option<u64>,
     /// The five likeliest types, the likeliest first; none where nothing was predicted.
@@ -78,7 +79,7 @@ pub struct Replay {
     pub seconds: f64,
     /// The step's loss as it came out now.
     pub loss: Option<f64>,
-    pub loss_kind: &'static str,
+    pub loss_kind: LossKind,
     /// Whether that is the recorded one, to the bit.
     pub identical: bool,
     /// The first step whose loss is not the recorded one, where the last is not.
@@ -191,10 +192,9 @@ fn tokens_of(found: &Predictions, rows: &[Row], size: u64, types: &[String]) -> 
     }
     let mean = mean(&found.rows, usize::try_from(size).unwrap_or(1));
     // On a GPU the order of the sum is another.
-    if kind_of(mean) != kind_of(found.loss) || (mean - found.loss).abs() > 1e-9 * found.loss.abs().max(1.0) {
+    if Loss(mean).kind() != Loss(found.loss).kind() || (mean - found.loss).abs() > 1e-9 * found.loss.abs().max(1.0) {
         return Err(format!("BUG: the tokens' losses have the mean {mean:?}, and the step's loss is {:?}", found.loss));
     }
-    let finite = |x: f64| x.is_finite().then_some(x);
     let mut tokens = Vec::new();
     for (number, (row, predicted)) in rows.iter().zip(&found.rows).enumerate() {
         let words = row.inputs.iter().zip(&row.targets);
@@ -207,15 +207,15 @@ fn tokens_of(found: &Predictions, rows: &[Row], size: u64, types: &[String]) -> 
                 offset: row.offset + position as u64 + 1,
                 input: input.clone(),
                 target: target.clone(),
-                loss: finite(loss.0),
-                loss_kind: kind_of(loss.0),
+                loss: loss.finite(),
+                loss_kind: loss.kind(),
                 rank: *rank,
                 likeliest: likeliest.iter().map(likely).collect(),
             });
         }
     }
     let Predictions { from, seconds, loss, parted, ref suspicion, .. } = *found;
-    let (loss, loss_kind) = (finite(loss), kind_of(loss));
+    let (loss, loss_kind) = Loss(loss).columns();
     let identical = parted.is_none();
     let replay = Replay { from, seconds, loss, loss_kind, identical, parted, suspicion: suspicion.clone() };
     Ok((tokens, replay))

@@ -6,7 +6,7 @@ use crate::format::count;
 
 /// A verdict in a few words: `diverged at step 120`.
 pub fn short(verdict: &Verdict) -> String {
-    let kind = spoken(verdict.verdict.word());
+    let kind = spoken(verdict.verdict.as_str());
     let onset = verdict.began().map_or_else(String::new, |onset| format!(" at step {}", count(onset)));
     let after = match verdict.recovered {
         Some(true) => ", recovered",

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use stages::files::{Ids, count_types};
 use stages::looks::Looks;
 use stages::params::{Device, OnNonfinite, Precision, Schedule, Train, read};
-use stages::protocol::{Checkpoint, Evaluation, Event, Measured, Order, Reply, Segment, Step, kind_of};
+use stages::protocol::{Checkpoint, Evaluation, Event, Measured, Order, Reply, Segment, Step};
 use stages::schedule::rate;
 
 use crate::batches::Batches;
@@ -271,7 +271,7 @@ impl<T: Stored> Training<T> {
         if std::mem::replace(&mut self.state.diverged, true) {
             return Ok(());
         }
-        let message = format!("the loss is {} for the first time", kind_of(loss));
+        let message = format!("the loss is {} for the first time", Measured(loss).kind());
         log(&format!("train: step {step}: {message}"));
         observe(Reply::Event(Event { step: Some(step), kind: "nonfinite".to_owned(), message }))
     }

@@ -18,7 +18,7 @@ use crate::conduct::Conduct;
 use crate::graph::Way;
 use crate::store::{Put, Store};
 use crate::worker::{self, Stopper, WorkerError};
-use identity::{Digest, StageKey};
+use identity::{Digest, OutputName, StageKey};
 
 /// The launcher of this machine.
 #[derive(Debug)]
@@ -64,8 +64,8 @@ impl Launcher for Local {
         let whole = move || {
             let folder = bench.store.scratch(&uid);
             let folder = folder.map_err(|error| TaskError::Disk { path: bench.store.root().to_owned(), error });
-            let work = |folder| match task.way {
-                Way::Here(stage) => run_here(&bench, stage, task, folder, share),
+            let work = |folder| match &task.way {
+                Way::Here(stage) => run_here(&bench, *stage, task, folder, share),
                 Way::Worker => carry_out(&bench, task, folder, &outer),
             };
             // A panic must not leave the state machine to wait for an end that nobody tells.
@@ -116,7 +116,10 @@ fn run_here(
             return Err(TaskError::Changed(file));
         }
     }
-    let outputs = outcome.outputs.into_iter().map(|output| Ok((output.name, put(&bench.store, &output.path)?)));
+    let outputs = outcome.outputs.into_iter().map(|output| {
+        let name = OutputName::new(output.name).map_err(|error| StageError::Bug(error.to_string()))?;
+        Ok((name, put(&bench.store, &output.path)?))
+    });
     Ok(Made {
         outputs: outputs.collect::<Result<_, TaskError>>()?,
         report: outcome.report,
@@ -139,7 +142,7 @@ fn carry_out(bench: &Bench, task: Task, folder: PathBuf, to: &Sender<Message>) -
     let mut worker = bench.pool.take(&bench.stop, |name, from| say(Observation::Log { name, from }))?;
     let order = Order {
         id: bench.pool.number(),
-        stage: task.stage.to_owned(),
+        stage: task.stage.to_string(),
         inputs: paths(&bench.store, &task.inputs),
         params: task.params,
         folder,

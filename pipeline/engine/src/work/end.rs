@@ -9,7 +9,7 @@ use super::point::Point;
 use crate::launch::TaskError;
 use crate::store;
 use crate::worker::{Shortage, WorkerError};
-use identity::StageKey;
+use identity::{StageKey, Status};
 use record::rows::RunEnd;
 use system::limits;
 
@@ -73,10 +73,10 @@ impl Work<'_> {
         // A finished run stays finished, even if recomputing one of its damaged objects failed.
         let Some(run) = track.run.filter(|_| !track.settled) else { return Ok(None) };
         let (status, error) = match end {
-            End::Finished if *partial => ("interrupted", None),
-            End::Finished => ("finished", None),
-            End::Failed { message, .. } => ("failed", Some(message)),
-            End::Interrupted { cause } => ("interrupted", cause.map(|cause| cause.message)),
+            End::Finished if *partial => (Status::Interrupted, None),
+            End::Finished => (Status::Finished, None),
+            End::Failed { message, .. } => (Status::Failed, Some(message)),
+            End::Interrupted { cause } => (Status::Interrupted, cause.map(|cause| cause.message)),
         };
         recorder.take_over(track)?;
         Ok(Some(RunEnd { run, status, steps, seconds, error }))

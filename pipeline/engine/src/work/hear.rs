@@ -2,11 +2,11 @@
 
 use super::Work;
 use super::interface::{End, Progress, WorkError};
-use super::jobs::{How, Running, State};
+use super::jobs::{Running, State};
 use super::recorder::early_end;
 use super::show::shown;
 use crate::launch::{Made, Message, Observation, TaskError};
-use identity::StageKey;
+use identity::{How, StageKey, Status};
 use record::rows::Accepted;
 
 impl Work<'_> {
@@ -140,7 +140,7 @@ impl Work<'_> {
         let end = self.end_of(key, error);
         let Some(running) = self.jobs.running(key) else { return Ok(()) };
         let (execution, seconds) = (running.execution, running.began.elapsed().as_secs_f64());
-        let status = if let End::Failed { .. } = &end { "failed" } else { "interrupted" };
+        let status = if let End::Failed { .. } = &end { Status::Failed } else { Status::Interrupted };
         let words = error.to_string();
         let exit = matches!(error, TaskError::Worker(_)).then_some(words.as_str());
         self.recorder.record.give_up(execution, status, &words, exit, seconds)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::graph::Plan;
 use crate::stop::Stop;
-use identity::{RunId, StageKey};
+use identity::{RunId, StageKey, StageName};
 use record::RecordError;
 use record::rows::RunRow;
 
@@ -19,7 +19,7 @@ pub struct Settings {
     /// Whether the user asked for them.
     pub threads_asked: bool,
     /// The last stage to compute.
-    pub until: Option<String>,
+    pub until: Option<StageName>,
     /// Compute nothing.
     pub dry_run: bool,
     /// Say why each job is computed.
@@ -54,7 +54,7 @@ pub struct Shown<'a> {
     /// Its stage key.
     pub key: StageKey,
     /// Its stage.
-    pub stage: &'static str,
+    pub stage: &'a StageName,
     /// What tells it from other executions of that stage for one point.
     pub item: &'a str,
     /// The point that asked first.
@@ -142,7 +142,7 @@ pub struct Summary {
     /// In a dry run: jobs that would be executed, in words.
     pub pending: Vec<String>,
     /// In a dry run: stages that come after them, each with the number of points whose keys are not known yet.
-    pub later: Vec<(&'static str, usize)>,
+    pub later: Vec<(StageName, usize)>,
 }
 
 /// What can end the work as a whole.

@@ -13,7 +13,7 @@ use super::interface::End;
 use super::recording::Recording;
 use crate::graph::{Node, Stage};
 use crate::lock::Lock;
-use identity::{Digest, ExecutionId, Fields, StageKey};
+use identity::{Digest, ExecutionId, Fields, How, StageKey};
 use record::rows::Accepted;
 
 /// A job's turn among those that wait: points in their order, and each as deep as it goes, so that results come early.
@@ -45,28 +45,9 @@ impl State {
             Self::Ready => "ready",
             Self::Elsewhere => "elsewhere",
             Self::Running(_) => "running",
-            Self::Done { how, .. } => how.name(),
+            Self::Done { how, .. } => how.as_str(),
             Self::Failed(_) => "failed",
             Self::Idle => "idle",
-        }
-    }
-}
-
-/// How a job was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
-    /// Its result was there.
-    Cached,
-    /// It was computed now.
-    Executed,
-}
-
-impl How {
-    /// As the record has it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Cached => "cached",
-            Self::Executed => "executed",
         }
     }
 }
@@ -194,7 +175,7 @@ impl Jobs {
     pub(super) fn turn(&mut self, key: StageKey, state: State) {
         let Some(job) = self.all.get_mut(&key) else { return };
         let before = std::mem::replace(&mut job.state, state);
-        tracing::debug!(stage = job.stage.name, item = job.node.item, %key, from = before.name(), to = job.state.name());
+        tracing::debug!(stage = job.stage.name.as_str(), item = job.node.item, %key, from = before.name(), to = job.state.name());
         if let State::Running(_) = before {
             self.running.remove(&key);
             job.users.iter().for_each(|user| self.clocks[*user].end());

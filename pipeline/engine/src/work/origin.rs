@@ -61,7 +61,7 @@ impl Work<'_> {
     /// Has the parent computed again up to the checkpoint from which a fork begins; the fork waits for it.
     pub(super) fn ask_for_origin(&mut self, key: StageKey, parent: &Parent) -> Result<(), WorkError> {
         let Job { stage, users, needs, .. } = &self.jobs[&key];
-        let (stage, users) = (*stage, users.clone());
+        let (stage, users) = (stage.clone(), users.clone());
         if needs.is_some_and(|needs| matches!(self.jobs[&needs].state, State::Done { .. })) {
             return Err(WorkError::NoCheckpoint(parent.step));
         }
@@ -70,7 +70,7 @@ impl Work<'_> {
         }
         let mut needed = None;
         for user in users {
-            needed = Some(self.ask(user, stage, (*parent.node).clone())?);
+            needed = Some(self.ask(user, &stage, (*parent.node).clone())?);
         }
         self.jobs.set_need(key, needed);
         self.jobs.turn(key, State::Elsewhere);

@@ -57,7 +57,7 @@ impl<'a> Point<'a> {
     /// What a stage's needs made; `None` while one is not done.
     pub(super) fn upstream(&self, stage: &Stage, stages: &[Stage], jobs: &Jobs) -> Option<Upstream> {
         let mut upstream = Upstream::default();
-        for need in stage.needs {
+        for need in &stage.needs {
             let column = stages.iter().position(|other| other.name == *need)?;
             let Column::Expanded { keys, .. } = &self.columns[column] else { return None };
             let mut made = Products::default();
@@ -67,7 +67,7 @@ impl<'a> Point<'a> {
                 made.report = accepted.report.clone();
                 made.reached = accepted.reached;
             }
-            upstream.put(stages[column].name, made);
+            upstream.put(need.clone(), made);
         }
         Some(upstream)
     }

@@ -11,7 +11,7 @@ use crate::graph::{Parent, Training};
 use crate::launch::Made;
 use crate::lock;
 use crate::store::{Health, Store};
-use identity::{ExecutionId, ObjectId, StageKey, TrajectoryId};
+use identity::{ExecutionId, ObjectId, OutputName, StageKey, TrajectoryId};
 use record::Record;
 use record::rows::{Accepted, Finished, KILLED, RunEnd, RunRow, Trajectory};
 
@@ -26,7 +26,7 @@ pub(super) struct Recorder<'a> {
 }
 
 /// An object that is not what its name says, with what it is to its stage.
-type Ill = (ObjectId, String, Health);
+type Ill = (ObjectId, OutputName, Health);
 
 impl<'a> Recorder<'a> {
     pub(super) fn new(record: &'a mut Record, store: Arc<Store>, process: String) -> Self {
@@ -75,9 +75,9 @@ impl<'a> Recorder<'a> {
     }
 
     /// An object that is not what its name says.
-    fn ill(&mut self, id: ObjectId, name: &str) -> Result<Option<Ill>, WorkError> {
+    fn ill(&mut self, id: ObjectId, name: &OutputName) -> Result<Option<Ill>, WorkError> {
         let health = self.health(id).map_err(|error| WorkError::Store { path: self.store.path(id), error })?;
-        Ok((health != Health::Sound).then(|| (id, name.to_owned(), health)))
+        Ok((health != Health::Sound).then(|| (id, name.clone(), health)))
     }
 
     /// Of a trajectory's checkpoints up to a length, also those that only resuming needs, the objects that are not what
@@ -86,9 +86,9 @@ impl<'a> Recorder<'a> {
         let Some(recorded) = self.record.find_trajectory(identity)? else { return Ok(Vec::new()) };
         let mut ill = Vec::new();
         for (step, (weights, state)) in recorded.checkpoints.range(..=length) {
-            ill.extend(self.ill(*weights, &format!("weights@{step}"))?);
+            ill.extend(self.ill(*weights, &OutputName::weights(*step))?);
             if let Some(state) = state {
-                ill.extend(self.ill(*state, &format!("state@{step}"))?);
+                ill.extend(self.ill(*state, &OutputName::state(*step))?);
             }
         }
         if !ill.is_empty() {
@@ -126,7 +126,7 @@ impl<'a> Recorder<'a> {
         trained: Option<(&Training, &Trajectory)>,
         evaluations: &[Evaluation],
     ) -> Result<Accepted, WorkError> {
-        let outputs: Vec<(String, ObjectId, u64)> = match trained {
+        let outputs: Vec<(OutputName, ObjectId, u64)> = match trained {
             Some((training, trajectory)) => {
                 let reached = made.reached.unwrap_or(0);
                 let looks = if training.looks() { self.record.looks(trajectory.row)? } else { Looks::new() };
@@ -137,7 +137,7 @@ impl<'a> Recorder<'a> {
                 let weights = |step: u64| {
                     let (id, _) = trajectory.checkpoints.get(&step).ok_or(WorkError::NoCheckpoint(step))?;
                     let bytes = self.store.path(*id).metadata().map_or(0, |meta| meta.len());
-                    Ok((format!("weights@{step}"), *id, bytes))
+                    Ok((OutputName::weights(step), *id, bytes))
                 };
                 kept.into_iter().map(weights).collect::<Result<_, WorkError>>()?
             }

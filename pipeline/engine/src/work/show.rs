@@ -21,14 +21,14 @@ impl Work<'_> {
                 [only] => self.points[only].track.label.clone(),
                 _ => format!("(for {} points)", users.len()),
             };
-            let words = [stage.name, &node.item, &points, &replay];
+            let words = [stage.name.as_str(), &node.item, &points, &replay];
             pending.push(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "));
         }
         let open = |column: usize| {
             let open = |point: &&Point<'_>| point.end.is_none() && matches!(point.columns[column], Column::Open);
             self.points.iter().filter(open).count()
         };
-        let later = self.graph.stages.iter().enumerate().map(|(column, stage)| (stage.name, open(column)));
+        let later = self.graph.stages.iter().enumerate().map(|(column, stage)| (stage.name.clone(), open(column)));
         Ok(Summary {
             ends: Vec::new(),
             partial: self.partial,
@@ -60,5 +60,5 @@ impl Work<'_> {
 /// A job as people know it.
 pub(super) fn shown<'j>(key: StageKey, job: &'j Job, points: &'j [Point<'_>]) -> Shown<'j> {
     let label = points[job.users[0]].track.label.as_str();
-    Shown { key, stage: job.stage.name, item: &job.node.item, label, users: job.users.len() }
+    Shown { key, stage: &job.stage.name, item: &job.node.item, label, users: job.users.len() }
 }

@@ -7,7 +7,7 @@ use stages::protocol::{Measured, Segment};
 
 use super::Work;
 use super::interface::WorkError;
-use super::jobs::{How, Rank, Running, State};
+use super::jobs::{Rank, Running, State};
 use super::origin;
 use super::point::Point;
 use super::recorder::early_end;
@@ -17,7 +17,7 @@ use crate::graph::{self, Training, Way};
 use crate::launch::{Made, Task};
 use crate::lock::{self, Lock};
 use crate::segment;
-use identity::{ExecutionId, Fields, RunId, StageKey};
+use identity::{ExecutionId, Fields, How, RunId, StageKey};
 use record::rows::{NewExecution, Trajectory};
 
 /// Seconds between the checkpoints that only resuming needs.
@@ -52,7 +52,7 @@ impl Work<'_> {
         let Some(claim) = claim.map_err(|error| WorkError::Store { path: root.to_owned(), error })? else {
             let ours = self.jobs.all_running().any(|(_, other, _)| other.claim == job.claim);
             if matches!(job.state, State::Ready) && !ours {
-                let words = [job.stage.name, &job.node.item, &self.points[job.users[0]].track.label];
+                let words = [job.stage.name.as_str(), &job.node.item, &self.points[job.users[0]].track.label];
                 let words = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
                 self.watch.note(&format!("{words} is computed by another process; waiting"));
             }
@@ -177,7 +177,7 @@ impl Work<'_> {
         };
         Ok(recorder.record.begin(&NewExecution {
             uid: uid.unwrap_or(&fresh),
-            stage: job.stage.name,
+            stage: job.stage.name.as_str(),
             key,
             fields: &job.fields,
             process: &settings.process,
@@ -221,8 +221,8 @@ impl Work<'_> {
         let task = Task {
             key,
             uid,
-            stage: job.stage.name,
-            way: job.stage.way,
+            stage: job.stage.name.clone(),
+            way: job.stage.way.clone(),
             params: job.node.params.clone(),
             inputs: job.node.inputs.clone(),
             threads: trajectory.map_or(self.settings.threads, |trajectory| trajectory.threads),

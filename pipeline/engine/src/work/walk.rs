@@ -5,13 +5,13 @@ use stages::looks::Looks;
 use super::Work;
 use super::end::failed;
 use super::interface::{End, WorkError};
-use super::jobs::{How, State};
+use super::jobs::State;
 use super::origin;
 use super::point::{Column, Point};
 use super::show::shown;
 use crate::graph::{self, Node, Stage};
 use crate::{explain, segment};
-use identity::{StageKey, TrajectoryId};
+use identity::{How, StageKey, TrajectoryId};
 use record::rows::{Accepted, Served};
 
 impl Work<'_> {
@@ -21,13 +21,13 @@ impl Work<'_> {
             return Ok(());
         }
         for column in 0..self.graph.stages.len() {
-            let stage = self.graph.stages[column];
             if let Column::Open = self.points[point].columns[column] {
-                let this = &self.points[point];
-                let Some(upstream) = this.upstream(&stage, &self.graph.stages, &self.jobs) else { continue };
-                match this.track.plan.nodes(stage.name, &upstream) {
+                let (this, stage) = (&self.points[point], &self.graph.stages[column]);
+                let Some(upstream) = this.upstream(stage, &self.graph.stages, &self.jobs) else { continue };
+                match this.track.plan.nodes(&stage.name, &upstream) {
                     Ok(nodes) => {
-                        let keys = nodes.into_iter().map(|node| self.want(point, stage, node));
+                        let stage = stage.clone();
+                        let keys = nodes.into_iter().map(|node| self.want(point, &stage, node));
                         let keys = keys.collect::<Result<_, _>>()?;
                         self.points[point].columns[column] = Column::Expanded { keys, served: false };
                         // Asked for after it had failed for others.
@@ -48,12 +48,12 @@ impl Work<'_> {
     }
 
     /// A point asks for a node: finds its job, or makes one.
-    fn want(&mut self, point: usize, stage: Stage, node: Node) -> Result<StageKey, WorkError> {
+    fn want(&mut self, point: usize, stage: &Stage, node: Node) -> Result<StageKey, WorkError> {
         let track = &self.points[point].track;
         if let Some(training) = &node.training
             && let Some(run) = track.run.filter(|_| !track.settled)
         {
-            let fields = graph::trajectory_fields(&stage, &node, training, &self.graph.facts);
+            let fields = graph::trajectory_fields(stage, &node, training, &self.graph.facts);
             let capability = self.graph.facts.capability(node.device());
             let begun = origin::begun(&fields, training, self.settings.threads, &capability);
             let trajectory = self.recorder.record.start_trajectory(&begun)?;
@@ -63,21 +63,21 @@ impl Work<'_> {
     }
 
     /// The same of a node that is no part of the point itself.
-    pub(super) fn ask(&mut self, point: usize, stage: Stage, node: Node) -> Result<StageKey, WorkError> {
-        let fields = graph::key_fields(&stage, &node, &self.graph.facts);
+    pub(super) fn ask(&mut self, point: usize, stage: &Stage, node: Node) -> Result<StageKey, WorkError> {
+        let fields = graph::key_fields(stage, &node, &self.graph.facts);
         let key = StageKey(fields.digest());
         if self.jobs.join(key, point) {
             return Ok(key);
         }
-        let identity = |training| graph::trajectory_fields(&stage, &node, training, &self.graph.facts).digest();
+        let identity = |training| graph::trajectory_fields(stage, &node, training, &self.graph.facts).digest();
         let claim = node.training.as_ref().map_or(key.0, identity);
-        self.jobs.add(key, stage, node, fields, claim, point);
+        self.jobs.add(key, stage.clone(), node, fields, claim, point);
         if let Some(accepted) = self.look_up(key)? {
             self.cached += 1;
             self.jobs.turn(key, State::Done { accepted, how: How::Cached });
         } else if self.settings.explain {
             let job = &self.jobs[&key];
-            let mut why = explain::why(self.recorder.record, job.stage.name, &job.fields)?;
+            let mut why = explain::why(self.recorder.record, &job.stage.name, &job.fields)?;
             why.extend(self.what_is_there(key)?);
             self.watch.explained(&shown(key, &self.jobs[&key], &self.points), &why);
         }
@@ -122,14 +122,14 @@ impl Work<'_> {
             // Executed for the point that asked first; for the others it was there.
             let how = if job.users.first() == Some(&point) { *how } else { How::Cached };
             let Node { item, step, .. } = &job.node;
-            nodes.push(Served { item: item.clone(), step: *step, execution: accepted.execution, how: how.name() });
+            nodes.push(Served { item: item.clone(), step: *step, execution: accepted.execution, how });
         }
-        let executed = nodes.iter().any(|served| served.how == How::Executed.name());
-        let stage = graph.stages[column];
+        let executed = nodes.iter().any(|served| served.how == How::Executed);
+        let stage = &graph.stages[column];
         if let Some(run) = track.run
-            && (!track.settled || executed || stage.later && !recorder.record.is_served(run, stage.name)?)
+            && (!track.settled || executed || stage.later && !recorder.record.is_served(run, stage.name.as_str())?)
         {
-            recorder.record.serve(run, stage.name, &nodes)?;
+            recorder.record.serve(run, stage.name.as_str(), &nodes)?;
         }
         *served = true;
         Ok(())

@@ -216,7 +216,7 @@ pub(super) fn check_protocol(program: &Path, describe: &Describe) -> Result<(), 
 /// When it is of another build.
 pub fn check_stages(program: &Path, describe: &Describe, stages: &[Stage]) -> Result<(), WorkerError> {
     for stage in stages.iter().filter(|stage| matches!(stage.way, Way::Worker)) {
-        let has = describe.stages.get(stage.name);
+        let has = describe.stages.get(stage.name.as_str());
         if has != Some(&stage.version) {
             let has = has.map_or("no version at all".to_owned(), |has| format!("version {has}"));
             let message = format!("it has {has} of the stage {}, and this program {}", stage.name, stage.version);

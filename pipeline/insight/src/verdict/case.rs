@@ -6,14 +6,14 @@ use super::losses::{Course, losses};
 use super::notes::number;
 use super::rise;
 use super::signals::{Probes, Signals};
+use identity::verdict::{Cause, Kind};
 use record::read::Cell;
-use record::verdicts::Kind;
 
 /// What came of a training, were its data sound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     pub kind: Kind,
-    pub cause: Option<&'static str>,
+    pub cause: Option<Cause>,
     pub onset: Option<usize>,
     pub recovered: Option<bool>,
     /// What happened.

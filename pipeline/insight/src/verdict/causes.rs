@@ -2,7 +2,7 @@
 
 use super::case::{Case, Outcome};
 use super::notes::{Figure, Notes, beside, number, percent};
-use record::verdicts::Kind;
+use identity::verdict::{Cause, Kind, Signal};
 
 /// A rate in one digit that counts.
 pub fn round(rate: f64) -> String {
@@ -17,31 +17,31 @@ pub(super) fn rate_times(factor: f64, what: &str, case: &Case<'_>) -> Option<Str
 }
 
 /// What speaks for a rate that is too high.
-pub(super) fn evidence_of_rate(about: &str, case: &Case<'_>, notes: &mut Notes) {
+pub(super) fn evidence_of_rate(about: Kind, case: &Case<'_>, notes: &mut Notes) {
     let Case { signals, bounds, .. } = case;
     let Some(probes) = &signals.probes else { return };
     if let (Some(least), Some(at)) = (probes.overshoot_least, probes.overshoot_least_at) {
         let said =
             format!("the overshoot ratio falls to {}: that update undid what its gradient promised", number(least));
         if least < 0.0 {
-            notes.evidence(about, Figure::of("overshoot_least", least, 0.0).at(at as usize), said);
+            notes.evidence(about, Figure::of(Signal::OvershootLeast, least, 0.0).at(at as usize), said);
         }
     }
     if let Some(steepness) = probes.steepness.filter(|value| *value > 2.0) {
         let said = format!("rate times sharpness is {}: beyond 2 a quadratic diverges", number(steepness));
-        notes.evidence(about, Figure::of("rate_times_sharpness", steepness, 2.0), said);
+        notes.evidence(about, Figure::of(Signal::RateTimesSharpness, steepness, 2.0), said);
     }
     if signals.clipped > bounds.clipped {
         let said = format!(
             "{} of steps were clipped: the norm, and not the gradient, sets their length",
             percent(signals.clipped)
         );
-        notes.evidence(about, Figure::of("clipped", signals.clipped, bounds.clipped), said);
+        notes.evidence(about, Figure::of(Signal::Clipped, signals.clipped, bounds.clipped), said);
     }
 }
 
 /// Where a loss that is worse than frequencies will soon be.
-pub(super) fn heading(about: &str, case: &Case<'_>, notes: &mut Notes) {
+pub(super) fn heading(about: Kind, case: &Case<'_>, notes: &mut Notes) {
     let Case { signals, course, bounds, .. } = case;
     let heading = course.heading(bounds);
     // Where losses are not finite, or have just left, nothing points anywhere.
@@ -55,7 +55,7 @@ pub(super) fn heading(about: &str, case: &Case<'_>, notes: &mut Notes) {
         signals.beside,
         beside(heading)
     );
-    notes.evidence(about, Figure::of("heading", heading, bounds.heading), said);
+    notes.evidence(about, Figure::of(Signal::Heading, heading, bounds.heading), said);
 }
 
 pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> Outcome {
@@ -65,19 +65,19 @@ pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> Outcome {
         let shown = if headroom > 1000.0 { "more than a thousand".to_owned() } else { number(headroom) };
         let said =
             format!("updates take what their gradients promise: a rate {shown} times as high would not overshoot yet");
-        notes.evidence("too_low", Figure::of("headroom", headroom, bounds.headroom), said);
+        notes.evidence(Kind::TooLow, Figure::of(Signal::Headroom, headroom, bounds.headroom), said);
     }
     let said = format!("the training loss is {} {}", beside(course.excess), signals.beside);
-    notes.evidence("too_low", Figure::of("excess", course.excess, -bounds.learned), said);
+    notes.evidence(Kind::TooLow, Figure::of(Signal::Excess, course.excess, -bounds.learned), said);
     let said = format!(
         "the most that the loss rose is {} nats: nothing keeps the rate from being higher",
         number(course.rise)
     );
-    notes.evidence("too_low", Figure::of("rise", course.rise, course.rise_bound), said);
+    notes.evidence(Kind::TooLow, Figure::of(Signal::Rise, course.rise, course.rise_bound), said);
     let factor = if headroom.is_some() { 10.0 } else { 3.0 };
     Outcome {
         kind: Kind::TooLow,
-        cause: Some("rate_too_low"),
+        cause: Some(Cause::RateTooLow),
         onset: None,
         recovered: None,
         sentence: format!(
@@ -98,11 +98,11 @@ pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> Outcome {
 pub(super) fn stable(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     let Case { course, view, bounds, .. } = case;
     let said = format!("the most that the loss rose is {} nats", number(course.rise));
-    notes.evidence("stable", Figure::of("rise", course.rise, course.rise_bound), said);
+    notes.evidence(Kind::Stable, Figure::of(Signal::Rise, course.rise, course.rise_bound), said);
     let said = format!("the loss is {} now, beside {}", number(view.now), view.reference());
-    notes.evidence("stable", Figure::of("above_frequencies", view.above, bounds.above), said);
+    notes.evidence(Kind::Stable, Figure::of(Signal::AboveFrequencies, view.above, bounds.above), said);
     if view.above > bounds.above {
-        heading("stable", case, notes);
+        heading(Kind::Stable, case, notes);
     }
     Outcome {
         kind: Kind::Stable,

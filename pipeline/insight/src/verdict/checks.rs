@@ -2,6 +2,7 @@
 
 use super::case::Case;
 use super::notes::{Notes, count, counted, finite, number, percent};
+use identity::verdict::CheckName;
 use record::read::Cell;
 
 /// Tells the checks of a course.
@@ -11,11 +12,11 @@ pub(super) fn tell(case: &Case<'_>, notes: &mut Notes) {
         course.first_nonfinite.map_or(String::new(), |step| format!(", the first at step {}", count(step as u64)));
     let verb = if course.nonfinite == 1 { "is" } else { "are" };
     let of = count(signals.steps as u64);
-    notes.made("finite losses", format!("{} of {of} {verb} not{first}", count(course.nonfinite as u64)));
+    notes.made(CheckName::FiniteLosses, format!("{} of {of} {verb} not{first}", count(course.nonfinite as u64)));
     let of = view.of;
     match view.known {
         true => notes.made(
-            "loss against the baselines",
+            CheckName::Baselines,
             match view.above {
                 above if !above.is_finite() => format!("the last {of} loss is not finite, beside {}", view.reference()),
                 above if above > 0.0 => {
@@ -25,15 +26,15 @@ pub(super) fn tell(case: &Case<'_>, notes: &mut Notes) {
             },
         ),
         false => notes.not_made(
-            "loss against the baselines",
+            CheckName::Baselines,
             "the stage baselines was not computed for this run: run the experiment again",
         ),
     }
     if signals.held_out.is_none() {
-        notes.not_made("held-out loss", "no checkpoint was scored on valid");
+        notes.not_made(CheckName::HeldOutLoss, "no checkpoint was scored on valid");
     }
     notes.made(
-        "course of the loss",
+        CheckName::Course,
         format!(
             "from {} to {}, the lowest mean of ten steps {} at step {}; the most it rose is {}; {}",
             finite(course.first),
@@ -50,7 +51,7 @@ pub(super) fn tell(case: &Case<'_>, notes: &mut Notes) {
             number(growth)
         )
     });
-    notes.made("gradient norm", format!("{} of steps were clipped{growth}", percent(signals.clipped)));
+    notes.made(CheckName::GradientNorm, format!("{} of steps were clipped{growth}", percent(signals.clipped)));
     match &signals.probes {
         Some(probes) => {
             let figure = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {}", number(value)));
@@ -67,11 +68,14 @@ pub(super) fn tell(case: &Case<'_>, notes: &mut Notes) {
             let cost = facts
                 .probe_share
                 .map_or_else(String::new, |share| format!("; they took {} of the time", percent(share)));
-            notes.made("probes", format!("{}: {said}{cost}", counted(probes.count, "step", "steps")));
+            notes.made(CheckName::Probes, format!("{}: {said}{cost}", counted(probes.count, "step", "steps")));
         }
         None if matches!(facts.params.get("train.probes"), Some(Cell::Integer(0))) => {
-            notes.not_made("probes", "train.probes is 0: --set train.probes=10 measures overshoot and sharpness");
+            notes.not_made(
+                CheckName::Probes,
+                "train.probes is 0: --set train.probes=10 measures overshoot and sharpness",
+            );
         }
-        None => notes.not_made("probes", "no step was probed"),
+        None => notes.not_made(CheckName::Probes, "no step was probed"),
     }
 }

@@ -8,7 +8,7 @@ use super::facts::Facts;
 use super::left::{diverged, never_below, unstable};
 use super::notes::Notes;
 use super::signals::Signals;
-use record::verdicts::Kind;
+use identity::verdict::{CheckName, Kind};
 
 /// Judges the course of the loss.
 pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) -> Outcome {
@@ -22,12 +22,12 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
         advice: None,
     };
     if facts.is_range_test() {
-        notes.not_made("course of the loss", "the rate rises until the loss breaks away");
+        notes.not_made(CheckName::Course, "the rate rises until the loss breaks away");
         return open("it is a range test, which is to break: pipeline lr-range reads it".to_owned());
     }
     let Some(course) = signals.course.as_ref().filter(|course| signals.steps >= bounds.steps || !course.ends_finite)
     else {
-        notes.not_made("course of the loss", format!("{} steps are too few", signals.steps));
+        notes.not_made(CheckName::Course, format!("{} steps are too few", signals.steps));
         return open(format!("{} steps are too few to say anything", signals.steps));
     };
     let view = View::of(signals, course, bounds);

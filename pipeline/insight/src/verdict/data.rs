@@ -4,12 +4,13 @@ use super::bounds::Bounds;
 use super::facts::Facts;
 use super::notes::{Figure, Notes, count, number, percent};
 use super::signals::{Data, Signals};
+use identity::verdict::{Cause, CheckName, FindingKind, Kind, Signal};
 use record::read::Cell;
 
 /// A fault of the data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    pub cause: &'static str,
+    pub cause: Cause,
     pub onset: usize,
     pub sentence: String,
     pub advice: String,
@@ -21,14 +22,14 @@ pub fn fault(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Note
         (Some(data), _) => batches(data, facts.run, bounds, notes),
         (None, batches) => {
             let why = batches.as_ref().err().cloned().unwrap_or_default();
-            for name in ["coverage", "odd batches", "amount of text"] {
+            for name in [CheckName::Coverage, CheckName::OddBatches, CheckName::AmountOfText] {
                 notes.not_made(name, why.clone());
             }
             // That the window slides stands in the parameters.
             let slides = matches!(facts.params.get("batch.layout"), Some(Cell::Text(layout)) if layout == "sliding");
             (slides && !facts.trace.is_empty()).then(|| {
                 let said = "batch.layout is sliding: a step moves on by one token".to_owned();
-                notes.evidence("data_fault", Figure::of("sliding", 1.0, 0.0), said);
+                notes.evidence(Kind::DataFault, Figure::of(Signal::Sliding, 1.0, 0.0), said);
                 sliding("most")
             })
         }
@@ -46,20 +47,20 @@ fn batches(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<
         percent(data.overlap),
         percent(data.novelty)
     );
-    notes.made("coverage", read.clone());
+    notes.made(CheckName::Coverage, read.clone());
     if data.overlap > bounds.overlap {
-        notes.evidence("data_fault", Figure::of("overlap", data.overlap, bounds.overlap), read);
+        notes.evidence(Kind::DataFault, Figure::of(Signal::Overlap, data.overlap, bounds.overlap), read);
         let covered = data.novelty * 100.0;
         notes.evidence(
-            "data_fault",
-            Figure::of("novelty", data.novelty, 1.0),
+            Kind::DataFault,
+            Figure::of(Signal::Novelty, data.novelty, 1.0),
             format!("the batches saw {covered:.2} % of the text that as many tokens in parallel streams would have"),
         );
         found.push(sliding(&percent(data.overlap)));
     }
     odd(data, run, bounds, notes, &mut found);
     notes.made(
-        "amount of text",
+        CheckName::AmountOfText,
         format!(
             "{} tokens, {} for each type of the vocabulary, gone through {} times",
             count(data.tokens),
@@ -68,7 +69,7 @@ fn batches(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<
         ),
     );
     if data.tokens_per_type < bounds.tokens_per_type && data.passes > bounds.passes {
-        let figure = Figure::of("tokens_per_type", data.tokens_per_type, bounds.tokens_per_type);
+        let figure = Figure::of(Signal::TokensPerType, data.tokens_per_type, bounds.tokens_per_type);
         let sentence = format!(
             "{} tokens of text hold {} for each type of the vocabulary, and training has gone through them {} times: it \
              learns them by heart",
@@ -76,9 +77,9 @@ fn batches(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<
             number(data.tokens_per_type),
             number(data.passes)
         );
-        notes.evidence("data_fault", figure, sentence.clone());
+        notes.evidence(Kind::DataFault, figure, sentence.clone());
         let advice = "train on more text, or stop by early_stopping; a smaller vocabulary helps a little".to_owned();
-        found.push(Fault { cause: "too_little_text", onset: 0, sentence, advice });
+        found.push(Fault { cause: Cause::TooLittleText, onset: 0, sentence, advice });
     }
     if found.is_empty() { None } else { Some(found.remove(0)) }
 }
@@ -86,7 +87,7 @@ fn batches(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<
 /// The fault of batches of which that share was in the one before.
 fn sliding(share: &str) -> Fault {
     Fault {
-        cause: "sliding_window",
+        cause: Cause::SlidingWindow,
         onset: 0,
         sentence: format!(
             "the batches move so little that {share} of each was in the one before: the model learns a few sentences by \
@@ -101,7 +102,7 @@ fn odd(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes, found: &mut Ve
     let enough = data.seen >= bounds.batches_to_compare;
     if !enough {
         let why = format!("{} steps are too few to tell which are unlike the others", data.seen);
-        return notes.not_made("odd batches", why);
+        return notes.not_made(CheckName::OddBatches, why);
     }
     let said = format!(
         "of {} steps {} hold words of unlike frequencies (at most {} nats off)",
@@ -109,12 +110,12 @@ fn odd(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes, found: &mut Ve
         if data.odd.is_empty() { "none".to_owned() } else { data.odd.len().to_string() },
         number(data.oddest)
     );
-    notes.made("odd batches", said);
+    notes.made(CheckName::OddBatches, said);
     let share = data.odd.len() as f64 / data.seen as f64;
     // Where every fourth step is unlike the others, the text has parts: nothing is broken.
     let (Some(first), true) = (data.odd.first(), share < 0.25) else { return };
     let last = data.odd.last().unwrap_or(first);
-    let figure = Figure::of("odd_batch", data.oddest, data.odd_from).at(*first);
+    let figure = Figure::of(Signal::OddBatch, data.oddest, data.odd_from).at(*first);
     let which = match data.odd.len() {
         1 => format!("step {first} holds"),
         several => format!("{several} of steps {first} to {last} hold"),
@@ -125,21 +126,21 @@ fn odd(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes, found: &mut Ve
     );
     // One or two are in many a sound text, if its batches are small.
     if data.odd.len() < bounds.odd {
-        return notes.finding("odd_batches", figure, sentence);
+        return notes.finding(FindingKind::OddBatches, figure, sentence);
     }
-    notes.evidence("data_fault", figure, sentence.clone());
+    notes.evidence(Kind::DataFault, figure, sentence.clone());
     let advice = format!("look at what they read: pipeline show run{run} --step {first}");
-    found.push(Fault { cause: "corrupted_batches", onset: *first, sentence, advice });
+    found.push(Fault { cause: Cause::CorruptedBatches, onset: *first, sentence, advice });
 }
 
 /// Whether the order of words tells anything: where it does not, no language model has anything to learn.
 fn order(signals: &Signals, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
     let Some(order) = signals.order else {
-        notes.not_made("order of words", without_baselines(signals));
+        notes.not_made(CheckName::OrderOfWords, without_baselines(signals));
         return None;
     };
     let said = format!("what comes before takes {} nats off the frequencies' loss on held-out text", number(order));
-    notes.made("order of words", said);
+    notes.made(CheckName::OrderOfWords, said);
     if order >= bounds.order {
         return None;
     }
@@ -150,9 +151,9 @@ fn order(signals: &Signals, run: i64, bounds: &Bounds, notes: &mut Notes) -> Opt
     let sentence = format!(
         "the order of train's tokens tells nothing of the held-out text: the best n-gram model {gain} frequencies alone"
     );
-    notes.evidence("data_fault", Figure::of("order", order, bounds.order), sentence.clone());
+    notes.evidence(Kind::DataFault, Figure::of(Signal::Order, order, bounds.order), sentence.clone());
     let advice = format!("look whether lines or words were shuffled: pipeline show run{run} --step 0");
-    Some(Fault { cause: "no_order", onset: 0, sentence, advice })
+    Some(Fault { cause: Cause::NoOrder, onset: 0, sentence, advice })
 }
 
 /// Why there are no n-gram models of a held-out text.
@@ -167,17 +168,17 @@ fn without_baselines(signals: &Signals) -> &'static str {
 /// Whether train and valid are texts of one kind.
 fn splits(signals: &Signals, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
     let (Some(train), Some(valid)) = (signals.unigram_train, signals.unigram_valid) else {
-        notes.not_made("splits alike", without_baselines(signals));
+        notes.not_made(CheckName::SplitsAlike, without_baselines(signals));
         return None;
     };
     let gap = valid - train;
     let said = format!("frequencies of train cost {} nats on train and {} on valid", number(train), number(valid));
-    notes.made("splits alike", said.clone());
+    notes.made(CheckName::SplitsAlike, said.clone());
     if gap <= bounds.split_gap {
         return None;
     }
-    notes.evidence("data_fault", Figure::of("split_gap", gap, bounds.split_gap), said);
+    notes.evidence(Kind::DataFault, Figure::of(Signal::SplitGap, gap, bounds.split_gap), said);
     let sentence = format!("valid is text of another kind than train: its frequencies are {} nats off", number(gap));
     let advice = "cut both from one text, or shuffle documents before the cut".to_owned();
-    Some(Fault { cause: "splits_differ", onset: 0, sentence, advice })
+    Some(Fault { cause: Cause::SplitsDiffer, onset: 0, sentence, advice })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use stages::params::Layout;
 use stages::plan::Plan;
 
+use identity::Status;
 use record::read::{Cell, Evaluation, NgramLoss, Sample, StepRow};
 use record::verdicts::TraceRow;
 
@@ -12,7 +13,7 @@ use record::verdicts::TraceRow;
 #[derive(Debug)]
 pub struct Facts {
     pub run: i64,
-    pub status: String,
+    pub status: Status,
     /// What an even guess costs, and what frequencies do on train, as the stage vocab has them.
     pub even: Option<f64>,
     pub entropy: Option<f64>,

@@ -6,6 +6,7 @@ use super::losses::{Course, losses};
 use super::notes::{Figure, Notes, count, finite, number, percent};
 use super::signals::Signals;
 use super::statistics::means;
+use identity::verdict::{CheckName, FindingKind, Signal};
 
 /// Adds what is found.
 pub fn find(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) {
@@ -35,7 +36,7 @@ fn start(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Notes)
             finite(course.first),
             number(even)
         );
-        notes.finding("odd_start", Figure::of("first_above_even", above, bounds.start).at(0), said);
+        notes.finding(FindingKind::OddStart, Figure::of(Signal::FirstAboveEven, above, bounds.start).at(0), said);
     }
 }
 
@@ -49,7 +50,11 @@ fn spikes(course: &Course, notes: &mut Notes) {
                 count(*first as u64)
             ),
         };
-        notes.finding("spikes", Figure::of("spikes", course.spikes.len() as f64, 0.0).at(*first), said);
+        notes.finding(
+            FindingKind::Spikes,
+            Figure::of(Signal::Spikes, course.spikes.len() as f64, 0.0).at(*first),
+            said,
+        );
     }
 }
 
@@ -72,8 +77,8 @@ fn overfitting(signals: &Signals, facts: &Facts, course: &Course, bounds: &Bound
             number(rise),
             number(held_out.gap)
         );
-        let figure = Figure::of("held_out_rise", rise, bounds.overfitting).at(held_out.lowest_at as usize);
-        notes.finding("overfitting", figure, said);
+        let figure = Figure::of(Signal::HeldOutRise, rise, bounds.overfitting).at(held_out.lowest_at as usize);
+        notes.finding(FindingKind::Overfitting, figure, said);
     }
 }
 
@@ -85,7 +90,7 @@ fn plateau(signals: &Signals, course: &Course, bounds: &Bounds, notes: &mut Note
             "the last two fifths of steps differ by {} nats on words alike: the loss no longer falls",
             number(course.falling.abs())
         );
-        notes.finding("plateau", Figure::of("falling", course.falling, bounds.plateau), said);
+        notes.finding(FindingKind::Plateau, Figure::of(Signal::Falling, course.falling, bounds.plateau), said);
     }
 }
 
@@ -93,7 +98,7 @@ fn softmax(signals: &Signals, bounds: &Bounds, notes: &mut Notes) {
     let Some(logit) = signals.probes.as_ref().and_then(|probes| probes.logit) else { return };
     if logit > bounds.logit {
         let said = format!("logits reach {}: the softmax is saturated, and sure of what it says", number(logit));
-        notes.finding("saturated_softmax", Figure::of("logit", logit, bounds.logit), said);
+        notes.finding(FindingKind::SaturatedSoftmax, Figure::of(Signal::Logit, logit, bounds.logit), said);
     }
 }
 
@@ -103,32 +108,40 @@ fn clipping(signals: &Signals, bounds: &Bounds, notes: &mut Notes) {
             "{} of gradients were clipped: rate times norm is the length of nearly every step",
             percent(signals.clipped)
         );
-        notes.finding("clipped_throughout", Figure::of("clipped", signals.clipped, bounds.clipped), said);
+        notes.finding(
+            FindingKind::ClippedThroughout,
+            Figure::of(Signal::Clipped, signals.clipped, bounds.clipped),
+            said,
+        );
     }
 }
 
 /// Texts that go round in a circle. Greedy ones do so in good models too (Holtzman et al. 2020).
 fn samples(facts: &Facts, notes: &mut Notes) {
     if facts.samples.is_empty() {
-        return notes.not_made("samples", "none was drawn");
+        return notes.not_made(CheckName::Samples, "none was drawn");
     }
     let last = facts.samples.iter().filter_map(|sample| sample.step).max();
     let drawn = facts.samples.iter().filter(|sample| sample.step == last && sample.tokens > 0);
     let drawn: Vec<_> = drawn.filter(|sample| !sample.decode.contains("greedy")).collect();
     let looping: Vec<_> = drawn.iter().filter(|sample| sample.loop_period.is_some()).collect();
     if drawn.is_empty() {
-        return notes.not_made("samples", "none of the last checkpoint was drawn at random");
+        return notes.not_made(CheckName::Samples, "none of the last checkpoint was drawn at random");
     }
     notes.made(
-        "samples",
+        CheckName::Samples,
         format!("{} of {} drawn texts of the last checkpoint go round in a circle", looping.len(), drawn.len()),
     );
     if let Some(sample) = looping.first() {
         let period = sample.loop_period.unwrap_or(0);
         let said =
             format!("a text drawn at random repeats the same {period} tokens: the model has collapsed onto them");
-        let figure =
-            Figure { signal: "loop_period", value: period as f64, bound: None, step: last.map(|step| step as usize) };
-        notes.finding("collapsed_samples", figure, said);
+        let figure = Figure {
+            signal: Signal::LoopPeriod,
+            value: period as f64,
+            bound: None,
+            step: last.map(|step| step as usize),
+        };
+        notes.finding(FindingKind::CollapsedSamples, figure, said);
     }
 }

@@ -3,8 +3,9 @@
 use super::case::{Case, Outcome, bad_start, onset};
 use super::causes::{evidence_of_rate, heading, rate_times};
 use super::notes::{Figure, Notes, beside, count, counted, finite, number};
+use identity::Status;
+use identity::verdict::{Cause, Kind, Signal};
 use record::read::Cell;
-use record::verdicts::Kind;
 
 fn lower(case: &Case<'_>) -> Option<String> {
     rate_times(1.0 / 3.0, "a third of the rate", case)
@@ -17,7 +18,7 @@ pub(super) fn diverged(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     let by_score = course.ends_finite && !course.rose();
     let by_score = by_score && (!view.now.is_finite() || view.jump.is_some());
     let at = if by_score { scored } else { onset(case) };
-    let about = "diverged";
+    let about = Kind::Diverged;
     nonfinite(about, case, notes);
     let worse = worse(about, case, notes);
     // Where losses are not finite, that says it all.
@@ -28,7 +29,7 @@ pub(super) fn diverged(case: &Case<'_>, notes: &mut Notes) -> Outcome {
             number(course.rise_low),
             count(course.rise_from as u64)
         );
-        notes.evidence(about, Figure::of("rise", course.rise, course.rise_bound).at(course.peak_at), said);
+        notes.evidence(about, Figure::of(Signal::Rise, course.rise, course.rise_bound).at(course.peak_at), said);
     }
     if course.heading(bounds) >= bounds.heading {
         heading(about, case, notes);
@@ -61,26 +62,26 @@ pub(super) fn diverged(case: &Case<'_>, notes: &mut Notes) -> Outcome {
 }
 
 /// Losses that are no numbers, where there are any.
-fn nonfinite(about: &str, case: &Case<'_>, notes: &mut Notes) {
+fn nonfinite(about: Kind, case: &Case<'_>, notes: &mut Notes) {
     let Some(step) = case.course.first_nonfinite else { return };
     let said = match case.course.nonfinite {
         1 => format!("the loss of step {} is not finite", count(step as u64)),
         many => format!("{} losses are not finite, from step {} on", count(many as u64), count(step as u64)),
     };
-    notes.evidence(about, Figure::of("nonfinite", case.course.nonfinite as f64, 0.0).at(step), said);
+    notes.evidence(about, Figure::of(Signal::Nonfinite, case.course.nonfinite as f64, 0.0).at(step), said);
 }
 
 /// What the loss is now, and what that is worse than.
-fn worse(about: &str, case: &Case<'_>, notes: &mut Notes) -> String {
+fn worse(about: Kind, case: &Case<'_>, notes: &mut Notes) -> String {
     let Case { signals, course, view, bounds, .. } = case;
     // A held-out loss may lag behind one that leaves.
     let (figure, worse) = match view.above <= bounds.above {
         false => (
-            Figure::of("above_frequencies", view.above, bounds.above),
+            Figure::of(Signal::AboveFrequencies, view.above, bounds.above),
             format!("{} now, worse than {}", view.now(), view.reference()),
         ),
         true => (
-            Figure::of("excess", course.excess, bounds.above_in_training),
+            Figure::of(Signal::Excess, course.excess, bounds.above_in_training),
             format!("{} in training now, {} {}", finite(course.last), beside(course.excess), signals.beside),
         ),
     };
@@ -89,17 +90,17 @@ fn worse(about: &str, case: &Case<'_>, notes: &mut Notes) -> String {
 }
 
 /// The cause of a divergence, in a name and in words, and what to try.
-fn cause(about: &str, case: &Case<'_>, notes: &mut Notes) -> (&'static str, &'static str, Option<String>) {
+fn cause(about: Kind, case: &Case<'_>, notes: &mut Notes) -> (Cause, &'static str, Option<String>) {
     let Some(above) = bad_start(case) else {
-        return ("rate_too_high", "a learning rate that is too high", lower(case));
+        return (Cause::RateTooHigh, "a learning rate that is too high", lower(case));
     };
     let said = format!(
         "the first loss is {}, {} an even guess: the weights begin where no training can",
         finite(case.course.first),
         beside(above)
     );
-    notes.evidence(about, Figure::of("first_above_even", above, case.bounds.start).at(0), said);
-    ("initial_weights", "initial weights that are far too large", Some(smaller(case)))
+    notes.evidence(about, Figure::of(Signal::FirstAboveEven, above, case.bounds.start).at(0), said);
+    (Cause::InitialWeights, "initial weights that are far too large", Some(smaller(case)))
 }
 
 /// The advice to begin with smaller weights.
@@ -121,19 +122,23 @@ pub(super) fn unstable(case: &Case<'_>, returns: bool, notes: &mut Notes) -> Out
         || course.rise_low <= view.before + bounds.near;
     let back = !course.rose() || course.last <= course.rise_low + bounds.recovered;
     let recovered = learned && back;
-    nonfinite("unstable", case, notes);
+    nonfinite(Kind::Unstable, case, notes);
     if course.rise.is_finite() && course.rose() {
         let said = format!(
             "the loss rose {} nats above its lowest mean before, the most at step {}",
             number(course.rise),
             count(course.peak_at as u64)
         );
-        notes.evidence("unstable", Figure::of("rise", course.rise, course.rise_bound).at(course.peak_at), said);
+        notes.evidence(
+            Kind::Unstable,
+            Figure::of(Signal::Rise, course.rise, course.rise_bound).at(course.peak_at),
+            said,
+        );
     }
     if view.above > bounds.above {
-        heading("unstable", case, notes);
+        heading(Kind::Unstable, case, notes);
     }
-    evidence_of_rate("unstable", case, notes);
+    evidence_of_rate(Kind::Unstable, case, notes);
     let after = match recovered {
         true => "came back",
         false if returns => "is on its way back",
@@ -152,7 +157,7 @@ pub(super) fn unstable(case: &Case<'_>, returns: bool, notes: &mut Notes) -> Out
     };
     Outcome {
         kind: Kind::Unstable,
-        cause: Some("rate_too_high"),
+        cause: Some(Cause::RateTooHigh),
         onset: Some(at),
         recovered: Some(recovered),
         sentence: format!("{rose}: it is {} now", finite(course.last)),
@@ -166,11 +171,11 @@ pub(super) fn unstable(case: &Case<'_>, returns: bool, notes: &mut Notes) -> Out
 pub(super) fn never_below(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     let Case { signals, facts, course, view, bounds } = case;
     let said = format!("the loss is {}, worse than {}, and never rose by much", number(view.now), view.reference());
-    let figure = Figure::of("above_frequencies", view.above, bounds.never_below);
+    let figure = Figure::of(Signal::AboveFrequencies, view.above, bounds.never_below);
     let rise = signals.held_out.as_ref().map_or(0.0, |it| it.rise);
     if rise < bounds.held_out_rise {
-        notes.evidence("inconclusive", figure, said.clone());
-        heading("inconclusive", case, notes);
+        notes.evidence(Kind::Inconclusive, figure, said.clone());
+        heading(Kind::Inconclusive, case, notes);
         return Outcome {
             kind: Kind::Inconclusive,
             cause: None,
@@ -179,7 +184,7 @@ pub(super) fn never_below(case: &Case<'_>, notes: &mut Notes) -> Outcome {
             sentence: format!("{said}: there are too few steps, or the rate is not right, and nothing tells which"),
             because: None,
             advice: Some(match &signals.probes {
-                _ if facts.status != "finished" => "let it train on".to_owned(),
+                _ if facts.status != Status::Finished => "let it train on".to_owned(),
                 _ if bad_start(case).is_some() => smaller(case),
                 None => "measure more: --set train.probes=10".to_owned(),
                 Some(probes) if probes.rate.is_some_and(|share| share < bounds.decayed) => {
@@ -189,14 +194,14 @@ pub(super) fn never_below(case: &Case<'_>, notes: &mut Notes) -> Outcome {
             }),
         };
     }
-    notes.evidence("diverged", figure, said.clone());
+    notes.evidence(Kind::Diverged, figure, said.clone());
     let words = format!("the held-out loss rose by {} nats on its way", finite(rise));
-    notes.evidence("diverged", Figure::of("held_out_rise", rise, bounds.held_out_rise), words.clone());
-    heading("diverged", case, notes);
-    evidence_of_rate("diverged", case, notes);
+    notes.evidence(Kind::Diverged, Figure::of(Signal::HeldOutRise, rise, bounds.held_out_rise), words.clone());
+    heading(Kind::Diverged, case, notes);
+    evidence_of_rate(Kind::Diverged, case, notes);
     Outcome {
         kind: Kind::Diverged,
-        cause: Some("rate_too_high"),
+        cause: Some(Cause::RateTooHigh),
         onset: None,
         recovered: None,
         sentence: format!("{said}; {words} (the lowest mean in training was {})", number(course.lowest)),

@@ -21,8 +21,10 @@ mod statistics;
 use bounds::{BOUNDS, Bounds};
 use case::View;
 pub use facts::{Batches, Facts};
+use identity::Word;
+use identity::verdict::{About, Cause, FindingKind, Kind};
 use notes::{Notes, count};
-use record::verdicts::{Finding, Kind, Verdict};
+use record::verdicts::{Finding, Verdict};
 use signals::Signals;
 
 /// The version of the rules: verdicts of another are made again.
@@ -71,14 +73,14 @@ pub fn judge(facts: &Facts) -> Verdict {
         outcome.advice = None;
     }
     findings::find(&signals, facts, &bounds, &mut notes);
-    if outcome.cause == Some("initial_weights") {
+    if outcome.cause == Some(Cause::InitialWeights) {
         // The verdict says it.
-        notes.retract("odd_start");
+        notes.retract(FindingKind::OddStart);
     }
     let unseen = facts.batches.is_err();
     let mut verdict = Verdict {
         verdict: outcome.kind,
-        cause: outcome.cause.map(str::to_owned),
+        cause: outcome.cause.map(Word::from),
         onset: outcome.onset.map(|step| step as i64),
         recovered: outcome.recovered,
         sentence: match &outcome.because {
@@ -94,27 +96,26 @@ pub fn judge(facts: &Facts) -> Verdict {
     };
     if let Some(fault) = fault {
         // What the loss did stays told, without advice: of a rate nothing can be said before the data are right.
-        verdict.findings.insert(
-            0,
-            Finding {
-                finding: format!("course_{}", verdict.verdict.word()),
-                step: verdict.onset,
-                sentence: outcome.sentence,
-            },
-        );
+        if let Some(course) = FindingKind::course(verdict.verdict) {
+            let finding = Finding { finding: course.into(), step: verdict.onset, sentence: outcome.sentence };
+            verdict.findings.insert(0, finding);
+        }
         verdict.verdict = Kind::DataFault;
-        verdict.cause = Some(fault.cause.to_owned());
+        verdict.cause = Some(fault.cause.into());
         verdict.onset = Some(fault.onset as i64);
         verdict.recovered = None;
         verdict.sentence = fault.sentence;
         verdict.advice = Some(fault.advice);
         // What the rate does is no matter before the data are right.
-        verdict
-            .evidence
-            .retain(|it| it.about == Kind::DataFault.word() || verdict.findings.iter().any(|f| f.finding == it.about));
+        let stays = |about: About| match about {
+            About::Verdict(kind) => kind == Kind::DataFault,
+            About::Finding(kind) => verdict.findings.iter().any(|it| it.finding == kind),
+        };
+        verdict.evidence.retain(|it| it.about.known().is_some_and(stays));
     }
     // What a checkpoint brings along no fork can have otherwise.
-    let brought = matches!(verdict.cause.as_deref(), Some("sliding_window" | "initial_weights"));
+    let cause = verdict.cause.as_ref().and_then(Word::known);
+    let brought = matches!(cause, Some(Cause::SlidingWindow | Cause::InitialWeights));
     if brought && facts.forked_at().is_some() {
         verdict.sentence.push_str("; so it was in what this run was forked from");
         verdict.advice = None;

@@ -1,7 +1,7 @@
 //! What a verdict is made of, as it is collected; and how figures are worded.
 
-use stages::protocol::kind_of;
-
+use identity::Loss;
+use identity::verdict::{About, CheckName, FindingKind, Signal};
 use record::verdicts::{Check, Evidence, Finding};
 
 /// Evidence, findings and checks in the order in which they were come by.
@@ -15,7 +15,7 @@ pub struct Notes {
 /// A figure beside the bound that it was held against.
 #[derive(Debug, Clone, Copy)]
 pub struct Figure {
-    pub signal: &'static str,
+    pub signal: Signal,
     pub value: f64,
     pub bound: Option<f64>,
     pub step: Option<usize>,
@@ -23,7 +23,7 @@ pub struct Figure {
 
 impl Figure {
     /// One without a step.
-    pub fn of(signal: &'static str, value: f64, bound: f64) -> Self {
+    pub fn of(signal: Signal, value: f64, bound: f64) -> Self {
         Self { signal, value, bound: Some(bound), step: None }
     }
 
@@ -35,12 +35,12 @@ impl Figure {
 
 impl Notes {
     /// Adds what a verdict or a finding rests on.
-    pub fn evidence(&mut self, about: &str, figure: Figure, sentence: String) {
+    pub fn evidence(&mut self, about: impl Into<About>, figure: Figure, sentence: String) {
         self.evidence.push(Evidence {
-            about: about.to_owned(),
-            signal: figure.signal.to_owned(),
-            value: figure.value.is_finite().then_some(figure.value),
-            value_kind: kind_of(figure.value).to_owned(),
+            about: about.into().into(),
+            signal: figure.signal.into(),
+            value: Loss(figure.value).finite(),
+            value_kind: Loss(figure.value).kind().to_string(),
             bound: figure.bound,
             step: figure.step.map(|step| step as i64),
             sentence,
@@ -48,26 +48,26 @@ impl Notes {
     }
 
     /// Adds a finding with the figure that it rests on.
-    pub fn finding(&mut self, finding: &str, figure: Figure, sentence: String) {
+    pub fn finding(&mut self, finding: FindingKind, figure: Figure, sentence: String) {
         self.evidence(finding, figure, sentence.clone());
         let step = figure.step.map(|step| step as i64);
-        self.findings.push(Finding { finding: finding.to_owned(), step, sentence });
+        self.findings.push(Finding { finding: finding.into(), step, sentence });
     }
 
     /// Takes a finding back, with its evidence.
-    pub fn retract(&mut self, finding: &str) {
+    pub fn retract(&mut self, finding: FindingKind) {
         self.findings.retain(|it| it.finding != finding);
-        self.evidence.retain(|it| it.about != finding);
+        self.evidence.retain(|it| it.about != About::Finding(finding));
     }
 
     /// Adds a check that was made, with what it came to.
-    pub fn made(&mut self, name: &str, note: String) {
-        self.checks.push(Check { name: name.to_owned(), made: true, note });
+    pub fn made(&mut self, name: CheckName, note: String) {
+        self.checks.push(Check { name: name.into(), made: true, note });
     }
 
     /// Adds a check that was not made, with why.
-    pub fn not_made(&mut self, name: &str, why: impl Into<String>) {
-        self.checks.push(Check { name: name.to_owned(), made: false, note: why.into() });
+    pub fn not_made(&mut self, name: CheckName, why: impl Into<String>) {
+        self.checks.push(Check { name: name.into(), made: false, note: why.into() });
     }
 }
 
@@ -75,7 +75,7 @@ impl Notes {
 pub fn number(x: f64) -> String {
     let size = x.abs();
     match size {
-        _ if !x.is_finite() => kind_of(x).to_owned(),
+        _ if !x.is_finite() => Loss(x).kind().to_string(),
         0.0 => "0".to_owned(),
         _ if !(1e-3..1e6).contains(&size) => format!("{x:.1e}"),
         _ if size >= 100.0 => format!("{x:.0}"),

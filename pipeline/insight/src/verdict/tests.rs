@@ -4,6 +4,8 @@ use stages::params::Layout;
 use stages::plan::Plan;
 
 use super::*;
+use identity::Status;
+use identity::verdict::{CheckName, Signal};
 use record::read::{Cell, Evaluation, NgramLoss, StepRow};
 use record::verdicts::TraceRow;
 
@@ -50,7 +52,7 @@ pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
     let plan = Plan { version: 1, layout: Layout::Streams, size: 10, unroll: 10, tokens: 100_000, seed: 0 };
     Facts {
         run: 7,
-        status: "finished".to_owned(),
+        status: Status::Finished,
         even: Some(7.0),
         entropy: Some(5.0),
         params: [
@@ -96,7 +98,7 @@ fn score(step: i64, loss: f64) -> Evaluation {
         step: Some(step),
         split: "valid".to_owned(),
         loss: loss.is_finite().then_some(loss),
-        loss_kind: stages::protocol::kind_of(loss).to_owned(),
+        loss_kind: identity::Loss(loss).kind().to_string(),
         perplexity: loss.is_finite().then(|| loss.exp()),
         tokens: 9,
         seconds: 0.0,
@@ -105,13 +107,13 @@ fn score(step: i64, loss: f64) -> Evaluation {
 }
 
 /// Kind, cause and onset.
-fn short(facts: &Facts) -> (Kind, Option<String>, Option<i64>) {
+fn short(facts: &Facts) -> (Kind, Option<Cause>, Option<i64>) {
     let verdict = judge(facts);
-    (verdict.verdict, verdict.cause, verdict.onset)
+    (verdict.verdict, verdict.cause.as_ref().and_then(Word::known), verdict.onset)
 }
 
-fn found(facts: &Facts) -> Vec<String> {
-    judge(facts).findings.into_iter().map(|finding| finding.finding).collect()
+fn found(facts: &Facts) -> Vec<FindingKind> {
+    judge(facts).findings.into_iter().filter_map(|finding| finding.finding.known()).collect()
 }
 
 #[test]
@@ -119,13 +121,13 @@ fn a_loss_that_falls_is_stable() {
     let verdict = judge(&run(300, falls));
     assert_eq!((verdict.verdict, verdict.cause, verdict.advice), (Kind::Stable, None, None));
     assert_eq!(verdict.findings, []);
-    assert!(verdict.evidence.iter().all(|it| it.about == "stable" && it.bound.is_some()));
+    assert!(verdict.evidence.iter().all(|it| it.about == About::Verdict(Kind::Stable) && it.bound.is_some()));
 }
 
 #[test]
 fn a_loss_that_leaves_for_good_has_diverged_where_it_left() {
     let left = |at: usize| if at < 120 { falls(at) } else { 9.0 + wobble(at, 1.0) };
-    assert_eq!(short(&run(300, left)), (Kind::Diverged, Some("rate_too_high".to_owned()), Some(120)));
+    assert_eq!(short(&run(300, left)), (Kind::Diverged, Some(Cause::RateTooHigh), Some(120)));
     let advice = judge(&run(300, left)).advice.unwrap();
     assert!(advice.contains("train.learning_rate=0.3"), "{advice}");
 }
@@ -134,11 +136,14 @@ fn a_loss_that_leaves_for_good_has_diverged_where_it_left() {
 fn a_rate_with_much_room_is_too_low_and_without_probes_nothing_is_said() {
     let mut facts = run(300, |at| 7.0 - at as f64 * 1e-3);
     facts.probes.iter_mut().for_each(|probe| probe.overshoot = Some(0.9999));
-    assert_eq!(short(&facts), (Kind::TooLow, Some("rate_too_low".to_owned()), None));
+    assert_eq!(short(&facts), (Kind::TooLow, Some(Cause::RateTooLow), None));
     facts.probes.clear();
     let verdict = judge(&facts);
     assert_eq!(verdict.verdict, Kind::Inconclusive);
-    assert_eq!(verdict.checks.iter().find(|check| check.name == "probes").map(|check| check.made), Some(false));
+    assert_eq!(
+        verdict.checks.iter().find(|check| check.name == CheckName::Probes).map(|check| check.made),
+        Some(false)
+    );
     // Plain gradient descent goes over a plateau as fast as its rate lets it.
     assert_eq!(short(&run(300, |at| 7.0 - at as f64 * 1e-3 + wobble(at, 0.1))).0, Kind::TooLow);
     // A rule that divides by the gradient's size does not: too few steps, or another rate; until the held-out loss rises.
@@ -147,7 +152,7 @@ fn a_rate_with_much_room_is_too_low_and_without_probes_nothing_is_said() {
     adam(&mut facts);
     assert_eq!(short(&facts), (Kind::Inconclusive, None, None));
     facts.evaluations = vec![score(0, 7.0), score(100, 6.5), score(300, 6.7)];
-    assert_eq!(short(&facts), (Kind::Diverged, Some("rate_too_high".to_owned()), None));
+    assert_eq!(short(&facts), (Kind::Diverged, Some(Cause::RateTooHigh), None));
     // A short run that still falls is on its way.
     let mut facts = run(40, |at| 7.0 - at as f64 * 0.047);
     adam(&mut facts);
@@ -168,13 +173,13 @@ fn a_loss_that_does_not_move_wants_a_higher_rate() {
 fn overfitting_is_found_while_the_training_loss_still_falls() {
     let mut facts = run(300, |at| 4.0 - at as f64 * 0.009 + wobble(at, 0.3));
     facts.evaluations = vec![score(0, 7.0), score(100, 3.0), score(300, 3.7)];
-    assert!(!found(&facts).contains(&"overfitting".to_owned()), "in the first pass");
+    assert!(!found(&facts).contains(&FindingKind::Overfitting), "in the first pass");
     facts.batches.as_mut().unwrap().plan.tokens = 20_000;
-    assert!(found(&facts).contains(&"overfitting".to_owned()), "{:?}", found(&facts));
+    assert!(found(&facts).contains(&FindingKind::Overfitting), "{:?}", found(&facts));
     // Where both rise it is something else.
     let mut facts = run(300, |at| 3.0 + at as f64 * 0.003);
     facts.evaluations = vec![score(0, 7.0), score(100, 3.5), score(300, 5.0)];
-    assert!(!found(&facts).contains(&"overfitting".to_owned()), "{:?}", found(&facts));
+    assert!(!found(&facts).contains(&FindingKind::Overfitting), "{:?}", found(&facts));
 }
 
 #[test]
@@ -182,7 +187,7 @@ fn one_odd_step_is_told_and_is_no_fault() {
     let mut facts = run(300, falls);
     facts.batches.as_mut().unwrap().surprise[150..152].fill(7.5);
     assert_eq!(short(&facts).0, Kind::Stable);
-    assert_eq!(found(&facts), ["odd_batches"]);
+    assert_eq!(found(&facts), [FindingKind::OddBatches]);
 }
 
 #[test]
@@ -192,7 +197,11 @@ fn to_learn_by_heart_is_no_divergence() {
     facts.evaluations = vec![score(0, 7.0), score(100, 4.3), score(200, 5.0), score(300, 6.3)];
     let verdict = judge(&facts);
     assert_eq!((verdict.verdict, verdict.cause), (Kind::Stable, None));
-    assert!(verdict.findings.iter().any(|finding| finding.finding == "overfitting"), "{:?}", verdict.findings);
+    assert!(
+        verdict.findings.iter().any(|finding| finding.finding == FindingKind::Overfitting),
+        "{:?}",
+        verdict.findings
+    );
 }
 
 #[test]
@@ -204,7 +213,7 @@ fn without_the_store_a_window_that_slides_is_known_and_nothing_else_is_advised()
     assert_eq!(verdict.verdict, Kind::Diverged);
     assert!(!verdict.advice.unwrap().contains("learning_rate"));
     facts.params.insert("batch.layout".to_owned(), Cell::Text("sliding".to_owned()));
-    assert_eq!(short(&facts), (Kind::DataFault, Some("sliding_window".to_owned()), Some(0)));
+    assert_eq!(short(&facts), (Kind::DataFault, Some(Cause::SlidingWindow), Some(0)));
 }
 
 #[test]
@@ -212,9 +221,12 @@ fn a_fault_of_the_data_outranks_all_and_forbids_advice_on_the_rate() {
     let mut facts = run(300, |at| if at < 80 { falls(at) } else { f64::NAN });
     facts.batches.as_mut().unwrap().plan.layout = Layout::Sliding;
     let verdict = judge(&facts);
-    assert_eq!((verdict.verdict, verdict.cause.as_deref()), (Kind::DataFault, Some("sliding_window")));
+    assert_eq!(
+        (verdict.verdict, verdict.cause.as_ref().and_then(Word::known)),
+        (Kind::DataFault, Some(Cause::SlidingWindow))
+    );
     assert!(!verdict.advice.unwrap().contains("learning_rate"));
-    assert_eq!(verdict.findings[0].finding, "course_diverged");
+    assert_eq!(verdict.findings[0].finding, FindingKind::CourseDiverged);
     assert_eq!(verdict.findings[0].step, Some(80));
 }
 
@@ -225,18 +237,18 @@ fn each_fault_of_the_data_is_named() {
         spoil(&mut facts);
         let verdict = judge(&facts);
         assert_eq!(verdict.verdict, Kind::DataFault);
-        (verdict.cause.unwrap(), verdict.onset)
+        (verdict.cause.unwrap().known().unwrap(), verdict.onset)
     };
     let odd = |facts: &mut Facts| facts.batches.as_mut().unwrap().surprise[150..160].fill(7.5);
-    assert_eq!(cause(&odd), ("corrupted_batches".to_owned(), Some(150)));
-    assert_eq!(cause(&|facts| facts.ngrams[3].loss = 5.1), ("no_order".to_owned(), Some(0)));
-    assert_eq!(cause(&|facts| facts.ngrams[2].loss = 6.5), ("splits_differ".to_owned(), Some(0)));
+    assert_eq!(cause(&odd), (Cause::CorruptedBatches, Some(150)));
+    assert_eq!(cause(&|facts| facts.ngrams[3].loss = 5.1), (Cause::NoOrder, Some(0)));
+    assert_eq!(cause(&|facts| facts.ngrams[2].loss = 6.5), (Cause::SplitsDiffer, Some(0)));
     let few = |facts: &mut Facts| {
         let batches = facts.batches.as_mut().unwrap();
         batches.plan.tokens = 2000;
         batches.surprise.truncate(19);
     };
-    assert_eq!(cause(&few), ("too_little_text".to_owned(), Some(0)));
+    assert_eq!(cause(&few), (Cause::TooLittleText, Some(0)));
 }
 
 #[test]
@@ -274,11 +286,14 @@ fn what_can_not_be_checked_is_said_with_its_reason() {
 #[test]
 fn weights_that_begin_far_off_are_the_cause_before_the_rate() {
     let verdict = judge(&run(300, |at| if at == 0 { 30.0 } else { 60.0 + wobble(at, 5.0) }));
-    assert_eq!((verdict.verdict, verdict.cause.as_deref()), (Kind::Diverged, Some("initial_weights")));
-    assert!(verdict.evidence.iter().any(|it| it.signal == "first_above_even"));
+    assert_eq!(
+        (verdict.verdict, verdict.cause.as_ref().and_then(Word::known)),
+        (Kind::Diverged, Some(Cause::InitialWeights))
+    );
+    assert!(verdict.evidence.iter().any(|it| it.signal == Signal::FirstAboveEven));
     // Said once: it is a finding where the verdict is another.
-    assert!(verdict.findings.iter().all(|finding| finding.finding != "odd_start"));
-    assert!(found(&run(300, |at| if at == 0 { 30.0 } else { falls(at) })).contains(&"odd_start".to_owned()));
+    assert!(verdict.findings.iter().all(|finding| finding.finding != FindingKind::OddStart));
+    assert!(found(&run(300, |at| if at == 0 { 30.0 } else { falls(at) })).contains(&FindingKind::OddStart));
 }
 
 #[test]
@@ -286,16 +301,16 @@ fn findings() {
     let mut facts = run(300, falls);
     facts.batches.as_mut().unwrap().plan.tokens = 20_000;
     facts.evaluations = vec![score(0, 7.0), score(100, 4.3), score(300, 4.6)];
-    assert_eq!(found(&facts), ["overfitting"]);
+    assert_eq!(found(&facts), [FindingKind::Overfitting]);
     // Of a flat loss, and of a saturated softmax.
     let mut facts = run(300, |at| if at < 100 { falls(at) } else { falls(100 + at % 5) });
     facts.probes.iter_mut().for_each(|probe| probe.logit_max = Some(40.0));
-    assert_eq!(found(&facts), ["plateau", "saturated_softmax"]);
+    assert_eq!(found(&facts), [FindingKind::Plateau, FindingKind::SaturatedSoftmax]);
     // A lone step far above.
-    assert_eq!(found(&run(300, |at| falls(at) + if at == 200 { 2.0 } else { 0.0 })), ["spikes"]);
+    assert_eq!(found(&run(300, |at| falls(at) + if at == 200 { 2.0 } else { 0.0 })), [FindingKind::Spikes]);
     let mut facts = run(300, falls);
     facts.trace.iter_mut().for_each(|row| row.clipped = true);
-    assert_eq!(found(&facts), ["clipped_throughout"]);
+    assert_eq!(found(&facts), [FindingKind::ClippedThroughout]);
 }
 
 #[test]
@@ -314,5 +329,5 @@ fn a_range_test_is_to_break() {
     test.params.insert("train.schedule.kind".to_owned(), Cell::Text("range".to_owned()));
     let verdict = judge(&test);
     assert_eq!((verdict.verdict, verdict.advice), (Kind::Inconclusive, None));
-    assert!(verdict.checks.iter().any(|check| check.name == "course of the loss" && !check.made));
+    assert!(verdict.checks.iter().any(|check| check.name == CheckName::Course && !check.made));
 }

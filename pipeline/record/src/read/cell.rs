@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use identity::Loss;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
-use stages::protocol::kind_of;
 
 /// A value as SQLite holds it.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +61,7 @@ impl Cell {
             Self::Null => String::new(),
             Self::Integer(value) => value.to_string(),
             Self::Real(value) if value.is_finite() => format!("{value:?}"),
-            Self::Real(value) => kind_of(*value).to_owned(),
+            Self::Real(value) => Loss(*value).kind().to_string(),
             Self::Text(value) => value.clone(),
             Self::Blob(bytes) => bytes.iter().fold(String::new(), |mut text, byte| {
                 let _ = write!(text, "{byte:02x}");

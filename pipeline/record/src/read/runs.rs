@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use identity::Status;
+
 use super::{Cell, as_json, each, many, text_as_json};
 use crate::{Record, Result, sql};
 
@@ -18,7 +20,8 @@ pub struct Summary {
     #[serde(serialize_with = "as_json")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub point: Option<String>,
-    pub status: String,
+    #[sqlx(try_from = "String")]
+    pub status: Status,
     pub seed: i64,
     pub learning_rate: Option<f64>,
     pub steps: i64,
@@ -48,7 +51,7 @@ pub struct Summary {
 impl Summary {
     /// Its status as a table has it.
     pub fn standing(&self) -> String {
-        self.stopped_at.as_ref().map_or_else(|| self.status.clone(), |stage| format!("stopped at {stage}"))
+        self.stopped_at.as_ref().map_or_else(|| self.status.to_string(), |stage| format!("stopped at {stage}"))
     }
 
     /// `run42`.

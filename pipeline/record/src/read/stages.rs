@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use identity::{How, Status};
+
 use super::{as_json, each, list};
 use crate::{Record, Result, sql};
 
@@ -16,10 +18,12 @@ pub struct StageRow {
     pub stage: String,
     pub item: String,
     pub step: Option<i64>,
-    pub how: String,
+    #[sqlx(try_from = "String")]
+    pub how: How,
     pub execution: String,
     pub stage_key: String,
-    pub status: String,
+    #[sqlx(try_from = "String")]
+    pub status: Status,
     pub seconds: Option<f64>,
     pub threads: Option<i64>,
     pub device: Option<String>,
@@ -81,7 +85,8 @@ pub struct Execution {
     pub stage: String,
     pub item: String,
     pub stage_key: String,
-    pub status: String,
+    #[sqlx(try_from = "String")]
+    pub status: Status,
     pub seconds: Option<f64>,
     #[serde(skip)]
     pub process: Option<String>,

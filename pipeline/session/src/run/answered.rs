@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use engine::store::Store;
 use engine::work::{End, Summary};
 use experiment::Experiment;
-use identity::RunId;
+use identity::{RunId, Status};
 use record::Record;
 use record::rows::{NewExperiment, RunRow};
 
@@ -16,7 +16,9 @@ pub(super) fn answered(
     keys: &[String],
 ) -> Result<Option<Vec<RunRow>>, Failure> {
     let answers: Option<Vec<RunRow>> = record.answers(keys)?.into_iter().collect();
-    let Some(rows) = answers.filter(|rows| rows.iter().all(|row| row.status == "finished")) else { return Ok(None) };
+    let Some(rows) = answers.filter(|rows| rows.iter().all(|row| row.status == Status::Finished)) else {
+        return Ok(None);
+    };
     let ids: Vec<RunId> = rows.iter().map(|row| row.id).collect();
     Ok(record.study_stands(new, &ids)?.then_some(rows))
 }
@@ -30,7 +32,7 @@ pub(super) fn nothing_to_do(
     store: &Store,
     rows: &[RunRow],
 ) -> Result<Option<Summary>, Failure> {
-    let finished = !rows.is_empty() && rows.iter().all(|row| row.status == "finished" && !row.new);
+    let finished = !rows.is_empty() && rows.iter().all(|row| row.status == Status::Finished && !row.new);
     if !finished || how.dry_run || how.explain || how.until.is_some() {
         return Ok(None);
     }

@@ -1,6 +1,6 @@
 //! What a process of `pipeline run` has to itself, and what it shares with others.
 
-use identity::RunId;
+use identity::{RunId, Status};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(super) fn take(
     store: &Path,
 ) -> Result<Vec<Option<RunRow>>, Failure> {
     let lives = |row: &RunRow| row.process.as_deref().is_some_and(|process| lock::is_alive(store, process));
-    let unfinished = |row: &RunRow| !row.new && row.status != "finished";
+    let unfinished = |row: &RunRow| !row.new && row.status != Status::Finished;
     let idle: Vec<&RunRow> = rows.iter().filter(|row| unfinished(row) && !lives(row)).collect();
     let taken: HashSet<RunId> =
         idle.iter().zip(record.take_runs(&idle, own)?).filter(|(_, taken)| *taken).map(|(row, _)| row.id).collect();

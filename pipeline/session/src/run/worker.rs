@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 use stages::protocol::Describe;
 
 use crate::failure::Failure;
-use crate::plan::STAGES;
-use engine::graph::WorkerFacts;
+use engine::graph::{Stage, WorkerFacts};
 use engine::worker::{self, WorkerError};
 use system::quoted;
 
-/// Finds it and hears what it is.
-pub(super) fn greet(store: &Path) -> Result<(PathBuf, Describe), WorkerError> {
+/// Finds it and hears what it is; it has all of these stages that are a worker's.
+pub(super) fn greet(store: &Path, stages: &[Stage]) -> Result<(PathBuf, Describe), WorkerError> {
     let program = worker::find()?;
     let describe = worker::describe(&program, store)?;
-    worker::check_stages(&program, &describe, STAGES)?;
+    worker::check_stages(&program, &describe, stages)?;
     Ok((program, describe))
 }
 

@@ -151,7 +151,7 @@ fn runs(all: &CompareView, look: Look) -> String {
             if run.last_loss_kind.as_deref().is_some_and(|kind| kind != "finite") { Ink::Bad } else { Ink::Plain };
         row.extend([
             verdict::word(verdict),
-            (run.standing(), status_ink(&run.status)),
+            (run.standing(), status_ink(run.status)),
             plain(count(run.steps)),
             (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd),
             plain(format::loss(run.best_loss, None)),

@@ -36,7 +36,7 @@ pub fn screen(store: &Store, references: &[Reference], look: Look) -> io::Result
             unreferenced.add(size);
             continue;
         };
-        let what = |reference: &Reference| match reference.name.split_once('@') {
+        let what = |reference: &Reference| match reference.name.at_step() {
             Some((part, _)) => format!("{} {part}", reference.stage),
             None => reference.stage.clone(),
         };

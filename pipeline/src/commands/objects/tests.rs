@@ -42,7 +42,7 @@ fn reference(id: ObjectId, stage: &str, name: &str, run: i64) -> Reference {
     Reference {
         digest: id.to_string(),
         stage: stage.to_owned(),
-        name: name.to_owned(),
+        name: name.parse().unwrap(),
         run: Some(run),
         experiment: Some("tiny.toml".to_owned()),
         overrides: Some("[\"train.steps=600\"]".to_owned()),

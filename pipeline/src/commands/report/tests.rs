@@ -1,9 +1,10 @@
 use serde_json::json;
 
 use super::*;
+use identity::verdict::{About, Cause, FindingKind, Kind, TrialOutcome};
 use record::Record;
 use record::fixture::{Fixture, SPIKE, long_run};
-use record::verdicts::{Check, Confirmation, Evidence, Finding, Kind};
+use record::verdicts::{Check, Confirmation, Evidence, Finding};
 
 const HOSTILE: &str = "the crown </script><img src=x onerror=alert(1)> & \"it\"\u{2028}\u{202e}turned\u{0}";
 
@@ -26,13 +27,14 @@ fn judged(fixture: &Fixture, study: &str) -> ReportView {
         (verdict.verdict, verdict.sentence) = (kind, sentence.to_owned());
     }
     let third = &mut verdicts[2];
-    (third.cause, third.onset, third.recovered) = (Some("rate_too_high".to_owned()), Some(320), Some(false));
+    (third.cause, third.onset, third.recovered) = (Some(Cause::RateTooHigh.into()), Some(320), Some(false));
     third.advice = Some("try 3.3".to_owned());
     third.findings =
-        vec![Finding { finding: "saturated_softmax".to_owned(), step: Some(400), sentence: HOSTILE.to_owned() }];
+        vec![Finding { finding: FindingKind::SaturatedSoftmax.into(), step: Some(400), sentence: HOSTILE.to_owned() }];
     let evidence = |value: Option<f64>, kind: &str| Evidence {
-        about: "diverged".to_owned(),
-        signal: "last_loss".to_owned(),
+        about: About::Verdict(Kind::Diverged).into(),
+        // As another version of the rules may have it.
+        signal: "last_loss".to_owned().into(),
         value,
         value_kind: kind.to_owned(),
         bound: Some(2.4849),
@@ -40,14 +42,15 @@ fn judged(fixture: &Fixture, study: &str) -> ReportView {
         sentence: "above an even guess".to_owned(),
     };
     third.evidence = vec![evidence(None, "nan"), evidence(Some(3000.0), "finite")];
-    let check = |name: &str, made: bool, note: &str| Check { name: name.to_owned(), made, note: note.to_owned() };
+    let check =
+        |name: &str, made: bool, note: &str| Check { name: name.to_owned().into(), made, note: note.to_owned() };
     third.checks = vec![check("spikes", true, "12 in 480 steps"), check("sharpness", false, "no probe was made")];
     let mut record = Record::create(&fixture.db).unwrap();
     record.conclude(&(1..).zip(verdicts).collect::<Vec<_>>()).unwrap();
     let found = Confirmation {
         trial: 1,
-        cause: "rate_too_high".to_owned(),
-        outcome: "confirmed".to_owned(),
+        cause: Cause::RateTooHigh.into(),
+        outcome: TrialOutcome::Confirmed,
         sentence: "at a third of the rate the loss falls".to_owned(),
     };
     record.confirm(3, &found).unwrap();

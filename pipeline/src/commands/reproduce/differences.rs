@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ui::format::{self, count};
 use engine::store::{Health, Store};
-use identity::ObjectId;
+use identity::{ObjectId, OutputName};
 use record::read::Numbers;
 use session::Reader;
 use session::failure::Failure;
@@ -32,7 +32,8 @@ impl Differences {
         this.numbers(&then.record.numbers(run)?, &now.record.numbers(again)?);
         let mut objects = (outputs(then, run)?, outputs(now, again)?);
         // A run from before a stage was added has nothing of it.
-        let later = |stage: &str| plan::STAGES.iter().any(|it| it.name == stage && it.later);
+        let stages = plan::built_in();
+        let later = |stage: &str| stages.iter().any(|it| it.name == stage && it.later);
         let had = |stage: &str| objects.0.keys().any(|(of, ..)| of == stage);
         objects.1.retain(|(stage, ..), _| had(stage) || !later(stage));
         this.objects((then, &objects.0), (now, &objects.1));
@@ -81,8 +82,9 @@ impl Differences {
         let names = then.1.keys().chain(now.1.keys().filter(|name| !then.1.contains_key(*name)));
         let mut differ: Vec<&Name> = names.filter(|name| then.1.get(*name) != now.1.get(*name)).collect();
         // In the order of the graph, and weights by their steps.
-        let place = |stage: &str| plan::STAGES.iter().position(|it| it.name == stage);
-        let step = |name: &str| name.rsplit_once('@').and_then(|(_, step)| step.parse::<u64>().ok());
+        let stages = plan::built_in();
+        let place = |stage: &str| stages.iter().position(|it| it.name == stage);
+        let step = |name: &str| OutputName::new(name).ok()?.at_step().map(|(_, step)| step);
         differ.sort_by_key(|(stage, item, name)| (place(stage), step(name), item, name));
         let Some(first) = differ.first() else { return };
         let (stage, item, name) = first;

@@ -1,5 +1,6 @@
 //! The parts of a run's screen.
 
+use identity::{How, Status};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -20,7 +21,7 @@ pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> S
     if !point.is_empty() {
         first.push(point);
     }
-    first.push(look.paint(status_ink(&run.status), &run.standing()));
+    first.push(look.paint(status_ink(run.status), &run.standing()));
     let length = match detail.length {
         Some(length) if length != run.steps => format!("{} of {} steps", count(run.steps), count(length)),
         _ => format!("{} steps", count(run.steps)),
@@ -47,9 +48,9 @@ pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> S
         lines.push(look.paint(Ink::Bad, &format!("error: {}", format::line(error))));
     }
     let name = run.name();
-    match run.status.as_str() {
-        "interrupted" => lines.push(format!("goes on with: {}", again(detail))),
-        "failed" => {
+    match run.status {
+        Status::Interrupted => lines.push(format!("goes on with: {}", again(detail))),
+        Status::Failed => {
             lines.push(format!("pipeline show {name} --log has the worker's output; again with: {}", again(detail)))
         }
         _ => {}
@@ -158,7 +159,7 @@ pub fn stages(stages: &[StageRow], run: i64, look: Look) -> String {
     };
     for group in stages.chunk_by(alike) {
         if let [only] = group {
-            let ink = if only.status == "finished" { Ink::Plain } else { status_ink(&only.status) };
+            let ink = if only.status == Status::Finished { Ink::Plain } else { status_ink(only.status) };
             table.row(vec![
                 (only.stage.clone(), Ink::Plain),
                 (only.item.clone(), Ink::Plain),
@@ -169,7 +170,7 @@ pub fn stages(stages: &[StageRow], run: i64, look: Look) -> String {
             ]);
             continue;
         }
-        let executed = group.iter().filter(|stage| stage.how == "executed").count();
+        let executed = group.iter().filter(|stage| stage.how == How::Executed).count();
         let how = match group.len() - executed {
             0 => format!("{executed} executed"),
             cached if executed == 0 => format!("{cached} cached"),
@@ -203,9 +204,9 @@ fn items(group: &[StageRow]) -> String {
 
 fn how(stage: &StageRow, run: i64) -> String {
     match stage.executed_by {
-        _ if stage.status != "finished" => stage.status.clone(),
-        Some(by) if stage.how == "cached" && by != run => format!("cached, run{by}"),
-        _ => stage.how.clone(),
+        _ if stage.status != Status::Finished => stage.status.to_string(),
+        Some(by) if stage.how == How::Cached && by != run => format!("cached, run{by}"),
+        _ => stage.how.to_string(),
     }
 }
 

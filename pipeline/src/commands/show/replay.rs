@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use stages::protocol::kind_of;
-
 use crate::args::When;
 use crate::exit;
 use crate::ui::format::{self, count};
 use crate::ui::watch::Terminal;
 use engine::replay::Replayed;
+use identity::Loss;
 use session::Reader;
 use session::failure::Failure;
 use session::replay::Way;
@@ -47,7 +46,7 @@ pub fn found(reader: &mut Reader, run: i64, step: u64, when: When) -> Result<Res
 /// The first step that came out otherwise than it was recorded, where the last did.
 fn parted(reader: &mut Reader, run: i64, losses: &[(u64, f64)]) -> Result<Option<u64>, Failure> {
     let same = |recorded: Option<f64>, kind: &str, loss: f64| {
-        kind == kind_of(loss) && recorded.is_none_or(|recorded| recorded.to_bits() == loss.to_bits())
+        kind == Loss(loss).kind().as_str() && recorded.is_none_or(|recorded| recorded.to_bits() == loss.to_bits())
     };
     let Some((last, loss)) = losses.last() else { return Ok(None) };
     let recorded = reader.record.step(run, i64::try_from(*last).unwrap_or(i64::MAX))?;

@@ -22,7 +22,7 @@ trait Words {
 
 impl Words for Token {
     fn nats(&self) -> String {
-        format::loss(self.loss, Some(self.loss_kind))
+        format::loss(self.loss, Some(self.loss_kind.as_str()))
     }
 
     fn cost(&self) -> f64 {
@@ -86,7 +86,7 @@ pub fn summary(replay: &Replay, tokens: &[Token], step: u64, measured: &StepRow,
     )];
     if let Some(parted) = replay.parted {
         let exact = |loss: Option<f64>, kind: &str| loss.map_or(kind.to_owned(), |loss| format!("{loss:?}"));
-        let now = exact(replay.loss, replay.loss_kind);
+        let now = exact(replay.loss, replay.loss_kind.as_str());
         let before = exact(measured.loss, &measured.loss_kind);
         let first = match parted < step {
             true => format!("; step {} is the first that differs", whole(parted)),
@@ -223,7 +223,7 @@ pub fn below(number: usize, tokens: &[Token], costliest: f64) -> Vec<Line> {
     };
     let nats = |token: &Token| {
         let ink = if token.cost() >= costliest { Ink::Bad } else { Ink::Plain };
-        (token.loss.map_or(token.loss_kind.to_owned(), |loss| format!("{loss:.2}")), ink)
+        (token.loss.map_or(token.loss_kind.to_string(), |loss| format!("{loss:.2}")), ink)
     };
     let line = |name, cells| Line { name, cells };
     vec![line("guesses", of_row().map(first).collect()), line("nats", of_row().map(nats).collect())]
@@ -233,7 +233,7 @@ pub fn below(number: usize, tokens: &[Token], costliest: f64) -> Vec<Line> {
 pub fn row_loss(number: usize, tokens: &[Token]) -> String {
     let of_row = || tokens.iter().filter(|token| token.row == number);
     match of_row().find(|token| token.loss.is_none()) {
-        Some(token) => token.loss_kind.to_owned(),
+        Some(token) => token.loss_kind.to_string(),
         None => format::float(of_row().map(Token::cost).sum::<f64>() / of_row().count() as f64),
     }
 }

@@ -1,5 +1,6 @@
 //! Where the numbers come from, and how they are had again.
 
+use identity::Status;
 use maud::{Markup, html};
 
 use super::ReportView;
@@ -34,7 +35,7 @@ pub fn section(report: &ReportView) -> Markup {
                     } }
                     tbody { @for it in &report.executions { tr {
                         th scope="row" { (it.stage) }
-                        td { (it.item) @if it.status != "finished" { " " em { (it.status) } } }
+                        td { (it.item) @if it.status != Status::Finished { " " em { (it.status) } } }
                         td { (runs(&it.executed.0)) }
                         td { (runs(&it.cached.0)) }
                         td.number { (it.seconds.map_or(format::NOTHING.to_owned(), format::seconds)) }

@@ -1,5 +1,6 @@
 //! The top of the page: what came of the study, in a few lines and one table.
 
+use identity::Status;
 use maud::{Markup, html};
 
 use super::{ReportView, ReportedRun};
@@ -24,7 +25,7 @@ pub fn kind_words(kind: Kind) -> &'static str {
     match kind {
         Kind::DataFault => "data fault",
         Kind::TooLow => "rate too low",
-        other => other.word(),
+        other => other.as_str(),
     }
 }
 
@@ -34,7 +35,7 @@ const KINDS: [Kind; 6] =
 
 /// A verdict's kind as a mark.
 pub fn badge(kind: Kind) -> Markup {
-    html! { span class=(format!("badge {}", kind.word())) { (kind_words(kind)) } }
+    html! { span class=(format!("badge {kind}")) { (kind_words(kind)) } }
 }
 
 /// The section.
@@ -128,7 +129,7 @@ fn table(report: &ReportView) -> Markup {
                             @else { (it.name()) }
                             @if run.label != it.name() { br; span.faint { (run.label) } }
                         }
-                        td { (badge(run.verdict.verdict)) @if it.status != "finished" { br; span.faint { (it.status) } } }
+                        td { (badge(run.verdict.verdict)) @if it.status != Status::Finished { br; span.faint { (it.status) } } }
                         td.sentence { (run.verdict.sentence) }
                         td data-head="steps" { (count(it.steps)) }
                         td data-head="last loss" { (format::loss(it.last_loss, it.last_loss_kind.as_deref())) }

@@ -29,7 +29,7 @@ fn verdict(run: &ReportedRun) -> Markup {
     let it = &run.verdict;
     html! {
         dl {
-            @if let Some(cause) = &it.cause { dt { "consistent with" } dd { (cause.replace('_', " ")) } }
+            @if let Some(cause) = &it.cause { dt { "consistent with" } dd { (cause.as_str().replace('_', " ")) } }
             @if let Some(onset) = it.began() { dt { "onset" } dd { "step " (count(onset)) } }
             @if let Some(recovered) = it.recovered { dt { "recovered" } dd { (if recovered { "yes" } else { "no" }) } }
             @if let Some(advice) = it.advice_after(&run.confirmations) { dt { "advice" } dd { (advice) } }
@@ -42,7 +42,7 @@ fn verdict(run: &ReportedRun) -> Markup {
             h4 { "Findings" }
             ul { @for finding in &it.findings {
                 li {
-                    strong { (finding.finding.replace('_', " ")) }
+                    strong { (finding.finding.as_str().replace('_', " ")) }
                     @if let Some(step) = finding.step { " at step " (count(step)) }
                     ": " (finding.sentence)
                 }
@@ -52,7 +52,7 @@ fn verdict(run: &ReportedRun) -> Markup {
             h4 { "Confirmations" }
             ul { @for trial in it.tried(&run.confirmations) {
                 li {
-                    strong { (trial.cause.replace('_', " ")) ": " (trial.outcome.replace('_', " ")) }
+                    strong { (trial.cause.as_str().replace('_', " ")) ": " (trial.outcome.as_str().replace('_', " ")) }
                     " by run" (trial.trial) ". " (trial.sentence)
                 }
             } }
@@ -83,8 +83,8 @@ fn evidence(rows: &[Evidence]) -> Markup {
                     th.number scope="col" { "bound" } th.number scope="col" { "step" } th scope="col" { "" }
                 } }
                 tbody { @for row in rows { tr {
-                    td { (row.about.replace('_', " ")) }
-                    th scope="row" { (row.signal.replace('_', " ")) }
+                    td { (row.about.as_str().replace('_', " ")) }
+                    th scope="row" { (row.signal.as_str().replace('_', " ")) }
                     td.number { (format::loss(row.value, Some(&row.value_kind))) }
                     td.number { (row.bound.map_or(format::NOTHING.to_owned(), format::float)) }
                     td.number { (row.step.map_or(format::NOTHING.to_owned(), count)) }
@@ -101,7 +101,7 @@ fn checks(rows: &[Check]) -> Markup {
         @for (words, rows) in [("Checks made", made), ("Checks not made, and why", not)] {
             @if !rows.is_empty() {
                 h4 { (words) }
-                ul.checks { @for check in rows { li { strong { (check.name.replace('_', " ")) } ": " (check.note) } } }
+                ul.checks { @for check in rows { li { strong { (check.name.as_str().replace('_', " ")) } ": " (check.note) } } }
             }
         }
     }

@@ -12,7 +12,7 @@ const WHOLE: usize = 100;
 pub fn whole(verdicts: &[Verdict], best: &[usize]) -> BTreeSet<usize> {
     let mut of_kinds: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
     for (place, verdict) in verdicts.iter().enumerate() {
-        of_kinds.entry(verdict.verdict.word()).or_default().push_back(place);
+        of_kinds.entry(verdict.verdict.as_str()).or_default().push_back(place);
     }
     let mut chosen: BTreeSet<usize> = best.iter().copied().take(WHOLE / 10).collect();
     while chosen.len() < WHOLE.min(verdicts.len()) {

@@ -116,7 +116,7 @@ fn sound_runs_of_any_length_are_stable() {
                         mistaken.push(format!("{tokens} tokens, seed {seed}: {}", verdict.sentence));
                     }
                     // That a loss no longer falls is true of some.
-                    others.extend(verdict.findings.into_iter().filter(|it| it.finding != "plateau"));
+                    others.extend(verdict.findings.into_iter().filter(|it| it.finding != FindingKind::Plateau));
                 }
             }
         }

@@ -1,12 +1,13 @@
 //! Losses that rise: which have left, which come back, and which only seem to.
 
 use super::*;
+use identity::verdict::Signal;
 
 #[test]
 fn what_is_not_finite_has_diverged_and_is_said_without_a_number() {
     let verdict = judge(&run(300, |at| if at < 80 { falls(at) } else { f64::NAN }));
     assert_eq!((verdict.verdict, verdict.onset), (Kind::Diverged, Some(80)));
-    let it = verdict.evidence.iter().find(|it| it.signal == "above_frequencies").unwrap();
+    let it = verdict.evidence.iter().find(|it| it.signal == Signal::AboveFrequencies).unwrap();
     assert_eq!((it.value, it.value_kind.as_str()), (None, "inf"));
     assert!(verdict.sentence.contains("not finite"), "{}", verdict.sentence);
     // One step that is not finite, and training goes on as if nothing had been: it rose, and recovered.
@@ -44,7 +45,7 @@ fn what_leaves_at_the_very_end_has_left() {
     }
     // What came back in time has not.
     let back = |at: usize| falls(at) + if (282..287).contains(&at) { 5.0 } else { 0.0 };
-    assert_eq!(short(&run(300, back)), (Kind::Unstable, Some("rate_too_high".to_owned()), Some(282)));
+    assert_eq!(short(&run(300, back)), (Kind::Unstable, Some(Cause::RateTooHigh), Some(282)));
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn a_score_from_before_the_loss_left_is_not_where_it_is() {
     facts.evaluations = vec![score(0, 7.0), score(150, 4.2)];
     let verdict = judge(&facts);
     assert_eq!((verdict.verdict, verdict.onset), (Kind::Diverged, Some(200)));
-    assert!(verdict.evidence.iter().all(|it| it.signal != "above_frequencies" || it.value > it.bound));
+    assert!(verdict.evidence.iter().all(|it| it.signal != Signal::AboveFrequencies || it.value > it.bound));
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn the_first_loss_of_a_fork_is_of_what_it_was_given() {
     assert!(of(120, 7.0).advice.is_none() && of(120, 7.0).sentence.contains("before the fork at step 120"));
     assert!(of(119, 7.0).advice.is_some());
     // Nor does the fork begin with the first weights of all.
-    assert_eq!(of(119, 30.0).cause.as_deref(), Some("rate_too_high"));
+    assert_eq!(of(119, 30.0).cause.as_ref().and_then(Word::known), Some(Cause::RateTooHigh));
 }
 
 #[test]

@@ -65,10 +65,10 @@ def insert(db, run, kind, steps, rate):
         if len(rows) == BLOCK or step + 1 == steps:
             found = [row[3] for row in rows]
             blocks.append((run, step // BLOCK, len(rows), len(rows), min(found), max(found), sum(found), None,
-                           160 * len(rows), chain))
+                           160 * len(rows), chain, step))
             db.executemany(statement, rows)
             rows = []
-    db.executemany("INSERT INTO step_blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", blocks)
+    db.executemany("INSERT INTO step_blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", blocks)
     db.commit()
 
 

@@ -90,8 +90,8 @@ class Copier:
                 block[3] = loss if block[3] is None else max(block[3], loss)
                 block[4] += loss
             chain = block[7] = hashlib.sha256(chain + struct.pack("<d", number)).digest()
-        self.db.executemany("INSERT INTO step_blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                            [(trajectory, number, *block) for number, block in blocks.items()])
+        self.db.executemany("INSERT INTO step_blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+                            [(trajectory, number, *block, number * 1024 + block[0] - 1) for number, block in blocks.items()])
 
 
 def fill(path, runs):

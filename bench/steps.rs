@@ -81,7 +81,7 @@ fn write_csv(path: &Path, rows: u64) -> Result<(), Box<dyn Error>> {
         let number = |x: Option<Measured>| x.map_or(f64::NAN, |Measured(x)| x);
         writeln!(
             out,
-            "1,{},{},{:?},finite,{:?},{:?},{},{:?},{:?},{:?},{},{:?},,{:?},{:?}",
+            "1,{},{},{:?},finite,{:?},{:?},{},{:?},{:?},{:?},{},{:?},,{:?},{:?},1,0,0",
             s.step,
             s.epoch,
             s.loss.0,

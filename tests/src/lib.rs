@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod mount;
+mod older;
 pub mod process;
 pub mod record;
 pub mod space;

@@ -4,50 +4,48 @@ use tests::TestSpace;
 
 /// Makes the record what a program would have left for which a run that is not finished has no steps of its own.
 pub fn forget_ends(space: &TestSpace) {
+    space.age(5);
     let database = rusqlite::Connection::open(space.path("experiments.db")).unwrap();
-    let statements = "DROP VIEW run_events; DROP INDEX events_by_run; ALTER TABLE events DROP COLUMN run_id;
-                      DROP VIEW run_evaluations; ALTER TABLE runs DROP COLUMN last_evaluation;
-                      CREATE VIEW run_events AS SELECT id AS run FROM runs;
-                      CREATE VIEW run_evaluations AS SELECT id AS run FROM runs;
-                      UPDATE runs SET steps = NULL WHERE status <> 'finished';
-                      PRAGMA user_version = 5;";
-    database.execute_batch(statements).unwrap();
-}
-
-/// Makes the record what a program without verdicts would have left.
-pub fn forget_verdicts(space: &TestSpace) {
-    forget_ends(space);
-    let database = rusqlite::Connection::open(space.path("experiments.db")).unwrap();
-    for view in ["run_verdicts", "run_findings", "run_evidence", "run_checks", "run_confirmations"] {
-        database.execute_batch(&format!("DROP VIEW {view}")).unwrap();
-    }
-    // The migration makes these two again.
-    database.execute_batch("DROP VIEW study_by_learning_rate; DROP VIEW run_summary;").unwrap();
-    for table in ["verdict_findings", "verdict_evidence", "verdict_checks", "confirmations", "verdicts"] {
-        database.execute_batch(&format!("DROP TABLE {table}")).unwrap();
-    }
-    let views = "CREATE VIEW run_summary AS SELECT id AS run FROM runs;
-                 CREATE VIEW study_by_learning_rate AS SELECT id AS study_id FROM studies;
-                 PRAGMA user_version = 4;";
-    database.execute_batch(views).unwrap();
+    database.execute_batch("UPDATE runs SET steps = NULL WHERE status <> 'finished'").unwrap();
 }
 
 /// Makes the record what a program without the stage `baselines` would have left.
 fn forget_baselines(space: &TestSpace) {
-    forget_verdicts(space);
+    space.age(3);
     let database = rusqlite::Connection::open(space.path("experiments.db")).unwrap();
     let of = "(SELECT id FROM executions WHERE stage = 'baselines')";
     let statements = format!(
-        "DROP VIEW run_baselines; DROP TABLE baselines;
-         DELETE FROM run_stages WHERE stage = 'baselines';
+        "DELETE FROM run_stages WHERE stage = 'baselines';
          DELETE FROM params WHERE name LIKE 'baselines.%';
          DELETE FROM results WHERE execution_id IN {of};
          DELETE FROM execution_inputs WHERE execution_id IN {of};
          DELETE FROM execution_outputs WHERE execution_id IN {of};
-         DELETE FROM executions WHERE stage = 'baselines';
-         PRAGMA user_version = 3;"
+         DELETE FROM executions WHERE stage = 'baselines';"
     );
     database.execute_batch(&statements).unwrap();
+}
+
+#[test]
+fn an_older_record_is_kept_and_the_program_says_where() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--set", "train.learning_rate=[0.01, 1e38]"]).ok();
+    let views = ["run_summary", "run_steps", "run_evaluations", "run_events", "run_verdicts", "run_lineage"];
+    let all = |view: &str| space.rows(&format!("SELECT * FROM {view} ORDER BY 1, 2, 3, 4"));
+    let expected = views.map(all);
+    space.age(7);
+    let older = space.rows("SELECT * FROM runs ORDER BY id");
+    let listed = space.pipeline(&["runs"]).ok();
+    assert_eq!(listed.stderr, "experiments.db was updated to schema 8; the old one is experiments.db.schema7\n");
+    assert_eq!(views.map(all), expected);
+    let copy = space.path("experiments.db.schema7");
+    assert_eq!(tests::record::ask(&copy, "SELECT * FROM runs ORDER BY id").unwrap(), older);
+    // The second time there is nothing to say, and what runs are made of is what it was.
+    let listed = space.pipeline(&["runs"]).ok();
+    assert_eq!(listed.stderr, "");
+    assert_eq!(space.run("tiny", &["--set", "train.learning_rate=[0.01, 1e38]"]).ok().executed(), 0);
+    space.pipeline(&["verify"]).ok();
+    let again = space.pipeline(&["reproduce", "run1"]).ok();
+    assert!(again.stdout.starts_with("identical"), "{again}");
 }
 
 #[test]
@@ -60,7 +58,7 @@ fn a_run_from_before_the_baselines_answers_and_gets_them() {
     forget_baselines(&space);
     let before = (space.counts(), space.last_execution());
 
-    // Looking brings the record up to date, and shows the run as it was.
+    // Looking brings the record up to date, keeps the old one beside it, and shows the run as it was.
     let shown = space.pipeline(&["show", "run1"]).ok();
     assert!(shown.stdout.contains("unigram 4.") && !shown.stdout.contains("bigram"), "{shown}");
     assert_eq!(space.rows("SELECT * FROM run_baselines"), [] as [tests::record::Row; 0]);
@@ -85,6 +83,7 @@ fn a_run_from_before_the_baselines_answers_and_gets_them() {
     assert_eq!(space.dump(), dump);
     // Beside a run that was made with them, an older one differs in nothing but what differs.
     forget_baselines(&space);
+    assert!(space.path("experiments.db.schema3").exists() && !space.path("experiments.db.schema3-2").exists());
     space.run("tiny", &["--set", "train.learning_rate=0.02"]).ok();
     let compared = space.pipeline(&["compare", "run1", "run3"]).ok();
     assert!(compared.stdout.contains("\nthe runs differ in train.learning_rate\n"), "{compared}");

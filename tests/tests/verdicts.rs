@@ -2,8 +2,6 @@
 
 use tests::{Cell, TestSpace};
 
-use crate::older::forget_verdicts;
-
 fn texts(rows: &[&str]) -> Vec<Vec<Cell>> {
     vec![rows.iter().map(|text| Cell::Text((*text).to_owned())).collect()]
 }
@@ -91,7 +89,7 @@ fn a_record_from_before_verdicts_gets_them_when_it_is_looked_at() {
     let space = TestSpace::new();
     space.run("tiny", &[]).ok();
     let expected = space.rows("SELECT run, verdict, cause, onset, sentence FROM run_verdicts ORDER BY run");
-    forget_verdicts(&space);
+    space.age(4);
     let listed = space.pipeline(&["runs"]).ok();
     assert!(listed.stdout.contains("diverged"), "{listed}");
     assert_eq!(space.rows("SELECT run, verdict, cause, onset, sentence FROM run_verdicts ORDER BY run"), expected);

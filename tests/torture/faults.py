@@ -21,7 +21,7 @@ STATEMENTS = {
     "a block is deleted": "DELETE FROM step_blocks WHERE trajectory_id = 1 AND block = 1",
     "an evaluation is deleted": "DELETE FROM evaluations WHERE id = 5",
     "an evaluation is there twice": "INSERT INTO evaluations SELECT 99999, execution_id, source, trajectory_id, step, split, loss, loss_kind, perplexity,"
-    " tokens, seconds FROM evaluations WHERE source = 'evaluate' LIMIT 1",
+    " tokens, seconds, source_id, place FROM evaluations WHERE source = 'evaluate' LIMIT 1",
     "one bit of an evaluation": "UPDATE evaluations SET loss = loss * (1 + 2.3e-16) WHERE source = 'evaluate' AND loss IS NOT NULL",
     "a sample's text": "UPDATE samples SET text = text || '.' WHERE position = 0",
     "a baseline": "UPDATE baselines SET loss = loss + 1e-15 WHERE model = 'unigram'",
@@ -43,7 +43,8 @@ STATEMENTS = {
     "negative seconds": "UPDATE steps SET seconds = -1 WHERE trajectory_id = 1 AND step = 5",
     "an escape in an event": "UPDATE events SET message = char(27) || '[2J'",
     "a run is there twice": "INSERT INTO runs SELECT 9, 'x', run_key, experiment_id, status, point, seed, trajectory_id, length, steps, process, created_at,"
-    " finished_at, seconds, host, program_version, git_commit, git_dirty, error FROM runs WHERE id = 1;"
+    " finished_at, seconds, host, program_version, git_commit, git_dirty, error, last_evaluation, name, directory, loss_unit, vocabulary"
+    " FROM runs WHERE id = 1;"
     " INSERT INTO params SELECT 9, name, value FROM params WHERE run_id = 1",
 }
 

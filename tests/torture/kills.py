@@ -115,7 +115,7 @@ def reproduce(space):
 def migrate(space):
     """A record of an earlier version is brought to this one."""
     space.fill("first")
-    age(space, space.draw.choice([3, 4, 5]))
+    age(space, space.draw.choice([3, 4, 5, 6, 7]))
     commands = [[("runs",)], [RUN], [("runs",), ("show", "run1")], [RUN, SHARED]]
     disturb_often(space, space.draw.choice(commands))
     space.finish("first")

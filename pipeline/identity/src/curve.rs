@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct Bucket {
     /// The first step.
     pub first: i64,
-    /// How many.
+    /// How many there are: fewer than up to the next bucket where some are left out.
     pub steps: i64,
     /// How many had a finite value; what follows is over them.
     pub finite: i64,

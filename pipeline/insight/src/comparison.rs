@@ -148,8 +148,8 @@ mod tests {
             loss: Some(1.0),
             loss_kind: "finite".into(),
             perplexity: Some(1f64.exp()),
-            tokens: 1,
-            seconds: 0.0,
+            tokens: Some(1),
+            seconds: Some(0.0),
             source: "evaluate".into(),
         };
         let runs =

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use identity::Bucket;
+use record::BLOCK;
 use record::read::Pair;
 
 /// How many times the noise two losses must differ by.
@@ -26,9 +27,6 @@ const WINDOW: i64 = 64;
 
 /// The fewest changes that make a median.
 const FEWEST: usize = 8;
-
-/// Steps of a block.
-const BLOCK: i64 = 1024;
 
 /// Blocks that are read step by step though their extremes alone don't say that there is something to find. What is behind
 /// the last of them is found where a run's least or greatest loss shows it, which a spike does.

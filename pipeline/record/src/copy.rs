@@ -140,6 +140,7 @@ async fn fill(c: &mut SqliteConnection, store: Option<&str>) -> sqlx::Result<Cou
             .into(),
     )
     .await?;
+    let (triggers, over): (Vec<_>, Vec<_>) = over.into_iter().partition(|(of, ..)| of == "trigger");
     for (_, _, text) in over {
         run(c, text).await?;
     }
@@ -157,6 +158,11 @@ async fn fill(c: &mut SqliteConnection, store: Option<&str>) -> sqlx::Result<Cou
     }
     if let Some(store) = store {
         sqlx::query(sql!("set_store_path")).bind(store).execute(&mut *c).await?;
+    }
+    sqlx::query(sql!("set_uid")).execute(&mut *c).await?;
+    // Last, so that none of this counts as a change.
+    for (_, _, text) in triggers {
+        run(c, text).await?;
     }
     Ok(counts)
 }

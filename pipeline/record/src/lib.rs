@@ -8,7 +8,9 @@
 
 #![allow(missing_docs, reason = "most public fields are columns, which the migrations and docs/sql.md explain")]
 
+mod aside;
 mod blocks;
+mod changes;
 mod copy;
 mod executions;
 #[cfg(any(test, feature = "fixture"))]
@@ -28,6 +30,9 @@ pub mod verdicts;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use blocks::BLOCK;
+pub use changes::Change;
+pub use migrate::Migrated;
 pub use names::hint as name_hint;
 pub use open::BESIDE;
 use open::{check_files, check_name, check_new_name, explain, gate, make};
@@ -100,6 +105,9 @@ pub enum RecordError {
     /// Another program holds it for too long.
     #[error("{}: another program has held the database for {} seconds{holder}", path.display(), BUSY.as_secs())]
     Busy { path: PathBuf, holder: String },
+    /// There is no room for the copy that an update to another schema begins with.
+    #[error("{}: the disk has no room to copy it before it is updated to schema {}; nothing was changed", path.display(), migrate::KNOWN)]
+    NoRoom { path: PathBuf, bytes: u64 },
     /// The disk failed while it was written.
     #[error("{}: {message}", path.display())]
     Disk { path: PathBuf, message: String },
@@ -113,7 +121,12 @@ impl RecordError {
     pub fn is_refusal(&self) -> bool {
         use RecordError as E;
         match self {
-            E::Filesystem { .. } | E::Disk { .. } | E::Busy { .. } | E::Denied(_) | E::Limit { .. } => true,
+            E::Filesystem { .. }
+            | E::Disk { .. }
+            | E::NoRoom { .. }
+            | E::Busy { .. }
+            | E::Denied(_)
+            | E::Limit { .. } => true,
             E::NoFolder(_) | E::NoLocks(_) | E::SecondName { .. } | E::StaleLog(_) => true,
             E::Missing(_) | E::Empty(_) | E::Foreign(_) | E::Newer { .. } | E::Damaged { .. } | E::Altered { .. } => {
                 false
@@ -140,6 +153,8 @@ pub struct Record {
     connection: Option<SqliteConnection>,
     /// Whether its filesystem is known to have locks.
     locks: bool,
+    /// What was done to an older database as it was opened.
+    migrated: Option<Migrated>,
 }
 
 impl Record {
@@ -159,7 +174,7 @@ impl Record {
             let message = "this filesystem has no write-ahead log (WAL)".to_owned();
             return Err(RecordError::Filesystem { path: path.to_owned(), message });
         }
-        migrate::bring_up(&mut record)?;
+        record.migrated = migrate::bring_up(&mut record)?;
         names::note(&mut record)?;
         record.locks = true;
         Ok(record)
@@ -197,8 +212,10 @@ impl Record {
         if older {
             // Opened anew: what was seen so far may be the state before a journal was played back.
             drop(record);
-            drop(Self::create(path)?);
-            return Self::connect(path, self::options(path).read_only(true));
+            let migrated = Self::create(path)?.migrated.take();
+            let mut record = Self::connect(path, self::options(path).read_only(true))?;
+            record.migrated = migrated;
+            return Ok(record);
         }
         Ok(record)
     }
@@ -222,12 +239,17 @@ impl Record {
             .map_err(|error| RecordError::Filesystem { path: path.to_owned(), message: error.to_string() })?;
         tracing::debug!(path = %path.display(), "opening");
         let connection = runtime.block_on(options.connect()).map_err(|error| explain(path, error))?;
-        Ok(Self { path: path.to_owned(), runtime, connection: Some(connection), locks: false })
+        Ok(Self { path: path.to_owned(), runtime, connection: Some(connection), locks: false, migrated: None })
     }
 
     /// The database's path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Says that the database was of an earlier schema, and where it is as it was; once.
+    pub fn take_migrated(&mut self) -> Option<Migrated> {
+        self.migrated.take()
     }
 
     /// Runs `work` on the connection and waits for it.

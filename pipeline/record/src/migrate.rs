@@ -3,10 +3,13 @@
 //! Migrations are only ever appended. `user_version` counts those that were applied; SQLite itself would let two
 //! processes race on a fresh file, so the whole is done in one transaction that takes the write lock first.
 
-use super::{Record, RecordError, Result};
+use std::path::PathBuf;
+
+use super::aside::{self, Aside};
+use super::{Record, RecordError, Result, sql};
 
 /// Each migration, in order; the position is its number.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_forks.sql"),
     include_str!("migrations/0003_probes.sql"),
@@ -14,12 +17,24 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_verdicts.sql"),
     include_str!("migrations/0006_own_ends.sql"),
     include_str!("migrations/0007_last_block.sql"),
+    include_str!("migrations/0008_sources.sql"),
 ];
 
-const KNOWN: i64 = MIGRATIONS.len() as i64;
+pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
+
+/// That a database was brought to this program's schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// The schema that it had.
+    pub from: i64,
+    /// The one that it has.
+    pub to: i64,
+    /// The database as it was.
+    pub copy: PathBuf,
+}
 
 /// What `file` and SQLite call an application's own format: "plrc".
-const APPLICATION: i64 = 0x706c_7263;
+pub(super) const APPLICATION: i64 = 0x706c_7263;
 
 /// Whether migrations are missing. A database of somebody else is refused, and left as it is.
 pub(super) fn is_older(record: &mut Record) -> Result<bool> {
@@ -37,21 +52,16 @@ pub(super) fn is_older(record: &mut Record) -> Result<bool> {
     Ok(found < KNOWN)
 }
 
-/// Applies the migrations that are missing.
-pub(super) fn bring_up(record: &mut Record) -> Result<()> {
+/// Applies the migrations that are missing, to a database that has rows after it was copied aside.
+pub(super) fn bring_up(record: &mut Record) -> Result<Option<Migrated>> {
     if !is_older(record)? {
-        return Ok(());
+        return Ok(None);
     }
-    let done = record.durable(async |connection| {
-        // Read again under the lock: another process may have been first.
-        let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
-        for (number, migration) in (1i64..).zip(MIGRATIONS).filter(|(number, _)| *number > found) {
-            sqlx::raw_sql(*migration).execute(&mut *connection).await?;
-            let stamp = format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {number}");
-            sqlx::raw_sql(sqlx::AssertSqlSafe(stamp)).execute(&mut *connection).await?;
-        }
-        Ok(())
-    });
+    // Tables are rebuilt under another name: meanwhile nothing refers to what is dropped, and what a user's own view asks for
+    // is not looked up. SQLite heeds the first only outside of a transaction.
+    run(record, "PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON; PRAGMA synchronous = FULL")?;
+    let done = in_one_transaction(record);
+    run(record, "PRAGMA synchronous = NORMAL; PRAGMA legacy_alter_table = OFF; PRAGMA foreign_keys = ON")?;
     match done {
         Err(RecordError::Statement { .. } | RecordError::Altered { .. }) => {
             let found = version(record)?;
@@ -61,6 +71,50 @@ pub(super) fn bring_up(record: &mut Record) -> Result<()> {
         }
         other => other,
     }
+}
+
+/// The migrations, their stamp and the name of the copy, or nothing of them.
+fn in_one_transaction(record: &mut Record) -> Result<Option<Migrated>> {
+    run(record, "BEGIN IMMEDIATE")?;
+    let done = apply(record);
+    let committed = done.as_ref().map_or(Ok(()), |_| run(record, "COMMIT"));
+    if done.is_err() || committed.is_err() {
+        // A COMMIT that failed may have rolled back already.
+        let _ = run(record, "ROLLBACK");
+    }
+    if let (Ok(Some(migrated)), Err(_)) = (&done, &committed) {
+        aside::remove(&migrated.copy);
+    }
+    committed.and(done)
+}
+
+fn apply(record: &mut Record) -> Result<Option<Migrated>> {
+    // Read again under the lock: another process may have been first.
+    let found = version(record)?;
+    let has_rows = (1..KNOWN).contains(&found);
+    let aside = if has_rows { Some(Aside::write(record.path())?) } else { None };
+    let broken = if has_rows { broken_references(record)? } else { Vec::new() };
+    for (number, migration) in (1i64..).zip(MIGRATIONS).filter(|(number, _)| *number > found) {
+        run(record, migration)?;
+        let stamp = format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {number}");
+        record.wait(async |c| sqlx::raw_sql(sqlx::AssertSqlSafe(stamp)).execute(c).await.map(|_| ()))?;
+    }
+    let Some(aside) = aside else { return Ok(None) };
+    // One that was broken before is for `pipeline verify` to name, which must be able to open the database.
+    if broken_references(record)? != broken {
+        let message = "BUG: references were lost while its schema was updated".to_owned();
+        return Err(RecordError::Damaged { path: record.path().to_owned(), message });
+    }
+    Ok(Some(Migrated { from: found, to: KNOWN, copy: aside.name(found)? }))
+}
+
+/// How many rows of which table refer to rows of which other that are missing.
+fn broken_references(record: &mut Record) -> Result<Vec<(String, String, i64)>> {
+    record.wait(async |c| sqlx::query_as(sql!("sound_references")).fetch_all(c).await)
+}
+
+fn run(record: &mut Record, text: &'static str) -> Result<()> {
+    record.wait(async |c| sqlx::raw_sql(text).execute(c).await.map(|_| ()))
 }
 
 /// The latest version whose tables, indexes and views are all there, word for word.

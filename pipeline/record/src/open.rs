@@ -42,7 +42,7 @@ pub(super) fn check_files(path: &Path) -> Result<()> {
 }
 
 /// What the system's refusal of a file means to a user.
-fn refused(path: &Path, error: &std::io::Error) -> RecordError {
+pub(super) fn refused(path: &Path, error: &std::io::Error) -> RecordError {
     let path = path.to_owned();
     if let Some(limit) = Limit::of_open_files(OPENED).filter(|_| limits::is_outside(error)) {
         return RecordError::Limit { path, limit };

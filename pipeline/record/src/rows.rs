@@ -38,6 +38,8 @@ pub struct Origin {
     pub program_version: String,
     pub git_commit: Option<String>,
     pub git_dirty: Option<bool>,
+    /// The absolute path of the working directory; `None` where it is not UTF-8.
+    pub directory: Option<String>,
 }
 
 /// What some runs are made of.

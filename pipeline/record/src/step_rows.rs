@@ -11,10 +11,10 @@ use super::sql;
 const ROWS: usize = 256;
 
 /// What stands for a row whose numbers are all finite, as nearly every row's are: a value that stands there costs less
-/// than one that is bound.
-pub(super) const FINITE: &str = "(?, ?, ?, ?, 'finite', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)";
+/// than one that is bound. A training's own loss is that of one step.
+pub(super) const FINITE: &str = "(?, ?, ?, ?, 'finite', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 1)";
 /// What stands for any row.
-pub(super) const ANY: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const ANY: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)";
 
 /// Inserts steps that are not there yet.
 pub(super) async fn insert(c: &mut SqliteConnection, trajectory: TrajectoryRow, steps: &[Step]) -> sqlx::Result<()> {

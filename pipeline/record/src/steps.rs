@@ -36,6 +36,21 @@ impl Record {
         self.wait(async |c| load(c, identity).await)
     }
 
+    /// Begins another realisation of a trajectory, whose numbers came out otherwise behind checkpoint `from_step`: what it had
+    /// before stays, and what is computed from there on is the new one's. From then on the identity names it.
+    ///
+    /// # Errors
+    /// Where there is no such trajectory, or it begins later than there.
+    pub fn begin_realisation(&mut self, identity: TrajectoryId, from_step: u64) -> Result<Trajectory> {
+        self.transaction(async |c| {
+            let query = sqlx::query(sql!("begin_realisation")).bind(identity.to_string()).bind(from_step as i64);
+            if query.bind(now()).execute(&mut *c).await?.rows_affected() == 0 {
+                return Err(sqlx::Error::RowNotFound);
+            }
+            load(c, identity).await?.ok_or(sqlx::Error::RowNotFound)
+        })
+    }
+
     /// Begins to compute a trajectory, under its claim: where nothing of it is computed yet, these threads and this
     /// capability are what it keeps to from now on.
     pub fn begin_trajectory(&mut self, new: &NewTrajectory<'_>) -> Result<Trajectory> {
@@ -225,9 +240,10 @@ async fn load(c: &mut SqliteConnection, identity: TrajectoryId) -> sqlx::Result<
 
 /// Compares a step with its recorded self, and fills in probes that were not measured then.
 async fn compare(c: &mut SqliteConnection, trajectory: TrajectoryRow, step: &Step) -> sqlx::Result<Option<Mismatch>> {
-    let row: Option<(Option<f64>, String, Option<f64>)> =
+    let row: Option<(Option<f64>, Option<String>, Option<f64>)> =
         sqlx::query_as(sql!("step_numbers")).bind(trajectory.0).bind(step.step as i64).fetch_optional(&mut *c).await?;
     let Some((loss, kind, grad_norm)) = row else { return Ok(None) };
+    let kind = kind.unwrap_or_else(|| "not measured".to_owned());
     let bits = |x: Option<f64>| x.map(f64::to_bits);
     let same = bits(loss) == bits(step.loss.finite())
         && kind == step.loss.kind().as_str()

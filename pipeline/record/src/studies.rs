@@ -238,6 +238,7 @@ async fn insert_run(
         .bind(&origin.program_version)
         .bind(&origin.git_commit)
         .bind(origin.git_dirty)
+        .bind(&origin.directory)
         .fetch_one(&mut *c)
         .await?;
     for (name, value) in &point.params {

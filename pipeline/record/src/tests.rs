@@ -6,6 +6,11 @@ use super::fixture::Fixture;
 use super::*;
 use identity::{Digest, ObjectId, RunId};
 
+mod changes;
+mod older;
+mod realisations;
+mod sparse;
+
 #[test]
 fn every_statement_fits_the_migrations() {
     let folder = tempfile::tempdir().unwrap();

@@ -111,10 +111,11 @@ pub struct VerdictState {
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct TraceRow {
     pub step: i64,
+    /// `None` where it was not finite.
     pub loss: Option<f64>,
-    pub learning_rate: f64,
+    pub learning_rate: Option<f64>,
     pub grad_norm: Option<f64>,
-    pub clipped: bool,
+    pub clipped: Option<bool>,
 }
 
 #[derive(sqlx::FromRow)]

@@ -120,12 +120,20 @@ impl From<record::RecordError> for Failure {
                 &words
             }
             E::Altered { .. } => "bring back a copy from before, or name another database with --db",
+            E::NoRoom { bytes, .. } => {
+                words = format!(
+                    "free some space there, about {} MB, then run the same again",
+                    3 * bytes.div_ceil(1_000_000)
+                );
+                &words
+            }
             E::NoLocks(_) | E::Filesystem { .. } => "name a writable place on a local disk with --db and --store",
             E::Busy { .. } => "close what has it open for writing, then run the same again: what is done is kept",
             E::Disk { .. } => "free some space, then run the same again: what is done is kept",
             E::Statement { .. } => "",
         };
-        let failed = matches!(error, E::Busy { .. } | E::Disk { .. } | E::Limit { .. } | E::Statement { .. });
+        let failed =
+            matches!(error, E::Busy { .. } | E::Disk { .. } | E::NoRoom { .. } | E::Limit { .. } | E::Statement { .. });
         let kind = if failed { Kind::Failed } else { Kind::WrongInput };
         Self { kind, message: error.to_string(), hint: hint.to_owned() }
     }

@@ -19,6 +19,7 @@ pub mod replay;
 pub mod run;
 pub mod selector;
 mod temporary;
+mod updated;
 mod watch;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ pub use corpus::News;
 use interrupt::Interrupt;
 use places::Paths;
 pub use reader::{Chosen, Reader};
+pub use updated::updated;
 pub use watch::Watch;
 
 /// Where something is computed, and who watches.

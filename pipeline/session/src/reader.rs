@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::filter::{Columns, Filter};
 use crate::places::Paths;
 use crate::plan::built_in;
-use crate::{Watch, filter, judge, selector};
+use crate::{Watch, filter, judge, selector, updated};
 use engine::lock::is_alive;
 use engine::store::{Health, Store};
 use identity::ObjectId;
@@ -50,7 +50,8 @@ impl Reader {
     /// # Errors
     /// Where the record can't be read.
     pub fn open(paths: &Paths, watch: impl Watch + 'static) -> Result<Self, Failure> {
-        let mut record = Record::open(&paths.db)?;
+        let mut watch = watch;
+        let mut record = updated(Record::open(&paths.db)?, &mut watch);
         let store = paths.store(record.store_path()?.as_deref());
         Ok(Self { record, store, objects: None, batches: Vec::new(), watch: Box::new(watch) })
     }

@@ -32,10 +32,12 @@ impl Recorded {
     /// # Errors
     /// When this program reads the experiment otherwise than the one that ran it, or its corpus is gone.
     pub fn of(record: &mut Record, run: i64, paths: &Paths, here: &Path) -> Result<Self, Failure> {
-        let row = record.recorded(run)?;
+        let row = record.recorded(run)?.ok_or_else(|| {
+            Failure::input(format!("run{run} has no experiment"), "name a run that pipeline run or pipeline fork made")
+        })?;
         let overrides: Vec<String> = serde_json::from_str(&row.overrides).unwrap_or_default();
         let mut this = Self { run, path: row.experiment_path, text: row.toml, overrides, home: None };
-        this.home = this.find_home(record, run, paths)?;
+        this.home = this.find_home(record, run, row.directory.as_deref(), paths)?;
         let whole = this.with(&[], paths, here)?;
         let swept: Map<String, Value> =
             row.point.as_deref().and_then(|point| serde_json::from_str(point).ok()).unwrap_or_default();
@@ -94,9 +96,16 @@ impl Recorded {
         Ok(())
     }
 
-    /// A namesake in the working directory is another text, and the working directory of then is not recorded: but the
-    /// whole path of the corpus is.
-    fn find_home(&self, record: &mut Record, run: i64, paths: &Paths) -> Result<Option<PathBuf>, Failure> {
+    /// A namesake in the working directory of now is another text. The working directory of then is recorded, but for runs of
+    /// earlier versions, and for a fork it may be another than that of the experiment: then one is sought above the corpus,
+    /// whose whole path is recorded too.
+    fn find_home(
+        &self,
+        record: &mut Record,
+        run: i64,
+        directory: Option<&str>,
+        paths: &Paths,
+    ) -> Result<Option<PathBuf>, Failure> {
         let params = record.params(&[run])?;
         let of_corpus = |name: &str| name == "corpus.text" || name == "corpus.train";
         let Some(file) = params.iter().find(|param| of_corpus(&param.name)).map(|param| param.value.text()) else {
@@ -108,7 +117,7 @@ impl Recorded {
                 sources.any(|source| source.origin == Origin::File(PathBuf::from(&file)))
             })
         };
-        let folders = Path::new(&file).ancestors().skip(1);
+        let folders = directory.map(Path::new).into_iter().chain(Path::new(&file).ancestors().skip(1));
         Ok(folders.filter(|folder| folder.is_absolute()).find(leads_there).map(Path::to_owned))
     }
 }

@@ -16,12 +16,12 @@ use origin::origin;
 use own::{store_of, sweep_scratch, take};
 use serde_json::{Map, Value};
 
-use crate::Session;
 use crate::corpus::{self, Shelf};
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::places::corpora;
 use crate::plan::{PointPlan, built_in, run_keys};
+use crate::{Session, updated};
 use engine::graph::{self, Stage};
 use engine::launch::{Local, Pool};
 use engine::lock::{self, Lock};
@@ -127,9 +127,9 @@ impl Session<'_> {
         let paths = self.paths;
         // A dry run writes nothing, so that where there is no record yet it imagines an empty one.
         let mut record = match how.dry_run {
-            true if paths.db.exists() => Record::open(&paths.db)?,
+            true if paths.db.exists() => updated(Record::open(&paths.db)?, self.watch),
             true => Record::imagine()?,
-            false => Record::create(&paths.db)?,
+            false => updated(Record::create(&paths.db)?, self.watch),
         };
         let root = store_of(paths, &mut record)?;
         tracing::info!(database = %paths.db.display(), store = %root.display(), "places");

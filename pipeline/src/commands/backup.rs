@@ -10,10 +10,12 @@ use crate::exit;
 use crate::ui;
 use crate::ui::counter::Counter;
 use crate::ui::format::{bytes, count};
+use crate::ui::watch::Terminal;
 use engine::stop::Stop as _;
 use record::{BESIDE, Record, RecordError};
 use session::failure::{Failure, Kind};
 use session::places::Paths;
+use session::updated;
 use system::quoted;
 
 /// Copies the record.
@@ -23,7 +25,7 @@ pub fn backup(args: &BackupArgs, paths: &Paths, here: &Path) -> Result<(), Failu
     let file = folder.join(&name);
     refuse(&file, args.force, paths)?;
     let open = || {
-        let mut record = Record::open(&paths.db)?;
+        let mut record = updated(Record::open(&paths.db)?, &mut Terminal);
         let store = record.store_path()?;
         Ok((record, store))
     };

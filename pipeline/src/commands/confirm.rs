@@ -54,7 +54,7 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
         sets.insert(0, fork_at(&parent, at));
     }
     // A study of its own, so that the name of the run's goes on naming that one.
-    let name = reader.summaries(Some(&[run]))?.pop().map_or_else(String::new, |summary| summary.experiment);
+    let name = reader.summaries(Some(&[run]))?.pop().and_then(|summary| summary.experiment).unwrap_or_default();
     let name = if name.ends_with(TRIAL) { name } else { format!("{name}{TRIAL}") };
     sets.push(format!("name={}", serde_json::Value::from(name)));
     drop(reader);

@@ -31,7 +31,10 @@ pub fn diagnose(args: &DiagnoseArgs, paths: &Paths) -> Result<(), Failure> {
 
 fn screen(it: &Diagnosis, look: Look) -> String {
     let point = format::point(&it.summary.swept());
-    let mut head = vec![look.paint(Ink::Bold, &it.summary.name()), it.summary.experiment.clone()];
+    let mut head = vec![
+        look.paint(Ink::Bold, &it.summary.name()),
+        it.summary.experiment.clone().unwrap_or_else(|| format::NOTHING.to_owned()),
+    ];
     head.extend((!point.is_empty()).then_some(point));
     head.push(format!("{}, {} steps", it.summary.standing(), count(it.summary.steps)));
     let failed = it.summary.error.as_ref().map_or_else(String::new, |error| {
@@ -77,9 +80,9 @@ fn around(it: &Diagnosis, look: Look) -> String {
         };
         let cells = [
             count(row.step),
-            format::loss(row.loss, Some(&row.loss_kind)),
+            format::loss(row.loss, row.loss_kind.as_deref()),
             figure("grad_norm", row.grad_norm),
-            if row.clipped { "clipped".to_owned() } else { String::new() },
+            if row.clipped == Some(true) { "clipped".to_owned() } else { String::new() },
             figure("overshoot", row.overshoot),
             figure("logit_max", row.logit_max),
             figure("entropy", row.entropy),

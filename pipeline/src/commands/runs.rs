@@ -65,7 +65,7 @@ fn cells(run: &Summary) -> Vec<(String, Ink)> {
     let last_is_odd = run.last_loss_kind.as_deref().is_some_and(|kind| kind != "finite");
     vec![
         (run.name(), Ink::Bold),
-        plain(run.experiment.clone()),
+        plain(run.experiment.clone().unwrap_or_else(|| format::NOTHING.to_owned())),
         plain(format::cut(&format::point(&run.swept()), 40)),
         (run.standing(), status_ink(run.status)),
         plain(run.verdict.as_deref().map_or(String::new(), spoken)),

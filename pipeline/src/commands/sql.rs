@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::args::{Format, SqlArgs};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
+use crate::ui::watch::Terminal;
 use crate::ui::{self, format};
 use experiment::nearest;
 use record::read::{ASK, Asked, Cell, QueryError, Relation};
@@ -15,6 +16,7 @@ use record::{Record, Result as Recorded};
 use session::failure::Failure;
 use session::places::Paths;
 use session::selector::Selector;
+use session::updated;
 
 /// What can be done where nothing can be written.
 const READ_ONLY: &str = "pipeline sql only asks; sqlite3 on a copy of the database can do anything";
@@ -24,7 +26,7 @@ const LONGEST: u64 = 1 << 20;
 
 /// Answers a query, or prints the schema.
 pub fn sql(args: SqlArgs, paths: &Paths) -> Result<(), Failure> {
-    let mut record = Record::open(&paths.db)?;
+    let mut record = updated(Record::open(&paths.db)?, &mut Terminal);
     let Some(query) = args.query else {
         let relations = record.relations()?;
         ui::data(&schema(&relations, args.format, Look::stdout()));
@@ -203,7 +205,7 @@ fn schema(relations: &[Relation], format: Format, look: Look) -> String {
 mod tests {
     use super::*;
     use crate::ui::watch::Terminal;
-    use record::fixture::Fixture;
+    use record::fixture::{Fixture, sparse_run};
     use session::{Reader, judge};
 
     fn said(query: &str, format: Format) -> Result<String, String> {
@@ -280,11 +282,12 @@ mod tests {
     #[test]
     fn every_documented_query_is_answered() {
         let fixture = Fixture::new();
+        sparse_run(&mut Record::create(&fixture.db).unwrap(), 9, 200);
         let paths = Paths { db: fixture.db.clone(), named: true, store: None };
         judge::refresh(&mut Reader::open(&paths, Terminal).unwrap(), None).unwrap();
         let mut record = fixture.record();
         let queries: Vec<&str> = DOCS.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-        assert_eq!(queries.len(), 24);
+        assert_eq!(queries.len(), 27);
         for query in queries {
             let mut out = Vec::new();
             answer(&mut record, query, Format::Csv, &mut out).unwrap_or_else(|failure| panic!("{query}{failure}"));

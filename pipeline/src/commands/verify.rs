@@ -7,12 +7,14 @@ use crate::commands::objects::verify as objects;
 use crate::ui;
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, count};
+use crate::ui::watch::Terminal;
 use engine::lock::is_anyone_alive;
 use engine::store::Store;
 use record::sound::{Examined, Fault, MOST_PAGES, Told};
 use record::{Record, RecordError};
 use session::failure::{Failure, Kind};
 use session::places::Paths;
+use session::updated;
 use system::quoted;
 
 /// Checks both, and prints what is wrong.
@@ -21,7 +23,7 @@ pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
         check_idle(paths)?;
     }
     let open = || {
-        let mut record = Record::open(&paths.db)?;
+        let mut record = updated(Record::open(&paths.db)?, &mut Terminal);
         let bytes = paths.db.metadata().map_or(0, |meta| meta.len());
         let mut examined = record.examine(told(bytes))?;
         if args.repair && examined.is_repairable() {

@@ -82,17 +82,15 @@ impl RangeTest {
     /// What the steps of a test show.
     pub fn of(run: i64, rows: &[TraceRow], span: Span, steps: i64, point: &TestedPoint) -> Self {
         let TestedPoint { swept, train, batch } = point;
+        // Every step of such a run has its rate.
+        let rate = |row: &TraceRow| row.learning_rate.unwrap_or(f64::NAN);
         let tried: Vec<Tried> = rows
             .iter()
-            .map(|row| Tried {
-                step: row.step,
-                learning_rate: row.learning_rate,
-                loss: row.loss.unwrap_or(f64::INFINITY),
-            })
+            .map(|row| Tried { step: row.step, learning_rate: rate(row), loss: row.loss.unwrap_or(f64::INFINITY) })
             .collect();
         let step = |(row, smooth): (&TraceRow, f64)| Step {
             step: row.step,
-            learning_rate: row.learning_rate,
+            learning_rate: rate(row),
             loss: row.loss,
             smoothed: Some(smooth).filter(|loss| loss.is_finite()),
         };

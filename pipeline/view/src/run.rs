@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::defaults::Defaults;
 use crate::models::baselines;
-use crate::{Source, standing};
+use crate::{Source, format, standing};
 use chart::axis::Baseline;
 use identity::Bucket;
 use insight::standing::Standing;
@@ -55,7 +55,7 @@ impl RunView {
         let record = source.record();
         let detail = record.detail(run)?;
         let listed = record.params(&[run])?;
-        let defaults = Defaults::of(summary.seed);
+        let defaults = Defaults::of(summary.seed.unwrap_or(0));
         let (evaluations, ngrams) = (record.evaluations(run)?, record.ngrams(run)?);
         let curve = match detail.trajectory_id {
             Some(trajectory) => record.losses(trajectory, summary.steps, rows)?,
@@ -82,4 +82,10 @@ impl RunView {
             listed,
         }))
     }
+}
+
+/// The command that made the run, where an experiment did.
+pub fn again(detail: &Detail) -> Option<String> {
+    let overrides: Vec<String> = serde_json::from_str(detail.overrides.as_deref()?).unwrap_or_default();
+    Some(format::command(detail.experiment_path.as_deref()?, &overrides))
 }

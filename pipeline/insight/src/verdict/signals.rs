@@ -121,7 +121,7 @@ impl Signals {
             noise: noise(facts),
             beside,
             held_out: HeldOut::of(facts, course.as_ref()),
-            clipped: share(facts.trace.iter().map(|row| row.clipped)),
+            clipped: share(facts.trace.iter().filter_map(|row| row.clipped)),
             gradient_growth: course.as_ref().and_then(|course| growth(facts, course)),
             probes: Probes::of(facts),
             course,
@@ -229,7 +229,7 @@ impl Probes {
             update_ratio: middle(of(late, &|row| row.update_ratio)),
             logit: middle(of(late, &|row| row.logit_max)),
             entropy: middle(of(late, &|row| row.entropy)),
-            rate: middle(of(late, &|row| Some(row.learning_rate)))
+            rate: middle(of(late, &|row| row.learning_rate))
                 .zip(facts.learning_rate().filter(|given| *given > 0.0))
                 .map(|(rate, given)| rate / given),
             steepness: if steep(facts) {
@@ -251,14 +251,14 @@ fn steep(facts: &Facts) -> bool {
 fn step_size(facts: &Facts, row: &StepRow) -> Option<f64> {
     let summed = matches!(facts.params.get("train.loss_scale"), Some(Cell::Text(scale)) if scale == "sum");
     let limit = match facts.params.get("train.clip_norm") {
-        Some(Cell::Real(limit)) if row.clipped => limit / row.grad_norm?,
+        Some(Cell::Real(limit)) if row.clipped == Some(true) => limit / row.grad_norm?,
         _ => 1.0,
     };
     let window = match facts.params.get("batch.unroll") {
         Some(Cell::Integer(unroll)) if summed => *unroll as f64,
         _ => 1.0,
     };
-    Some(row.learning_rate * window * limit)
+    Some(row.learning_rate? * window * limit)
 }
 
 fn growth(facts: &Facts, course: &Course) -> Option<f64> {
@@ -269,7 +269,7 @@ fn growth(facts: &Facts, course: &Course) -> Option<f64> {
     Some(norms(facts.trace.len() - tenth, facts.trace.len())? / before)
 }
 
-fn share(them: impl ExactSizeIterator<Item = bool>) -> f64 {
-    let whole = them.len().max(1) as f64;
-    them.filter(|it| *it).count() as f64 / whole
+fn share(them: impl Iterator<Item = bool>) -> f64 {
+    let (hits, whole) = them.fold((0, 0), |(hits, whole), it| (hits + u64::from(it), whole + 1));
+    hits as f64 / whole.max(1) as f64
 }

@@ -19,26 +19,26 @@ pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
         TraceRow {
             step: step as i64,
             loss: loss.is_finite().then_some(loss),
-            learning_rate: 1.0,
+            learning_rate: Some(1.0),
             grad_norm: Some(1.0),
-            clipped: false,
+            clipped: Some(false),
         }
     };
     let probe = |step: usize| StepRow {
         step: step as i64,
-        epoch: 0,
+        epoch: Some(0),
         loss: Some(5.0),
-        loss_kind: "finite".to_owned(),
-        learning_rate: 1.0,
+        loss_kind: Some("finite".to_owned()),
+        learning_rate: Some(1.0),
         grad_norm: Some(1.0),
-        clipped: false,
+        clipped: Some(false),
         update_ratio: Some(1e-3),
         overshoot: Some(0.5),
         logit_max: Some(8.0),
         entropy: Some(4.0),
         sharpness: Some(1.0),
-        tokens: 100,
-        seconds: 0.0,
+        tokens: Some(100),
+        seconds: Some(0.0),
         nonfinite: None,
     };
     let model = |split: &str, model: &str, n: i64, loss: f64| NgramLoss {
@@ -100,8 +100,8 @@ fn score(step: i64, loss: f64) -> Evaluation {
         loss: loss.is_finite().then_some(loss),
         loss_kind: identity::Loss(loss).kind().to_string(),
         perplexity: loss.is_finite().then(|| loss.exp()),
-        tokens: 9,
-        seconds: 0.0,
+        tokens: Some(9),
+        seconds: Some(0.0),
         source: "evaluate".to_owned(),
     }
 }
@@ -309,7 +309,7 @@ fn findings() {
     // A lone step far above.
     assert_eq!(found(&run(300, |at| falls(at) + if at == 200 { 2.0 } else { 0.0 })), [FindingKind::Spikes]);
     let mut facts = run(300, falls);
-    facts.trace.iter_mut().for_each(|row| row.clipped = true);
+    facts.trace.iter_mut().for_each(|row| row.clipped = Some(true));
     assert_eq!(found(&facts), [FindingKind::ClippedThroughout]);
 }
 

@@ -4,9 +4,6 @@ use crate::{Record, Result, sql};
 
 use super::losses::{Difference, Pair, StepRow};
 
-/// Steps of a block, whose chain says where losses part.
-const BLOCK: i64 = 1024;
-
 #[derive(sqlx::FromRow)]
 struct PairRow {
     step: i64,
@@ -41,8 +38,7 @@ impl Record {
             let equal = sqlx::query_scalar(sql!("read_equal_until")).bind(a).bind(b);
             let equal: i64 = equal.fetch_one(&mut *connection).await?;
             // The block behind the last equal one has a difference, or is the last that both have.
-            let end = steps.min(equal + BLOCK);
-            let difference = sqlx::query_as(sql!("read_first_difference")).bind(a).bind(b).bind(equal).bind(end);
+            let difference = sqlx::query_as(sql!("read_first_difference")).bind(a).bind(b).bind(equal).bind(steps);
             difference.fetch_optional(connection).await
         })
     }

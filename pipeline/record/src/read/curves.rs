@@ -1,17 +1,15 @@
 //! What was measured at each step, in as few buckets as show every spike.
 
 use identity::Bucket;
+use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Of, many, only};
-use crate::{Record, Result, sql};
+use crate::{BLOCK, Record, Result, sql};
 
 /// From this many steps on, curves are drawn from blocks: finer than any terminal's columns, and a thousandth of the rows.
 const MANY_STEPS: i64 = 128 * BLOCK;
-
-/// Steps of a block.
-const BLOCK: i64 = 1024;
 
 /// Steps that are read at once, so that their text stays small.
 const PORTION: i64 = 1 << 20;
@@ -23,13 +21,23 @@ struct Part {
     trajectory: i64,
     first: i64,
     end: i64,
-    /// Those of the whole curve.
-    steps: i64,
     /// Of a bucket.
     width: i64,
 }
 
-/// A column of a run's steps, as `read_curves` writes them.
+impl Part {
+    /// Whether a column has a word for each step number from the first to the end.
+    fn is_whole(&self, column: &str) -> bool {
+        column.bytes().filter(|byte| *byte == b' ').count() as i64 + 1 == self.end - self.first
+    }
+}
+
+/// A JSON list of parts, as statements take them.
+fn asked<'p>(parts: impl Iterator<Item = &'p Part>) -> String {
+    Value::from_iter(parts.map(|part| vec![part.trajectory, part.first, part.end])).to_string()
+}
+
+/// What there is of each step of a part, or its number, with a space between.
 #[derive(sqlx::FromRow)]
 struct Column {
     text: String,
@@ -56,7 +64,7 @@ impl Record {
             while first < *steps {
                 // Whole buckets, though one of them may be as long as the run.
                 let end = (first + (PORTION / width).max(1) * width).min(*steps);
-                parts.push(Part { place, trajectory, first, end, steps: *steps, width });
+                parts.push(Part { place, trajectory, first, end, width });
                 (first, pending) = (end, pending + end - first);
                 if pending >= PORTION {
                     self.read_parts(&std::mem::take(&mut parts), column, &mut all)?;
@@ -69,28 +77,49 @@ impl Record {
     }
 
     fn read_parts(&mut self, parts: &[Part], column: &str, all: &mut [Vec<Bucket>]) -> Result<()> {
-        let asked: Vec<_> = parts.iter().map(|part| (part.trajectory, part.first, part.end)).collect();
-        let list = serde_json::json!(asked).to_string();
-        let found: Vec<Of<Column>> =
-            self.wait(async |c| many(sqlx::query_as(sql!("read_curves")).bind(list).bind(column).fetch_all(c)).await)?;
-        for Of { run: at, row } in found {
-            let part = &parts[at as usize];
-            all[part.place].extend(buckets(&row.text, part));
+        let found: Vec<Of<Column>> = self.wait(async |c| {
+            let query = sqlx::query_as(sql!("read_curves")).bind(asked(parts.iter())).bind(column);
+            many(query.fetch_all(c)).await
+        })?;
+        let found: Vec<(&Part, String)> = found.into_iter().map(|of| (&parts[of.run as usize], of.row.text)).collect();
+        // Where steps are missing, the numbers of those that are there are asked for too.
+        let gappy: Vec<&Part> =
+            found.iter().filter(|(part, text)| !part.is_whole(text)).map(|(part, _)| *part).collect();
+        let mut numbers = self.step_numbers(&gappy)?.into_iter();
+        for (part, text) in found {
+            let words = text.split(' ');
+            let of_part = match part.is_whole(&text) {
+                true => buckets((part.first..part.end).zip(words), part.width),
+                false => {
+                    let steps = numbers.next().map(|of| of.row.text).unwrap_or_default();
+                    buckets(steps.split(' ').filter_map(|step| step.parse().ok()).zip(words), part.width)
+                }
+            };
+            all[part.place].extend(of_part);
         }
         Ok(())
+    }
+
+    /// The numbers of the steps of some parts, in their order.
+    fn step_numbers(&mut self, parts: &[&Part]) -> Result<Vec<Of<Column>>> {
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let list = asked(parts.iter().copied());
+        self.wait(async |c| many(sqlx::query_as(sql!("read_curve_steps")).bind(list).fetch_all(c)).await)
     }
 
     /// The whole blocks among the first `steps` steps of a trajectory.
     pub fn blocks(&mut self, trajectory: i64, steps: i64) -> Result<Vec<Bucket>> {
         self.wait(async |connection| {
-            let query = sqlx::query(sql!("read_blocks")).bind(trajectory).bind(steps);
+            let query = sqlx::query(sql!("read_blocks")).bind(trajectory).bind(steps).bind(BLOCK);
             query.try_map(bucket).fetch_all(connection).await
         })
     }
 }
 
 /// A row as a bucket.
-fn bucket(row: SqliteRow) -> sqlx::Result<Bucket> {
+pub(crate) fn bucket(row: SqliteRow) -> sqlx::Result<Bucket> {
     Ok(Bucket {
         first: row.try_get("first")?,
         steps: row.try_get("steps")?,
@@ -102,25 +131,31 @@ fn bucket(row: SqliteRow) -> sqlx::Result<Bucket> {
     })
 }
 
-/// Buckets of a part's width, from the numbers of its steps.
-fn buckets(text: &str, part: &Part) -> Vec<Bucket> {
-    let Part { first, end, steps: whole, width, .. } = *part;
+/// A bucket without steps.
+fn empty(first: i64) -> Bucket {
+    Bucket { first, steps: 0, finite: 0, minimum: None, maximum: None, sum: 0.0, first_nonfinite: None }
+}
+
+/// Whether there is anything in a bucket.
+fn is_measured(bucket: &Bucket) -> bool {
+    bucket.finite > 0 || bucket.first_nonfinite.is_some()
+}
+
+/// Buckets of a width, from steps with what was measured at each.
+fn buckets<'w>(steps: impl Iterator<Item = (i64, &'w str)>, width: i64) -> Vec<Bucket> {
     let mut all: Vec<Bucket> = Vec::new();
-    for (word, step) in text.split(' ').zip(first..end).filter(|(word, _)| !word.is_empty()) {
-        let start = step / width * width;
-        if all.last().is_none_or(|bucket| bucket.first != start) {
-            let steps = width.min(whole - start);
-            all.push(Bucket {
-                first: start,
-                steps,
-                finite: 0,
-                minimum: None,
-                maximum: None,
-                sum: 0.0,
-                first_nonfinite: None,
-            });
+    let mut bucket = empty(0);
+    let mut end = 0;
+    for (step, word) in steps {
+        if step >= end {
+            all.extend(Some(bucket).filter(is_measured));
+            let first = step / width * width;
+            (bucket, end) = (empty(first), first + width);
         }
-        let Some(bucket) = all.last_mut() else { continue };
+        bucket.steps += 1;
+        if word.is_empty() {
+            continue;
+        }
         match number(word) {
             Some(value) => {
                 bucket.finite += 1;
@@ -131,6 +166,7 @@ fn buckets(text: &str, part: &Part) -> Vec<Bucket> {
             None => bucket.first_nonfinite = bucket.first_nonfinite.or(Some(step)),
         }
     }
+    all.extend(Some(bucket).filter(is_measured));
     all
 }
 

@@ -56,6 +56,8 @@ pub struct RecordedRow {
     pub toml: String,
     /// JSON list of the `--set` texts.
     pub overrides: String,
+    /// The working directory of the program that made it, where it is recorded.
+    pub directory: Option<String>,
     /// JSON of what the experiment's study swept, at this run's point.
     pub point: Option<String>,
 }
@@ -97,9 +99,9 @@ impl Record {
         })
     }
 
-    /// The experiment that made a run.
-    pub fn recorded(&mut self, run: i64) -> Result<RecordedRow> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_recorded")).bind(run).fetch_one(connection).await)
+    /// The experiment that made a run, where one did.
+    pub fn recorded(&mut self, run: i64) -> Result<Option<RecordedRow>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_recorded")).bind(run).fetch_optional(connection).await)
     }
 
     /// The paths and texts of the experiments that made some runs, each once.

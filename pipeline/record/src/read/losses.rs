@@ -53,19 +53,20 @@ impl std::fmt::Display for Numbers {
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct StepRow {
     pub step: i64,
-    pub epoch: i64,
+    pub epoch: Option<i64>,
     pub loss: Option<f64>,
-    pub loss_kind: String,
-    pub learning_rate: f64,
+    /// `None` where no loss was measured.
+    pub loss_kind: Option<String>,
+    pub learning_rate: Option<f64>,
     pub grad_norm: Option<f64>,
-    pub clipped: bool,
+    pub clipped: Option<bool>,
     pub update_ratio: Option<f64>,
     pub overshoot: Option<f64>,
     pub logit_max: Option<f64>,
     pub entropy: Option<f64>,
     pub sharpness: Option<f64>,
-    pub tokens: i64,
-    pub seconds: f64,
+    pub tokens: Option<i64>,
+    pub seconds: Option<f64>,
     /// Names every measured column that was not finite: `grad_norm:inf`.
     pub nonfinite: Option<String>,
 }

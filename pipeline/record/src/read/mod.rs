@@ -21,6 +21,8 @@ use serde_json::Value;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 
 pub use cell::Cell;
+#[cfg(test)]
+pub(crate) use curves::bucket;
 pub use forks::{Forked, Origin};
 pub use free::{ASK, Asked, QueryError, Relation};
 pub use losses::{Difference, Numbers, Pair, StepRow};

@@ -8,21 +8,22 @@ use serde_json::{Map, Value};
 
 use identity::Status;
 
-use super::{Cell, as_json, each, many, text_as_json};
+use super::{Cell, as_json, each, many};
 use crate::{Record, Result, sql};
 
 /// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Summary {
     pub run: i64,
-    pub experiment: String,
+    /// `None` of a run that no experiment made.
+    pub experiment: Option<String>,
     /// The swept parameters: JSON in the record, an object when it is printed.
     #[serde(serialize_with = "as_json")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub point: Option<String>,
     #[sqlx(try_from = "String")]
     pub status: Status,
-    pub seed: i64,
+    pub seed: Option<i64>,
     pub learning_rate: Option<f64>,
     pub steps: i64,
     pub last_loss: Option<f64>,
@@ -80,10 +81,10 @@ pub struct Detail {
     pub program_version: String,
     pub git_commit: Option<String>,
     pub git_dirty: Option<bool>,
-    pub experiment_path: String,
-    #[serde(serialize_with = "text_as_json")]
-    #[schemars(with = "Vec<String>")]
-    pub overrides: String,
+    pub experiment_path: Option<String>,
+    #[serde(serialize_with = "as_json")]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub overrides: Option<String>,
 }
 
 /// One hyper-parameter of a run.

@@ -17,9 +17,9 @@ pub struct Evaluation {
     pub loss: Option<f64>,
     pub loss_kind: String,
     pub perplexity: Option<f64>,
-    pub tokens: i64,
-    pub seconds: f64,
-    /// `evaluate`, or `train` where a rule inside training needed it.
+    pub tokens: Option<i64>,
+    pub seconds: Option<f64>,
+    /// `evaluate`, or `train` where a rule inside training needed it; `command` or `import` where another program did.
     pub source: String,
 }
 

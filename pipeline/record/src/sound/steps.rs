@@ -7,7 +7,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::{Examined, Fault, Rebuilt};
-use crate::blocks::{BLOCK, Block, begin, float_of};
+use crate::blocks::{BLOCK, Block, begin, loss_of};
 use crate::sql;
 
 /// Steps between two words about how far it is.
@@ -17,6 +17,8 @@ const BETWEEN: u64 = 10_000;
 struct Own {
     first: i64,
     run: Option<i64>,
+    /// Whether there may be no gap between them.
+    dense: bool,
     /// Its first block as a parent's steps begin it.
     begun: Option<Block>,
 }
@@ -49,18 +51,18 @@ pub(super) async fn compare(
         stored.insert((row.trajectory_id, row.block), row.stored);
     }
     let mut all = BTreeMap::new();
-    for (id, first, run) in
-        sqlx::query_as::<_, (i64, i64, Option<i64>)>(sql!("sound_trajectories")).fetch_all(&mut *c).await?
+    for (id, first, run, dense) in
+        sqlx::query_as::<_, (i64, i64, Option<i64>, bool)>(sql!("sound_trajectories")).fetch_all(&mut *c).await?
     {
-        let begun = if first > 0 { Some(begin(c, TrajectoryRow(id), first.unsigned_abs()).await?) } else { None };
-        all.insert(id, Own { first, run, begun });
+        let begun = if first > 0 { Some(begin(c, TrajectoryRow(id), first).await?) } else { None };
+        all.insert(id, Own { first, run, dense, begun });
     }
     let whole = stored.values().map(|block| block.steps.unsigned_abs()).sum::<u64>();
     let mut work = Work { all, stored, faults: Vec::new(), current: None };
-    let mut rows = sqlx::query_as::<_, (i64, i64, Option<f64>, Option<String>, i64)>(sql!("sound_steps")).fetch(c);
+    let mut rows =
+        sqlx::query_as::<_, (i64, i64, Option<f64>, Option<String>, Option<i64>)>(sql!("sound_steps")).fetch(c);
     while let Some((trajectory, step, loss, kind, tokens)) = rows.try_next().await? {
-        let loss = loss.unwrap_or_else(|| float_of(kind.as_deref().unwrap_or("nan")));
-        work.add(trajectory, step, loss, tokens);
+        work.add(trajectory, step, loss_of(loss, kind.as_deref()), tokens);
         found.steps += 1;
         if found.steps.is_multiple_of(BETWEEN) {
             told(BETWEEN, whole);
@@ -81,24 +83,24 @@ struct Work {
 }
 
 impl Work {
-    fn add(&mut self, trajectory: i64, step: i64, loss: f64, tokens: i64) {
-        let number = step.div_euclid(BLOCK as i64);
+    fn add(&mut self, trajectory: i64, step: i64, loss: Option<f64>, tokens: Option<i64>) {
+        let number = step.div_euclid(BLOCK);
         let same = |it: &Current| it.trajectory == trajectory && it.number == number;
         if !self.current.as_ref().is_some_and(same) {
             let before = self.close().filter(|(of, ..)| *of == trajectory);
             let block = match before {
-                Some((_, last, chain)) => {
+                Some((_, last, (chain, last_step))) => {
                     if number > last + 1 && !self.stored.contains_key(&(trajectory, last + 1)) {
-                        self.missing(trajectory, (last + 1) * BLOCK as i64, number * BLOCK as i64 - 1);
+                        self.missing(trajectory, (last + 1) * BLOCK, number * BLOCK - 1);
                     }
-                    Block::after(chain)
+                    Block::after(chain, last_step)
                 }
                 None => self.first(trajectory, number),
             };
             self.current = Some(Current { trajectory, number, block, zero: false });
         }
         if let Some(current) = &mut self.current {
-            current.zero |= loss == 0.0;
+            current.zero |= loss == Some(0.0);
             current.block.add(step, loss, tokens);
         }
     }
@@ -107,24 +109,27 @@ impl Work {
     fn first(&mut self, trajectory: i64, number: i64) -> Block {
         let own = self.all.get_mut(&trajectory);
         let (first, begun) = own.map_or((0, None), |own| (own.first, own.begun.take()));
-        let begins = first.div_euclid(BLOCK as i64);
+        let begins = first.div_euclid(BLOCK);
         if number > begins && !self.stored.contains_key(&(trajectory, begins)) {
-            self.missing(trajectory, first, number * BLOCK as i64 - 1);
+            self.missing(trajectory, first, number * BLOCK - 1);
         }
-        let before = self.stored.get(&(trajectory, number - 1)).map(|block| block.chain.clone());
-        match begun {
-            Some(begun) if number == begins => begun,
-            _ => Block::after(before.unwrap_or_else(|| vec![0; 32])),
+        // Of blocks without a single step the last says how the chain goes on; without any it is the parent's.
+        let before = self.stored.range((trajectory, i64::MIN)..(trajectory, number)).next_back();
+        match (begun, before) {
+            (Some(begun), _) if number == begins => begun,
+            (_, Some((_, before))) => Block::after(before.chain.clone(), before.last_step),
+            (Some(begun), None) => begun,
+            (None, None) => Block::first(),
         }
     }
 
-    /// Compares the current block, and says with which chain the next one begins.
-    fn close(&mut self) -> Option<(i64, i64, Vec<u8>)> {
+    /// Compares the current block, and says behind which chain and which step the next one begins.
+    fn close(&mut self) -> Option<(i64, i64, (Vec<u8>, i64))> {
         let Current { trajectory, number, block, zero } = self.current.take()?;
         let Some(stored) = self.stored.remove(&(trajectory, number)) else {
-            let chain = block.chain.clone();
+            let next = (block.chain.clone(), block.last_step);
             self.block(trajectory, number, "it is missing".to_owned(), block);
-            return Some((trajectory, number, chain));
+            return Some((trajectory, number, next));
         };
         let chain = stored.chain == block.chain;
         let figures: Vec<&str> = [
@@ -134,20 +139,24 @@ impl Work {
             ("maximum", stored.maximum == block.maximum),
             ("sum", stored.sum == block.sum),
             ("first_nonfinite", stored.first_nonfinite == block.first_nonfinite),
+            ("last_step", stored.last_step == block.last_step),
+            ("missing", stored.missing == block.missing),
         ]
         .into_iter()
         .filter(|(_, same)| !same)
         .map(|(name, _)| name)
         .collect();
         let tokens = stored.tokens == block.tokens;
-        let next = if chain || figures.is_empty() && !zero { block.chain.clone() } else { stored.chain.clone() };
+        let sound = if chain || figures.is_empty() && !zero { &block } else { &stored };
+        let next = (sound.chain.clone(), sound.last_step);
         match (chain, figures.is_empty()) {
             (_, true) if (chain || zero) && tokens => {}
             // The chain proves every loss and their order; or, where nothing else differs, it is what is wrong.
             (true, false) => self.block(trajectory, number, figures.join(", "), block),
             (false, true) if !zero && tokens => self.block(trajectory, number, "chain".to_owned(), block),
             (_, true) => {
-                let what = format!("have {} tokens, and {} were recorded", block.tokens, stored.tokens);
+                let [now, then] = [block.tokens, stored.tokens].map(|tokens| tokens.unwrap_or(0));
+                let what = format!("have {now} tokens, and {then} were recorded");
                 self.steps(trajectory, number, &stored, what);
             }
             (false, false) if block.steps < stored.steps => {
@@ -178,26 +187,30 @@ impl Work {
         self.run(trajectory).map_or_else(|| format!("trajectory {trajectory}"), |run| format!("run{run}"))
     }
 
+    /// Says that steps are missing, where they are not left out.
     fn missing(&mut self, trajectory: i64, first: i64, last: i64) {
+        if self.all.get(&trajectory).is_some_and(|own| !own.dense) {
+            return;
+        }
         let (of, run) = (format!("{}, steps {first} to {last}", self.name(trajectory)), self.run(trajectory));
         self.faults.push(Fault::Steps { of, run, what: "are missing".to_owned() });
     }
 
     fn steps(&mut self, trajectory: i64, number: i64, stored: &Block, what: String) {
-        let (of, run) = (self.span(trajectory, number, stored.steps), self.run(trajectory));
+        let (of, run) = (self.span(trajectory, number, stored.last_step), self.run(trajectory));
         self.faults.push(Fault::Steps { of, run, what });
     }
 
     fn block(&mut self, trajectory: i64, number: i64, what: String, block: Block) {
-        let of = self.span(trajectory, number, block.steps);
+        let of = self.span(trajectory, number, block.last_step);
         self.faults.push(Fault::Block { of, what, rebuilt: Rebuilt { trajectory, number, block } });
     }
 
     /// `run7, steps 1024 to 2047`.
-    fn span(&self, trajectory: i64, number: i64, steps: i64) -> String {
-        let first = number.saturating_mul(BLOCK as i64);
+    fn span(&self, trajectory: i64, number: i64, last_step: i64) -> String {
+        let first = number.saturating_mul(BLOCK);
         // A damaged block may say anything.
-        let last = first.saturating_add(steps.clamp(1, BLOCK as i64) - 1);
+        let last = last_step.clamp(first, first.saturating_add(BLOCK - 1));
         format!("{}, steps {first} to {last}", self.name(trajectory))
     }
 }

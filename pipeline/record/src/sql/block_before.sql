@@ -1,5 +1,8 @@
--- The steps of a block before step ?3, which is where a fork began in its middle.
-SELECT step, loss, loss_kind, tokens
-FROM trajectory_steps
-WHERE trajectory_id = ?1 AND step >= ?2 AND step < ?3
-ORDER BY step
+-- The last block of trajectory ?1 before block ?2, which need not be the one right before it. As trajectory_blocks has them,
+-- found from the end.
+SELECT b.chain, b.last_step
+FROM trajectory_parts p
+CROSS JOIN step_blocks b ON b.trajectory_id = p.holder_id AND b.block >= p.first_step / ?3 AND b.block < min(p.end_step / ?3, ?2)
+WHERE p.trajectory_id = ?1
+ORDER BY p.first_step DESC, b.block DESC
+LIMIT 1

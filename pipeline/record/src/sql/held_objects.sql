@@ -4,7 +4,7 @@ FROM (SELECT DISTINCT execution_id FROM run_stages WHERE run_id IN (SELECT value
 JOIN execution_outputs o ON o.execution_id = x.execution_id
 UNION
 SELECT c.weights FROM json_each(?1) w JOIN runs r ON r.id = w.value
-JOIN checkpoints c ON c.trajectory_id = r.trajectory_id AND c.step <= r.length
+JOIN checkpoints c ON c.trajectory_id = r.trajectory_id AND c.step <= coalesce(r.length, c.step)
 UNION
 SELECT c.state FROM json_each(?1) w JOIN runs r ON r.id = w.value
-JOIN checkpoints c ON c.trajectory_id = r.trajectory_id AND c.step <= r.length AND c.state IS NOT NULL
+JOIN checkpoints c ON c.trajectory_id = r.trajectory_id AND c.step <= coalesce(r.length, c.step) AND c.state IS NOT NULL

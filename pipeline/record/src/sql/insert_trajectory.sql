@@ -1,7 +1,8 @@
--- A fork keeps to the threads and the capability that its parent keeps to. Without its parent it is not begun.
+-- A fork keeps to the threads and the capability that its parent keeps to: the newest realisation of it. Without its parent it
+-- is not begun.
 INSERT INTO trajectories (identity, fields, threads, cpu_capability, created_at, parent_id, parent_step)
 SELECT ?1, ?2, coalesce(p.threads, ?3), coalesce(p.cpu_capability, ?4), ?5, p.id, ?7
 FROM (SELECT 1)
-LEFT JOIN trajectories p ON p.identity = ?6
+LEFT JOIN trajectories p ON p.id = (SELECT n.id FROM trajectories n WHERE n.identity = ?6 ORDER BY n.realisation DESC LIMIT 1)
 WHERE ?6 IS NULL OR p.id IS NOT NULL
 ON CONFLICT DO NOTHING

@@ -9,9 +9,9 @@ WITH asked AS MATERIALIZED (
 SELECT a.place AS run, coalesce((
     SELECT group_concat(CASE WHEN value BETWEEN 0.0078125 AND 15.9 THEN CAST(value * 576460752303423488.0 AS INTEGER)
                              WHEN value IS NOT NULL THEN printf('%!.19g', value)
-                             WHEN ?2 = 'loss' OR instr(nonfinite, ?2 || ':') > 0 THEN 'x' ELSE '' END, ' ')
+                             WHEN iif(?2 = 'loss', loss_kind IS NOT NULL, instr(nonfinite, ?2 || ':') > 0) THEN 'x' ELSE '' END, ' ')
     FROM (
-        SELECT s.nonfinite,
+        SELECT s.nonfinite, s.loss_kind,
                CASE ?2 WHEN 'loss' THEN s.loss WHEN 'learning_rate' THEN s.learning_rate WHEN 'grad_norm' THEN s.grad_norm
                        WHEN 'update_ratio' THEN s.update_ratio WHEN 'overshoot' THEN s.overshoot
                        WHEN 'logit_max' THEN s.logit_max WHEN 'entropy' THEN s.entropy

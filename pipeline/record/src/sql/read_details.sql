@@ -3,5 +3,5 @@ SELECT r.id AS run, r.uid, r.trajectory_id, r.length, r.finished_at, r.host, r.p
        x.path AS experiment_path, x.overrides, e.steps
 FROM runs r
 JOIN run_extent e ON e.run = r.id
-JOIN experiments x ON x.id = r.experiment_id
+LEFT JOIN experiments x ON x.id = r.experiment_id
 WHERE r.id IN (SELECT value FROM json_each(?1))

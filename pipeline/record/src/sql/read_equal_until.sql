@@ -1,5 +1,5 @@
 -- Chains are cumulative: where they are equal, everything before is. Steps up to here need no look.
-SELECT coalesce(max(a.block * 1024 + a.steps), 0)
+SELECT coalesce(max(a.last_step) + 1, 0)
 FROM trajectory_blocks a
 JOIN trajectory_blocks b ON b.trajectory_id = ?2 AND b.block = a.block AND b.chain = a.chain AND b.steps = a.steps
 WHERE a.trajectory_id = ?1

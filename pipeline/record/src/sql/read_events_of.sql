@@ -5,7 +5,7 @@ FROM runs r
 JOIN trajectory_parts p ON p.trajectory_id = r.trajectory_id
 JOIN events e ON e.trajectory_id = p.holder_id
  AND (e.step IS NULL AND p.holder_id = r.trajectory_id
-      OR e.step >= p.first_step AND e.step < p.end_step AND e.step < coalesce(r.steps, r.length))
+      OR e.step >= p.first_step AND e.step < p.end_step AND e.step < coalesce(r.steps, r.length, 9223372036854775807))
 WHERE r.id IN (SELECT value FROM json_each(?1))
 UNION ALL
 SELECT rs.run_id, e.step, e.kind, e.message, e.created_at, coalesce(e.step, -1)

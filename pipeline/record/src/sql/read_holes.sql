@@ -1,10 +1,18 @@
--- Stretches of run ?1 without a finite loss, each of one kind.
-SELECT min(step) AS first, max(step) AS last, loss_kind AS kind
-FROM (
-    SELECT step, loss_kind, step - row_number() OVER (PARTITION BY loss_kind ORDER BY step) AS stretch
+-- Stretches of run ?1 without a finite loss, each of one kind: one goes on as long as no finite loss lies between.
+WITH bad AS (
+    SELECT step, loss_kind, lag(step) OVER (ORDER BY step) AS before, lag(loss_kind) OVER (ORDER BY step) AS kind_before
     FROM run_steps
     WHERE run = ?1 AND loss_kind <> 'finite'
+), marked AS (
+    SELECT step, loss_kind,
+           sum(loss_kind IS NOT kind_before
+               OR step > before + 1
+                  AND EXISTS (SELECT 1 FROM run_steps s WHERE s.run = ?1 AND s.step > bad.before AND s.step < bad.step
+                                AND s.loss_kind = 'finite')) OVER (ORDER BY step) AS stretch
+    FROM bad
 )
-GROUP BY loss_kind, stretch
+SELECT min(step) AS first, max(step) AS last, loss_kind AS kind
+FROM marked
+GROUP BY stretch
 ORDER BY 1
 LIMIT 200

@@ -1,1 +1,1 @@
-SELECT step, loss, loss_kind, grad_norm FROM run_steps WHERE run = ?1 ORDER BY step
+SELECT step, loss, loss_kind, grad_norm FROM run_steps WHERE run = ?1 AND loss_kind IS NOT NULL ORDER BY step

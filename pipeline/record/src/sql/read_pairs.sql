@@ -5,5 +5,5 @@ FROM trajectory_parts p
 CROSS JOIN steps a ON a.trajectory_id = p.holder_id AND a.step >= max(p.first_step, ?3) AND a.step < min(p.end_step, ?4)
 CROSS JOIN trajectory_parts q ON q.trajectory_id = ?2 AND q.first_step <= a.step AND q.end_step > a.step
 CROSS JOIN steps b ON b.trajectory_id = q.holder_id AND b.step = a.step
-WHERE p.trajectory_id = ?1
+WHERE p.trajectory_id = ?1 AND a.loss_kind IS NOT NULL AND b.loss_kind IS NOT NULL
 ORDER BY a.step

@@ -1,1 +1,1 @@
-SELECT trajectory_id, block, steps, finite, minimum, maximum, sum, first_nonfinite, tokens, chain FROM step_blocks
+SELECT trajectory_id, block, steps, finite, minimum, maximum, sum, first_nonfinite, tokens, chain, last_step, missing FROM step_blocks

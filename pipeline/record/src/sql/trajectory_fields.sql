@@ -1,1 +1,2 @@
-SELECT fields FROM trajectories WHERE identity = ?1
+-- All realisations have the same.
+SELECT fields FROM trajectories WHERE identity = ?1 LIMIT 1

@@ -19,6 +19,7 @@ pub(super) fn origin(process: &str, here: &Path) -> Origin {
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         git_commit,
         git_dirty,
+        directory: here.to_str().map(str::to_owned),
     }
 }
 

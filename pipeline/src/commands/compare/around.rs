@@ -48,7 +48,10 @@ pub fn table(around: &Around, runs: &[Summary], look: Look) -> String {
 fn loss(row: &StepRow) -> (String, Ink) {
     match row.loss {
         Some(loss) => (format::float(loss), Ink::Plain),
-        None => (row.loss_kind.clone(), Ink::Bad),
+        None => match &row.loss_kind {
+            Some(kind) => (kind.clone(), Ink::Bad),
+            None => (format::NOTHING.to_owned(), Ink::Dim),
+        },
     }
 }
 

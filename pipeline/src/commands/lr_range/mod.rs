@@ -105,7 +105,7 @@ mod tests {
             let rate = 0.01 * 1e5f64.powf(step as f64 / 49.0);
             let loss = 9.2 - 4.0 * rate / (1.0 + rate) + (rate - breaks).max(0.0) / 4.0;
             let loss = Some(loss).filter(|loss| *loss < 80.0);
-            TraceRow { step, learning_rate: rate, loss, grad_norm: None, clipped: false }
+            TraceRow { step, learning_rate: Some(rate), loss, grad_norm: None, clipped: Some(false) }
         };
         let mut rows: Vec<TraceRow> = (0..50).map(row).collect();
         let end = rows.iter().position(|row| row.loss.is_none()).map_or(rows.len(), |at| at + 1);

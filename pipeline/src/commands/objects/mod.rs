@@ -9,12 +9,14 @@ use std::path::Path;
 
 use crate::args::{ObjectsArgs, ObjectsCommand};
 use crate::ui;
+use crate::ui::watch::Terminal;
 use engine::store::Store;
 use identity::ObjectId;
 use record::objects::Reference;
 use record::{Record, RecordError};
 use session::failure::Failure;
 use session::places::Paths;
+use session::updated;
 
 /// Looks after the store.
 pub fn objects(args: &ObjectsArgs, paths: &Paths) -> Result<(), Failure> {
@@ -37,7 +39,7 @@ fn open(paths: &Paths, writes: bool) -> Result<(Store, Record), Failure> {
     if !paths.db.exists() {
         return Err(RecordError::Missing(paths.db.clone()).into());
     }
-    let mut record = if writes { Record::create(&paths.db)? } else { Record::open(&paths.db)? };
+    let mut record = updated(if writes { Record::create(&paths.db)? } else { Record::open(&paths.db)? }, &mut Terminal);
     let store = Store::over(&paths.store(record.store_path()?.as_deref()));
     // Every object would be missing from a folder that is not there; more likely another is meant.
     if !store.root().is_dir() {

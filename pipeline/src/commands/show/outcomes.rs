@@ -41,7 +41,7 @@ pub fn evaluations(evaluations: &[Evaluation], look: Look) -> String {
             (e.split.clone(), Ink::Plain),
             (format::loss(e.loss, Some(&e.loss_kind)), ink),
             (format::perplexity(e.perplexity, Some(&e.loss_kind)), Ink::Plain),
-            (count(e.tokens), Ink::Plain),
+            (e.tokens.map_or(format::NOTHING.to_owned(), count), Ink::Plain),
             (remarks.join(", "), Ink::Good),
         ]);
     }

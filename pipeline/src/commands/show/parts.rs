@@ -13,10 +13,12 @@ use session::plan;
 use view::compare::origin;
 use view::defaults::Defaults;
 use view::models::{baseline_words, lines_on};
+use view::run::again;
 
 /// Who, what, when, where, and with what.
 pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> String {
-    let mut first = vec![look.paint(Ink::Bold, &run.name()), run.experiment.clone()];
+    let mut first =
+        vec![look.paint(Ink::Bold, &run.name()), run.experiment.clone().unwrap_or_else(|| format::NOTHING.to_owned())];
     let point = format::point(&run.swept());
     if !point.is_empty() {
         first.push(point);
@@ -26,6 +28,7 @@ pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> S
         Some(length) if length != run.steps => format!("{} of {} steps", count(run.steps), count(length)),
         _ => format!("{} steps", count(run.steps)),
     };
+    let seed = run.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
     let commit = match &detail.git_commit {
         None => "no git commit".to_owned(),
         Some(commit) => {
@@ -35,11 +38,12 @@ pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> S
     };
     let mut lines = vec![
         first.join("  "),
-        format!("{length} in {}, seed {}", format::seconds(run.seconds), run.seed),
+        format!("{length} in {}{seed}", format::seconds(run.seconds)),
         format!("started {} UTC on {}", format::time(&run.created_at), detail.host),
         format!("pipeline {}, {commit}, uid {}", detail.program_version, detail.uid),
-        again(detail),
     ];
+    let again = again(detail);
+    lines.extend(again.clone());
     lines.extend(lineage(forks));
     if let Some(finished) = &detail.finished_at {
         lines[2].push_str(&format!(", finished {} UTC", format::time(finished)));
@@ -48,10 +52,10 @@ pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> S
         lines.push(look.paint(Ink::Bad, &format!("error: {}", format::line(error))));
     }
     let name = run.name();
-    match run.status {
-        Status::Interrupted => lines.push(format!("goes on with: {}", again(detail))),
-        Status::Failed => {
-            lines.push(format!("pipeline show {name} --log has the worker's output; again with: {}", again(detail)))
+    match (run.status, again) {
+        (Status::Interrupted, Some(again)) => lines.push(format!("goes on with: {again}")),
+        (Status::Failed, Some(again)) => {
+            lines.push(format!("pipeline show {name} --log has the worker's output; again with: {again}"))
         }
         _ => {}
     }
@@ -64,18 +68,12 @@ fn lineage(forks: &[Forked]) -> Option<String> {
     (!said.is_empty()).then(|| said.join(", which was "))
 }
 
-/// The command that made the run.
-fn again(detail: &Detail) -> String {
-    let overrides: Vec<String> = serde_json::from_str(&detail.overrides).unwrap_or_default();
-    format::command(&detail.experiment_path, &overrides)
-}
-
 /// Parameters: those that differ from their defaults in two columns, the rest in a few lines.
 pub fn params(params: &[Param], run: &Summary, look: Look) -> String {
     if params.is_empty() {
         return String::new();
     }
-    let defaults = Defaults::of(run.seed);
+    let defaults = Defaults::of(run.seed.unwrap_or(0));
     let (unchanged, set): (Vec<&Param>, Vec<&Param>) = params.iter().partition(|param| defaults.hold(param));
     let mut text = format!("{}\n", look.heading("parameters"));
     text.push_str(&two_columns(&set, &defaults, look));

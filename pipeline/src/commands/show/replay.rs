@@ -50,7 +50,7 @@ fn parted(reader: &mut Reader, run: i64, losses: &[(u64, f64)]) -> Result<Option
     };
     let Some((last, loss)) = losses.last() else { return Ok(None) };
     let recorded = reader.record.step(run, i64::try_from(*last).unwrap_or(i64::MAX))?;
-    if recorded.is_some_and(|recorded| same(recorded.loss, &recorded.loss_kind, *loss)) {
+    if recorded.is_some_and(|recorded| same(recorded.loss, recorded.loss_kind.as_deref().unwrap_or_default(), *loss)) {
         return Ok(None);
     }
     let now: BTreeMap<i64, f64> = losses.iter().map(|(step, loss)| (*step as i64, *loss)).collect();

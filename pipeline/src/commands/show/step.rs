@@ -101,17 +101,17 @@ fn numbers(step: &StepRow) -> String {
     let measured = |name: &str, column: &str, value: Option<f64>| {
         value.map(format::float).or_else(|| step.odd(column).map(str::to_owned)).map(|value| format!("{name} {value}"))
     };
-    let clipped = if step.clipped { ", clipped" } else { "" };
+    let clipped = if step.clipped == Some(true) { ", clipped" } else { "" };
     let said = [
-        Some(format!("loss {} nats a token", format::loss(step.loss, Some(&step.loss_kind)))),
-        Some(format!("learning rate {}", format::value(&serde_json::Value::from(step.learning_rate)))),
+        Some(format!("loss {} nats a token", format::loss(step.loss, step.loss_kind.as_deref()))),
+        step.learning_rate.map(|rate| format!("learning rate {}", format::value(&serde_json::Value::from(rate)))),
         measured("gradient norm", "grad_norm", step.grad_norm).map(|norm| format!("{norm}{clipped}")),
         measured("update ratio", "update_ratio", step.update_ratio),
         measured("overshoot ratio", "overshoot", step.overshoot),
         measured("largest logit", "logit_max", step.logit_max),
         measured("entropy", "entropy", step.entropy),
         measured("sharpness", "sharpness", step.sharpness),
-        Some(format!("{} tokens in {}", count(step.tokens), format::seconds(step.seconds))),
+        step.tokens.zip(step.seconds).map(|(n, taken)| format!("{} tokens in {}", count(n), format::seconds(taken))),
     ];
     said.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

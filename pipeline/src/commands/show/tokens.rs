@@ -87,7 +87,7 @@ pub fn summary(replay: &Replay, tokens: &[Token], step: u64, measured: &StepRow,
     if let Some(parted) = replay.parted {
         let exact = |loss: Option<f64>, kind: &str| loss.map_or(kind.to_owned(), |loss| format!("{loss:?}"));
         let now = exact(replay.loss, replay.loss_kind.as_str());
-        let before = exact(measured.loss, &measured.loss_kind);
+        let before = exact(measured.loss, measured.loss_kind.as_deref().unwrap_or(format::NOTHING));
         let first = match parted < step {
             true => format!("; step {} is the first that differs", whole(parted)),
             false => String::new(),

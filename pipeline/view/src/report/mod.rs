@@ -11,11 +11,11 @@ use chosen::{fitting, shown, whole};
 
 use crate::models::last;
 use crate::pictures::Pictured;
-use crate::{Source, compare, format, standing};
+use crate::{Source, compare, run, standing};
 use chart::{Chart, Quantity};
 use insight::comparison::Differing;
 use insight::winner::{Group, Winner};
-use record::read::{Detail, Evaluation, Event, Execution, Forked, Sample, Summary};
+use record::read::{Evaluation, Event, Execution, Forked, Sample, Summary};
 use record::verdicts::{Confirmation, Verdict};
 use record::{self, Record};
 
@@ -284,13 +284,8 @@ fn inputs(record: &mut Record, runs: &[i64]) -> record::Result<Vec<(String, Stri
 
 /// What a shell is told to compute the runs, and the experiments as they were.
 fn again(record: &mut Record, runs: &Pictured) -> record::Result<Again> {
-    let command = |detail: &Detail| {
-        let overrides: Vec<String> = serde_json::from_str(&detail.overrides).unwrap_or_default();
-        format::command(&detail.experiment_path, &overrides)
-    };
     let mut again = Again::default();
-    for detail in &runs.details {
-        let command = command(detail);
+    for command in runs.details.iter().filter_map(run::again) {
         if !again.commands.contains(&command) {
             again.commands.push(command);
         }

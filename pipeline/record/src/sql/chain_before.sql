@@ -1,1 +1,0 @@
-SELECT chain FROM trajectory_blocks WHERE trajectory_id = ?1 AND block = ?2

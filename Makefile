@@ -18,7 +18,7 @@ unexport LIBTORCH
 VARIANT := $(if $(filter 1,$(CUDA)),--cuda,$(if $(filter 0,$(CUDA)),--cpu))
 
 .DEFAULT_GOAL := help
-.PHONY: help study test torture build libtorch lint format install bench clean tools
+.PHONY: help study test fuzz torture build libtorch lint format install bench clean tools
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,19 @@ study: build ## fetch libtorch, build both programs and run experiments/lr_study
 
 test: build ## pass the whole suite
 	$(CARGO) test --release --workspace --locked
+
+# Needs `cargo install cargo-fuzz --locked`. What libFuzzer keeps stays below target/; FUZZ='sql set' takes those targets alone.
+FUZZ_SECONDS ?= 60
+FUZZ ?= $(notdir $(wildcard tests/corpus/*))
+
+# No sanitizer: the code is safe Rust but for SQLite, and so a stable compiler will do. Memory is bounded, as a frame's is.
+fuzz: tools ## give each property in tests/properties what libFuzzer makes up, for FUZZ_SECONDS=60
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo 'error: cargo-fuzz was not found' >&2; \
+	  echo 'hint: cargo install cargo-fuzz --locked' >&2; exit 1; }
+	@for target in $(FUZZ); do mkdir -p $(TARGET)/fuzz/corpus/$$target; \
+	  $(CARGO) fuzz run --fuzz-dir tests/fuzz --target-dir $(TARGET)/fuzz --sanitizer none $$target \
+	    $(TARGET)/fuzz/corpus/$$target tests/corpus/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=20 -max_len=4096 -malloc_limit_mb=80 || exit 1; done
 
 # TORTURE='--minutes 5 --only kills,disks' takes less; `tests/torture/torture.py --help` has more.
 torture: build ## attack the program for an hour (kills, full disks, power cuts, …); TORTURE='--minutes 5' for less

@@ -13,6 +13,12 @@ use crate::StageError;
 use crate::params::Layout;
 use crate::random::Stream;
 
+/// The most rows of a batch.
+pub(crate) const MOST_ROWS: u64 = 1 << 20;
+
+/// The most tokens of a window.
+pub(crate) const LONGEST_WINDOW: u64 = 1 << 16;
+
 /// Where each row of each step lies in the corpus.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,10 +41,17 @@ impl Plan {
     /// Reads a plan written by the stage `batch`.
     ///
     /// # Errors
-    /// When the file can't be read or isn't a plan.
+    /// When the file can't be read, isn't a plan, or is one that `batch` does not write.
     pub fn load(path: &Path) -> Result<Self, StageError> {
         let text = std::fs::read(path).map_err(StageError::io(path))?;
-        serde_json::from_slice(&text).map_err(|error| StageError::format(path, error.to_string()))
+        let plan: Self = serde_json::from_slice(&text).map_err(|error| StageError::format(path, error.to_string()))?;
+        let (size, unroll, tokens) = (plan.size, plan.unroll, plan.tokens);
+        let shaped = (1..=MOST_ROWS).contains(&size) && (1..=LONGEST_WINDOW).contains(&unroll);
+        // Everything else here divides by the shape, and counts tokens, of which a file of ids has fewer than this.
+        if shaped && (Self::fewest_tokens(plan.layout, size, unroll)..=u64::MAX / 4).contains(&tokens) {
+            return Ok(plan);
+        }
+        Err(StageError::format(path, format!("no batch of {size} × {unroll} can be had from {tokens} tokens")))
     }
 
     /// The fewest tokens that give one batch of this shape: each window needs one token more than it has inputs.
@@ -184,6 +197,27 @@ mod tests {
 
     fn plan(layout: Layout, size: u64, unroll: u64, tokens: u64) -> Plan {
         Plan { version: 1, layout, size, unroll, tokens, seed: 5 }
+    }
+
+    #[test]
+    fn a_plan_that_batch_does_not_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.json");
+        let load = |plan: &Plan| {
+            std::fs::write(&path, serde_json::to_vec(plan).unwrap()).unwrap();
+            Plan::load(&path)
+        };
+        for layout in [Layout::Streams, Layout::Shuffled, Layout::Sliding] {
+            let fewest = Plan::fewest_tokens(layout, 4, 3);
+            let least = plan(layout, 4, 3, fewest);
+            assert_eq!(load(&least).unwrap(), least);
+            for (size, unroll, tokens) in
+                [(4, 3, fewest - 1), (0, 3, 100), (4, 0, 100), (u64::MAX, 3, 100), (4, u64::MAX, 100), (4, 3, u64::MAX)]
+            {
+                let refused = load(&plan(layout, size, unroll, tokens)).unwrap_err().to_string();
+                assert!(refused.contains("no batch of "), "{refused}");
+            }
+        }
     }
 
     #[test]

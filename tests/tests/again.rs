@@ -183,19 +183,19 @@ fn a_dry_run_writes_nothing() {
 fn keep_going_finishes_the_points_that_can_be() {
     // One corpus of two holds a byte that is no text, far behind what is looked at beforehand.
     let corpora = "corpus.text=[\"data/bad.txt\",\"data/sonnets.txt\"]";
-    for (more, finished) in [(&[][..], None), (&["--keep-going"], Some(1))] {
+    for (more, statuses) in [(&[][..], ["failed", "interrupted"]), (&["--keep-going"], ["failed", "finished"])] {
         let space = TestSpace::new();
         let mut bad = space.read("data/sonnets.txt").into_bytes();
         let middle = bad.len() / 2;
         bad[middle] = 0xff;
         std::fs::write(space.path("data/bad.txt"), bad).unwrap();
-        let words = ["--set", "train.learning_rate=0.01", "--set", "train.steps=20", "--set", corpora];
-        let ended = space.run("tiny", &[&words[..], more].concat());
-        assert_eq!(ended.code, Some(2), "{ended}");
-        let count = space.number("SELECT count(*) FROM runs WHERE status = 'finished'");
-        if let Some(finished) = finished {
-            assert_eq!(count, finished, "{ended}");
-        }
+        // One job: nothing of the second point is under way when the first one fails.
+        let words = ["run", "experiments/tiny.toml", "--jobs", "1", "--threads", "1", "--set", corpora];
+        let set = ["--set", "train.learning_rate=0.01", "--set", "train.steps=20"];
+        let ended = space.pipeline(&[&words[..], &set, more].concat()).complains(2, "byte offset");
+        assert_eq!(space.texts("SELECT status FROM runs ORDER BY id"), statuses, "{ended}");
+        let begun = space.texts("SELECT DISTINCT stage FROM executions WHERE status <> 'failed' ORDER BY stage");
+        assert_eq!(begun.is_empty(), more.is_empty(), "without --keep-going nothing else is begun: {begun:?}");
         space.assert_nothing_runs();
     }
 }

@@ -16,6 +16,7 @@ mod looks;
 mod lr_range;
 mod names;
 mod objects;
+mod old;
 mod older;
 mod pictures;
 mod readme;

@@ -50,7 +50,13 @@ fn a_sound_record_and_store_are_said_to_be_so() {
 #[test]
 fn damaged_steps_are_told_from_a_damaged_block_which_is_repaired() {
     let space = tiny();
-    let before = space.dump();
+    // What was changed and changed back did change.
+    let dump = || {
+        let mut dump = space.dump();
+        dump.remove("changes");
+        dump
+    };
+    let before = dump();
     for (damage, figure) in [
         ("UPDATE step_blocks SET sum = sum * 1.0000001", "(sum)"),
         ("UPDATE step_blocks SET minimum = 0.5, maximum = 99.0", "(minimum, maximum)"),
@@ -63,7 +69,7 @@ fn damaged_steps_are_told_from_a_damaged_block_which_is_repaired() {
         assert_eq!(ended.stdout.lines().next(), Some(&*block), "{damage}\n{ended}");
         space.pipeline(&["verify", "--repair"]).ok();
         verify(&space).ok();
-        assert!(space.dump() == before, "{damage}: it is not repaired");
+        assert!(dump() == before, "{damage}: it is not repaired");
     }
     let sound = std::fs::read(space.path("experiments.db")).unwrap();
     for (damage, what) in [

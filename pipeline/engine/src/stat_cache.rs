@@ -65,11 +65,12 @@ impl StatCache {
         Ok(known.map_or(Look::Unknown(stat), |entry| Look::Known(entry.digest)))
     }
 
-    /// Remembers the digest of a file that was looked up before it was read, unless it has changed since.
-    pub fn learn(&mut self, file: &Path, before: Stat, digest: Digest) -> io::Result<()> {
+    /// Remembers the digest of a file that was looked up before it was read, unless it has changed since. `now` says how
+    /// old the file is.
+    pub fn learn(&mut self, file: &Path, before: Stat, digest: Digest, now: SystemTime) -> io::Result<()> {
         let after = Stat::of(file)?;
         if let Some(name) = name_of(file).filter(|_| after == before) {
-            let old = after.age_ns() > TOO_YOUNG_NS;
+            let old = after.age_ns(now) > TOO_YOUNG_NS;
             self.entries.insert(name.to_owned(), Entry { digest, stat: after, old });
             self.changed |= old;
         }
@@ -151,24 +152,26 @@ impl Stat {
         Ok(Self::from(&std::fs::metadata(file)?))
     }
 
-    /// How long ago the file last changed.
-    fn age_ns(&self) -> i128 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i128);
+    /// How long before `now` the file last changed.
+    fn age_ns(&self, now: SystemTime) -> i128 {
+        let now = now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i128);
         now - self.mtime_ns.max(self.ctime_ns)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    /// The digest of a file, as the store comes by it.
-    fn digest(cache: &mut StatCache, file: &Path) -> Digest {
+    /// The digest of a file, as the store comes by it some time from now.
+    fn digest(cache: &mut StatCache, file: &Path, later: Duration) -> Digest {
         match cache.look(file).unwrap() {
             Look::Known(digest) => digest,
             Look::Unknown(stat) => {
                 let digest = files::digest(file).unwrap();
-                cache.learn(file, stat, digest).unwrap();
+                cache.learn(file, stat, digest, SystemTime::now() + later).unwrap();
                 digest
             }
         }
@@ -180,17 +183,16 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "one").unwrap();
         let mut cache = StatCache::load(&folder.path().join("cache"));
-        assert_eq!(digest(&mut cache, &file), Digest::of(b"one"));
+        assert_eq!(digest(&mut cache, &file, Duration::ZERO), Digest::of(b"one"));
         cache.save();
         let mut cache = StatCache::load(&folder.path().join("cache"));
         assert!(cache.entries.is_empty(), "a file that had just changed is trusted by no other process");
-        std::thread::sleep(std::time::Duration::from_millis(2100));
-        digest(&mut cache, &file);
+        digest(&mut cache, &file, Duration::from_millis(2100));
         cache.save();
         let mut cache = StatCache::load(&folder.path().join("cache"));
         assert_eq!(cache.entries.len(), 1);
         std::fs::write(&file, "two").unwrap();
-        assert_eq!(digest(&mut cache, &file), Digest::of(b"two"));
+        assert_eq!(digest(&mut cache, &file, Duration::from_millis(2100)), Digest::of(b"two"));
         let text = std::fs::read_to_string(folder.path().join("cache")).unwrap();
         let other = Digest::of(b"other").to_string();
         std::fs::write(folder.path().join("cache"), text.replace(&Digest::of(b"one").to_string(), &other)).unwrap();

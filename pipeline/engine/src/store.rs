@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use crate::lock;
 use crate::stat_cache::{Look, StatCache};
@@ -243,7 +244,7 @@ impl Store {
             Look::Known(digest) => Ok(digest),
             Look::Unknown(before) => {
                 let digest = files::digest(file)?;
-                self.lock().learn(file, before, digest)?;
+                self.lock().learn(file, before, digest, SystemTime::now())?;
                 Ok(digest)
             }
         }

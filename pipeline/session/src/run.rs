@@ -3,6 +3,7 @@
 mod ahead;
 mod answered;
 pub(crate) mod forks;
+mod how;
 mod origin;
 mod own;
 pub(crate) mod worker;
@@ -12,13 +13,13 @@ use std::sync::Arc;
 
 use ahead::{check_hardware, look_ahead};
 use answered::{answered, nothing_to_do};
+pub use how::How;
 use origin::origin;
 use own::{store_of, sweep_scratch, take};
 use serde_json::{Map, Value};
 
 use crate::corpus::{self, Shelf};
 use crate::failure::{Failure, Kind};
-use crate::interrupt::Interrupt;
 use crate::places::corpora;
 use crate::plan::{PointPlan, built_in, run_keys};
 use crate::{Session, updated};
@@ -26,29 +27,12 @@ use engine::graph::{self, Stage};
 use engine::launch::{Local, Pool};
 use engine::lock::{self, Lock};
 use engine::store::Store;
-use engine::work::{Graph, Settings, Summary, Track, Work};
+use engine::work::{Graph, Summary, Track, Work};
 use experiment::{Experiment, Point};
-use identity::{StageName, Status};
+use identity::Status;
 use record::Record;
 use record::rows::{KILLED, NewExperiment, NewRun, RunRow};
 use system::uid;
-
-/// How an experiment is to be computed.
-#[derive(Debug, Clone, Default)]
-pub struct How {
-    /// Stages computed side by side; by default as many as there are points, at most one a core.
-    pub jobs: Option<u32>,
-    /// Threads of each training, evaluation and sampling; by default cores divided by jobs.
-    pub threads: Option<u32>,
-    /// The last stage to compute.
-    pub until: Option<StageName>,
-    /// Say what would be computed, and compute nothing.
-    pub dry_run: bool,
-    /// Say for each stage why it is computed.
-    pub explain: bool,
-    /// Go on with the other points when one fails.
-    pub keep_going: bool,
-}
 
 /// What an experiment came to.
 #[derive(Debug)]
@@ -189,7 +173,7 @@ impl Session<'_> {
         opened: &mut Opened,
     ) -> Result<Summary, Failure> {
         let Opened { process, store, record, .. } = opened;
-        let settings = settings(how, tracks.len(), process.clone(), self.interrupt);
+        let settings = how.settings(tracks.len(), process.clone(), self.interrupt);
         let mut launcher = Local::new(Arc::clone(store), pool);
         self.interrupt.listen();
         let mut watch = self.watch.work();
@@ -213,20 +197,4 @@ impl Session<'_> {
 fn new_run((point, run_key): (&Point, String)) -> NewRun {
     let swept: Map<String, Value> = point.swept.iter().cloned().collect();
     NewRun { run_key, params: point.flat(), swept: Value::from(swept).to_string(), seed: point.seed }
-}
-
-fn settings(how: &How, points: usize, process: String, interrupt: &Interrupt) -> Settings {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = how.jobs.map_or_else(|| points.clamp(1, cores), |jobs| jobs as usize);
-    Settings {
-        jobs,
-        threads: how.threads.unwrap_or_else(|| u32::try_from(cores / jobs).unwrap_or(1).max(1)),
-        threads_asked: how.threads.is_some(),
-        until: how.until.clone(),
-        dry_run: how.dry_run,
-        explain: how.explain,
-        keep_going: how.keep_going,
-        process,
-        stop: Arc::new(interrupt.clone()),
-    }
 }

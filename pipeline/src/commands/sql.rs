@@ -11,11 +11,11 @@ use crate::ui::table::{Table, left, right};
 use crate::ui::watch::Terminal;
 use crate::ui::{self, format};
 use experiment::nearest;
+use identity::RunId;
 use record::read::{ASK, Asked, Cell, QueryError, Relation};
 use record::{Record, Result as Recorded};
 use session::failure::Failure;
 use session::places::Paths;
-use session::selector::Selector;
 use session::updated;
 
 /// What can be done where nothing can be written.
@@ -133,8 +133,9 @@ fn table(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Reco
             rows.iter().any(|row| row[column].is_number())
                 && rows.iter().all(|row| row[column].is_number() || row[column] == Cell::Null)
         };
-        let heads = names.iter().enumerate();
-        let heads = heads.map(|(column, name)| if is_number(column) { right(name) } else { left(name) }).collect();
+        // A column without a name is called what was typed.
+        let heads = names.iter().map(|name| format::line(name)).enumerate();
+        let heads = heads.map(|(column, name)| if is_number(column) { right(&name) } else { left(&name) }).collect();
         let mut table = Table::new(heads);
         for row in &rows {
             table.plain(row.iter().map(|cell| format::line(&cell.text())).collect());
@@ -150,7 +151,7 @@ fn hint(message: &str, relations: &[Relation]) -> String {
     let near = if let Some(table) = unknown("no such table:") {
         nearest(table, relations.iter().map(|relation| relation.name.as_str()))
     } else if let Some(column) = unknown("no such column:") {
-        if let Ok(Selector::Run(run)) = column.parse() {
+        if let Ok(RunId(run)) = column.parse() {
             return format!("runs are numbers here: run = {run}");
         }
         // Views come first, so that of equally near names a view's is taken.
@@ -274,6 +275,38 @@ mod tests {
             "{}",
             wrong("WITH a AS (SELECT 1) DELETE FROM runs")
         );
+    }
+
+    /// Queries that were made up to be in the way, which `tests/properties` asks too.
+    #[test]
+    fn every_format_is_what_it_says_whatever_is_asked() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/corpus/sql");
+        let fixture = Fixture::new();
+        let mut record = fixture.record();
+        let mut answered = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let Ok(query) = std::fs::read_to_string(&path) else { continue };
+            // It never ends, which a user can make it do.
+            if path.ends_with("recursive.sql") {
+                continue;
+            }
+            let mut said = |format| {
+                let mut out = Vec::new();
+                answer(&mut record, &query, format, &mut out).ok().map(|()| String::from_utf8(out).unwrap())
+            };
+            let [table, csv, json] = [Format::Table, Format::Csv, Format::Json].map(&mut said);
+            let (Some(table), Some(csv), Some(json)) = (&table, &csv, &json) else {
+                assert_eq!((table, csv, json), (None, None, None), "{}", path.display());
+                continue;
+            };
+            let rows: Vec<serde_json::Value> = serde_json::from_str(json).unwrap();
+            let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(csv.as_bytes());
+            assert_eq!(reader.records().map(Result::unwrap).count(), rows.len(), "{}", path.display());
+            assert!(!table.chars().any(|c| c != '\n' && stages::plain::acts(c)), "{}: {table:?}", path.display());
+            answered += 1;
+        }
+        assert!(answered > 40);
     }
 
     /// docs/sql.md, which every release ships.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::{LONGEST_WINDOW, MOST_ROWS};
 use crate::schema::{Key, Kind, Range};
 
 pub(super) const TOKENIZE: &[Key] = &[
@@ -85,8 +86,13 @@ pub struct Vocab {
 }
 
 pub(super) const BATCH: &[Key] = &[
-    Key::new("size", Kind::Int(1, 1 << 20), "20", "rows of a batch, B"),
-    Key::new("unroll", Kind::Int(1, 1 << 16), "20", "tokens of a window, T: how far back-propagation reaches"),
+    Key::new("size", Kind::Int(1, MOST_ROWS as i64), "20", "rows of a batch, B"),
+    Key::new(
+        "unroll",
+        Kind::Int(1, LONGEST_WINDOW as i64),
+        "20",
+        "tokens of a window, T: how far back-propagation reaches",
+    ),
     Key::new(
         "layout",
         Kind::Choice(&["streams", "shuffled", "sliding"]),

@@ -160,13 +160,18 @@ impl Fetcher {
         }
     }
 
-    /// The same without a proxy and without patience.
+    /// The same without a proxy and with little patience.
     #[cfg(test)]
     pub fn hasty(folder: PathBuf) -> Self {
+        Self::with_patience(folder, Duration::from_millis(300))
+    }
+
+    /// The same with a patience, a third of which is spent before a silence is told.
+    #[cfg(test)]
+    pub fn with_patience(folder: PathBuf, patience: Duration) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).proxy(None);
-        let patience = Duration::from_millis(300);
         let config = config.timeout_per_read(Some(patience));
-        let (pause, silence) = (Duration::from_millis(1), Duration::from_millis(100));
+        let (pause, silence) = (Duration::from_millis(1), patience / 3);
         Self { agent: config.build().new_agent(), folder, pause, patience, silence, most: 1 << 22 }
     }
 

@@ -20,7 +20,7 @@ pub enum Answer {
     WrongRange,
     /// A status without a body.
     Status(&'static str),
-    /// The header and silence.
+    /// The header, and silence until the connection is closed.
     Silence,
     /// The file over and over, without a length.
     Endless,
@@ -101,10 +101,8 @@ fn serve(mut stream: &TcpStream, body: &[u8], answer: Answer, asked: &Mutex<Vec<
     stream.write_all(head(status, range, rest.len()).as_bytes())?;
     match answer {
         Answer::Cut(n) | Answer::WholeCut(n) => stream.write_all(&rest[..n.min(rest.len())]),
-        Answer::Silence => {
-            std::thread::sleep(Duration::from_millis(600));
-            Ok(())
-        }
+        // Until whoever asked hangs up.
+        Answer::Silence => std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ()),
         _ => stream.write_all(rest),
     }
 }

@@ -1,6 +1,7 @@
 //! Corpora fetched from a server that fails in the ways that servers do.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::server::{Answer, Server};
 use super::*;
@@ -11,6 +12,11 @@ fn body() -> Vec<u8> {
 
 fn fetch(folder: &Path, server: &Server, expected: Digest) -> Result<PathBuf, FetchError> {
     Fetcher::hasty(folder.to_owned()).fetch(&server.url, expected, &mut |_| {})
+}
+
+/// For a server that is silent each time: the test lasts as long as the patience of all attempts.
+fn impatient(folder: &Path) -> Fetcher {
+    Fetcher::with_patience(folder.to_owned(), Duration::from_millis(60))
 }
 
 /// The server's answers end in the file, over these ranges.
@@ -56,7 +62,7 @@ fn a_server_that_never_gets_further_is_given_up() {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
     for answer in [Answer::WholeCut(1000), Answer::Silence] {
         let server = Server::new(&body, &[answer]);
-        let error = fetch(folder.path(), &server, Digest::of(&body)).unwrap_err();
+        let error = impatient(folder.path()).fetch(&server.url, Digest::of(&body), &mut |_| {}).unwrap_err();
         assert!(matches!(error, FetchError::Connection { .. }), "{error}");
         assert_eq!(error.to_string().lines().count(), 1);
         assert!(server.asked().len() <= 5, "{answer:?}: asked {} times", server.asked().len());
@@ -107,8 +113,8 @@ fn a_server_that_says_nothing_is_talked_about_while_it_is_waited_for() {
         News::Lost { words, .. } => said.push(words.to_owned()),
         _ => {}
     };
-    Fetcher::hasty(folder.path().to_owned()).fetch(&server.url, Digest::of(&body), &mut watch).unwrap_err();
-    let silent = said.iter().filter(|words| *words == "silent 100 of 300").count();
+    impatient(folder.path()).fetch(&server.url, Digest::of(&body), &mut watch).unwrap_err();
+    let silent = said.iter().filter(|words| *words == "silent 20 of 60").count();
     assert!((1..=4).contains(&silent), "{said:?}");
     assert!(said.iter().any(|words| words == "no data for 0 s"), "{said:?}");
 }

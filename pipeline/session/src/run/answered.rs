@@ -1,6 +1,6 @@
 //! Experiments that ask for nothing new.
 
-use super::How;
+use super::how::How;
 use crate::failure::Failure;
 use engine::store::Store;
 use engine::work::{End, Summary};

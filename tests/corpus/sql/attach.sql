@@ -1,0 +1,1 @@
+ATTACH 'never.db' AS x

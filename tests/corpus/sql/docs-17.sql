@@ -1,0 +1,1 @@
+SELECT run, step, kind, message FROM run_events ORDER BY created_at, run;

@@ -1,0 +1,1 @@
+EXPLAIN VACUUM INTO 'never.db'

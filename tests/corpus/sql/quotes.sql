@@ -1,0 +1,1 @@
+SELECT 'it''s; fine', "a;b", [c;d] /* ; */

@@ -1,0 +1,1 @@
+SELECT learning_rte FROM run_summary

@@ -1,0 +1,1 @@
+UPDATE runs SET steps = 1

@@ -30,7 +30,7 @@ static CSS: &str = include_str!("assets/page.css");
 /// The whole page.
 pub fn page(report: &ReportView) -> String {
     let script = format!("{UPLOT}\n{PLOT}\n{PAGE}");
-    let style = format!("{}\n{UPLOT_CSS}\n{CSS}", themes());
+    let style = format!("{}\n{UPLOT_CSS}\n{CSS}\n{}", themes(), summary::style(report));
     let title = format!("{} – pipeline report", report.of);
     // Of many runs the pictures take as long as the rest.
     let (rest, (curves, embedded)) = std::thread::scope(|scope| {
@@ -117,7 +117,8 @@ fn themes() -> String {
     );
     for place in 0..LIGHT.curves.len() {
         css.push_str(&format!(
-            ".s{place}{{stroke:var(--c{place})}}.f{place}{{fill:var(--c{place});color:var(--c{place})}}"
+            ".s{place}{{stroke:var(--c{place})}}.f{place}{{fill:var(--c{place});color:var(--c{place})}}\
+             .m{place}::before{{content:\"■ \";content:\"■ \"/\"\";font-size:1.1em;color:var(--c{place})}}"
         ));
     }
     css

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::{ReportView, ReportedRun};
 use crate::ui::format::{self, count};
+use chart::colours;
 use insight::winner::{Group, Measure};
 use record::verdicts::Kind;
 
@@ -102,9 +103,24 @@ fn called(report: &ReportView, group: &Group) -> String {
     }
 }
 
+/// What the columns of numbers are called.
+fn numbers(report: &ReportView) -> Vec<&'static str> {
+    let mut heads = vec!["steps", "last loss", "valid loss", "valid ppl"];
+    heads.extend(report.runs.iter().any(|run| run.summary.test_loss_kind.is_some()).then_some("test ppl"));
+    heads.extend(report.runs.iter().any(|run| run.summary.nonfinite_steps > 0).then_some("non-finite"));
+    heads
+}
+
+/// Rules that name each number of a narrow table, whose head has no room: said once here, and not in each of its cells.
+pub fn style(report: &ReportView) -> String {
+    let numbers = numbers(report);
+    let rules = (3..).zip(&numbers).map(|(n, head)| format!(".runs td:nth-of-type({n})::before{{content:\"{head} \"}}"));
+    format!("@media (max-width:34rem){{{}}}", rules.collect::<String>())
+}
+
 fn table(report: &ReportView) -> Markup {
-    let has_test = report.runs.iter().any(|run| run.summary.test_loss_kind.is_some());
-    let broken = report.runs.iter().any(|run| run.summary.nonfinite_steps > 0);
+    let numbers = numbers(report);
+    let has = |head: &str| numbers.contains(&head);
     html! {
         div.wide {
             table.runs {
@@ -113,30 +129,24 @@ fn table(report: &ReportView) -> Markup {
                     th scope="col" { "run" }
                     th scope="col" { "verdict" }
                     th scope="col" { "in a sentence" }
-                    th.number scope="col" { "steps" }
-                    th.number scope="col" { "last loss" }
-                    th.number scope="col" { "valid loss" }
-                    th.number scope="col" { "valid ppl" }
-                    @if has_test { th.number scope="col" { "test ppl" } }
-                    @if broken { th.number scope="col" { "non-finite" } }
+                    @for head in &numbers { th.number scope="col" { (head) } }
                 } }
                 tbody { @for (place, run) in report.runs.iter().enumerate() {
                     @let it = &run.summary;
                     tr data-run=(it.run) {
-                        th scope="row" {
-                            span class=(format!("swatch f{}", place % 8)) aria-hidden="true" { "■" } " "
+                        th scope="row" class=(format!("m{}", colours::class(place))) {
                             @if run.whole { a href=(format!("#verdict-{}", it.run)) { (it.name()) } }
                             @else { (it.name()) }
                             @if run.label != it.name() { br; span.faint { (run.label) } }
                         }
                         td { (badge(run.verdict.verdict)) @if it.status != Status::Finished { br; span.faint { (it.status) } } }
                         td.sentence { (run.verdict.sentence) }
-                        td data-head="steps" { (count(it.steps)) }
-                        td data-head="last loss" { (format::loss(it.last_loss, it.last_loss_kind.as_deref())) }
-                        td data-head="valid loss" { (run.valid().map_or(format::NOTHING.to_owned(), |e| format::loss(e.loss, Some(&e.loss_kind)))) }
-                        td data-head="valid ppl" { (format::perplexity(it.valid_perplexity, it.valid_loss_kind.as_deref())) }
-                        @if has_test { td data-head="test ppl" { (format::perplexity(it.test_perplexity, it.test_loss_kind.as_deref())) } }
-                        @if broken { td data-head="non-finite" { (count(it.nonfinite_steps)) } }
+                        td { (count(it.steps)) }
+                        td { (format::loss(it.last_loss, it.last_loss_kind.as_deref())) }
+                        td { (run.valid().map_or(format::NOTHING.to_owned(), |e| format::loss(e.loss, Some(&e.loss_kind)))) }
+                        td { (format::perplexity(it.valid_perplexity, it.valid_loss_kind.as_deref())) }
+                        @if has("test ppl") { td { (format::perplexity(it.test_perplexity, it.test_loss_kind.as_deref())) } }
+                        @if has("non-finite") { td { (count(it.nonfinite_steps)) } }
                     }
                 } }
             }

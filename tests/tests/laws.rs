@@ -137,7 +137,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pipeline/session", &["engine", "experiment", "identity", "insight", "record", "stages", "system", "view"]),
     ("pipeline/system", &["identity"]),
     ("pipeline/view", &["chart", "identity", "insight", "record", "stages", "system"]),
-    ("stages", &[]),
+    ("stages", &["identity"]),
     ("stages/neural", &["stages", "tch", "torch-sys"]),
 ];
 

@@ -10,11 +10,21 @@ use super::sql;
 /// so a batch of any length is inserted by the same few statements, which the driver keeps prepared.
 const ROWS: usize = 256;
 
-/// What stands for a row whose numbers are all finite, as nearly every row's are: a value that stands there costs less
-/// than one that is bound. A training's own loss is that of one step.
-pub(super) const FINITE: &str = "(?, ?, ?, ?, 'finite', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 1)";
+/// What stands for a row, behind its trajectory, whose numbers are all finite, as nearly every row's are: a value that stands
+/// there costs less than one that is bound. A training's own loss is that of one step.
+const FINITE: &str = "?, ?, ?, 'finite', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 1)";
 /// What stands for any row.
-pub(super) const ANY: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)";
+const ANY: &str = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)";
+
+/// The statement that inserts so many rows. Their trajectory is the last value, named by its place, so that it is bound once and
+/// not for each of them.
+pub(super) fn statement(rows: usize, all_finite: bool) -> String {
+    let row = if all_finite { FINITE } else { ANY };
+    let last = rows * row.matches('?').count() + 1;
+    let mut text = format!("{}VALUES {}", sql!("insert_steps"), format!("(${last}, {row}, ").repeat(rows));
+    text.truncate(text.len() - 2);
+    text
+}
 
 /// Inserts steps that are not there yet.
 pub(super) async fn insert(c: &mut SqliteConnection, trajectory: TrajectoryRow, steps: &[Step]) -> sqlx::Result<()> {
@@ -29,15 +39,10 @@ pub(super) async fn insert(c: &mut SqliteConnection, trajectory: TrajectoryRow, 
 
 async fn insert_at_once(c: &mut SqliteConnection, trajectory: TrajectoryRow, rows: &[Step]) -> sqlx::Result<()> {
     let all_finite = rows.iter().all(|step| step.loss.0.is_finite() && nonfinite(step).is_none());
-    let mut text = sql!("insert_steps").to_owned();
-    for (i, _) in rows.iter().enumerate() {
-        text.push_str(if i == 0 { "VALUES " } else { ", " });
-        text.push_str(if all_finite { FINITE } else { ANY });
-    }
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(text));
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(statement(rows.len(), all_finite)));
     for step in rows {
         let measured = |x: Option<Measured>| x.and_then(Measured::finite);
-        query = query.bind(trajectory.0).bind(step.step as i64).bind(step.epoch as i64).bind(step.loss.finite());
+        query = query.bind(step.step as i64).bind(step.epoch as i64).bind(step.loss.finite());
         if !all_finite {
             query = query.bind(step.loss.kind().as_str());
         }
@@ -56,7 +61,7 @@ async fn insert_at_once(c: &mut SqliteConnection, trajectory: TrajectoryRow, row
             query = query.bind(nonfinite(step));
         }
     }
-    query.execute(c).await.map(|_| ())
+    query.bind(trajectory.0).execute(c).await.map(|_| ())
 }
 
 /// The measured columns that are not finite, as the record names them: `grad_norm:inf`.

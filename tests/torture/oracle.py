@@ -330,6 +330,6 @@ def examine(database, store, missing_weights=False):
 
 def leftovers(folder):
     """Temporary files below a folder that holds a record and its store, and whose processes have all ended."""
-    signs = re.compile(r"(/tmp/.+|/locks/(process|key)-[^/]+|[.-](new|tmp|part|partial)|/(new|tmp|part|partial)-[^/]*)$")
+    signs = re.compile(r"(/tmp/.+|/locks/(process|key)-[^/]+|[.-](new|tmp|part|partial|unfinished)(-journal)?|/(new|tmp|part|partial)-[^/]*)$")
     found = [str(path) for path in Path(folder).rglob("*") if signs.search("/" + str(path.relative_to(folder)))]
     return [("a temporary file is left", ", ".join(found[:4]))] if found else []

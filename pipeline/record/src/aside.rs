@@ -25,8 +25,7 @@ impl Aside {
     /// Where there is no room for it.
     pub(super) fn write(database: &Path) -> Result<Self> {
         let aside = Self { database: database.to_owned(), unfinished: beside(database, UNFINISHED) };
-        // What a killed process left.
-        remove(&aside.unfinished);
+        aside.clear();
         let written = aside.fill();
         match written {
             // It has no name yet, so that the disk's failure is told of the database.
@@ -66,9 +65,17 @@ impl Aside {
     }
 }
 
+impl Aside {
+    /// Removes what is unfinished, also by a process that was killed: its journal would be played back into the next copy.
+    fn clear(&self) {
+        remove(&self.unfinished);
+        remove(&beside(&self.unfinished, "-journal"));
+    }
+}
+
 impl Drop for Aside {
     fn drop(&mut self) {
-        remove(&self.unfinished);
+        self.clear();
     }
 }
 

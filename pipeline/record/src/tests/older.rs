@@ -150,7 +150,9 @@ fn the_old_database_is_kept_beside_it() {
     let folder = fixture.db.parent().unwrap();
     std::fs::set_permissions(&fixture.db, std::fs::Permissions::from_mode(0o640)).unwrap();
     std::fs::write(folder.join("experiments.db.schema7"), "somebody's").unwrap();
-    std::fs::write(folder.join("experiments.db.unfinished"), "left by a killed process").unwrap();
+    for left in ["experiments.db.unfinished", "experiments.db.unfinished-journal"] {
+        std::fs::write(folder.join(left), "left by a killed process").unwrap();
+    }
     let before = dump(&fixture.db);
     let mut record = fixture.record();
     let copy = folder.join("experiments.db.schema7-2");
@@ -162,6 +164,7 @@ fn the_old_database_is_kept_beside_it() {
     assert_eq!(migrate::version(&mut as_is(&copy)).unwrap(), 7);
     assert_eq!(std::fs::read(folder.join("experiments.db.schema7")).unwrap(), b"somebody's");
     assert!(!folder.join("experiments.db.unfinished").exists());
+    assert!(!folder.join("experiments.db.unfinished-journal").exists());
     // Once.
     assert_eq!(fixture.record().take_migrated(), None);
     assert!(!folder.join("experiments.db.schema8").exists());

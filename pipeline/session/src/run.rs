@@ -28,8 +28,8 @@ use engine::launch::{Local, Pool};
 use engine::lock::{self, Lock};
 use engine::store::Store;
 use engine::work::{Graph, Summary, Track, Work};
-use experiment::{Experiment, Point};
-use identity::Status;
+use experiment::{Experiment, Point, Source};
+use identity::{Digest, Status};
 use record::Record;
 use record::rows::{KILLED, NewExperiment, NewRun, RunRow};
 use system::uid;
@@ -147,14 +147,23 @@ impl Session<'_> {
         let mut told = self.watch.fetches();
         let mut shelf = Shelf { folder, dry_run, watch: &mut *told };
         let mut plans = Vec::with_capacity(experiment.points.len());
+        // Most points of a study read the same files.
+        let mut known: Vec<(&Source, (PathBuf, Digest))> = Vec::new();
         for point in &experiment.points {
             let mut sources = Vec::new();
             for source in &point.corpus.sources {
-                let (path, digest) = corpus::obtain(source, &opened.store, &mut shelf).map_err(|refused| {
-                    let key = format!("corpus.{}", source.name);
-                    let failure = Failure::from(experiment.complain(&key, &refused.message, &refused.hint));
-                    if refused.is_full { Failure { kind: Kind::Failed, ..failure } } else { failure }
-                })?;
+                let (path, digest) = match known.iter().find(|(of, _)| *of == source) {
+                    Some((_, found)) => found.clone(),
+                    None => {
+                        let found = corpus::obtain(source, &opened.store, &mut shelf).map_err(|refused| {
+                            let key = format!("corpus.{}", source.name);
+                            let failure = Failure::from(experiment.complain(&key, &refused.message, &refused.hint));
+                            if refused.is_full { Failure { kind: Kind::Failed, ..failure } } else { failure }
+                        })?;
+                        known.push((source, found.clone()));
+                        found
+                    }
+                };
                 sources.push((source.name.clone(), digest, path));
             }
             let ancestors = forks::ancestors(&mut opened.record, experiment, point, &sources)?;

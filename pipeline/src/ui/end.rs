@@ -39,6 +39,7 @@ pub fn conclude(
     paths: &Paths,
 ) -> Result<(), Failure> {
     let Done { rows, summary } = done;
+    let mut text = String::new();
     for (((row, end), point), judged) in rows.iter().zip(&summary.ends).zip(&experiment.points).zip(judged) {
         let status = match end {
             End::Finished if summary.partial && row.status != Status::Finished => "stopped as asked",
@@ -48,8 +49,10 @@ pub fn conclude(
         };
         let (run, label) = (row.id.to_string(), label(point));
         let words: Vec<&str> = [&run, &label, status, judged].into_iter().filter(|word| !word.is_empty()).collect();
-        data(&format!("{}\n", words.join("  ")));
+        text.push_str(&words.join("  "));
+        text.push('\n');
     }
+    data(&text);
     let counted = format!("{} executed, {} cached", summary.executed, summary.cached);
     let all = summary.ends.iter().all(|end| *end == End::Finished);
     if all && summary.executed == 0 && rows.iter().any(|row| row.new) {

@@ -115,7 +115,7 @@ pub struct How {
     /// Stages computed side by side [default: as many as points to compute, at most one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
-    /// Threads of each training, evaluation and sampling [default: cores divided by jobs]
+    /// Threads of each training, evaluation and sampling [default: cores divided by jobs, plus idle ones]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
     /// Stop after this stage; a later run goes on from there

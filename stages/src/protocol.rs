@@ -19,7 +19,7 @@ pub use identity::Loss as Measured;
 pub use crate::observations::{Checkpoint, Evaluation, Event, Predicted, Predictions, SampleText, Step};
 
 /// The version of this contract; both sides must agree on it.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// Environment that `pipeline` starts a worker with, where the user has set nothing else. libtorch's OpenMP threads spin
 /// while they wait, and read this before the worker's first line: two workers of two threads on two cores finish 1.6
@@ -65,6 +65,14 @@ pub enum Request {
     /// End the execution in progress after its present step, write its state down, and say [`Reply::Done`] with
     /// `stopped`.
     Stop,
+    /// Compute an execution with so many threads from its next step on, or from the next part of its split; never with
+    /// fewer than its order names. On a GPU it means nothing, and neither does it once the execution has ended.
+    Threads {
+        /// The order.
+        order: u64,
+        /// How many it may use.
+        threads: u32,
+    },
 }
 
 /// One execution.
@@ -81,7 +89,7 @@ pub struct Order {
     pub inputs: BTreeMap<String, PathBuf>,
     /// An empty folder for output files.
     pub folder: PathBuf,
-    /// Threads to compute with.
+    /// Threads to compute with; [`Request::Threads`] may allow more.
     pub threads: u32,
     /// For `train` alone: the steps to compute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -264,9 +272,11 @@ mod tests {
         let event = Event { step: Some(3), kind: "nonfinite".into(), message: "loss is NaN".into() };
         write_frame(&mut bytes, &Reply::Event(event.clone())).unwrap();
         write_frame(&mut bytes, &Request::Stop).unwrap();
+        write_frame(&mut bytes, &Request::Threads { order: 7, threads: 2 }).unwrap();
         let mut input = &bytes[..];
         assert_eq!(read_frame::<Reply>(&mut input).unwrap(), Some(Reply::Event(event)));
         assert_eq!(read_frame::<Request>(&mut input).unwrap(), Some(Request::Stop));
+        assert_eq!(read_frame::<Request>(&mut input).unwrap(), Some(Request::Threads { order: 7, threads: 2 }));
         assert_eq!(read_frame::<Request>(&mut input).unwrap(), None);
         assert!(read_frame::<Reply>(&mut &bytes[..9]).is_err());
         assert!(read_frame::<Reply>(&mut &[255u8, 255, 255, 255][..]).is_err());

@@ -115,6 +115,30 @@ fn every_way_to_a_training_gives_the_same_bits_with_every_optimiser() {
 }
 
 #[test]
+fn idle_cores_are_lent_to_the_last_point_and_change_no_bit() {
+    if std::thread::available_parallelism().unwrap().get() < 2 {
+        eprintln!("skipped: with one core none is ever idle");
+        return;
+    }
+    let (lent, kept) = (TestSpace::new(), TestSpace::new());
+    let study = ["run", "experiments/tiny.toml", "--jobs", "2", "--set", "train.steps=600"];
+    let study = [&study[..], &["--set", "train.learning_rate=[0.01,0.02,0.005]"]].concat();
+    lent.pipeline(&study).ok();
+    kept.pipeline(&[&study[..], &["--threads", "1"]].concat()).ok();
+    lent.assert_bits(&kept.bits(), "with cores that were lent");
+    let of_workers = "SELECT count(*) FROM executions WHERE stage IN ('train', 'evaluate') AND report ->> 'threads'";
+    assert!(lent.number(&format!("{of_workers} > threads AND stage = 'train'")) > 0, "no training was lent a core");
+    assert_eq!(lent.number(&format!("{of_workers} < threads")), 0);
+    // What was asked for is kept to.
+    assert_eq!(kept.number(&format!("{of_workers} = 1")), kept.number(&format!("{of_workers} > 0")));
+    // Runs are compared, resumed and computed again by the threads that they began with.
+    let compared = lent.pipeline(&["compare", "run1", "run3"]).ok();
+    assert!(!compared.stdout.contains("threads"), "{compared}");
+    assert_eq!(lent.number("SELECT count(DISTINCT threads) FROM trajectories"), 1);
+    lent.pipeline(&["reproduce", "run3"]).ok();
+}
+
+#[test]
 fn probes_change_no_number() {
     let (with, without) = (space(), space());
     with.run("exact", &[]).ok();

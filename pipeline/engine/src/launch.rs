@@ -28,6 +28,9 @@ pub trait Launcher {
     /// How far an execution is that reports nothing by itself, in thousandths.
     fn share(&self, key: StageKey) -> Option<u64>;
 
+    /// Allows an execution so many threads from now on, as soon as it can use them; not fewer than its task says.
+    fn allow(&mut self, key: StageKey, threads: u32);
+
     /// Asks all executions to end early, those that are launched later included.
     fn stop(&mut self);
 }
@@ -47,7 +50,7 @@ pub struct Task {
     pub params: Value,
     /// What it reads.
     pub inputs: Vec<Input>,
-    /// Threads that it may use.
+    /// Threads that it begins with.
     pub threads: u32,
     /// The part of a trajectory that is wanted.
     pub segment: Option<Segment>,

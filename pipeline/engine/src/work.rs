@@ -3,6 +3,7 @@
 //! 1. Every point walks its stages in order, and asks for nodes; nodes with equal keys are one job (`walk`, [`jobs`]).
 //! 2. A job whose result is in the record is done at once; the others wait, by rank.
 //! 3. As long as there are places, the first that waits is claimed and launched (`start`, [`crate::launch`]).
+//!    Cores that are then left are lent to what runs (`lend`).
 //! 4. What an execution tells is written down as it comes; its end is accepted or given up (`hear`, [`recorder`]).
 //! 5. When a job is done, its points continue with step 1; when it fails, they end (`end`).
 
@@ -11,6 +12,7 @@ mod ground;
 mod hear;
 mod interface;
 mod jobs;
+mod lend;
 mod origin;
 mod point;
 mod recorder;
@@ -135,6 +137,7 @@ impl<'a> Work<'a> {
                 self.show_progress();
             }
             self.start_ready(tick)?;
+            self.lend_cores();
             if self.jobs.count_running() == 0 && (self.stopping || self.jobs.next_waiting(None).is_none()) {
                 break;
             }

@@ -46,15 +46,26 @@ pub struct Worker {
     output: BufReader<Ear>,
 }
 
-/// Asks a worker to end its order early, from another thread.
+/// Asks something of a worker in the middle of an order, from any thread.
 #[derive(Debug, Clone)]
-pub struct Stopper(Arc<Mutex<UnixStream>>);
+pub struct Asker(Arc<Mutex<UnixStream>>);
 
-impl Stopper {
-    /// Asks. A worker that is gone needs no asking, and one that reads nothing would not hear it.
+impl Asker {
+    /// Asks it to end its order early. A worker that is gone needs no asking, and one that reads nothing would not hear it.
     pub fn stop(&self) {
-        let mut input = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = write_frame(&mut *input, &Request::Stop);
+        let _ = self.ask(&Request::Stop);
+    }
+
+    /// Allows an order so many threads.
+    ///
+    /// # Errors
+    /// When the worker is gone, or reads nothing.
+    pub fn allow(&self, order: u64, threads: u32) -> io::Result<()> {
+        self.ask(&Request::Threads { order, threads })
+    }
+
+    fn ask(&self, request: &Request) -> io::Result<()> {
+        write_frame(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), request)
     }
 }
 
@@ -145,9 +156,9 @@ impl Worker {
         self.output.get_ref().log.path.file_name().unwrap_or_default().display().to_string()
     }
 
-    /// A handle that can ask it to stop.
-    pub fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.input))
+    /// A handle that can ask it something in the middle of an order.
+    pub fn asker(&self) -> Asker {
+        Asker(Arc::clone(&self.input))
     }
 
     /// Hands an order over. What is to be said of the worker's silence goes to `tell`.

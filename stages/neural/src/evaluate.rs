@@ -26,14 +26,15 @@ pub(crate) struct Score {
 }
 
 /// Scores a split as one stream from a zero state (Zaremba et al. 2014: the state is carried through the whole
-/// split, and every token but the first counts). `None` when `stop` was set meanwhile.
+/// split, and every token but the first counts). `None` when `stop` was set meanwhile. `threads` says of each part how
+/// many compute it.
 ///
 /// # Errors
 /// When the split can't be read, has fewer than two tokens, or does not fit the model.
 pub(crate) fn score(
     model: &Model,
     ids: &Ids,
-    threads: usize,
+    threads: &mut dyn FnMut() -> usize,
     stop: &AtomicBool,
     progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Option<Score>> {
@@ -45,7 +46,7 @@ pub(crate) fn score_in_chunks(
     model: &Model,
     ids: &Ids,
     chunk: usize,
-    threads: usize,
+    threads: &mut dyn FnMut() -> usize,
     stop: &AtomicBool,
     progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Option<Score>> {
@@ -59,14 +60,16 @@ fn score_in<T: Real>(
     model: &Model,
     ids: &Ids,
     chunk: usize,
-    threads: usize,
+    threads: &mut dyn FnMut() -> usize,
     stop: &AtomicBool,
     progress: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<Option<Score>> {
-    let mut softmax = Softmax::<T>::new(threads);
+    let mut softmax = Softmax::<T>::new(1);
     let mut carry = model.zero_carry(1)?;
     in_chunks((ids, model.shape.vocab), chunk, stop, progress, |inputs, targets| {
         let whole = |_: usize, _: &Tensor| Ok(None);
+        let threads = threads();
+        softmax.use_threads(threads);
         let (y, _) = layers::forward::<T>(model, inputs.to_vec(), &mut carry, whole, threads)?; // [T, H]
         softmax.score(model, &y, targets)
     })

@@ -59,6 +59,11 @@ impl<T: Real> Optimizer<T> {
         }
     }
 
+    /// From now on so many threads compute: no bit depends on their number.
+    pub(crate) fn use_threads(&mut self, threads: usize) {
+        self.threads = threads;
+    }
+
     /// Updates `weights` by their gradients, each times `coefficient` (of clipping), as update number `t`, from 1.
     ///
     /// # Errors

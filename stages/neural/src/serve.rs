@@ -28,6 +28,9 @@ const EXIT_OK: i32 = 0;
 /// The end of standard input, or of its sense, found an order in progress.
 const EXIT_ABANDONED: i32 = 1;
 
+/// The most threads that an order may have.
+const MOST_THREADS: u32 = 4096;
+
 /// What the thread that reads requests shares with the one that works.
 #[derive(Debug, Default)]
 struct Shared {
@@ -35,6 +38,8 @@ struct Shared {
     open: Mutex<usize>,
     /// Whether the order in progress is to end after its step; written only while `open` is locked.
     stop: AtomicBool,
+    /// The newest word on threads: an order, and how many it may compute with.
+    allowed: Mutex<Option<(u64, u32)>>,
 }
 
 impl Shared {
@@ -53,6 +58,16 @@ impl Shared {
         let mut open = self.open();
         *open -= 1;
         self.stop.store(false, Ordering::Relaxed);
+    }
+
+    fn allowed(&self) -> MutexGuard<'_, Option<(u64, u32)>> {
+        self.allowed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many threads an order may compute with now: as many as it names, or more.
+    fn threads(&self, order: &Order) -> usize {
+        let more = self.allowed().filter(|(id, _)| *id == order.id).map_or(0, |(_, threads)| threads.min(MOST_THREADS));
+        order.threads.max(more) as usize
     }
 }
 
@@ -76,7 +91,7 @@ pub(crate) fn serve(frames: File) -> Result<()> {
     let requests = thread::Builder::new().stack_size(SMALL_STACK).spawn(move || read_requests(&reader, &sender));
     requests.context("no thread could be started that reads requests")?;
     for order in orders {
-        let last = answer(&order, &mut pipe, &shared.stop);
+        let last = answer(&order, &mut pipe, &shared);
         // Before the reply is sent: whoever reads it finds a worker without work.
         shared.settle();
         pipe.send(last)?;
@@ -96,6 +111,7 @@ fn read_requests(shared: &Shared, orders: &mpsc::Sender<Box<Order>>) {
                 }
             }
             Ok(Some(Request::Stop)) => shared.ask_to_stop(),
+            Ok(Some(Request::Threads { order, threads })) => *shared.allowed() = Some((order, threads)),
             Ok(None) => raw::exit_now(if *shared.open() > 0 { EXIT_ABANDONED } else { EXIT_OK }),
             Err(error) => {
                 log(&format!("error: standard input: {error}"));
@@ -106,9 +122,9 @@ fn read_requests(shared: &Shared, orders: &mpsc::Sender<Box<Order>>) {
 }
 
 /// Serves one order; returns the last reply to it, [`Reply::Done`] or [`Reply::Failed`].
-fn answer(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Reply {
+fn answer(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Reply {
     // tch panics where it has no fallible twin; the worker has nothing that such a panic could leave half done.
-    let outcome = catch_unwind(AssertUnwindSafe(|| carry_out(order, pipe, stop)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| carry_out(order, pipe, shared)));
     let outcome = outcome.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(anyhow!("BUG: {}", text.unwrap_or("a panic without a message")))
@@ -126,34 +142,35 @@ fn answer(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Reply {
     }
 }
 
-fn carry_out(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
-    ensure!((1..=4096).contains(&order.threads), "an order for {} threads", order.threads);
+fn carry_out(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
+    ensure!((1..=MOST_THREADS).contains(&order.threads), "an order for {} threads", order.threads);
     // Not for the CPU, whose loops have threads of their own: this call starts a pool, and where no thread can be started
     // it waits for that pool forever.
     if order.params.get("device").is_some_and(|device| device == "cuda") {
         tch::set_num_threads(i32::try_from(order.threads)?);
     }
     match order.stage.as_str() {
-        "train" => train(order, pipe, stop),
-        "evaluate" => evaluate(order, pipe, stop),
+        "train" => train(order, pipe, shared),
+        "evaluate" => evaluate(order, pipe, shared),
         other => bail!("this worker runs train and evaluate, not {other}"),
     }
 }
 
-fn train(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
+fn train(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
     let Train { precision, .. } = params::read("train", &order.params)?;
     match precision {
-        Precision::F64 => train_in::<f64>(order, pipe, stop),
-        Precision::F32 | Precision::Bf16 => train_in::<f32>(order, pipe, stop),
+        Precision::F64 => train_in::<f64>(order, pipe, shared),
+        Precision::F32 | Precision::Bf16 => train_in::<f32>(order, pipe, shared),
     }
 }
 
-fn train_in<T: Stored>(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
+fn train_in<T: Stored>(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
     let (begun, spent_before) = (Instant::now(), pipe.spent);
     let mut training = Training::<T>::open(order)?;
     log(&training.summary());
     let from = training.from();
-    let End { reached, stopped } = training.run(&mut |reply| Ok(pipe.send(reply)?), stop)?;
+    let allowed = || shared.threads(order);
+    let End { reached, stopped } = training.run(&mut |reply| Ok(pipe.send(reply)?), &shared.stop, &allowed)?;
     let (seconds, observing) = (begun.elapsed().as_secs_f64(), (pipe.spent - spent_before).as_secs_f64());
     let steps = reached - from;
     let why = if stopped { ", stopped on request" } else { "" };
@@ -165,11 +182,12 @@ fn train_in<T: Stored>(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Res
         peak_memory: peak_memory(),
         report: json!({
             "steps": steps, "seconds": seconds, "observe_seconds": observing, "phases": training.phases(),
+            "threads": training.most_threads(),
         }),
     })
 }
 
-fn evaluate(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
+fn evaluate(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
     let begun = Instant::now();
     let input = |name: &str| order.inputs.get(name).with_context(|| format!("the order has no input `{name}`"));
     let split = order.params.get("split").and_then(|split| split.as_str()).context("the order names no split")?;
@@ -178,9 +196,15 @@ fn evaluate(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
     let id = order.id;
     log(&format!("evaluate: {split}, {} tokens, {} types", ids.len(), model.shape.vocab));
     let progress = |done, whole| Ok(pipe.send(Reply::Progress { order: id, done, whole })?);
+    let mut most = order.threads as usize;
+    let mut threads = || {
+        let now = shared.threads(order);
+        most = most.max(now);
+        now
+    };
     let found = match order.params.get("device").and_then(|device| device.as_str()) {
-        Some("cuda") => Loaded::new(&model, true, GPU)?.score(&ids, stop, progress)?,
-        _ => score(&model, &ids, order.threads as usize, stop, progress)?,
+        Some("cuda") => Loaded::new(&model, true, GPU)?.score(&ids, &shared.stop, progress)?,
+        _ => score(&model, &ids, &mut threads, &shared.stop, progress)?,
     };
     let seconds = begun.elapsed().as_secs_f64();
     if let Some(Score { loss, tokens }) = found {
@@ -188,6 +212,6 @@ fn evaluate(order: &Order, pipe: &mut Pipe, stop: &AtomicBool) -> Result<Done> {
         let (split, loss) = (split.to_owned(), Measured(loss));
         pipe.send(Reply::Evaluation(Evaluation { split, step: None, loss, tokens, seconds }))?;
     }
-    let (peak_memory, report) = (peak_memory(), json!({ "seconds": seconds }));
+    let (peak_memory, report) = (peak_memory(), json!({ "seconds": seconds, "threads": most }));
     Ok(Done { order: id, reached: None, stopped: found.is_none(), peak_memory, report })
 }

@@ -88,6 +88,11 @@ impl<T: Real> Softmax<T> {
         Self { rounds, ..self }
     }
 
+    /// From now on so many threads compute: no bit depends on their number.
+    pub(crate) fn use_threads(&mut self, threads: usize) {
+        (self.exact.threads, self.rounded.threads) = (threads, threads);
+    }
+
     /// The loss of predicting `targets` [N] from `y` [N, H], and its gradients.
     ///
     /// # Errors

@@ -80,6 +80,12 @@ pub(crate) struct Steps<T: Real> {
 }
 
 impl<T: Real> Steps<T> {
+    /// From now on so many threads compute: no bit depends on their number.
+    pub(crate) fn use_threads(&mut self, threads: usize) {
+        self.softmax.use_threads(threads);
+        self.threads = threads;
+    }
+
     /// One update; `None` if it was stopped before its last window, which leaves the state as it was.
     ///
     /// # Errors

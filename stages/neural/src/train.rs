@@ -1,6 +1,7 @@
 //! The stage `train`: a segment of a trajectory, step after step.
 
 mod inspect;
+mod threads;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +50,8 @@ pub(crate) struct Training<T: Real> {
     recipe: Recipe,
     engine: Engine<T>,
     threads: usize,
+    /// The most threads that a step was computed with.
+    most_threads: usize,
     watch: Stopwatch,
 }
 
@@ -130,7 +133,8 @@ impl<T: Stored> Training<T> {
             Device::Auto => bail!("BUG: an order that leaves the device open"),
         };
         let watch = Stopwatch::start();
-        Ok(Self { train, segment, folder, batches, valid, state, recipe, engine, threads, looks, watch })
+        let most_threads = threads;
+        Ok(Self { train, segment, folder, batches, valid, state, recipe, engine, threads, most_threads, looks, watch })
     }
 
     /// Seconds by phase.
@@ -157,11 +161,17 @@ impl<T: Stored> Training<T> {
     }
 
     /// The training loop. Symbols are those of Zaremba et al. 2014: θ the weights, η the learning rate, L the loss, n
-    /// the number of updates done, which is also the step to come.
+    /// the number of updates done, which is also the step to come. `allowed` says before each how many threads may compute
+    /// it.
     ///
     /// # Errors
     /// Those of files and of libtorch; a loss that is not finite is none.
-    pub(crate) fn run(&mut self, observe: &mut Observe<'_>, stop: &AtomicBool) -> Result<End> {
+    pub(crate) fn run(
+        &mut self,
+        observe: &mut Observe<'_>,
+        stop: &AtomicBool,
+        allowed: &dyn Fn() -> usize,
+    ) -> Result<End> {
         let probes = self.train.probes;
         let mut n = self.segment.from;
         let (mut written, mut last_saved, mut said) = (Instant::now(), None, (Instant::now(), n));
@@ -192,6 +202,7 @@ impl<T: Stored> Training<T> {
                 Looked::On => {}
             }
 
+            self.use_threads(allowed(), n);
             let begun = Instant::now();
             let first = n * self.recipe.accumulate;
             let epoch = self.batches.plan.epoch(first);
@@ -301,8 +312,9 @@ impl<T: Stored> Training<T> {
             None => {
                 let Some(valid) = &self.valid else { return Ok(Looked::On) };
                 let begun = Instant::now();
+                let threads = self.threads;
                 let found = match &self.engine {
-                    Engine::Cpu(_) => score(&self.state.model, valid, self.threads, stop, |_, _| Ok(()))?,
+                    Engine::Cpu(_) => score(&self.state.model, valid, &mut || threads, stop, |_, _| Ok(()))?,
                     Engine::Cuda(card) => card.score(valid, stop)?,
                 };
                 let Some(Score { loss, tokens }) = found else { return Ok(Looked::Interrupted) };

@@ -214,7 +214,8 @@ fn requests() -> impl Strategy<Value = Request> {
     let order = order.prop_map(|(id, stage, params, inputs, threads, segment)| {
         Request::Order(Box::new(Order { id, stage, params, inputs, folder: "f".into(), threads, segment }))
     });
-    prop_oneof![Just(Request::Stop), order]
+    let threads = any::<(u64, u32)>().prop_map(|(order, threads)| Request::Threads { order, threads });
+    prop_oneof![Just(Request::Stop), order, threads]
 }
 
 fn replies() -> impl Strategy<Value = Reply> {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -17,14 +17,17 @@ use super::{Launcher, Made, Message, Observation, Pool, Task, TaskError, paths};
 use crate::conduct::Conduct;
 use crate::graph::Way;
 use crate::store::{Put, Store};
-use crate::worker::{self, Stopper, WorkerError};
+use crate::worker::{self, Asker, WorkerError};
 use identity::{Digest, OutputName, StageKey};
 
 /// The launcher of this machine.
 #[derive(Debug)]
 pub struct Local {
     bench: Bench,
+    /// Of functions of this process: how far they are.
     shares: HashMap<StageKey, Arc<AtomicU64>>,
+    /// Of orders: how many threads each may use.
+    threads: HashMap<StageKey, Arc<AtomicU32>>,
 }
 
 /// What executions share.
@@ -34,12 +37,12 @@ struct Bench {
     pool: Arc<Pool>,
     stop: Arc<AtomicBool>,
     /// How to ask the workers to stop that carry out an order.
-    stoppers: Arc<Mutex<HashMap<StageKey, Stopper>>>,
+    askers: Arc<Mutex<HashMap<StageKey, Asker>>>,
 }
 
 impl Bench {
-    fn stoppers(&self) -> MutexGuard<'_, HashMap<StageKey, Stopper>> {
-        self.stoppers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn askers(&self) -> MutexGuard<'_, HashMap<StageKey, Asker>> {
+        self.askers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -47,7 +50,8 @@ impl Local {
     /// Runs executions beside `store`, those of workers in `pool`.
     pub fn new(store: Arc<Store>, pool: Pool) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        Self { bench: Bench { store, pool: Arc::new(pool), stop, stoppers: Arc::default() }, shares: HashMap::new() }
+        let bench = Bench { store, pool: Arc::new(pool), stop, askers: Arc::default() };
+        Self { bench, shares: HashMap::new(), threads: HashMap::new() }
     }
 }
 
@@ -55,10 +59,12 @@ impl Launcher for Local {
     fn launch(&mut self, task: Task, to: &Sender<Message>) {
         // Those that have ended hold theirs no more.
         self.shares.retain(|_, share| Arc::strong_count(share) > 1);
+        self.threads.retain(|_, threads| Arc::strong_count(threads) > 1);
         let (key, uid, outer) = (task.key, task.uid.clone(), to.clone());
-        let share = Arc::new(AtomicU64::new(0));
-        if let Way::Here(_) = task.way {
-            self.shares.insert(key, Arc::clone(&share));
+        let (share, threads) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU32::new(task.threads)));
+        match task.way {
+            Way::Here(_) => drop(self.shares.insert(key, Arc::clone(&share))),
+            Way::Worker => drop(self.threads.insert(key, Arc::clone(&threads))),
         }
         let bench = self.bench.clone();
         let whole = move || {
@@ -66,12 +72,12 @@ impl Launcher for Local {
             let folder = folder.map_err(|error| TaskError::Disk { path: bench.store.root().to_owned(), error });
             let work = |folder| match &task.way {
                 Way::Here(stage) => run_here(&bench, *stage, task, folder, share),
-                Way::Worker => carry_out(&bench, task, folder, &outer),
+                Way::Worker => carry_out(&bench, task, folder, &threads, &outer),
             };
             // A panic must not leave the state machine to wait for an end that nobody tells.
             let made = catch_unwind(AssertUnwindSafe(|| folder.and_then(work)))
                 .unwrap_or_else(|panic| Err(StageError::Bug(words_of(&*panic)).into()));
-            bench.stoppers().remove(&key);
+            bench.askers().remove(&key);
             // Whatever is left after a kill is swept at the next start.
             let _ = std::fs::remove_dir_all(bench.store.root().join("tmp").join(&uid));
             // The receiver is gone only when the program is ending.
@@ -86,9 +92,15 @@ impl Launcher for Local {
         self.shares.get(&key).map(|share| share.load(Ordering::Relaxed))
     }
 
+    fn allow(&mut self, key: StageKey, threads: u32) {
+        if let Some(allowed) = self.threads.get(&key) {
+            allowed.store(threads, Ordering::Relaxed);
+        }
+    }
+
     fn stop(&mut self) {
         self.bench.stop.store(true, Ordering::Relaxed);
-        self.bench.stoppers().values().for_each(Stopper::stop);
+        self.bench.askers().values().for_each(Asker::stop);
     }
 }
 
@@ -131,8 +143,14 @@ fn run_here(
     })
 }
 
-/// Has a worker carry an order out.
-fn carry_out(bench: &Bench, task: Task, folder: PathBuf, to: &Sender<Message>) -> Result<Made, TaskError> {
+/// Has a worker carry an order out, with as many threads as `allowed` says at the time.
+fn carry_out(
+    bench: &Bench,
+    task: Task,
+    folder: PathBuf,
+    allowed: &AtomicU32,
+    to: &Sender<Message>,
+) -> Result<Made, TaskError> {
     let began = Instant::now();
     let key = task.key;
     let say = |observation| {
@@ -149,7 +167,7 @@ fn carry_out(bench: &Bench, task: Task, folder: PathBuf, to: &Sender<Message>) -
         threads: task.threads,
         segment: task.segment,
     };
-    let id = order.id;
+    let (id, mut threads) = (order.id, order.threads);
     let mut conduct = match Conduct::new(&order, task.may_give_up, task.may_stop_early) {
         Ok(conduct) => conduct,
         Err(error) => {
@@ -161,15 +179,21 @@ fn carry_out(bench: &Bench, task: Task, folder: PathBuf, to: &Sender<Message>) -
     // Whoever would read it is gone only when the program is ending.
     let tell: worker::Tell = Box::new(move |words| drop(notes.send(Message::Observed(key, Observation::Note(words)))));
     worker.send(order, Some(tell))?;
-    // Only now: a request to stop must not overtake the order. One that came before finds no stopper, so it is looked for
+    // Only now: a request to stop must not overtake the order. One that came before finds no asker, so it is looked for
     // once there is one.
-    bench.stoppers().insert(key, worker.stopper());
+    let asker = worker.asker();
+    bench.askers().insert(key, asker.clone());
     if bench.stop.load(Ordering::Relaxed) {
-        worker.stopper().stop();
+        asker.stop();
     }
     let mut disk = None;
     let result = worker.follow(id, false, |mut reply| {
         conduct.hear(&mut reply).map_err(WorkerError::Astray)?;
+        // Told in answer: a worker that is suspended says nothing, and its pipe does not fill up.
+        let now = allowed.load(Ordering::Relaxed);
+        if now != threads && asker.allow(id, now).is_ok() {
+            threads = now;
+        }
         say(match reply {
             Reply::Step(step) => Observation::Step(step),
             Reply::Evaluation(evaluation) => Observation::Evaluation(evaluation),

@@ -14,10 +14,12 @@ use record::rows::RunRow;
 pub struct Settings {
     /// Executions side by side.
     pub jobs: usize,
-    /// Threads of an execution by the worker, where a trajectory does not say otherwise.
+    /// Threads that an execution by the worker begins with, where a trajectory does not say otherwise.
     pub threads: u32,
-    /// Whether the user asked for them.
+    /// Whether the user asked for them: then no execution ever has more.
     pub threads_asked: bool,
+    /// Cores that executions share.
+    pub cores: u32,
     /// The last stage to compute.
     pub until: Option<StageName>,
     /// Compute nothing.

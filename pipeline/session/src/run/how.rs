@@ -11,7 +11,8 @@ use identity::StageName;
 pub struct How {
     /// Stages computed side by side; by default as many as there are points, at most one a core.
     pub jobs: Option<u32>,
-    /// Threads of each training, evaluation and sampling; by default cores divided by jobs.
+    /// Threads of each training, evaluation and sampling; by default cores divided by jobs, and more for trainings and
+    /// evaluations while cores are idle.
     pub threads: Option<u32>,
     /// The last stage to compute.
     pub until: Option<StageName>,
@@ -32,6 +33,7 @@ impl How {
             jobs,
             threads: self.threads.unwrap_or_else(|| u32::try_from(cores / jobs).unwrap_or(1).max(1)),
             threads_asked: self.threads.is_some(),
+            cores: u32::try_from(cores).unwrap_or(u32::MAX),
             until: self.until.clone(),
             dry_run: self.dry_run,
             explain: self.explain,

@@ -231,7 +231,11 @@ fn facts(stage: &StageRow) -> String {
                 Some(from) if from > 0 && from < to => format!("{} steps, from {} on", count(to), count(from)),
                 _ => format!("{} steps", count(to)),
             }),
-            stage.threads.map(|threads| format!("{threads} thread{}", if threads == 1 { "" } else { "s" })),
+            stage.threads.map(|threads| match report["threads"].as_i64() {
+                // It was lent idle cores.
+                Some(most) if most > threads => format!("{threads} to {most} threads"),
+                _ => format!("{threads} thread{}", if threads == 1 { "" } else { "s" }),
+            }),
             stage.device.clone(),
         ],
         _ => Vec::new(),

@@ -104,7 +104,7 @@ fn both_ways(changes: Value, layout: &str) {
         assert!(h.allclose(other_h, 1e-12, 1e-12, false) && c.allclose(other_c, 1e-12, 1e-12, false));
     }
     let (ids, go_on) = (Ids::open(&space.path("valid")).unwrap(), AtomicBool::new(false));
-    let scored = score(&here.model, &ids, 1, &go_on, |_, _| Ok(())).unwrap().unwrap();
+    let scored = score(&here.model, &ids, &mut || 1, &go_on, |_, _| Ok(())).unwrap().unwrap();
     let found = card.score(&ids, &go_on).unwrap().unwrap();
     close(scored.loss, found.loss, "valid loss");
     assert_eq!(scored.tokens, found.tokens);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stages::protocol::{Order, Predicted, Reply, Segment};
 
-use super::{Space, Told, params, told};
+use super::{Space, Told, params, train};
 use crate::cpu;
 
 /// The mean in the order in which training sums, of windows of 4 rows by 5 tokens.
@@ -22,7 +22,7 @@ fn inspected(changes: &Value) -> (Space, Told, Told) {
     let order = space.order("again", params(changes.clone()), 4, 8, Some(&before.folder));
     let segment = order.segment.map(|segment| Segment { checkpoints: vec![], inspect: Some(7), ..segment });
     let order = Order { segment, ..order };
-    let again = if changes["precision"] == "f64" { told::<f64>(order) } else { told::<f32>(order) };
+    let again = train(order, &|| 1);
     (space, whole, again)
 }
 

@@ -75,11 +75,16 @@ impl Space {
         };
         write("train", 400);
         write("valid", 90);
-        let cut = Cut { unit: Unit::Word, lowercase: false, eos: String::new() };
-        let types = (0..VOCAB).map(|i| format!("t{i}")).collect();
-        Types { cut, types, counts: vec![1; VOCAB as usize] }.save(&space.path("vocab")).unwrap();
+        space.vocabulary(VOCAB);
         space.plan("streams");
         space
+    }
+
+    /// The corpus knows so many types.
+    pub(crate) fn vocabulary(&self, size: u32) {
+        let cut = Cut { unit: Unit::Word, lowercase: false, eos: String::new() };
+        let types = (0..size).map(|i| format!("t{i}")).collect();
+        Types { cut, types, counts: vec![1; size as usize] }.save(&self.path("vocab")).unwrap();
     }
 
     pub(crate) fn plan(&self, layout: &str) {
@@ -119,21 +124,25 @@ impl Space {
     }
 
     pub(crate) fn train(&self, name: &str, changes: Value, from: u64, to: u64, before: Option<&Path>) -> Told {
-        let order = self.order(name, params(changes), from, to, before);
-        match order.params["precision"].as_str() {
-            Some("f64") => told::<f64>(order),
-            _ => told::<f32>(order),
-        }
+        train(self.order(name, params(changes), from, to, before), &|| 1)
     }
 }
 
-fn told<T: Stored>(order: Order) -> Told {
+/// Carries an order out, each step with as many threads as `threads` says.
+pub(crate) fn train(order: Order, threads: &dyn Fn() -> usize) -> Told {
+    match order.params["precision"].as_str() {
+        Some("f64") => told::<f64>(order, threads),
+        _ => told::<f32>(order, threads),
+    }
+}
+
+fn told<T: Stored>(order: Order, threads: &dyn Fn() -> usize) -> Told {
     let mut replies = Vec::new();
     let mut observe = |reply| {
         replies.push(reply);
         Ok(())
     };
-    let end = Training::<T>::open(&order).unwrap().run(&mut observe, &AtomicBool::new(false)).unwrap();
+    let end = Training::<T>::open(&order).unwrap().run(&mut observe, &AtomicBool::new(false), threads).unwrap();
     Told { replies, end, folder: order.folder }
 }
 

@@ -34,7 +34,8 @@ fn losses_are_those_that_this_version_of_the_stages_computes() {
     }
     let model = Model::load(&told.folder.join("weights-24.safetensors")).unwrap();
     let valid = Ids::open(&space.path("valid")).unwrap();
-    let found = score_in_chunks(&model, &valid, 512, 1, &AtomicBool::new(false), |_, _| Ok(())).unwrap().unwrap();
+    let found =
+        score_in_chunks(&model, &valid, 512, &mut || 1, &AtomicBool::new(false), |_, _| Ok(())).unwrap().unwrap();
     assert!(
         (found.loss - GOLDEN_VALID).abs() < 1e-5,
         "evaluate computes {} where {GOLDEN_VALID} is pinned: if that is meant, raise the stage's version in \
@@ -71,7 +72,7 @@ fn a_split_is_one_stream_however_it_is_cut() {
     let model = Model::load(&told.folder.join("weights-9.safetensors")).unwrap();
     let ids = Ids::open(&space.path("valid")).unwrap();
     let never = AtomicBool::new(false);
-    let cut = |chunk: usize| score_in_chunks(&model, &ids, chunk, 1, &never, |_, _| Ok(())).unwrap().unwrap();
+    let cut = |chunk: usize| score_in_chunks(&model, &ids, chunk, &mut || 1, &never, |_, _| Ok(())).unwrap().unwrap();
     let whole = cut(1000);
     assert_eq!(whole.tokens, 89);
     for chunk in [1, 7, 44, 89] {
@@ -96,5 +97,5 @@ fn a_split_is_one_stream_however_it_is_cut() {
     assert!((loss.double_value(&[]) - whole.loss).abs() < 1e-6);
 
     let stop = AtomicBool::new(true);
-    assert_eq!(score_in_chunks(&model, &ids, 10, 1, &stop, |_, _| Ok(())).unwrap(), None);
+    assert_eq!(score_in_chunks(&model, &ids, 10, &mut || 1, &stop, |_, _| Ok(())).unwrap(), None);
 }

@@ -1,11 +1,15 @@
 //! What goes on from a checkpoint computes what the undisturbed training does, to the bit.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
-use stages::protocol::Reply;
+use stages::files::Ids;
+use stages::protocol::{Reply, Step};
 
-use super::{Space, params};
+use super::{Space, Told, params, train};
+use crate::cpu;
+use crate::evaluate::score_in_chunks;
 use crate::model::{Model, Shape};
 use crate::train::{End, Training};
 
@@ -63,6 +67,38 @@ fn the_same_training_twice_has_the_same_bits_with_probes_or_without() {
 }
 
 #[test]
+fn threads_that_come_and_go_between_steps_change_no_bit() {
+    let space = Space::new();
+    // Several blocks of types, and parts of them.
+    space.vocabulary(1000);
+    let turn = Cell::new(0);
+    let changing = || [1, 3, 2, 16, 4][turn.replace(turn.get() + 1) % 5];
+    let numbers = |told: &Told| -> Vec<Step> {
+        told.steps().into_iter().map(|step| Step { seconds: 0.0, ..step.clone() }).collect()
+    };
+    for precision in ["f32", "f64", "bf16"].into_iter().filter(|it| *it != "bf16" || cpu::has_bf16()) {
+        let changes = params(json!({
+            "precision": precision, "embedding": 70, "hidden": 130, "layers": 2, "dropout": 0.2, "clip_norm": 0.1,
+            "accumulate": 2, "probes": 2, "schedule": {"kind": "plateau", "rate": 0.5, "every": 3, "patience": 0},
+        }));
+        let alone = train(space.order(&format!("alone {precision}"), changes.clone(), 0, 11, None), &|| 1);
+        let helped = train(space.order(&format!("helped {precision}"), changes, 0, 11, None), &changing);
+        assert_eq!(numbers(&alone), numbers(&helped), "{precision}");
+        for n in [7, 11] {
+            assert_eq!(alone.file("weights", n), helped.file("weights", n), "weights {n}, {precision}");
+            assert_eq!(alone.file("state", n), helped.file("state", n), "state {n}, {precision}");
+        }
+        let model = Model::load(&alone.folder.join("weights-11.safetensors")).unwrap();
+        let (valid, go_on) = (Ids::open(&space.path("valid")).unwrap(), AtomicBool::new(false));
+        let score = |threads: &mut dyn FnMut() -> usize| {
+            score_in_chunks(&model, &valid, 20, threads, &go_on, |_, _| Ok(())).unwrap().unwrap()
+        };
+        assert_eq!(score(&mut || 1), score(&mut || changing()), "{precision}");
+    }
+    assert!(turn.get() > 20, "threads changed {} times", turn.get());
+}
+
+#[test]
 fn checkpoint_0_is_the_untouched_model() {
     let space = Space::new();
     let told = space.train("only", json!({}), 0, 0, None);
@@ -89,7 +125,7 @@ fn a_stop_ends_after_the_present_step_and_can_be_gone_on_from() {
         stop.store(steps == 11, Ordering::Relaxed);
         Ok(())
     };
-    let end = Training::<f32>::open(&order).unwrap().run(&mut observe, &stop).unwrap();
+    let end = Training::<f32>::open(&order).unwrap().run(&mut observe, &stop, &|| 1).unwrap();
     assert_eq!(end, End { reached: 11, stopped: true });
     let rest = space.train("rest", json!({"dropout": 0.1}), 11, 24, Some(&order.folder));
     assert_eq!(whole.bits()[11..], rest.bits()[..]);
@@ -103,7 +139,7 @@ fn a_stop_does_not_wait_for_a_step_of_a_million_windows() {
     let order = space.order("stopped", params(json!({"accumulate": 1_000_000})), 0, 1, None);
     let (stop, mut training) = (AtomicBool::new(false), Training::<f32>::open(&order).unwrap());
     let end = std::thread::scope(|scope| {
-        let training = scope.spawn(|| training.run(&mut |_| Ok(()), &stop).unwrap());
+        let training = scope.spawn(|| training.run(&mut |_| Ok(()), &stop, &|| 1).unwrap());
         std::thread::sleep(std::time::Duration::from_millis(50));
         stop.store(true, Ordering::Relaxed);
         training.join().unwrap()
@@ -128,7 +164,7 @@ fn a_stop_in_the_middle_of_a_look_reports_its_checkpoint_once() {
         }
         Ok(())
     };
-    let end = Training::<f32>::open(&order).unwrap().run(&mut observe, &stop).unwrap();
+    let end = Training::<f32>::open(&order).unwrap().run(&mut observe, &stop, &|| 1).unwrap();
     assert_eq!(end, End { reached: 6, stopped: true });
     assert_eq!(told, [6], "whoever follows has taken the first one's files");
 }
@@ -153,6 +189,6 @@ fn what_does_not_belong_together_is_refused() {
     assert!(refused(json!({}), 9).contains("state-9.safetensors"));
     std::fs::write(space.path("train"), [99, 0, 0, 0].repeat(400)).unwrap();
     let order = space.order("strange", params(json!({})), 0, 3, None);
-    let ran = Training::<f32>::open(&order).unwrap().run(&mut |_| Ok(()), &AtomicBool::new(false));
+    let ran = Training::<f32>::open(&order).unwrap().run(&mut |_| Ok(()), &AtomicBool::new(false), &|| 1);
     assert!(ran.unwrap_err().to_string().contains("token 99, and the vocabulary has 23 types"));
 }

@@ -187,7 +187,7 @@ fn an_order_in_progress_may_be_given_more_threads_and_never_fewer_than_it_names(
         steps(&mut worker, 0);
         worker.send(&Request::Threads { order: allowed.0, threads: allowed.1 });
         // More than can be on their way.
-        steps(&mut worker, 3000);
+        steps(&mut worker, 1000);
         worker.send(&Request::Stop);
         let replies = worker.answer();
         let [.., Reply::Done(done)] = &replies[..] else { panic!("{replies:?}") };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::format::bytes;
+use super::format::{bytes, redacted};
 use super::progress::duration;
 
 /// What is done sooner needs no progress.
@@ -94,7 +94,7 @@ impl Counter {
         let rate = (self.done - self.from) as f64 / self.began.elapsed().as_secs_f64().max(1e-3);
         let left = self.whole.filter(|_| rate >= 1.0).map(|whole| whole.saturating_sub(self.done) as f64 / rate);
         let left = left.map_or(String::new(), |seconds| format!(", {} left", duration(seconds)));
-        format!("{}/s{left}", self.unit.say(rate as u64))
+        format!("{}{left}", redacted("rate", format!("{}/s", self.unit.say(rate as u64))))
     }
 }
 

@@ -95,12 +95,23 @@ fn title(job: &Shown<'_>, columns: Option<usize>) -> String {
 
 /// Seconds as a person says them: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn duration(seconds: f64) -> String {
-    match seconds {
+    let said = match seconds {
         s if s < 10.0 => format!("{s:.1} s"),
         s if s < 60.0 => format!("{s:.0} s"),
         s if s < 3600.0 => format!("{} min {} s", s as u64 / 60, s as u64 % 60),
         s => format!("{} h {} min", s as u64 / 3600, s as u64 % 3600 / 60),
-    }
+    };
+    format::redacted("duration", said)
+}
+
+/// A line of an explanation; where a screen is redacted, without the first digits of digests.
+fn explained(line: &str) -> String {
+    let is_digest = |word: &str| word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let shown = |word: &str| match word.trim_end_matches(',') {
+        digits if is_digest(digits) => word.replace(digits, &format::redacted("digest", digits.to_owned())),
+        _ => word.to_owned(),
+    };
+    line.split(' ').map(shown).collect::<Vec<_>>().join(" ")
 }
 
 /// Seconds of a step at the present rate of tokens, once it is known: the first steps are slower. A training that is held up
@@ -135,7 +146,9 @@ impl Watch for Screen {
                 let done = (step + 1).saturating_sub(from).max(1);
                 let a_step = seconds_a_step(line.rate, tokens, done, line.began.elapsed().as_secs_f64());
                 let left = a_step * to.saturating_sub(step + 1) as f64;
-                let rate = line.rate.map_or(String::new(), |rate| format!(", {rate:.0} tok/s"));
+                let rate = line.rate.map_or(String::new(), |rate| {
+                    format!(", {}", format::redacted("rate", format!("{rate:.0} tok/s")))
+                });
                 let text = format!("{}/{to}, loss {loss:.3}, {} left{rate}", step + 1, duration(left));
                 (done * 1000 / (to - from).max(1), text)
             }
@@ -171,8 +184,9 @@ impl Watch for Screen {
     }
 
     fn explained(&mut self, job: &Shown<'_>, why: &[String]) {
-        self.say(&format!("{}: {}", title(job, None), why.first().map_or("", String::as_str)));
-        for line in why.iter().skip(1) {
+        let mut why = why.iter().map(|line| explained(line));
+        self.say(&format!("{}: {}", title(job, None), why.next().unwrap_or_default()));
+        for line in why {
             self.say(&format!("    {line}"));
         }
     }

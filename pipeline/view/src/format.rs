@@ -1,6 +1,7 @@
 //! Numbers, times and texts as people read them.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 pub use chart::text::{NOTHING, count, cut};
 use serde_json::{Map, Value};
@@ -10,6 +11,13 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use identity::Loss;
 use record::read::Cell;
 use system::quoted;
+
+/// What differs from one computer, or from one minute, to the next; `[what]` in its place where `PIPELINE_REDACT=1` is set.
+/// Tests and documentation set it, so that whole screens can be compared. Nothing that is recorded goes through here.
+pub fn redacted(what: &str, text: String) -> String {
+    static ASKED: LazyLock<bool> = LazyLock::new(|| std::env::var_os("PIPELINE_REDACT").is_some_and(|it| it == "1"));
+    if *ASKED { format!("[{what}]") } else { text }
+}
 
 /// A measured float: four decimals while they mean something, else an exponent.
 pub fn float(x: f64) -> String {
@@ -33,12 +41,13 @@ pub fn float(x: f64) -> String {
 
 /// Bytes with a unit: `512 B`, `11.3 MB`.
 pub fn bytes(n: u64) -> String {
-    match n as f64 {
+    let said = match n as f64 {
         n if n < 1e3 => format!("{n} B"),
         n if n < 1e6 => format!("{:.1} kB", n / 1e3),
         n if n < 1e9 => format!("{:.1} MB", n / 1e6),
         n => format!("{:.2} GB", n / 1e9),
-    }
+    };
+    redacted("size", said)
 }
 
 /// A loss, or the word for what it was in place of a number.
@@ -76,7 +85,7 @@ pub fn share(x: f64) -> String {
 
 /// A duration.
 pub fn seconds(s: f64) -> String {
-    if s < 0.0995 {
+    let said = if s < 0.0995 {
         format!("{:.0} ms", s * 1000.0)
     } else if s < 9.95 {
         format!("{s:.1} s")
@@ -85,12 +94,13 @@ pub fn seconds(s: f64) -> String {
     } else {
         let minutes = (s / 60.0).round() as i64;
         if minutes < 100 { format!("{minutes} min") } else { format!("{}h{:02}", minutes / 60, minutes % 60) }
-    }
+    };
+    redacted("duration", said)
 }
 
 /// A time of the record, which is UTC and ISO 8601, to the minute: `2026-03-01 10:00`.
 pub fn time(iso: &str) -> String {
-    iso.get(..16).unwrap_or(iso).replace('T', " ")
+    redacted("time", iso.get(..16).unwrap_or(iso).replace('T', " "))
 }
 
 /// A value as an experiment would say it, without the quotes.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Owners, disk, entries, owners, size_of, whose};
 use crate::ui;
-use crate::ui::format::{bytes, count};
+use crate::ui::format::{bytes, count, redacted};
 use crate::ui::look::Look;
 use crate::ui::table::{Table, left, right};
 use engine::lock;
@@ -171,7 +171,7 @@ pub fn lost<'a>(owners: &Owners<'a>, there: &BTreeMap<ObjectId, u64>) -> Vec<&'a
 pub fn screen(objects: &[(ObjectId, u64)], waste: &[Waste], look: Look) -> String {
     let mut table = Table::new(vec![left("what"), right("bytes"), left("name"), left("whose")]);
     for (id, size) in objects {
-        table.plain(vec!["object".to_owned(), bytes(*size), id.to_string(), String::new()]);
+        table.plain(vec!["object".to_owned(), bytes(*size), redacted("digest", id.to_string()), String::new()]);
     }
     let mut whole: u64 = objects.iter().map(|(_, size)| size).sum();
     for Waste { what, path, whose } in waste {
@@ -179,7 +179,7 @@ pub fn screen(objects: &[(ObjectId, u64)], waste: &[Waste], look: Look) -> Strin
         whole += size;
         // Of a damaged object's name, the part that tells what it was.
         let short = name(path).get(..64).unwrap_or(name(path)).to_owned();
-        table.plain(vec![(*what).to_owned(), bytes(size), short, whose.clone()]);
+        table.plain(vec![(*what).to_owned(), bytes(size), redacted("name", short), whose.clone()]);
     }
     let sum = sum(objects.len(), waste, whole);
     if objects.is_empty() && waste.is_empty() {

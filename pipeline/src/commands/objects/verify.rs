@@ -5,7 +5,7 @@ use std::io;
 
 use super::{Owners, disk, owners, whose};
 use crate::ui::counter::Counter;
-use crate::ui::format::{self, bytes, count};
+use crate::ui::format::{self, bytes, count, redacted};
 use engine::store::{Health, Store, advice};
 use identity::ObjectId;
 use record::objects::Reference;
@@ -111,12 +111,14 @@ pub fn tell(report: &Report, owners: &Owners<'_>, flags: &str) -> (String, Optio
             Wrong::SetAside => "damaged, set aside".to_owned(),
             Wrong::LeftThere => "damaged, and can't be set aside".to_owned(),
             Wrong::Missing => "missing".to_owned(),
-            Wrong::OtherSize(size) => format!("sound, but recorded with {} bytes", count(*size as i64)),
+            Wrong::OtherSize(size) => {
+                format!("sound, but recorded with {} bytes", redacted("size", count(*size as i64)))
+            }
             Wrong::Unreadable(words, _) => format!("can't be read ({words})"),
         };
         let references = owners.get(id).map_or(&[][..], Vec::as_slice);
         let whose = if references.is_empty() { "nothing refers to it".to_owned() } else { whose(references) };
-        text.push_str(&format!("{id}  {what}: {whose}\n"));
+        text.push_str(&format!("{}  {what}: {whose}\n", redacted("digest", id.to_string())));
         match wrong {
             Wrong::Unreadable(_, advice) => drop(commands.insert((2, (*advice).to_owned()))),
             Wrong::OtherSize(_) => drop(commands.insert((2, "restore a backup of the record".to_owned()))),

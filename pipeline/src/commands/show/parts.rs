@@ -4,7 +4,7 @@ use identity::{How, Status};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::ui::format::{self, count, indent};
+use crate::ui::format::{self, count, indent, redacted};
 use crate::ui::look::{Ink, Look, status_ink};
 use crate::ui::table::{Table, left, right};
 use chart::axis::Baseline;
@@ -39,8 +39,13 @@ pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> S
     let mut lines = vec![
         first.join("  "),
         format!("{length} in {}{seed}", format::seconds(run.seconds)),
-        format!("started {} UTC on {}", format::time(&run.created_at), detail.host),
-        format!("pipeline {}, {commit}, uid {}", detail.program_version, detail.uid),
+        format!("started {} UTC on {}", format::time(&run.created_at), redacted("host", detail.host.clone())),
+        format!(
+            "pipeline {}, {}, uid {}",
+            redacted("version", detail.program_version.clone()),
+            redacted("commit", commit),
+            redacted("uid", detail.uid.clone())
+        ),
     ];
     let again = again(detail);
     lines.extend(again.clone());
@@ -163,7 +168,7 @@ pub fn stages(stages: &[StageRow], run: i64, look: Look) -> String {
                 (only.item.clone(), Ink::Plain),
                 (how(only, run), ink),
                 (only.seconds.map_or(format::NOTHING.to_owned(), format::seconds), Ink::Plain),
-                (only.stage_key.chars().take(8).collect(), Ink::Dim),
+                (redacted("digest", only.stage_key.chars().take(8).collect()), Ink::Dim),
                 (facts(only), Ink::Plain),
             ]);
             continue;

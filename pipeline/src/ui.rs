@@ -102,14 +102,3 @@ pub fn talk_is_watched() -> bool {
 pub fn talk(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
-
-/// Compares a whole screen with the file of that name beside the commands; `PIPELINE_BLESS=1` writes it instead.
-#[cfg(test)]
-pub fn screen_is(name: &str, text: &str) {
-    let path = format!("{}/src/commands/screens/{name}.txt", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("PIPELINE_BLESS").is_some() {
-        return std::fs::write(&path, text).unwrap();
-    }
-    let wanted = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(text == wanted, "{path} is\n{wanted}\nbut the screen is\n{text}");
-}

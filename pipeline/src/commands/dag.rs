@@ -198,7 +198,60 @@ mod tests {
             mermaid(&stages),
             dot(&study.name, &stages),
         ];
-        ui::screen_is("dag", &all.join("\n"));
+        insta::assert_snapshot!(all.join("\n"), @r#"
+        lr_study: 10 points
+        stage      needs         for                             keys                       swept
+        tokenize   corpus        once                            shared by all 10 points
+        vocab      tokenize      once                            2 for 10 points            vocab.size
+        batch      vocab         once                            2 for 10 points
+        baselines  vocab         once                            2 for 10 points
+        train      vocab, batch  once                            one for each of 10 points  train.learning_rate
+        evaluate   vocab, train  each kept checkpoint and split  one for each of 10 points
+        sample     vocab, train  each kept checkpoint            one for each of 10 points
+
+        flowchart LR
+          corpus[("corpus")]
+          tokenize["tokenize<br/>shared by all 10 points"]
+          vocab["vocab<br/>2 for 10 points<br/>swept: vocab.size"]
+          batch["batch<br/>2 for 10 points"]
+          baselines["baselines<br/>2 for 10 points"]
+          train["train<br/>one for each of 10 points<br/>swept: train.learning_rate"]
+          evaluate["evaluate<br/>for each kept checkpoint and split<br/>one for each of 10 points"]
+          sample["sample<br/>for each kept checkpoint<br/>one for each of 10 points"]
+          corpus --> tokenize
+          tokenize --> vocab
+          vocab --> batch
+          vocab --> baselines
+          vocab --> train
+          batch --> train
+          vocab --> evaluate
+          train --> evaluate
+          vocab --> sample
+          train --> sample
+
+        digraph "lr_study" {
+          rankdir=LR
+          node [shape=box]
+          "corpus" [shape=cylinder]
+          "tokenize" [label="tokenize\nshared by all 10 points"]
+          "vocab" [label="vocab\n2 for 10 points\nswept: vocab.size"]
+          "batch" [label="batch\n2 for 10 points"]
+          "baselines" [label="baselines\n2 for 10 points"]
+          "train" [label="train\none for each of 10 points\nswept: train.learning_rate"]
+          "evaluate" [label="evaluate\nfor each kept checkpoint and split\none for each of 10 points"]
+          "sample" [label="sample\nfor each kept checkpoint\none for each of 10 points"]
+          "corpus" -> "tokenize"
+          "tokenize" -> "vocab"
+          "vocab" -> "batch"
+          "vocab" -> "baselines"
+          "vocab" -> "train"
+          "batch" -> "train"
+          "vocab" -> "evaluate"
+          "train" -> "evaluate"
+          "vocab" -> "sample"
+          "train" -> "sample"
+        }
+        "#);
         let idle = load("tiny.toml", &["train.momentum=[0.5,0.9]"]);
         let text = text(&idle, &drawn(&idle).unwrap(), Look::PLAIN);
         assert!(text.ends_with("\ntrain.momentum is swept and changes no key\n"), "{text}");

@@ -86,7 +86,6 @@ mod tests {
 
     use super::*;
     use crate::args::{Cli, Command};
-    use crate::ui::screen_is;
     use record::fixture::Fixture;
 
     fn asked(fixture: &Fixture, words: &[&str]) -> Result<Vec<Summary>, String> {
@@ -107,7 +106,13 @@ mod tests {
         let fixture = Fixture::new();
         let runs = asked(&fixture, &[]).unwrap();
         let (text, left_out) = table(&runs, Look { width: 140, ..Look::PLAIN });
-        screen_is("runs", &text);
+        insta::assert_snapshot!(text, @"
+        run   experiment  point               status       verdict   steps    loss  best loss  valid ppl  test ppl  nan/inf   time  started (UTC)
+        run1  lr_study    learning_rate=0.1   finished     stable    1,000  2.1671     2.1631      8.347     8.347        0   12 s  2026-03-01 10:01
+        run2  lr_study    learning_rate=1.0   finished     stable    1,000  2.0766     2.0246      9.133     9.133        0   12 s  2026-03-01 10:02
+        run3  lr_study    learning_rate=10.0  finished     diverged    500     nan     2.4849        nan       nan       20  6.0 s  2026-03-01 10:03
+        run4  tiny                            interrupted  stable      250  2.1968     2.1968          –         –        0  3.0 s  2026-03-01 10:04
+        ");
         assert!(left_out.is_empty());
         let (text, left_out) = table(&runs, Look::PLAIN);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

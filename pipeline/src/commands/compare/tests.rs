@@ -1,9 +1,9 @@
 use super::*;
-use crate::ui::screen_is;
 use insight::explanation::Explains;
 use insight::verdict::RULES;
 use record::Record;
 use record::fixture::{Fixture, PARTING, long_run};
+use identity::verdict::Cause;
 use record::verdicts::{Kind, Verdict};
 
 fn compared(fixture: &Fixture, runs: &[i64]) -> CompareView {
@@ -20,7 +20,12 @@ fn given(fixture: &Fixture, verdicts: &[(i64, Kind, Option<i64>, &str)]) {
         .map(|(run, kind, onset, sentence)| {
             let verdict = Verdict {
                 verdict: *kind,
-                cause: None,
+                cause: match kind {
+                    Kind::DataFault => Some(Cause::SlidingWindow.into()),
+                    Kind::Diverged => Some(Cause::RateTooHigh.into()),
+                    Kind::TooLow => Some(Cause::RateTooLow.into()),
+                    _ => None,
+                },
                 onset: *onset,
                 recovered: None,
                 sentence: (*sentence).to_owned(),
@@ -37,17 +42,127 @@ fn given(fixture: &Fixture, verdicts: &[(i64, Kind, Option<i64>, &str)]) {
     record.conclude(&made).unwrap();
 }
 
-const LOW: (i64, Kind, Option<i64>, &str) = (1, Kind::TooLow, None, "the loss still falls, and by little");
-const GOOD: (i64, Kind, Option<i64>, &str) = (2, Kind::Stable, None, "the loss fell to 2.08 and stayed there");
-const GONE: (i64, Kind, Option<i64>, &str) =
-    (3, Kind::Diverged, Some(61), "the loss rose above word frequencies and never came back");
+const SLIDES: (i64, Kind, Option<i64>, &str) = (
+    1,
+    Kind::DataFault,
+    Some(0),
+    "the batches move so little that 98 % of each was in the one before: the model learns a few sentences by heart and not \
+     the text",
+);
+const LOW: (i64, Kind, Option<i64>, &str) = (
+    1,
+    Kind::TooLow,
+    None,
+    "the training loss went from 2.48 to 2.17, never left its way, and the model has learned little beyond word \
+     frequencies. Consistent with a rate that is too low",
+);
+const GOOD: (i64, Kind, Option<i64>, &str) =
+    (2, Kind::Stable, None, "the training loss went from 2.45 to 2.08 without leaving its way");
+const GONE: (i64, Kind, Option<i64>, &str) = (
+    3,
+    Kind::Diverged,
+    Some(61),
+    "the loss left for good at step 61: it is not finite now. Consistent with a learning rate that is too high",
+);
+/// The same told by its scores.
+const SCORED: (i64, Kind, Option<i64>, &str) = (
+    3,
+    Kind::Diverged,
+    Some(500),
+    "the held-out loss of checkpoint 500 is not finite. Consistent with a learning rate that is too high",
+);
 
 #[test]
 fn two_runs() {
     let fixture = Fixture::new();
     given(&fixture, &[LOW, GOOD]);
     let comparison = compared(&fixture, &[1, 2]);
-    screen_is("compare_two", &parts::screen(&comparison, Look::PLAIN));
+    insta::assert_snapshot!(parts::screen(&comparison, Look::PLAIN), @"
+    run1 and run2 differ in train.learning_rate (0.1, 1.0) alone; their losses part
+    at step 1, at once by more than steps differ from their neighbours.
+    run1 learns too slowly: the training loss went from 2.48 to 2.17, never left its
+    way, and the model has learned little beyond word frequencies. Consistent with a
+    rate that is too low.
+    run2 is stable: the training loss went from 2.45 to 2.08 without leaving its
+    way.
+
+    the runs differ in train.learning_rate
+                           run1  run2  of the parting
+      train.learning_rate  0.1   1.0   can explain it
+    not parameters, yet not the same: git
+           run1                      run2
+      git  0123456789ab and changes  0123456789ab
+
+       run   verdict  status    steps  last loss    best  valid ppl  test ppl
+    ●  run1  too low  finished  1,000     2.1671  2.1631      8.347     8.347
+    ○  run2  stable   finished  1,000     2.0766  2.0246      9.133     9.133
+
+    loss in nats, by step
+        2.6 ┤
+            │
+            │●●┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ ln V 2.48
+            │○ ●●●
+        2.4 ┤ ○   ●●●●●●
+            │  ○        ●●●●●●●
+            │┄┄┄○┄┄┄┄┄┄┄┄┄┄┄┄┄┄●●●●●●●●●●┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ unigram 2.30
+        2.2 ┤    ○○                      ●●●●●●●●●●●●●●●
+            │      ○○○○○○                               ●●●●●●●●●●●●●●●
+            │            ○○○○○○○○○○○○○○○○○ ○
+            │                             ○ ○○○○○○○○○○○○○○○○○○○○○○○○○○○
+          2 ┤
+            │┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ bigram 1.95
+            │┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ KN5 1.90
+            │
+        1.8 ┤
+            └┬──────────┬───────────┬──────────┬───────────┬───────────┬
+             0         200         400        600         800        1,000
+    a mark is the mean of its steps, │ reaches to a lone high or low; ┄ n-gram
+    models on valid: ln V 2.48, unigram 2.30, bigram 1.95, KN5 1.90
+
+    the losses are identical to the bit up to step 0; at step 1 one is 2.4880
+    (run1), the other 2.5160 (run2); there they are 0.0280 apart, more than 8 times
+    what losses change from one step to the next (0.0033, in the calmer run)
+
+    around step 1, where they part beyond the noise
+      step  run1 loss   norm      ρ  logit  run2 loss   norm      ρ  logit
+         0     2.4849  0.500  0.985   3.00     2.4849  0.500  0.850   3.00
+         1     2.4880  0.541      –      –     2.5160  0.906      –      –  ←
+         2     2.4911  0.581      –      –     2.5474   1.31      –      –
+        10     2.4760  0.506  0.985   3.01     2.4100  0.559  0.850   3.01
+        20     2.4674  0.512  0.985   3.01     2.3582  0.619  0.850   3.01
+        30     2.4592  0.518  0.985   3.02     2.3209  0.678  0.850   3.02
+      norm: the gradient's, before clipping; ρ: what a step gained, over what its
+      gradient promised; logit: the largest
+
+    evaluations
+       step  split  run1 loss  run2 loss  run1 ppl  run2 ppl
+          0  valid     2.4949     2.5849      12.1      13.3
+        500  valid     2.1918     2.2818     8.952     9.795
+      1,000  valid     2.1219     2.2119     8.347     9.133
+      1,000  test      2.1219     2.2119     8.347     9.133
+
+    the last valid loss of run1, 2.1219, is between word frequencies (unigram 2.30)
+    and a bigram model (1.95)
+    the last valid loss of run2, 2.2119, is between word frequencies (unigram 2.30)
+    and a bigram model (1.95)
+
+    samples of checkpoint 1,000
+      greedy
+        run1                                 │ run2
+        distinct-1 0.20, distinct-2 0.21,    │ distinct-1 0.20, distinct-2 0.21,
+        seq-rep-4 0.71, loops over 2 tokens  │ seq-rep-4 0.71, loops over 2 tokens
+        from token 2 on                      │ from token 2 on
+        the crown is heavy is heavy is heavy │ the crown is heavy is heavy is heavy
+        is heavy is heavy is heavy is heavy  │ is heavy is heavy is heavy is heavy
+        is heavy is heavy                    │ is heavy is heavy
+      temperature=1.0
+        run1                                 │ run2
+        distinct-1 0.60, distinct-2 0.93,    │ distinct-1 0.60, distinct-2 0.93,
+        seq-rep-4 0.00                       │ seq-rep-4 0.00
+        a queen and the king of a heavy      │ a queen and the king of a heavy
+        crown                                │ crown
+        the crown is on the queen            │ the crown is on the queen
+    ");
     assert_eq!(comparison.parameters[0].explains, Some(Explains::Can));
     assert_eq!(comparison.parting.unwrap().first.unwrap().step, 1);
 }
@@ -57,7 +172,106 @@ fn a_diverged_run_beside_a_stable_one() {
     let fixture = Fixture::new();
     given(&fixture, &[GOOD, GONE]);
     let comparison = compared(&fixture, &[2, 3]);
-    screen_is("compare_diverged", &parts::screen(&comparison, Look::PLAIN));
+    insta::assert_snapshot!(parts::screen(&comparison, Look::PLAIN), @"
+    run2 and run3 differ in train.learning_rate (1.0, 10.0) alone; their losses part
+    at step 1, at once by more than steps differ from their neighbours.
+    run2 is stable: the training loss went from 2.45 to 2.08 without leaving its
+    way.
+    run3 diverged: the loss left for good at step 61: it is not finite now.
+    Consistent with a learning rate that is too high.
+
+    the runs differ in train.learning_rate
+                           run2  run3  of the parting
+      train.learning_rate  1.0   10.0  can explain it
+    not parameters, yet not the same: git
+           run2          run3
+      git  0123456789ab  0123456789ab and changes
+
+       run   verdict         last loss    best  valid ppl  non-finite  first at
+    ●  run2  stable             2.0766  2.0246      9.133           0
+    ○  run3  diverged at 61        nan  2.4849        nan          20       480
+
+    loss in nats (logarithmic), by step
+            │                           ○
+            │                         ○○
+       1000 ┤                        ○
+            │                      ○○
+            │                    ○○
+            │                  ○○
+            │                 ○
+        100 ┤               ○○
+            │             ○○
+            │           ○○
+            │         ○○
+            │       ○○
+         10 ┤     ○○
+            │  ○○○                                                      ln V 2.48
+            │∗○┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ bigram 1.95
+            │┄●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●● KN5 1.90
+            └┬──○───────┬───────────┬───✗✗─────┬───────────┬───────────┬
+             0         200         400        600         800        1,000
+    a mark is the mean of its steps, │ reaches to a lone high or low; ∗ several
+    runs; ┄ n-gram models on valid: ln V 2.48, unigram 2.30, bigram 1.95, KN5 1.90;
+    on the axis a mark is that run's onset; ✗ a loss is not finite
+
+    the losses are identical to the bit up to step 0; at step 1 one is 2.5160
+    (run2), the other 3.4168 (run3); there they are 0.9008 apart, more than 8 times
+    what losses change from one step to the next (0.0286, in the calmer run)
+
+    around step 61, the onset of run3
+      step  run2 loss   norm      ρ  logit  run3 loss  norm       ρ  logit
+        40     2.2932  0.738  0.850   3.02     4.3477  2.88  -0.500   3.02
+        50     2.2722  0.797  0.850   3.03     4.7010  3.47  -0.500   3.03
+        60     2.2561  0.856  0.850   3.04     5.1183  4.06  -0.500   3.04
+        61     2.2947   1.26      –      –     5.1640  8.12       –      –  ←
+        62     2.2333  0.668      –      –     5.2104  2.18       –      –
+        70     2.2436  0.916  0.850   3.04     5.6113  4.66  -0.500   3.04
+        80     2.2340  0.975  0.850   3.05     6.1937  5.25  -0.500   3.05
+        90     2.2266   1.03  0.850   3.05     6.8817  5.85  -0.500   3.05
+      norm: the gradient's, before clipping; ρ: what a step gained, over what its
+      gradient promised; logit: the largest
+
+    evaluations
+       step  split  run2 loss  run3 loss  run2 ppl  run3 ppl
+          0  valid     2.5849     3.4849      13.3      32.6
+        500  valid     2.2818        nan     9.795       nan
+        500  test           –        nan         –       nan
+      1,000  valid     2.2119          –     9.133         –
+      1,000  test      2.2119          –     9.133         –
+
+    the last valid loss of run2, 2.2119, is between word frequencies (unigram 2.30)
+    and a bigram model (1.95)
+    the last valid loss of run3, nan, is no number, and so worse than every model
+    that counts
+
+    samples of checkpoint 500
+      greedy
+        run2                                 │ run3
+        distinct-1 0.20, distinct-2 0.21,    │
+        seq-rep-4 0.71, loops over 2 tokens  │
+        from token 2 on                      │
+        the crown is heavy is heavy is heavy │ (no text: logits are NaN after 0
+        is heavy is heavy is heavy is heavy  │ tokens)
+        is heavy is heavy                    │
+      temperature=1.0
+        run2                                 │ run3
+        distinct-1 0.60, distinct-2 0.93,    │
+        seq-rep-4 0.00                       │
+        a queen and the king of a heavy      │ (no text: logits are NaN after 0
+        crown                                │ tokens)
+        the crown is on the queen            │
+
+    samples of the last checkpoint of run2
+      greedy
+        run2 at 1,000 distinct-1 0.20, distinct-2 0.21, seq-rep-4 0.71, loops over
+          2 tokens from token 2 on
+          the crown is heavy is heavy is heavy is heavy is heavy is heavy is heavy
+          is heavy is heavy
+      temperature=1.0
+        run2 at 1,000 distinct-1 0.60, distinct-2 0.93, seq-rep-4 0.00
+          a queen and the king of a heavy crown
+          the crown is on the queen
+    ");
     let around = comparison.around.unwrap();
     assert_eq!(around.steps.iter().map(|near| near.step).collect::<Vec<_>>(), [40, 50, 60, 61, 62, 70, 80, 90]);
 }
@@ -65,19 +279,19 @@ fn a_diverged_run_beside_a_stable_one() {
 #[test]
 fn a_data_fault_is_told_before_any_rate() {
     let fixture = Fixture::new();
-    given(&fixture, &[(1, Kind::DataFault, None, "its batches move one token a step"), GONE]);
+    given(&fixture, &[SLIDES, SCORED]);
     let said = compared(&fixture, &[3, 1]).account;
-    assert_eq!(said[0], "run1 has a data fault: its batches move one token a step.");
-    assert!(said[2].starts_with("run3 diverged from step 61 on: "), "{said:?}");
+    assert!(said[0].starts_with("run1 has a data fault: the batches move so little that 98 % "), "{said:?}");
+    assert!(said[2].starts_with("run3 diverged from step 500 on: the held-out loss "), "{said:?}");
     assert!(said[3].contains("can't tell whether the rate is right"), "{said:?}");
 }
 
 #[test]
 fn what_only_faulty_runs_have_is_named() {
     let fixture = Fixture::new();
-    given(&fixture, &[(1, Kind::DataFault, Some(0), "its batches move one token a step"), GOOD, GONE]);
+    given(&fixture, &[SLIDES, GOOD, GONE]);
     let said = compared(&fixture, &[1, 2, 3]).account;
-    assert_eq!(said[0], "run1 has a data fault: its batches move one token a step.");
+    assert!(said[0].starts_with("run1 has a data fault: the batches move so little that 98 % "), "{said:?}");
     assert_eq!(said[1], "It alone has train.learning_rate = 0.1.");
     assert!(
         said.last()
@@ -91,7 +305,87 @@ fn a_study() {
     let fixture = Fixture::new();
     given(&fixture, &[LOW, GOOD, GONE]);
     let comparison = compared(&fixture, &[1, 2, 3]);
-    screen_is("compare_study", &parts::screen(&comparison, Look::PLAIN));
+    insta::assert_snapshot!(parts::screen(&comparison, Look::PLAIN), @"
+    run1 learns too slowly: the training loss went from 2.48 to 2.17, never left its
+    way, and the model has learned little beyond word frequencies. Consistent with a
+    rate that is too low.
+    run2 is stable: the training loss went from 2.45 to 2.08 without leaving its
+    way.
+    run3 diverged: the loss left for good at step 61: it is not finite now.
+    Consistent with a learning rate that is too high.
+
+    the runs differ in train.learning_rate
+    not parameters, yet not the same: git
+           run1                      run2          run3
+      git  0123456789ab and changes  0123456789ab  0123456789ab and changes
+
+    run   learning_rate  verdict         last loss    best  valid ppl  non-finite
+    run1            0.1  too low            2.1671  2.1631      8.347           0
+    run2            1.0  stable             2.0766  2.0246      9.133           0
+    run3           10.0  diverged at 61        nan  2.4849        nan          20
+
+    best: learning_rate=0.1 (run1), last valid loss 2.1219; 0.0900 lower than
+    learning_rate=1.0 (run2); each has one seed, so how far seeds spread is not
+    known; left out, for a run that diverged, has a data fault or no loss:
+    learning_rate=10.0 (run3)
+
+    loss in nats, by step
+             learning_rate=0.1       learning_rate=1.0       learning_rate=10.0
+             run1                    run2                    run3
+             low: too low            good: stable            very high: diverged
+        3.5 ┤                                                ↑↑↑↑↑↑↑↑↑↑↑
+            │                                                ⡇
+          3 ┤                                                ⡇
+        2.5 ┤⠤⢤⣀⣀⣀┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄  ⣦┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄  ⠇┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
+            │┄┄┄┄⠉⠉⠉⠉⠛⠒⠒⠒⠒⠒⠒⠶⠦⠤⠤⠤⠤⠤  ⠘⠻⠶⢶⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣤⣀⣄⣀⣀⣀⣀⣀  ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
+          2 ┤┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄  ┄┄┄┄┄┄┄┄⠈⠈⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉⠉  ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄
+        1.5 ┤
+            └┬─────────────────────┬ ┬─────────────────────┬ ┬▲────────✗───────────┬
+             0                1,000  0                1,000  0                1,000
+    ↑ a loss lies above the axis; ┄ n-gram models on valid: ln V 2.48, unigram 2.30,
+    bigram 1.95, KN5 1.90; ▲ an onset; ✗ a loss is not finite
+
+    evaluations
+       step  split  run1 ppl  run2 ppl  run3 ppl
+          0  valid      12.1      13.3      32.6
+        500  valid     8.952     9.795       nan
+        500  test          –         –       nan
+      1,000  valid     8.347     9.133         –
+      1,000  test      8.347     9.133         –
+
+    the last valid loss of run1, 2.1219, is between word frequencies (unigram 2.30)
+    and a bigram model (1.95)
+    the last valid loss of run2, 2.2119, is between word frequencies (unigram 2.30)
+    and a bigram model (1.95)
+    the last valid loss of run3, nan, is no number, and so worse than every model
+    that counts
+
+    samples of checkpoint 1,000
+      greedy
+        run1 distinct-1 0.20, distinct-2 0.21, seq-rep-4 0.71, loops over 2 tokens
+          from token 2 on
+          the crown is heavy is heavy is heavy is heavy is heavy is heavy is heavy
+          is heavy is heavy
+        run2 distinct-1 0.20, distinct-2 0.21, seq-rep-4 0.71, loops over 2 tokens
+          from token 2 on
+          the crown is heavy is heavy is heavy is heavy is heavy is heavy is heavy
+          is heavy is heavy
+      temperature=1.0
+        run1 distinct-1 0.60, distinct-2 0.93, seq-rep-4 0.00
+          a queen and the king of a heavy crown
+          the crown is on the queen
+        run2 distinct-1 0.60, distinct-2 0.93, seq-rep-4 0.00
+          a queen and the king of a heavy crown
+          the crown is on the queen
+
+    samples of the last checkpoint of run3
+      greedy
+        run3 at 500
+          (no text: logits are NaN after 0 tokens)
+      temperature=1.0
+        run3 at 500
+          (no text: logits are NaN after 0 tokens)
+    ");
     let json = serde_json::to_value(&comparison).unwrap();
     assert_eq!(json["parameters"][0]["values"], serde_json::json!([0.1, 1.0, 10.0]));
     assert_eq!(json["runs"][2]["last_loss_kind"], "nan");

@@ -100,7 +100,22 @@ fn sizes_are_told_by_stage_and_run_and_each_byte_once() {
         reference(state, "train", "state@100", 2),
     ];
     let text = super::size::screen(&small.store, &references, Look::PLAIN).unwrap();
-    ui::screen_is("objects_size", &text);
+    insta::assert_snapshot!(text, @"
+    stage           objects  bytes
+    train state           1    5 B
+    train weights         1    7 B
+    vocab                 1    5 B
+    (unreferenced)        1    9 B
+    all                   4   26 B
+
+    run       objects  bytes  shared  shared bytes
+    run1            0    0 B       1           5 B
+    run2            2   12 B       1           5 B
+    (shared)        0    0 B       1           5 B
+
+    folder                 entries  bytes
+    logs (workers' words)        1    5 B
+    ");
 }
 
 #[test]
@@ -134,7 +149,22 @@ fn nothing_goes_that_a_living_process_may_want() {
     let lock = lock::enlist(&root, "p2").unwrap();
     let with = found();
     drop(lock);
-    ui::screen_is("objects_gc", &format!("{with}\n{}", found()));
+    insta::assert_snapshot!(format!("{with}\n{}", found()), @"
+    what     bytes  name                                                              whose
+    object     9 B  968760f5f1a7fbc5847bb6642a4128d5660c8c2137ba6f1da8a851a409205db3
+    scratch    5 B  dead                                                              train of run3
+    damaged    8 B  a02d817c50f2f0e2863495102a37e26d48643f9831478fe536f3b2698635a84f  sample text of run3
+    1 object, 1 damaged file, 1 scratch folder, 22 B would go
+
+    what     bytes  name                                                              whose
+    object     9 B  968760f5f1a7fbc5847bb6642a4128d5660c8c2137ba6f1da8a851a409205db3
+    scratch    5 B  alive                                                             train of run3
+    scratch    5 B  dead                                                              train of run3
+    scratch    5 B  unknown
+    damaged    8 B  a02d817c50f2f0e2863495102a37e26d48643f9831478fe536f3b2698635a84f  sample text of run3
+    log        5 B  unknown.log
+    1 object, 1 damaged file, 3 scratch folders, 1 log, 37 B would go
+    ");
 }
 
 #[test]

@@ -85,7 +85,6 @@ fn loss(whole: &RunView, look: Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ui::screen_is;
     use identity::Bucket;
     use record::Record;
     use record::fixture::{Fixture, SPIKE, long_run};
@@ -99,7 +98,95 @@ mod tests {
     #[test]
     fn a_stable_run() {
         let text = screen(&whole(&Fixture::new(), 1), Look::PLAIN);
-        screen_is("show_run1", &text);
+        insta::assert_snapshot!(text, @r#"
+        run1  lr_study  learning_rate=0.1  finished
+          1,000 steps in 12 s, seed 1
+          started 2026-03-01 10:01 UTC on workbench, finished 2026-03-01 10:01 UTC
+          pipeline 0.1.0, git 0123456789ab, with uncommitted changes, uid 019ca8d7-2d01-7000-8000-000000000000
+          pipeline run experiments/lr_study.toml
+
+        verdict
+          stable
+            the training loss went from 2.48 to 2.17 without leaving its way
+          pipeline diagnose run1 has the evidence
+
+        parameters
+          batch.size               10            train.learning_rate      0.1
+          batch.unroll             6             train.optimizer          sgd
+          train.checkpoints.every  500           train.steps              1000
+          train.clip_norm          1.25
+          corpus.text              data/kings.txt
+          for a mean loss: learning_rate 0.1, clip_norm 1.25; for one summed over 6
+          steps: learning_rate 0.016667, clip_norm 7.5
+          by default: baselines.order=5 baselines.tokens=50000000 batch.layout=streams
+          batch.seed=1 evaluate.test=last evaluate.valid=all sample.at=all
+          sample.decode=greedy, temperature=1.0 sample.length=100 sample.prompt=""
+          sample.seed=1 seed=1 tokenize.eos=<eos> tokenize.lowercase=false
+          tokenize.unit=word train.accumulate=1 train.alpha=0.99 train.beta1=0.9
+          train.beta2=0.999 train.checkpoints.keep=all train.device=cpu
+          train.dropout=0.0 train.embedding=128 train.epsilon=1e-8 train.forget_bias=0.0
+          train.hidden=128 train.init.uniform=0.1 train.layers=1 train.loss_scale=mean
+          train.momentum=0.9 train.on_nonfinite.stop_after=20 train.precision=f32
+          train.probes=10 train.schedule.kind=constant train.seed=1 train.tied=false
+          train.warmup=0 train.weight_decay=0.0 vocab.min_count=1 vocab.size=10000
+
+        stages
+          stage      item     how          time  key       facts
+          tokenize            executed    31 ms  0aabd5d2  1,200 tokens, 12 types
+          vocab               executed    12 ms  1558ea5a  12 types, coverage 98.0 %
+          batch               executed     1 ms  2cfd5c25  epoch 19 steps, overlap 0 %
+          baselines           executed     2 ms  26780892  1,200 tokens counted
+          train               executed     10 s  44c9e9e1  1,000 steps, 1 thread, cpu
+          evaluate   0–1,000  4 executed  0.8 s
+          sample     0–1,000  3 executed  0.2 s
+
+        loss in nats, by step
+            2.6 ┤
+                │⡀
+                │⠙⠳⢦⣀⡀┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ ln V 2.48
+            2.4 ┤   ⠈⠙⠳⠶⣤⣀⡀
+                │        ⠈⠉⠛⠲⠶⢤⣤⣀⣀
+                │┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄⠈⠉⠙⠛⠒⠶⠦⠤⣤⣄⣀⣀⡀┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ unigram 2.30
+            2.2 ┤                         ⠈⠉⠉⠉⠛⠛⠓⠲⠶⠶⠤⠤⣤⣤⣄⣀⣀⣀⣀⣀
+                │                                         ⠈⠉⠉⠉⠉⠙⠛⠛⠛⠛⠒⠒⠲⠶⠶⠶⠶
+                │
+                │
+              2 ┤                                                           bigram 1.95
+                │┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ KN5 1.90
+                │
+            1.8 ┤
+                └┬──────────┬───────────┬──────────┬───────────┬───────────┬
+                 0         200         400        600         800        1,000
+        ┄ n-gram models on valid: ln V 2.48, unigram 2.30, bigram 1.95, KN5 1.90
+        last 2.1671, best 2.1631
+
+        evaluations
+           step  split    loss  perplexity  tokens
+              0  valid  2.4949        12.1      59
+            500  valid  2.1918       8.952      59
+          1,000  valid  2.1219       8.347      59  best
+          1,000  test   2.1219       8.347      59
+
+        baselines
+          model     valid  perplexity    test  perplexity
+          ln V     2.4849        12.0  2.4849        12.0
+          unigram  2.3000       9.974  2.3100        10.1
+          bigram   1.9500       7.029  1.9600       7.099
+          KN5      1.9000       6.686  1.9100       6.753
+        the last valid loss, 2.1219, is between word frequencies (unigram 2.30) and a
+        bigram model (1.95)
+
+        samples of checkpoint 1,000
+          greedy
+            distinct-1 0.20, distinct-2 0.21, seq-rep-4 0.71, loops over 2 tokens from
+            token 2 on
+            the crown is heavy is heavy is heavy is heavy is heavy is heavy is heavy is
+            heavy is heavy
+          temperature=1.0
+            distinct-1 0.60, distinct-2 0.93, seq-rep-4 0.00
+            a queen and the king of a heavy crown
+            the crown is on the queen
+        "#);
     }
 
     #[test]
@@ -107,7 +194,96 @@ mod tests {
         let fixture = Fixture::new();
         let run = whole(&fixture, 3);
         let text = screen(&run, Look::PLAIN);
-        screen_is("show_run3", &text);
+        insta::assert_snapshot!(text, @r#"
+        run3  lr_study  learning_rate=10.0  finished
+          500 of 1,000 steps in 6.0 s, seed 1
+          started 2026-03-01 10:03 UTC on workbench, finished 2026-03-01 10:03 UTC
+          pipeline 0.1.0, git 0123456789ab, with uncommitted changes, uid 019ca8d7-2d03-7000-8000-000000000000
+          pipeline run experiments/lr_study.toml
+
+        verdict
+          diverged at step 1 (rate too high)
+            the loss left for good at step 1: it is not finite now. Consistent with a
+            learning rate that is too high
+            try a third of the rate: --set train.learning_rate=3.0
+            pipeline confirm run3 tries whether that is the cause
+          pipeline diagnose run3 has the evidence
+
+        parameters
+          batch.size               10            train.learning_rate      10.0
+          batch.unroll             6             train.optimizer          sgd
+          train.checkpoints.every  500           train.steps              1000
+          train.clip_norm          1.25
+          corpus.text              data/kings.txt
+          for a mean loss: learning_rate 10.0, clip_norm 1.25; for one summed over 6
+          steps: learning_rate 1.6667, clip_norm 7.5
+          by default: baselines.order=5 baselines.tokens=50000000 batch.layout=streams
+          batch.seed=1 evaluate.test=last evaluate.valid=all sample.at=all
+          sample.decode=greedy, temperature=1.0 sample.length=100 sample.prompt=""
+          sample.seed=1 seed=1 tokenize.eos=<eos> tokenize.lowercase=false
+          tokenize.unit=word train.accumulate=1 train.alpha=0.99 train.beta1=0.9
+          train.beta2=0.999 train.checkpoints.keep=all train.device=cpu
+          train.dropout=0.0 train.embedding=128 train.epsilon=1e-8 train.forget_bias=0.0
+          train.hidden=128 train.init.uniform=0.1 train.layers=1 train.loss_scale=mean
+          train.momentum=0.9 train.on_nonfinite.stop_after=20 train.precision=f32
+          train.probes=10 train.schedule.kind=constant train.seed=1 train.tied=false
+          train.warmup=0 train.weight_decay=0.0 vocab.min_count=1 vocab.size=10000
+
+        stages
+          stage      item   how            time  key       facts
+          tokenize          cached, run1  31 ms  0aabd5d2  1,200 tokens, 12 types
+          vocab             cached, run1  12 ms  1558ea5a  12 types, coverage 98.0 %
+          batch             cached, run1   1 ms  2cfd5c25  epoch 19 steps, overlap 0 %
+          baselines         cached, run1   2 ms  26780892  1,200 tokens counted
+          train             executed      5.0 s  f45e7018  500 steps, 1 thread, cpu
+          evaluate   0–500  3 executed    0.6 s
+          sample     0–500  2 executed    0.1 s
+
+        loss in nats (logarithmic), by step
+                │                                                    ⣀⡤⠖⠋
+                │                                                ⢀⣠⠖⠋⠁
+           1000 ┤                                            ⢀⣠⠴⠚⠉
+                │                                         ⣀⡤⠞⠉
+                │                                     ⣀⡤⠖⠋⠁
+                │                                 ⢀⣠⠖⠚⠁
+            100 ┤                             ⢀⣠⠴⠚⠉
+                │                         ⢀⣠⠴⠚⠉
+                │                     ⢀⣠⠤⠞⠉
+                │                 ⢀⣠⠴⠚⠉
+             10 ┤            ⢀⣀⡤⠖⠚⠉
+                │       ⣀⣠⠤⠖⠚⠉
+                │⡤⠤⠤⠖⠒⠋⠉⠁                                                   bigram 1.95
+                │⠃┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ KN5 1.90
+                └┬──────────┬───────────┬──────────┬───────────┬────────✗✗✗┬
+                 0         100         200        300         400         500
+        ┄ n-gram models on valid: ln V 2.48, unigram 2.30, bigram 1.95, KN5 1.90
+        last nan, best 2.4849
+        ✗ 20 steps without a finite loss, the first at 480
+
+        evaluations
+          step  split    loss  perplexity  tokens
+             0  valid  3.4849        32.6      59  best
+           500  valid     nan         nan      59
+           500  test      nan         nan      59
+
+        baselines
+          model     valid  perplexity    test  perplexity
+          ln V     2.4849        12.0  2.4849        12.0
+          unigram  2.3000       9.974  2.3100        10.1
+          bigram   1.9500       7.029  1.9600       7.099
+          KN5      1.9000       6.686  1.9100       6.753
+
+        samples of checkpoint 500
+          greedy
+            (no text: logits are NaN after 0 tokens)
+          temperature=1.0
+            (no text: logits are NaN after 0 tokens)
+
+        events
+          step  event
+           480  nonfinite          the loss is inf for the first time
+           499  stopped_nonfinite  the loss was not finite for 20 steps in a row: training ends
+        "#);
         let json = serde_json::to_value(&run).unwrap();
         assert_eq!(json["last_loss_kind"], "nan");
         assert_eq!(json["params"]["train.optimizer"], "sgd");

@@ -3,7 +3,6 @@
 use stages::protocol::{Measured, Predicted};
 
 use super::*;
-use crate::ui::screen_is;
 use crate::ui::watch::Terminal;
 use record::fixture::Fixture;
 use session::Reader;
@@ -24,7 +23,48 @@ fn the_batch_of_a_step() {
     let fixture = Fixture::new();
     let batch = read(&mut reader(&fixture), 1, 20).unwrap();
     let text = screen(&batch, None, Look::PLAIN);
-    screen_is("show_step", &text);
+    insta::assert_snapshot!(text, @"
+    run1, step 20 (epoch 1)
+      loss 2.4674 nats a token; learning rate 0.1; gradient norm 0.5119; update
+      ratio 1.00e-4; overshoot ratio 0.9850; largest logit 3.0119; entropy 2.1000;
+      sharpness 0.8119; 60 tokens in 10 ms
+      10 rows of 6 tokens, streams. 0 % of its positions were in the step before.
+      Steps 0 to 20 have read 1,140 of 1,200 tokens (95.0 %).
+
+    row 0, corpus token 6
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+
+    row 1, corpus token 126
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+
+    row 2, corpus token 246
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+
+    row 3, corpus token 366
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+
+    row 4, corpus token 486
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+
+    row 5, corpus token 606
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+
+    row 6, corpus token 726
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+
+    row 7, corpus token 846
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+
+    … 2 more rows (--json has all)
+    ");
     assert_eq!(serde_json::to_value(&batch).unwrap()["rows"].as_array().unwrap().len(), 10);
 }
 
@@ -60,8 +100,87 @@ fn what_was_predicted_stands_below_each_token() {
     let found = found(&batch, None);
     let loss = found.loss;
     batch.add(Ok(found));
-    screen_is("show_step_replayed", &screen(&batch, None, Look::PLAIN));
-    screen_is("show_step_row", &screen(&batch, Some(3), Look::PLAIN));
+    insta::assert_snapshot!(screen(&batch, None, Look::PLAIN), @"
+    run1, step 20 (epoch 1)
+      loss 2.4674 nats a token; learning rate 0.1; gradient norm 0.5119; update
+      ratio 1.00e-4; overshoot ratio 0.9850; largest logit 3.0119; entropy 2.1000;
+      sharpness 0.8119; 60 tokens in 10 ms
+      10 rows of 6 tokens, streams. 0 % of its positions were in the step before.
+      Steps 0 to 20 have read 1,140 of 1,200 tokens (95.0 %).
+      Replayed from the initial weights, 20 steps before, in 0.4 s: the loss is the
+      recorded one to the bit. The target was the likeliest type for 13.3 % of the
+      tokens, among the five likeliest for 71.7 %; its median rank is 4 of 12.
+
+    row 0, corpus token 6, loss 1.7593
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+      guesses is    on    <unk> queen the   king
+      nats    0.51  1.39  1.79  2.08  2.30  2.48
+
+    row 1, corpus token 126, loss 2.9278
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+      guesses heavy on    <unk> queen the   king
+      nats    2.64  2.77  2.89  3.00  3.09  3.18
+
+    row 2, corpus token 246, loss 2.9157
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+      guesses heavy on    <unk> queen the   the
+      nats    3.26  3.33  3.40  3.47  3.53  0.51
+
+    row 3, corpus token 366, loss 3.2051
+      inputs  crown is    heavy on    <unk> queen
+      targets is    heavy on    <unk> queen the
+      guesses heavy on    <unk> queen queen king
+      nats    3.64  3.69  3.74  3.78  0.51  3.87
+
+    … 6 more rows (--row N has one token by token, --json all)
+
+    the 10 costliest of 60 tokens: 34.1 % of the loss
+          nats        p    rank  row  token, and the likeliest in its place (%)
+       11.6784     8e-6       7    9  crown is heavy on <unk> → queen
+                the 20.0 · king 10.0 · <eos> 5.0 · and 2.5
+       11.6613     9e-6       6    9  crown is heavy on → <unk>
+                queen 20.0 · the 10.0 · king 5.0 · <eos> 2.5
+       11.6440     9e-6       5    9  crown is heavy → on
+                <unk> 20.0 · queen 10.0 · the 5.0 · king 2.5
+       11.6263     9e-6       4    9  crown is → heavy
+                on 20.0 · <unk> 10.0 · queen 5.0 · the 2.5
+       11.6082     9e-6       3    9  crown → is
+                heavy 20.0 · on 10.0 · <unk> 5.0 · queen 2.5
+        4.6821    0.9 %       7    8  crown is heavy on <unk> queen → the
+                king 20.0 · <eos> 10.0 · and 5.0 · of 2.5
+        4.6634    0.9 %       6    8  crown is heavy on <unk> → queen
+                the 20.0 · king 10.0 · <eos> 5.0 · and 2.5
+        4.6444    1.0 %       5    8  crown is heavy on → <unk>
+                queen 20.0 · the 10.0 · king 5.0 · <eos> 2.5
+        4.6250    1.0 %       4    8  crown is heavy → on
+                <unk> 20.0 · queen 10.0 · the 5.0 · king 2.5
+        4.6052    1.0 %       3    8  crown is → heavy
+                on 20.0 · <unk> 10.0 · queen 5.0 · the 2.5
+    ");
+    insta::assert_snapshot!(screen(&batch, Some(3), Look::PLAIN), @"
+    run1, step 20 (epoch 1)
+      loss 2.4674 nats a token; learning rate 0.1; gradient norm 0.5119; update
+      ratio 1.00e-4; overshoot ratio 0.9850; largest logit 3.0119; entropy 2.1000;
+      sharpness 0.8119; 60 tokens in 10 ms
+      10 rows of 6 tokens, streams. 0 % of its positions were in the step before.
+      Steps 0 to 20 have read 1,140 of 1,200 tokens (95.0 %).
+      Replayed from the initial weights, 20 steps before, in 0.4 s: the loss is the
+      recorded one to the bit. The target was the likeliest type for 13.3 % of the
+      tokens, among the five likeliest for 71.7 %; its median rank is 4 of 12.
+
+    row 3, corpus token 366, loss 3.2051
+      target    nats       p  rank  likeliest (%)
+      is      3.6376   2.6 %     4  heavy 20.0 · on 10.0 · <unk> 5.0 · queen 2.5
+      heavy   3.6889   2.5 %     5  on 20.0 · <unk> 10.0 · queen 5.0 · the 2.5
+      on      3.7377   2.4 %     6  <unk> 20.0 · queen 10.0 · the 5.0 · king 2.5
+      <unk>   3.7842   2.3 %     7  queen 20.0 · the 10.0 · king 5.0 · <eos> 2.5
+      queen   0.5108  60.0 %     1  queen 60.0 · the 20.0 · king 10.0 · <eos> 5.0
+                                    and 2.5
+      the     3.8712   2.1 %     2  king 20.0 · <eos> 10.0 · and 5.0 · of 2.5
+    ");
     let json = serde_json::to_value(&batch).unwrap();
     let tokens = json["tokens"].as_array().unwrap();
     assert_eq!((tokens.len(), &tokens[7]["row"], &tokens[7]["position"]), (60, &1.into(), &1.into()));
@@ -88,9 +207,9 @@ fn a_replay_that_parts_says_so_and_one_that_was_not_made_says_why() {
     assert!(text.contains("trained on AVX512, and this is AVX2)."), "{text}");
     assert_eq!((&json["replay"]["identical"], &json["replay"]["parted"]), (&false.into(), &12.into()));
 
-    let (text, json) = with(&|_| Err("the worker is away".to_owned()));
-    assert!(text.contains("\n  Not replayed, so without what the model predicted: the worker is away.\n"), "{text}");
-    assert_eq!((&json["tokens"], &json["why_no_tokens"]), (&().into(), &"the worker is away".into()));
+    let (text, json) = with(&|_| Err("--replay=never".to_owned()));
+    assert!(text.contains("\n  Not replayed, so without what the model predicted: --replay=never.\n"), "{text}");
+    assert_eq!((&json["tokens"], &json["why_no_tokens"]), (&().into(), &"--replay=never".into()));
     assert!(text.contains("row 7,") && !text.contains("guesses"), "{text}");
 
     // A worker that predicts something else than it reports.

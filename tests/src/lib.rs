@@ -6,6 +6,7 @@ pub mod mount;
 mod older;
 pub mod process;
 pub mod record;
+pub mod rounding;
 pub mod space;
 
 pub use process::{Ended, Started};

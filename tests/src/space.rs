@@ -82,7 +82,7 @@ impl TestSpace {
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(crate::programs().join("pipeline"));
         command.args(words).current_dir(&self.folder);
-        for variable in ["PIPELINE_DB", "PIPELINE_STORE", "PIPELINE_NEURAL", "PIPELINE_LOG"] {
+        for variable in ["PIPELINE_DB", "PIPELINE_STORE", "PIPELINE_NEURAL", "PIPELINE_LOG", "PIPELINE_REDACT"] {
             command.env_remove(variable);
         }
         command

@@ -22,6 +22,7 @@ mod pictures;
 mod readme;
 mod replay;
 mod reproduce;
+mod screens;
 mod system;
 mod together;
 mod trouble;

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use tests::rounding::{exact, near};
 use tests::{TestSpace, copy_folder, programs, repository};
 
 /// What differs from machine to machine: what it is, how it is written, and what is compared in its place.
@@ -24,36 +25,6 @@ fn masked(line: &str) -> String {
         LazyLock::new(|| MASKS.iter().map(|(_, written, instead)| (Regex::new(written).unwrap(), *instead)).collect());
     let line = RULES.iter().fold(line.to_owned(), |line, (rule, instead)| rule.replace_all(&line, *instead).into());
     line.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Whether the README's numbers must come out to the last digit.
-fn exact() -> bool {
-    let lowered = std::env::var("ATEN_CPU_CAPABILITY").is_ok_and(|wished| wished == "default");
-    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") && !lowered
-}
-
-/// How far apart two numbers of one kind of CPU and of another may be, as a share of the larger. Rounding errors of f32,
-/// some 1e-8 after the first step, grow while a model trains; over the few hundred steps here they stay far below this,
-/// and a number that is out of date is rarely so near.
-const FAR: f64 = 0.02;
-
-/// Whether a line is the README's but for rounding: the same words, whole numbers and keys, and numbers with a decimal
-/// point or thousands no further apart than [`FAR`], or than one in their last place. Digests of weights are masked.
-fn near(shown: &str, said: &str) -> bool {
-    static NUMBER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"-?\d[\d,]*[.,]\d+(e-?\d+)?").unwrap());
-    static WEIGHTS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[0-9a-f]{12} -> [0-9a-f]{12}").unwrap());
-    let words = |line: &str| NUMBER.replace_all(&WEIGHTS.replace_all(line, "WEIGHTS"), "NUMBER").into_owned();
-    let numbers = |line: &str| -> Vec<(f64, f64)> {
-        let parsed = |text: &str| {
-            let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-            (text.replace(',', "").parse().unwrap(), 0.1f64.powi(decimals as i32))
-        };
-        NUMBER.find_iter(line).map(|found| parsed(found.as_str())).collect()
-    };
-    let close = |((a, place), (b, _)): (&(f64, f64), &(f64, f64))| {
-        (a - b).abs() <= (FAR * a.abs().max(b.abs())).max(1.01 * place)
-    };
-    words(shown) == words(said) && numbers(shown).iter().zip(&numbers(said)).all(close)
 }
 
 /// The first line of a transcript that the program didn't print in its place: lines stand next to each other in both,
@@ -104,7 +75,7 @@ fn every_command_of_the_readme_does_what_it_shows() {
             assert!(words.starts_with("target/release/pipeline "), "a command for somebody else: {words}");
             let mut shell = Command::new("sh");
             shell.args(["-c", &format!("{words} 2>&1")]).current_dir(space.path("."));
-            for variable in ["PIPELINE_DB", "PIPELINE_STORE", "PIPELINE_NEURAL", "PIPELINE_LOG"] {
+            for variable in ["PIPELINE_DB", "PIPELINE_STORE", "PIPELINE_NEURAL", "PIPELINE_LOG", "PIPELINE_REDACT"] {
                 shell.env_remove(variable);
             }
             let output = shell.output().unwrap();

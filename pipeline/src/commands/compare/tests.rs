@@ -1,9 +1,9 @@
 use super::*;
+use identity::verdict::Cause;
 use insight::explanation::Explains;
 use insight::verdict::RULES;
 use record::Record;
 use record::fixture::{Fixture, PARTING, long_run};
-use identity::verdict::Cause;
 use record::verdicts::{Kind, Verdict};
 
 fn compared(fixture: &Fixture, runs: &[i64]) -> CompareView {

@@ -65,7 +65,8 @@ fn judged(fixture: &Fixture, study: &str) -> ReportView {
         trial: 1,
         cause: Cause::RateTooHigh.into(),
         outcome: TrialOutcome::Confirmed,
-        sentence: "with a third of the rate and all else equal it ends at 2.12 instead of what is not finite (stable)".to_owned(),
+        sentence: "with a third of the rate and all else equal it ends at 2.12 instead of what is not finite (stable)"
+            .to_owned(),
     };
     record.confirm(3, &found).unwrap();
     read(fixture, &[study])

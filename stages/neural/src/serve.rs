@@ -66,9 +66,14 @@ impl Shared {
 
     /// How many threads an order may compute with now: as many as it names, or more.
     fn threads(&self, order: &Order) -> usize {
-        let more = self.allowed().filter(|(id, _)| *id == order.id).map_or(0, |(_, threads)| threads.min(MOST_THREADS));
-        order.threads.max(more) as usize
+        let allowed = self.allowed().filter(|(id, _)| *id == order.id).map_or(0, |(_, threads)| threads);
+        granted(order.threads, allowed) as usize
     }
+}
+
+/// Threads of an order that names some and is allowed others: not fewer than it names, nor more than any can have.
+fn granted(named: u32, allowed: u32) -> u32 {
+    named.max(allowed.min(MOST_THREADS))
 }
 
 /// Serves orders from standard input; returns only when the parent no longer listens.
@@ -214,4 +219,14 @@ fn evaluate(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
     }
     let (peak_memory, report) = (peak_memory(), json!({ "seconds": seconds, "threads": most }));
     Ok(Done { order: id, reached: None, stopped: found.is_none(), peak_memory, report })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_has_as_many_threads_as_it_names_or_is_allowed() {
+        assert_eq!([granted(2, 0), granted(2, 1), granted(2, 3), granted(2, u32::MAX)], [2, 2, 3, MOST_THREADS]);
+    }
 }

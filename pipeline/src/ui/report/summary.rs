@@ -114,7 +114,8 @@ fn numbers(report: &ReportView) -> Vec<&'static str> {
 /// Rules that name each number of a narrow table, whose head has no room: said once here, and not in each of its cells.
 pub fn style(report: &ReportView) -> String {
     let numbers = numbers(report);
-    let rules = (3..).zip(&numbers).map(|(n, head)| format!(".runs td:nth-of-type({n})::before{{content:\"{head} \"}}"));
+    let rules =
+        (3..).zip(&numbers).map(|(n, head)| format!(".runs td:nth-of-type({n})::before{{content:\"{head} \"}}"));
     format!("@media (max-width:34rem){{{}}}", rules.collect::<String>())
 }
 

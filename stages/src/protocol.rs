@@ -66,7 +66,8 @@ pub enum Request {
     /// `stopped`.
     Stop,
     /// Compute an execution with so many threads from its next step on, or from the next part of its split; never with
-    /// fewer than its order names. On a GPU it means nothing, and neither does it once the execution has ended.
+    /// fewer than its order names; as long as that is faster. On a GPU it means nothing, and neither does it once the
+    /// execution has ended.
     Threads {
         /// The order.
         order: u64,

@@ -17,6 +17,7 @@ mod matrix;
 mod model;
 mod norms;
 mod optimizer;
+mod pace;
 mod pair;
 mod parallel;
 mod pipe;

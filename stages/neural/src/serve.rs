@@ -18,6 +18,7 @@ use crate::describe::{describe, peak_memory};
 use crate::evaluate::{Score, score};
 use crate::log::log;
 use crate::model::Model;
+use crate::pace::Pace;
 use crate::pipe::{Pipe, SMALL_STACK};
 use crate::raw;
 use crate::train::{End, Training};
@@ -179,7 +180,9 @@ fn train_in<T: Stored>(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Resul
     let (seconds, observing) = (begun.elapsed().as_secs_f64(), (pipe.spent - spent_before).as_secs_f64());
     let steps = reached - from;
     let why = if stopped { ", stopped on request" } else { "" };
-    log(&format!("train: {steps} steps in {seconds:.1} s, {observing:.3} s of them recording{why}"));
+    let threads = training.most_threads();
+    let helped = if threads > order.threads as usize { format!(", up to {threads} threads") } else { String::new() };
+    log(&format!("train: {steps} steps in {seconds:.1} s, {observing:.3} s of them recording{helped}{why}"));
     Ok(Done {
         order: order.id,
         reached: Some(reached),
@@ -187,7 +190,7 @@ fn train_in<T: Stored>(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Resul
         peak_memory: peak_memory(),
         report: json!({
             "steps": steps, "seconds": seconds, "observe_seconds": observing, "phases": training.phases(),
-            "threads": training.most_threads(),
+            "threads": threads,
         }),
     })
 }
@@ -201,11 +204,12 @@ fn evaluate(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
     let id = order.id;
     log(&format!("evaluate: {split}, {} tokens, {} types", ids.len(), model.shape.vocab));
     let progress = |done, whole| Ok(pipe.send(Reply::Progress { order: id, done, whole })?);
-    let mut most = order.threads as usize;
+    let (mut pace, mut since) = (Pace::new(order.threads as usize), None::<Instant>);
     let mut threads = || {
-        let now = shared.threads(order);
-        most = most.max(now);
-        now
+        if let Some(since) = since.replace(Instant::now()) {
+            pace.took(since.elapsed().as_secs_f64());
+        }
+        pace.threads(shared.threads(order))
     };
     let found = match order.params.get("device").and_then(|device| device.as_str()) {
         Some("cuda") => Loaded::new(&model, true, GPU)?.score(&ids, &shared.stop, progress)?,
@@ -217,7 +221,7 @@ fn evaluate(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
         let (split, loss) = (split.to_owned(), Measured(loss));
         pipe.send(Reply::Evaluation(Evaluation { split, step: None, loss, tokens, seconds }))?;
     }
-    let (peak_memory, report) = (peak_memory(), json!({ "seconds": seconds, "threads": most }));
+    let (peak_memory, report) = (peak_memory(), json!({ "seconds": seconds, "threads": pace.most() }));
     Ok(Done { order: id, reached: None, stopped: found.is_none(), peak_memory, report })
 }
 

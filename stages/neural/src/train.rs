@@ -1,7 +1,6 @@
 //! The stage `train`: a segment of a trajectory, step after step.
 
 mod inspect;
-mod threads;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +20,7 @@ use crate::dropout::Dropout;
 use crate::evaluate::{Score, score};
 use crate::log::log;
 use crate::model::Shape;
+use crate::pace::Pace;
 use crate::real::Real;
 use crate::softmax::Softmax;
 use crate::state::State;
@@ -50,8 +50,7 @@ pub(crate) struct Training<T: Real> {
     recipe: Recipe,
     engine: Engine<T>,
     threads: usize,
-    /// The most threads that a step was computed with.
-    most_threads: usize,
+    pace: Pace,
     watch: Stopwatch,
 }
 
@@ -133,13 +132,18 @@ impl<T: Stored> Training<T> {
             Device::Auto => bail!("BUG: an order that leaves the device open"),
         };
         let watch = Stopwatch::start();
-        let most_threads = threads;
-        Ok(Self { train, segment, folder, batches, valid, state, recipe, engine, threads, most_threads, looks, watch })
+        let pace = Pace::new(threads);
+        Ok(Self { train, segment, folder, batches, valid, state, recipe, engine, threads, pace, looks, watch })
     }
 
     /// Seconds by phase.
     pub(crate) fn phases(&self) -> serde_json::Value {
         self.watch.report()
+    }
+
+    /// The most threads that a step was computed with.
+    pub(crate) fn most_threads(&self) -> usize {
+        self.pace.most()
     }
 
     /// The first step to compute.
@@ -202,7 +206,7 @@ impl<T: Stored> Training<T> {
                 Looked::On => {}
             }
 
-            self.use_threads(allowed(), n);
+            self.use_threads(allowed());
             let begun = Instant::now();
             let first = n * self.recipe.accumulate;
             let epoch = self.batches.plan.epoch(first);
@@ -217,6 +221,7 @@ impl<T: Stored> Training<T> {
             };
             let Outcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = outcome;
             let seconds = begun.elapsed().as_secs_f64();
+            self.pace.took(seconds);
             if inspected {
                 observe(Reply::Predictions(self.predictions(n)?))?;
             }
@@ -243,6 +248,16 @@ impl<T: Stored> Training<T> {
                 self.say(n, n - said.1, said.0.elapsed(), loss);
                 said = (Instant::now(), n);
             }
+        }
+    }
+
+    /// Has the steps that come computed by as many of the `allowed` threads as make it fast: on the CPU, where their number
+    /// changes no bit. On a GPU it is libtorch that has threads, and it keeps to those that it began with.
+    fn use_threads(&mut self, allowed: usize) {
+        if let Engine::Cpu(steps) = &mut self.engine {
+            self.threads = self.pace.threads(allowed);
+            steps.use_threads(self.threads);
+            self.state.optimizer.use_threads(self.threads);
         }
     }
 

@@ -81,14 +81,14 @@ fn threads_that_come_and_go_between_steps_change_no_bit() {
             "precision": precision, "embedding": 70, "hidden": 130, "layers": 2, "dropout": 0.2, "clip_norm": 0.1,
             "accumulate": 2, "probes": 2, "schedule": {"kind": "plateau", "rate": 0.5, "every": 3, "patience": 0},
         }));
-        let alone = train(space.order(&format!("alone {precision}"), changes.clone(), 0, 11, None), &|| 1);
-        let helped = train(space.order(&format!("helped {precision}"), changes, 0, 11, None), &changing);
+        let alone = train(space.order(&format!("alone {precision}"), changes.clone(), 0, 17, None), &|| 1);
+        let helped = train(space.order(&format!("helped {precision}"), changes, 0, 17, None), &changing);
         assert_eq!(numbers(&alone), numbers(&helped), "{precision}");
-        for n in [7, 11] {
+        for n in [7, 17] {
             assert_eq!(alone.file("weights", n), helped.file("weights", n), "weights {n}, {precision}");
             assert_eq!(alone.file("state", n), helped.file("state", n), "state {n}, {precision}");
         }
-        let model = Model::load(&alone.folder.join("weights-11.safetensors")).unwrap();
+        let model = Model::load(&alone.folder.join("weights-17.safetensors")).unwrap();
         let (valid, go_on) = (Ids::open(&space.path("valid")).unwrap(), AtomicBool::new(false));
         let score = |threads: &mut dyn FnMut() -> usize| {
             score_in_chunks(&model, &valid, 20, threads, &go_on, |_, _| Ok(())).unwrap().unwrap()

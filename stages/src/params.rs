@@ -18,6 +18,7 @@ use train::TRAIN;
 
 pub use measure::{At, Decode, Evaluate, Greedy, Sample};
 pub use text::{Baselines, Batch, Layout, SPLIT, Split, Tokenize, Unit, Vocab};
+pub(crate) use text::{LONGEST_WINDOW, MOST_ROWS};
 pub use train::{KEPT_BY_FORKS, Train};
 pub use variants::{
     Checkpoints, Device, Fork, Init, Keep, LossScale, OnNonfinite, Optimizer, Precision, Schedule, Word,

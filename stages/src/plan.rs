@@ -10,14 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::StageError;
-use crate::params::Layout;
+use crate::params::{LONGEST_WINDOW, Layout, MOST_ROWS};
 use crate::random::Stream;
-
-/// The most rows of a batch.
-pub(crate) const MOST_ROWS: u64 = 1 << 20;
-
-/// The most tokens of a window.
-pub(crate) const LONGEST_WINDOW: u64 = 1 << 16;
 
 /// Where each row of each step lies in the corpus.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]

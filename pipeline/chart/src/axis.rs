@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// A value that a curve can be held against, as ln V or the unigram entropy for a loss.
+/// A value that a curve can be compared with, as ln V or the unigram entropy for a loss.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Baseline {
     /// What it is.

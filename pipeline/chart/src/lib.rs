@@ -106,7 +106,7 @@ pub struct Chart {
     pub steps: i64,
     /// A curve for each run.
     pub lines: Vec<Line>,
-    /// What they can be held against.
+    /// What they can be compared with.
     pub baselines: Vec<Baseline>,
 }
 

@@ -12,7 +12,7 @@ words! {
     Kind, "verdict":
     /// What it reads is not what a language model can learn from. Outranks the others.
     DataFault = "data_fault",
-    /// The loss left for good.
+    /// The loss diverged.
     Diverged = "diverged",
     /// The loss rose far, and may have come back.
     Unstable = "unstable",
@@ -64,7 +64,7 @@ words! {
     CollapsedSamples = "collapsed_samples",
     /// One or two steps hold words of unlike frequencies.
     OddBatches = "odd_batches",
-    /// Beside a data fault: the loss left for good.
+    /// Beside a data fault: the loss diverged.
     CourseDiverged = "course_diverged",
     /// Beside a data fault: the loss rose far.
     CourseUnstable = "course_unstable",

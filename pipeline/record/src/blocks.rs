@@ -146,7 +146,7 @@ impl Block {
         self.last_step = step;
     }
 
-    /// Goes on with the chain. A step that follows the one before is its loss alone, which is all that dense trajectories, the
+    /// Continues the chain. A step that follows the one before is its loss alone, which is all that dense trajectories, the
     /// older ones among them, ever hash; the others are told apart by what is hashed besides.
     fn link(&mut self, step: i64, loss: Option<f64>) {
         let mut hash = Sha256::new();

@@ -153,7 +153,7 @@ impl From<WorkError> for Failure {
             WorkError::Record(_) => "",
             WorkError::Store { error, .. } | WorkError::Disk(error) => advice(error),
             WorkError::NoCheckpoint(_) => "pipeline objects verify",
-            WorkError::Gone(_) => "leave experiments.db and its store alone while a run goes on; run again",
+            WorkError::Gone(_) => "leave experiments.db and its store alone during a run, then run the same again",
         };
         match error {
             WorkError::Record(error) => error.into(),

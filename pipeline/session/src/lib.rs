@@ -18,6 +18,7 @@ pub mod recorded;
 pub mod replay;
 pub mod run;
 pub mod selector;
+mod source;
 mod temporary;
 mod updated;
 mod watch;
@@ -27,7 +28,8 @@ use std::path::Path;
 pub use corpus::News;
 use interrupt::Interrupt;
 use places::Paths;
-pub use reader::{Chosen, Reader};
+pub use reader::Reader;
+pub use source::Chosen;
 pub use updated::updated;
 pub use watch::Watch;
 

@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{LONGEST_WINDOW, MOST_ROWS};
 use crate::schema::{Key, Kind, Range};
 
 pub(super) const TOKENIZE: &[Key] = &[
@@ -84,6 +83,12 @@ pub struct Vocab {
     /// Types seen less often are folded into `<unk>`.
     pub min_count: u64,
 }
+
+/// The most rows of a batch.
+pub(crate) const MOST_ROWS: u64 = 1 << 20;
+
+/// The most tokens of a window.
+pub(crate) const LONGEST_WINDOW: u64 = 1 << 16;
 
 pub(super) const BATCH: &[Key] = &[
     Key::new("size", Kind::Int(1, MOST_ROWS as i64), "20", "rows of a batch, B"),

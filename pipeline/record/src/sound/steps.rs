@@ -113,7 +113,7 @@ impl Work {
         if number > begins && !self.stored.contains_key(&(trajectory, begins)) {
             self.missing(trajectory, first, number * BLOCK - 1);
         }
-        // Of blocks without a single step the last says how the chain goes on; without any it is the parent's.
+        // The chain continues from the block that is stored before this one; where there is none, from the parent's.
         let before = self.stored.range((trajectory, i64::MIN)..(trajectory, number)).next_back();
         match (begun, before) {
             (Some(begun), _) if number == begins => begun,

@@ -99,7 +99,7 @@ fn a_realisation_goes_on_from_a_checkpoint_of_another() {
     let wanted =
         (0..).zip(parents).map(|(n, (id, parent))| (row(id), n, parent.map(|it| row(it.0)), parent.map(|it| it.1)));
     assert_eq!(rows, wanted.collect::<Vec<_>>());
-    // A checkpoint from which one goes on stays.
+    // A checkpoint that another realisation begins at is kept.
     r.thin_checkpoints(first, &[20, 30], &[10, 30]).unwrap();
     let left = r.wait(async |c| {
         let query = "SELECT step FROM checkpoints WHERE trajectory_id = ?1 AND state IS NOT NULL ORDER BY step";

@@ -98,7 +98,7 @@ impl Watch for Patience {
     fn note(&mut self, _: &str) {}
     fn tick(&mut self, _: usize, _: usize) {
         self.ticks += 1;
-        assert!(self.ticks < 100, "the script does not go on");
+        assert!(self.ticks < 100, "the script is stuck");
     }
 }
 

@@ -19,7 +19,7 @@ mod thin;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use identity::{Bucket, Hole};
+use identity::{Bucket, Hole, RunId};
 
 pub use axis::Baseline;
 pub use range::Range;
@@ -114,7 +114,7 @@ pub struct Chart {
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Line {
     /// Its number.
-    pub run: i64,
+    pub run: RunId,
     /// What tells it from the others.
     pub label: String,
     /// Its colour, by place among the runs.

@@ -1,5 +1,6 @@
 //! Parallel coordinates: an axis for each parameter that differs, the last one for what came of it, and a line for each run.
 
+use identity::RunId;
 use maud::{Markup, html};
 
 use crate::CROWD;
@@ -22,7 +23,7 @@ pub struct Value {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Strand {
     /// Its number.
-    pub run: i64,
+    pub run: RunId,
     /// What it is called.
     pub label: String,
     /// Its colour, by place among the runs.
@@ -71,7 +72,7 @@ pub fn svg(names: &[String], outcome: &str, strands: &[Strand]) -> Markup {
             g fill="none" stroke-width="2" { @for (place, strand) in strands.iter().enumerate() {
                 @let points: Vec<String> = axes.iter().enumerate()
                     .map(|(at, axis)| format!("{:.1},{:.1}", x(at), axis.heights[place])).collect();
-                g class="strand" data-run=(strand.run) {
+                g class="strand" data-run=(strand.run.0) {
                     title { (strand.label) ": " (strand.outcome.words) }
                     path class=(format!("s{}", colours::class(strand.place))) d=(format!("M{}", points.join("L")))
                         stroke-dasharray=[colours::dashes(strand.place)] {}
@@ -169,7 +170,7 @@ mod tests {
     #[test]
     fn values_lie_in_order_and_what_is_no_number_lies_above() {
         let strand = |run: i64, rate: f64, rule: &str, loss: Option<f64>| Strand {
-            run,
+            run: RunId(run),
             label: format!("run{run}"),
             place: run as usize,
             values: vec![

@@ -2,6 +2,7 @@
 
 use crate::axis::nice;
 use crate::{Chart, Line};
+use identity::RunId;
 
 /// Values between two ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,7 +93,7 @@ mod tests {
             first_nonfinite: None,
         };
         let line = |(place, losses): (usize, &&[f64])| Line {
-            run: place as i64 + 1,
+            run: RunId(place as i64 + 1),
             label: String::new(),
             place,
             buckets: (0..).zip(losses.iter()).map(bucket).collect(),

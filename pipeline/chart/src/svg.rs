@@ -176,7 +176,7 @@ fn curve(frame: &Frame<'_>, line: &Line) -> Markup {
     let colour = colours::class(line.place);
     let few = buckets.len() <= 30 && !crowded;
     html! {
-        g data-run=(line.run) {
+        g data-run=(line.run.0) {
             @if !band.is_empty() { path class=(format!("band f{colour}")) d=(band) {} }
             path class=(format!("line s{colour}")) d=(path) stroke-dasharray=[colours::dashes(line.place)] {}
             @if few {
@@ -195,7 +195,7 @@ fn marks(frame: &Frame<'_>, line: &Line) -> Markup {
     let lanes = frame.chart.lines.iter().filter(|it| !it.holes.is_empty() && it.place < line.place).count();
     let lane = frame.floor - 7.0 - 9.0 * (lanes % 8) as f64;
     html! {
-        g data-run=(line.run) {
+        g data-run=(line.run.0) {
             @if let Some(onset) = line.onset {
                 @let x = px(frame.x(onset as f64));
                 title { "onset of " (line.label) " at step " (count(onset)) }
@@ -258,7 +258,7 @@ fn endings(frame: &Frame<'_>, words: &[String]) -> Markup {
     let (of_runs, of_lines) = heights.split_at(named.len());
     html! {
         @for ((line, words), y) in named.iter().map(|place| (&chart.lines[*place], &words[*place])).zip(of_runs) {
-            text data-run=(line.run) class=(format!("f{}", colours::class(line.place))) x=(px(frame.right + 8.0)) y=(px(y + 4.0)) { (words) }
+            text data-run=(line.run.0) class=(format!("f{}", colours::class(line.place))) x=(px(frame.right + 8.0)) y=(px(y + 4.0)) { (words) }
         }
         @for (baseline, y) in chart.baselines.iter().zip(of_lines) {
             text class="faint" x=(px(frame.right + 8.0)) y=(px(y + 4.0)) { (baseline) }

@@ -1,5 +1,6 @@
 //! What differs between runs, and what they have at equal steps.
 
+use identity::RunId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use schemars::JsonSchema;
@@ -20,8 +21,8 @@ pub struct Differing {
 }
 
 /// The parameters that differ between `runs`. A parameter that only some runs have (a schedule's) differs.
-pub fn differing(params: &[Param], runs: &[i64]) -> Vec<Differing> {
-    let places: HashMap<i64, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
+pub fn differing(params: &[Param], runs: &[RunId]) -> Vec<Differing> {
+    let places: HashMap<RunId, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
     let mut by_name: BTreeMap<&str, Vec<Option<&Cell>>> = BTreeMap::new();
     for param in params {
         let Some(&place) = places.get(&param.run) else { continue };
@@ -125,15 +126,20 @@ fn joined(runs: &[Vec<Sample>], row: impl Fn(usize, &Sample) -> Option<Option<i6
 mod tests {
     use super::*;
 
-    fn param(run: i64, name: &str, value: f64) -> Param {
+    fn param(run: RunId, name: &str, value: f64) -> Param {
         Param { run, name: name.into(), value: Cell::Real(value) }
     }
 
     #[test]
     fn only_what_differs() {
-        let params =
-            vec![param(1, "a", 1.0), param(2, "a", 1.0), param(1, "b", 1.0), param(2, "b", 2.0), param(2, "c", 1.0)];
-        let found = differing(&params, &[2, 1]);
+        let params = vec![
+            param(RunId(1), "a", 1.0),
+            param(RunId(2), "a", 1.0),
+            param(RunId(1), "b", 1.0),
+            param(RunId(2), "b", 2.0),
+            param(RunId(2), "c", 1.0),
+        ];
+        let found = differing(&params, &[RunId(2), RunId(1)]);
         let names: Vec<&str> = found.iter().map(|differing| differing.name.as_str()).collect();
         assert_eq!(names, ["b", "c"]);
         assert_eq!(found[0].values, [Some(Cell::Real(2.0)), Some(Cell::Real(1.0))]);
@@ -146,7 +152,7 @@ mod tests {
             step: Some(step),
             split: split.into(),
             loss: Some(1.0),
-            loss_kind: "finite".into(),
+            loss_kind: identity::LossKind::Finite,
             perplexity: Some(1f64.exp()),
             tokens: Some(1),
             seconds: Some(0.0),

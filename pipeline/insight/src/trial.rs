@@ -130,7 +130,7 @@ impl Trial {
             (_, false, true) => (
                 TrialOutcome::NotConfirmed,
                 format!(
-                    "with {with} it is {kind} too, if less so: {ends}; pipeline confirm run{} goes on from there",
+                    "with {with} it is {kind} too, if less so: {ends}; pipeline confirm {} goes on from there",
                     after.1.run
                 ),
             ),

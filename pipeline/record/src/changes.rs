@@ -5,6 +5,9 @@
 
 use serde::Serialize;
 
+use identity::RunId;
+
+use super::read::Nullable;
 use super::{Record, Result, sql};
 
 /// Something that changed.
@@ -15,7 +18,8 @@ pub struct Change {
     /// `run` or `study`: itself; `trajectory`: one that the run shows was added to; `replaced`: steps of one that the run shows
     /// were changed or deleted.
     pub kind: String,
-    pub run: Option<i64>,
+    #[sqlx(try_from = "Nullable<i64>")]
+    pub run: Option<RunId>,
     pub study: Option<i64>,
     /// Of `replaced`: the first step that may be another than when it was read.
     pub from_step: Option<i64>,

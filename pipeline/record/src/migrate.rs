@@ -3,6 +3,7 @@
 //! Migrations are only ever appended. `user_version` counts those that were applied; SQLite itself would let two
 //! processes race on a fresh file, so the whole is done in one transaction that takes the write lock first.
 
+use identity::RunId;
 use std::path::PathBuf;
 
 use super::aside::{self, Aside};
@@ -208,9 +209,9 @@ mod tests {
         let mut record = Record::open(&path).unwrap();
         let summary = record.summaries(None).unwrap().remove(0);
         assert_eq!((summary.steps, summary.last_loss, summary.best_loss), (3, Some(1.0), Some(1.0)));
-        assert_eq!(record.step(1, 1).unwrap().unwrap().loss, Some(2.0));
-        assert_eq!(record.forks(1).unwrap(), []);
-        assert_eq!(record.ngrams(1).unwrap(), []);
+        assert_eq!(record.step(RunId(1), 1).unwrap().unwrap().loss, Some(2.0));
+        assert_eq!(record.forks(RunId(1)).unwrap(), []);
+        assert_eq!(record.ngrams(RunId(1)).unwrap(), []);
         assert_eq!(record.holder(1, 3).unwrap().as_deref(), Some("one"));
     }
 }

@@ -1,7 +1,9 @@
 //! Which objects the record refers to, and for whom.
 
+use identity::{ObjectId, OutputName, RunId};
+
+use super::read::Nullable;
 use super::{Record, Result, sql};
-use identity::{ObjectId, OutputName};
 
 /// A reference to an object.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
@@ -14,7 +16,8 @@ pub struct Reference {
     #[sqlx(try_from = "String")]
     pub name: OutputName,
     /// A run that it belongs to, where there is one.
-    pub run: Option<i64>,
+    #[sqlx(try_from = "Nullable<i64>")]
+    pub run: Option<RunId>,
     /// The experiment's file of that run.
     pub experiment: Option<String>,
     /// What the command line overrode in it: a JSON list of texts.
@@ -34,7 +37,8 @@ pub struct Trace {
     /// The process that works on it, while it is said to be running.
     pub process: Option<String>,
     /// A run that it belongs to, where there is one.
-    pub run: Option<i64>,
+    #[sqlx(try_from = "Nullable<i64>")]
+    pub run: Option<RunId>,
 }
 
 impl Record {

@@ -121,18 +121,18 @@ fn a_run_that_has_ended_keeps_its_steps_whoever_trains() {
     fixture.change("UPDATE runs SET status = 'interrupted', steps = 7 WHERE id = 1", json!([]));
     fixture.change("UPDATE runs SET status = 'running', steps = 7 WHERE id = 2", json!([]));
     let mut record = Record::create(&fixture.db).unwrap();
-    let trained = |record: &mut Record, run: i64| -> Option<i64> {
+    let trained = |record: &mut Record, run: RunId| -> Option<i64> {
         record
             .wait(async |c| {
                 let statement = "SELECT trajectory_id FROM runs WHERE id = ?";
-                let trajectory: i64 = sqlx::query_scalar(statement).bind(run).fetch_one(&mut *c).await?;
-                sqlx::query(sql!("train_on")).bind(run).bind(trajectory).execute(&mut *c).await?;
-                sqlx::query_scalar("SELECT steps FROM runs WHERE id = ?").bind(run).fetch_one(c).await
+                let trajectory: i64 = sqlx::query_scalar(statement).bind(run.0).fetch_one(&mut *c).await?;
+                sqlx::query(sql!("train_on")).bind(run.0).bind(trajectory).execute(&mut *c).await?;
+                sqlx::query_scalar("SELECT steps FROM runs WHERE id = ?").bind(run.0).fetch_one(c).await
             })
             .unwrap()
     };
-    assert_eq!(trained(&mut record, 1), Some(7));
-    assert_eq!(trained(&mut record, 2), None, "it shows its trajectory as it grows");
+    assert_eq!(trained(&mut record, RunId(1)), Some(7));
+    assert_eq!(trained(&mut record, RunId(2)), None, "it shows its trajectory as it grows");
 }
 
 #[test]
@@ -151,21 +151,19 @@ fn an_objects_size_is_what_was_measured_last() {
 fn runs_are_held_by_what_their_executions_made_and_by_their_checkpoints() {
     let fixture = Fixture::new();
     let mut record = fixture.record();
-    let held = |record: &mut Record, runs: &[i64], stages| {
-        let runs: Vec<RunId> = runs.iter().map(|run| RunId(*run)).collect();
-        record.held(&runs, stages).unwrap()
-    };
-    let (one, both) = (held(&mut record, &[1], 7).unwrap(), held(&mut record, &[1, 2], 7).unwrap());
+    let held = |record: &mut Record, runs: &[RunId], stages| record.held(runs, stages).unwrap();
+    let (one, both) =
+        (held(&mut record, &[RunId(1)], 7).unwrap(), held(&mut record, &[RunId(1), RunId(2)], 7).unwrap());
     // Their text stages are shared.
     assert!(one.executions < both.executions && both.executions < 2 * one.executions);
     let digest = Digest::of(b"a state").to_string();
     fixture.change("INSERT INTO objects VALUES (?1, 9, 'T')", json!([digest]));
     let at = "INSERT INTO checkpoints SELECT trajectory_id, ?2, ?1, NULL, (SELECT max(id) FROM executions) FROM runs WHERE id = 1";
     fixture.change(at, json!([digest, 3]));
-    let more = held(&mut record, &[1], 7).unwrap().objects;
+    let more = held(&mut record, &[RunId(1)], 7).unwrap().objects;
     assert_eq!(more.len(), one.objects.len() + 1);
     assert!(more.contains(&digest.parse().unwrap()));
-    assert_eq!(held(&mut record, &[1], 6), None);
-    assert_eq!(held(&mut record, &[1, 99], 7), None);
-    assert_eq!(held(&mut record, &[4], 7), None, "its process died before it had trained");
+    assert_eq!(held(&mut record, &[RunId(1)], 6), None);
+    assert_eq!(held(&mut record, &[RunId(1), RunId(99)], 7), None);
+    assert_eq!(held(&mut record, &[RunId(4)], 7), None, "its process died before it had trained");
 }

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use identity::Word;
 pub use identity::verdict::Kind;
 use identity::verdict::{About, Cause, CheckName, FindingKind, Signal, TrialOutcome};
+use identity::{LossKind, RunId, Word};
 
 use super::read::{each, list, many};
 use super::{Record, Result, now, sql};
@@ -68,7 +68,8 @@ pub struct Evidence {
     pub signal: Word<Signal>,
     /// `None` where it is not finite, which `value_kind` says.
     pub value: Option<f64>,
-    pub value_kind: String,
+    #[sqlx(try_from = "String")]
+    pub value_kind: LossKind,
     pub bound: Option<f64>,
     pub step: Option<i64>,
     pub sentence: String,
@@ -88,7 +89,8 @@ pub struct Check {
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Confirmation {
     /// The run that is the same but for what the cause names.
-    pub trial: i64,
+    #[sqlx(try_from = "i64")]
+    pub trial: RunId,
     #[sqlx(try_from = "String")]
     pub cause: Word<Cause>,
     #[sqlx(try_from = "String")]
@@ -99,7 +101,8 @@ pub struct Confirmation {
 /// Whether a run's verdict is still that of the run.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct VerdictState {
-    pub run: i64,
+    #[sqlx(try_from = "i64")]
+    pub run: RunId,
     /// Of the verdict that is there, if one is.
     pub rules: Option<i64>,
     pub seen: Option<String>,
@@ -148,18 +151,18 @@ impl Checks {
 
 impl Record {
     /// Of some runs, or all: whether their verdicts still hold, ascending.
-    pub fn verdict_states(&mut self, runs: Option<&[i64]>) -> Result<Vec<VerdictState>> {
+    pub fn verdict_states(&mut self, runs: Option<&[RunId]>) -> Result<Vec<VerdictState>> {
         let runs = runs.map(list);
         self.wait(async |c| many(sqlx::query_as(sql!("read_verdict_states")).bind(runs).fetch_all(c)).await)
     }
 
     /// A run's verdict as it was concluded last.
-    pub fn verdict(&mut self, run: i64) -> Result<Option<Verdict>> {
+    pub fn verdict(&mut self, run: RunId) -> Result<Option<Verdict>> {
         Ok(self.verdicts(&[run])?.pop().flatten())
     }
 
     /// The verdicts of some runs as they were concluded last, in the order of the runs.
-    pub fn verdicts(&mut self, runs: &[i64]) -> Result<Vec<Option<Verdict>>> {
+    pub fn verdicts(&mut self, runs: &[RunId]) -> Result<Vec<Option<Verdict>>> {
         let names = || list(runs);
         self.wait(async |c| {
             let heads: Vec<Vec<Head>> = each(c, runs, sqlx::query_as(sql!("read_verdict")).bind(names())).await?;
@@ -189,17 +192,17 @@ impl Record {
     }
 
     /// Writes verdicts down, each in the place of the one before.
-    pub fn conclude(&mut self, verdicts: &[(i64, Verdict)]) -> Result<()> {
+    pub fn conclude(&mut self, verdicts: &[(RunId, Verdict)]) -> Result<()> {
         self.transaction(async |c| {
             for (run, verdict) in verdicts {
                 // Whoever removed a verdict by hand may have left what hangs on it.
                 for forget in
                     [sql!("forget_findings"), sql!("forget_evidence"), sql!("forget_checks"), sql!("forget_verdict")]
                 {
-                    sqlx::query(forget).bind(run).execute(&mut *c).await?;
+                    sqlx::query(forget).bind(run.0).execute(&mut *c).await?;
                 }
                 sqlx::query(sql!("insert_verdict"))
-                    .bind(run)
+                    .bind(run.0)
                     .bind(verdict.verdict.as_str())
                     .bind(verdict.cause.as_ref().map(Word::as_str))
                     .bind(verdict.onset)
@@ -212,17 +215,17 @@ impl Record {
                     .execute(&mut *c)
                     .await?;
                 for (at, finding) in (0i64..).zip(&verdict.findings) {
-                    let query = sqlx::query(sql!("insert_finding")).bind(run).bind(at).bind(finding.finding.as_str());
+                    let query = sqlx::query(sql!("insert_finding")).bind(run.0).bind(at).bind(finding.finding.as_str());
                     query.bind(finding.step).bind(&finding.sentence).execute(&mut *c).await?;
                 }
                 for (at, evidence) in (0i64..).zip(&verdict.evidence) {
                     sqlx::query(sql!("insert_evidence"))
-                        .bind(run)
+                        .bind(run.0)
                         .bind(at)
                         .bind(evidence.about.as_str())
                         .bind(evidence.signal.as_str())
                         .bind(evidence.value)
-                        .bind(&evidence.value_kind)
+                        .bind(evidence.value_kind.as_str())
                         .bind(evidence.bound)
                         .bind(evidence.step)
                         .bind(&evidence.sentence)
@@ -230,7 +233,7 @@ impl Record {
                         .await?;
                 }
                 for (at, check) in (0i64..).zip(&verdict.checks) {
-                    let query = sqlx::query(sql!("insert_check")).bind(run).bind(at).bind(check.name.as_str());
+                    let query = sqlx::query(sql!("insert_check")).bind(run.0).bind(at).bind(check.name.as_str());
                     query.bind(check.made).bind(&check.note).execute(&mut *c).await?;
                 }
             }
@@ -239,30 +242,31 @@ impl Record {
     }
 
     /// What came of trying the causes of a run, in the order of the trials.
-    pub fn confirmations(&mut self, run: i64) -> Result<Vec<Confirmation>> {
+    pub fn confirmations(&mut self, run: RunId) -> Result<Vec<Confirmation>> {
         Ok(self.confirmations_of(&[run])?.pop().unwrap_or_default())
     }
 
     /// The same of each of some runs.
-    pub fn confirmations_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<Confirmation>>> {
+    pub fn confirmations_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<Confirmation>>> {
         self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_confirmations")).bind(list(runs))).await)
     }
 
     /// Writes down what came of a trial, in the place of what was written of the same before.
-    pub fn confirm(&mut self, run: i64, found: &Confirmation) -> Result<()> {
+    pub fn confirm(&mut self, run: RunId, found: &Confirmation) -> Result<()> {
         self.transaction(async |c| {
-            let query = sqlx::query(sql!("insert_confirmation")).bind(run).bind(found.trial).bind(found.cause.as_str());
+            let query =
+                sqlx::query(sql!("insert_confirmation")).bind(run.0).bind(found.trial.0).bind(found.cause.as_str());
             query.bind(found.outcome.as_str()).bind(&found.sentence).bind(now()).execute(c).await.map(|_| ())
         })
     }
 
     /// What a verdict reads of every step of a run, by step.
-    pub fn trace(&mut self, run: i64) -> Result<Vec<TraceRow>> {
-        self.wait(async |c| many(sqlx::query_as(sql!("read_trace")).bind(run).fetch_all(c)).await)
+    pub fn trace(&mut self, run: RunId) -> Result<Vec<TraceRow>> {
+        self.wait(async |c| many(sqlx::query_as(sql!("read_trace")).bind(run.0).fetch_all(c)).await)
     }
 
     /// The steps of a run at which more was measured.
-    pub fn probes(&mut self, run: i64) -> Result<Vec<super::read::StepRow>> {
-        self.wait(async |c| sqlx::query_as(sql!("read_probes")).bind(run).fetch_all(c).await)
+    pub fn probes(&mut self, run: RunId) -> Result<Vec<super::read::StepRow>> {
+        self.wait(async |c| sqlx::query_as(sql!("read_probes")).bind(run.0).fetch_all(c).await)
     }
 }

@@ -9,7 +9,7 @@ use crate::run::How;
 use crate::temporary::Temporary;
 use engine::stop::Stop as _;
 use engine::work::{Cause, End};
-use identity::StageName;
+use identity::{RunId, StageName};
 use record::Record;
 use record::read::Forked;
 
@@ -36,7 +36,7 @@ impl Scratch {
     ///
     /// # Errors
     /// When it can't be computed, fails, or is interrupted.
-    pub fn compute(&self, session: &mut Session<'_>, record: &mut Record, run: i64) -> Result<i64, Failure> {
+    pub fn compute(&self, session: &mut Session<'_>, record: &mut Record, run: RunId) -> Result<RunId, Failure> {
         self.compute_until(session, record, run, None)
     }
 
@@ -44,9 +44,9 @@ impl Scratch {
         &self,
         session: &mut Session<'_>,
         record: &mut Record,
-        run: i64,
+        run: RunId,
         until: Option<StageName>,
-    ) -> Result<i64, Failure> {
+    ) -> Result<RunId, Failure> {
         let recorded = Recorded::of(record, run, session.paths, session.here)?;
         let mut further = Vec::new();
         if let Some(Forked { step, parent: Some(parent) }) = record.forks(run)?.first().cloned() {
@@ -62,10 +62,10 @@ impl Scratch {
         let done = beside.compute(&experiment, &how)?;
         let (row, end) = done.rows.first().zip(done.summary.ends.first()).ok_or_else(nothing)?;
         match end {
-            End::Finished => Ok(row.id.0),
-            End::Failed { message, hint, .. } => Err(Failure::failed(format!("run{run}, again: {message}"), hint)),
+            End::Finished => Ok(row.id),
+            End::Failed { message, hint, .. } => Err(Failure::failed(format!("{run}, again: {message}"), hint)),
             End::Interrupted { cause: Some(Cause { message, hint }) } => {
-                Err(Failure::failed(format!("run{run}, again: {message}"), hint))
+                Err(Failure::failed(format!("{run}, again: {message}"), hint))
             }
             End::Interrupted { cause: None } if session.interrupt.is_asked() => {
                 let hint = "nothing is kept of a run that is computed again";

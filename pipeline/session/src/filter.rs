@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use identity::Status;
+use identity::{RunId, Status};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -90,7 +90,7 @@ const SHORT: [(&str, &str); 8] = [
 #[derive(Debug)]
 pub struct Columns {
     /// By run, then by name.
-    values: BTreeMap<i64, BTreeMap<String, Cell>>,
+    values: BTreeMap<RunId, BTreeMap<String, Cell>>,
     columns: BTreeSet<String>,
     params: BTreeSet<String>,
 }
@@ -110,7 +110,7 @@ impl Columns {
             if summary.last_loss.is_none()
                 && let Some(kind) = &summary.last_loss_kind
             {
-                values.insert("last_loss".to_owned(), Cell::Text(kind.clone()));
+                values.insert("last_loss".to_owned(), Cell::Text(kind.to_string()));
             }
         }
         for param in params {
@@ -147,7 +147,7 @@ impl Columns {
         }
     }
 
-    fn value(&self, run: i64, name: &str) -> &Cell {
+    fn value(&self, run: RunId, name: &str) -> &Cell {
         self.values.get(&run).and_then(|values| values.get(name)).unwrap_or(&Cell::Null)
     }
 }

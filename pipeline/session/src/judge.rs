@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use identity::Status;
+use identity::{RunId, Status};
 use stages::files::{Ids, Types};
 use stages::plan::Plan;
 
@@ -24,8 +24,8 @@ const PORTION: usize = 64;
 ///
 /// # Errors
 /// Where the record fails, or says something that can't be.
-pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
-    let states: BTreeMap<i64, _> =
+pub fn verdicts(reader: &mut Reader, runs: &[RunId]) -> Result<Vec<Verdict>, Failure> {
+    let states: BTreeMap<RunId, _> =
         reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
     let kept = reader.record.verdicts(runs)?;
     let (mut advance, mut all, mut made) = (None, Vec::with_capacity(runs.len()), Vec::new());
@@ -57,7 +57,7 @@ pub fn verdicts(reader: &mut Reader, runs: &[i64]) -> Result<Vec<Verdict>, Failu
 ///
 /// # Errors
 /// Where the record fails, or says something that can't be.
-pub fn anew(reader: &mut Reader, run: i64) -> Result<(Verdict, Facts), Failure> {
+pub fn anew(reader: &mut Reader, run: RunId) -> Result<(Verdict, Facts), Failure> {
     let state = reader.record.verdict_states(Some(&[run]))?.pop().ok_or_else(gone)?;
     let facts = facts(reader, run)?;
     let verdict = settled(reader, &state, &facts)?;
@@ -71,8 +71,8 @@ pub fn anew(reader: &mut Reader, run: i64) -> Result<(Verdict, Facts), Failure> 
 ///
 /// # Errors
 /// Where the record fails, or says something that can't be.
-pub fn each_anew(reader: &mut Reader, runs: &[i64], mut visit: impl FnMut(Verdict, &Facts)) -> Result<(), Failure> {
-    let states: BTreeMap<i64, _> =
+pub fn each_anew(reader: &mut Reader, runs: &[RunId], mut visit: impl FnMut(Verdict, &Facts)) -> Result<(), Failure> {
+    let states: BTreeMap<RunId, _> =
         reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
     let (mut advance, mut made) = (reader.watch.judging(runs.len() as u64), Vec::new());
     for run in runs {
@@ -99,7 +99,7 @@ pub fn each_anew(reader: &mut Reader, runs: &[i64], mut visit: impl FnMut(Verdic
 ///
 /// # Errors
 /// Where the record fails, or says something that can't be.
-pub fn refresh(reader: &mut Reader, runs: Option<&[i64]>) -> Result<BTreeMap<i64, Kind>, Failure> {
+pub fn refresh(reader: &mut Reader, runs: Option<&[RunId]>) -> Result<BTreeMap<RunId, Kind>, Failure> {
     let states = reader.record.verdict_states(runs)?;
     let mut stale = Vec::new();
     for state in &states {
@@ -159,7 +159,7 @@ fn checks_made(verdict: &Verdict) -> usize {
 
 /// Writes verdicts down, where the database can be written: whoever may only read sees them all the same, and while others
 /// write nobody waits for it.
-fn write_down(path: &std::path::Path, made: &[(i64, Verdict)]) -> Result<(), Failure> {
+fn write_down(path: &std::path::Path, made: &[(RunId, Verdict)]) -> Result<(), Failure> {
     let written = Record::create(path).and_then(|mut record| {
         record.hurry()?;
         record.conclude(made)
@@ -174,7 +174,7 @@ fn write_down(path: &std::path::Path, made: &[(i64, Verdict)]) -> Result<(), Fai
 }
 
 /// What the rules look at.
-fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
+fn facts(reader: &mut Reader, run: RunId) -> Result<Facts, Failure> {
     let status = reader.summaries(Some(&[run]))?.pop().map_or(Status::Interrupted, |summary| summary.status);
     let params = defaults::with_later(reader.record.params(&[run])?, &[run]);
     let params: BTreeMap<String, _> = params.into_iter().map(|param| (param.name, param.value)).collect();
@@ -204,7 +204,7 @@ fn facts(reader: &mut Reader, run: i64) -> Result<Facts, Failure> {
 }
 
 /// What a run's batches are made of, read from the store.
-fn batches(reader: &mut Reader, run: i64, steps: u64, windows: u64) -> Result<Batches, Failure> {
+fn batches(reader: &mut Reader, run: RunId, steps: u64, windows: u64) -> Result<Batches, Failure> {
     let [plan, types, ids] = READ.map(|(stage, name)| reader.object(run, stage, name));
     let (plan, types, ids) = (plan?, types?, ids?);
     // The paths name the content.

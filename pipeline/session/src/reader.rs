@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::places::Paths;
 use crate::{Watch, selector, updated};
 use engine::store::{Health, Store};
-use identity::ObjectId;
+use identity::{ObjectId, RunId};
 use insight::verdict::Batches;
 use record::Record;
 
@@ -43,14 +43,14 @@ impl Reader {
     ///
     /// # Errors
     /// Where they name none.
-    pub fn named(&mut self, words: &[String]) -> Result<Vec<i64>, Failure> {
+    pub fn named(&mut self, words: &[String]) -> Result<Vec<RunId>, Failure> {
         let named = selector::resolve(&mut self.record, words)?;
         named.notes.iter().for_each(|note| self.watch.note(note));
         Ok(named.runs)
     }
 
     /// Whether outputs of a run's stages are in the store, sound or not.
-    pub(crate) fn has(&mut self, run: i64, outputs: &[(&str, &str)]) -> Result<bool, Failure> {
+    pub(crate) fn has(&mut self, run: RunId, outputs: &[(&str, &str)]) -> Result<bool, Failure> {
         for (stage, name) in outputs {
             let digest = self.record.output(run, stage, name)?;
             let id = digest.and_then(|digest| digest.parse::<ObjectId>().ok());
@@ -65,12 +65,12 @@ impl Reader {
     ///
     /// # Errors
     /// Where there is none, or it is damaged.
-    pub(crate) fn object(&mut self, run: i64, stage: &str, name: &str) -> Result<PathBuf, Failure> {
+    pub(crate) fn object(&mut self, run: RunId, stage: &str, name: &str) -> Result<PathBuf, Failure> {
         let digest = self.record.output(run, stage, name)?;
         let Some(id) = digest.and_then(|digest| digest.parse::<ObjectId>().ok()) else {
             return Err(Failure::input(
-                format!("run{run} has no {name} of the stage {stage} yet"),
-                format!("pipeline show run{run} lists its stages"),
+                format!("{run} has no {name} of the stage {stage} yet"),
+                format!("pipeline show {run} lists its stages"),
             ));
         };
         let store = self.objects.get_or_insert_with(|| Store::over(&self.store));
@@ -82,7 +82,7 @@ impl Reader {
             Err(error) => error.to_string(),
         };
         Err(Failure::failed(
-            format!("{}: {what} ({name} of {stage}, run{run})", path.display()),
+            format!("{}: {what} ({name} of {stage}, {run})", path.display()),
             "name the store with --store, or run the experiment again: what is missing is made anew",
         ))
     }

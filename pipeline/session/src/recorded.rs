@@ -1,5 +1,6 @@
 //! A run's experiment as the record has it, which its file need no longer say.
 
+use identity::RunId;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -13,7 +14,7 @@ use system::files;
 /// The text of a run's experiment, with the overrides that make the run its only point.
 #[derive(Debug)]
 pub struct Recorded {
-    run: i64,
+    run: RunId,
     path: String,
     text: String,
     overrides: Vec<String>,
@@ -31,9 +32,9 @@ impl Recorded {
     ///
     /// # Errors
     /// When this program reads the experiment otherwise than the one that ran it, or its corpus is gone.
-    pub fn of(record: &mut Record, run: i64, paths: &Paths, here: &Path) -> Result<Self, Failure> {
+    pub fn of(record: &mut Record, run: RunId, paths: &Paths, here: &Path) -> Result<Self, Failure> {
         let row = record.recorded(run)?.ok_or_else(|| {
-            Failure::input(format!("run{run} has no experiment"), "name a run that pipeline run or pipeline fork made")
+            Failure::input(format!("{run} has no experiment"), "name a run that pipeline run or pipeline fork made")
         })?;
         let overrides: Vec<String> = serde_json::from_str(&row.overrides).unwrap_or_default();
         let mut this = Self { run, path: row.experiment_path, text: row.toml, overrides, home: None };
@@ -43,12 +44,12 @@ impl Recorded {
             row.point.as_deref().and_then(|point| serde_json::from_str(point).ok()).unwrap_or_default();
         let is_it = |swept_now: &[(String, Value)]| swept_now.iter().cloned().collect::<Map<_, _>>() == swept;
         let Some(point) = whole.points.iter().find(|point| is_it(&point.swept)) else {
-            let message = format!("run{run} is no point of its experiment as this program reads it");
+            let message = format!("{run} is no point of its experiment as this program reads it");
             return Err(Failure::input(message, "use the version of pipeline that made it"));
         };
         this.overrides.extend(whole.pins(point));
         if this.with(&[], paths, here)?.points.len() != 1 {
-            let message = format!("run{run} is a point that no --set tells from its siblings");
+            let message = format!("{run} is a point that no --set tells from its siblings");
             return Err(Failure::input(message, format!("write its values to a copy of {}", this.path)));
         }
         Ok(this)
@@ -89,7 +90,7 @@ impl Recorded {
                 .map_err(|error| Failure::input(format!("{}: {error}", path.display()), ""))?
                 .to_string();
             if found != *digest {
-                let message = format!("{} has changed since run{run}: its SHA-256 was {digest}", path.display());
+                let message = format!("{} has changed since {run}: its SHA-256 was {digest}", path.display());
                 return Err(experiment.complain(&format!("corpus.{name}"), &message, "bring that text back").into());
             }
         }
@@ -102,7 +103,7 @@ impl Recorded {
     fn find_home(
         &self,
         record: &mut Record,
-        run: i64,
+        run: RunId,
         directory: Option<&str>,
         paths: &Paths,
     ) -> Result<Option<PathBuf>, Failure> {

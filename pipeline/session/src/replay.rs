@@ -21,7 +21,7 @@ use engine::replay::{Leg, Replayed, replay};
 use engine::stop::Stop as _;
 use engine::store::{Health, Store};
 use engine::worker::{self, Worker, WorkerError};
-use identity::{Digest, Fields, ObjectId};
+use identity::{Digest, Fields, ObjectId, RunId};
 use record::Record;
 use record::rows::Trajectory;
 
@@ -30,7 +30,7 @@ const STAGE: &str = "train";
 
 /// The way to a step.
 pub struct Way {
-    run: i64,
+    run: RunId,
     step: u64,
     legs: Vec<Leg>,
     /// What fixed the numbers of each leg, and the hardware that it began on.
@@ -56,8 +56,8 @@ impl Way {
     ///
     /// # Errors
     /// When the record fails.
-    pub fn to(record: &mut Record, store: &Path, run: i64, step: u64) -> Result<Result<Self, String>, Failure> {
-        let bug = |what: &str| Failure::failed(format!("BUG: run{run} has no {what}"), "");
+    pub fn to(record: &mut Record, store: &Path, run: RunId, step: u64) -> Result<Result<Self, String>, Failure> {
+        let bug = |what: &str| Failure::failed(format!("BUG: {run} has no {what}"), "");
         let trajectory = record.detail(run)?.trajectory_id.ok_or_else(|| bug("trajectory"))?;
         let holder = record.holder(trajectory, i64::try_from(step + 1).unwrap_or(i64::MAX))?;
         let mut identity = holder.ok_or_else(|| bug("part with that step"))?;

@@ -78,7 +78,7 @@ fn meant(word: &str) -> String {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Named {
     /// Runs in the order of the words, each once.
-    pub runs: Vec<i64>,
+    pub runs: Vec<RunId>,
     /// What else the words could have meant.
     pub notes: Vec<String>,
 }
@@ -101,11 +101,11 @@ pub fn resolve(record: &mut Record, words: &[String]) -> Result<Named, Failure> 
 }
 
 /// The one run that a word names.
-pub fn one(record: &mut Record, word: &str) -> Result<i64, Failure> {
+pub fn one(record: &mut Record, word: &str) -> Result<RunId, Failure> {
     match resolve(record, &[word.to_owned()])?.runs[..] {
         [run] => Ok(run),
         ref runs => {
-            let names: Vec<String> = runs.iter().take(8).map(|run| format!("run{run}")).collect();
+            let names: Vec<String> = runs.iter().take(8).map(|run| run.to_string()).collect();
             let more = if runs.len() > 8 { ", …" } else { "" };
             Err(Failure::input(
                 format!("{word} is {} runs ({}{more}); one is wanted here", runs.len(), names.join(", ")),
@@ -115,23 +115,23 @@ pub fn one(record: &mut Record, word: &str) -> Result<i64, Failure> {
     }
 }
 
-fn runs_of(record: &mut Record, selector: &Selector, notes: &mut Vec<String>) -> Result<Vec<i64>, Failure> {
+fn runs_of(record: &mut Record, selector: &Selector, notes: &mut Vec<String>) -> Result<Vec<RunId>, Failure> {
     match selector {
         Selector::Latest => {
             let latest = record.run_numbers()?.pop();
             latest.map(|run| vec![run]).ok_or_else(none)
         }
-        Selector::Run(RunId(run)) => {
+        Selector::Run(run) => {
             let numbers = record.run_numbers()?;
             if numbers.contains(run) {
                 return Ok(vec![*run]);
             }
             let what = match (numbers.first(), numbers.last()) {
-                (Some(first), Some(last)) if first == last => format!("the only one is run{first}"),
-                (Some(first), Some(last)) => format!("there are {} from run{first} to run{last}", numbers.len()),
+                (Some(first), Some(last)) if first == last => format!("the only one is {first}"),
+                (Some(first), Some(last)) => format!("there are {} from {first} to {last}", numbers.len()),
                 _ => return Err(none()),
             };
-            Err(Failure::input(format!("there is no run{run}; {what}"), "pipeline runs lists them"))
+            Err(Failure::input(format!("there is no {run}; {what}"), "pipeline runs lists them"))
         }
         Selector::Study(name, number) => {
             let studies = record.studies()?;
@@ -213,8 +213,8 @@ mod tests {
                 .map(|named| named.runs)
                 .map_err(|failure| format!("{} | {}", failure.message, failure.hint))
         };
-        assert_eq!(named(&["run2", "2", "latest"]), Ok(vec![2, 4]));
-        assert_eq!(named(&["study:lr_study", "run1"]), Ok(vec![1, 2, 3]));
+        assert_eq!(named(&["run2", "2", "latest"]), Ok(vec![RunId(2), RunId(4)]));
+        assert_eq!(named(&["study:lr_study", "run1"]), Ok(vec![RunId(1), RunId(2), RunId(3)]));
         let said = |words: &[&str], text: &str| assert_eq!(named(words), Err(text.to_owned()));
         let mut said = said;
         said(
@@ -266,19 +266,22 @@ mod tests {
         let mut record = fixture.record();
         let named = |record: &mut Record, word: &str| resolve(record, &[word.to_owned()]).unwrap();
         let newest = named(&mut record, "study:lr_study");
-        assert_eq!(newest.runs, [4]);
+        assert_eq!(newest.runs, [RunId(4)]);
         assert_eq!(
             newest.notes,
             ["study:lr_study is the newest of 2 studies of that name; before it: study:lr_study@1 (3 runs)"]
         );
-        assert_eq!(named(&mut record, "study:lr_study@1"), Named { runs: vec![1, 2, 3], notes: vec![] });
+        assert_eq!(
+            named(&mut record, "study:lr_study@1"),
+            Named { runs: vec![RunId(1), RunId(2), RunId(3)], notes: vec![] }
+        );
     }
 
     #[test]
     fn one_run_is_one() {
         let fixture = Fixture::new();
         let mut record = fixture.record();
-        assert_eq!(one(&mut record, "latest").unwrap(), 4);
+        assert_eq!(one(&mut record, "latest").unwrap(), RunId(4));
         let failure = one(&mut record, "study:lr_study").unwrap_err();
         assert_eq!(failure.message, "study:lr_study is 3 runs (run1, run2, run3); one is wanted here");
     }

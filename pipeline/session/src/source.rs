@@ -1,5 +1,6 @@
 //! The record as views are gathered from it: runs that are chosen, their verdicts, and the outputs of their stages.
 
+use identity::RunId;
 use std::path::PathBuf;
 
 use crate::failure::Failure;
@@ -40,11 +41,11 @@ impl Reader {
         let mut runs = self.summaries(named.as_deref())?;
         for summary in &mut runs {
             if let Some(kind) = made.get(&summary.run) {
-                summary.verdict = Some(kind.to_string());
+                summary.verdict = Some((*kind).into());
             }
         }
         if !filters.is_empty() || chosen.sort.is_some() {
-            let numbers: Vec<i64> = runs.iter().map(|summary| summary.run).collect();
+            let numbers: Vec<RunId> = runs.iter().map(|summary| summary.run).collect();
             let columns = Columns::of(&runs, self.record.params(&numbers)?);
             runs = filter::apply(runs, &columns, &filters, chosen.sort)?;
         }
@@ -67,15 +68,15 @@ impl Source for Reader {
         built_in().iter().map(|stage| stage.name.to_string()).collect()
     }
 
-    fn verdicts(&mut self, runs: &[i64]) -> Result<Vec<Verdict>, Failure> {
+    fn verdicts(&mut self, runs: &[RunId]) -> Result<Vec<Verdict>, Failure> {
         judge::verdicts(self, runs)
     }
 
-    fn judge_again(&mut self, runs: &[i64], visit: &mut dyn FnMut(Verdict, &Facts)) -> Result<(), Failure> {
+    fn judge_again(&mut self, runs: &[RunId], visit: &mut dyn FnMut(Verdict, &Facts)) -> Result<(), Failure> {
         judge::each_anew(self, runs, visit)
     }
 
-    fn object(&mut self, run: i64, stage: &str, name: &str) -> Result<PathBuf, Failure> {
+    fn object(&mut self, run: RunId, stage: &str, name: &str) -> Result<PathBuf, Failure> {
         Reader::object(self, run, stage, name)
     }
 }

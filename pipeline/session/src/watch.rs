@@ -3,6 +3,7 @@
 use crate::corpus::News;
 use crate::places::Paths;
 use experiment::{Experiment, Point};
+use identity::RunId;
 
 /// Whoever watches: a terminal, a page. It chooses the words that session does not have.
 pub trait Watch {
@@ -16,7 +17,7 @@ pub trait Watch {
     fn work(&mut self) -> Box<dyn engine::work::Watch + '_>;
 
     /// Who is told of each of so many steps of a run that are replayed.
-    fn replay(&mut self, run: i64, steps: u64) -> Box<dyn FnMut() + '_>;
+    fn replay(&mut self, run: RunId, steps: u64) -> Box<dyn FnMut() + '_>;
 
     /// Who is told of each of so many runs that are judged.
     fn judging(&self, runs: u64) -> Box<dyn FnMut()>;

@@ -1,6 +1,7 @@
 //! What the commands that compute an experiment have in common: what came of it is judged and told.
 
 use experiment::Experiment;
+use identity::RunId;
 use record::verdicts::{Kind, Verdict};
 
 use crate::ui::end::{conclude, tell_dry};
@@ -20,7 +21,7 @@ pub fn compute_and_tell(session: &mut Session<'_>, experiment: &Experiment, how:
         tell_dry(&done.summary);
         return Ok(done);
     }
-    let runs: Vec<i64> = done.rows.iter().map(|row| row.id.0).collect();
+    let runs: Vec<RunId> = done.rows.iter().map(|row| row.id).collect();
     let verdicts = judge::verdicts(&mut Reader::open(session.paths, Terminal)?, &runs)?;
     // What can't be judged is no news.
     let words = |it: &Verdict| if it.verdict == Kind::Inconclusive { String::new() } else { short(it) };

@@ -32,15 +32,15 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     let run = selector::one(&mut reader.record, &args.run)?;
     let (found, facts) = judge::anew(&mut reader, run)?;
     if facts.status != Status::Finished {
-        let message = format!("run{run} is {}: what it comes to is not known yet", facts.status);
-        return Err(Failure::input(message, format!("pipeline show run{run} has the command that finishes it")));
+        let message = format!("{run} is {}: what it comes to is not known yet", facts.status);
+        return Err(Failure::input(message, format!("pipeline show {run} has the command that finishes it")));
     }
     let trial = trial::of(&found, &facts).map_err(|why| {
         let hint = match facts.forked_at() {
-            Some(_) => format!("pipeline show run{run} names what it was forked from"),
-            None => format!("pipeline diagnose run{run}"),
+            Some(_) => format!("pipeline show {run} names what it was forked from"),
+            None => format!("pipeline diagnose {run}"),
         };
-        Failure::input(format!("run{run}: {why}"), hint)
+        Failure::input(format!("{run}: {why}"), hint)
     })?;
     let recorded = Recorded::of(&mut reader.record, run, paths, here)?;
     recorded.check_corpus(&mut reader.record, paths, here)?;
@@ -49,7 +49,7 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
         let trajectory = reader.record.detail(run)?.trajectory_id;
         let parent = trajectory.map(|trajectory| reader.record.holder(trajectory, at)).transpose()?.flatten();
         let Some(parent) = parent else {
-            return Err(Failure::failed(format!("BUG: nobody has checkpoint {at} of run{run}"), ""));
+            return Err(Failure::failed(format!("BUG: nobody has checkpoint {at} of {run}"), ""));
         };
         sets.insert(0, fork_at(&parent, at));
     }
@@ -59,23 +59,23 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     sets.push(format!("name={}", serde_json::Value::from(name)));
     drop(reader);
     let experiment = recorded.with(&sets, paths, here)?;
-    ui::talk(&format!("run{run} {}; {}", short(&found), words(&trial, facts.forked_at())));
+    ui::talk(&format!("{run} {}; {}", short(&found), words(&trial, facts.forked_at())));
     let how = How { threads: args.threads, ..How::default() };
     // What goes on with the trial tells, too, what came of it.
     let mut session = Session { paths, here, interrupt: &interrupt, watch: &mut Terminal };
     let done = compute_and_tell(&mut session, &experiment, &how).map_err(|failure| match failure.kind {
-        Kind::Interrupted => Failure { hint: format!("pipeline confirm run{run} resumes where it stopped"), ..failure },
+        Kind::Interrupted => Failure { hint: format!("pipeline confirm {run} resumes where it stopped"), ..failure },
         _ => failure,
     })?;
     let Some(row) = done.rows.first() else { return Err(Failure::failed("BUG: a trial without a run", "")) };
 
     let mut reader = Reader::open(paths, Terminal)?;
-    let (other, there) = judge::anew(&mut reader, row.id.0)?;
+    let (other, there) = judge::anew(&mut reader, row.id)?;
     let (outcome, sentence) = trial.outcome((&found, &facts), (&other, &there));
-    let confirmation = Confirmation { trial: row.id.0, cause: trial.cause.into(), outcome, sentence };
+    let confirmation = Confirmation { trial: row.id, cause: trial.cause.into(), outcome, sentence };
     Record::create(&paths.db)?.confirm(run, &confirmation)?;
     let all = reader.record.confirmations(run)?;
-    ui::data(&format!("run{run}\n{}", verdict::words(run, &found, &all, Look::stdout())));
+    ui::data(&format!("{run}\n{}", verdict::words(run, &found, &all, Look::stdout())));
     Ok(())
 }
 

@@ -80,7 +80,7 @@ fn around(it: &Diagnosis, look: Look) -> String {
         };
         let cells = [
             count(row.step),
-            format::loss(row.loss, row.loss_kind.as_deref()),
+            format::loss(row.loss, row.loss_kind),
             figure("grad_norm", row.grad_norm),
             if row.clipped == Some(true) { "clipped".to_owned() } else { String::new() },
             figure("overshoot", row.overshoot),

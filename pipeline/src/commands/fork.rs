@@ -38,17 +38,17 @@ pub fn fork(args: ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let detail = reader.record.detail(run)?;
     let trajectory = match detail.trajectory_id {
         Some(trajectory) if steps > 0 => trajectory,
-        _ => return Err(Failure::input(format!("run{run} has no steps yet"), format!("pipeline show run{run}"))),
+        _ => return Err(Failure::input(format!("{run} has no steps yet"), format!("pipeline show {run}"))),
     };
     if at > steps {
-        let message = format!("run{run} has no checkpoint {}; allowed: 1 to {}", count(at), count(steps));
+        let message = format!("{run} has no checkpoint {}; allowed: 1 to {}", count(at), count(steps));
         // At the end of what the run was to train, only more steps leave something to do.
         let more = detail.length.filter(|length| *length <= steps).map(|_| format!("train.steps={}", 2 * steps));
         let sets: Vec<String> = more.into_iter().chain(args.set.iter().cloned()).collect();
-        return Err(Failure::input(message, format!("pipeline fork run{run} --at {steps}{}", format::sets(&sets))));
+        return Err(Failure::input(message, format!("pipeline fork {run} --at {steps}{}", format::sets(&sets))));
     }
     let Some(parent) = reader.record.holder(trajectory, at)? else {
-        return Err(Failure::failed(format!("BUG: nobody has checkpoint {at} of run{run}"), ""));
+        return Err(Failure::failed(format!("BUG: nobody has checkpoint {at} of {run}"), ""));
     };
     let recorded = Recorded::of(&mut reader.record, run, paths, here)?;
     drop(reader);

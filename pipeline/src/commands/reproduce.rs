@@ -27,7 +27,7 @@ pub fn reproduce(args: &ReproduceArgs, paths: &Paths, here: &Path) -> Result<(),
     let status = reader.summaries(Some(&[run]))?.pop().map_or(Status::Interrupted, |summary| summary.status);
     let recorded = Recorded::of(&mut reader.record, run, paths, here)?;
     if status != Status::Finished {
-        let message = format!("run{run} is {status}: there is no whole run to compare with");
+        let message = format!("{run} is {status}: there is no whole run to compare with");
         return Err(Failure::input(message, format::command(recorded.path(), recorded.overrides())));
     }
     recorded.check_corpus(&mut reader.record, paths, here)?;

@@ -5,6 +5,7 @@ use crate::ui::look::{Ink, Look, status_ink};
 use crate::ui::table::{Table, left, right};
 use crate::ui::watch::Terminal;
 use crate::ui::{self, format};
+use identity::LossKind;
 use record::read::Summary;
 use session::failure::Failure;
 use session::places::Paths;
@@ -62,18 +63,18 @@ fn table(runs: &[Summary], look: Look) -> (String, Vec<String>) {
 fn cells(run: &Summary) -> Vec<(String, Ink)> {
     let plain = |text: String| (text, Ink::Plain);
     let odd = |is: bool| if is { Ink::Bad } else { Ink::Plain };
-    let last_is_odd = run.last_loss_kind.as_deref().is_some_and(|kind| kind != "finite");
+    let last_is_odd = run.last_loss_kind.is_some_and(|kind| kind != LossKind::Finite);
     vec![
         (run.name(), Ink::Bold),
         plain(run.experiment.clone().unwrap_or_else(|| format::NOTHING.to_owned())),
         plain(format::cut(&format::point(&run.swept()), 40)),
         (run.standing(), status_ink(run.status)),
-        plain(run.verdict.as_deref().map_or(String::new(), spoken)),
+        plain(run.verdict.as_ref().map_or(String::new(), |verdict| spoken(verdict.as_str()))),
         plain(format::count(run.steps)),
-        (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd(last_is_odd)),
+        (format::loss(run.last_loss, run.last_loss_kind), odd(last_is_odd)),
         plain(format::loss(run.best_loss, None)),
-        plain(format::perplexity(run.valid_perplexity, run.valid_loss_kind.as_deref())),
-        plain(format::perplexity(run.test_perplexity, run.test_loss_kind.as_deref())),
+        plain(format::perplexity(run.valid_perplexity, run.valid_loss_kind)),
+        plain(format::perplexity(run.test_perplexity, run.test_loss_kind)),
         (format::count(run.nonfinite_steps), odd(run.nonfinite_steps > 0)),
         plain(if run.seconds > 0.0 { format::seconds(run.seconds) } else { format::NOTHING.to_owned() }),
         (format::time(&run.created_at), Ink::Dim),
@@ -98,7 +99,7 @@ mod tests {
     }
 
     fn numbers(fixture: &Fixture, words: &[&str]) -> Result<Vec<i64>, String> {
-        Ok(asked(fixture, words)?.iter().map(|run| run.run).collect())
+        Ok(asked(fixture, words)?.iter().map(|run| run.run.0).collect())
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn words(fault: &Fault) -> String {
         Fault::Row(what) => format!("row: {what}"),
         Fault::Steps { of, what, .. } => format!("steps: {of}: they {what}"),
         Fault::Block { of, what, .. } => format!("block: {of}: the steps are sound, their sums are not ({what})"),
-        Fault::Verdict { run } => format!("verdict: run{run}: a part of it is missing or invalid"),
+        Fault::Verdict { run } => format!("verdict: {run}: a part of it is missing or invalid"),
     }
 }
 
@@ -157,7 +157,7 @@ fn complaint(examined: &Examined, paths: &Paths) -> Option<objects::Complaint> {
     let lost = faults.iter().any(|fault| matches!(fault, Fault::Page(_) | Fault::Row(_)));
     let hint = match (lost, run) {
         _ if examined.is_repairable() => "pipeline verify --repair recomputes sums and verdicts".to_owned(),
-        (false, Some(run)) => format!("pipeline reproduce run{run} computes it again; {}", restore(paths)),
+        (false, Some(run)) => format!("pipeline reproduce {run} computes it again; {}", restore(paths)),
         _ => restore(paths),
     };
     Some(objects::Complaint { message, hint })

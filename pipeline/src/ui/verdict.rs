@@ -2,8 +2,8 @@
 
 use super::format::{self, count};
 use super::look::{Ink, Look};
-use identity::Word;
 use identity::verdict::TrialOutcome;
+use identity::{RunId, Word};
 use insight::trial;
 use record::verdicts::{Confirmation, Kind, Verdict};
 use view::verdict::{short, spoken};
@@ -18,7 +18,7 @@ pub fn verdict_ink(kind: Kind) -> Ink {
 }
 
 /// What is concluded, what it is consistent with and what came of trying that, and what to do.
-pub fn words(run: i64, verdict: &Verdict, confirmations: &[Confirmation], look: Look) -> String {
+pub fn words(run: RunId, verdict: &Verdict, confirmations: &[Confirmation], look: Look) -> String {
     let mut text = format!("  {}", look.paint(verdict_ink(verdict.verdict), &short(verdict)));
     if let Some(cause) = &verdict.cause {
         text.push_str(&format!(" ({})", spoken(cause.as_str())));
@@ -33,14 +33,14 @@ pub fn words(run: i64, verdict: &Verdict, confirmations: &[Confirmation], look: 
     let tried = verdict.tried(confirmations);
     for found in &tried {
         let ink = if found.outcome == TrialOutcome::Confirmed { Ink::Good } else { Ink::Warn };
-        add(&format!("{} by run{}: {}", spoken(found.outcome.as_str()), found.trial, found.sentence), ink);
+        add(&format!("{} by {}: {}", spoken(found.outcome.as_str()), found.trial, found.sentence), ink);
     }
     if let Some(advice) = verdict.advice_after(confirmations) {
         add(advice, Ink::Bold);
     }
     let cause = verdict.cause.as_ref().and_then(Word::known);
     if tried.is_empty() && verdict.advice.is_some() && cause.is_some_and(trial::has_one) {
-        add(&format!("pipeline confirm run{run} tries whether that is the cause"), Ink::Dim);
+        add(&format!("pipeline confirm {run} tries whether that is the cause"), Ink::Dim);
     }
     text
 }
@@ -58,7 +58,7 @@ pub fn evidence(verdict: &Verdict, look: Look) -> String {
     }
     let mut text = format!("{}\n", look.heading("evidence"));
     for it in &verdict.evidence {
-        let value = it.value.map_or_else(|| it.value_kind.clone(), format::float);
+        let value = it.value.map_or_else(|| it.value_kind.to_string(), format::float);
         let bound = it.bound.map_or_else(String::new, |bound| format!(" (bound {})", format::float(bound)));
         let step = it.step.map_or_else(String::new, |step| format!(" at step {}", count(step)));
         let said = format!("{} {value}{bound}{step}: {}", it.signal, it.sentence);

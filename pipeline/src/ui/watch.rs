@@ -4,6 +4,7 @@ use super::counter::Counter;
 use super::progress::Screen;
 use super::{end, talk};
 use experiment::{Experiment, Point};
+use identity::RunId;
 use session::places::Paths;
 use session::{News, Watch};
 
@@ -38,8 +39,8 @@ impl Watch for Terminal {
         Box::new(Screen::new())
     }
 
-    fn replay(&mut self, run: i64, steps: u64) -> Box<dyn FnMut() + '_> {
-        let mut counter = Counter::of_steps(&format!("replaying run{run}"), steps);
+    fn replay(&mut self, run: RunId, steps: u64) -> Box<dyn FnMut() + '_> {
+        let mut counter = Counter::of_steps(&format!("replaying {run}"), steps);
         Box::new(move || counter.advance(1))
     }
 

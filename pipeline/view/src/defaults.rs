@@ -1,5 +1,6 @@
 //! The defaults of parameters: what a run's parameters are told apart from, and how a recorded value is worded.
 
+use identity::RunId;
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
@@ -61,17 +62,17 @@ impl Defaults {
 }
 
 /// The same parameters, and those that runs lack because they are older than the key: its default, by which they ran.
-pub fn with_later(mut params: Vec<Param>, runs: &[i64]) -> Vec<Param> {
+pub fn with_later(mut params: Vec<Param>, runs: &[RunId]) -> Vec<Param> {
     let mut added = Vec::new();
     for stage in STAGES.iter().filter(|stage| stage.keys.iter().any(|key| key.later)) {
         let own = || params.iter().filter(|param| param.name.split_once('.').is_some_and(|(it, _)| it == stage.stage));
         // A stage that a run leaves out has no parameters at all.
-        let with_stage: HashSet<i64> = own().map(|param| param.run).collect();
+        let with_stage: HashSet<RunId> = own().map(|param| param.run).collect();
         for key in stage.keys.iter().filter(|key| key.later) {
             let Some(value) = key.default_value(1).as_ref().and_then(cell) else { continue };
             let name = format!("{}.{}", stage.stage, key.name);
-            let with_key: HashSet<i64> = own().filter(|param| param.name == name).map(|param| param.run).collect();
-            let lacks = |run: &&i64| !with_key.contains(run) && (stage.later || with_stage.contains(run));
+            let with_key: HashSet<RunId> = own().filter(|param| param.name == name).map(|param| param.run).collect();
+            let lacks = |run: &&RunId| !with_key.contains(run) && (stage.later || with_stage.contains(run));
             added.extend(runs.iter().filter(lacks).map(|run| Param {
                 run: *run,
                 name: name.clone(),
@@ -109,15 +110,16 @@ mod tests {
 
     #[test]
     fn a_run_that_is_older_than_a_key_ran_by_its_default() {
-        let param = |run: i64, name: &str, value: Cell| Param { run, name: name.to_owned(), value };
+        let param = |run: RunId, name: &str, value: Cell| Param { run, name: name.to_owned(), value };
         let steps = |run| param(run, "train.steps", Cell::Integer(9));
-        let given = vec![steps(1), steps(2), param(2, "baselines.order", Cell::Integer(3))];
-        let found = with_later(given, &[1, 2]);
-        let of =
-            |run: i64, name: &str| found.iter().find(|it| it.run == run && it.name == name).map(|it| it.value.clone());
-        assert_eq!(of(1, "baselines.order"), Some(Cell::Integer(5)));
-        assert_eq!(of(2, "baselines.order"), Some(Cell::Integer(3)));
-        assert_eq!(of(1, "train.loss_scale"), Some(Cell::Text("mean".to_owned())));
+        let given = vec![steps(RunId(1)), steps(RunId(2)), param(RunId(2), "baselines.order", Cell::Integer(3))];
+        let found = with_later(given, &[RunId(1), RunId(2)]);
+        let of = |run: RunId, name: &str| {
+            found.iter().find(|it| it.run == run && it.name == name).map(|it| it.value.clone())
+        };
+        assert_eq!(of(RunId(1), "baselines.order"), Some(Cell::Integer(5)));
+        assert_eq!(of(RunId(2), "baselines.order"), Some(Cell::Integer(3)));
+        assert_eq!(of(RunId(1), "train.loss_scale"), Some(Cell::Text("mean".to_owned())));
         assert!(found.iter().all(|it| !it.name.starts_with("evaluate.")));
     }
 }

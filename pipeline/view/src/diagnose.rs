@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::Source;
 use crate::models::baselines;
 use chart::axis::Baseline;
-use identity::Bucket;
+use identity::{Bucket, RunId};
 use insight::verdict::signals::Signals;
 use insight::verdict::signals_of;
 use record::Record;
@@ -48,7 +48,7 @@ impl DiagnoseView {
     ///
     /// # Errors
     /// Those of the source.
-    pub fn read<S: Source>(source: &mut S, runs: &[i64], signals: bool, rows: i64) -> Result<Self, S::Error> {
+    pub fn read<S: Source>(source: &mut S, runs: &[RunId], signals: bool, rows: i64) -> Result<Self, S::Error> {
         let details = source.record().details(runs)?;
         // The more curves, the fewer rows has each.
         let rows = (ROWS / runs.len().max(1) as i64).min(rows).max(FEWEST);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub use stages::plain::{line, turns};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use identity::Loss;
+use identity::{Loss, LossKind};
 use record::read::Cell;
 use system::quoted;
 
@@ -51,19 +51,23 @@ pub fn bytes(n: u64) -> String {
 }
 
 /// A loss, or the word for what it was in place of a number.
-pub fn loss(loss: Option<f64>, kind: Option<&str>) -> String {
+pub fn loss(loss: Option<f64>, kind: Option<LossKind>) -> String {
     match (loss, kind) {
         (Some(loss), _) => float(loss),
-        (None, Some(kind)) => kind.to_owned(),
+        (None, Some(kind)) => kind.to_string(),
         (None, None) => NOTHING.to_owned(),
     }
 }
 
 /// A perplexity, or the word for what its loss was: one decimal while it has fewer than four digits before it.
-pub fn perplexity(x: Option<f64>, kind: Option<&str>) -> String {
+pub fn perplexity(x: Option<f64>, kind: Option<LossKind>) -> String {
     match x {
         // A loss that is finite may have a perplexity beyond any float.
-        None => kind.map_or(NOTHING, |kind| if kind == "finite" { "inf" } else { kind }).to_owned(),
+        None => match kind {
+            Some(LossKind::Finite) => LossKind::Infinite.to_string(),
+            Some(kind) => kind.to_string(),
+            None => NOTHING.to_owned(),
+        },
         Some(x) if x.abs() >= 1e6 => format!("{x:.2e}"),
         Some(x) if x.abs() >= 1000.0 => count(x.round() as i64),
         Some(x) if x.abs() >= 10.0 => format!("{x:.1}"),
@@ -274,11 +278,11 @@ mod tests {
             ["9.2103", "1.00e30", "1.20e-4", "172.40"]
         );
         assert_eq!(
-            [loss(None, Some("nan")), loss(Some(2.5), Some("finite")), loss(None, None)],
+            [loss(None, Some(LossKind::Nan)), loss(Some(2.5), Some(LossKind::Finite)), loss(None, None)],
             ["nan", "2.5000", "–"]
         );
         assert_eq!(
-            [perplexity(Some(114.52), None), perplexity(Some(10000.0), None), perplexity(None, Some("nan"))],
+            [perplexity(Some(114.52), None), perplexity(Some(10000.0), None), perplexity(None, Some(LossKind::Nan))],
             ["114.5", "10,000", "nan"]
         );
         assert_eq!([share(0.0), share(0.984), share(0.0006), share(1.0)], ["0 %", "98.4 %", "0.06 %", "100 %"]);

@@ -1,5 +1,6 @@
 //! Trainings whose rate rises until the loss breaks away.
 
+use identity::RunId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -20,7 +21,7 @@ pub struct LrRangeView {
 /// A test and what it shows.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct RangeTest {
-    pub run: i64,
+    pub run: RunId,
     /// What tells its point from those of other tests.
     pub point: Map<String, Value>,
     pub optimizer: Optimizer,
@@ -66,7 +67,7 @@ impl RangeTest {
     /// Those of the source.
     pub fn read<S: Source>(
         source: &mut S,
-        run: i64,
+        run: RunId,
         span: Span,
         steps: i64,
         point: &TestedPoint,
@@ -80,7 +81,7 @@ impl RangeTest {
     }
 
     /// What the steps of a test show.
-    pub fn of(run: i64, rows: &[TraceRow], span: Span, steps: i64, point: &TestedPoint) -> Self {
+    pub fn of(run: RunId, rows: &[TraceRow], span: Span, steps: i64, point: &TestedPoint) -> Self {
         let TestedPoint { swept, train, batch } = point;
         // Every step of such a run has its rate.
         let rate = |row: &TraceRow| row.learning_rate.unwrap_or(f64::NAN);

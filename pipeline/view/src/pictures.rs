@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{Source, compare, defaults, format, standing};
 use chart::axis::Baseline;
 use chart::{Chart, Line, Quantity, thin};
-use identity::{Bucket, Hole};
+use identity::{Bucket, Hole, RunId};
 use insight::comparison::{self, Differing};
 use record::read::{Detail, Evaluation, NgramLoss, StageRow, Summary};
 use record::verdicts::Verdict;
@@ -48,7 +48,7 @@ impl Pictured {
     /// Those of the source.
     pub fn read<S: Source>(
         source: &mut S,
-        runs: Vec<i64>,
+        runs: Vec<RunId>,
         of: &[String],
         drawn: Quantity,
         rows: impl Fn(usize) -> i64,
@@ -221,7 +221,7 @@ fn scores(evaluations: &[Evaluation]) -> (Vec<Bucket>, Vec<Hole>) {
         of.sort_by_key(|e| e.source != "evaluate");
         let Some(score) = of.first() else { continue };
         if score.loss.is_none() {
-            holes.push(Hole { first: step, last: step, kind: score.loss_kind.clone() });
+            holes.push(Hole { first: step, last: step, kind: score.loss_kind.to_string() });
         }
         buckets.push(Bucket {
             first: step,

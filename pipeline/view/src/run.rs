@@ -8,7 +8,7 @@ use crate::defaults::Defaults;
 use crate::models::baselines;
 use crate::{Source, format, standing};
 use chart::axis::Baseline;
-use identity::Bucket;
+use identity::{Bucket, RunId};
 use insight::standing::Standing;
 use record::read::{Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
 use record::verdicts::{Confirmation, Verdict};
@@ -48,7 +48,7 @@ impl RunView {
     ///
     /// # Errors
     /// Those of the source.
-    pub fn read<S: Source>(source: &mut S, run: i64, rows: i64) -> Result<Option<Self>, S::Error> {
+    pub fn read<S: Source>(source: &mut S, run: RunId, rows: i64) -> Result<Option<Self>, S::Error> {
         let Some(summary) = source.summaries(Some(&[run]))?.pop() else { return Ok(None) };
         let stages = source.stages(run)?;
         let judged = source.verdicts(&[run])?.remove(0);

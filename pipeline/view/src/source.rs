@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use identity::Status;
+use identity::{RunId, Status};
 use insight::verdict::Facts;
 use record::read::{Execution, StageRow, Summary};
 use record::verdicts::Verdict;
@@ -37,14 +37,14 @@ pub trait Source {
     fn stage_names(&self) -> Vec<String>;
 
     /// The verdicts of some runs, in their order.
-    fn verdicts(&mut self, runs: &[i64]) -> Result<Vec<Verdict>, Self::Error>;
+    fn verdicts(&mut self, runs: &[RunId]) -> Result<Vec<Verdict>, Self::Error>;
 
     /// Judges some runs again, whatever was concluded before, and hands each verdict to `visit` with what it rests on: of
     /// one run at a time, since that is large.
-    fn judge_again(&mut self, runs: &[i64], visit: &mut dyn FnMut(Verdict, &Facts)) -> Result<(), Self::Error>;
+    fn judge_again(&mut self, runs: &[RunId], visit: &mut dyn FnMut(Verdict, &Facts)) -> Result<(), Self::Error>;
 
     /// The file of a run's output, such as the plan of `batch`.
-    fn object(&mut self, run: i64, stage: &str, name: &str) -> Result<PathBuf, Self::Error>;
+    fn object(&mut self, run: RunId, stage: &str, name: &str) -> Result<PathBuf, Self::Error>;
 
     /// Reads two things, of many runs side by side: one connection keeps one core busy.
     fn beside<A, B: Send>(
@@ -71,33 +71,33 @@ pub trait Source {
     }
 
     /// The named runs in the order given, or all.
-    fn summaries(&mut self, runs: Option<&[i64]>) -> Result<Vec<Summary>, Self::Error> {
+    fn summaries(&mut self, runs: Option<&[RunId]>) -> Result<Vec<Summary>, Self::Error> {
         let mut found = self.record().summaries(runs)?;
         if found.iter().any(|summary| summary.status == Status::Interrupted) {
             let names = self.stage_names();
             let order: Vec<&str> = names.iter().map(String::as_str).collect();
-            let mut stopped: HashMap<i64, String> = self.record().stopped(&order)?.into_iter().collect();
+            let mut stopped: HashMap<RunId, String> = self.record().stopped(&order)?.into_iter().collect();
             found.iter_mut().for_each(|summary| summary.stopped_at = stopped.remove(&summary.run));
         }
         for summary in &mut found {
             self.settle(&mut summary.status, summary.process.as_deref());
         }
         if let Some(runs) = runs {
-            let places: HashMap<i64, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
+            let places: HashMap<RunId, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
             found.sort_by_key(|summary| places.get(&summary.run).copied());
         }
         Ok(found)
     }
 
     /// A run's stages in their order; those that a dead process was at are interrupted.
-    fn stages(&mut self, run: i64) -> Result<Vec<StageRow>, Self::Error> {
+    fn stages(&mut self, run: RunId) -> Result<Vec<StageRow>, Self::Error> {
         let names = self.stage_names();
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
         Ok(self.stages_of(&[run], &all)?.pop().unwrap_or_default())
     }
 
     /// The stages of each of some runs that have one of some names, in the order of these.
-    fn stages_of(&mut self, runs: &[i64], names: &[&str]) -> Result<Vec<Vec<StageRow>>, Self::Error> {
+    fn stages_of(&mut self, runs: &[RunId], names: &[&str]) -> Result<Vec<Vec<StageRow>>, Self::Error> {
         let mut found = self.record().stages_of(runs, names)?;
         for stage in found.iter_mut().flatten() {
             self.settle(&mut stage.status, stage.process.as_deref());
@@ -106,7 +106,7 @@ pub trait Source {
     }
 
     /// The first executions that served some runs at some stages.
-    fn executions(&mut self, runs: &[i64], names: &[&str], most: usize) -> Result<Vec<Execution>, Self::Error> {
+    fn executions(&mut self, runs: &[RunId], names: &[&str], most: usize) -> Result<Vec<Execution>, Self::Error> {
         let mut found = self.record().executions(runs, names, most)?;
         for execution in &mut found {
             self.settle(&mut execution.status, execution.process.as_deref());

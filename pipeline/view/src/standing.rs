@@ -1,5 +1,6 @@
 //! Where a run's valid loss stands among its baselines, in words.
 
+use identity::RunId;
 use std::collections::HashMap;
 
 use crate::format;
@@ -13,7 +14,7 @@ pub fn of(evaluations: &[Evaluation], ngrams: &[NgramLoss]) -> Option<Standing> 
 }
 
 /// How a run's corpus is cut.
-pub fn unit(params: &[Param], run: i64) -> &str {
+pub fn unit(params: &[Param], run: RunId) -> &str {
     match params.iter().find(|param| param.run == run && param.name == "tokenize.unit").map(|param| &param.value) {
         Some(Cell::Text(unit)) => unit,
         _ => "",
@@ -21,12 +22,12 @@ pub fn unit(params: &[Param], run: i64) -> &str {
 }
 
 /// The same of each of some runs.
-pub fn units(params: &[Param], runs: &[i64]) -> Vec<String> {
+pub fn units(params: &[Param], runs: &[RunId]) -> Vec<String> {
     let of = |param: &Param| match &param.value {
         Cell::Text(unit) if param.name == "tokenize.unit" => Some((param.run, unit.clone())),
         _ => None,
     };
-    let mut found: HashMap<i64, String> = params.iter().filter_map(of).collect();
+    let mut found: HashMap<RunId, String> = params.iter().filter_map(of).collect();
     runs.iter().map(|run| found.remove(run).unwrap_or_default()).collect()
 }
 

@@ -8,13 +8,13 @@ use stages::protocol::Predicted;
 
 use crate::format::count;
 use crate::{Refusal, Source};
-use identity::{Loss, LossKind};
+use identity::{Loss, LossKind, RunId};
 use record::read::StepRow;
 
 /// One step of a run, with the tokens that it read.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct StepView {
-    pub run: i64,
+    pub run: RunId,
     pub step: u64,
     pub measured: StepRow,
     pub plan: Plan,
@@ -132,7 +132,7 @@ impl StepView {
     ///
     /// # Errors
     /// Those of the source; where the run has no such step.
-    pub fn read<S: Source>(source: &mut S, run: i64, step: u64) -> Result<Self, S::Error> {
+    pub fn read<S: Source>(source: &mut S, run: RunId, step: u64) -> Result<Self, S::Error> {
         let plan = Plan::load(&source.object(run, "batch", "plan")?)?;
         let types = Types::load(&source.object(run, "vocab", "vocab")?)?.types;
         let ids = Ids::open(&source.object(run, "vocab", "train")?)?;
@@ -140,7 +140,7 @@ impl StepView {
             let steps = source.summaries(Some(&[run]))?.first().map_or(0, |summary| summary.steps);
             let has = if steps == 0 { "none yet".to_owned() } else { format!("steps 0 to {}", count(steps - 1)) };
             return Err(
-                Refusal { message: format!("run{run} has no step {step}; it has {has}"), hint: String::new() }.into()
+                Refusal { message: format!("{run} has no step {step}; it has {has}"), hint: String::new() }.into()
             );
         };
         let params = source.record().params(&[run])?;

@@ -4,6 +4,7 @@ use super::bounds::Bounds;
 use super::facts::Facts;
 use super::notes::{Figure, Notes, count, number, percent};
 use super::signals::{Data, Signals};
+use identity::RunId;
 use identity::verdict::{Cause, CheckName, FindingKind, Kind, Signal};
 use record::read::Cell;
 
@@ -40,7 +41,7 @@ pub fn fault(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Note
     found.or(order).or(splits)
 }
 
-fn batches(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
+fn batches(data: &Data, run: RunId, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
     let mut found = Vec::new();
     let read = format!(
         "{} of the positions of a step were in the step before; {} of what could have been read for the first time was",
@@ -98,7 +99,7 @@ fn sliding(share: &str) -> Fault {
 }
 
 /// Batches whose words are not those of the others.
-fn odd(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes, found: &mut Vec<Fault>) {
+fn odd(data: &Data, run: RunId, bounds: &Bounds, notes: &mut Notes, found: &mut Vec<Fault>) {
     let enough = data.seen >= bounds.batches_to_compare;
     if !enough {
         let why = format!("{} steps are too few to tell which are unlike the others", data.seen);
@@ -129,12 +130,12 @@ fn odd(data: &Data, run: i64, bounds: &Bounds, notes: &mut Notes, found: &mut Ve
         return notes.finding(FindingKind::OddBatches, figure, sentence);
     }
     notes.evidence(Kind::DataFault, figure, sentence.clone());
-    let advice = format!("look at what they read: pipeline show run{run} --step {first}");
+    let advice = format!("look at what they read: pipeline show {run} --step {first}");
     found.push(Fault { cause: Cause::CorruptedBatches, onset: *first, sentence, advice });
 }
 
 /// Whether the order of words tells anything: where it does not, no language model has anything to learn.
-fn order(signals: &Signals, run: i64, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
+fn order(signals: &Signals, run: RunId, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
     let Some(order) = signals.order else {
         notes.not_made(CheckName::OrderOfWords, without_baselines(signals));
         return None;
@@ -152,7 +153,7 @@ fn order(signals: &Signals, run: i64, bounds: &Bounds, notes: &mut Notes) -> Opt
         "the order of train's tokens tells nothing of the held-out text: the best n-gram model {gain} frequencies alone"
     );
     notes.evidence(Kind::DataFault, Figure::of(Signal::Order, order, bounds.order), sentence.clone());
-    let advice = format!("look whether lines or words were shuffled: pipeline show run{run} --step 0");
+    let advice = format!("look whether lines or words were shuffled: pipeline show {run} --step 0");
     Some(Fault { cause: Cause::NoOrder, onset: 0, sentence, advice })
 }
 

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use stages::params::Layout;
 use stages::plan::Plan;
 
-use identity::Status;
+use identity::{RunId, Status};
 use record::read::{Cell, Evaluation, NgramLoss, Sample, StepRow};
 use record::verdicts::TraceRow;
 
 /// What the rules look at.
 #[derive(Debug)]
 pub struct Facts {
-    pub run: i64,
+    pub run: RunId,
     pub status: Status,
     /// What an even guess costs, and what frequencies do on train, as the stage vocab has them.
     pub even: Option<f64>,

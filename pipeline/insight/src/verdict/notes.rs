@@ -40,7 +40,7 @@ impl Notes {
             about: about.into().into(),
             signal: figure.signal.into(),
             value: Loss(figure.value).finite(),
-            value_kind: Loss(figure.value).kind().to_string(),
+            value_kind: Loss(figure.value).kind(),
             bound: figure.bound,
             step: figure.step.map(|step| step as i64),
             sentence,

@@ -4,8 +4,8 @@ use stages::params::Layout;
 use stages::plan::Plan;
 
 use super::*;
-use identity::Status;
 use identity::verdict::{CheckName, Signal};
+use identity::{RunId, Status};
 use record::read::{Cell, Evaluation, NgramLoss, StepRow};
 use record::verdicts::TraceRow;
 
@@ -28,7 +28,7 @@ pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
         step: step as i64,
         epoch: Some(0),
         loss: Some(5.0),
-        loss_kind: Some("finite".to_owned()),
+        loss_kind: Some(identity::LossKind::Finite),
         learning_rate: Some(1.0),
         grad_norm: Some(1.0),
         clipped: Some(false),
@@ -51,7 +51,7 @@ pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
     };
     let plan = Plan { version: 1, layout: Layout::Streams, size: 10, unroll: 10, tokens: 100_000, seed: 0 };
     Facts {
-        run: 7,
+        run: RunId(7),
         status: Status::Finished,
         even: Some(7.0),
         entropy: Some(5.0),
@@ -98,7 +98,7 @@ fn score(step: i64, loss: f64) -> Evaluation {
         step: Some(step),
         split: "valid".to_owned(),
         loss: loss.is_finite().then_some(loss),
-        loss_kind: identity::Loss(loss).kind().to_string(),
+        loss_kind: identity::Loss(loss).kind(),
         perplexity: loss.is_finite().then(|| loss.exp()),
         tokens: Some(9),
         seconds: Some(0.0),

@@ -181,11 +181,14 @@ fn number(word: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use identity::RunId;
+
     use super::*;
     use crate::fixture::Fixture;
 
     /// The same, asked of SQLite bucket by bucket.
-    fn naive(record: &mut Record, run: i64, column: &str, width: i64) -> Vec<Bucket> {
+    fn naive(record: &mut Record, run: RunId, column: &str, width: i64) -> Vec<Bucket> {
+        let RunId(run) = run;
         let text = format!(
             "SELECT step / {width} * {width} AS first,
                     min({width}, (SELECT steps FROM run_extent WHERE run = {run}) - step / {width} * {width}) AS steps,
@@ -211,7 +214,7 @@ mod tests {
             }
         }
         let mut record = fixture.record();
-        let runs: Vec<i64> = record.run_numbers().unwrap();
+        let runs: Vec<RunId> = record.run_numbers().unwrap();
         let details = record.details(&runs).unwrap();
         let summaries = record.summaries(Some(&runs)).unwrap();
         let of: Vec<_> = details.iter().zip(&summaries).map(|(run, it)| (run.trajectory_id, it.steps)).collect();
@@ -227,7 +230,7 @@ mod tests {
                         wanted.sum = found.sum;
                         holes += usize::from(found.first_nonfinite.is_some());
                     }
-                    assert_eq!(found, wanted, "{column} of run{run} in {rows} rows");
+                    assert_eq!(found, wanted, "{column} of {run} in {rows} rows");
                 }
             }
         }

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{each, list, only};
+use identity::RunId;
+
+use super::{Nullable, each, list, only};
 use crate::{Record, Result, sql};
 
 /// A fork that a run's trajectory goes through.
@@ -13,7 +15,8 @@ pub struct Forked {
     /// The checkpoint, and the first step that is not the parent's.
     pub step: i64,
     /// The first run that has it.
-    pub parent: Option<i64>,
+    #[sqlx(try_from = "Nullable<i64>")]
+    pub parent: Option<RunId>,
 }
 
 /// A trajectory from which others may begin.
@@ -27,7 +30,8 @@ pub struct Origin {
     /// The step after its last.
     pub steps: i64,
     /// The first run that shows it.
-    pub run: i64,
+    #[sqlx(try_from = "i64")]
+    pub run: RunId,
     /// JSON of every parameter of that run, by dotted name.
     pub point: String,
 }
@@ -70,12 +74,12 @@ struct InputRow {
 
 impl Record {
     /// The forks that a run's trajectory goes through, its own first.
-    pub fn forks(&mut self, run: i64) -> Result<Vec<Forked>> {
+    pub fn forks(&mut self, run: RunId) -> Result<Vec<Forked>> {
         self.forks_of(&[run]).map(only)
     }
 
     /// The forks that each of some runs goes through.
-    pub fn forks_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<Forked>>> {
+    pub fn forks_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<Forked>>> {
         self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_forks")).bind(list(runs))).await)
     }
 
@@ -87,8 +91,8 @@ impl Record {
     }
 
     /// The trajectory that a run shows, where its training has begun.
-    pub fn trained(&mut self, run: i64) -> Result<Option<Trained>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_trained")).bind(run).fetch_optional(connection).await)
+    pub fn trained(&mut self, run: RunId) -> Result<Option<Trained>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_trained")).bind(run.0).fetch_optional(connection).await)
     }
 
     /// The identity of the trajectory that computed a checkpoint of another: itself, or one that it was forked from.
@@ -100,22 +104,22 @@ impl Record {
     }
 
     /// The experiment that made a run, where one did.
-    pub fn recorded(&mut self, run: i64) -> Result<Option<RecordedRow>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_recorded")).bind(run).fetch_optional(connection).await)
+    pub fn recorded(&mut self, run: RunId) -> Result<Option<RecordedRow>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_recorded")).bind(run.0).fetch_optional(connection).await)
     }
 
     /// The paths and texts of the experiments that made some runs, each once.
-    pub fn experiments_of(&mut self, runs: &[i64]) -> Result<Vec<(String, String)>> {
+    pub fn experiments_of(&mut self, runs: &[RunId]) -> Result<Vec<(String, String)>> {
         self.wait(async |c| sqlx::query_as(sql!("read_experiments_of")).bind(list(runs)).fetch_all(c).await)
     }
 
     /// The names and digests of what one of a run's stages read.
-    pub fn inputs(&mut self, run: i64, stage: &str) -> Result<Vec<(String, String)>> {
+    pub fn inputs(&mut self, run: RunId, stage: &str) -> Result<Vec<(String, String)>> {
         self.inputs_of(&[run], stage).map(only)
     }
 
     /// The same of each of some runs.
-    pub fn inputs_of(&mut self, runs: &[i64], stage: &str) -> Result<Vec<Vec<(String, String)>>> {
+    pub fn inputs_of(&mut self, runs: &[RunId], stage: &str) -> Result<Vec<Vec<(String, String)>>> {
         let found: Vec<Vec<InputRow>> =
             self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_inputs")).bind(list(runs)).bind(stage)).await)?;
         Ok(found.into_iter().map(|of| of.into_iter().map(|it| (it.name, it.digest)).collect()).collect())

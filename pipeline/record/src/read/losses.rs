@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::each;
+use identity::{LossKind, RunId};
+
+use super::{Nullable, each};
 use crate::{Record, Result, sql};
 
 /// The first step at which two trajectories have different losses.
@@ -13,9 +15,11 @@ use crate::{Record, Result, sql};
 pub struct Difference {
     pub step: i64,
     pub loss_a: Option<f64>,
-    pub kind_a: String,
+    #[sqlx(try_from = "String")]
+    pub kind_a: LossKind,
     pub loss_b: Option<f64>,
-    pub kind_b: String,
+    #[sqlx(try_from = "String")]
+    pub kind_b: LossKind,
 }
 
 /// The losses of two trajectories at one step.
@@ -31,21 +35,27 @@ pub struct Pair {
 pub struct Numbers {
     pub step: i64,
     pub loss: Option<f64>,
-    pub loss_kind: String,
+    #[sqlx(try_from = "String")]
+    pub loss_kind: LossKind,
     pub grad_norm: Option<f64>,
 }
 
 impl Numbers {
     /// Equal where every bit is.
-    pub fn bits(&self) -> (i64, Option<u64>, &str, Option<u64>) {
-        (self.step, self.loss.map(f64::to_bits), &self.loss_kind, self.grad_norm.map(f64::to_bits))
+    pub fn bits(&self) -> (i64, Option<u64>, LossKind, Option<u64>) {
+        (self.step, self.loss.map(f64::to_bits), self.loss_kind, self.grad_norm.map(f64::to_bits))
     }
 }
 
 impl std::fmt::Display for Numbers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let word = |x: Option<f64>, else_: &str| x.map_or(else_.to_owned(), |x| format!("{x:?}"));
-        write!(f, "loss {}, gradient norm {}", word(self.loss, &self.loss_kind), word(self.grad_norm, "not finite"))
+        write!(
+            f,
+            "loss {}, gradient norm {}",
+            word(self.loss, self.loss_kind.as_str()),
+            word(self.grad_norm, "not finite")
+        )
     }
 }
 
@@ -56,7 +66,8 @@ pub struct StepRow {
     pub epoch: Option<i64>,
     pub loss: Option<f64>,
     /// `None` where no loss was measured.
-    pub loss_kind: Option<String>,
+    #[sqlx(try_from = "Nullable<String>")]
+    pub loss_kind: Option<LossKind>,
     pub learning_rate: Option<f64>,
     pub grad_norm: Option<f64>,
     pub clipped: Option<bool>,
@@ -81,29 +92,29 @@ impl StepRow {
 
 impl Record {
     /// The numbers of all steps of a run.
-    pub fn numbers(&mut self, run: i64) -> Result<Vec<Numbers>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_numbers")).bind(run).fetch_all(connection).await)
+    pub fn numbers(&mut self, run: RunId) -> Result<Vec<Numbers>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_numbers")).bind(run.0).fetch_all(connection).await)
     }
 
     /// What some steps of a run took when they were computed.
-    pub fn step_seconds(&mut self, run: i64, first: i64, last: i64) -> Result<f64> {
+    pub fn step_seconds(&mut self, run: RunId, first: i64, last: i64) -> Result<f64> {
         self.wait(async |connection| {
-            sqlx::query_scalar(sql!("step_seconds")).bind(run).bind(first).bind(last).fetch_one(connection).await
+            sqlx::query_scalar(sql!("step_seconds")).bind(run.0).bind(first).bind(last).fetch_one(connection).await
         })
     }
 
     /// Steps of some runs, each with its first and its last.
-    pub fn steps_around(&mut self, spans: &[(i64, i64, i64)]) -> Result<HashMap<i64, Vec<StepRow>>> {
-        let runs: Vec<i64> = spans.iter().map(|(run, ..)| *run).collect();
+    pub fn steps_around(&mut self, spans: &[(RunId, i64, i64)]) -> Result<HashMap<RunId, Vec<StepRow>>> {
+        let runs: Vec<RunId> = spans.iter().map(|(run, ..)| *run).collect();
         let spans = serde_json::json!(spans).to_string();
         let found = self.wait(async |c| each(c, &runs, sqlx::query_as(sql!("read_steps_around")).bind(spans)).await)?;
         Ok(runs.into_iter().zip(found).collect())
     }
 
     /// One step of a run.
-    pub fn step(&mut self, run: i64, step: i64) -> Result<Option<StepRow>> {
+    pub fn step(&mut self, run: RunId, step: i64) -> Result<Option<StepRow>> {
         self.wait(async |connection| {
-            sqlx::query_as(sql!("read_step")).bind(run).bind(step).fetch_optional(connection).await
+            sqlx::query_as(sql!("read_step")).bind(run.0).bind(step).fetch_optional(connection).await
         })
     }
 }

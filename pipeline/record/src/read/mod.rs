@@ -7,11 +7,13 @@ mod forks;
 mod free;
 mod holes;
 mod losses;
+mod nullable;
 mod runs;
 mod stages;
 mod texts;
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -26,6 +28,7 @@ pub(crate) use curves::bucket;
 pub use forks::{Forked, Origin};
 pub use free::{ASK, Asked, QueryError, Relation};
 pub use losses::{Difference, Numbers, Pair, StepRow};
+pub(super) use nullable::Nullable;
 pub(super) use runs::list;
 pub use runs::{Detail, Param, Study, Summary};
 pub use stages::{Execution, StageRow};
@@ -44,7 +47,7 @@ pub fn text_as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S
     serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
 }
 
-/// A row, and the run that it belongs to.
+/// A row, and the run or execution that it belongs to.
 #[derive(sqlx::FromRow)]
 pub(super) struct Of<T> {
     run: i64,
@@ -54,18 +57,18 @@ pub(super) struct Of<T> {
 
 /// What a statement with a column `run` finds for each of some runs, in their order. One statement for all of them: what a
 /// statement costs beside its rows would be most of what many runs take.
-pub(super) async fn each<T>(
+pub(super) async fn each<T, Id: Copy + Eq + Hash + From<i64>>(
     c: &mut SqliteConnection,
-    runs: &[i64],
+    runs: &[Id],
     query: sqlx::query::QueryAs<'_, sqlx::Sqlite, Of<T>, SqliteArguments>,
 ) -> sqlx::Result<Vec<Vec<T>>>
 where
     T: for<'r> sqlx::FromRow<'r, SqliteRow> + Send + Unpin,
 {
-    let places: HashMap<i64, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
+    let places: HashMap<Id, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
     let mut found: Vec<Vec<T>> = std::iter::repeat_with(Vec::new).take(runs.len()).collect();
     for Of { run, row } in many(query.fetch_all(c)).await? {
-        if let Some(place) = places.get(&run) {
+        if let Some(place) = places.get(&Id::from(run)) {
             found[*place].push(row);
         }
     }

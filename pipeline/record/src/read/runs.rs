@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use identity::Status;
+use identity::verdict::Kind;
+use identity::{LossKind, RunId, Status, Word};
 
-use super::{Cell, as_json, each, many};
+use super::{Cell, Nullable, as_json, each, many};
 use crate::{Record, Result, sql};
 
 /// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Summary {
-    pub run: i64,
+    #[sqlx(try_from = "i64")]
+    pub run: RunId,
     /// `None` of a run that no experiment made.
     pub experiment: Option<String>,
     /// The swept parameters: JSON in the record, an object when it is printed.
@@ -27,19 +29,23 @@ pub struct Summary {
     pub learning_rate: Option<f64>,
     pub steps: i64,
     pub last_loss: Option<f64>,
-    pub last_loss_kind: Option<String>,
+    #[sqlx(try_from = "Nullable<String>")]
+    pub last_loss_kind: Option<LossKind>,
     pub best_loss: Option<f64>,
     pub valid_perplexity: Option<f64>,
-    pub valid_loss_kind: Option<String>,
+    #[sqlx(try_from = "Nullable<String>")]
+    pub valid_loss_kind: Option<LossKind>,
     pub test_perplexity: Option<f64>,
-    pub test_loss_kind: Option<String>,
+    #[sqlx(try_from = "Nullable<String>")]
+    pub test_loss_kind: Option<LossKind>,
     pub seconds: f64,
     pub nonfinite_steps: i64,
     pub first_nonfinite_step: Option<i64>,
     pub error: Option<String>,
     pub created_at: String,
     /// In a word, as it was concluded last.
-    pub verdict: Option<String>,
+    #[sqlx(try_from = "Nullable<String>")]
+    pub verdict: Option<Word<Kind>>,
     /// The process that works on it, while it does.
     #[serde(skip)]
     pub process: Option<String>,
@@ -57,7 +63,7 @@ impl Summary {
 
     /// `run42`.
     pub fn name(&self) -> String {
-        format!("run{}", self.run)
+        self.run.to_string()
     }
 
     /// The swept parameters.
@@ -90,7 +96,7 @@ pub struct Detail {
 /// One hyper-parameter of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Param {
-    pub run: i64,
+    pub run: RunId,
     pub name: String,
     pub value: Cell,
 }
@@ -105,29 +111,33 @@ pub struct Study {
 
 impl Record {
     /// All run numbers, ascending.
-    pub fn run_numbers(&mut self) -> Result<Vec<i64>> {
-        self.wait(async |connection| sqlx::query_scalar(sql!("read_run_numbers")).fetch_all(connection).await)
+    pub fn run_numbers(&mut self) -> Result<Vec<RunId>> {
+        let found: Vec<i64> =
+            self.wait(async |connection| sqlx::query_scalar(sql!("read_run_numbers")).fetch_all(connection).await)?;
+        Ok(found.into_iter().map(RunId).collect())
     }
 
     /// The named runs, or all, ascending.
-    pub fn summaries(&mut self, runs: Option<&[i64]>) -> Result<Vec<Summary>> {
+    pub fn summaries(&mut self, runs: Option<&[RunId]>) -> Result<Vec<Summary>> {
         let runs = runs.map(list);
         self.wait(async |connection| many(sqlx::query_as(sql!("read_runs")).bind(runs).fetch_all(connection)).await)
     }
 
     /// Interrupted runs that ended between executions, and the last stage of `order` that each came to.
-    pub fn stopped(&mut self, order: &[&str]) -> Result<Vec<(i64, String)>> {
+    pub fn stopped(&mut self, order: &[&str]) -> Result<Vec<(RunId, String)>> {
         let order = Value::from(order).to_string();
-        self.wait(async |connection| sqlx::query_as(sql!("read_stopped")).bind(order).fetch_all(connection).await)
+        let found: Vec<(i64, String)> =
+            self.wait(async |connection| sqlx::query_as(sql!("read_stopped")).bind(order).fetch_all(connection).await)?;
+        Ok(found.into_iter().map(|(run, stage)| (RunId(run), stage)).collect())
     }
 
     /// What else is known of a run.
-    pub fn detail(&mut self, run: i64) -> Result<Detail> {
+    pub fn detail(&mut self, run: RunId) -> Result<Detail> {
         Ok(self.details(&[run])?.remove(0))
     }
 
     /// What else is known of each of some runs, which there are.
-    pub fn details(&mut self, runs: &[i64]) -> Result<Vec<Detail>> {
+    pub fn details(&mut self, runs: &[RunId]) -> Result<Vec<Detail>> {
         self.wait(async |c| {
             let found = each(c, runs, sqlx::query_as(sql!("read_details")).bind(list(runs))).await?;
             found.into_iter().map(|mut of| of.pop().ok_or(sqlx::Error::RowNotFound)).collect()
@@ -135,16 +145,16 @@ impl Record {
     }
 
     /// The parameters of some runs, by name and then run.
-    pub fn params(&mut self, runs: &[i64]) -> Result<Vec<Param>> {
+    pub fn params(&mut self, runs: &[RunId]) -> Result<Vec<Param>> {
         let listed = list(runs);
         self.wait(async |connection| {
             let query = sqlx::query_as::<_, (i64, String)>(sql!("read_params")).bind(listed);
-            let mut by_name: BTreeMap<String, Vec<(i64, Cell)>> = BTreeMap::new();
+            let mut by_name: BTreeMap<String, Vec<(RunId, Cell)>> = BTreeMap::new();
             for (run, point) in query.fetch_all(connection).await? {
                 let point: Map<String, Value> =
                     serde_json::from_str(&point).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
                 for (name, value) in point {
-                    by_name.entry(name).or_default().push((run, Cell::from(value)));
+                    by_name.entry(name).or_default().push((RunId(run), Cell::from(value)));
                 }
             }
             let all = by_name.into_iter().flat_map(|(name, values)| {
@@ -160,14 +170,15 @@ impl Record {
     }
 
     /// A study's runs in grid order.
-    pub fn study_runs(&mut self, study: i64) -> Result<Vec<i64>> {
-        self.wait(async |connection| {
+    pub fn study_runs(&mut self, study: i64) -> Result<Vec<RunId>> {
+        let found: Vec<i64> = self.wait(async |connection| {
             sqlx::query_scalar(sql!("read_study_runs")).bind(study).fetch_all(connection).await
-        })
+        })?;
+        Ok(found.into_iter().map(RunId).collect())
     }
 }
 
 /// A JSON list, as statements take lists.
-pub fn list(runs: &[i64]) -> String {
-    Value::from(runs).to_string()
+pub fn list<Id: Serialize>(ids: &[Id]) -> String {
+    json!(ids).to_string()
 }

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use identity::{How, Status};
+use identity::{How, RunId, Status};
 
-use super::{as_json, each, list};
+use super::{Nullable, as_json, each, list};
 use crate::{Record, Result, sql};
 
 /// One stage of a run, with the execution that served it.
@@ -38,7 +38,8 @@ pub struct StageRow {
     #[serde(skip)]
     pub process: Option<String>,
     /// The first run that executed it.
-    pub executed_by: Option<i64>,
+    #[sqlx(try_from = "Nullable<i64>")]
+    pub executed_by: Option<RunId>,
 }
 
 impl StageRow {
@@ -91,9 +92,9 @@ pub struct Execution {
     #[serde(skip)]
     pub process: Option<String>,
     #[sqlx(try_from = "String")]
-    pub executed: List<i64>,
+    pub executed: List<RunId>,
     #[sqlx(try_from = "String")]
-    pub cached: List<i64>,
+    pub cached: List<RunId>,
     /// Objects by name.
     #[sqlx(try_from = "String")]
     pub outputs: List<(String, String)>,
@@ -104,21 +105,21 @@ pub type Outputs = Vec<(String, String, String, String)>;
 
 impl Record {
     /// The stages of each of some runs that have one of some names, in the order of these.
-    pub fn stages_of(&mut self, runs: &[i64], names: &[&str]) -> Result<Vec<Vec<StageRow>>> {
+    pub fn stages_of(&mut self, runs: &[RunId], names: &[&str]) -> Result<Vec<Vec<StageRow>>> {
         let names = Value::from(names).to_string();
         self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_stages")).bind(list(runs)).bind(names)).await)
     }
 
     /// The digest of an output of one of a run's stages.
-    pub fn output(&mut self, run: i64, stage: &str, name: &str) -> Result<Option<String>> {
+    pub fn output(&mut self, run: RunId, stage: &str, name: &str) -> Result<Option<String>> {
         self.wait(async |connection| {
-            let query = sqlx::query_scalar(sql!("read_output")).bind(run).bind(stage).bind(name);
+            let query = sqlx::query_scalar(sql!("read_output")).bind(run.0).bind(stage).bind(name);
             query.fetch_optional(connection).await
         })
     }
 
     /// The same of each of some runs.
-    pub fn output_of(&mut self, runs: &[i64], stage: &str, name: &str) -> Result<Vec<Option<String>>> {
+    pub fn output_of(&mut self, runs: &[RunId], stage: &str, name: &str) -> Result<Vec<Option<String>>> {
         let found: Vec<Vec<DigestRow>> = self.wait(async |c| {
             let query = sqlx::query_as(sql!("read_output_of")).bind(list(runs)).bind(stage).bind(name);
             each(c, runs, query).await
@@ -127,12 +128,12 @@ impl Record {
     }
 
     /// The outputs of a run's stages.
-    pub fn outputs(&mut self, run: i64) -> Result<Outputs> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_outputs")).bind(run).fetch_all(connection).await)
+    pub fn outputs(&mut self, run: RunId) -> Result<Outputs> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_outputs")).bind(run.0).fetch_all(connection).await)
     }
 
     /// How many executions served some runs.
-    pub fn count_executions(&mut self, runs: &[i64]) -> Result<usize> {
+    pub fn count_executions(&mut self, runs: &[RunId]) -> Result<usize> {
         let count: i64 = self.wait(async |connection| {
             sqlx::query_scalar(sql!("count_executions_of")).bind(list(runs)).fetch_one(connection).await
         })?;
@@ -140,13 +141,13 @@ impl Record {
     }
 
     /// The first executions that served some runs at some stages, in the order of these.
-    pub fn executions(&mut self, runs: &[i64], stages: &[&str], most: usize) -> Result<Vec<Execution>> {
+    pub fn executions(&mut self, runs: &[RunId], stages: &[&str], most: usize) -> Result<Vec<Execution>> {
         let stages = Value::from(stages).to_string();
         let mut found: Vec<Execution> = self.wait(async |connection| {
             let query = sqlx::query_as(sql!("read_executions_of")).bind(list(runs)).bind(stages).bind(most as i64);
             query.fetch_all(connection).await
         })?;
-        let places: HashMap<i64, usize> = runs.iter().copied().zip(0..).collect();
+        let places: HashMap<RunId, usize> = runs.iter().copied().zip(0..).collect();
         for execution in &mut found {
             for served in [&mut execution.executed.0, &mut execution.cached.0] {
                 served.sort_by_key(|run| places.get(run).copied());
@@ -156,7 +157,7 @@ impl Record {
     }
 
     /// Where a run's workers wrote.
-    pub fn logs(&mut self, run: i64) -> Result<Vec<LogPart>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_logs")).bind(run).fetch_all(connection).await)
+    pub fn logs(&mut self, run: RunId) -> Result<Vec<LogPart>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_logs")).bind(run.0).fetch_all(connection).await)
     }
 }

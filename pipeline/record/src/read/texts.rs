@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{each, list, only, text_as_json};
+use identity::{LossKind, RunId};
 
+use super::{each, list, only, text_as_json};
 use crate::{Record, Result, sql};
 
 /// A split scored at one checkpoint.
@@ -15,7 +16,8 @@ pub struct Evaluation {
     pub step: Option<i64>,
     pub split: String,
     pub loss: Option<f64>,
-    pub loss_kind: String,
+    #[sqlx(try_from = "String")]
+    pub loss_kind: LossKind,
     pub perplexity: Option<f64>,
     pub tokens: Option<i64>,
     pub seconds: Option<f64>,
@@ -67,22 +69,22 @@ pub struct Event {
 
 impl Record {
     /// A run's evaluations by step.
-    pub fn evaluations(&mut self, run: i64) -> Result<Vec<Evaluation>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_evaluations")).bind(run).fetch_all(connection).await)
+    pub fn evaluations(&mut self, run: RunId) -> Result<Vec<Evaluation>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_evaluations")).bind(run.0).fetch_all(connection).await)
     }
 
     /// The evaluations of each of some runs.
-    pub fn evaluations_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<Evaluation>>> {
+    pub fn evaluations_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<Evaluation>>> {
         self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_evaluations_of")).bind(list(runs))).await)
     }
 
     /// A run's baselines, by split and then from the simplest model on; none where they are not computed yet.
-    pub fn ngrams(&mut self, run: i64) -> Result<Vec<NgramLoss>> {
+    pub fn ngrams(&mut self, run: RunId) -> Result<Vec<NgramLoss>> {
         self.ngrams_of(&[run]).map(only)
     }
 
     /// The baselines of each of some runs.
-    pub fn ngrams_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<NgramLoss>>> {
+    pub fn ngrams_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<NgramLoss>>> {
         self.wait(async |c| {
             let by: Vec<(i64, i64)> =
                 sqlx::query_as(sql!("read_ngrams_by")).bind(list(runs)).fetch_all(&mut *c).await?;
@@ -91,31 +93,31 @@ impl Record {
             executions.dedup();
             // Runs over one corpus share them.
             let query = sqlx::query_as(sql!("read_ngrams")).bind(list(&executions));
-            let found = each::<NgramLoss>(c, &executions, query).await?;
+            let found = each::<NgramLoss, _>(c, &executions, query).await?;
             let found: HashMap<i64, Vec<NgramLoss>> = executions.into_iter().zip(found).collect();
             let by: HashMap<i64, i64> = by.into_iter().collect();
-            let of = |run: &i64| by.get(run).and_then(|execution| found.get(execution)).cloned();
+            let of = |run: &RunId| by.get(&run.0).and_then(|execution| found.get(execution)).cloned();
             Ok(runs.iter().map(|run| of(run).unwrap_or_default()).collect())
         })
     }
 
     /// A run's samples by step and place.
-    pub fn samples(&mut self, run: i64) -> Result<Vec<Sample>> {
+    pub fn samples(&mut self, run: RunId) -> Result<Vec<Sample>> {
         self.samples_of(&[run]).map(only)
     }
 
     /// The samples of each of some runs.
-    pub fn samples_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<Sample>>> {
+    pub fn samples_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<Sample>>> {
         self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_samples")).bind(list(runs))).await)
     }
 
     /// The events of each of some runs.
-    pub fn events_of(&mut self, runs: &[i64]) -> Result<Vec<Vec<Event>>> {
+    pub fn events_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<Event>>> {
         self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_events_of")).bind(list(runs))).await)
     }
 
     /// A run's events by step.
-    pub fn events(&mut self, run: i64) -> Result<Vec<Event>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_events")).bind(run).fetch_all(connection).await)
+    pub fn events(&mut self, run: RunId) -> Result<Vec<Event>> {
+        self.wait(async |connection| sqlx::query_as(sql!("read_events")).bind(run.0).fetch_all(connection).await)
     }
 }

@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::blocks::{self, Block};
 use super::{Record, Result, migrate, options, sql};
-use identity::{Digest, Fields, TrajectoryRow};
+use identity::{Digest, Fields, RunId, TrajectoryRow};
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,11 +23,11 @@ pub enum Fault {
     /// Rows that disagree with others, or are missing beside them.
     Row(String),
     /// Steps that are missing, or have other losses than their block was made from.
-    Steps { of: String, run: Option<i64>, what: String },
+    Steps { of: String, run: Option<RunId>, what: String },
     /// The block of steps that are as recorded.
     Block { of: String, what: String, rebuilt: Rebuilt },
     /// A run's verdict, of which a part is missing or none that the program writes.
-    Verdict { run: i64 },
+    Verdict { run: RunId },
 }
 
 /// A block as its steps have it.
@@ -129,9 +129,9 @@ impl Record {
                             sql!("forget_checks"),
                             sql!("forget_verdict"),
                         ] {
-                            sqlx::query(forget).bind(run).execute(&mut *c).await?;
+                            sqlx::query(forget).bind(run.0).execute(&mut *c).await?;
                         }
-                        found.repaired.push(format!("verdict of run{run}"));
+                        found.repaired.push(format!("verdict of {run}"));
                     }
                     other => found.faults.push(other),
                 }
@@ -237,7 +237,7 @@ async fn rows(c: &mut SqliteConnection, found: &mut Examined) -> sqlx::Result<()
     }
     drop(keys);
     let verdicts: Vec<i64> = sqlx::query_scalar(sql!("sound_verdicts")).fetch_all(c).await?;
-    found.faults.extend(verdicts.into_iter().map(|run| Fault::Verdict { run }));
+    found.faults.extend(verdicts.into_iter().map(|run| Fault::Verdict { run: RunId(run) }));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Blocks beside the steps that they sum up.
 
-use identity::TrajectoryRow;
+use identity::{RunId, TrajectoryRow};
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
@@ -16,7 +16,7 @@ const BETWEEN: u64 = 10_000;
 /// A trajectory's own steps.
 struct Own {
     first: i64,
-    run: Option<i64>,
+    run: Option<RunId>,
     /// Whether there may be no gap between them.
     dense: bool,
     /// Its first block as a parent's steps begin it.
@@ -55,7 +55,7 @@ pub(super) async fn compare(
         sqlx::query_as::<_, (i64, i64, Option<i64>, bool)>(sql!("sound_trajectories")).fetch_all(&mut *c).await?
     {
         let begun = if first > 0 { Some(begin(c, TrajectoryRow(id), first).await?) } else { None };
-        all.insert(id, Own { first, run, dense, begun });
+        all.insert(id, Own { first, run: run.map(RunId), dense, begun });
     }
     let whole = stored.values().map(|block| block.steps.unsigned_abs()).sum::<u64>();
     let mut work = Work { all, stored, faults: Vec::new(), current: None };
@@ -179,12 +179,12 @@ impl Work {
         }
     }
 
-    fn run(&self, trajectory: i64) -> Option<i64> {
+    fn run(&self, trajectory: i64) -> Option<RunId> {
         self.all.get(&trajectory).and_then(|own| own.run)
     }
 
     fn name(&self, trajectory: i64) -> String {
-        self.run(trajectory).map_or_else(|| format!("trajectory {trajectory}"), |run| format!("run{run}"))
+        self.run(trajectory).map_or_else(|| format!("trajectory {trajectory}"), |run| run.to_string())
     }
 
     /// Says that steps are missing, where they are not left out.

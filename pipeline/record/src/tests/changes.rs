@@ -41,7 +41,7 @@ impl Reader {
         assert!(changes.iter().all(|it| it.revision > self.1 && it.revision <= revision));
         assert_eq!(self.0.changes_since(revision).unwrap(), []);
         self.1 = revision;
-        changes.into_iter().map(|it| (it.kind, it.run.or(it.study), it.from_step)).collect()
+        changes.into_iter().map(|it| (it.kind, it.run.map(|run| run.0).or(it.study), it.from_step)).collect()
     }
 }
 
@@ -108,7 +108,7 @@ fn a_reader_is_told_what_a_writer_changes() {
         evidence: Vec::new(),
         checks: Vec::new(),
     };
-    writer.conclude(&[(1, verdict.clone()), (3, verdict)]).unwrap();
+    writer.conclude(&[(RunId(1), verdict.clone()), (RunId(3), verdict)]).unwrap();
     assert_eq!(reader.told(), [of("run", 1), of("run", 3)]);
     let end = RunEnd { run: RunId(4), status: Status::Finished, steps: Some(4), seconds: 1.0, error: None };
     writer.end_runs(&[end], "gone").unwrap();

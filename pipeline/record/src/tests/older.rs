@@ -135,7 +135,7 @@ fn old_views_and_documented_queries_give_the_same_rows() {
     }
     // Every run and study is a change, from which a reader begins.
     let changes = record.changes_since(0).unwrap();
-    assert_eq!(changes.iter().filter_map(|it| it.run).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!(changes.iter().filter_map(|it| Some(it.run?.0)).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     assert_eq!(changes.iter().filter_map(|it| it.study).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(record.uid().unwrap().len(), 32);
     assert_eq!(fixture.numbers("SELECT seq FROM sqlite_sequence WHERE name = 'runs'"), [41]);

@@ -2,7 +2,7 @@
 
 use crate::Record;
 use crate::rows::NewTrajectory;
-use identity::{Digest, ExecutionId, Fields, ObjectId, TrajectoryId, TrajectoryRow};
+use identity::{Digest, ExecutionId, Fields, ObjectId, RunId, TrajectoryId, TrajectoryRow};
 use stages::protocol::{Measured, Step};
 
 fn steps(range: std::ops::Range<u64>, loss: f64) -> Vec<Step> {
@@ -124,10 +124,10 @@ fn a_realisation_is_no_fork() {
         sqlx::query(statement).bind(again.row.0).execute(c).await.map(|_| ())
     })
     .unwrap();
-    let forks: Vec<i64> = r.forks(1).unwrap().into_iter().map(|fork| fork.step).collect();
+    let forks: Vec<i64> = r.forks(RunId(1)).unwrap().into_iter().map(|fork| fork.step).collect();
     assert_eq!(forks, [20]);
     let origin = r.origin(&child.to_string()).unwrap().unwrap();
-    assert_eq!((origin.first, origin.steps, origin.run), (20, 40, 1));
+    assert_eq!((origin.first, origin.steps, origin.run), (20, 40, RunId(1)));
     assert_eq!(r.holder(again.row.0, 25).unwrap(), Some(child.to_string()));
     assert_eq!(r.holder(again.row.0, 20).unwrap(), Some(parent.to_string()));
     // From its own beginning it leaves whom the fork left.

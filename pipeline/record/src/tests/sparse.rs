@@ -1,6 +1,6 @@
 //! Steps with gaps and without some of their numbers.
 
-use identity::Bucket;
+use identity::{Bucket, LossKind, RunId};
 use serde_json::json;
 
 use crate::Record;
@@ -20,22 +20,22 @@ fn logs() -> (Fixture, Record) {
 #[test]
 fn a_summary_says_what_was_measured() {
     let (_fixture, mut record) = logs();
-    let found = record.summaries(Some(&[11])).unwrap().remove(0);
+    let found = record.summaries(Some(&[RunId(11)])).unwrap().remove(0);
     assert_eq!((found.experiment, found.seed, found.verdict), (None, None, None));
     assert_eq!(found.steps, 199 * EVERY + 199 * 31 % 7 + 1);
     // The last line has no loss.
-    assert_eq!((found.last_loss, found.last_loss_kind.as_deref()), (Some(2.0 + 1.0 / 199.0), Some("finite")));
+    assert_eq!((found.last_loss, found.last_loss_kind), (Some(2.0 + 1.0 / 199.0), Some(LossKind::Finite)));
     assert_eq!((found.nonfinite_steps, found.first_nonfinite_step), (5, Some(40 * EVERY + 40 * 31 % 7)));
     assert_eq!(found.valid_perplexity, Some(2.5f64.exp()));
     assert_eq!(found.learning_rate, Some(0.05), "the first that the log has");
-    let detail = record.detail(11).unwrap();
+    let detail = record.detail(RunId(11)).unwrap();
     assert_eq!((detail.length, detail.experiment_path, detail.overrides), (None, None, None));
-    assert_eq!(record.recorded(11).unwrap(), None);
+    assert_eq!(record.recorded(RunId(11)).unwrap(), None);
 
     // Nor have those before it now.
     let change = "UPDATE steps SET loss = NULL, loss_kind = NULL WHERE trajectory_id = 11 AND step > 9000";
     record.wait(async |c| sqlx::query(change).execute(c).await.map(|_| ())).unwrap();
-    let last = record.summaries(Some(&[11])).unwrap().remove(0);
+    let last = record.summaries(Some(&[RunId(11)])).unwrap().remove(0);
     assert_eq!(last.steps, found.steps);
     assert_eq!(last.last_loss, Some(2.0 + 1.0 / 180.0));
 }
@@ -56,24 +56,25 @@ fn every_view_shows_a_log() {
     assert_eq!(fixture.numbers("SELECT bytes FROM run_sources WHERE run = 11"), [4096]);
     assert_eq!(fixture.numbers("SELECT place FROM run_evaluations WHERE run = 11"), [11]);
     assert_eq!(fixture.numbers("SELECT place FROM run_evaluations WHERE source = 'import' ORDER BY run"), [11, 11]);
-    let scores = record.evaluations_of(&[11, 1]).unwrap();
-    assert_eq!(scores[0], record.evaluations(11).unwrap());
+    let scores = record.evaluations_of(&[RunId(11), RunId(1)]).unwrap();
+    assert_eq!(scores[0], record.evaluations(RunId(11)).unwrap());
     assert_eq!((&*scores[0][0].source, scores[0][0].tokens, scores[0][0].seconds), ("import", None, None));
     // Of a shorter run of the same trajectory nothing that lies behind it.
     fixture.change("UPDATE runs SET length = 400 WHERE id = 11", json!([]));
     assert_eq!(fixture.numbers("SELECT count(*) FROM run_steps WHERE run = 11"), [8]);
     assert_eq!(fixture.numbers("SELECT count(*) FROM run_series WHERE run = 11"), [8]);
     assert_eq!(fixture.numbers("SELECT count(*) FROM run_evaluations WHERE run = 11"), [0]);
-    let trace = record.trace(11).unwrap();
+    let trace = record.trace(RunId(11)).unwrap();
     assert_eq!(trace.len(), 7, "what has no loss was not measured");
     assert!(trace.iter().any(|row| row.learning_rate.is_none()) && trace.iter().all(|row| row.clipped.is_none()));
-    let step = record.step(11, EVERY * 3 + 3 * 31 % 7).unwrap().unwrap();
+    let step = record.step(RunId(11), EVERY * 3 + 3 * 31 % 7).unwrap().unwrap();
     assert_eq!((step.loss_kind, step.epoch, step.tokens), (None, None, None));
 }
 
 /// Buckets as SQLite makes them.
-fn naive(record: &mut Record, run: i64, column: &str, width: i64) -> Vec<Bucket> {
+fn naive(record: &mut Record, run: RunId, column: &str, width: i64) -> Vec<Bucket> {
     let missing = if column == "loss" { "loss_kind <> 'finite'" } else { "false" };
+    let RunId(run) = run;
     let text = format!(
         "SELECT step / {width} * {width} AS first, count(*) AS steps, count({column}) AS finite, min({column}) AS minimum,
                 max({column}) AS maximum, coalesce(sum({column}), 0.0) AS sum, min(iif({missing}, step, NULL)) AS first_nonfinite
@@ -86,7 +87,9 @@ fn naive(record: &mut Record, run: i64, column: &str, width: i64) -> Vec<Bucket>
 fn curves_of_sparse_steps_are_what_sqlite_makes_of_them() {
     let (_fixture, mut record) = logs();
     let mut of = Vec::new();
-    for (run, summary) in [1, 11, 12].into_iter().zip(record.summaries(Some(&[1, 11, 12])).unwrap()) {
+    for (run, summary) in
+        [1, 11, 12].into_iter().zip(record.summaries(Some(&[RunId(1), RunId(11), RunId(12)])).unwrap())
+    {
         of.push((run, summary.steps));
     }
     let asked: Vec<_> = of.iter().map(|(run, steps)| (Some(*run), *steps)).collect();
@@ -98,15 +101,15 @@ fn curves_of_sparse_steps_are_what_sqlite_makes_of_them() {
                 let width = (steps / rows).max(1);
                 let mut wanted = match blocks {
                     // Whole blocks, and what is left of the last one in buckets of the same width.
-                    true => naive(&mut record, *run, column, 1024),
-                    false => naive(&mut record, *run, column, width),
+                    true => naive(&mut record, RunId(*run), column, 1024),
+                    false => naive(&mut record, RunId(*run), column, width),
                 };
-                assert_eq!(found.len(), wanted.len(), "{column} of run{run} in {rows} rows");
+                assert_eq!(found.len(), wanted.len(), "{column} of {run} in {rows} rows");
                 for (wanted, found) in wanted.iter_mut().zip(&found) {
                     assert!((wanted.sum - found.sum).abs() <= 1e-12 * wanted.sum.abs(), "{wanted:?} {found:?}");
                     wanted.sum = found.sum;
                 }
-                assert_eq!(found, wanted, "{column} of run{run} in {rows} rows");
+                assert_eq!(found, wanted, "{column} of {run} in {rows} rows");
             }
         }
     }
@@ -126,17 +129,17 @@ fn neighbours_and_holes_are_those_of_what_was_logged() {
         [0, 10, 20, 29, 30, 31, 40],
         "dense, with its probes"
     );
-    let holes = record.holes(11).unwrap();
+    let holes = record.holes(RunId(11)).unwrap();
     assert_eq!(holes.iter().map(|hole| (hole.first, hole.last)).collect::<Vec<_>>(), [(step(40), step(44))]);
     // A finite loss between two parts a hole; so does another kind.
     let change = "UPDATE steps SET loss = 1.0, loss_kind = 'finite' WHERE trajectory_id = 11 AND place = 43";
     record.wait(async |c| sqlx::query(change).execute(c).await.map(|_| ())).unwrap();
     let change = "UPDATE steps SET loss_kind = 'inf' WHERE trajectory_id = 11 AND place = 45";
     record.wait(async |c| sqlx::query(change).execute(c).await.map(|_| ())).unwrap();
-    let holes = record.holes(11).unwrap();
+    let holes = record.holes(RunId(11)).unwrap();
     let wanted = [(step(40), step(41)), (step(43), step(43)), (step(44), step(44))];
     assert_eq!(holes.iter().map(|hole| (hole.first, hole.last)).collect::<Vec<_>>(), wanted);
-    assert_eq!(record.holes(3).unwrap().len(), 2, "480 to 484 are inf, and the rest is NaN");
+    assert_eq!(record.holes(RunId(3)).unwrap().len(), 2, "480 to 484 are inf, and the rest is NaN");
 }
 
 #[test]

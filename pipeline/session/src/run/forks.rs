@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::plan::{Ancestor, reads};
 use experiment::{Experiment, Point};
 use identity::Fields;
-use identity::{Digest, TrajectoryId};
+use identity::{Digest, RunId, TrajectoryId};
 use record::Record;
 use record::read::Origin;
 use stages::schema::flatten;
@@ -47,7 +47,7 @@ pub(super) fn ancestors(
 
 /// What a trajectory was computed from.
 pub(crate) fn ancestor(origin: Origin) -> Result<Ancestor, Failure> {
-    let bug = |what: &str| Failure::failed(format!("BUG: the training of run{} has no {what}", origin.run), "");
+    let bug = |what: &str| Failure::failed(format!("BUG: the training of {} has no {what}", origin.run), "");
     let identity: TrajectoryId = origin.identity.parse().map_err(|_| bug("identity"))?;
     let fields = Fields::from_json(&origin.fields).ok_or_else(|| bug("fields"))?;
     let mut inputs = BTreeMap::new();
@@ -56,7 +56,7 @@ pub(crate) fn ancestor(origin: Origin) -> Result<Ancestor, Failure> {
             inputs.insert(name.to_owned(), digest.to_owned());
         }
     });
-    Ok(Ancestor { identity, params: table(&origin.params(), "train"), inputs, run: format!("run{}", origin.run) })
+    Ok(Ancestor { identity, params: table(&origin.params(), "train"), inputs, run: origin.run.to_string() })
 }
 
 /// The checkpoint must be one of the trajectory's own.
@@ -65,13 +65,13 @@ fn check_step(fork: &Fork, origin: &Origin) -> Result<(), (String, String)> {
     let step = i64::try_from(fork.step).unwrap_or(i64::MAX);
     if step > *steps {
         return Err((
-            format!("the training of run{run} has no checkpoint {step}; allowed: {} to {steps}", first + 1),
-            format!("pipeline fork run{run} --at {steps}"),
+            format!("the training of {run} has no checkpoint {step}; allowed: {} to {steps}", first + 1),
+            format!("pipeline fork {run} --at {steps}"),
         ));
     }
     if step <= *first {
-        let message = format!("the training of run{run} is a fork itself, and its own steps begin at {first}");
-        return Err((message, format!("pipeline fork run{run} --at {step} names the training that has that step")));
+        let message = format!("the training of {run} is a fork itself, and its own steps begin at {first}");
+        return Err((message, format!("pipeline fork {run} --at {step} names the training that has that step")));
     }
     Ok(())
 }
@@ -98,7 +98,7 @@ fn check_kept(experiment: &Experiment, point: &Point, origin: &Origin) -> Result
             || default().and_then(|it| it.default_value(0)).map_or("not set".to_owned(), |value| value.to_string());
         let words = |value: Option<&Value>| value.map_or_else(default, Value::to_string);
         let message = format!(
-            "{key} is {}, and was {} in run{}, from which this forks",
+            "{key} is {}, and was {} in {}, from which this forks",
             words(now.get(name)),
             words(before.get(name)),
             origin.run
@@ -152,13 +152,13 @@ fn check_corpus(
     record: &mut Record,
     experiment: &Experiment,
     sources: &[(String, Digest, PathBuf)],
-    run: i64,
+    run: RunId,
 ) -> Result<(), Failure> {
     let before: BTreeMap<String, String> = record.inputs(run, "tokenize")?.into_iter().collect();
     for (name, digest, path) in sources {
         if before.get(name).is_some_and(|before| *before != digest.to_string()) {
             let message =
-                format!("{} is not the text that run{run} was trained on, from which this forks", path.display());
+                format!("{} is not the text that {run} was trained on, from which this forks", path.display());
             return Err(experiment
                 .complain(&format!("corpus.{name}"), &message, "bring that text back, or run afresh")
                 .into());

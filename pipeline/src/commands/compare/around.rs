@@ -9,7 +9,7 @@ use view::compare::{Around, Centre};
 /// The table.
 pub fn table(around: &Around, runs: &[Summary], look: Look) -> String {
     let what = match around.centre {
-        Centre::Onset(run) => format!("the onset of run{run}"),
+        Centre::Onset(run) => format!("the onset of {run}"),
         Centre::BeyondNoise => "where they part beyond the noise".to_owned(),
         Centre::FirstDifference => "where they part".to_owned(),
     };
@@ -48,8 +48,8 @@ pub fn table(around: &Around, runs: &[Summary], look: Look) -> String {
 fn loss(row: &StepRow) -> (String, Ink) {
     match row.loss {
         Some(loss) => (format::float(loss), Ink::Plain),
-        None => match &row.loss_kind {
-            Some(kind) => (kind.clone(), Ink::Bad),
+        None => match row.loss_kind {
+            Some(kind) => (kind.to_string(), Ink::Bad),
             None => (format::NOTHING.to_owned(), Ink::Dim),
         },
     }

@@ -20,8 +20,8 @@ pub fn compare(args: CompareArgs, paths: &Paths) -> Result<(), Failure> {
     let mut reader = Reader::open(paths, Terminal)?;
     let runs = reader.named(&args.selectors)?;
     if let [only] = runs[..] {
-        let message = format!("{} is run{only} alone; compare wants two runs or more", args.selectors.join(" "));
-        return Err(Failure::input(message, format!("pipeline show run{only}")));
+        let message = format!("{} is {only} alone; compare wants two runs or more", args.selectors.join(" "));
+        return Err(Failure::input(message, format!("pipeline show {only}")));
     }
     let look = Look::stdout();
     let all = CompareView::read(&mut reader, &runs, look.width as i64 * 8)?;

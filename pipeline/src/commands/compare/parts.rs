@@ -9,6 +9,7 @@ use crate::ui::multiples::ABOVE;
 use crate::ui::overlay::{self, SEVERAL, mark};
 use crate::ui::table::{Table, left, right};
 use crate::ui::verdict;
+use identity::LossKind;
 use insight::comparison::{Differing, Scores};
 use insight::explanation::{Explains, Why};
 use insight::noise::{Beyond, TIMES};
@@ -147,16 +148,15 @@ fn runs(all: &CompareView, look: Look) -> String {
         let mut row = if marked { vec![(mark(place).to_string(), Ink::Series(place))] } else { Vec::new() };
         row.push((run.name(), Ink::Bold));
         row.extend(columns.iter().map(|column| plain(shown(column, place, &defaults))));
-        let odd =
-            if run.last_loss_kind.as_deref().is_some_and(|kind| kind != "finite") { Ink::Bad } else { Ink::Plain };
+        let odd = if run.last_loss_kind.is_some_and(|kind| kind != LossKind::Finite) { Ink::Bad } else { Ink::Plain };
         row.extend([
             verdict::word(verdict),
             (run.standing(), status_ink(run.status)),
             plain(count(run.steps)),
-            (format::loss(run.last_loss, run.last_loss_kind.as_deref()), odd),
+            (format::loss(run.last_loss, run.last_loss_kind), odd),
             plain(format::loss(run.best_loss, None)),
-            plain(format::perplexity(run.valid_perplexity, run.valid_loss_kind.as_deref())),
-            plain(format::perplexity(run.test_perplexity, run.test_loss_kind.as_deref())),
+            plain(format::perplexity(run.valid_perplexity, run.valid_loss_kind)),
+            plain(format::perplexity(run.test_perplexity, run.test_loss_kind)),
             (count(run.nonfinite_steps), if run.nonfinite_steps > 0 { Ink::Bad } else { Ink::Plain }),
             plain(run.first_nonfinite_step.map_or(String::new(), count)),
         ]);
@@ -247,7 +247,7 @@ fn apart_by(first: &Difference, beyond: Option<&Beyond>) -> String {
 
 /// Two losses, in as many digits as it takes to tell them apart.
 fn apart(first: &Difference) -> (String, String) {
-    let short = (format::loss(first.loss_a, Some(&first.kind_a)), format::loss(first.loss_b, Some(&first.kind_b)));
+    let short = (format::loss(first.loss_a, Some(first.kind_a)), format::loss(first.loss_b, Some(first.kind_b)));
     match (first.loss_a, first.loss_b) {
         (Some(a), Some(b)) if short.0 == short.1 => (format!("{a:?}"), format!("{b:?}")),
         _ => short,
@@ -272,7 +272,7 @@ fn scores(runs: &[Summary], scores: &[Scores], look: Look) -> String {
         let nothing = || (format::NOTHING.to_owned(), Ink::Dim);
         if with_loss {
             cells.extend(row.runs.iter().map(|e| match e {
-                Some(e) if e.loss.is_none() => (e.loss_kind.clone(), Ink::Bad),
+                Some(e) if e.loss.is_none() => (e.loss_kind.to_string(), Ink::Bad),
                 Some(e) => (format::loss(e.loss, None), Ink::Plain),
                 None => nothing(),
             }));
@@ -280,7 +280,7 @@ fn scores(runs: &[Summary], scores: &[Scores], look: Look) -> String {
         cells.extend(row.runs.iter().map(|e| match e {
             Some(e) => {
                 let ink = if e.perplexity.is_none() { Ink::Bad } else { Ink::Plain };
-                (format::perplexity(e.perplexity, Some(&e.loss_kind)), ink)
+                (format::perplexity(e.perplexity, Some(e.loss_kind)), ink)
             }
             None => nothing(),
         }));
@@ -299,10 +299,10 @@ fn standings(all: &CompareView, look: Look) -> String {
     for (((run, found), unit), ngrams) in
         all.runs.iter().zip(&all.standings).zip(&all.units).zip(&all.ngrams).take(MOST_BESIDE)
     {
-        let said = match (found, run.valid_loss_kind.as_deref()) {
+        let said = match (found, run.valid_loss_kind) {
             (Some(found), _) => standing::words(found, unit),
             // What is no number is worse than anything.
-            (None, Some(kind)) if kind != "finite" && ngrams.iter().any(|it| it.split == "valid") => {
+            (None, Some(kind)) if kind != LossKind::Finite && ngrams.iter().any(|it| it.split == "valid") => {
                 format!("{kind}, is no number, and so worse than every model that counts")
             }
             _ => continue,

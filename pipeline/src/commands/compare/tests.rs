@@ -1,4 +1,5 @@
 use super::*;
+use identity::RunId;
 use identity::verdict::Cause;
 use insight::explanation::Explains;
 use insight::verdict::RULES;
@@ -6,7 +7,7 @@ use record::Record;
 use record::fixture::{Fixture, PARTING, long_run};
 use record::verdicts::{Kind, Verdict};
 
-fn compared(fixture: &Fixture, runs: &[i64]) -> CompareView {
+fn compared(fixture: &Fixture, runs: &[RunId]) -> CompareView {
     let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }, Terminal).unwrap();
     CompareView::read(&mut reader, runs, Look::PLAIN.width as i64 * 8).unwrap()
 }
@@ -15,7 +16,7 @@ fn compared(fixture: &Fixture, runs: &[i64]) -> CompareView {
 fn given(fixture: &Fixture, verdicts: &[(i64, Kind, Option<i64>, &str)]) {
     let mut record = Record::create(&fixture.db).unwrap();
     let states = record.verdict_states(None).unwrap();
-    let made: Vec<(i64, Verdict)> = verdicts
+    let made: Vec<(RunId, Verdict)> = verdicts
         .iter()
         .map(|(run, kind, onset, sentence)| {
             let verdict = Verdict {
@@ -31,12 +32,12 @@ fn given(fixture: &Fixture, verdicts: &[(i64, Kind, Option<i64>, &str)]) {
                 sentence: (*sentence).to_owned(),
                 advice: None,
                 rules: RULES,
-                seen: states.iter().find(|state| state.run == *run).unwrap().now.clone(),
+                seen: states.iter().find(|state| state.run == RunId(*run)).unwrap().now.clone(),
                 findings: Vec::new(),
                 evidence: Vec::new(),
                 checks: Vec::new(),
             };
-            (*run, verdict)
+            (RunId(*run), verdict)
         })
         .collect();
     record.conclude(&made).unwrap();
@@ -76,7 +77,7 @@ const SCORED: (i64, Kind, Option<i64>, &str) = (
 fn two_runs() {
     let fixture = Fixture::new();
     given(&fixture, &[LOW, GOOD]);
-    let comparison = compared(&fixture, &[1, 2]);
+    let comparison = compared(&fixture, &[RunId(1), RunId(2)]);
     insta::assert_snapshot!(parts::screen(&comparison, Look::PLAIN), @"
     run1 and run2 differ in train.learning_rate (0.1, 1.0) alone; their losses part
     at step 1, at once by more than steps differ from their neighbours.
@@ -171,7 +172,7 @@ fn two_runs() {
 fn a_diverged_run_beside_a_stable_one() {
     let fixture = Fixture::new();
     given(&fixture, &[GOOD, GONE]);
-    let comparison = compared(&fixture, &[2, 3]);
+    let comparison = compared(&fixture, &[RunId(2), RunId(3)]);
     insta::assert_snapshot!(parts::screen(&comparison, Look::PLAIN), @"
     run2 and run3 differ in train.learning_rate (1.0, 10.0) alone; their losses part
     at step 1, at once by more than steps differ from their neighbours.
@@ -280,7 +281,7 @@ fn a_diverged_run_beside_a_stable_one() {
 fn a_data_fault_is_told_before_any_rate() {
     let fixture = Fixture::new();
     given(&fixture, &[SLIDES, SCORED]);
-    let said = compared(&fixture, &[3, 1]).account;
+    let said = compared(&fixture, &[RunId(3), RunId(1)]).account;
     assert!(said[0].starts_with("run1 has a data fault: the batches move so little that 98 % "), "{said:?}");
     assert!(said[2].starts_with("run3 diverged from step 500 on: the held-out loss "), "{said:?}");
     assert!(said[3].contains("can't tell whether the rate is right"), "{said:?}");
@@ -290,7 +291,7 @@ fn a_data_fault_is_told_before_any_rate() {
 fn what_only_faulty_runs_have_is_named() {
     let fixture = Fixture::new();
     given(&fixture, &[SLIDES, GOOD, GONE]);
-    let said = compared(&fixture, &[1, 2, 3]).account;
+    let said = compared(&fixture, &[RunId(1), RunId(2), RunId(3)]).account;
     assert!(said[0].starts_with("run1 has a data fault: the batches move so little that 98 % "), "{said:?}");
     assert_eq!(said[1], "It alone has train.learning_rate = 0.1.");
     assert!(
@@ -304,7 +305,7 @@ fn what_only_faulty_runs_have_is_named() {
 fn a_study() {
     let fixture = Fixture::new();
     given(&fixture, &[LOW, GOOD, GONE]);
-    let comparison = compared(&fixture, &[1, 2, 3]);
+    let comparison = compared(&fixture, &[RunId(1), RunId(2), RunId(3)]);
     insta::assert_snapshot!(parts::screen(&comparison, Look::PLAIN), @"
     run1 learns too slowly: the training loss went from 2.48 to 2.17, never left its
     way, and the model has learned little beyond word frequencies. Consistent with a
@@ -397,7 +398,7 @@ fn one_bit_in_many_steps_is_found() {
     let fixture = Fixture::new();
     let mut record = Record::create(&fixture.db).unwrap();
     [5, 6].into_iter().for_each(|run| long_run(&mut record, run, 200_000));
-    let comparison = compared(&fixture, &[5, 6]);
+    let comparison = compared(&fixture, &[RunId(5), RunId(6)]);
     let text = parts::screen(&comparison, Look::PLAIN);
     let parting = comparison.parting.unwrap();
     assert_eq!((parting.common_steps, parting.first.unwrap().step, parting.beyond_noise), (200_000, PARTING, None));
@@ -411,6 +412,7 @@ fn lines_of_one_run_alone_carry_its_name() {
     let fixture = Fixture::new();
     let mut record = Record::create(&fixture.db).unwrap();
     long_run(&mut record, 5, 2000);
-    let labels: Vec<String> = compared(&fixture, &[1, 5]).baselines.into_iter().map(|line| line.label).collect();
+    let labels: Vec<String> =
+        compared(&fixture, &[RunId(1), RunId(5)]).baselines.into_iter().map(|line| line.label).collect();
     assert!(!labels.is_empty() && labels.iter().all(|label| label.ends_with(" run1")), "{labels:?}");
 }

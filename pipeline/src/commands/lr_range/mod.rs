@@ -3,6 +3,7 @@
 mod asked;
 mod screen;
 
+use identity::RunId;
 use std::path::Path;
 
 use asked::Asking;
@@ -39,7 +40,7 @@ pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Fa
             _ => failure,
         })?;
         (executed, cached) = (executed + done.summary.executed, cached + done.summary.cached);
-        let runs: Vec<i64> = done.rows.iter().map(|row| row.id.0).collect();
+        let runs: Vec<RunId> = done.rows.iter().map(|row| row.id).collect();
         let mut reader = Reader::open(paths, Terminal)?;
         for (run, asking) in runs.into_iter().zip(&asked.points) {
             let test = RangeTest::read(&mut reader, run, asked.span, i64::from(args.steps), &asking.point)?;
@@ -89,7 +90,7 @@ mod tests {
     use view::lr_range::{Span, TestedPoint};
 
     /// A test of 50 steps from 0.01 to 1000 which breaks from a rate on; a loss above 80 is no number.
-    fn tested(run: i64, optimizer: &str, breaks: f64) -> RangeTest {
+    fn tested(run: RunId, optimizer: &str, breaks: f64) -> RangeTest {
         let table = |stage: &str, own: Value| {
             let keys = params::stage_keys(stage).unwrap().keys;
             let all = keys.iter().filter_map(|key| Some((key.name.to_owned(), key.default_value(1)?)));
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn one_test() {
-        let text = screen::screen(&[tested(7, "sgd", 30.0)], Look::PLAIN);
+        let text = screen::screen(&[tested(RunId(7), "sgd", 30.0)], Look::PLAIN);
         insta::assert_snapshot!(text, @"
         run7  sgd, 50 steps from 0.01 to 1000
 
@@ -150,7 +151,7 @@ mod tests {
         breaks at 37.3 (step 35); try 12:
           pipeline run experiments/x.toml --set train.optimizer=sgd
         ");
-        let json = serde_json::to_value(tested(7, "momentum", 30.0)).unwrap();
+        let json = serde_json::to_value(tested(RunId(7), "momentum", 30.0)).unwrap();
         assert_eq!(json["outcome"], "broke");
         assert!(json["limit"].as_f64() < json["breaks"]["learning_rate"].as_f64());
         assert_eq!(json["curve"].as_array().unwrap().last().unwrap()["loss"], Value::Null);
@@ -158,7 +159,8 @@ mod tests {
 
     #[test]
     fn several_tests() {
-        let mut tests = vec![tested(7, "sgd", 30.0), tested(8, "momentum", 100.0), tested(9, "adam", 1e9)];
+        let mut tests =
+            vec![tested(RunId(7), "sgd", 30.0), tested(RunId(8), "momentum", 100.0), tested(RunId(9), "adam", 1e9)];
         tests[2].sliding = true;
         tests[2].found.suggestion = None;
         insta::assert_snapshot!(screen::screen(&tests, Look::PLAIN), @"

@@ -31,7 +31,7 @@ pub fn screen(tests: &[RangeTest], look: Look) -> String {
 fn header(test: &RangeTest, look: Look) -> String {
     let optimizer = format!("{:?}", test.optimizer).to_lowercase();
     let said = format!("{optimizer}, {} steps from {} to {}", test.steps, rate(test.from), rate(test.to));
-    format!("{}  {said}\n", look.heading(&format!("run{}", test.run)))
+    format!("{}  {said}\n", look.heading(&test.run.to_string()))
 }
 
 /// The picture of one test, and what its marks stand for.
@@ -208,14 +208,14 @@ fn verdict(test: &RangeTest) -> String {
             format!("{} steps are few for the loss to show where it goes: --steps {STEPS}", test.steps)
         }
         (Outcome::NeverFell, _) => format!(
-            "never fell up to {}: with --to {} it may; else look at the data (pipeline show run{} --step 0)",
+            "never fell up to {}: with --to {} it may; else look at the data (pipeline show {} --step 0)",
             rate(test.to),
             rate(1e3 * test.to),
             test.run
         ),
         _ => format!(
             "{breaks}, too soon to suggest a rate: begin lower with --from {}; else look at the data and the initial \
-             weights (pipeline show run{} --step 0)",
+             weights (pipeline show {} --step 0)",
             rate(test.from / 1e3),
             test.run
         ),
@@ -245,7 +245,7 @@ fn table(tests: &[RangeTest], look: Look) -> String {
         let sign = if place < MOST_CURVES { mark(place).to_string() } else { String::new() };
         table.row(vec![
             (sign, Ink::Series(place)),
-            (format!("run{}", test.run), Ink::Plain),
+            (test.run.to_string(), Ink::Plain),
             (format::point(&test.point), Ink::Plain),
             (loss(found.start), Ink::Plain),
             of(found.best, &|best| loss(best.loss)),
@@ -263,7 +263,7 @@ fn table(tests: &[RangeTest], look: Look) -> String {
 fn remarks(tests: &[RangeTest], look: Look) -> String {
     let mut text = String::new();
     for test in tests.iter().filter(|test| test.found.outcome != Outcome::Broke && has_verdict(test)) {
-        text.push_str(&wrapped(&format!("run{}: {}", test.run, verdict(test)), look));
+        text.push_str(&wrapped(&format!("{}: {}", test.run, verdict(test)), look));
     }
     if tests.iter().any(|test| test.sliding) {
         text.push_str(&wrapped(SLIDING, look));
@@ -275,7 +275,7 @@ fn remarks(tests: &[RangeTest], look: Look) -> String {
 fn lowest(tests: &[RangeTest], look: Look) -> String {
     let suggestions = tests.iter().filter_map(|test| Some((test, test.found.suggestion?)));
     let Some((test, suggestion)) = suggestions.min_by(|a, b| a.1.total_cmp(&b.1)) else { return String::new() };
-    let said = format!("the lowest to try is {}, of run{}", rate(suggestion), test.run);
+    let said = format!("the lowest to try is {}, of {}", rate(suggestion), test.run);
     with_command(&said, test.command.as_deref().unwrap_or(""), look)
 }
 

@@ -139,7 +139,7 @@ pub fn waste(store: &Store, folders: Folders, traces: &[Trace], owners: &Owners<
         if trace.map_or(anyone, alive) {
             continue;
         }
-        let run = |trace: &&Trace| trace.run.map_or(String::new(), |run| format!(" of run{run}"));
+        let run = |trace: &&Trace| trace.run.map_or(String::new(), |run| format!(" of {run}"));
         let whose = trace.map_or(String::new(), |trace| format!("{}{}", trace.stage, run(trace)));
         found.push(Waste { what: "scratch", path, whose });
     }

@@ -4,6 +4,7 @@ mod gc;
 mod size;
 pub mod verify;
 
+use identity::RunId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -75,7 +76,7 @@ fn whose(references: &[&Reference]) -> String {
     const NAMED: usize = 5;
     let what = references.first().map_or(String::new(), |first| format!("{} {}", first.stage, first.name));
     let runs = runs(references);
-    let named: Vec<String> = runs.iter().take(NAMED).map(|run| format!("run{run}")).collect();
+    let named: Vec<String> = runs.iter().take(NAMED).map(|run| run.to_string()).collect();
     match runs.len() {
         0 => what,
         n if n > NAMED => format!("{what} of {} and {} more", named.join(", "), n - NAMED),
@@ -83,7 +84,7 @@ fn whose(references: &[&Reference]) -> String {
     }
 }
 
-fn runs(references: &[&Reference]) -> BTreeSet<i64> {
+fn runs(references: &[&Reference]) -> BTreeSet<RunId> {
     references.iter().filter_map(|reference| reference.run).collect()
 }
 

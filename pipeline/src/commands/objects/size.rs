@@ -1,5 +1,6 @@
 //! `pipeline objects size`.
 
+use identity::RunId;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -65,13 +66,13 @@ pub fn screen(store: &Store, references: &[Reference], look: Look) -> io::Result
 
     let titles = [right("objects"), right("bytes"), right("shared"), right("shared bytes")];
     let mut table = Table::new(std::iter::once(left("run")).chain(titles).collect());
-    let numbers: std::collections::BTreeSet<i64> = own.keys().chain(shared.keys()).copied().collect();
+    let numbers: std::collections::BTreeSet<RunId> = own.keys().chain(shared.keys()).copied().collect();
     let cells = |own: Sum, shared: Sum| {
         [count(own.objects as i64), bytes(own.bytes), count(shared.objects as i64), bytes(shared.bytes)]
     };
     for run in numbers {
-        let of = |map: &BTreeMap<i64, Sum>| map.get(&run).copied().unwrap_or_default();
-        table.plain(std::iter::once(format!("run{run}")).chain(cells(of(&own), of(&shared))).collect());
+        let of = |map: &BTreeMap<RunId, Sum>| map.get(&run).copied().unwrap_or_default();
+        table.plain(std::iter::once(run.to_string()).chain(cells(of(&own), of(&shared))).collect());
     }
     if several.objects > 0 {
         // Each counted once.

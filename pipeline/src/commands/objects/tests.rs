@@ -1,5 +1,6 @@
 //! A small store with everything in it that can be wrong.
 
+use identity::RunId;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::gc::{Folders, screen, waste};
@@ -38,7 +39,7 @@ impl Small {
     }
 }
 
-fn reference(id: ObjectId, stage: &str, name: &str, run: i64) -> Reference {
+fn reference(id: ObjectId, stage: &str, name: &str, run: RunId) -> Reference {
     Reference {
         digest: id.to_string(),
         stage: stage.to_owned(),
@@ -55,10 +56,10 @@ fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
     let small = small();
     let (vocab, weights, state) = (small.put("vocab"), small.put("weights"), small.put("state"));
     let references = [
-        reference(vocab, "vocab", "vocab", 1),
-        reference(vocab, "vocab", "vocab", 2),
-        reference(weights, "train", "weights@100", 2),
-        reference(state, "train", "state@100", 2),
+        reference(vocab, "vocab", "vocab", RunId(1)),
+        reference(vocab, "vocab", "vocab", RunId(2)),
+        reference(weights, "train", "weights@100", RunId(2)),
+        reference(state, "train", "state@100", RunId(2)),
     ];
     let owners = owners(&references);
     let sizes = std::collections::HashMap::new();
@@ -80,7 +81,7 @@ fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
     assert_eq!(complaint, Some(Complaint { message, hint }));
 
     // What a newer execution took the place of is not missed.
-    let mut replaced = reference(weights, "train", "weights@100", 2);
+    let mut replaced = reference(weights, "train", "weights@100", RunId(2));
     (replaced.needed, replaced.run) = (false, None);
     std::fs::remove_file(small.store.path(weights)).unwrap();
     let replaced = [replaced];
@@ -94,10 +95,10 @@ fn sizes_are_told_by_stage_and_run_and_each_byte_once() {
     small.put("an orphan");
     std::fs::write(small.store.root().join("logs/a.log"), "words").unwrap();
     let references = [
-        reference(vocab, "vocab", "vocab", 1),
-        reference(vocab, "vocab", "vocab", 2),
-        reference(weights, "train", "weights@100", 2),
-        reference(state, "train", "state@100", 2),
+        reference(vocab, "vocab", "vocab", RunId(1)),
+        reference(vocab, "vocab", "vocab", RunId(2)),
+        reference(weights, "train", "weights@100", RunId(2)),
+        reference(state, "train", "state@100", RunId(2)),
     ];
     let text = super::size::screen(&small.store, &references, Look::PLAIN).unwrap();
     insta::assert_snapshot!(text, @"
@@ -137,10 +138,10 @@ fn nothing_goes_that_a_living_process_may_want() {
         stage: "train".to_owned(),
         log: log.map(str::to_owned),
         process: process.map(str::to_owned),
-        run: Some(3),
+        run: Some(RunId(3)),
     };
     let traces = [trace("dead", Some("p1"), Some("known.log")), trace("alive", Some("p2"), None)];
-    let references = [reference(damaged, "sample", "text", 3)];
+    let references = [reference(damaged, "sample", "text", RunId(3))];
     let owners = owners(&references);
     let found = || {
         let found = waste(&small.store, Folders::read(&small.store), &traces, &owners);
@@ -171,7 +172,7 @@ fn nothing_goes_that_a_living_process_may_want() {
 fn only_a_store_that_is_the_records_own_says_what_is_lost() {
     let small = small();
     let (state, other) = (small.put("state"), small.put("other"));
-    let references = [reference(state, "train", "state@1", 1), reference(other, "vocab", "vocab", 1)];
+    let references = [reference(state, "train", "state@1", RunId(1)), reference(other, "vocab", "vocab", RunId(1))];
     let owners = owners(&references);
     assert!(super::gc::lost(&owners, &BTreeMap::new()).is_empty());
     assert_eq!(super::gc::lost(&owners, &BTreeMap::from([(other, 5)])), [state.to_string()]);

@@ -1,8 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use identity::Word;
 use identity::verdict::{About, Cause, CheckName, FindingKind, Kind, Signal, TrialOutcome};
+use identity::{LossKind, RunId, Word};
 use record::Record;
 use record::fixture::{Fixture, SPIKE, long_run};
 use record::verdicts::{Check, Confirmation, Evidence, Finding};
@@ -19,7 +19,7 @@ fn words(words: &[&str]) -> Vec<String> {
 
 /// The page of the fixture's study, its runs judged as they might be.
 fn judged(fixture: &Fixture, study: &str) -> ReportView {
-    let mut verdicts = session::judge::verdicts(&mut reader(fixture), &[1, 2, 3]).unwrap();
+    let mut verdicts = session::judge::verdicts(&mut reader(fixture), &[RunId(1), RunId(2), RunId(3)]).unwrap();
     for (verdict, (kind, sentence)) in verdicts.iter_mut().zip([
         (Kind::Stable, "the training loss went from 2.48 to 2.17 without leaving its way"),
         (
@@ -43,7 +43,7 @@ fn judged(fixture: &Fixture, study: &str) -> ReportView {
         about: About::Verdict(Kind::Diverged).into(),
         signal,
         value,
-        value_kind: if value.is_some() { "finite" } else { "nan" }.to_owned(),
+        value_kind: if value.is_some() { LossKind::Finite } else { LossKind::Nan },
         bound: Some(bound),
         step: Some(step),
         sentence: sentence.to_owned(),
@@ -60,15 +60,15 @@ fn judged(fixture: &Fixture, study: &str) -> ReportView {
         check(CheckName::Probes, false, "train.probes is 0: --set train.probes=10 measures overshoot and sharpness"),
     ];
     let mut record = Record::create(&fixture.db).unwrap();
-    record.conclude(&(1..).zip(verdicts).collect::<Vec<_>>()).unwrap();
+    record.conclude(&(1..).map(RunId).zip(verdicts).collect::<Vec<_>>()).unwrap();
     let found = Confirmation {
-        trial: 1,
+        trial: RunId(1),
         cause: Cause::RateTooHigh.into(),
         outcome: TrialOutcome::Confirmed,
         sentence: "with a third of the rate and all else equal it ends at 2.12 instead of what is not finite (stable)"
             .to_owned(),
     };
-    record.confirm(3, &found).unwrap();
+    record.confirm(RunId(3), &found).unwrap();
     read(fixture, &[study])
 }
 

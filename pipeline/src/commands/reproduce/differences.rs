@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ui::format::{self, count};
 use engine::store::{Health, Store};
-use identity::{ObjectId, OutputName};
+use identity::{ObjectId, OutputName, RunId};
 use record::read::Numbers;
 use session::Reader;
 use session::failure::Failure;
@@ -26,7 +26,7 @@ pub struct Differences {
 
 impl Differences {
     /// Compares a recorded run with the same one computed again.
-    pub fn between(then: (&mut Reader, i64), now: (&mut Reader, i64)) -> Result<Self, Failure> {
+    pub fn between(then: (&mut Reader, RunId), now: (&mut Reader, RunId)) -> Result<Self, Failure> {
         let mut this = Self::default();
         let ((then, run), (now, again)) = (then, now);
         this.numbers(&then.record.numbers(run)?, &now.record.numbers(again)?);
@@ -125,23 +125,23 @@ fn several(n: i64, what: &str) -> String {
 }
 
 /// A run's outputs. Of a parent that was computed again on the way there are none of the run's own.
-fn outputs(reader: &mut Reader, run: i64) -> Result<BTreeMap<Name, String>, Failure> {
+fn outputs(reader: &mut Reader, run: RunId) -> Result<BTreeMap<Name, String>, Failure> {
     let rows = reader.record.outputs(run)?.into_iter();
     let own = rows.filter(|(_, item, ..)| !item.starts_with(plan::PARENT));
     Ok(own.map(|(stage, item, name, digest)| ((stage, item, name), digest)).collect())
 }
 
 /// Scores by checkpoint, split and who scored.
-fn scores(reader: &mut Reader, run: i64) -> Result<BTreeMap<String, String>, Failure> {
+fn scores(reader: &mut Reader, run: RunId) -> Result<BTreeMap<String, String>, Failure> {
     let said = reader.record.evaluations(run)?.into_iter().map(|e| {
-        let (step, loss) = (e.step.unwrap_or(0), e.loss.map_or(e.loss_kind, |loss| format!("{loss:?}")));
+        let (step, loss) = (e.step.unwrap_or(0), e.loss.map_or(e.loss_kind.to_string(), |loss| format!("{loss:?}")));
         (format!("{} {}{}", count(step), e.split, if e.source == "train" { " in training" } else { "" }), loss)
     });
     Ok(said.collect())
 }
 
 /// Texts by checkpoint and way of drawing.
-fn samples(reader: &mut Reader, run: i64) -> Result<BTreeMap<String, String>, Failure> {
+fn samples(reader: &mut Reader, run: RunId) -> Result<BTreeMap<String, String>, Failure> {
     let said = reader.record.samples(run)?.into_iter().map(|s| {
         let name = format!("{} {} {}", count(s.step.unwrap_or(0)), s.position, format::line(&s.decode));
         (name, format!("{:?}", [s.prompt, s.text]))
@@ -150,7 +150,7 @@ fn samples(reader: &mut Reader, run: i64) -> Result<BTreeMap<String, String>, Fa
 }
 
 /// What may change bits and is no parameter.
-fn circumstances(reader: &mut Reader, run: i64) -> Result<Vec<(&'static str, String)>, Failure> {
+fn circumstances(reader: &mut Reader, run: RunId) -> Result<Vec<(&'static str, String)>, Failure> {
     let version = reader.record.detail(run)?.program_version;
     let stages = reader.stages(run)?;
     let train = stages.iter().find(|stage| stage.stage == "train");

@@ -1,5 +1,6 @@
 //! `pipeline show --log`: what a run's workers wrote.
 
+use identity::RunId;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
 use stages::plain;
@@ -10,10 +11,10 @@ use session::failure::Failure;
 use system::files;
 
 /// Prints the output of the run's executions by the worker, one after another: failed and interrupted ones too.
-pub fn log(reader: &mut Reader, run: i64) -> Result<(), Failure> {
+pub fn log(reader: &mut Reader, run: RunId) -> Result<(), Failure> {
     let parts = reader.record.logs(run)?;
     if parts.is_empty() {
-        ui::talk(&format!("run{run} has no worker's output yet"));
+        ui::talk(&format!("{run} has no worker's output yet"));
     }
     let mut lost = None;
     for part in parts {

@@ -13,6 +13,7 @@ use crate::ui::curve::curve;
 use crate::ui::look::{Ink, Look};
 use crate::ui::verdict;
 use crate::ui::watch::Terminal;
+use identity::RunId;
 use session::Reader;
 use session::failure::Failure;
 use session::places::Paths;
@@ -42,7 +43,7 @@ pub fn show(args: ShowArgs, paths: &Paths) -> Result<(), Failure> {
     Ok(())
 }
 
-fn read(reader: &mut Reader, run: i64, look: Look) -> Result<RunView, Failure> {
+fn read(reader: &mut Reader, run: RunId, look: Look) -> Result<RunView, Failure> {
     // Several rows for each column of dots, so that rows need not end where columns do.
     let view = RunView::read(reader, run, look.width as i64 * 8)?;
     view.ok_or_else(|| Failure::failed("BUG: the run is gone", ""))
@@ -90,14 +91,14 @@ mod tests {
     use record::fixture::{Fixture, SPIKE, long_run};
     use serde_json::Value;
 
-    fn whole(fixture: &Fixture, run: i64) -> RunView {
+    fn whole(fixture: &Fixture, run: RunId) -> RunView {
         let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }, Terminal).unwrap();
         read(&mut reader, run, Look::PLAIN).unwrap()
     }
 
     #[test]
     fn a_stable_run() {
-        let text = screen(&whole(&Fixture::new(), 1), Look::PLAIN);
+        let text = screen(&whole(&Fixture::new(), RunId(1)), Look::PLAIN);
         insta::assert_snapshot!(text, @r#"
         run1  lr_study  learning_rate=0.1  finished
           1,000 steps in 12 s, seed 1
@@ -192,7 +193,7 @@ mod tests {
     #[test]
     fn a_diverged_run() {
         let fixture = Fixture::new();
-        let run = whole(&fixture, 3);
+        let run = whole(&fixture, RunId(3));
         let text = screen(&run, Look::PLAIN);
         insta::assert_snapshot!(text, @r#"
         run3  lr_study  learning_rate=10.0  finished
@@ -294,7 +295,7 @@ mod tests {
     #[test]
     fn a_run_whose_process_died_is_interrupted() {
         let fixture = Fixture::new();
-        let text = screen(&whole(&fixture, 4), Look::PLAIN);
+        let text = screen(&whole(&fixture, RunId(4)), Look::PLAIN);
         assert!(text.starts_with("run4  tiny  interrupted"), "{text}");
     }
 
@@ -302,7 +303,7 @@ mod tests {
     fn a_single_spike_in_a_million_steps_is_seen() {
         let fixture = Fixture::new();
         long_run(&mut Record::create(&fixture.db).unwrap(), 5, 1_000_000);
-        let run = whole(&fixture, 5);
+        let run = whole(&fixture, RunId(5));
         let highest = |bucket: &&Bucket| bucket.maximum == Some(60.0);
         let spike: Vec<&Bucket> = run.curve.iter().filter(highest).collect();
         assert_eq!(spike.len(), 1);

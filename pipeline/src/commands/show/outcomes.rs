@@ -39,8 +39,8 @@ pub fn evaluations(evaluations: &[Evaluation], look: Look) -> String {
         table.row(vec![
             (e.step.map_or(String::new(), count), Ink::Plain),
             (e.split.clone(), Ink::Plain),
-            (format::loss(e.loss, Some(&e.loss_kind)), ink),
-            (format::perplexity(e.perplexity, Some(&e.loss_kind)), Ink::Plain),
+            (format::loss(e.loss, Some(e.loss_kind)), ink),
+            (format::perplexity(e.perplexity, Some(e.loss_kind)), Ink::Plain),
             (e.tokens.map_or(format::NOTHING.to_owned(), count), Ink::Plain),
             (remarks.join(", "), Ink::Good),
         ]);

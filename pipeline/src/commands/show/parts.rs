@@ -1,6 +1,6 @@
 //! The parts of a run's screen.
 
-use identity::{How, Status};
+use identity::{How, RunId, Status};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -150,7 +150,7 @@ fn two_columns(params: &[&Param], defaults: &Defaults, look: Look) -> String {
 }
 
 /// One line for each stage; a stage of many executions is counted.
-pub fn stages(stages: &[StageRow], run: i64, look: Look) -> String {
+pub fn stages(stages: &[StageRow], run: RunId, look: Look) -> String {
     if stages.is_empty() {
         return String::new();
     }
@@ -205,10 +205,10 @@ fn items(group: &[StageRow]) -> String {
     }
 }
 
-fn how(stage: &StageRow, run: i64) -> String {
+fn how(stage: &StageRow, run: RunId) -> String {
     match stage.executed_by {
         _ if stage.status != Status::Finished => stage.status.to_string(),
-        Some(by) if stage.how == How::Cached && by != run => format!("cached, run{by}"),
+        Some(by) if stage.how == How::Cached && by != run => format!("cached, {by}"),
         _ => stage.how.to_string(),
     }
 }
@@ -258,7 +258,7 @@ pub fn baselines(lines: &[Baseline], ngrams: &[NgramLoss], look: Look) -> String
 
 /// The last loss and the best, and what was not finite.
 pub fn losses(run: &Summary, look: Look) -> String {
-    let Some(kind) = run.last_loss_kind.as_deref() else { return String::new() };
+    let Some(kind) = run.last_loss_kind else { return String::new() };
     let best = run.best_loss.map_or(String::new(), |best| format!(", best {}", format::float(best)));
     format!("last {}{best}\n{}", format::loss(run.last_loss, Some(kind)), nonfinite(run, look))
 }

@@ -7,7 +7,7 @@ use crate::exit;
 use crate::ui::format::{self, count};
 use crate::ui::watch::Terminal;
 use engine::replay::Replayed;
-use identity::Loss;
+use identity::{Loss, LossKind, RunId};
 use session::Reader;
 use session::failure::Failure;
 use session::replay::Way;
@@ -17,7 +17,7 @@ use view::step::Predictions;
 const PATIENCE: f64 = 10.0;
 
 /// Replays; `Err` of the inner result is why that can't be, in a line.
-pub fn found(reader: &mut Reader, run: i64, step: u64, when: When) -> Result<Result<Predictions, String>, Failure> {
+pub fn found(reader: &mut Reader, run: RunId, step: u64, when: When) -> Result<Result<Predictions, String>, Failure> {
     if when == When::Never {
         return Ok(Err("--replay=never".to_owned()));
     }
@@ -44,18 +44,19 @@ pub fn found(reader: &mut Reader, run: i64, step: u64, when: When) -> Result<Res
 }
 
 /// The first step that came out otherwise than it was recorded, where the last did.
-fn parted(reader: &mut Reader, run: i64, losses: &[(u64, f64)]) -> Result<Option<u64>, Failure> {
-    let same = |recorded: Option<f64>, kind: &str, loss: f64| {
-        kind == Loss(loss).kind().as_str() && recorded.is_none_or(|recorded| recorded.to_bits() == loss.to_bits())
+fn parted(reader: &mut Reader, run: RunId, losses: &[(u64, f64)]) -> Result<Option<u64>, Failure> {
+    let same = |recorded: Option<f64>, kind: Option<LossKind>, loss: f64| {
+        kind == Some(Loss(loss).kind()) && recorded.is_none_or(|recorded| recorded.to_bits() == loss.to_bits())
     };
     let Some((last, loss)) = losses.last() else { return Ok(None) };
     let recorded = reader.record.step(run, i64::try_from(*last).unwrap_or(i64::MAX))?;
-    if recorded.is_some_and(|recorded| same(recorded.loss, recorded.loss_kind.as_deref().unwrap_or_default(), *loss)) {
+    if recorded.is_some_and(|recorded| same(recorded.loss, recorded.loss_kind, *loss)) {
         return Ok(None);
     }
     let now: BTreeMap<i64, f64> = losses.iter().map(|(step, loss)| (*step as i64, *loss)).collect();
     let numbers = reader.record.numbers(run)?;
-    let differs =
-        |row: &&record::read::Numbers| now.get(&row.step).is_some_and(|loss| !same(row.loss, &row.loss_kind, *loss));
+    let differs = |row: &&record::read::Numbers| {
+        now.get(&row.step).is_some_and(|loss| !same(row.loss, Some(row.loss_kind), *loss))
+    };
     Ok(numbers.iter().find(differs).and_then(|row| u64::try_from(row.step).ok()).or(Some(*last)))
 }

@@ -15,7 +15,7 @@ const MOST_ROWS: [usize; 2] = [8, 4];
 pub fn screen(batch: &StepView, one: Option<usize>, look: Look) -> String {
     let plan = &batch.plan;
     let whole = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
-    let title = look.paint(Ink::Bold, &format!("run{}, step {}", batch.run, whole(batch.step)));
+    let title = look.paint(Ink::Bold, &format!("{}, step {}", batch.run, whole(batch.step)));
     let mut text = format!("{title} (epoch {})\n", batch.epoch);
     for line in format::wrap(&numbers(&batch.measured), look.width - 2) {
         text.push_str(&format!("  {line}\n"));
@@ -103,7 +103,7 @@ fn numbers(step: &StepRow) -> String {
     };
     let clipped = if step.clipped == Some(true) { ", clipped" } else { "" };
     let said = [
-        Some(format!("loss {} nats a token", format::loss(step.loss, step.loss_kind.as_deref()))),
+        Some(format!("loss {} nats a token", format::loss(step.loss, step.loss_kind))),
         step.learning_rate.map(|rate| format!("learning rate {}", format::value(&serde_json::Value::from(rate)))),
         measured("gradient norm", "grad_norm", step.grad_norm).map(|norm| format!("{norm}{clipped}")),
         measured("update ratio", "update_ratio", step.update_ratio),

@@ -1,5 +1,6 @@
 //! What a model predicted at one step, token by token, as a person reads it.
 
+use identity::LossKind;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::ui::format::{self, count};
@@ -22,7 +23,7 @@ trait Words {
 
 impl Words for Token {
     fn nats(&self) -> String {
-        format::loss(self.loss, Some(self.loss_kind.as_str()))
+        format::loss(self.loss, Some(self.loss_kind))
     }
 
     fn cost(&self) -> f64 {
@@ -87,7 +88,7 @@ pub fn summary(replay: &Replay, tokens: &[Token], step: u64, measured: &StepRow,
     if let Some(parted) = replay.parted {
         let exact = |loss: Option<f64>, kind: &str| loss.map_or(kind.to_owned(), |loss| format!("{loss:?}"));
         let now = exact(replay.loss, replay.loss_kind.as_str());
-        let before = exact(measured.loss, measured.loss_kind.as_deref().unwrap_or(format::NOTHING));
+        let before = exact(measured.loss, measured.loss_kind.map_or(format::NOTHING, LossKind::as_str));
         let first = match parted < step {
             true => format!("; step {} is the first that differs", whole(parted)),
             false => String::new(),

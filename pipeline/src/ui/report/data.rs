@@ -62,7 +62,7 @@ fn line(line: &Line, band: bool) -> Map<String, Value> {
         line.buckets.iter().map(|bucket| value(bucket).map(short)).collect::<Vec<_>>().into()
     };
     let mut columns = Map::new();
-    columns.insert("run".to_owned(), line.run.into());
+    columns.insert("run".to_owned(), line.run.0.into());
     columns.insert("place".to_owned(), line.place.into());
     columns.insert("onset".to_owned(), line.onset.into());
     columns.insert("holes".to_owned(), line.holes.iter().map(|it| json!([it.first, it.last, it.kind])).collect());

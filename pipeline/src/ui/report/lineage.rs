@@ -1,5 +1,6 @@
 //! Where the numbers come from, and how they are had again.
 
+use identity::RunId;
 use identity::Status;
 use maud::{Markup, html};
 
@@ -65,10 +66,10 @@ fn digits(digest: &str) -> String {
 }
 
 /// `run1, run2`; of many, how many.
-fn runs(of: &[i64]) -> String {
+fn runs(of: &[RunId]) -> String {
     match of {
         [] => format::NOTHING.to_owned(),
-        few if few.len() <= 5 => few.iter().map(|run| format!("run{run}")).collect::<Vec<_>>().join(", "),
+        few if few.len() <= 5 => few.iter().map(|run| run.to_string()).collect::<Vec<_>>().join(", "),
         many => format!("{} runs", many.len()),
     }
 }

@@ -141,7 +141,7 @@ fn curves(report: &ReportView) -> Markup {
                 legend { "Runs shown" }
                 @for (place, run) in report.runs.iter().enumerate() {
                     label {
-                        input type="checkbox" value=(run.summary.run) checked; " "
+                        input type="checkbox" value=(run.summary.run.0) checked; " "
                         span class=(format!("swatch f{}", place % LIGHT.curves.len())) { "■" } " " (run.words())
                     }
                 }
@@ -186,7 +186,7 @@ fn coordinates(report: &ReportView) -> Markup {
                         } }
                         tbody {
                             @for (place, strand) in strands.iter().enumerate() {
-                                tr data-run=(strand.run) {
+                                tr data-run=(strand.run.0) {
                                     th scope="row" { (report.runs[place].summary.name()) }
                                     @for value in &strand.values {
                                         td { (value.as_ref().map_or(format::NOTHING, |value| &value.words)) }
@@ -210,7 +210,7 @@ fn strand(report: &ReportView, place: usize, run: &ReportedRun) -> Strand {
         label: run.summary.name(),
         place,
         values: report.differing.iter().map(|row| row.values[place].as_ref().map(value)).collect(),
-        outcome: Value { number: loss, words: format::loss(loss, valid.map(|score| score.loss_kind.as_str())) },
+        outcome: Value { number: loss, words: format::loss(loss, valid.map(|score| score.loss_kind)) },
     }
 }
 

@@ -15,7 +15,7 @@ pub fn section(report: &ReportView) -> Markup {
             h2 { "Samples through training" }
             @if !any { p { "No run has samples." } } @else { (some_are_whole(report, "pipeline show RUN")) }
             @for run in report.runs.iter().filter(|run| !run.samples.is_empty()) {
-                details.run data-run=(run.summary.run) open[report.runs.len() == 1] {
+                details.run data-run=(run.summary.run.0) open[report.runs.len() == 1] {
                     summary { h3 { (run.words()) } " " span.faint { (latest(run)) } }
                     @for same in run.samples.chunk_by(|a, b| a.step == b.step) {
                         h4 { "checkpoint " (count(same[0].step.unwrap_or(0))) }
@@ -24,7 +24,7 @@ pub fn section(report: &ReportView) -> Markup {
                     @if run.untold > 0 {
                         p.faint {
                             (count(run.untold as i64)) " more in the record: "
-                            code { "pipeline sql 'SELECT * FROM run_samples WHERE run = " (run.summary.run) "'" }
+                            code { "pipeline sql 'SELECT * FROM run_samples WHERE run = " (run.summary.run.0) "'" }
                         }
                     }
                 }

@@ -134,19 +134,19 @@ fn table(report: &ReportView) -> Markup {
                 } }
                 tbody { @for (place, run) in report.runs.iter().enumerate() {
                     @let it = &run.summary;
-                    tr data-run=(it.run) {
+                    tr data-run=(it.run.0) {
                         th scope="row" class=(format!("m{}", colours::class(place))) {
-                            @if run.whole { a href=(format!("#verdict-{}", it.run)) { (it.name()) } }
+                            @if run.whole { a href=(format!("#verdict-{}", it.run.0)) { (it.name()) } }
                             @else { (it.name()) }
                             @if run.label != it.name() { br; span.faint { (run.label) } }
                         }
                         td { (badge(run.verdict.verdict)) @if it.status != Status::Finished { br; span.faint { (it.status) } } }
                         td.sentence { (run.verdict.sentence) }
                         td { (count(it.steps)) }
-                        td { (format::loss(it.last_loss, it.last_loss_kind.as_deref())) }
-                        td { (run.valid().map_or(format::NOTHING.to_owned(), |e| format::loss(e.loss, Some(&e.loss_kind)))) }
-                        td { (format::perplexity(it.valid_perplexity, it.valid_loss_kind.as_deref())) }
-                        @if has("test ppl") { td { (format::perplexity(it.test_perplexity, it.test_loss_kind.as_deref())) } }
+                        td { (format::loss(it.last_loss, it.last_loss_kind)) }
+                        td { (run.valid().map_or(format::NOTHING.to_owned(), |e| format::loss(e.loss, Some(e.loss_kind)))) }
+                        td { (format::perplexity(it.valid_perplexity, it.valid_loss_kind)) }
+                        @if has("test ppl") { td { (format::perplexity(it.test_perplexity, it.test_loss_kind)) } }
                         @if has("non-finite") { td { (count(it.nonfinite_steps)) } }
                     }
                 } }

@@ -16,7 +16,7 @@ pub fn section(report: &ReportView) -> Markup {
             p.faint { "A cause is what the evidence is consistent with; only a trial confirms it." }
             (some_are_whole(report, "pipeline diagnose RUN"))
             @for run in report.runs.iter().filter(|run| run.whole) {
-                details.run id=(format!("verdict-{}", run.summary.run)) data-run=(run.summary.run) open[few] {
+                details.run id=(format!("verdict-{}", run.summary.run.0)) data-run=(run.summary.run.0) open[few] {
                     summary { h3 { (run.words()) } " " (badge(run.verdict.verdict)) " " span.sentence { (run.verdict.sentence) } }
                     (verdict(run))
                 }
@@ -85,7 +85,7 @@ fn evidence(rows: &[Evidence]) -> Markup {
                 tbody { @for row in rows { tr {
                     td { (row.about.as_str().replace('_', " ")) }
                     th scope="row" { (row.signal.as_str().replace('_', " ")) }
-                    td.number { (format::loss(row.value, Some(&row.value_kind))) }
+                    td.number { (format::loss(row.value, Some(row.value_kind))) }
                     td.number { (row.bound.map_or(format::NOTHING.to_owned(), format::float)) }
                     td.number { (row.step.map_or(format::NOTHING.to_owned(), count)) }
                     td { (row.sentence) }

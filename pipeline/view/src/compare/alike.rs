@@ -3,6 +3,7 @@
 use crate::format::count;
 use crate::models::baselines;
 use chart::axis::Baseline;
+use identity::RunId;
 use insight::comparison::Differing;
 use record::Record;
 use record::read::{Cell, Detail, Forked, NgramLoss, StageRow, Summary};
@@ -11,7 +12,7 @@ use record::read::{Cell, Detail, Forked, NgramLoss, StageRow, Summary};
 ///
 /// # Errors
 /// Those of the record.
-pub fn with_forks(record: &mut Record, parameters: Vec<Differing>, runs: &[i64]) -> record::Result<Vec<Differing>> {
+pub fn with_forks(record: &mut Record, parameters: Vec<Differing>, runs: &[RunId]) -> record::Result<Vec<Differing>> {
     let (forks, mut parameters): (Vec<Differing>, Vec<Differing>) =
         parameters.into_iter().partition(|row| row.name == FORK || row.name.starts_with(&format!("{FORK}.")));
     if forks.is_empty() {
@@ -35,7 +36,7 @@ const FORK: &str = "train.fork";
 ///
 /// # Errors
 /// Those of the record.
-pub fn incomparable(record: &mut Record, runs: &[i64]) -> record::Result<Option<&'static str>> {
+pub fn incomparable(record: &mut Record, runs: &[RunId]) -> record::Result<Option<&'static str>> {
     for (name, words) in [
         ("vocab", "the runs have other vocabularies: their losses and perplexities can't be held against each other"),
         ("valid", "the runs are scored on other valid texts: their perplexities can't be held against each other"),
@@ -52,7 +53,7 @@ pub fn incomparable(record: &mut Record, runs: &[i64]) -> record::Result<Option<
 ///
 /// # Errors
 /// Those of the record.
-pub fn texts(record: &mut Record, parameters: &[Differing], runs: &[i64]) -> record::Result<Vec<Differing>> {
+pub fn texts(record: &mut Record, parameters: &[Differing], runs: &[RunId]) -> record::Result<Vec<Differing>> {
     let mut rows: Vec<Differing> = Vec::new();
     for (place, inputs) in record.inputs_of(runs, "tokenize")?.into_iter().enumerate() {
         for (name, digest) in inputs {
@@ -129,6 +130,6 @@ pub fn joint_baselines(runs: &[Summary], stages: &[Vec<StageRow>], ngrams: &[Vec
 
 /// Where a fork begins: `run42 at step 300`.
 pub fn origin(fork: &Forked) -> String {
-    let parent = fork.parent.map_or("a run that is gone".to_owned(), |run| format!("run{run}"));
+    let parent = fork.parent.map_or("a run that is gone".to_owned(), |run| run.to_string());
     format!("{parent} at step {}", count(fork.step))
 }

@@ -1,5 +1,6 @@
 //! What two runs measured around the step that matters.
 
+use identity::RunId;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -29,7 +30,7 @@ pub struct Around {
 #[serde(rename_all = "snake_case")]
 pub enum Centre {
     /// The onset of this run's verdict.
-    Onset(i64),
+    Onset(RunId),
     BeyondNoise,
     FirstDifference,
 }

@@ -16,7 +16,7 @@ pub use parting::Parting;
 
 use crate::{Source, defaults, standing};
 use chart::axis::Baseline;
-use identity::Bucket;
+use identity::{Bucket, RunId};
 use insight::comparison::{self, Differing, Scores, Texts};
 use insight::standing::Standing;
 use insight::winner::{Group, Winner};
@@ -67,7 +67,7 @@ impl CompareView {
     ///
     /// # Errors
     /// Those of the source.
-    pub fn read<S: Source>(source: &mut S, runs: &[i64], rows: i64) -> Result<Self, S::Error> {
+    pub fn read<S: Source>(source: &mut S, runs: &[RunId], rows: i64) -> Result<Self, S::Error> {
         let details = source.record().details(runs)?;
         // The more curves, the smaller each is drawn.
         let rows = (ROWS / runs.len().max(1) as i64).min(rows).max(FEWEST);

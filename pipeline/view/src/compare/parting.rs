@@ -1,5 +1,6 @@
 //! Where the losses of two runs part, and which of their parameters can explain it.
 
+use identity::RunId;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -21,7 +22,7 @@ const AHEAD: i64 = 4096;
 /// Two runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Pair {
-    pub runs: [i64; 2],
+    pub runs: [RunId; 2],
     pub trajectories: [Option<i64>; 2],
     /// The steps of each.
     pub lengths: [i64; 2],
@@ -89,7 +90,7 @@ pub fn explain(
     parameters: &mut [Differing],
 ) -> record::Result<()> {
     let ([Some(a), Some(b)], Some(first)) = (pair.trajectories, &parting.first) else { return Ok(()) };
-    let of = |run: i64| -> BTreeMap<String, Cell> {
+    let of = |run: RunId| -> BTreeMap<String, Cell> {
         let own = params.iter().filter(|param| param.run == run);
         own.map(|param| (param.name.clone(), param.value.clone())).collect()
     };
@@ -141,7 +142,7 @@ fn rates(
 }
 
 /// Whether training read the same tokens in the same batches.
-fn same_data(record: &mut Record, [a, b]: [i64; 2]) -> record::Result<bool> {
+fn same_data(record: &mut Record, [a, b]: [RunId; 2]) -> record::Result<bool> {
     for (stage, name) in [("vocab", "train"), ("vocab", "vocab"), ("batch", "plan")] {
         let of_a = record.output(a, stage, name)?;
         if of_a.is_none() || of_a != record.output(b, stage, name)? {

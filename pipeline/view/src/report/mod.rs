@@ -2,6 +2,7 @@
 
 mod chosen;
 
+use identity::RunId;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -121,7 +122,7 @@ impl ReportView {
     /// Those of the source.
     pub fn read<S: Source>(
         source: &mut S,
-        ids: Vec<i64>,
+        ids: Vec<RunId>,
         of: &[String],
         made: String,
         version: &'static str,
@@ -130,7 +131,7 @@ impl ReportView {
         // Of more runs some are drawn, which are chosen once all are judged.
         let at_once = |runs: usize| if runs > MANY[1] { 0 } else { rows(runs) };
         let mut runs = Pictured::read(source, ids, of, Quantity::Loss, at_once)?;
-        let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
+        let ids: Vec<RunId> = runs.summaries.iter().map(|run| run.run).collect();
         let incomparable = compare::incomparable(source.record(), &ids)?;
         let is_scored =
             runs.evaluations.iter().any(|scores| last(scores, "valid").is_some_and(|score| score.loss.is_some()));
@@ -219,8 +220,8 @@ struct Texts {
 }
 
 impl Texts {
-    fn read(record: &mut Record, runs: &[i64], whole: &BTreeSet<usize>) -> record::Result<Self> {
-        let ids: Vec<i64> = whole.iter().map(|place| runs[*place]).collect();
+    fn read(record: &mut Record, runs: &[RunId], whole: &BTreeSet<usize>) -> record::Result<Self> {
+        let ids: Vec<RunId> = whole.iter().map(|place| runs[*place]).collect();
         let texts = record.samples_of(&ids)?.into_iter().zip(record.events_of(&ids)?);
         Ok(Self {
             confirmations: record.confirmations_of(runs)?,
@@ -261,7 +262,7 @@ fn of_runs(runs: Pictured, mut texts: Texts, whole: usize) -> Vec<ReportedRun> {
 
 /// The executions that served the runs, each once; of too many, those of single checkpoints are only counted.
 fn executions<S: Source>(source: &mut S, runs: &Pictured) -> Result<(Vec<Execution>, usize), S::Error> {
-    let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
+    let ids: Vec<RunId> = runs.summaries.iter().map(|run| run.run).collect();
     let all = source.record().count_executions(&ids)?;
     let is_listed = |name: &&str| all <= LISTED || !["evaluate", "sample"].contains(name);
     let names = source.stage_names();
@@ -272,7 +273,7 @@ fn executions<S: Source>(source: &mut S, runs: &Pictured) -> Result<(Vec<Executi
 }
 
 /// The corpus files that the runs read, each once.
-fn inputs(record: &mut Record, runs: &[i64]) -> record::Result<Vec<(String, String)>> {
+fn inputs(record: &mut Record, runs: &[RunId]) -> record::Result<Vec<(String, String)>> {
     let mut all: Vec<(String, String)> = Vec::new();
     for input in record.inputs_of(runs, "tokenize")?.into_iter().flatten() {
         if !all.contains(&input) {
@@ -290,7 +291,7 @@ fn again(record: &mut Record, runs: &Pictured) -> record::Result<Again> {
             again.commands.push(command);
         }
     }
-    let ids: Vec<i64> = runs.summaries.iter().map(|run| run.run).collect();
+    let ids: Vec<RunId> = runs.summaries.iter().map(|run| run.run).collect();
     again.experiments = record.experiments_of(&ids)?;
     again.commands.extend(runs.summaries.iter().take(12).map(|run| format!("pipeline reproduce {}", run.name())));
     Ok(again)

@@ -1,5 +1,6 @@
 //! The screens of a step, with and without what its tokens cost.
 
+use identity::RunId;
 use stages::protocol::{Measured, Predicted};
 
 use super::*;
@@ -14,14 +15,14 @@ fn reader(fixture: &Fixture) -> Reader {
     Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }, Terminal).unwrap()
 }
 
-fn read(reader: &mut Reader, run: i64, step: u64) -> Result<StepView, Failure> {
+fn read(reader: &mut Reader, run: RunId, step: u64) -> Result<StepView, Failure> {
     StepView::read(reader, run, step)
 }
 
 #[test]
 fn the_batch_of_a_step() {
     let fixture = Fixture::new();
-    let batch = read(&mut reader(&fixture), 1, 20).unwrap();
+    let batch = read(&mut reader(&fixture), RunId(1), 20).unwrap();
     let text = screen(&batch, None, Look::PLAIN);
     insta::assert_snapshot!(text, @"
     run1, step 20 (epoch 1)
@@ -96,7 +97,7 @@ fn found(batch: &StepView, parted: Option<u64>) -> Predictions {
 #[test]
 fn what_was_predicted_stands_below_each_token() {
     let fixture = Fixture::new();
-    let mut batch = read(&mut reader(&fixture), 1, 20).unwrap();
+    let mut batch = read(&mut reader(&fixture), RunId(1), 20).unwrap();
     let found = found(&batch, None);
     let loss = found.loss;
     batch.add(Ok(found));
@@ -196,7 +197,7 @@ fn what_was_predicted_stands_below_each_token() {
 fn a_replay_that_parts_says_so_and_one_that_was_not_made_says_why() {
     let fixture = Fixture::new();
     let with = |found: &dyn Fn(&StepView) -> Result<Predictions, String>| {
-        let mut batch = read(&mut reader(&fixture), 1, 20).unwrap();
+        let mut batch = read(&mut reader(&fixture), RunId(1), 20).unwrap();
         let found = found(&batch);
         batch.add(found);
         (screen(&batch, None, Look { width: 200, ..Look::PLAIN }), serde_json::to_value(&batch).unwrap())
@@ -220,7 +221,7 @@ fn a_replay_that_parts_says_so_and_one_that_was_not_made_says_why() {
 #[test]
 fn what_is_no_number_is_told_of_each_token() {
     let fixture = Fixture::new();
-    let mut batch = read(&mut reader(&fixture), 3, 490).unwrap();
+    let mut batch = read(&mut reader(&fixture), RunId(3), 490).unwrap();
     let lost = Predicted { loss: Measured(f64::NAN), rank: None, likeliest: Vec::new() };
     let rows = vec![vec![lost; 6]; 10];
     let found = Predictions { rows, loss: f64::NAN, ..found(&batch, None) };
@@ -236,7 +237,7 @@ fn what_is_no_number_is_told_of_each_token() {
 #[test]
 fn numbers_that_were_none_are_said() {
     let fixture = Fixture::new();
-    let batch = read(&mut reader(&fixture), 3, 490).unwrap();
+    let batch = read(&mut reader(&fixture), RunId(3), 490).unwrap();
     let text = screen(&batch, None, Look::PLAIN);
     assert!(text.contains("loss nan nats a token; learning rate 10.0; gradient norm nan;"), "{text}");
 }
@@ -244,6 +245,6 @@ fn numbers_that_were_none_are_said() {
 #[test]
 fn a_step_that_is_not_there() {
     let fixture = Fixture::new();
-    let failure = read(&mut reader(&fixture), 3, 500).unwrap_err();
+    let failure = read(&mut reader(&fixture), RunId(3), 500).unwrap_err();
     assert_eq!(failure.message, "run3 has no step 500; it has steps 0 to 499");
 }

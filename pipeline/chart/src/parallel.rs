@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::CROWD;
 use crate::axis::{nice, tick_label};
+use crate::chart::CROWD;
 use crate::colours;
 use crate::labels::{chosen, spread, width};
 use crate::svg::FONT;

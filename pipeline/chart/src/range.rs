@@ -1,7 +1,7 @@
 //! Which values an axis holds, and where they lie on it.
 
 use crate::axis::nice;
-use crate::{Chart, Line};
+use crate::chart::{Chart, Line};
 
 /// Values between two ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,10 +75,18 @@ impl Range {
     }
 }
 
+impl Chart {
+    /// Whether a linear axis would show one spike and a floor: no loss, and spread over two powers of ten.
+    pub fn wants_log(&self) -> bool {
+        !self.quantity.is_loss() && Range::of(self, true).is_some_and(|range| range.high > 100.0 * range.low)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Baseline, Quantity};
+    use crate::axis::Baseline;
+    use crate::quantity::Quantity;
     use identity::Bucket;
 
     fn chart(losses: &[&[f64]]) -> Chart {

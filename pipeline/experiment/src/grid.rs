@@ -9,7 +9,7 @@ use super::entry::{Entry, words};
 use super::point::Point;
 use super::problem::{Place, Problem};
 use super::tree::{self, Node, Raw};
-use super::{exclude, keys, study};
+use super::{constraints, exclude, keys, study, tables};
 
 /// Takes `[study]` out of the tree and applies the overrides, which may add axes and replace them. A text `as_recorded`
 /// ran before, and may list a point twice.
@@ -71,12 +71,14 @@ pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>,
         for (key, value) in combination {
             keys::put(&mut tree, key, value.clone());
         }
-        let mut point = keys::point(&tree, folders, before.as_ref().zip(points.last()))?;
-        if let Err(problem) = keys::tie(&tree, &point) {
+        let mut point = tables::point(&tree, folders, before.as_ref().zip(points.last()))?;
+        if let Err(problem) = constraints::check(&tree, &point) {
             failed.push((at, problem));
             continue;
         }
-        point.swept = combination.iter().map(|(key, node)| (key.clone(), keys::value_of(&point, key, node))).collect();
+        // In its canonical form.
+        let value = |key: &str, node: &Node| point.written(key).unwrap_or_else(|| node.raw.to_json());
+        point.swept = combination.iter().map(|(key, node)| (key.clone(), value(key, node))).collect();
         if let Some(before) = seen.insert(point.fingerprint(), at) {
             return Err(twice(&combinations[before], (place, combination)));
         }

@@ -5,6 +5,7 @@
 
 mod axes;
 mod check;
+mod constraints;
 mod corpus;
 mod entry;
 mod exclude;
@@ -16,6 +17,7 @@ mod problem;
 mod slips;
 mod study;
 mod syntax;
+mod tables;
 mod tree;
 
 use std::borrow::Cow;
@@ -26,10 +28,10 @@ use serde_json::Value;
 use stages::params::Device;
 
 pub use check::nearest;
-pub use keys::is_name;
 pub use point::{Corpus, Origin, Point, Source, Stages, Table};
 pub use problem::Refusal;
 use problem::{Place, Problem};
+pub use tables::is_name;
 use tree::Node;
 
 /// An experiment with what the command line overrode.
@@ -76,7 +78,7 @@ impl Experiment {
             let mut tree = tree::parse(&text)?;
             let axes = grid::axes(&mut tree, overrides, as_recorded)?;
             let points = grid::points(&tree, &axes, &folders)?;
-            let name = keys::name(&tree)?;
+            let name = tables::name(&tree)?;
             Ok((name, points, tree, axes))
         };
         let (name, points, root, axes) = read().map_err(|problem| problem.at(path))?;
@@ -88,7 +90,7 @@ impl Experiment {
         let mut pins: Vec<String> = Vec::new();
         for (key, _) in &self.axes {
             let own = point.swept.iter().find(|(swept, _)| swept == key).map(|(_, value)| value.clone());
-            let Some(value) = own.or_else(|| keys::written(point, key)) else { continue };
+            let Some(value) = own.or_else(|| point.written(key)) else { continue };
             let pin = format!("{key}={}", tree::toml(&value));
             if !pins.contains(&pin) {
                 pins.push(pin);

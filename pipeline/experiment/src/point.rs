@@ -152,4 +152,18 @@ impl Point {
         }
         all
     }
+
+    /// A key's value, where it has one that can be written down again.
+    pub(crate) fn written(&self, key: &str) -> Option<Value> {
+        let inside = |table: &Value, path: &str| table.pointer(&format!("/{}", path.replace('.', "/"))).cloned();
+        match key.split_once('.') {
+            None if key == "seed" => Some(Value::from(self.seed)),
+            Some(("corpus", "split")) => self.corpus.split.clone(),
+            Some(("corpus", rest)) => {
+                rest.strip_prefix("split.").and_then(|rest| inside(self.corpus.split.as_ref()?, rest))
+            }
+            Some((stage, rest)) => self.stages.table(stage).and_then(|table| inside(table, rest)),
+            None => None,
+        }
+    }
 }

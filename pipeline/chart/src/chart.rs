@@ -20,14 +20,14 @@ pub struct Chart {
     /// Steps that the axis holds.
     pub steps: i64,
     /// A curve for each run.
-    pub lines: Vec<Line>,
+    pub lines: Vec<Curve>,
     /// What they can be compared with.
     pub baselines: Vec<Baseline>,
 }
 
 /// One run's curve.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
-pub struct Line {
+pub struct Curve {
     /// Its number.
     pub run: i64,
     /// What tells it from the others.
@@ -54,7 +54,7 @@ impl Chart {
     }
 }
 
-impl Line {
+impl Curve {
     /// The mean of its last bucket with a finite value.
     pub fn last(&self) -> Option<f64> {
         self.buckets.iter().rev().find_map(Bucket::mean)

@@ -19,7 +19,7 @@ pub mod text;
 mod thin;
 
 pub use axis::Baseline;
-pub use chart::{Chart, Line};
+pub use chart::{Chart, Curve};
 pub use quantity::Quantity;
 pub use range::Range;
 pub use thin::thin;

@@ -60,7 +60,7 @@ impl Quantity {
         }
     }
 
-    /// Whether a loss of models that count is a line to hold it against.
+    /// Whether a loss of models that count is a line to compare it with.
     pub fn is_loss(self) -> bool {
         matches!(self, Self::Loss | Self::Valid)
     }

@@ -1,7 +1,7 @@
 //! Which values an axis holds, and where they lie on it.
 
 use crate::axis::nice;
-use crate::chart::{Chart, Line};
+use crate::chart::{Chart, Curve};
 
 /// Values between two ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,7 +34,7 @@ impl Range {
                 Self { low: 10f64.powf(low - room), high: 10f64.powf(high + room), log, cut: false }
             });
         }
-        let begins = chart.lines.iter().filter_map(|line: &Line| line.buckets.first()?.minimum);
+        let begins = chart.lines.iter().filter_map(|line: &Curve| line.buckets.first()?.minimum);
         let reference = begins.chain(marks()).reduce(f64::max).unwrap_or(high);
         let cut = chart.quantity.is_loss() && low >= 0.0 && high > reference + (CUT - 1.0) * (reference - low);
         let top = if cut { reference + 0.08 * (reference - low) } else { high };
@@ -99,7 +99,7 @@ mod tests {
             sum: *loss,
             first_nonfinite: None,
         };
-        let line = |(place, losses): (usize, &&[f64])| Line {
+        let line = |(place, losses): (usize, &&[f64])| Curve {
             run: place as i64 + 1,
             label: String::new(),
             place,

@@ -13,13 +13,13 @@ use crate::labels::width;
 use crate::range::Range;
 use crate::text::count;
 use crate::thin;
-use area::{Frame, LEFT, px};
+use area::{LEFT, PlotArea, px};
 use curves::{curve, marks};
 use legend::{ending, endings, notes};
 
 /// How large a picture is, in units that a browser shows as a pixel each, and on what ground.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Look {
+pub struct Canvas {
     /// From left to right.
     pub width: u32,
     /// From top to bottom.
@@ -47,14 +47,14 @@ pub(super) const FONT: &str = "Helvetica, Arial, Arimo, 'Liberation Sans', sans-
 const SIZE: f64 = 12.0;
 
 /// The picture.
-pub fn svg(chart: &Chart, range: Range, look: Look) -> String {
-    let (w, h) = (f64::from(look.width), f64::from(look.height));
-    let page = look.shade == Shade::Page;
+pub fn svg(chart: &Chart, range: Range, canvas: Canvas) -> String {
+    let (w, h) = (f64::from(canvas.width), f64::from(canvas.height));
+    let page = canvas.shade == Shade::Page;
     let words: Vec<String> = chart.lines.iter().map(|line| ending(line, range)).collect();
     let lines = chart.baselines.iter().map(Baseline::to_string);
     let widest = lines.clone().chain(words.iter().cloned()).map(|text| width(&text) * SIZE).fold(40.0, f64::max);
     let right = w - (widest + 16.0).min(w * 0.45);
-    let frame = Frame {
+    let area = PlotArea {
         chart,
         range,
         right,
@@ -70,26 +70,26 @@ pub fn svg(chart: &Chart, range: Range, look: Look) -> String {
             height=[(!page).then_some(h)] role="img" aria-label=(name) font-family=(FONT) font-size=(SIZE) {
             @if !page {
                 title { (name) }
-                style { (PreEscaped(style(look.shade))) }
+                style { (PreEscaped(style(canvas.shade))) }
                 rect class="ground" width=(w) height=(h) {}
                 text class="ink" x=(LEFT) y="22" font-size="14" { (name) }
             }
             defs {
                 clipPath id=(clip) {
-                    rect x=(LEFT) y=(frame.top) width=(right - LEFT) height=(frame.floor - frame.top) {}
+                    rect x=(LEFT) y=(area.top) width=(right - LEFT) height=(area.floor - area.top) {}
                 }
             }
-            (axes(&frame))
+            (axes(&area))
             g clip-path=(format!("url(#{clip})")) fill="none" stroke-width="1.7" stroke-linejoin="round" stroke-linecap="round" {
-                @for line in &chart.lines { (curve(&frame, line)) }
+                @for line in &chart.lines { (curve(&area, line)) }
             }
             @for baseline in &chart.baselines {
-                line class="base" x1=(LEFT) x2=(right) y1=(px(frame.y(baseline.value))) y2=(px(frame.y(baseline.value)))
+                line class="base" x1=(LEFT) x2=(right) y1=(px(area.y(baseline.value))) y2=(px(area.y(baseline.value)))
                     stroke-dasharray="5 4" {}
             }
-            @for line in &chart.lines { (marks(&frame, line)) }
-            (endings(&frame, &words))
-            (notes(&frame))
+            @for line in &chart.lines { (marks(&area, line)) }
+            (endings(&area, &words))
+            (notes(&area))
         }
     }
     .into_string()
@@ -103,21 +103,21 @@ fn style(shade: Shade) -> String {
     }
 }
 
-fn axes(frame: &Frame<'_>) -> Markup {
-    let steps = frame.chart.steps.max(1);
+fn axes(area: &PlotArea<'_>) -> Markup {
+    let steps = area.chart.steps.max(1);
     let every = (nice(steps as f64 / 5.0) as i64).max(1);
     html! {
-        @for tick in frame.range.ticks() {
-            line class="grid" x1=(LEFT) x2=(frame.right) y1=(px(frame.y(tick))) y2=(px(frame.y(tick))) {}
-            text class="faint" x=(LEFT - 8.0) y=(px(frame.y(tick) + 4.0)) text-anchor="end" { (tick_label(tick)) }
+        @for tick in area.range.ticks() {
+            line class="grid" x1=(LEFT) x2=(area.right) y1=(px(area.y(tick))) y2=(px(area.y(tick))) {}
+            text class="faint" x=(LEFT - 8.0) y=(px(area.y(tick) + 4.0)) text-anchor="end" { (tick_label(tick)) }
         }
-        line class="base" x1=(LEFT) x2=(frame.right) y1=(frame.floor) y2=(frame.floor) {}
+        line class="base" x1=(LEFT) x2=(area.right) y1=(area.floor) y2=(area.floor) {}
         @for step in (0..=steps / every).map(|i| i * every) {
-            line class="base" x1=(px(frame.x(step as f64))) x2=(px(frame.x(step as f64))) y1=(frame.floor) y2=(frame.floor + 4.0) {}
-            text class="faint" x=(px(frame.x(step as f64))) y=(frame.floor + 18.0) text-anchor="middle" { (count(step)) }
+            line class="base" x1=(px(area.x(step as f64))) x2=(px(area.x(step as f64))) y1=(area.floor) y2=(area.floor + 4.0) {}
+            text class="faint" x=(px(area.x(step as f64))) y=(area.floor + 18.0) text-anchor="middle" { (count(step)) }
         }
-        text class="faint" x=(px((LEFT + frame.right) / 2.0)) y=(frame.floor + 35.0) text-anchor="middle" {
-            @if frame.range.log { "step (the other axis is logarithmic)" } @else { "step" }
+        text class="faint" x=(px((LEFT + area.right) / 2.0)) y=(area.floor + 35.0) text-anchor="middle" {
+            @if area.range.log { "step (the other axis is logarithmic)" } @else { "step" }
         }
     }
 }

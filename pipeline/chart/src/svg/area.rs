@@ -6,8 +6,8 @@ use crate::range::Range;
 /// Where the curves begin, from the picture's left edge.
 pub const LEFT: f64 = 58.0;
 
-/// Where things lie.
-pub struct Frame<'a> {
+/// The part of a picture that holds the curves.
+pub struct PlotArea<'a> {
     pub chart: &'a Chart,
     pub range: Range,
     pub right: f64,
@@ -17,7 +17,7 @@ pub struct Frame<'a> {
     pub bucket: i64,
 }
 
-impl Frame<'_> {
+impl PlotArea<'_> {
     /// Where a step lies.
     pub fn x(&self, step: f64) -> f64 {
         LEFT + step / self.chart.steps.max(1) as f64 * (self.right - LEFT)

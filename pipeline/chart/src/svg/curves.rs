@@ -2,32 +2,32 @@
 
 use maud::{Markup, html};
 
-use super::area::{Frame, px};
-use crate::chart::Line;
+use super::area::{PlotArea, px};
+use crate::chart::Curve;
 use crate::colours;
 use crate::text::count;
 use crate::thin::thin;
 use identity::Bucket;
 
 /// A run's band and line.
-pub fn curve(frame: &Frame<'_>, line: &Line) -> Markup {
-    let buckets = thin(&line.buckets, frame.bucket);
-    let at = |bucket: &Bucket| frame.x(bucket.first as f64 + (bucket.steps - 1) as f64 / 2.0);
-    let crowded = frame.chart.is_crowded();
+pub fn curve(area: &PlotArea<'_>, line: &Curve) -> Markup {
+    let buckets = thin(&line.buckets, area.bucket);
+    let at = |bucket: &Bucket| area.x(bucket.first as f64 + (bucket.steps - 1) as f64 / 2.0);
+    let crowded = area.chart.is_crowded();
     let mut path = String::new();
     let mut band = String::new();
     // A bucket without a finite value is a gap; one that is missing was not measured, and is none.
     for part in buckets.split(|bucket| bucket.finite == 0).filter(|part| !part.is_empty()) {
         for (place, bucket) in part.iter().enumerate() {
             let sign = if place == 0 { 'M' } else { 'L' };
-            path.push_str(&format!("{sign}{},{}", px(at(bucket)), px(frame.y(bucket.mean().unwrap_or(0.0)))));
+            path.push_str(&format!("{sign}{},{}", px(at(bucket)), px(area.y(bucket.mean().unwrap_or(0.0)))));
         }
         if part.len() == 1 {
             path.push_str("h0");
         }
         if !crowded && part.iter().any(|bucket| bucket.minimum != bucket.maximum) {
             let side =
-                |bucket: &Bucket, of: Option<f64>| format!("{},{}", px(at(bucket)), px(frame.y(of.unwrap_or(0.0))));
+                |bucket: &Bucket, of: Option<f64>| format!("{},{}", px(at(bucket)), px(area.y(of.unwrap_or(0.0))));
             let upper = part.iter().map(|bucket| side(bucket, bucket.maximum));
             let lower = part.iter().rev().map(|bucket| side(bucket, bucket.minimum));
             band.push_str(&format!("M{}Z", upper.chain(lower).collect::<Vec<_>>().join("L")));
@@ -41,7 +41,7 @@ pub fn curve(frame: &Frame<'_>, line: &Line) -> Markup {
             path class=(format!("line s{colour}")) d=(path) stroke-dasharray=[colours::dashes(line.place)] {}
             @if few {
                 @for bucket in buckets.iter().filter(|bucket| bucket.finite > 0) {
-                    circle class=(format!("f{colour}")) cx=(px(at(bucket))) cy=(px(frame.y(bucket.mean().unwrap_or(0.0)))) r="2.6" {}
+                    circle class=(format!("f{colour}")) cx=(px(at(bucket))) cy=(px(area.y(bucket.mean().unwrap_or(0.0)))) r="2.6" {}
                 }
             }
         }
@@ -49,24 +49,24 @@ pub fn curve(frame: &Frame<'_>, line: &Line) -> Markup {
 }
 
 /// Where a run's verdict says that it began, and where it was no number.
-pub fn marks(frame: &Frame<'_>, line: &Line) -> Markup {
+pub fn marks(area: &PlotArea<'_>, line: &Curve) -> Markup {
     let colour = colours::class(line.place);
     // A lane for each run that has some, so that marks at the same steps don't cover one another.
-    let lanes = frame.chart.lines.iter().filter(|it| !it.holes.is_empty() && it.place < line.place).count();
-    let lane = frame.floor - 7.0 - 9.0 * (lanes % 8) as f64;
+    let lanes = area.chart.lines.iter().filter(|it| !it.holes.is_empty() && it.place < line.place).count();
+    let lane = area.floor - 7.0 - 9.0 * (lanes % 8) as f64;
     html! {
         g data-run=(line.run) {
             @if let Some(onset) = line.onset {
-                @let x = px(frame.x(onset as f64));
+                @let x = px(area.x(onset as f64));
                 title { "onset of " (line.label) " at step " (count(onset)) }
-                line class=(format!("onset s{colour}")) x1=(x) x2=(x) y1=(frame.top) y2=(frame.floor) stroke-dasharray="2 3" {}
-                path class=(format!("f{colour}")) d=(triangle(frame.x(onset as f64), frame.top)) {}
+                line class=(format!("onset s{colour}")) x1=(x) x2=(x) y1=(area.top) y2=(area.floor) stroke-dasharray="2 3" {}
+                path class=(format!("f{colour}")) d=(triangle(area.x(onset as f64), area.top)) {}
             }
             @for hole in &line.holes {
-                @let x = frame.x(hole.first as f64);
+                @let x = area.x(hole.first as f64);
                 path class=(format!("hole s{colour}")) d=(cross(x, lane)) stroke-width="1.8" fill="none" {}
                 @if hole.last > hole.first {
-                    line class=(format!("s{colour}")) x1=(px(x)) x2=(px(frame.x(hole.last as f64))) y1=(lane) y2=(lane)
+                    line class=(format!("s{colour}")) x1=(px(x)) x2=(px(area.x(hole.last as f64))) y1=(lane) y2=(lane)
                         stroke-width="1.2" {}
                 }
             }

@@ -18,7 +18,7 @@ pub use computing::{ConfirmArgs, ForkArgs, ReproduceArgs, RunArgs};
 pub use lr_range::{LrRangeArgs, STEPS};
 pub use maintenance::{BackupArgs, ObjectsArgs, ObjectsCommand, VerifyArgs};
 pub use pictures::{DagArgs, Drawing, PlotArgs, ReportArgs, Theme};
-pub use queries::{CompareArgs, DiagnoseArgs, Format, RunsArgs, SqlArgs};
+pub use queries::{CompareArgs, DiagnoseArgs, RowFormat, RunsArgs, SqlArgs};
 pub use show::{ShowArgs, When};
 
 const STYLES: Styles = Styles::styled()

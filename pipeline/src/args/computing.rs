@@ -26,12 +26,12 @@ pub struct RunArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     #[command(flatten)]
-    pub how: How,
+    pub how: ComputeArgs,
 }
 
 /// How an experiment is computed.
 #[derive(Debug, Args)]
-pub struct How {
+pub struct ComputeArgs {
     /// Stages computed side by side [default: as many as points to compute, at most one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
@@ -52,9 +52,9 @@ pub struct How {
     pub keep_going: bool,
 }
 
-impl From<How> for run::How {
-    fn from(how: How) -> Self {
-        let How { jobs, threads, until, dry_run, explain, keep_going } = how;
+impl From<ComputeArgs> for run::How {
+    fn from(how: ComputeArgs) -> Self {
+        let ComputeArgs { jobs, threads, until, dry_run, explain, keep_going } = how;
         Self { jobs, threads, until, dry_run, explain, keep_going }
     }
 }
@@ -85,7 +85,7 @@ pub struct ForkArgs {
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     #[command(flatten)]
-    pub how: How,
+    pub how: ComputeArgs,
 }
 
 /// The name of a stage.

@@ -73,15 +73,15 @@ pub struct SqlArgs {
     #[arg(value_name = "QUERY", required_unless_present = "schema", allow_hyphen_values = true)]
     pub query: Option<String>,
     /// How rows are printed
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = RowFormat::Table)]
+    pub format: RowFormat,
     /// Print the tables and views instead
     #[arg(long, conflicts_with = "query")]
     pub schema: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum RowFormat {
     Table,
     Csv,
     Json,

@@ -5,8 +5,8 @@ use stages::schema::{Key, Kind};
 
 use super::check::{OF_STUDY, did_you_mean};
 use super::corpus::CORPUS;
-use super::problem::{Place, Problem};
-use super::tree::Node;
+use super::problem::{Location, Problem};
+use super::tree::TomlNode;
 
 const NAME: Kind = Kind::Text;
 
@@ -63,8 +63,8 @@ pub fn rivals(key: &str) -> Vec<String> {
     all
 }
 
-/// Sets a key, and takes those away that it excludes. Another `kind` has other keys: its table is made anew.
-pub fn put(tree: &mut Node, key: &str, value: Node) {
+/// Sets a key, and takes those away that it excludes. Another `kind` has other keys: its table begins empty.
+pub fn put(tree: &mut TomlNode, key: &str, value: TomlNode) {
     for rival in rivals(key) {
         tree.remove(&rival);
     }
@@ -78,10 +78,10 @@ pub fn put(tree: &mut Node, key: &str, value: Node) {
 }
 
 /// The complaint about a path that is no key, with the nearest that is.
-pub fn unknown(path: &str, place: Place) -> Problem {
+pub fn unknown(path: &str, location: Location) -> Problem {
     if path == "corpus" || params::stage_keys(path).is_some() {
         return Problem::new(
-            place,
+            location,
             format!("{path} is a table; its keys are set one by one"),
             format!("--set {path}.KEY=VALUE"),
         );
@@ -101,5 +101,5 @@ pub fn unknown(path: &str, place: Place) -> Problem {
             hint = format!("did you mean {full}?");
         }
     }
-    Problem::new(place, format!("unknown key {path}"), hint)
+    Problem::new(location, format!("unknown key {path}"), hint)
 }

@@ -8,7 +8,7 @@ mod scan;
 
 use toml::de::{DeValue, Error};
 
-use super::problem::{Place, Problem};
+use super::problem::{Location, Problem};
 use super::slips;
 use line::{VALUES, corrected};
 use scan::{bare, code, entry, header, is_inside, join, opens, short};
@@ -46,7 +46,7 @@ pub fn problem(text: &str, error: &Error) -> Problem {
     // The line as it is helps nobody.
     let helps = !slip.hint.is_empty() && lines.get(slip.line).is_none_or(|line| line.trim() != slip.hint.trim());
     let hint = if helps { slip.hint } else { LINES.to_owned() };
-    Problem::new(Place::Line(slip.line + 1), slip.message, hint)
+    Problem::new(Location::Line(slip.line + 1), slip.message, hint)
 }
 
 /// A key or a table that is there already.

@@ -8,11 +8,11 @@ use stages::params::{self, STAGES};
 use stages::schema::Default;
 
 use super::check::{check, check_table, did_you_mean};
-use super::corpus::{self, Folders};
+use super::corpus::{self, SearchPath};
 use super::keys::{SEED, unknown};
-use super::point::{Point, Stages, Table};
-use super::problem::{Place, Problem};
-use super::tree::{Node, Raw};
+use super::point::{Point, StageTable, Stages};
+use super::problem::{Location, Problem};
+use super::tree::{Raw, TomlNode};
 
 /// Whether an experiment may be named so.
 pub fn is_name(name: &str) -> bool {
@@ -20,32 +20,34 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// The experiment's name.
-pub fn name(tree: &Node) -> Result<String, Problem> {
+pub fn name(tree: &TomlNode) -> Result<String, Problem> {
     let hint = "name = \"lr_study\"";
     let Some(node) = tree.get("name") else {
-        return Err(Problem::new(Place::Default, "the experiment has no name", hint));
+        return Err(Problem::new(Location::Default, "the experiment has no name", hint));
     };
     match &node.raw {
         Raw::Text(name) if is_name(name) => Ok(name.clone()),
-        raw => {
-            Err(Problem::new(node.place.clone(), format!("name is {raw}; allowed: letters, digits, _, - and ."), hint))
-        }
+        raw => Err(Problem::new(
+            node.location.clone(),
+            format!("name is {raw}; allowed: letters, digits, _, - and ."),
+            hint,
+        )),
     }
 }
 
 /// A point, and the tree that it was read from.
-pub type Before<'a> = Option<(&'a Node, &'a Point)>;
+pub type Before<'a> = Option<(&'a TomlNode, &'a Point)>;
 
 /// One point's values, each checked, and complete; what ties them together is not looked at. What is equal in the point
 /// `before` is shared with it.
-pub fn point(tree: &Node, folders: &Folders, before: Before<'_>) -> Result<Point, Problem> {
+pub fn point(tree: &TomlNode, folders: &SearchPath, before: Before<'_>) -> Result<Point, Problem> {
     let Raw::Table(entries) = &tree.raw else {
-        return Err(Problem::new(tree.place.clone(), "an experiment is a table", ""));
+        return Err(Problem::new(tree.location.clone(), "an experiment is a table", ""));
     };
     let known = ["name", "seed", "corpus", "study"].into_iter().chain(STAGES.iter().map(|stage| stage.stage));
     for (key, node) in entries {
         if !known.clone().any(|name| name == key) {
-            let mut problem = unknown(key, node.place.clone());
+            let mut problem = unknown(key, node.location.clone());
             let near = did_you_mean(key, known.clone());
             if !near.is_empty() {
                 problem.hint = near;
@@ -87,14 +89,14 @@ pub fn point(tree: &Node, folders: &Folders, before: Before<'_>) -> Result<Point
 
 /// A stage's table, checked, made complete and read; the one `before`, where nothing that it is made from differs.
 fn read<T: for<'de> Deserialize<'de> + Clone>(
-    (tree, seed, before): (&Node, i64, Before<'_>),
+    (tree, seed, before): (&TomlNode, i64, Before<'_>),
     stage: &str,
-    of: impl Fn(&Stages) -> Option<&Arc<Table<T>>>,
+    of: impl Fn(&Stages) -> Option<&Arc<StageTable<T>>>,
     complete: impl FnOnce(&mut Value) -> Result<(), Problem>,
-) -> Result<Arc<Table<T>>, Problem> {
+) -> Result<Arc<StageTable<T>>, Problem> {
     let keys = params::stage_keys(stage).map_or(&[][..], |stage| stage.keys);
     let is_seeded = keys.iter().any(|key| matches!(key.default, Default::Seed));
-    let same = |(other, point): &(&Node, &Point)| {
+    let same = |(other, point): &(&TomlNode, &Point)| {
         let is_equal = |key: &str| tree.get(key) == other.get(key);
         is_equal(stage) && is_equal("corpus") && (!is_seeded || seed == point.seed)
     };
@@ -102,19 +104,19 @@ fn read<T: for<'de> Deserialize<'de> + Clone>(
     if let Some((true, before)) = before {
         return Ok(Arc::clone(before));
     }
-    let empty = Node { raw: Raw::Table(Vec::new()), place: Place::Default };
+    let empty = TomlNode { raw: Raw::Table(Vec::new()), location: Location::Default };
     let mut table = Value::from(check_table(keys, tree.get(stage).unwrap_or(&empty), stage, seed)?);
     complete(&mut table)?;
-    Table::of(stage, table, before.map(|(_, before)| before))
-        .map_err(|error| Problem::new(Place::Default, error.to_string(), ""))
+    StageTable::of(stage, table, before.map(|(_, before)| before))
+        .map_err(|error| Problem::new(Location::Default, error.to_string(), ""))
 }
 
 /// A fork names what it is forked from.
-fn check_fork(tree: &Node, fork: &Value) -> Result<(), Problem> {
+fn check_fork(tree: &TomlNode, fork: &Value) -> Result<(), Problem> {
     if fork.is_object() && (fork["trajectory"].as_str().is_none_or(|id| !is_digest(id)) || fork["step"].is_null()) {
-        let place = tree.at("train.fork").map_or(Place::Default, |node| node.place.clone());
+        let location = tree.at("train.fork").map_or(Location::Default, |node| node.location.clone());
         let message = "train.fork wants a trajectory of 64 hexadecimal digits, and a step";
-        return Err(Problem::new(place, message, "pipeline fork run42 --at 300 writes it"));
+        return Err(Problem::new(location, message, "pipeline fork run42 --at 300 writes it"));
     }
     Ok(())
 }

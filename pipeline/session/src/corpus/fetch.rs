@@ -20,7 +20,7 @@ use client::{Broken, Client, size};
 pub use error::FetchError;
 pub use news::News;
 
-/// How often a lost connection is made again before any further byte has arrived.
+/// How often a connection is lost and replaced before any further byte has arrived.
 const RETRIES: u32 = 3;
 
 /// How often a file that another process fetches is looked at again.
@@ -59,7 +59,7 @@ impl Fetcher {
         Self { client, folder, pause: Duration::from_millis(1), silence: patience / 3 }
     }
 
-    /// Fetches a file unless it is there; two that want the same fetch it once.
+    /// Fetches a file unless it is there; two that ask for the same fetch it once.
     ///
     /// # Errors
     /// When the server or the network fails, the bytes are others than expected, or the folder can't be written.

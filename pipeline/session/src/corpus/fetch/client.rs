@@ -94,7 +94,7 @@ impl Client {
                 Ok(0) => break,
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // Whatever it is, the bytes so far are good to go on from.
+                // Whatever it is, the next attempt continues after the bytes so far.
                 Err(error) if is_timeout(&error) => return Err(Broken::Lost(self.silent())),
                 Err(error) => return Err(Broken::Lost(error.to_string())),
             };

@@ -30,7 +30,7 @@ pub enum News<'a> {
         /// How long that may last.
         patience: Duration,
     },
-    /// The connection is lost and will be made again.
+    /// The connection is lost, and another will be made.
     Lost {
         /// The file's address.
         url: &'a str,

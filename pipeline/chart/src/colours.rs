@@ -1,8 +1,8 @@
 //! Colours of curves: told apart by colour-blind eyes, and three times as bright or dark as the ground.
 
-/// The ground and the inks of a theme.
+/// The colours of a theme: its ground and its inks.
 #[derive(Debug)]
-pub struct Theme {
+pub struct Palette {
     /// What all is drawn on.
     pub ground: &'static str,
     /// Titles.
@@ -24,7 +24,7 @@ pub const CURVES: usize = 8;
 
 /// On white.
 // After Okabe and Ito, whose own yellow and sky blue are too faint on white.
-pub const LIGHT: Theme = Theme {
+pub const LIGHT: Palette = Palette {
     ground: "#ffffff",
     text: "#1f2328",
     faint: "#59636e",
@@ -35,7 +35,7 @@ pub const LIGHT: Theme = Theme {
 };
 
 /// On black.
-pub const DARK: Theme = Theme {
+pub const DARK: Palette = Palette {
     ground: "#0d1117",
     text: "#e6edf3",
     faint: "#9aa4af",
@@ -55,7 +55,7 @@ pub fn dashes(place: usize) -> Option<&'static str> {
     [None, Some("7 3"), Some("2 3"), Some("9 3 2 3")][place / CURVES % 4]
 }
 
-impl Theme {
+impl Palette {
     /// Rules for the classes of a picture.
     pub fn rules(&self) -> String {
         let mut css = format!(

@@ -1,14 +1,14 @@
 //! Parallel coordinates: an axis for each parameter that differs, the last one for what came of it, and a line for each run.
 
-use identity::RunId;
 use maud::{Markup, html};
 
-use crate::CROWD;
 use crate::axis::{nice, tick_label};
+use crate::chart::CROWD;
 use crate::colours;
 use crate::labels::{chosen, spread, width};
 use crate::svg::FONT;
 use crate::text::{NOTHING, cut};
+use identity::RunId;
 
 /// A value: where it lies among numbers, and how it is written.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,8 +1,7 @@
 //! Which values an axis holds, and where they lie on it.
 
 use crate::axis::nice;
-use crate::{Chart, Line};
-use identity::RunId;
+use crate::chart::{Chart, Curve};
 
 /// Values between two ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +34,7 @@ impl Range {
                 Self { low: 10f64.powf(low - room), high: 10f64.powf(high + room), log, cut: false }
             });
         }
-        let begins = chart.lines.iter().filter_map(|line: &Line| line.buckets.first()?.minimum);
+        let begins = chart.lines.iter().filter_map(|line: &Curve| line.buckets.first()?.minimum);
         let reference = begins.chain(marks()).reduce(f64::max).unwrap_or(high);
         let cut = chart.quantity.is_loss() && low >= 0.0 && high > reference + (CUT - 1.0) * (reference - low);
         let top = if cut { reference + 0.08 * (reference - low) } else { high };
@@ -76,10 +75,18 @@ impl Range {
     }
 }
 
+impl Chart {
+    /// Whether a linear axis would show one spike and a floor: no loss, and spread over two powers of ten.
+    pub fn wants_log(&self) -> bool {
+        !self.quantity.is_loss() && Range::of(self, true).is_some_and(|range| range.high > 100.0 * range.low)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Baseline, Quantity};
+    use crate::axis::Baseline;
+    use crate::quantity::Quantity;
     use identity::Bucket;
 
     fn chart(losses: &[&[f64]]) -> Chart {
@@ -92,8 +99,8 @@ mod tests {
             sum: *loss,
             first_nonfinite: None,
         };
-        let line = |(place, losses): (usize, &&[f64])| Line {
-            run: RunId(place as i64 + 1),
+        let line = |(place, losses): (usize, &&[f64])| Curve {
+            run: identity::RunId(place as i64 + 1),
             label: String::new(),
             place,
             buckets: (0..).zip(losses.iter()).map(bucket).collect(),

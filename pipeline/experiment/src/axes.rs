@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::entry::{Entry, is_part, same, words};
+use super::assignment::{Assignment, is_part, same, words};
 use super::exclude::Exclusion;
 use super::keys;
-use super::problem::{Place, Problem};
-use super::tree::Node;
+use super::problem::{Location, Problem};
+use super::tree::TomlNode;
 
 /// The most points of a study; more is taken for a slip.
 const MOST_POINTS: usize = 10_000;
@@ -17,9 +17,9 @@ const FEW: usize = 200;
 /// What is swept: every combination of the axes, for each of the listed points.
 #[derive(Debug, Default)]
 pub struct Axes {
-    pub axes: Vec<(String, Vec<Node>)>,
+    pub axes: Vec<(String, Vec<TomlNode>)>,
     /// With the line of each.
-    pub listed: Vec<(Place, Vec<Entry>)>,
+    pub listed: Vec<(Location, Vec<Assignment>)>,
     pub excluded: Vec<Exclusion>,
     /// Whether there are overrides: with them an exclusion may leave out nothing.
     pub is_overridden: bool,
@@ -27,32 +27,32 @@ pub struct Axes {
 
 impl Axes {
     /// Where each swept key is swept.
-    pub fn places(&self) -> Vec<(String, Place)> {
+    pub fn locations(&self) -> Vec<(String, Location)> {
         let listed = self.listed.iter().flat_map(|(_, point)| point);
-        let listed = listed.map(|(key, node)| (key.clone(), node.place.clone()));
-        let axes = self.axes.iter().filter_map(|(key, values)| Some((key.clone(), values.first()?.place.clone())));
+        let listed = listed.map(|(key, node)| (key.clone(), node.location.clone()));
+        let axes = self.axes.iter().filter_map(|(key, values)| Some((key.clone(), values.first()?.location.clone())));
         axes.chain(listed).collect()
     }
 
     /// The values of each point that is not excluded, with the line of a listed one.
-    pub fn combinations(&self) -> Result<Vec<(Place, Vec<Entry>)>, Problem> {
-        let mut all = if self.listed.is_empty() { vec![(Place::Default, Vec::new())] } else { self.listed.clone() };
+    pub fn combinations(&self) -> Result<Vec<(Location, Vec<Assignment>)>, Problem> {
+        let mut all = if self.listed.is_empty() { vec![(Location::Default, Vec::new())] } else { self.listed.clone() };
         let factors = self.axes.iter().map(|(_, values)| values.len());
         let whole = factors.fold(all.len(), usize::saturating_mul);
         if whole > MOST_POINTS {
-            let place = self.places().into_iter().next().map_or(Place::Default, |(_, place)| place);
+            let location = self.locations().into_iter().next().map_or(Location::Default, |(_, location)| location);
             let message = format!("the study has {whole} points; allowed: at most {MOST_POINTS}");
-            return Err(Problem::new(place, message, ""));
+            return Err(Problem::new(location, message, ""));
         }
         self.axes.iter().try_for_each(|(key, values)| check_values(key, values))?;
         for (key, values) in &self.axes {
             all = all
                 .iter()
-                .flat_map(|(place, point)| {
+                .flat_map(|(location, point)| {
                     values.iter().map(move |value| {
                         let mut point = point.clone();
                         point.push((key.clone(), value.clone()));
-                        (place.clone(), point)
+                        (location.clone(), point)
                     })
                 })
                 .collect();
@@ -61,12 +61,12 @@ impl Axes {
         let is_idle = |exclusion: &&Exclusion| !all.iter().any(|(_, point)| exclusion.holds(point));
         if let Some(idle) = self.excluded.iter().find(is_idle).filter(|_| !self.is_overridden) {
             let message = format!("exclude = [{{ {} }}] leaves out no point of the study", words(&idle.entries));
-            return Err(Problem::new(idle.place.clone(), message, "name values that the study lists"));
+            return Err(Problem::new(idle.location.clone(), message, "name values that the study lists"));
         }
         all.retain(|(_, point)| !self.excluded.iter().any(|exclusion| exclusion.holds(point)));
         match self.excluded.first() {
             Some(first) if all.is_empty() => {
-                Err(Problem::new(first.place.clone(), "exclude leaves no point of the study", ""))
+                Err(Problem::new(first.location.clone(), "exclude leaves no point of the study", ""))
             }
             _ => Ok(all),
         }
@@ -74,7 +74,7 @@ impl Axes {
 
     /// Refuses a point that is listed twice.
     pub fn check_listed(&self) -> Result<(), Problem> {
-        let mut seen: HashMap<String, &(Place, Vec<Entry>)> = HashMap::new();
+        let mut seen: HashMap<String, &(Location, Vec<Assignment>)> = HashMap::new();
         for listed in &self.listed {
             if let Some(before) = seen.insert(words(&listed.1), listed) {
                 return Err(twice(before, (&listed.0, &listed.1)));
@@ -84,9 +84,9 @@ impl Axes {
     }
 
     /// Adds an axis.
-    pub fn add(&mut self, key: String, values: Vec<Node>, place: Place) -> Result<(), Problem> {
+    pub fn add(&mut self, key: String, values: Vec<TomlNode>, location: Location) -> Result<(), Problem> {
         if values.is_empty() {
-            return Err(Problem::new(place, format!("{key} is swept over an empty list"), ""));
+            return Err(Problem::new(location, format!("{key} is swept over an empty list"), ""));
         }
         self.axes.push((key, values));
         Ok(())
@@ -94,10 +94,10 @@ impl Axes {
 
     /// Forgets what was swept of a key that is now set, and of those that it excludes; and the exclusions that name
     /// them, unless the key `is_swept` again.
-    pub fn forget(&mut self, key: &str, place: &Place, is_swept: bool) -> Result<(), Problem> {
+    pub fn forget(&mut self, key: &str, location: &Location, is_swept: bool) -> Result<(), Problem> {
         if let Some((whole, _)) = self.axes.iter().find(|(axis, _)| is_part(key, axis)) {
             let message = format!("{key} is part of {whole}, which the study sweeps");
-            return Err(Problem::new(place.clone(), message, format!("--set '{whole}=…' sets the whole")));
+            return Err(Problem::new(location.clone(), message, format!("--set '{whole}=…' sets the whole")));
         }
         let rivals = keys::rivals(key);
         let gone = |other: &str| other == key || is_part(other, key) || rivals.iter().any(|rival| rival == other);
@@ -110,35 +110,35 @@ impl Axes {
 }
 
 /// The complaint about two points that come to the same values.
-pub fn twice(first: &(Place, Vec<Entry>), (place, second): (&Place, &[Entry])) -> Problem {
-    let point = |combination: &[Entry]| match combination.is_empty() {
+pub fn twice(first: &(Location, Vec<Assignment>), (location, second): (&Location, &[Assignment])) -> Problem {
+    let point = |combination: &[Assignment]| match combination.is_empty() {
         true => "(the experiment itself)".to_owned(),
         false => words(combination),
     };
-    let place = match place {
-        Place::Default => second.first().map_or(Place::Default, |(_, node)| node.place.clone()),
-        place => place.clone(),
+    let location = match location {
+        Location::Default => second.first().map_or(Location::Default, |(_, node)| node.location.clone()),
+        location => location.clone(),
     };
     let others = if point(&first.1) == point(second) { String::new() } else { format!(", as {}", point(&first.1)) };
-    let line = match (&first.0, &place) {
-        (Place::Line(line), place) if first.0 != *place => {
+    let line = match (&first.0, &location) {
+        (Location::Line(line), location) if first.0 != *location => {
             format!("{others}{} on line {line}", if others.is_empty() { ", first" } else { "" })
         }
         _ => others,
     };
-    Problem::new(place, format!("the study holds the point {} twice{line}", point(second)), "delete one of them")
+    Problem::new(location, format!("the study holds the point {} twice{line}", point(second)), "delete one of them")
 }
 
 /// Refuses an axis that has a value twice. A long one holds no slip that its points would not show as well.
-fn check_values(key: &str, values: &[Node]) -> Result<(), Problem> {
+fn check_values(key: &str, values: &[TomlNode]) -> Result<(), Problem> {
     for (at, value) in values.iter().enumerate().take(FEW) {
         let Some(before) = values[..at].iter().find(|before| same(&before.raw, &value.raw)) else { continue };
-        let first = match &before.place {
-            Place::Line(line) if before.place != value.place => format!(", first on line {line}"),
+        let first = match &before.location {
+            Location::Line(line) if before.location != value.location => format!(", first on line {line}"),
             _ => String::new(),
         };
         let message = format!("{key} lists {} twice{first}", value.raw);
-        return Err(Problem::new(value.place.clone(), message, "delete one of them"));
+        return Err(Problem::new(value.location.clone(), message, "delete one of them"));
     }
     Ok(())
 }

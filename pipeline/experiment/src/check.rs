@@ -4,15 +4,15 @@
 use serde_json::{Map, Value};
 use stages::schema::{Default, Key, Kind, Range};
 
-use super::problem::{Place, Problem};
+use super::problem::{Location, Problem};
 use super::slips;
-use super::tree::{Node, Raw};
+use super::tree::{Raw, TomlNode};
 
 /// Keys of `[study]` that are no axes.
 pub const OF_STUDY: [&str; 2] = ["points", "exclude"];
 
 /// The canonical value of `node`, which stands at the dotted `path`.
-pub fn check(kind: &Kind, node: &Node, path: &str, seed: i64) -> Result<Value, Problem> {
+pub fn check(kind: &Kind, node: &TomlNode, path: &str, seed: i64) -> Result<Value, Problem> {
     let wrong = || {
         let hint = listed(kind, node, path).or_else(|| swept(node, path)).or_else(|| meant(kind, &node.raw));
         let hint = hint.unwrap_or_default();
@@ -49,7 +49,7 @@ pub fn check(kind: &Kind, node: &Node, path: &str, seed: i64) -> Result<Value, P
 }
 
 /// Checks a table's entries and fills in what is not written.
-pub fn check_table(keys: &[Key], node: &Node, path: &str, seed: i64) -> Result<Map<String, Value>, Problem> {
+pub fn check_table(keys: &[Key], node: &TomlNode, path: &str, seed: i64) -> Result<Map<String, Value>, Problem> {
     let Raw::Table(entries) = &node.raw else {
         return Err(problem(node, format!("{path} is {}; allowed: a table", node.raw)));
     };
@@ -83,8 +83,8 @@ pub fn check_table(keys: &[Key], node: &Node, path: &str, seed: i64) -> Result<M
 }
 
 /// The list that was probably meant on the command line: `--set seed=1,2` has no brackets.
-fn listed(kind: &Kind, node: &Node, path: &str) -> Option<String> {
-    let (Place::Set(_), Raw::Text(word)) = (&node.place, &node.raw) else { return None };
+fn listed(kind: &Kind, node: &TomlNode, path: &str) -> Option<String> {
+    let (Location::Set(_), Raw::Text(word)) = (&node.location, &node.raw) else { return None };
     let number = |word: &str| slips::number(word.trim()).and_then(|number| number.parse::<f64>().ok());
     let fits = |part: &str| match kind {
         Kind::Int(..) => number(part).is_some_and(|number| number.fract() == 0.0),
@@ -100,9 +100,9 @@ fn listed(kind: &Kind, node: &Node, path: &str) -> Option<String> {
 }
 
 /// Where a list belongs that a key can't take: `learning_rate = [1, 0.1]` in `[train]` is a sweep.
-fn swept(node: &Node, path: &str) -> Option<String> {
+fn swept(node: &TomlNode, path: &str) -> Option<String> {
     let is_key = path.contains('.') && !path.contains('[');
-    let is_sweep = is_key && matches!(node.place, Place::Line(_)) && matches!(&node.raw, Raw::List(_));
+    let is_sweep = is_key && matches!(node.location, Location::Line(_)) && matches!(&node.raw, Raw::List(_));
     is_sweep.then(|| format!("to sweep it, write \"{path}\" = {} in [study]", node.raw))
 }
 
@@ -147,7 +147,7 @@ fn has_word(kind: &Kind, word: &str) -> bool {
 }
 
 /// How a key is turned off, for a value that says "none" in other words.
-fn without(key: &Key, node: &Node, path: &str) -> String {
+fn without(key: &Key, node: &TomlNode, path: &str) -> String {
     let none = match &node.raw {
         Raw::Text(word) => slips::is_nothing(word) || slips::truth(word) == Some("false"),
         raw => *raw == Raw::Bool(false),
@@ -161,10 +161,10 @@ fn without(key: &Key, node: &Node, path: &str) -> String {
     }
 }
 
-fn check_tagged(tags: &[(&str, &'static [Key])], node: &Node, path: &str, seed: i64) -> Result<Value, Problem> {
+fn check_tagged(tags: &[(&str, &'static [Key])], node: &TomlNode, path: &str, seed: i64) -> Result<Value, Problem> {
     let words = || tags.iter().map(|(tag, _)| *tag);
     let list = || words().map(|tag| format!("\"{tag}\"")).collect::<Vec<_>>().join(", ");
-    let Some(Node { raw: Raw::Text(kind), .. }) = node.get("kind") else {
+    let Some(TomlNode { raw: Raw::Text(kind), .. }) = node.get("kind") else {
         return Err(problem(node, format!("{path} has no kind; allowed: {}", list())));
     };
     let Some((_, keys)) = tags.iter().find(|(tag, _)| tag == kind) else {
@@ -186,7 +186,7 @@ fn check_tagged(tags: &[(&str, &'static [Key])], node: &Node, path: &str, seed: 
 }
 
 /// Whether a value has the outer form of a kind, so that complaints are about what the user meant.
-fn has_shape(kind: &Kind, node: &Node) -> bool {
+fn has_shape(kind: &Kind, node: &TomlNode) -> bool {
     match (kind, &node.raw) {
         (Kind::Choice(_) | Kind::Text | Kind::Path, Raw::Text(_))
         | (Kind::Bool, Raw::Bool(_))
@@ -249,8 +249,8 @@ fn bounds(range: &Range) -> String {
     if from.is_empty() && to.is_empty() { " that is finite".to_owned() } else { format!("{from}{to}") }
 }
 
-fn problem(node: &Node, message: String) -> Problem {
-    Problem { place: node.place.clone(), message, hint: String::new() }
+fn problem(node: &TomlNode, message: String) -> Problem {
+    Problem { location: node.location.clone(), message, hint: String::new() }
 }
 
 /// `did you mean X?` for the nearest of some names, or nothing when none is near.

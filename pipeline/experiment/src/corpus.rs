@@ -7,9 +7,9 @@ use stages::params::{self, Split};
 use stages::schema::{Key, Kind};
 
 use super::check::check_table;
-use super::point::{Corpus, Origin, Source};
-use super::problem::{Place, Problem};
-use super::tree::{Node, Raw};
+use super::point::{Corpus, CorpusFile, CorpusOrigin};
+use super::problem::{Location, Problem};
+use super::tree::{Raw, TomlNode};
 
 const SOURCE: Kind = Kind::Any(&[
     Kind::Path,
@@ -30,35 +30,37 @@ pub const CORPUS: &[Key] = &[
     Key::optional("split", Kind::Table(params::SPLIT), "the shares of one text that are held out"),
 ];
 
-/// Folders in which a relative path is looked for, in order.
-pub type Folders = Vec<PathBuf>;
+/// The folders in which a relative path is looked for, in order.
+pub type SearchPath = Vec<PathBuf>;
 
 /// Where relative corpus paths are looked for.
-pub fn folders(experiment: &Path, here: &Path, root: &Path) -> Folders {
+pub fn search_path(experiment: &Path, here: &Path, root: &Path) -> SearchPath {
     let mut folders = vec![here.to_owned(), root.to_owned()];
     folders.extend(experiment.ancestors().skip(1).map(Path::to_owned));
     folders
 }
 
 /// The split of a corpus that is one text; `None` for three files.
-pub fn split(tree: &Node, seed: i64) -> Result<Option<Value>, Problem> {
+pub fn split(tree: &TomlNode, seed: i64) -> Result<Option<Value>, Problem> {
     let written = tree.at("corpus.split");
     if tree.at("corpus.train").is_some() {
         return match written {
-            Some(node) => {
-                Err(Problem::new(node.place.clone(), "corpus.split goes with corpus.text, not with corpus.train", ""))
-            }
+            Some(node) => Err(Problem::new(
+                node.location.clone(),
+                "corpus.split goes with corpus.text, not with corpus.train",
+                "",
+            )),
             None => Ok(None),
         };
     }
-    let empty = Node { raw: Raw::Table(Vec::new()), place: Place::Default };
+    let empty = TomlNode { raw: Raw::Table(Vec::new()), location: Location::Default };
     let node = written.unwrap_or(&empty);
     let value = Value::from(check_table(params::SPLIT, node, "corpus.split", seed)?);
     let shares: Split =
-        params::read("tokenize", &value).map_err(|error| Problem::new(node.place.clone(), error.to_string(), ""))?;
+        params::read("tokenize", &value).map_err(|error| Problem::new(node.location.clone(), error.to_string(), ""))?;
     if shares.valid + shares.test >= 1.0 {
         return Err(Problem::new(
-            node.place.clone(),
+            node.location.clone(),
             format!(
                 "corpus.split leaves nothing for train: valid {} + test {}; allowed: a sum below 1",
                 shares.valid, shares.test
@@ -70,26 +72,26 @@ pub fn split(tree: &Node, seed: i64) -> Result<Option<Value>, Problem> {
 }
 
 /// The corpus, found.
-pub fn corpus(tree: &Node, folders: &Folders, seed: i64) -> Result<Corpus, Problem> {
+pub fn corpus(tree: &TomlNode, folders: &SearchPath, seed: i64) -> Result<Corpus, Problem> {
     let hint = "[corpus]\ntext = \"data/shakespeare.txt\"".replace('\n', " ");
     let Some(table) = tree.get("corpus") else {
-        return Err(Problem::new(Place::Default, "the experiment has no corpus", hint));
+        return Err(Problem::new(Location::Default, "the experiment has no corpus", hint));
     };
     let checked = check_table(CORPUS, table, "corpus", seed)?;
     let has = |key: &str| table.get(key).is_some();
     let forms = [has("text"), has("url"), has("train")];
     if forms.iter().filter(|has| **has).count() != 1 {
-        return Err(Problem::new(table.place.clone(), "corpus wants exactly one of text, url and train", hint));
+        return Err(Problem::new(table.location.clone(), "corpus wants exactly one of text, url and train", hint));
     }
     if !has("train")
         && let Some(extra) = ["valid", "test"].iter().find_map(|key| table.get(key))
     {
-        return Err(Problem::new(extra.place.clone(), "corpus.valid and corpus.test go with corpus.train", ""));
+        return Err(Problem::new(extra.location.clone(), "corpus.valid and corpus.test go with corpus.train", ""));
     }
     if has("sha256") && has("train") {
-        let place = table.get("sha256").map_or(Place::Default, |node| node.place.clone());
+        let location = table.get("sha256").map_or(Location::Default, |node| node.location.clone());
         return Err(Problem::new(
-            place,
+            location,
             "corpus.sha256 goes with text or url",
             "train = { path = \"…\", sha256 = \"…\" }",
         ));
@@ -97,12 +99,12 @@ pub fn corpus(tree: &Node, folders: &Folders, seed: i64) -> Result<Corpus, Probl
     let mut sources = Vec::new();
     for name in ["text", "url", "train", "valid", "test"] {
         let Some(value) = checked.get(name) else { continue };
-        let place = table.get(name).map_or(Place::Default, |node| node.place.clone());
+        let location = table.get(name).map_or(Location::Default, |node| node.location.clone());
         let sha256 = value.get("sha256").or(checked.get("sha256")).and_then(Value::as_str);
         let url = if name == "url" { value.as_str() } else { value.get("url").and_then(Value::as_str) };
         let path = if name == "url" { None } else { value.as_str().or(value.get("path").and_then(Value::as_str)) };
         let source = source(if name == "url" { "text" } else { name }, path, url, sha256, folders)
-            .map_err(|(message, hint)| Problem::new(place, format!("corpus.{name}: {message}"), hint))?;
+            .map_err(|(message, hint)| Problem::new(location, format!("corpus.{name}: {message}"), hint))?;
         sources.push(source);
     }
     Ok(Corpus { sources, split: split(tree, seed)? })
@@ -113,8 +115,8 @@ fn source(
     path: Option<&str>,
     url: Option<&str>,
     sha256: Option<&str>,
-    folders: &Folders,
-) -> Result<Source, (String, String)> {
+    folders: &SearchPath,
+) -> Result<CorpusFile, (String, String)> {
     if let Some(digest) = sha256
         && !(digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit()))
     {
@@ -139,7 +141,7 @@ fn source(
                     "sha256 = \"…\"".to_owned(),
                 ));
             }
-            Origin::Url(url.to_owned())
+            CorpusOrigin::Url(url.to_owned())
         }
         (path, None) => {
             let path = path.unwrap_or("");
@@ -153,14 +155,14 @@ fn source(
             if bytes == 0 {
                 return Err((format!("{path} is empty"), String::new()));
             }
-            Origin::File(found)
+            CorpusOrigin::File(found)
         }
     };
-    Ok(Source { name: name.to_owned(), origin, sha256 })
+    Ok(CorpusFile { name: name.to_owned(), origin, sha256 })
 }
 
 /// Why there is no corpus file of that name, and what could be typed.
-fn no_file(path: &str, folders: &Folders) -> (String, String) {
+fn no_file(path: &str, folders: &SearchPath) -> (String, String) {
     if path.starts_with("file:") {
         return local(path);
     }

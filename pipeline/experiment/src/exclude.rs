@@ -1,9 +1,9 @@
 //! `exclude` in `[study]`: combinations that are not run, such as those that no training can have.
 
+use super::assignment::{Assignment, same, words};
 use super::check::takes_list;
-use super::entry::{Entry, same, words};
 use super::keys;
-use super::problem::{Place, Problem};
+use super::problem::{Location, Problem};
 use super::tree::Raw;
 
 /// The most exclusions that a hint proposes.
@@ -13,17 +13,17 @@ const PROPOSED: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Exclusion {
     /// Where it stands.
-    pub place: Place,
+    pub location: Location,
     /// The values.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Assignment>,
 }
 
 impl Exclusion {
     /// An entry of a study that sweeps what `is_swept` says.
-    pub fn of(place: Place, entries: Vec<Entry>, is_swept: impl Fn(&str) -> bool) -> Result<Self, Problem> {
+    pub fn of(location: Location, entries: Vec<Assignment>, is_swept: impl Fn(&str) -> bool) -> Result<Self, Problem> {
         if entries.is_empty() {
             return Err(Problem::new(
-                place,
+                location,
                 "an empty table in exclude leaves out every point",
                 "exclude = [{ seed = 1 }]",
             ));
@@ -31,29 +31,30 @@ impl Exclusion {
         for (key, node) in &entries {
             if !is_swept(key) {
                 let message = format!("exclude names {key}, which the study does not sweep");
-                return Err(Problem::new(node.place.clone(), message, ""));
+                return Err(Problem::new(node.location.clone(), message, ""));
             }
             if matches!(node.raw, Raw::List(_)) && !keys::kind_at(key).is_some_and(takes_list) {
                 let message = format!("exclude gives {key} a list; allowed: one value");
                 let hint = "a table for each combination that is left out: exclude = [{ … }, { … }]";
-                return Err(Problem::new(node.place.clone(), message, hint));
+                return Err(Problem::new(node.location.clone(), message, hint));
             }
         }
-        Ok(Self { place, entries })
+        Ok(Self { location, entries })
     }
 
     /// Whether a point is left out.
-    pub fn holds(&self, point: &[Entry]) -> bool {
-        let has = |(key, node): &Entry| point.iter().any(|(other, value)| other == key && same(&value.raw, &node.raw));
+    pub fn holds(&self, point: &[Assignment]) -> bool {
+        let has =
+            |(key, node): &Assignment| point.iter().any(|(other, value)| other == key && same(&value.raw, &node.raw));
         self.entries.iter().all(has)
     }
 }
 
 /// The complaint about a study of which some points can't be, with the exclusions that leave them out.
-pub fn some_fail(points: &[Vec<Entry>], failed: &[(usize, Problem)], excludes_some: bool) -> Problem {
+pub fn some_fail(points: &[Vec<Assignment>], failed: &[(usize, Problem)], excludes_some: bool) -> Problem {
     let fails = |at: usize| failed.binary_search_by_key(&at, |(at, _)| *at).is_ok();
-    let mut proposed: Vec<Vec<Entry>> = Vec::new();
-    let has = |pattern: &[Entry], point: &[Entry]| {
+    let mut proposed: Vec<Vec<Assignment>> = Vec::new();
+    let has = |pattern: &[Assignment], point: &[Assignment]| {
         pattern.iter().all(|(key, node)| point.iter().any(|(other, it)| other == key && same(&it.raw, &node.raw)))
     };
     for (at, _) in failed {
@@ -66,7 +67,7 @@ pub fn some_fail(points: &[Vec<Entry>], failed: &[(usize, Problem)], excludes_so
         // As few keys as leave out no point that can be.
         let mut pattern = points[*at].clone();
         for key in points[*at].iter().map(|(key, _)| key) {
-            let fewer: Vec<Entry> = pattern.iter().filter(|(other, _)| other != key).cloned().collect();
+            let fewer: Vec<Assignment> = pattern.iter().filter(|(other, _)| other != key).cloned().collect();
             let sound =
                 !fewer.is_empty() && points.iter().enumerate().all(|(at, point)| fails(at) || !has(&fewer, point));
             if sound {
@@ -87,7 +88,7 @@ pub fn some_fail(points: &[Vec<Entry>], failed: &[(usize, Problem)], excludes_so
     let more = if proposed.len() == PROPOSED { ", …" } else { "" };
     let tables = format!("{}{more}", tables.join(", "));
     // What the command line sweeps, the file's [study] does not.
-    let is_written = |(_, node): &Entry| !matches!(node.place, Place::Set(_));
+    let is_written = |(_, node): &Assignment| !matches!(node.location, Location::Set(_));
     let hint = match proposed.is_empty() || !proposed.iter().flatten().all(is_written) {
         true => problem.hint.clone(),
         false if excludes_some => format!("add {tables} to exclude, which leaves out what can't be"),

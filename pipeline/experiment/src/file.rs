@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use super::keys;
+use super::check::did_you_mean;
 use super::problem::Refusal;
 
 /// Room for 10,000 listed points of many keys.
@@ -31,12 +31,12 @@ pub fn read(path: &Path, file: &Path) -> Result<String, Refusal> {
         Refusal { is_system, ..wrong(&error.to_string(), "") }
     };
     let meta = file.metadata().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Refusal::new(format!("{name}: no such experiment"), keys::nearby_experiments(file)),
+        io::ErrorKind::NotFound => Refusal::new(format!("{name}: no such experiment"), nearby_experiments(file)),
         _ => failed(error),
     })?;
     let kind = meta.file_type();
     let bytes = if kind.is_dir() {
-        return Err(Refusal::new(format!("{name}: a folder; allowed: a TOML file"), keys::experiments_in(file)));
+        return Err(Refusal::new(format!("{name}: a folder; allowed: a TOML file"), experiments_in(file)));
     } else if kind.is_fifo() {
         of_pipe(file, PATIENCE).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => {
@@ -98,6 +98,37 @@ fn of_pipe(file: &Path, patience: Duration) -> io::Result<Vec<u8>> {
             return Ok(bytes);
         }
     }
+}
+
+/// A hint that names experiments beside a path that has none.
+fn nearby_experiments(path: &Path) -> String {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let names = listed(folder);
+    let typed = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+    let number = typed.strip_prefix("run").unwrap_or("");
+    if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return format!("pipeline reproduce {typed} computes that run again");
+    }
+    let near = did_you_mean(typed, names.iter().map(String::as_str));
+    if near.is_empty() { experiments_in(folder) } else { near }
+}
+
+/// A hint that names the experiments in a folder.
+fn experiments_in(folder: &Path) -> String {
+    let names = listed(folder);
+    if names.is_empty() { String::new() } else { format!("in that folder: {}", names.join(", ")) }
+}
+
+fn listed(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .filter(|name| name != "Cargo.toml")
+        .collect();
+    names.sort();
+    names
 }
 
 #[cfg(test)]

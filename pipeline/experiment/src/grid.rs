@@ -2,18 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::assignment::{Assignment, words};
 use super::axes::{Axes, twice};
 use super::check::{self, takes_list};
-use super::corpus::Folders;
-use super::entry::{Entry, words};
+use super::corpus::SearchPath;
 use super::point::Point;
-use super::problem::{Place, Problem};
-use super::tree::{self, Node, Raw};
-use super::{exclude, keys, study};
+use super::problem::{Location, Problem};
+use super::tree::{self, Raw, TomlNode};
+use super::{constraints, exclude, keys, study, tables};
 
 /// Takes `[study]` out of the tree and applies the overrides, which may add axes and replace them. A text `as_recorded`
 /// ran before, and may list a point twice.
-pub fn axes(tree: &mut Node, overrides: &[String], as_recorded: bool) -> Result<Axes, Problem> {
+pub fn axes(tree: &mut TomlNode, overrides: &[String], as_recorded: bool) -> Result<Axes, Problem> {
     let mut found = match tree.remove("study") {
         Some(study) => study::read(&study)?,
         None => Axes::default(),
@@ -24,15 +24,15 @@ pub fn axes(tree: &mut Node, overrides: &[String], as_recorded: bool) -> Result<
     found.is_overridden = !overrides.is_empty();
     for text in overrides {
         let (key, node) = tree::parse_set(text).map_err(said_of_key)?;
-        let kind = keys::kind_at(&key).ok_or_else(|| keys::unknown(&key, node.place.clone()))?;
+        let kind = keys::kind_at(&key).ok_or_else(|| keys::unknown(&key, node.location.clone()))?;
         match node.raw {
             Raw::List(values) if !takes_list(kind) || is_list_of_lists(&values) => {
-                found.forget(&key, &node.place, true)?;
+                found.forget(&key, &node.location, true)?;
                 tree.remove(&key);
-                found.add(key, values, node.place)?;
+                found.add(key, values, node.location)?;
             }
             _ => {
-                found.forget(&key, &node.place, false)?;
+                found.forget(&key, &node.location, false)?;
                 keys::put(tree, &key, node);
             }
         }
@@ -43,13 +43,13 @@ pub fn axes(tree: &mut Node, overrides: &[String], as_recorded: bool) -> Result<
     Ok(found)
 }
 
-fn is_list_of_lists(values: &[Node]) -> bool {
+fn is_list_of_lists(values: &[TomlNode]) -> bool {
     !values.is_empty() && values.iter().all(|value| matches!(value.raw, Raw::List(_)))
 }
 
 /// A complaint about a `--set` whose value could not be read, with what its key takes.
 fn said_of_key(problem: Problem) -> Problem {
-    let Place::Set(set) = &problem.place else { return problem };
+    let Location::Set(set) = &problem.location else { return problem };
     let kind = set.split_once('=').and_then(|(key, _)| keys::kind_at(key.trim()));
     match kind {
         Some(kind) if problem.hint.is_empty() && problem.message.ends_with("TOML") => {
@@ -60,31 +60,33 @@ fn said_of_key(problem: Problem) -> Problem {
 }
 
 /// Every point, checked.
-pub fn points(tree: &Node, axes: &Axes, folders: &Folders) -> Result<Vec<Point>, Problem> {
+pub fn points(tree: &TomlNode, axes: &Axes, folders: &SearchPath) -> Result<Vec<Point>, Problem> {
     let combinations = axes.combinations()?;
     let mut points: Vec<Point> = Vec::with_capacity(combinations.len());
-    let mut before: Option<Node> = None; // the tree of the last of them
+    let mut before: Option<TomlNode> = None; // the tree of the last of them
     let mut failed: Vec<(usize, Problem)> = Vec::new();
     let mut seen: HashMap<String, usize> = HashMap::new();
-    for (at, (place, combination)) in combinations.iter().enumerate() {
+    for (at, (location, combination)) in combinations.iter().enumerate() {
         let mut tree = tree.clone();
         for (key, value) in combination {
             keys::put(&mut tree, key, value.clone());
         }
-        let mut point = keys::point(&tree, folders, before.as_ref().zip(points.last()))?;
-        if let Err(problem) = keys::tie(&tree, &point) {
+        let mut point = tables::point(&tree, folders, before.as_ref().zip(points.last()))?;
+        if let Err(problem) = constraints::check(&tree, &point) {
             failed.push((at, problem));
             continue;
         }
-        point.swept = combination.iter().map(|(key, node)| (key.clone(), keys::value_of(&point, key, node))).collect();
+        // In its canonical form.
+        let value = |key: &str, node: &TomlNode| point.written(key).unwrap_or_else(|| node.raw.to_json());
+        point.swept = combination.iter().map(|(key, node)| (key.clone(), value(key, node))).collect();
         if let Some(before) = seen.insert(point.fingerprint(), at) {
-            return Err(twice(&combinations[before], (place, combination)));
+            return Err(twice(&combinations[before], (location, combination)));
         }
         points.push(point);
         before = Some(tree);
     }
     if !points.is_empty() && !failed.is_empty() {
-        let combinations: Vec<Vec<Entry>> = combinations.into_iter().map(|(_, combination)| combination).collect();
+        let combinations: Vec<Vec<Assignment>> = combinations.into_iter().map(|(_, combination)| combination).collect();
         return Err(exclude::some_fail(&combinations, &failed, !axes.excluded.is_empty()));
     }
     // Where no point can be, it is not the combinations that are wrong.

@@ -3,10 +3,11 @@
 //! Whatever is wrong is found here, before anything runs, and is said with its line. It runs nothing, asks no record, and
 //! fetches no corpus: it only says where one is.
 
+mod assignment;
 mod axes;
 mod check;
+mod constraints;
 mod corpus;
-mod entry;
 mod exclude;
 mod file;
 mod grid;
@@ -16,6 +17,7 @@ mod problem;
 mod slips;
 mod study;
 mod syntax;
+mod tables;
 mod tree;
 
 use std::borrow::Cow;
@@ -26,11 +28,11 @@ use serde_json::Value;
 use stages::params::Device;
 
 pub use check::nearest;
-pub use keys::is_name;
-pub use point::{Corpus, Origin, Point, Source, Stages, Table};
+pub use point::{Corpus, CorpusFile, CorpusOrigin, Point, StageTable, Stages};
 pub use problem::Refusal;
-use problem::{Place, Problem};
-use tree::Node;
+use problem::{Location, Problem};
+pub use tables::is_name;
+use tree::TomlNode;
 
 /// An experiment with what the command line overrode.
 #[derive(Debug, Clone)]
@@ -46,9 +48,9 @@ pub struct Experiment {
     /// The points of its study, in grid order: one where nothing is swept.
     pub points: Vec<Point>,
     /// Where each written key stands, for complaints that only turn up when a stage runs or its corpus is looked at.
-    root: Node,
+    root: TomlNode,
     /// Where each swept key is swept.
-    axes: Vec<(String, Place)>,
+    axes: Vec<(String, Location)>,
 }
 
 impl Experiment {
@@ -71,16 +73,24 @@ impl Experiment {
         (here, root): (&Path, &Path),
         as_recorded: bool,
     ) -> Result<Self, Refusal> {
-        let folders = corpus::folders(&here.join(path), here, root);
-        let read = || -> Result<(String, Vec<Point>, Node, axes::Axes), Problem> {
+        let folders = corpus::search_path(&here.join(path), here, root);
+        let read = || -> Result<(String, Vec<Point>, TomlNode, axes::Axes), Problem> {
             let mut tree = tree::parse(&text)?;
             let axes = grid::axes(&mut tree, overrides, as_recorded)?;
             let points = grid::points(&tree, &axes, &folders)?;
-            let name = keys::name(&tree)?;
+            let name = tables::name(&tree)?;
             Ok((name, points, tree, axes))
         };
         let (name, points, root, axes) = read().map_err(|problem| problem.at(path))?;
-        Ok(Self { path: path.to_owned(), text, overrides: overrides.to_vec(), name, points, root, axes: axes.places() })
+        Ok(Self {
+            path: path.to_owned(),
+            text,
+            overrides: overrides.to_vec(),
+            name,
+            points,
+            root,
+            axes: axes.locations(),
+        })
     }
 
     /// The overrides that make one of the points of a study the only one: each swept key at that point's value.
@@ -88,7 +98,7 @@ impl Experiment {
         let mut pins: Vec<String> = Vec::new();
         for (key, _) in &self.axes {
             let own = point.swept.iter().find(|(swept, _)| swept == key).map(|(_, value)| value.clone());
-            let Some(value) = own.or_else(|| keys::written(point, key)) else { continue };
+            let Some(value) = own.or_else(|| point.written(key)) else { continue };
             let pin = format!("{key}={}", tree::toml(&value));
             if !pins.contains(&pin) {
                 pins.push(pin);
@@ -120,15 +130,15 @@ impl Experiment {
     pub fn complain(&self, key: &str, message: &str, hint: &str) -> Refusal {
         // The nearest written key above it, when the key itself is a default.
         let mut path = key;
-        let place = loop {
-            let swept = self.axes.iter().find(|(axis, _)| axis == path).map(|(_, place)| place);
-            match (swept.or(self.root.at(path).map(|node| &node.place)), path.rsplit_once('.')) {
-                (Some(place), _) => break place.clone(),
+        let location = loop {
+            let swept = self.axes.iter().find(|(axis, _)| axis == path).map(|(_, location)| location);
+            match (swept.or(self.root.at(path).map(|node| &node.location)), path.rsplit_once('.')) {
+                (Some(location), _) => break location.clone(),
                 (None, Some((above, _))) => path = above,
-                (None, None) => break Place::Default,
+                (None, None) => break Location::Default,
             }
         };
-        Problem::new(place, message, hint).at(&self.path)
+        Problem::new(location, message, hint).at(&self.path)
     }
 }
 

@@ -27,31 +27,31 @@ pub struct Point {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stages {
     /// How text becomes tokens.
-    pub tokenize: Arc<Table<Tokenize>>,
+    pub tokenize: Arc<StageTable<Tokenize>>,
     /// Which tokens are types.
-    pub vocab: Arc<Table<Vocab>>,
+    pub vocab: Arc<StageTable<Vocab>>,
     /// How tokens become batches.
-    pub batch: Arc<Table<Batch>>,
+    pub batch: Arc<StageTable<Batch>>,
     /// The models that count.
-    pub baselines: Arc<Table<Baselines>>,
+    pub baselines: Arc<StageTable<Baselines>>,
     /// The training.
-    pub train: Arc<Table<Train>>,
+    pub train: Arc<StageTable<Train>>,
     /// Which checkpoints are scored; absent where the experiment leaves it out.
-    pub evaluate: Option<Arc<Table<Evaluate>>>,
+    pub evaluate: Option<Arc<StageTable<Evaluate>>>,
     /// How texts are drawn; absent where the experiment leaves it out.
-    pub sample: Option<Arc<Table<Sample>>>,
+    pub sample: Option<Arc<StageTable<Sample>>>,
 }
 
 /// The table of one stage: checked, complete, and read once.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Table<T> {
+pub struct StageTable<T> {
     /// As it is hashed, recorded and sent.
     pub json: Value,
     /// The same as the stage reads it.
     pub read: T,
 }
 
-impl<T: for<'de> Deserialize<'de> + Clone> Table<T> {
+impl<T: for<'de> Deserialize<'de> + Clone> StageTable<T> {
     /// Reads a checked table, unless it is the same as one that was read `before`.
     pub(crate) fn of(stage: &str, json: Value, before: Option<&Arc<Self>>) -> Result<Arc<Self>, StageError> {
         if let Some(before) = before.filter(|before| before.json == json) {
@@ -97,25 +97,25 @@ impl Index<&str> for Stages {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corpus {
     /// `text`, or `train` with perhaps `valid` and `test`.
-    pub sources: Vec<Source>,
+    pub sources: Vec<CorpusFile>,
     /// How one text is cut in three.
     pub split: Option<Value>,
 }
 
 /// One corpus file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Source {
+pub struct CorpusFile {
     /// `text`, `train`, `valid` or `test`.
     pub name: String,
     /// Where it is.
-    pub origin: Origin,
+    pub origin: CorpusOrigin,
     /// The digest that its bytes must have, in lower-case hexadecimal.
     pub sha256: Option<String>,
 }
 
 /// Where a corpus file is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Origin {
+pub enum CorpusOrigin {
     /// A file.
     File(PathBuf),
     /// To be fetched.
@@ -135,8 +135,8 @@ impl Point {
         let mut all = vec![("seed".to_owned(), Value::from(self.seed))];
         for source in &self.corpus.sources {
             let origin = match &source.origin {
-                Origin::File(path) => path.display().to_string(),
-                Origin::Url(url) => url.clone(),
+                CorpusOrigin::File(path) => path.display().to_string(),
+                CorpusOrigin::Url(url) => url.clone(),
             };
             all.push((format!("corpus.{}", source.name), Value::from(origin)));
         }
@@ -151,5 +151,19 @@ impl Point {
             }
         }
         all
+    }
+
+    /// A key's value, where it has one that can be written down again.
+    pub(crate) fn written(&self, key: &str) -> Option<Value> {
+        let inside = |table: &Value, path: &str| table.pointer(&format!("/{}", path.replace('.', "/"))).cloned();
+        match key.split_once('.') {
+            None if key == "seed" => Some(Value::from(self.seed)),
+            Some(("corpus", "split")) => self.corpus.split.clone(),
+            Some(("corpus", rest)) => {
+                rest.strip_prefix("split.").and_then(|rest| inside(self.corpus.split.as_ref()?, rest))
+            }
+            Some((stage, rest)) => self.stages.table(stage).and_then(|table| inside(table, rest)),
+            None => None,
+        }
     }
 }

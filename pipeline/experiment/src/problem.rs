@@ -6,7 +6,7 @@ use stages::plain;
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// A line of the experiment's file, from 1.
     Line(usize),
     /// A `--set` of the command line.
@@ -19,7 +19,7 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     /// Where.
-    pub place: Place,
+    pub location: Location,
     /// What, and what is allowed.
     pub message: String,
     /// What could be typed instead; may be empty.
@@ -27,16 +27,16 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(place: Place, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { place, message: message.into(), hint: hint.into() }
+    pub fn new(location: Location, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { location, message: message.into(), hint: hint.into() }
     }
 
     /// As a user reads it: with the experiment's path.
     pub fn at(self, path: &Path) -> Refusal {
-        let message = match self.place {
-            Place::Line(line) => format!("{}:{line}: {}", path.display(), self.message),
-            Place::Set(set) => format!("--set '{set}': {}", self.message),
-            Place::Default => format!("{}: {}", path.display(), self.message),
+        let message = match self.location {
+            Location::Line(line) => format!("{}:{line}: {}", path.display(), self.message),
+            Location::Set(set) => format!("--set '{set}': {}", self.message),
+            Location::Default => format!("{}: {}", path.display(), self.message),
         };
         Refusal::new(message, self.hint)
     }

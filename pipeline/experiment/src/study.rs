@@ -2,35 +2,39 @@
 
 use stages::schema::Kind;
 
+use super::assignment::{Assignment, is_part};
 use super::axes::Axes;
 use super::check::{OF_STUDY, did_you_mean};
-use super::entry::{Entry, is_part};
 use super::exclude::Exclusion;
 use super::keys;
-use super::problem::{Place, Problem};
-use super::tree::{Node, Raw};
+use super::problem::{Location, Problem};
+use super::tree::{Raw, TomlNode};
 
 /// What `[study]` sweeps, lists and leaves out.
-pub fn read(study: &Node) -> Result<Axes, Problem> {
+pub fn read(study: &TomlNode) -> Result<Axes, Problem> {
     let mut found = Axes::default();
     let Raw::Table(entries) = &study.raw else {
-        return Err(Problem::new(study.place.clone(), format!("study is {}; allowed: a table", study.raw), "[study]"));
+        return Err(Problem::new(
+            study.location.clone(),
+            format!("study is {}; allowed: a table", study.raw),
+            "[study]",
+        ));
     };
     let swept = entries.iter().filter(|(key, _)| !OF_STUDY.contains(&key.as_str())).cloned().collect();
-    for (key, node) in opened(&Node { raw: Raw::Table(swept), place: study.place.clone() })? {
+    for (key, node) in opened(&TomlNode { raw: Raw::Table(swept), location: study.location.clone() })? {
         match node.raw {
-            Raw::List(values) => found.add(key, values, node.place)?,
+            Raw::List(values) => found.add(key, values, node.location)?,
             _ => {
                 let hint = format!("\"{key}\" = [{}]", node.raw);
-                return Err(Problem::new(node.place, format!("{key} in [study] is not a list"), hint));
+                return Err(Problem::new(node.location, format!("{key} in [study] is not a list"), hint));
             }
         }
     }
     found.listed = tables(study, "points", "[[study.points]]")?;
-    for (place, entries) in tables(study, "exclude", "exclude = [{ … }]")? {
+    for (location, entries) in tables(study, "exclude", "exclude = [{ … }]")? {
         let listed = found.listed.iter().flat_map(|(_, point)| point).map(|(key, _)| key);
         let swept: Vec<&String> = found.axes.iter().map(|(key, _)| key).chain(listed).collect();
-        found.excluded.push(Exclusion::of(place, entries, |key| swept.iter().any(|swept| *swept == key))?);
+        found.excluded.push(Exclusion::of(location, entries, |key| swept.iter().any(|swept| *swept == key))?);
     }
     // One key must not get its value from two places.
     let listed = found.listed.iter().flat_map(|(_, point)| point).map(|(key, _)| key);
@@ -41,13 +45,13 @@ pub fn read(study: &Node) -> Result<Axes, Problem> {
             **other == axis || is_part(other, axis) || is_part(axis, other) || rivals.contains(other)
         };
         if let Some(other) = before.iter().find(meets) {
-            let place = values.first().map_or(Place::Default, |value| value.place.clone());
+            let location = values.first().map_or(Location::Default, |value| value.location.clone());
             let message = if *other == axis {
                 format!("{axis} is both an axis and in [[study.points]]")
             } else {
                 format!("{axis} and {other} are swept both; allowed: one of them")
             };
-            return Err(Problem::new(place, message, ""));
+            return Err(Problem::new(location, message, ""));
         }
         before.push(axis);
     }
@@ -55,23 +59,23 @@ pub fn read(study: &Node) -> Result<Axes, Problem> {
 }
 
 /// The tables of a list that is an own key of `[study]`, opened.
-fn tables(study: &Node, key: &str, hint: &str) -> Result<Vec<(Place, Vec<Entry>)>, Problem> {
+fn tables(study: &TomlNode, key: &str, hint: &str) -> Result<Vec<(Location, Vec<Assignment>)>, Problem> {
     let Some(list) = study.get(key) else { return Ok(Vec::new()) };
-    let wrong = |node: &Node| {
-        Problem::new(node.place.clone(), format!("study.{key} holds {}; allowed: tables", node.raw), hint)
+    let wrong = |node: &TomlNode| {
+        Problem::new(node.location.clone(), format!("study.{key} holds {}; allowed: tables", node.raw), hint)
     };
     let Raw::List(items) = &list.raw else { return Err(wrong(list)) };
     items
         .iter()
         .map(|item| match &item.raw {
-            Raw::Table(_) => Ok((item.place.clone(), opened(item)?)),
+            Raw::Table(_) => Ok((item.location.clone(), opened(item)?)),
             _ => Err(wrong(item)),
         })
         .collect()
 }
 
 /// A table's entries by their dotted names, so that `train.learning_rate = …` needs no quotes.
-fn opened(table: &Node) -> Result<Vec<Entry>, Problem> {
+fn opened(table: &TomlNode) -> Result<Vec<Assignment>, Problem> {
     let mut entries = Vec::new();
     open(table, "", &mut entries);
     for (key, node) in &entries {
@@ -79,16 +83,16 @@ fn opened(table: &Node) -> Result<Vec<Entry>, Problem> {
             // A table in [study] has no [study] in it.
             _ if OF_STUDY.contains(&key.as_str()) => {
                 let message = format!("{key} is in a table within [study]; it belongs in [study] itself");
-                Problem::new(node.place.clone(), message, "move it to the line below [study]")
+                Problem::new(node.location.clone(), message, "move it to the line below [study]")
             }
-            hint if hint.is_empty() => keys::unknown(key, node.place.clone()),
-            hint => Problem { hint, ..keys::unknown(key, node.place.clone()) },
+            hint if hint.is_empty() => keys::unknown(key, node.location.clone()),
+            hint => Problem { hint, ..keys::unknown(key, node.location.clone()) },
         })?;
     }
     Ok(entries)
 }
 
-fn open(node: &Node, name: &str, entries: &mut Vec<Entry>) {
+fn open(node: &TomlNode, name: &str, entries: &mut Vec<Assignment>) {
     let Raw::Table(inner) = &node.raw else { return };
     for (key, value) in inner {
         let path = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
@@ -97,7 +101,7 @@ fn open(node: &Node, name: &str, entries: &mut Vec<Entry>) {
 }
 
 /// Whether what stands at a path is no value but a table of keys.
-fn is_opened(path: &str, node: &Node) -> bool {
+fn is_opened(path: &str, node: &TomlNode) -> bool {
     let Raw::Table(inner) = &node.raw else { return false };
     match keys::kind_at(path) {
         // An unknown one is opened only to name the key in it.

@@ -3,15 +3,17 @@
 //! The parser says what it expected at some byte; what a user typed there says more. Each guess is parsed before it is
 //! shown, so that a hint can be typed.
 
-use toml::de::{DeTable, DeValue, Error};
+mod line;
+mod scan;
 
-use super::problem::{Place, Problem};
+use toml::de::{DeValue, Error};
+
+use super::problem::{Location, Problem};
 use super::slips;
+use line::{VALUES, corrected};
+use scan::{bare, code, entry, header, is_inside, join, opens, short};
 
-/// What a value may be, where no guess is near.
-const VALUES: &str = "allowed: a number, a text in quotes, true, false, a list in [ ] or a table in { }";
-
-/// What a line may be, likewise.
+/// What a line may be, where no guess is near.
 const LINES: &str = "allowed on a line: KEY = VALUE, [TABLE], or # and a comment";
 
 /// A slip: its line from 0, what is wrong, and what could be typed.
@@ -44,7 +46,7 @@ pub fn problem(text: &str, error: &Error) -> Problem {
     // The line as it is helps nobody.
     let helps = !slip.hint.is_empty() && lines.get(slip.line).is_none_or(|line| line.trim() != slip.hint.trim());
     let hint = if helps { slip.hint } else { LINES.to_owned() };
-    Problem::new(Place::Line(slip.line + 1), slip.message, hint)
+    Problem::new(Location::Line(slip.line + 1), slip.message, hint)
 }
 
 /// A key or a table that is there already.
@@ -151,217 +153,7 @@ fn unclosed(lines: &[&str], at: usize, held: usize) -> Option<Slip> {
 }
 
 /// What is wrong within one line.
-fn of_line(lines: &[&str], line: usize) -> Option<Slip> {
-    let text = lines[line].trim();
-    let (message, hint) = characters(text).or_else(|| marks(text)).or_else(|| of_entry(text))?;
-    Some(Slip { line, message, hint })
-}
-
-/// Characters that can't stand in TOML.
-fn characters(text: &str) -> Option<(String, String)> {
-    if text.contains('\r') {
-        let message = "a line ends in a carriage return alone; allowed: a newline, or both";
-        return Some((message.to_owned(), "tr '\\r' '\\n' < old.toml > new.toml".to_owned()));
-    }
-    let odd = text.chars().find(|c| {
-        (c.is_control() && *c != '\t') || (c.is_whitespace() && !matches!(c, ' ' | '\t')) || *c == '\u{feff}'
-    });
-    if let Some(c) = odd {
-        let cleaned: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
-        let cleaned: String = cleaned.chars().filter(|c| !c.is_control() && *c != '\u{feff}').collect();
-        return Some((format!("the character U+{:04X} can't stand here", c as u32), checked(cleaned)));
-    }
-    let curled = code(text).chars().find(|c| slips::CURLED.contains(c))?;
-    Some((format!("{curled} is not a TOML quote; allowed: \" or '"), corrected(text).unwrap_or_default()))
-}
-
-/// Headers and comments that are not TOML's.
-fn marks(text: &str) -> Option<(String, String)> {
-    for mark in ["//", "/*", "--", ";"] {
-        if let Some(rest) = text.strip_prefix(mark) {
-            if mark == "--" && rest.starts_with(char::is_alphabetic) {
-                return Some((format!("`{}` is for the command line", short(text)), "KEY = VALUE".to_owned()));
-            }
-            let rest = rest.trim().trim_end_matches("*/").trim_end();
-            return Some((format!("a comment begins with #, not with {mark}"), format!("# {rest}")));
-        }
-    }
-    let plain = code(text);
-    if text.starts_with('{') {
-        return Some(("this looks like JSON; an experiment is TOML".to_owned(), "name = \"lr_study\"".to_owned()));
-    }
-    if (text.starts_with('[') || plain.ends_with(']')) && entry(text).is_none() {
-        let name = plain.trim_matches(['[', ']', ' ']);
-        let fixed =
-            if plain.starts_with("[[") || plain.ends_with("]]") { format!("[[{name}]]") } else { format!("[{name}]") };
-        return Some((format!("`{}` is not the header of a table", short(plain)), checked(fixed)));
-    }
-    None
-}
-
-/// A key and its value, or what should have been one.
-fn of_entry(text: &str) -> Option<(String, String)> {
-    let shown = short(code(text));
-    let Some((key, value)) = entry(text) else {
-        let hint = corrected(text).unwrap_or_default();
-        return Some(match code(text).split_once(':') {
-            Some((_, "")) => (format!("`{shown}` is not TOML; a table has its name in brackets"), hint),
-            Some(_) => (format!("`{shown}` has no =; a key and its value are joined by =, not by :"), hint),
-            None if shown.starts_with(['"', '\'']) && bare(&shown).is_empty() => {
-                (format!("the quotes `{shown}` stand alone"), String::new())
-            }
-            None if code(text).contains(char::is_whitespace) => {
-                (format!("`{shown}` has no = between key and value"), hint)
-            }
-            None => (format!("`{shown}` has no value"), format!("{} = …", bare(code(text)))),
-        });
-    };
-    let hint = corrected(text).unwrap_or_default();
-    let name = bare(key.trim_end_matches([':', '+', '-', '*']));
-    let message = if key.ends_with([':', '+', '-', '*']) || value.starts_with('=') {
-        format!("`{shown}`: a key and its value are joined by one =")
-    } else if key.contains(char::is_whitespace) && !key.contains(['"', '\'', '.']) {
-        format!("`{key}` is not a key; allowed: letters, digits, _ and -, or any text in quotes")
-    } else if value.is_empty() {
-        return Some((format!("{name} has no value"), VALUES.to_owned()));
-    } else if slips::is_nothing(value) {
-        let hint = format!("delete the line: {name} then has its default");
-        return Some((format!("{name} is {}, which TOML does not have", short(value)), hint));
-    } else if let Some((_, rest)) = value.split_once(['"', '\'', ' ', ','])
-        && let Some((other, _)) = entry(rest.trim_start_matches([',', ' ', '"', '\'']))
-        && !value.starts_with(['{', '['])
-    {
-        return Some((
-            format!("{name} and {} stand on one line", bare(other)),
-            "give each a line of its own".to_owned(),
-        ));
-    } else if let Some((before, _)) = value.split_once("//") {
-        let hint = text.replacen("//", "#", 1);
-        let fine = DeTable::parse(&hint).is_ok() && !before.contains('"');
-        return Some(("a comment begins with #, not with //".to_owned(), if fine { hint } else { String::new() }));
-    } else if value.starts_with(['"', '\'']) && !value[1..].contains(&value[..1]) {
-        format!("{name}: the text {} has no closing quote", short(value))
-    } else if value.contains('\\') && value.starts_with('"') {
-        format!("{name}: a backslash in double quotes begins an escape; in single quotes it is itself")
-    } else if slips::mended(value).is_some_and(|fixed| fixed.starts_with('"')) {
-        format!("{name} is {}, a text without quotes", short(value))
-    } else {
-        format!("{name} is {}, which is not TOML", short(value))
-    };
-    let hint = match (hint.is_empty(), value.starts_with('{')) {
-        (false, _) => hint,
-        (true, true) => "commas part the keys of a table: { a = 1, b = 2 }".to_owned(),
-        (true, false) => VALUES.to_owned(),
-    };
-    Some((message, hint))
-}
-
-/// The line as it was probably meant.
-fn corrected(line: &str) -> Option<String> {
-    let line = code(line.trim());
-    let (key, value) = match entry(line) {
-        Some((key, value)) => (key.trim_end_matches([':', '+', '-', '*']), value.trim_start_matches('=').trim()),
-        None => match line.split_once(':').or_else(|| line.split_once(char::is_whitespace)) {
-            Some((name, "")) => return Some(checked(format!("[{name}]"))),
-            Some((key, value)) => (key.trim(), value.trim()),
-            None => return None,
-        },
-    };
-    let key = if key.contains(['"', '\'', '.']) {
-        key.trim().to_owned()
-    } else {
-        key.split_whitespace().collect::<Vec<_>>().join("_")
-    };
-    let closed =
-        ["\"\"\"", "'''"].into_iter().find(|quotes| value.starts_with(quotes)).map(|quotes| format!("{value}{quotes}"));
-    let value = closed.or_else(|| slips::mended(value)).unwrap_or_else(|| value.to_owned());
-    Some(checked(format!("{key} = {value}"))).filter(|fixed| !fixed.is_empty())
-}
-
-/// A line, if it is TOML.
-fn checked(line: String) -> String {
-    if DeTable::parse(&line).is_ok() { line } else { String::new() }
-}
-
-/// The name in a header's brackets.
-fn header(line: &str) -> Option<String> {
-    let inner = code(line).trim().strip_prefix('[')?.strip_suffix(']')?;
-    let inner = inner.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(inner);
-    let is_name = !inner.is_empty() && inner.chars().all(|c| c.is_alphanumeric() || "_-.\"' ".contains(c));
-    is_name.then(|| bare(inner))
-}
-
-/// A key and its value, where a line has a `=` outside of quotes.
-fn entry(line: &str) -> Option<(&str, &str)> {
-    let line = code(line);
-    let mut quote = None;
-    let at = line.char_indices().find(|(_, c)| match (*c, quote) {
-        ('=', None) => true,
-        (c, Some(closing)) if c == closing => {
-            quote = None;
-            false
-        }
-        (c @ ('"' | '\''), None) => {
-            quote = Some(c);
-            false
-        }
-        _ => false,
-    })?;
-    let (key, value) = (line[..at.0].trim(), line[at.0 + 1..].trim());
-    // `{ kind = …` and `["a=b"]` are no entries but parts of a value.
-    (!key.is_empty() && !key.starts_with(['{', '[', ',', '}', ']'])).then_some((key, value))
-}
-
-/// A line without its comment and the white space around it.
-fn code(line: &str) -> &str {
-    let mut quote = None;
-    for (at, c) in line.char_indices() {
-        match (c, quote) {
-            ('#', None) => return line[..at].trim(),
-            (c, Some(closing)) if c == closing => quote = None,
-            ('"' | '\'', None) => quote = Some(c),
-            _ => {}
-        }
-    }
-    line.trim()
-}
-
-/// How many brackets a text opens more than it closes; a text of several lines that it begins counts as one.
-fn opens(text: &str) -> i32 {
-    if let Some(quotes) = ["\"\"\"", "'''"].into_iter().find(|quotes| text.starts_with(quotes)) {
-        return i32::from(!text[3..].contains(quotes));
-    }
-    let (mut open, mut quote) = (0, None);
-    for c in text.chars() {
-        match (c, quote) {
-            (c, Some(closing)) if c == closing => quote = None,
-            (_, Some(_)) => {}
-            ('"' | '\'', None) => quote = Some(c),
-            ('[' | '{', None) => open += 1,
-            (']' | '}', None) => open -= 1,
-            _ => {}
-        }
-    }
-    open
-}
-
-/// A key without its quotes.
-fn bare(key: &str) -> String {
-    key.chars().filter(|c| !matches!(c, '"' | '\'') && !c.is_whitespace()).collect()
-}
-
-fn join(table: &str, key: &str) -> String {
-    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
-}
-
-fn is_inside(path: &str, table: &str) -> bool {
-    path.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'))
-}
-
-/// A text that fits in a message.
-fn short(text: &str) -> String {
-    match text.char_indices().nth(40) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
+fn of_line(lines: &[&str], at: usize) -> Option<Slip> {
+    let (message, hint) = line::wrong(lines[at].trim())?;
+    Some(Slip { line: at, message, hint })
 }

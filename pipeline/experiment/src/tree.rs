@@ -5,16 +5,16 @@ use std::fmt;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Place, Problem};
+use super::problem::{Location, Problem};
 use super::{slips, syntax};
 
-/// A value as the user wrote it.
+/// A value as the user wrote it, in the tree of an experiment's text or of a `--set`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub struct TomlNode {
     /// The value.
     pub raw: Raw,
     /// Where it stands.
-    pub place: Place,
+    pub location: Location,
 }
 
 /// What TOML knows.
@@ -24,8 +24,8 @@ pub enum Raw {
     Int(i64),
     Float(f64),
     Text(String),
-    List(Vec<Node>),
-    Table(Vec<(String, Node)>),
+    List(Vec<TomlNode>),
+    Table(Vec<(String, TomlNode)>),
 }
 
 impl Raw {
@@ -62,7 +62,7 @@ impl fmt::Display for Raw {
     }
 }
 
-impl Node {
+impl TomlNode {
     /// The entry `key` of a table.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.raw {
@@ -81,7 +81,7 @@ impl Node {
         let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
         if !matches!(self.raw, Raw::Table(_)) {
             self.raw = Raw::Table(Vec::new());
-            self.place = value.place.clone();
+            self.location = value.location.clone();
         }
         let Raw::Table(entries) = &mut self.raw else { return };
         match (entries.iter().position(|(key, _)| key == first), rest) {
@@ -89,7 +89,7 @@ impl Node {
             (Some(i), Some(rest)) => entries[i].1.put(rest, value),
             (None, None) => entries.push((first.to_owned(), value)),
             (None, Some(rest)) => {
-                let mut table = Self { raw: Raw::Table(Vec::new()), place: value.place.clone() };
+                let mut table = Self { raw: Raw::Table(Vec::new()), location: value.location.clone() };
                 table.put(rest, value);
                 entries.push((first.to_owned(), table));
             }
@@ -120,19 +120,19 @@ pub fn toml(value: &Value) -> String {
 }
 
 /// Parses an experiment's text.
-pub fn parse(text: &str) -> Result<Node, Problem> {
+pub fn parse(text: &str) -> Result<TomlNode, Problem> {
     let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-    let line = |offset: usize| Place::Line(starts.partition_point(|start| *start <= offset));
+    let line = |offset: usize| Location::Line(starts.partition_point(|start| *start <= offset));
     let table = DeTable::parse(text).map_err(|error| syntax::problem(text, &error))?;
-    convert_table(table.get_ref(), Place::Line(1), &line)
+    convert_table(table.get_ref(), Location::Line(1), &line)
 }
 
 /// Parses `KEY=VALUE` of the command line. A value that is not TOML is taken as text, and so are the words in a list or
 /// a table, so that a word needs no quotes.
-pub fn parse_set(set: &str) -> Result<(String, Node), Problem> {
-    let place = Place::Set(set.to_owned());
+pub fn parse_set(set: &str) -> Result<(String, TomlNode), Problem> {
+    let location = Location::Set(set.to_owned());
     let wrong = |message: &str| Problem {
-        place: place.clone(),
+        location: location.clone(),
         message: message.to_owned(),
         hint: "--set train.learning_rate=0.3".to_owned(),
     };
@@ -141,9 +141,9 @@ pub fn parse_set(set: &str) -> Result<(String, Node), Problem> {
     if key.is_empty() || key.split('.').any(str::is_empty) {
         return Err(wrong("expected a dotted key before ="));
     }
-    let in_set = |_: usize| place.clone();
+    let in_set = |_: usize| location.clone();
     let as_toml = |value: &str| match DeValue::parse(value) {
-        Ok(parsed) => Some(convert(parsed.get_ref(), place.clone(), &in_set)),
+        Ok(parsed) => Some(convert(parsed.get_ref(), location.clone(), &in_set)),
         Err(_) => None,
     };
     let node = match as_toml(value) {
@@ -157,12 +157,16 @@ pub fn parse_set(set: &str) -> Result<(String, Node), Problem> {
                 }
             }
         }
-        None => Node { raw: Raw::Text(value.to_owned()), place: place.clone() },
+        None => TomlNode { raw: Raw::Text(value.to_owned()), location: location.clone() },
     };
     Ok((key.to_owned(), node))
 }
 
-fn convert_table(table: &DeTable<'_>, place: Place, line: &dyn Fn(usize) -> Place) -> Result<Node, Problem> {
+fn convert_table(
+    table: &DeTable<'_>,
+    location: Location,
+    line: &dyn Fn(usize) -> Location,
+) -> Result<TomlNode, Problem> {
     let entries = table
         .iter()
         .map(|(key, value)| {
@@ -171,11 +175,11 @@ fn convert_table(table: &DeTable<'_>, place: Place, line: &dyn Fn(usize) -> Plac
             Ok((key.get_ref().to_string(), node))
         })
         .collect::<Result<Vec<_>, Problem>>()?;
-    Ok(Node { raw: Raw::Table(entries), place })
+    Ok(TomlNode { raw: Raw::Table(entries), location })
 }
 
-fn convert(value: &DeValue<'_>, place: Place, line: &dyn Fn(usize) -> Place) -> Result<Node, Problem> {
-    let wrong = |message: String| Problem { place: place.clone(), message, hint: String::new() };
+fn convert(value: &DeValue<'_>, location: Location, line: &dyn Fn(usize) -> Location) -> Result<TomlNode, Problem> {
+    let wrong = |message: String| Problem { location: location.clone(), message, hint: String::new() };
     let raw = match value {
         DeValue::Boolean(value) => Raw::Bool(*value),
         DeValue::Integer(value) => Raw::Int(i64::from_str_radix(value.as_str(), value.radix()).map_err(|_| {
@@ -193,7 +197,7 @@ fn convert(value: &DeValue<'_>, place: Place, line: &dyn Fn(usize) -> Place) -> 
                 .map(|item| convert(item.get_ref(), line(item.span().start), line))
                 .collect::<Result<_, _>>()?,
         ),
-        DeValue::Table(table) => return convert_table(table, place, line),
+        DeValue::Table(table) => return convert_table(table, location, line),
     };
-    Ok(Node { raw, place })
+    Ok(TomlNode { raw, location })
 }

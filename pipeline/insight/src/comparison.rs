@@ -1,12 +1,12 @@
 //! What differs between runs, and what they have at equal steps.
 
-use identity::RunId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::explanation::Explains;
+use identity::RunId;
 use record::read::{Cell, Evaluation, Param, Sample, text_as_json};
 
 /// Something that is not the same for all of some runs.

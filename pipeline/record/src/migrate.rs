@@ -3,7 +3,6 @@
 //! Migrations are only ever appended. `user_version` counts those that were applied; SQLite itself would let two
 //! processes race on a fresh file, so the whole is done in one transaction that takes the write lock first.
 
-use identity::RunId;
 use std::path::PathBuf;
 
 use super::aside::{self, Aside};
@@ -156,6 +155,8 @@ fn pragma(record: &mut Record, text: &'static str) -> Result<i64> {
 
 #[cfg(test)]
 mod tests {
+    use identity::RunId;
+
     use super::*;
     use crate::options;
 

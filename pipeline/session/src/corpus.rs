@@ -10,7 +10,7 @@ use fetch::FetchError;
 pub use fetch::{Fetcher, News};
 
 use engine::store::Store;
-use experiment::{Origin, Source};
+use experiment::{CorpusFile, CorpusOrigin};
 use identity::Digest;
 
 /// Where fetched corpora are kept, and whether more may be fetched.
@@ -51,10 +51,10 @@ impl From<FetchError> for Refused {
 ///
 /// # Errors
 /// When it is not there, can't be fetched, or holds other bytes than its digest says.
-pub fn obtain(source: &Source, store: &Store, shelf: &mut Shelf<'_>) -> Result<(PathBuf, Digest), Refused> {
+pub fn obtain(source: &CorpusFile, store: &Store, shelf: &mut Shelf<'_>) -> Result<(PathBuf, Digest), Refused> {
     let path = match &source.origin {
-        Origin::File(path) => path.clone(),
-        Origin::Url(url) => return from_shelf(url, source.sha256.as_deref().unwrap_or(""), store, shelf),
+        CorpusOrigin::File(path) => path.clone(),
+        CorpusOrigin::Url(url) => return from_shelf(url, source.sha256.as_deref().unwrap_or(""), store, shelf),
     };
     let digest = store.digest_of(&path).map_err(|error| (format!("{}: {error}", path.display()), String::new()))?;
     match &source.sha256 {

@@ -1,13 +1,13 @@
 //! A run's experiment as the record has it, which its file need no longer say.
 
-use identity::RunId;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 use crate::places::Paths;
-use experiment::{Experiment, Origin};
+use experiment::{CorpusOrigin, Experiment};
+use identity::RunId;
 use record::Record;
 use system::files;
 
@@ -84,7 +84,7 @@ impl Recorded {
         let before = record.inputs(run, "tokenize")?;
         let experiment = self.with(&[], paths, here)?;
         for source in experiment.points.iter().flat_map(|point| &point.corpus.sources) {
-            let Origin::File(path) = &source.origin else { continue };
+            let CorpusOrigin::File(path) = &source.origin else { continue };
             let Some((name, digest)) = before.iter().find(|(name, _)| *name == source.name) else { continue };
             let found = files::digest(path)
                 .map_err(|error| Failure::input(format!("{}: {error}", path.display()), ""))?
@@ -115,7 +115,7 @@ impl Recorded {
         let leads_there = |folder: &&Path| {
             self.with(&[], paths, folder).is_ok_and(|experiment| {
                 let mut sources = experiment.points.iter().flat_map(|point| &point.corpus.sources);
-                sources.any(|source| source.origin == Origin::File(PathBuf::from(&file)))
+                sources.any(|source| source.origin == CorpusOrigin::File(PathBuf::from(&file)))
             })
         };
         let folders = directory.map(Path::new).into_iter().chain(Path::new(&file).ancestors().skip(1));

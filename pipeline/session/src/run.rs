@@ -28,7 +28,7 @@ use engine::launch::{Local, Pool};
 use engine::lock::{self, Lock};
 use engine::store::Store;
 use engine::work::{Graph, Summary, Track, Work};
-use experiment::{Experiment, Point, Source};
+use experiment::{CorpusFile, Experiment, Point};
 use identity::{Digest, Status};
 use record::Record;
 use record::rows::{KILLED, NewExperiment, NewRun, RunRow};
@@ -148,7 +148,7 @@ impl Session<'_> {
         let mut shelf = Shelf { folder, dry_run, watch: &mut *told };
         let mut plans = Vec::with_capacity(experiment.points.len());
         // Most points of a study read the same files.
-        let mut known: Vec<(&Source, (PathBuf, Digest))> = Vec::new();
+        let mut known: Vec<(&CorpusFile, (PathBuf, Digest))> = Vec::new();
         for point in &experiment.points {
             let mut sources = Vec::new();
             for source in &point.corpus.sources {

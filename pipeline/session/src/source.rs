@@ -1,6 +1,5 @@
 //! The record as views are gathered from it: runs that are chosen, their verdicts, and the outputs of their stages.
 
-use identity::RunId;
 use std::path::PathBuf;
 
 use crate::failure::Failure;
@@ -9,6 +8,7 @@ use crate::plan::built_in;
 use crate::reader::Reader;
 use crate::{filter, judge};
 use engine::lock::is_alive;
+use identity::RunId;
 use insight::verdict::Facts;
 use record::Record;
 use record::verdicts::Verdict;

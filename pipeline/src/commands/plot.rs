@@ -6,7 +6,7 @@ use crate::args::{PlotArgs, Theme};
 use crate::ui::watch::Terminal;
 use crate::ui::{self, file, format};
 use chart::png::{self, SCALE};
-use chart::svg::{Look, svg};
+use chart::svg::{Canvas, svg};
 use chart::{Chart, Quantity, Range};
 use session::Reader;
 use session::failure::Failure;
@@ -42,8 +42,8 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
     let runs = reader.named(&args.selectors)?;
     let runs = Pictured::read(&mut reader, runs, &args.selectors, what, rows)?;
     let chart = runs.chart(&mut reader.record, what)?;
-    let look = Look { width: args.width, height: args.height, shade: args.theme.into() };
-    let drawn = svg(&chart, range(&chart, args.log_y)?, look);
+    let canvas = Canvas { width: args.width, height: args.height, shade: args.theme.into() };
+    let drawn = svg(&chart, range(&chart, args.log_y)?, canvas);
     if args.output.as_os_str() == "-" {
         ui::data(&drawn);
         return Ok(());

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use serde_json::json;
 
-use crate::args::{Format, SqlArgs};
+use crate::args::{RowFormat, SqlArgs};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use crate::ui::watch::Terminal;
@@ -52,11 +52,11 @@ fn standard_input() -> Result<String, Failure> {
 }
 
 /// Writes the answer. A reader that went away ends it early and is no error.
-fn answer(record: &mut Record, query: &str, format: Format, out: &mut dyn std::io::Write) -> Result<(), Failure> {
+fn answer(record: &mut Record, query: &str, format: RowFormat, out: &mut dyn std::io::Write) -> Result<(), Failure> {
     let asked = match format {
-        Format::Csv => csv(record, query, out)?,
-        Format::Json => json(record, query, out)?,
-        Format::Table => table(record, query, out)?,
+        RowFormat::Csv => csv(record, query, out)?,
+        RowFormat::Json => json(record, query, out)?,
+        RowFormat::Table => table(record, query, out)?,
     };
     match asked {
         Ok(()) => {
@@ -166,9 +166,9 @@ fn hint(message: &str, relations: &[Relation]) -> String {
     near.map_or("pipeline sql --schema lists views and columns".to_owned(), |near| format!("did you mean {near}?"))
 }
 
-fn schema(relations: &[Relation], format: Format, look: Look) -> String {
+fn schema(relations: &[Relation], format: RowFormat, look: Look) -> String {
     match format {
-        Format::Json => {
+        RowFormat::Json => {
             let column = |(name, of): &(String, String)| json!({"name": name, "type": of});
             let of = |relation: &Relation| {
                 let columns: Vec<_> = relation.columns.iter().map(column).collect();
@@ -176,7 +176,7 @@ fn schema(relations: &[Relation], format: Format, look: Look) -> String {
             };
             ui::json(&relations.iter().map(of).collect::<Vec<_>>())
         }
-        Format::Csv => {
+        RowFormat::Csv => {
             let mut text = String::from("relation,kind,column,type\n");
             for relation in relations {
                 for (column, of) in &relation.columns {
@@ -185,7 +185,7 @@ fn schema(relations: &[Relation], format: Format, look: Look) -> String {
             }
             text
         }
-        Format::Table => {
+        RowFormat::Table => {
             let mut text = String::new();
             for (kind, title) in [("view", "views (the public interface: docs/sql.md)"), ("table", "tables")] {
                 text.push_str(&format!("{}\n", look.heading(title)));
@@ -209,7 +209,7 @@ mod tests {
     use record::fixture::{Fixture, sparse_run};
     use session::{Reader, judge};
 
-    fn said(query: &str, format: Format) -> Result<String, String> {
+    fn said(query: &str, format: RowFormat) -> Result<String, String> {
         let fixture = Fixture::new();
         let mut out = Vec::new();
         answer(&mut fixture.record(), query, format, &mut out)
@@ -222,22 +222,22 @@ mod tests {
     #[test]
     fn values_in_each_format() {
         assert_eq!(
-            said(VALUES, Format::Table).unwrap(),
+            said(VALUES, RowFormat::Table).unwrap(),
             "a    b  c  d     e        f    g\n1  0.1     00ff  a,\"b\"  inf  2.0\n"
         );
-        assert_eq!(said(VALUES, Format::Csv).unwrap(), "a,b,c,d,e,f,g\n1,0.1,,00ff,\"a,\"\"b\"\"\",inf,2.0\n");
+        assert_eq!(said(VALUES, RowFormat::Csv).unwrap(), "a,b,c,d,e,f,g\n1,0.1,,00ff,\"a,\"\"b\"\"\",inf,2.0\n");
         let json = "[\n  {\"a\": 1, \"b\": 0.1, \"c\": null, \"d\": \"00ff\", \"e\": \"a,\\\"b\\\"\", \"f\": \"inf\", \"g\": 2.0}\n]\n";
-        assert_eq!(said(VALUES, Format::Json).unwrap(), json);
-        assert_eq!(said("SELECT run FROM run_summary WHERE run > 99", Format::Json).unwrap(), "[]\n");
-        assert_eq!(said("SELECT run, status FROM run_summary WHERE run > 99", Format::Csv).unwrap(), "run,status\n");
+        assert_eq!(said(VALUES, RowFormat::Json).unwrap(), json);
+        assert_eq!(said("SELECT run FROM run_summary WHERE run > 99", RowFormat::Json).unwrap(), "[]\n");
+        assert_eq!(said("SELECT run, status FROM run_summary WHERE run > 99", RowFormat::Csv).unwrap(), "run,status\n");
         // A view's columns have no types of their own, and values of one column may differ in theirs.
         let mixed = "SELECT value FROM run_params WHERE run = 1 AND name IN ('train.tied', 'train.clip_norm', 'train.optimizer')";
-        assert_eq!(said(mixed, Format::Csv).unwrap(), "value\n1.25\nsgd\n0\n");
+        assert_eq!(said(mixed, RowFormat::Csv).unwrap(), "value\n1.25\nsgd\n0\n");
     }
 
     #[test]
     fn what_is_wrong_is_said_in_one_line() {
-        let wrong = |query: &str| said(query, Format::Table).unwrap_err();
+        let wrong = |query: &str| said(query, RowFormat::Table).unwrap_err();
         assert_eq!(
             wrong("SELECT learning_rte FROM run_summary"),
             "no such column: learning_rte | did you mean learning_rate?"
@@ -267,7 +267,7 @@ mod tests {
                 )
             );
         }
-        assert_eq!(said("SELECT ':x?' AS \"@a\" -- $b", Format::Csv).unwrap(), "@a\n:x?\n");
+        assert_eq!(said("SELECT ':x?' AS \"@a\" -- $b", RowFormat::Csv).unwrap(), "@a\n:x?\n");
         assert!(wrong("SELECT 1\0 + 1").starts_with("the query holds a NUL character"));
         assert_eq!(wrong("SELECT (1"), "incomplete input | ");
         assert!(
@@ -295,7 +295,7 @@ mod tests {
                 let mut out = Vec::new();
                 answer(&mut record, &query, format, &mut out).ok().map(|()| String::from_utf8(out).unwrap())
             };
-            let [table, csv, json] = [Format::Table, Format::Csv, Format::Json].map(&mut said);
+            let [table, csv, json] = [RowFormat::Table, RowFormat::Csv, RowFormat::Json].map(&mut said);
             let (Some(table), Some(csv), Some(json)) = (&table, &csv, &json) else {
                 assert_eq!((table, csv, json), (None, None, None), "{}", path.display());
                 continue;
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(queries.len(), 27);
         for query in queries {
             let mut out = Vec::new();
-            answer(&mut record, query, Format::Csv, &mut out).unwrap_or_else(|failure| panic!("{query}{failure}"));
+            answer(&mut record, query, RowFormat::Csv, &mut out).unwrap_or_else(|failure| panic!("{query}{failure}"));
             let rows = String::from_utf8(out).unwrap().lines().count() - 1;
             assert!(rows > 0, "no rows: {query}");
         }
@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn the_schema_names_every_view() {
-        let text = schema(&Fixture::new().record().relations().unwrap(), Format::Table, Look::PLAIN);
+        let text = schema(&Fixture::new().record().relations().unwrap(), RowFormat::Table, Look::PLAIN);
         for view in ["run_summary", "run_steps", "run_params", "run_lineage", "study_by_learning_rate"] {
             assert!(text.contains(&format!("\n  {view}\n")), "{text}");
         }

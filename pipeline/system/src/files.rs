@@ -17,7 +17,7 @@ pub struct NotRegular(&'static str);
 /// An error with the path it is about, for callers that know only the folder.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {error}", path.display())]
-struct At {
+struct PathError {
     path: PathBuf,
     error: io::Error,
 }
@@ -28,18 +28,18 @@ pub fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
         if !is_not_regular(&error) && error.kind() != io::ErrorKind::PermissionDenied {
             return error;
         }
-        io::Error::new(error.kind(), At { path: path.to_owned(), error })
+        io::Error::new(error.kind(), PathError { path: path.to_owned(), error })
     }
 }
 
 /// The path that [`at`] added.
 pub fn path_of(error: &io::Error) -> Option<&Path> {
-    error.get_ref()?.downcast_ref::<At>().map(|at| at.path.as_path())
+    error.get_ref()?.downcast_ref::<PathError>().map(|at| at.path.as_path())
 }
 
 /// Whether an error says that something else stands in a file's place.
 pub fn is_not_regular(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| match inner.downcast_ref::<At>() {
+    error.get_ref().is_some_and(|inner| match inner.downcast_ref::<PathError>() {
         Some(at) => is_not_regular(&at.error),
         None => inner.is::<NotRegular>(),
     })

@@ -1,8 +1,8 @@
 //! The defaults of parameters: what a run's parameters are told apart from, and how a recorded value is worded.
 
-use identity::RunId;
 use std::collections::{BTreeMap, HashSet};
 
+use identity::RunId;
 use serde_json::Value;
 use stages::params::{SPLIT, STAGES};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{Source, compare, defaults, format, standing};
 use chart::axis::Baseline;
-use chart::{Chart, Line, Quantity, thin};
+use chart::{Chart, Curve, Quantity, thin};
 use identity::{Bucket, Hole, RunId};
 use insight::comparison::{self, Differing};
 use record::read::{Detail, Evaluation, NgramLoss, StageRow, Summary};
@@ -171,7 +171,7 @@ impl Pictured {
             let wide = self.steps() / rows.max(1);
             let buckets = if buckets.len() as i64 > 2 * rows { thin(&buckets, wide) } else { buckets };
             let onset = self.verdicts[place].began();
-            lines.push(Line { run: run.run, label, place, buckets, holes, onset });
+            lines.push(Curve { run: run.run, label, place, buckets, holes, onset });
         }
         let baselines = if quantity.is_loss() { self.baselines.clone() } else { quantity.mark().into_iter().collect() };
         Ok(Chart { quantity, of: self.of.clone(), steps: self.steps(), lines, baselines })

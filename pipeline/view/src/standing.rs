@@ -1,10 +1,10 @@
 //! Where a run's valid loss stands among its baselines, in words.
 
-use identity::RunId;
 use std::collections::HashMap;
 
 use crate::format;
 use crate::models::{last, short};
+use identity::RunId;
 use insight::standing::{Place, Standing, standing};
 use record::read::{Cell, Evaluation, NgramLoss, Param};
 

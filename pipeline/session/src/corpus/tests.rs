@@ -143,12 +143,12 @@ fn a_fetched_corpus_is_checked_at_each_use_and_a_dry_run_fetches_nothing() {
     let store = Store::open(&folder.path().join("store")).unwrap();
     let shelf = folder.path().join("corpora");
     let digest = Digest::of(b"a text");
-    let source = |url: &str| Source {
+    let source = |url: &str| CorpusFile {
         name: "text".to_owned(),
-        origin: Origin::Url(url.to_owned()),
+        origin: CorpusOrigin::Url(url.to_owned()),
         sha256: Some(digest.to_string()),
     };
-    let obtain = |source: &Source, dry_run| {
+    let obtain = |source: &CorpusFile, dry_run| {
         let mut shelf = Shelf { folder: Some(shelf.clone()), dry_run, watch: &mut |_| {} };
         super::obtain(source, &store, &mut shelf)
     };

@@ -3,7 +3,6 @@
 mod asked;
 mod screen;
 
-use identity::RunId;
 use std::path::Path;
 
 use asked::Asking;
@@ -15,6 +14,7 @@ use crate::ui::look::Look;
 use crate::ui::watch::Terminal;
 use crate::{exit, ui};
 use engine::stop::Stop as _;
+use identity::RunId;
 use session::Reader;
 use session::Session;
 use session::failure::{Failure, Kind};

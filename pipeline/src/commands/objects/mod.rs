@@ -4,7 +4,6 @@ mod gc;
 mod size;
 pub mod verify;
 
-use identity::RunId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use crate::ui;
 use crate::ui::watch::Terminal;
 use engine::store::Store;
 use identity::ObjectId;
+use identity::RunId;
 use record::objects::Reference;
 use record::{Record, RecordError};
 use session::failure::Failure;

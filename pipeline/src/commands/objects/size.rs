@@ -1,6 +1,5 @@
 //! `pipeline objects size`.
 
-use identity::RunId;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -9,6 +8,7 @@ use crate::ui::format::{bytes, count};
 use crate::ui::look::Look;
 use crate::ui::table::{Table, left, right};
 use engine::store::Store;
+use identity::RunId;
 use record::objects::Reference;
 
 /// A number of objects and their bytes.

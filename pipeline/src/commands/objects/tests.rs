@@ -1,6 +1,5 @@
 //! A small store with everything in it that can be wrong.
 
-use identity::RunId;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::gc::{Folders, screen, waste};
@@ -8,6 +7,7 @@ use super::verify::{Complaint, look, tell};
 use super::*;
 use crate::ui::look::Look;
 use engine::lock;
+use identity::RunId;
 use record::objects::Trace;
 
 struct Small {

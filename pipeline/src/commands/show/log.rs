@@ -1,8 +1,8 @@
 //! `pipeline show --log`: what a run's workers wrote.
 
-use identity::RunId;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
+use identity::RunId;
 use stages::plain;
 
 use crate::ui;

@@ -1,10 +1,10 @@
 //! What a model predicted at one step, token by token, as a person reads it.
 
-use identity::LossKind;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
+use identity::LossKind;
 use record::read::StepRow;
 use view::step::{Replay, Row, Token};
 

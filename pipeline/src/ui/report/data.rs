@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::ReportView;
-use chart::{Chart, Line, Range};
+use chart::{Chart, Curve, Range};
 use identity::Bucket;
 
 /// The data, harmless inside a script element: nothing in it can end that element, whatever texts it holds.
@@ -57,7 +57,7 @@ fn chart(chart: &Chart) -> Option<Value> {
 }
 
 /// A curve by columns, its `band` among them. What is not finite is null here, and its kind stands among the holes.
-fn line(line: &Line, band: bool) -> Map<String, Value> {
+fn line(line: &Curve, band: bool) -> Map<String, Value> {
     let of = |value: &dyn Fn(&Bucket) -> Option<f64>| -> Value {
         line.buckets.iter().map(|bucket| value(bucket).map(short)).collect::<Vec<_>>().into()
     };

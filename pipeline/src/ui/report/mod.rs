@@ -17,7 +17,7 @@ use crate::ui::format;
 use chart::Range;
 use chart::colours::{DARK, LIGHT};
 use chart::parallel::{self, Strand, Value};
-use chart::svg::{Look, Shade, svg};
+use chart::svg::{Canvas, Shade, svg};
 use record::read::Cell;
 use view::report::{ReportView, ReportedRun};
 
@@ -125,7 +125,7 @@ fn themes() -> String {
 }
 
 fn curves(report: &ReportView) -> Markup {
-    let look = Look { width: 860, height: 400, shade: Shade::Page };
+    let canvas = Canvas { width: 860, height: 400, shade: Shade::Page };
     html! {
         section #curves {
             h2 { "Curves" }
@@ -154,7 +154,7 @@ fn curves(report: &ReportView) -> Markup {
                 @if let Some(range) = Range::of(chart, chart.wants_log()) {
                     figure.chart data-chart=(chart.quantity.column()) {
                         figcaption { h3 { (chart.quantity.title()) } }
-                        div.still { (PreEscaped(svg(chart, range, look))) }
+                        div.still { (PreEscaped(svg(chart, range, canvas))) }
                     }
                 }
             }

@@ -1,12 +1,12 @@
 //! What two runs measured around the step that matters.
 
-use identity::RunId;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::parting::{Pair, Parting};
+use identity::RunId;
 use record::Record;
 use record::read::{Cell, Param, StepRow};
 use record::verdicts::Verdict;

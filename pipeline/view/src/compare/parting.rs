@@ -1,11 +1,11 @@
 //! Where the losses of two runs part, and which of their parameters can explain it.
 
-use identity::RunId;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use identity::RunId;
 use insight::comparison::Differing;
 use insight::explanation::{self, Ground, Rates};
 use insight::noise::{self, Beyond, Losses};

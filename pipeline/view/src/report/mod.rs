@@ -2,7 +2,6 @@
 
 mod chosen;
 
-use identity::RunId;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -14,6 +13,7 @@ use crate::models::last;
 use crate::pictures::Pictured;
 use crate::{Source, compare, run, standing};
 use chart::{Chart, Quantity};
+use identity::RunId;
 use insight::comparison::Differing;
 use insight::winner::{Group, Winner};
 use record::read::{Evaluation, Event, Execution, Forked, Sample, Summary};

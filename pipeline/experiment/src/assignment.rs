@@ -1,12 +1,12 @@
 //! A key with a value for it: what an axis, a listed point and an exclusion are made of.
 
-use super::tree::{Node, Raw};
+use super::tree::{Raw, TomlNode};
 
 /// A key by its dotted name, and a value for it.
-pub type Entry = (String, Node);
+pub type Assignment = (String, TomlNode);
 
 /// A point as it would be written.
-pub fn words(point: &[Entry]) -> String {
+pub fn words(point: &[Assignment]) -> String {
     point.iter().map(|(key, node)| format!("{key} = {}", node.raw)).collect::<Vec<_>>().join(", ")
 }
 
@@ -17,7 +17,7 @@ pub fn same(a: &Raw, b: &Raw) -> bool {
         (Raw::List(a), Raw::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(&a.raw, &b.raw)),
         (Raw::Table(a), Raw::Table(b)) => {
             let has =
-                |(key, node): &(String, Node)| b.iter().any(|(other, it)| other == key && same(&node.raw, &it.raw));
+                |(key, node): &(String, TomlNode)| b.iter().any(|(other, it)| other == key && same(&node.raw, &it.raw));
             a.len() == b.len() && a.iter().all(has)
         }
         (a, b) => a == b,

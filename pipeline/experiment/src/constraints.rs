@@ -1,0 +1,83 @@
+//! Constraints between keys: what no table of keys says, since it ties several values together.
+
+use stages::params;
+use stages::plan::Plan;
+
+use super::point::{CorpusFile, CorpusOrigin, Point, Stages};
+use super::problem::{Location, Problem};
+use super::tree::TomlNode;
+
+/// Checks a point's values together.
+pub fn check(tree: &TomlNode, point: &Point) -> Result<(), Problem> {
+    let location = |key: &str| tree.at(key).map_or(Location::Default, |node| node.location.clone());
+    let Stages { tokenize, vocab, batch, train, sample, .. } = &point.stages;
+    let (vocab, batch, train, eos) = (&vocab.read, &batch.read, &train.read, tokenize.read.eos.as_str());
+    let specials = if eos.is_empty() { 1 } else { 2 };
+    if eos == stages::files::UNKNOWN {
+        let message = format!("tokenize.eos is \"{eos}\", the type for unknown tokens; allowed: any other text");
+        return Err(Problem::new(location("tokenize.eos"), message, "eos = \"<eos>\""));
+    }
+    if vocab.size < specials {
+        let names = if specials == 1 { "<unk>".to_owned() } else { format!("<unk> and {eos}") };
+        let message = format!("vocab.size is {}; allowed: at least {specials}, for the specials {names}", vocab.size);
+        return Err(Problem::new(location("vocab.size"), message, "vocab.size = 10000"));
+    }
+    if train.steps.is_some() && train.epochs.is_some() {
+        let message = "train.steps and train.epochs stand both; allowed: one of them";
+        return Err(Problem::new(location("train.epochs"), message, ""));
+    }
+    // With epochs, the length is known only once the corpus is cut.
+    if let Some(fork) = train.fork.as_ref().filter(|_| train.epochs.is_none())
+        && let Some((message, hint)) = params::nothing_to_train(fork, train.length(0))
+    {
+        let key = if tree.at("train.steps").is_some() { "train.steps" } else { "train.fork" };
+        return Err(Problem::new(location(key), message, hint));
+    }
+    if train.tied && train.embedding != train.hidden {
+        let message = format!("train.tied wants embedding = hidden; they are {} and {}", train.embedding, train.hidden);
+        return Err(Problem::new(location("train.tied"), message, format!("train.embedding = {}", train.hidden)));
+    }
+    if train.reads_valid() {
+        let held_out = match &point.corpus.split {
+            Some(split) => split["valid"].as_f64().is_some_and(|share| share > 0.0),
+            None => point.corpus.sources.iter().any(|source| source.name == "valid"),
+        };
+        if !held_out {
+            let key = match (&train.early_stopping, train.schedule_reads_valid()) {
+                (_, true) => "train.schedule",
+                (Some(_), _) => "train.early_stopping",
+                (None, _) => "train.checkpoints",
+            };
+            let message = format!("{key} looks at the valid loss, and the corpus has no valid part");
+            return Err(Problem::new(location(key), message, "corpus.split = { valid = 0.05, test = 0.05 }"));
+        }
+    }
+    if let Some((message, hint)) = train.steps.and_then(|steps| params::too_many_checkpoints(&train.checkpoints, steps))
+    {
+        return Err(Problem::new(location("train.checkpoints"), message, hint));
+    }
+    if sample.as_ref().is_some_and(|sample| sample.read.decode.is_empty()) {
+        return Err(Problem::new(
+            location("sample.decode"),
+            "sample.decode is empty; allowed: at least one way to draw",
+            "decode = [\"greedy\"]",
+        ));
+    }
+    // A token takes at least a byte, or is a line's end, so that a batch beyond the bytes can be refused at once; a
+    // closer look is taken when the tokens have been counted.
+    let trained = point.corpus.sources.iter().find(|source| matches!(source.name.as_str(), "text" | "train"));
+    if let Some(CorpusFile { origin: CorpusOrigin::File(path), .. }) = trained {
+        let bytes = path.metadata().map(|file| file.len()).unwrap_or(u64::MAX);
+        let needed = Plan::fewest_tokens(batch.layout, batch.size, batch.unroll);
+        if needed > bytes.saturating_add(1) {
+            let message = format!(
+                "batch.size {} × unroll {} needs {needed} tokens; {} has {bytes} bytes",
+                batch.size,
+                batch.unroll,
+                path.display()
+            );
+            return Err(Problem::new(location("batch.size"), message, "a smaller batch.size or batch.unroll"));
+        }
+    }
+    Ok(())
+}

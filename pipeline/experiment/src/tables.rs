@@ -1,0 +1,127 @@
+//! One point's values, read from its tree: the name, the seed, the corpus, and the table of each stage.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+use stages::params::{self, STAGES};
+use stages::schema::Default;
+
+use super::check::{check, check_table, did_you_mean};
+use super::corpus::{self, SearchPath};
+use super::keys::{SEED, unknown};
+use super::point::{Point, StageTable, Stages};
+use super::problem::{Location, Problem};
+use super::tree::{Raw, TomlNode};
+
+/// Whether an experiment may be named so.
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c))
+}
+
+/// The experiment's name.
+pub fn name(tree: &TomlNode) -> Result<String, Problem> {
+    let hint = "name = \"lr_study\"";
+    let Some(node) = tree.get("name") else {
+        return Err(Problem::new(Location::Default, "the experiment has no name", hint));
+    };
+    match &node.raw {
+        Raw::Text(name) if is_name(name) => Ok(name.clone()),
+        raw => Err(Problem::new(
+            node.location.clone(),
+            format!("name is {raw}; allowed: letters, digits, _, - and ."),
+            hint,
+        )),
+    }
+}
+
+/// A point, and the tree that it was read from.
+pub type Before<'a> = Option<(&'a TomlNode, &'a Point)>;
+
+/// One point's values, each checked, and complete; what ties them together is not looked at. What is equal in the point
+/// `before` is shared with it.
+pub fn point(tree: &TomlNode, folders: &SearchPath, before: Before<'_>) -> Result<Point, Problem> {
+    let Raw::Table(entries) = &tree.raw else {
+        return Err(Problem::new(tree.location.clone(), "an experiment is a table", ""));
+    };
+    let known = ["name", "seed", "corpus", "study"].into_iter().chain(STAGES.iter().map(|stage| stage.stage));
+    for (key, node) in entries {
+        if !known.clone().any(|name| name == key) {
+            let mut problem = unknown(key, node.location.clone());
+            let near = did_you_mean(key, known.clone());
+            if !near.is_empty() {
+                problem.hint = near;
+            }
+            return Err(problem);
+        }
+    }
+    let seed = match tree.get("seed") {
+        Some(node) => check(&SEED, node, "seed", 1)?.as_i64().unwrap_or(1),
+        None => 1,
+    };
+    let plain = |_: &mut Value| Ok(());
+    let split = |table: &mut Value| {
+        if let Some(split) = corpus::split(tree, seed)? {
+            table["split"] = split;
+        }
+        Ok(())
+    };
+    let fork = |table: &mut Value| check_fork(tree, &table["fork"]);
+    let stages = Stages {
+        tokenize: read((tree, seed, before), "tokenize", |it| Some(&it.tokenize), split)?,
+        vocab: read((tree, seed, before), "vocab", |it| Some(&it.vocab), plain)?,
+        batch: read((tree, seed, before), "batch", |it| Some(&it.batch), plain)?,
+        baselines: read((tree, seed, before), "baselines", |it| Some(&it.baselines), plain)?,
+        train: read((tree, seed, before), "train", |it| Some(&it.train), fork)?,
+        // What is measured is asked for; what everything stands on is not.
+        evaluate: match tree.get("evaluate") {
+            Some(_) => Some(read((tree, seed, before), "evaluate", |it| it.evaluate.as_ref(), plain)?),
+            None => None,
+        },
+        sample: match tree.get("sample") {
+            Some(_) => Some(read((tree, seed, before), "sample", |it| it.sample.as_ref(), plain)?),
+            None => None,
+        },
+    };
+    let corpus = corpus::corpus(tree, folders, seed)?;
+    Ok(Point { swept: Vec::new(), seed, corpus, stages })
+}
+
+/// A stage's table, checked, made complete and read; the one `before`, where nothing that it is made from differs.
+fn read<T: for<'de> Deserialize<'de> + Clone>(
+    (tree, seed, before): (&TomlNode, i64, Before<'_>),
+    stage: &str,
+    of: impl Fn(&Stages) -> Option<&Arc<StageTable<T>>>,
+    complete: impl FnOnce(&mut Value) -> Result<(), Problem>,
+) -> Result<Arc<StageTable<T>>, Problem> {
+    let keys = params::stage_keys(stage).map_or(&[][..], |stage| stage.keys);
+    let is_seeded = keys.iter().any(|key| matches!(key.default, Default::Seed));
+    let same = |(other, point): &(&TomlNode, &Point)| {
+        let is_equal = |key: &str| tree.get(key) == other.get(key);
+        is_equal(stage) && is_equal("corpus") && (!is_seeded || seed == point.seed)
+    };
+    let before = before.and_then(|before| Some((same(&before), of(&before.1.stages)?)));
+    if let Some((true, before)) = before {
+        return Ok(Arc::clone(before));
+    }
+    let empty = TomlNode { raw: Raw::Table(Vec::new()), location: Location::Default };
+    let mut table = Value::from(check_table(keys, tree.get(stage).unwrap_or(&empty), stage, seed)?);
+    complete(&mut table)?;
+    StageTable::of(stage, table, before.map(|(_, before)| before))
+        .map_err(|error| Problem::new(Location::Default, error.to_string(), ""))
+}
+
+/// A fork names what it is forked from.
+fn check_fork(tree: &TomlNode, fork: &Value) -> Result<(), Problem> {
+    if fork.is_object() && (fork["trajectory"].as_str().is_none_or(|id| !is_digest(id)) || fork["step"].is_null()) {
+        let location = tree.at("train.fork").map_or(Location::Default, |node| node.location.clone());
+        let message = "train.fork wants a trajectory of 64 hexadecimal digits, and a step";
+        return Err(Problem::new(location, message, "pipeline fork run42 --at 300 writes it"));
+    }
+    Ok(())
+}
+
+/// Whether a text is a SHA-256 in lower-case hexadecimal.
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}

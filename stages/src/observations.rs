@@ -63,7 +63,7 @@ pub struct Checkpoint {
 /// their rows, each a list of [`Predicted`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Predictions {
+pub struct PredictionsFile {
     /// The step.
     pub step: u64,
     /// The file.

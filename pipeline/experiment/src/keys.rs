@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 use stages::params::{self, STAGES};
-use stages::plan::Plan;
-use stages::schema::{Default, Key, Kind};
+use stages::plan::BatchPlan;
+use stages::schema::{Default, Key, KeyKind};
 
 use super::check::{OF_STUDY, check, check_table, did_you_mean};
 use super::corpus::{self, CORPUS, Folders};
@@ -15,8 +15,8 @@ use super::point::{Origin, Point, Source, Stages, Table};
 use super::problem::{Place, Problem};
 use super::tree::{Node, Raw};
 
-const NAME: Kind = Kind::Text;
-const SEED: Kind = Kind::Int(0, i64::MAX);
+const NAME: KeyKind = KeyKind::Text;
+const SEED: KeyKind = KeyKind::Int(0, i64::MAX);
 
 /// A hint that names experiments beside a path that has none.
 pub fn nearby_experiments(path: &Path) -> String {
@@ -50,7 +50,7 @@ fn listed(folder: &Path) -> Vec<String> {
 }
 
 /// The kind of the key at a dotted path, `study` aside.
-pub fn kind_at(path: &str) -> Option<&'static Kind> {
+pub fn kind_at(path: &str) -> Option<&'static KeyKind> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     match (first, rest) {
         ("name", None) => Some(&NAME),
@@ -61,18 +61,18 @@ pub fn kind_at(path: &str) -> Option<&'static Kind> {
     }
 }
 
-fn kind_in(keys: &'static [Key], path: &str) -> Option<&'static Kind> {
+fn kind_in(keys: &'static [Key], path: &str) -> Option<&'static KeyKind> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let kind = &keys.iter().find(|key| key.name == first)?.kind;
     rest.map_or(Some(kind), |rest| kind_inside(kind, rest))
 }
 
-fn kind_inside(kind: &'static Kind, path: &str) -> Option<&'static Kind> {
+fn kind_inside(kind: &'static KeyKind, path: &str) -> Option<&'static KeyKind> {
     match kind {
-        Kind::Table(keys) => kind_in(keys, path),
-        Kind::Tagged(tags) if path == "kind" => tags.first().map(|_| &NAME),
-        Kind::Tagged(tags) => tags.iter().find_map(|(_, keys)| kind_in(keys, path)),
-        Kind::Any(kinds) => kinds.iter().find_map(|kind| kind_inside(kind, path)),
+        KeyKind::Table(keys) => kind_in(keys, path),
+        KeyKind::Tagged(tags) if path == "kind" => tags.first().map(|_| &NAME),
+        KeyKind::Tagged(tags) => tags.iter().find_map(|(_, keys)| kind_in(keys, path)),
+        KeyKind::Any(kinds) => kinds.iter().find_map(|kind| kind_inside(kind, path)),
         _ => None,
     }
 }
@@ -90,9 +90,9 @@ pub fn rivals(key: &str) -> Vec<String> {
     let mut all: Vec<String> = fixed.iter().map(|key| (*key).to_owned()).collect();
     // Of tables that are told apart by their keys, the keys of the others: init.normal of init.uniform.
     if let Some((table, last)) = key.rsplit_once('.')
-        && let Some(Kind::Any(kinds)) = kind_at(table)
+        && let Some(KeyKind::Any(kinds)) = kind_at(table)
     {
-        let tables = kinds.iter().filter_map(|kind| if let Kind::Table(keys) = kind { Some(*keys) } else { None });
+        let tables = kinds.iter().filter_map(|kind| if let KeyKind::Table(keys) = kind { Some(*keys) } else { None });
         let others = tables.filter(|keys| keys.iter().all(|key| key.name != last));
         all.extend(others.flatten().map(|key| format!("{table}.{}", key.name)));
     }
@@ -104,7 +104,7 @@ pub fn put(tree: &mut Node, key: &str, value: Node) {
     for rival in rivals(key) {
         tree.remove(&rival);
     }
-    let tagged = key.strip_suffix(".kind").filter(|table| matches!(kind_at(table), Some(Kind::Tagged(_))));
+    let tagged = key.strip_suffix(".kind").filter(|table| matches!(kind_at(table), Some(KeyKind::Tagged(_))));
     if let Some(table) = tagged
         && tree.at(key).is_some_and(|before| before.raw != value.raw)
     {
@@ -330,7 +330,7 @@ pub fn tie(tree: &Node, point: &Point) -> Result<(), Problem> {
     let trained = point.corpus.sources.iter().find(|source| matches!(source.name.as_str(), "text" | "train"));
     if let Some(Source { origin: Origin::File(path), .. }) = trained {
         let bytes = path.metadata().map(|file| file.len()).unwrap_or(u64::MAX);
-        let needed = Plan::fewest_tokens(batch.layout, batch.size, batch.unroll);
+        let needed = BatchPlan::fewest_tokens(batch.layout, batch.size, batch.unroll);
         if needed > bytes.saturating_add(1) {
             let message = format!(
                 "batch.size {} × unroll {} needs {needed} tokens; {} has {bytes} bytes",

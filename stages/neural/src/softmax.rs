@@ -21,15 +21,15 @@ use stages::protocol::Predicted;
 use tch::{Device, Tensor};
 
 use crate::factor::{Factor, ROWS, WIDTH};
-use crate::matrix::Packed;
+use crate::matrix::PackedMatrix;
 use crate::model::Model;
 use crate::real::Real;
-use crate::rows::{Exponentials, Likely, Look};
+use crate::rows::{Exponentials, LaneExponentials, MeasureLogits};
 use crate::sharpness::{self, TOKENS};
 use crate::stopwatch::{Phase, Stopwatch};
 use crate::{parallel, raw};
 use candidates::Candidates;
-use passes::{Collect, Exponentiate, Learn, Part, Predict, Targets};
+use passes::{Collect, Exponentiate, Learn, PartialSums, Predict, Targets};
 
 /// Types of a block, whose logits and weights fit the second-level cache together. Even, for pairs.
 const BLOCK: usize = 10 * ROWS;
@@ -39,16 +39,16 @@ const PARTS: usize = 16;
 
 /// What a window's predictions amount to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Loss {
+pub(crate) struct WindowLoss {
     /// Mean negative log-likelihood in nats a token.
     pub(crate) mean: f64,
     /// Where asked for.
-    pub(crate) probes: Option<Probes>,
+    pub(crate) probes: Option<PredictionProbes>,
 }
 
 /// What predictions look like.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Probes {
+pub(crate) struct PredictionProbes {
     /// The largest absolute logit.
     pub(crate) logit_max: f64,
     /// Their mean entropy, in nats.
@@ -71,8 +71,8 @@ pub(crate) struct Gradients {
 /// The layer, in the precision of its weights or with factors rounded to bf16.
 #[derive(Debug)]
 pub(crate) struct Softmax<T: Real> {
-    exact: Layer<T, T>,
-    rounded: Layer<T, T::Rounded>,
+    exact: SoftmaxLayer<T, T>,
+    rounded: SoftmaxLayer<T, T::Rounded>,
     rounds: bool,
     /// What was predicted of each token that it learnt from, where that is wanted.
     noted: Option<Vec<Predicted>>,
@@ -80,7 +80,7 @@ pub(crate) struct Softmax<T: Real> {
 
 impl<T: Real> Softmax<T> {
     pub(crate) fn new(threads: usize) -> Self {
-        Self { exact: Layer::new(threads), rounded: Layer::new(threads), rounds: false, noted: None }
+        Self { exact: SoftmaxLayer::new(threads), rounded: SoftmaxLayer::new(threads), rounds: false, noted: None }
     }
 
     /// The same, whose products round their factors to bf16 while it learns.
@@ -104,7 +104,7 @@ impl<T: Real> Softmax<T> {
         targets: &[u32],
         probe: bool,
         watch: &mut Stopwatch,
-    ) -> Result<(Loss, Gradients)> {
+    ) -> Result<(WindowLoss, Gradients)> {
         match self.rounds {
             true => self.rounded.learn(model, y, targets, probe, self.noted.as_mut(), watch),
             false => self.exact.learn(model, y, targets, probe, self.noted.as_mut(), watch),
@@ -143,12 +143,12 @@ impl<T: Real> Softmax<T> {
 
 /// The layer's memory, used again at each step, and how it multiplies.
 #[derive(Debug)]
-struct Layer<T, F> {
+struct SoftmaxLayer<T, F> {
     /// Logits [V, N], and later e^(l − m), each row filled up to `stride`.
     logits: Vec<T>,
     /// The same as factors, in groups along the row, where a factor is not a `T`.
     rounded: Vec<F>,
-    parts: Vec<Part<T>>,
+    parts: Vec<PartialSums<T>>,
     threads: usize,
 }
 
@@ -171,7 +171,7 @@ struct Setting<'a, T> {
     stride: usize,
 }
 
-impl<T: Real, F: Factor<T>> Layer<T, F> {
+impl<T: Real, F: Factor<T>> SoftmaxLayer<T, F> {
     fn new(threads: usize) -> Self {
         Self { logits: Vec::new(), rounded: Vec::new(), parts: Vec::new(), threads }
     }
@@ -192,7 +192,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
         probe: bool,
         mut noted: Option<&mut Vec<Predicted>>,
         watch: &mut Stopwatch,
-    ) -> Result<(Loss, Gradients)> {
+    ) -> Result<(WindowLoss, Gradients)> {
         let (n, threads) = (targets.len(), self.threads);
         let of = Self::setting(model, n)?;
         let y = raw::floats::<T>(y)?;
@@ -201,7 +201,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
         let probes = probe.then(|| {
             let (logit_max, entropy) = self.probe(of, &tokens.maxima, n);
             let predictions = sharpness::of_predictions(&self.last_predictions(of, &tokens.maxima, n), n.min(TOKENS));
-            Probes { logit_max, entropy, sharpness: predictions * sharpness::of_inputs(y, of.hidden) }
+            PredictionProbes { logit_max, entropy, sharpness: predictions * sharpness::of_inputs(y, of.hidden) }
         });
         watch.lap(Phase::Probes);
         let candidates = noted.as_ref().map(|_| Candidates::of(&self.logits, of.stride, &tokens.logits));
@@ -239,7 +239,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
         for (row, share) in scaled.chunks_mut(of.hidden).zip(shares) {
             row.iter_mut().for_each(|x| *x *= *share);
         }
-        let (scaled, targets, hidden) = (&Packed::<F>::new(&scaled, n, of.hidden), &sorted, of.hidden);
+        let (scaled, targets, hidden) = (&PackedMatrix::<F>::new(&scaled, n, of.hidden), &sorted, of.hidden);
         let (errors, stride) = match F::plain(&self.logits) {
             Some(errors) => (errors, of.stride),
             None => (self.rounded.as_slice(), of.stride / F::GROUP),
@@ -254,7 +254,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
             },
         );
         watch.lap(Phase::Products);
-        Ok((Loss { mean: loss / n as f64, probes }, Gradients { weight, bias, y: by_y }))
+        Ok((WindowLoss { mean: loss / n as f64, probes }, Gradients { weight, bias, y: by_y }))
     }
 
     fn score(&mut self, model: &Model, y: &Tensor, targets: &[u32]) -> Result<f64> {
@@ -275,7 +275,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
     fn predict(&mut self, of: Setting<'_, T>, y: &[T], targets: &[u32]) -> Tokens<T> {
         let (stride, tokens) = (of.stride, targets.len());
         self.logits.resize(of.types * stride, T::ZERO);
-        let y = &Packed::<F>::transposed(y, of.hidden, tokens);
+        let y = &PackedMatrix::<F>::transposed(y, of.hidden, tokens);
         let blocks = self.logits.chunks_mut(BLOCK * stride);
         let mut maxima = vec![T::LOWEST; blocks.len() * stride];
         let items = blocks.zip(maxima.chunks_mut(stride)).zip((0..).step_by(BLOCK)).collect();
@@ -298,7 +298,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
         let deep = if F::plain(&[]).is_some() { 0 } else { of.stride / F::GROUP };
         self.rounded.resize(of.types * deep, F::join(T::ZERO, T::ZERO));
         let most = of.types.div_ceil(BLOCK).div_ceil(PARTS) * BLOCK;
-        self.parts.resize_with(of.types.div_ceil(most), Part::new);
+        self.parts.resize_with(of.types.div_ceil(most), PartialSums::new);
         let mut rounded = self.rounded.as_mut_slice();
         let mut items = Vec::new();
         let blocks = self.logits.chunks_mut(most * of.stride).zip(&mut self.parts);
@@ -313,12 +313,12 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
     /// The largest absolute logit, and the mean entropy of the predictions in nats.
     fn probe(&self, of: Setting<'_, T>, maxima: &[T], tokens: usize) -> (f64, f64) {
         let blocks = self.logits.chunks(BLOCK * of.stride);
-        let mut looks: Vec<_> = blocks.clone().map(|_| None).collect();
-        parallel::each(self.threads, blocks.zip(&mut looks).collect(), |(block, looks)| {
-            *looks = Some(raw::widest(Look { block, maxima }));
+        let mut statistics: Vec<_> = blocks.clone().map(|_| None).collect();
+        parallel::each(self.threads, blocks.zip(&mut statistics).collect(), |(block, statistics)| {
+            *statistics = Some(raw::widest(MeasureLogits { block, maxima }));
         });
-        let all = looks.into_iter().flatten().reduce(|mut all, looks| {
-            all.add(&looks);
+        let all = statistics.into_iter().flatten().reduce(|mut all, statistics| {
+            all.add(&statistics);
             all
         });
         all.map_or((0.0, 0.0), |all| all.mean(tokens))
@@ -331,7 +331,7 @@ impl<T: Real, F: Factor<T>> Layer<T, F> {
         let (lanes, maxima) = (first..tokens, &maxima[first..tokens]);
         let blocks = self.logits.chunks(BLOCK * of.stride).zip(rows.chunks_mut(BLOCK)).collect();
         parallel::each(self.threads, blocks, |(block, rows)| {
-            raw::widest(Likely { block, stride: of.stride, lanes: lanes.clone(), maxima, rows });
+            raw::widest(LaneExponentials { block, stride: of.stride, lanes: lanes.clone(), maxima, rows });
         });
         let mut shares = [0.0f64; TOKENS];
         for row in &rows {

@@ -13,7 +13,7 @@ use stages::params::{Device, OnNonfinite, Precision, Schedule, Train, read};
 use stages::protocol::{Checkpoint, Evaluation, Event, Measured, Order, Reply, Segment, Step};
 use stages::schedule::rate;
 
-use crate::batches::Batches;
+use crate::batches::BatchReader;
 use crate::card::{Card, GPU};
 use crate::cpu;
 use crate::dropout::Dropout;
@@ -23,8 +23,8 @@ use crate::model::Shape;
 use crate::pace::Pace;
 use crate::real::Real;
 use crate::softmax::Softmax;
-use crate::state::State;
-use crate::step::{Asked, Outcome, Recipe, Steps};
+use crate::state::TrainingState;
+use crate::step::{Recipe, StepOutcome, StepRequest, Steps};
 use crate::stopwatch::{Phase, Stopwatch};
 use crate::weights::Stored;
 
@@ -36,17 +36,17 @@ pub(crate) type Observe<'a> = dyn FnMut(Reply) -> Result<()> + 'a;
 
 /// A training that is ready to go on.
 #[derive(Debug)]
-pub(crate) struct Training<T: Real> {
+pub(crate) struct Trainer<T: Real> {
     train: Train,
     segment: Segment,
     folder: PathBuf,
-    batches: Batches,
+    batches: BatchReader,
     /// Read by rules that look at it.
     valid: Option<Ids>,
     /// What they have seen.
     looks: Looks,
     /// On a GPU the weights, moments and hidden state in it are those of the last checkpoint.
-    state: State<T>,
+    state: TrainingState<T>,
     recipe: Recipe,
     engine: Engine<T>,
     threads: usize,
@@ -63,7 +63,7 @@ enum Engine<T: Real> {
 
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct End {
+pub(crate) struct TrainingEnd {
     /// The step after the last one computed.
     pub(crate) reached: u64,
     /// Whether a stop was asked for.
@@ -81,7 +81,7 @@ enum Looked {
     Interrupted,
 }
 
-impl<T: Stored> Training<T> {
+impl<T: Stored> Trainer<T> {
     /// Reads what an order names.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl<T: Stored> Training<T> {
         );
         let input = |name: &str| order.inputs.get(name).with_context(|| format!("the order has no input `{name}`"));
         let shape = Shape::new(&train, count_types(input("vocab")?)?)?;
-        let batches = Batches::open(input("plan")?, input("train")?, shape.vocab)?;
+        let batches = BatchReader::open(input("plan")?, input("train")?, shape.vocab)?;
         let valid = if train.reads_valid() { Some(Ids::open(input("valid")?)?) } else { None };
         ensure!(valid.as_ref().is_none_or(|valid| valid.len() >= 2), "a rule looks at the valid loss: valid is empty");
         let (rows, threads) = (usize::try_from(batches.plan.size)?, order.threads as usize);
@@ -105,10 +105,10 @@ impl<T: Stored> Training<T> {
             path.clone().with_context(|| format!("a segment that begins at step {from} names no {what}"))
         };
         let state = if from == 0 {
-            State::new(&train, shape, rows, threads)?
+            TrainingState::new(&train, shape, rows, threads)?
         } else {
             let (weights, state) = (file(&segment.weights, "weights")?, file(&segment.state, "state")?);
-            State::load(&train, shape, rows, threads, from, &weights, &state)?
+            TrainingState::load(&train, shape, rows, threads, from, &weights, &state)?
         };
         let folder = order.folder.clone();
         let looks = segment.looks.iter().map(|(step, loss)| (*step, loss.0)).collect();
@@ -175,7 +175,7 @@ impl<T: Stored> Training<T> {
         observe: &mut Observe<'_>,
         stop: &AtomicBool,
         allowed: &dyn Fn() -> usize,
-    ) -> Result<End> {
+    ) -> Result<TrainingEnd> {
         let probes = self.train.probes;
         let mut n = self.segment.from;
         let (mut written, mut last_saved, mut said) = (Instant::now(), None, (Instant::now(), n));
@@ -193,15 +193,15 @@ impl<T: Stored> Training<T> {
             }
             let looked = if stopped { Looked::On } else { self.look(n, ends, stop, observe)? };
             match looked {
-                _ if stopped => return Ok(End { reached: n, stopped }),
-                Looked::Interrupted if ends => return Ok(End { reached: n, stopped: true }),
-                _ if ends => return Ok(End { reached: n, stopped: false }),
+                _ if stopped => return Ok(TrainingEnd { reached: n, stopped }),
+                Looked::Interrupted if ends => return Ok(TrainingEnd { reached: n, stopped: true }),
+                _ if ends => return Ok(TrainingEnd { reached: n, stopped: false }),
                 Looked::Interrupted => continue, // A stop came, and ends the training above.
                 Looked::Enough => {
                     if last_saved != Some(n) {
                         observe(Reply::Checkpoint(self.save(n)?))?;
                     }
-                    return Ok(End { reached: n, stopped: false });
+                    return Ok(TrainingEnd { reached: n, stopped: false });
                 }
                 Looked::On => {}
             }
@@ -216,10 +216,10 @@ impl<T: Stored> Training<T> {
             if inspected {
                 self.note_predictions();
             }
-            let Some(outcome) = self.step(Asked { n, eta, probed, stop })? else {
+            let Some(outcome) = self.step(StepRequest { n, eta, probed, stop })? else {
                 continue; // A stop came, and ends the training above.
             };
-            let Outcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = outcome;
+            let StepOutcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = outcome;
             let seconds = begun.elapsed().as_secs_f64();
             self.pace.took(seconds);
             if inspected {
@@ -262,12 +262,12 @@ impl<T: Stored> Training<T> {
     }
 
     /// One update; `None` if it was stopped midway.
-    fn step(&mut self, asked: Asked<'_>) -> Result<Option<Outcome>> {
+    fn step(&mut self, request: StepRequest<'_>) -> Result<Option<StepOutcome>> {
         let Self { state, batches, recipe, watch, .. } = self;
         match &mut self.engine {
-            Engine::Cpu(steps) => steps.step(state, batches, recipe, asked, watch),
+            Engine::Cpu(steps) => steps.step(state, batches, recipe, request, watch),
             Engine::Cuda(card) => {
-                let outcome = card.step(batches, recipe, &state.optimizer, asked);
+                let outcome = card.step(batches, recipe, &state.optimizer, request);
                 watch.lap(Phase::Gpu);
                 outcome
             }

@@ -7,7 +7,7 @@ use stages::files::Ids;
 use stages::protocol::{Measured, Predicted};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::{Drawn, Sent, sharpness};
+use super::{DrawnWindow, SentWindow, sharpness};
 use crate::describe::ready_cuda;
 use crate::evaluate::{CHUNK, Score, in_chunks};
 use crate::model::{Carry, Model, Shape};
@@ -159,7 +159,7 @@ impl Loaded {
 
     /// A window for `rows` rows, on the GPU. Copies are under way when this returns: pinned memory lets them go on while
     /// this thread does.
-    pub(super) fn sent(&self, drawn: &Drawn, rows: i64) -> Result<Sent> {
+    pub(super) fn sent(&self, drawn: &DrawnWindow, rows: i64) -> Result<SentWindow> {
         let send = |tensor: &Tensor| -> Result<Tensor> {
             if !self.device.is_cuda() {
                 return Ok(tensor.shallow_clone());
@@ -168,7 +168,7 @@ impl Loaded {
         };
         let ids = send(&drawn.ids)?;
         let n = i64::try_from(ids.numel() / 2)?;
-        Ok(Sent {
+        Ok(SentWindow {
             inputs: ids.f_narrow(0, 0, n)?.f_reshape([n / rows, rows])?,
             targets: ids.f_narrow(0, n, n)?.f_reshape([n, 1])?,
             masks: drawn.masks.iter().map(|mask| mask.as_ref().map(send).transpose()).collect::<Result<_>>()?,

@@ -14,9 +14,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use identity::Loss as Measured;
-
-pub use crate::observations::{Checkpoint, Evaluation, Event, Predicted, PredictionsFile, SampleText, Step};
+pub use crate::observations::{Checkpoint, Evaluation, Event, Measured, Predicted, PredictionsFile, SampleText, Step};
 
 /// The version of this contract; both sides must agree on it.
 pub const PROTOCOL: u32 = 6;

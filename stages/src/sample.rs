@@ -16,6 +16,7 @@ mod model;
 mod panels;
 mod repetition;
 mod team;
+mod tensors;
 
 use std::path::Path;
 

@@ -6,12 +6,11 @@
 
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
-
 use super::coarse::Coarse;
 use super::kernels::Kernels;
 use super::panels::Matrix;
 use super::team::{Affine, PanelProduct, Team};
+use super::tensors::Tensors;
 use crate::StageError;
 
 /// The weights, laid out for the kernels.
@@ -83,13 +82,12 @@ impl InferenceModel {
     /// When the file can't be read, or a tensor is missing or of another shape.
     pub(super) fn load(path: &Path, types: usize, kernels: Kernels) -> Result<Self, StageError> {
         let bytes = std::fs::read(path).map_err(StageError::io(path))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| StageError::format(path, error.to_string()))?;
-        let file = Tensors { path, tensors };
+        let file = Tensors::new(path, &bytes)?;
         let encoder = file.matrix("encoder.weight", Some(types), None)?;
         let mut layers: Vec<LstmLayer> = Vec::new();
         let mut inputs = encoder.columns;
         while layers.is_empty() || file.has(&format!("lstm.weight_ih_l{}", layers.len())) {
-            let layer = file.layer(layers.len(), inputs)?;
+            let layer = LstmLayer::load(&file, layers.len(), inputs)?;
             inputs = layer.hidden;
             layers.push(layer);
         }
@@ -158,91 +156,22 @@ impl InferenceModel {
     }
 }
 
-/// The tensors of a file, with complaints that name them.
-struct Tensors<'a> {
-    path: &'a Path,
-    tensors: SafeTensors<'a>,
-}
-
-/// Row after row.
-struct MatrixRows {
-    values: Vec<f32>,
-    columns: usize,
-}
-
-impl MatrixRows {
-    fn row(&self, r: usize) -> &[f32] {
-        &self.values[r * self.columns..][..self.columns]
-    }
-}
-
-impl Tensors<'_> {
-    fn has(&self, name: &str) -> bool {
-        self.tensors.tensor(name).is_ok()
-    }
-
-    fn layer(&self, k: usize, inputs: usize) -> Result<LstmLayer, StageError> {
-        let recurrent = self.matrix(&format!("lstm.weight_hh_l{k}"), None, None)?;
+impl LstmLayer {
+    /// Layer `k` of a file, for so many inputs.
+    fn load(file: &Tensors<'_>, k: usize, inputs: usize) -> Result<Self, StageError> {
+        let recurrent = file.matrix(&format!("lstm.weight_hh_l{k}"), None, None)?;
         let hidden = recurrent.columns;
-        let recurrent = self.matrix(&format!("lstm.weight_hh_l{k}"), Some(4 * hidden), Some(hidden))?;
-        let input = self.matrix(&format!("lstm.weight_ih_l{k}"), Some(4 * hidden), Some(inputs))?;
-        let mut bias = self.vector(&format!("lstm.bias_ih_l{k}"), 4 * hidden)?;
-        for (sum, x) in bias.iter_mut().zip(self.vector(&format!("lstm.bias_hh_l{k}"), 4 * hidden)?) {
+        let recurrent = file.matrix(&format!("lstm.weight_hh_l{k}"), Some(4 * hidden), Some(hidden))?;
+        let input = file.matrix(&format!("lstm.weight_ih_l{k}"), Some(4 * hidden), Some(inputs))?;
+        let mut bias = file.vector(&format!("lstm.bias_ih_l{k}"), 4 * hidden)?;
+        for (sum, x) in bias.iter_mut().zip(file.vector(&format!("lstm.bias_hh_l{k}"), 4 * hidden)?) {
             *sum += x;
         }
         let weights = Matrix::new(4 * hidden, inputs + hidden, |r, out| {
             out[..inputs].copy_from_slice(input.row(r));
             out[inputs..].copy_from_slice(recurrent.row(r));
         });
-        Ok(LstmLayer { product: affine(weights, bias), inputs, hidden })
-    }
-
-    fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, StageError> {
-        let (shape, values) = self.values(name)?;
-        if shape != [length] {
-            return Err(self.wrong(format!("{name} has the shape {shape:?} instead of [{length}]")));
-        }
-        Ok(values)
-    }
-
-    /// A matrix of the given rows and columns; `None` is any number but 0.
-    fn matrix(&self, name: &str, rows: Option<usize>, columns: Option<usize>) -> Result<MatrixRows, StageError> {
-        let (shape, values) = self.values(name)?;
-        match shape[..] {
-            [r, c]
-                if r > 0
-                    && c > 0
-                    && rows.is_none_or(|rows| rows == r)
-                    && columns.is_none_or(|columns| columns == c) =>
-            {
-                Ok(MatrixRows { values, columns: c })
-            }
-            _ => {
-                let word = |n: Option<usize>| n.map_or("any".to_owned(), |n| n.to_string());
-                Err(self.wrong(format!(
-                    "{name} has the shape {shape:?} instead of [{}, {}]",
-                    word(rows),
-                    word(columns)
-                )))
-            }
-        }
-    }
-
-    fn values(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), StageError> {
-        let tensor = self.tensors.tensor(name).map_err(|error| self.wrong(format!("{name}: {error}")))?;
-        let values = match tensor.dtype() {
-            Dtype::F32 => tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            // A training in double precision is sampled in single.
-            Dtype::F64 => {
-                tensor.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect()
-            }
-            other => return Err(self.wrong(format!("{name} is {other:?} instead of F32 or F64"))),
-        };
-        Ok((tensor.shape().to_vec(), values))
-    }
-
-    fn wrong(&self, message: String) -> StageError {
-        StageError::format(self.path, message)
+        Ok(Self { product: affine(weights, bias), inputs, hidden })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::files::Types;
-use crate::params::Unit;
+use crate::params::{Split, Unit};
 use crate::testing::{Space, ids, output};
 
 fn params(unit: Unit, eos: &str, split: Option<(f64, f64)>) -> Tokenize {

@@ -9,6 +9,7 @@
 //! T tokens, B rows, I inputs, H hidden; time-major: row t · B + b of a matrix [T·B, …] belongs to token t of row b.
 
 mod back;
+mod tape;
 
 use anyhow::Result;
 use tch::{Device, Tensor};
@@ -20,26 +21,7 @@ use crate::parallel;
 use crate::raw::{self, Kernel};
 use crate::real::Real;
 pub(crate) use back::backward;
-
-/// W_ih [4H, I], W_hh [4H, H], b_ih [4H], b_hh [4H]; gates in the order i, f, g, o.
-pub(crate) type LayerWeights<'a> = [&'a Tensor; 4];
-
-/// What the way back reads of the way forward.
-#[derive(Debug)]
-pub(crate) struct Tape<T> {
-    /// The inputs [T·B, I].
-    x: Tensor,
-    /// The outputs [T·B, H].
-    y: Tensor,
-    /// The gates [T·B, 4H], after their squashing functions.
-    gates: Tensor,
-    /// c_t [T·B, H].
-    cells: Vec<T>,
-    /// tanh c_t [T·B, H].
-    squashed: Vec<T>,
-    /// h and c before the window, [B, H].
-    before: (Tensor, Tensor),
-}
+pub(crate) use tape::{LayerWeights, Tape};
 
 /// Runs a layer over the inputs `x` [T·B, I], from the state `carry`, which moves on to the window's end. The outputs
 /// [T·B, H] share memory with the tape's.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tch::{Device, Tensor};
 
-use super::{LayerWeights, Tape};
+use super::tape::{LayerWeights, Tape};
 use crate::factor::{Lines, ROWS};
 use crate::matrix::PackedMatrix;
 use crate::model::tensor;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::{BLOCK, Setting};
+use super::setting::{BLOCK, Setting};
 use crate::factor::{Factor, Lines, WIDTH};
 use crate::matrix::PackedMatrix;
 use crate::product::{Panels, TiledProduct};

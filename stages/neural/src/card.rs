@@ -6,7 +6,9 @@
 
 mod loaded;
 mod sharpness;
+mod softmax;
 mod update;
+mod window;
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,10 +20,11 @@ use stages::protocol::Predicted;
 use tch::{Device, Kind, Tensor, no_grad};
 
 pub(crate) use self::loaded::Loaded;
+use self::window::{DrawnWindow, SentWindow};
 use crate::batches::BatchReader;
 use crate::dropout::Dropout;
 use crate::evaluate::Score;
-use crate::model::{Carry, Shape};
+use crate::model::Carry;
 use crate::norms::clip_coefficient;
 use crate::optimizer::OptimizerState;
 use crate::real::Real;
@@ -45,41 +48,6 @@ pub(crate) struct Card<T> {
     /// What was predicted of each token, where that is wanted.
     noted: Option<Vec<Predicted>>,
     real: PhantomData<T>,
-}
-
-/// A window of the plan, before it goes to the GPU.
-#[derive(Debug)]
-struct DrawnWindow {
-    /// Inputs and then targets, [2·T·B], time-major.
-    ids: Tensor,
-    /// What each layer's outputs are multiplied by, [T, B, width]; the embedding's first.
-    masks: Vec<Option<Tensor>>,
-    resets: bool,
-}
-
-/// The same on the GPU.
-struct SentWindow {
-    /// [T, B]
-    inputs: Tensor,
-    /// [T·B, 1]
-    targets: Tensor,
-    masks: Vec<Option<Tensor>>,
-}
-
-impl DrawnWindow {
-    fn new<T: Real>(batches: &BatchReader, recipe: &Recipe, shape: Shape, window: u64) -> Result<Self> {
-        let (inputs, targets) = batches.read(window)?;
-        let (t, b) = (i64::try_from(batches.plan.unroll)?, i64::try_from(batches.plan.size)?);
-        let ids: Vec<i64> = inputs.into_iter().chain(targets).map(i64::from).collect();
-        let widths = std::iter::once(shape.embedding).chain((0..shape.layers).map(|_| shape.hidden));
-        let mask =
-            |(layer, width): (usize, usize)| recipe.dropout.mask::<T>(window, layer, &[t, b, i64::try_from(width)?]);
-        Ok(Self {
-            ids: Tensor::f_from_slice(&ids)?,
-            masks: widths.enumerate().map(mask).collect::<Result<_>>()?,
-            resets: batches.plan.resets_state(window),
-        })
-    }
 }
 
 /// What a window amounts to, on the GPU.
@@ -214,7 +182,7 @@ impl<T: Real> Card<T> {
         let coefficient = T::of(clip) * T::of(recipe.scale) * T::of(share);
         let before = if probed { Some(self.loaded.flat()?) } else { None };
         let (update, decay) = optimizer.numbers(eta, n + 1);
-        self.update(update, decay, coefficient, &slope)?;
+        self.loaded.update(&mut self.moments, update, decay, coefficient, &slope)?;
         let (mut update_ratio, mut overshot) = (None, None);
         if let Some(before) = before {
             let way = before.f_sub(&self.loaded.flat()?)?.f_to_kind(Kind::Double)?;
@@ -239,7 +207,7 @@ impl<T: Real> Card<T> {
             if drawn.resets {
                 carry = self.loaded.zero_carry(b)?;
             }
-            let SentWindow { inputs, targets, masks } = self.loaded.sent(&drawn, b)?;
+            let SentWindow { inputs, targets, masks } = drawn.send(self.loaded.device, b)?;
             sum -= no_grad(|| self.loaded.likelihood(&inputs, &targets, &mut carry, &masks, self.rounds))?
                 / targets.numel() as f64;
         }
@@ -250,7 +218,7 @@ impl<T: Real> Card<T> {
     fn learn(&mut self, batches: &BatchReader, drawn: &DrawnWindow, probed: bool) -> Result<Learnt> {
         let b = i64::try_from(batches.plan.size)?;
         let loaded = &self.loaded;
-        let SentWindow { inputs, targets, masks } = loaded.sent(drawn, b)?;
+        let SentWindow { inputs, targets, masks } = drawn.send(loaded.device, b)?;
         if drawn.resets {
             self.carry = loaded.zero_carry(b)?;
         }

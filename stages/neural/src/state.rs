@@ -55,6 +55,16 @@ impl<T: Real> TrainingState<T> {
             model,
         })
     }
+
+    /// Takes notice of a step's loss; says whether it is the first of the trajectory that is not finite.
+    pub(crate) fn notice(&mut self, loss: f64) -> bool {
+        if loss.is_finite() {
+            self.nonfinite = 0;
+            return false;
+        }
+        self.nonfinite += 1;
+        !std::mem::replace(&mut self.diverged, true)
+    }
 }
 
 impl<T: Stored> TrainingState<T> {

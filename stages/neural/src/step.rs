@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
+use stages::params::Train;
+use stages::plan::BatchPlan;
 use tch::Tensor;
 
 use crate::batches::BatchReader;
@@ -28,6 +30,19 @@ pub(crate) struct Recipe {
     pub(crate) clip_norm: f64,
     /// Windows of the plan in all: none is read beyond them.
     pub(crate) windows: u64,
+}
+
+impl Recipe {
+    /// That of a training which ends before step `to`.
+    pub(crate) fn new(train: &Train, plan: &BatchPlan, to: u64) -> Self {
+        Self {
+            dropout: Dropout { share: train.dropout, seed: train.seed },
+            accumulate: train.accumulate,
+            scale: train.loss_scale.factor(plan.unroll),
+            clip_norm: train.clip_norm,
+            windows: to.saturating_mul(train.accumulate),
+        }
+    }
 }
 
 /// Which update is asked for, and how.

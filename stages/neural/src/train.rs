@@ -1,32 +1,30 @@
 //! The stage `train`: a segment of a trajectory, step after step.
 
+mod engine;
 mod inspect;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use stages::files::{Ids, count_types};
 use stages::looks::Looks;
-use stages::params::{Device, OnNonfinite, Precision, Schedule, Train, read};
+use stages::params::{OnNonfinite, Schedule, Train, read};
 use stages::protocol::{Checkpoint, Evaluation, Event, Measured, Order, Reply, Segment, Step};
 use stages::schedule::rate;
 
 use crate::batches::BatchReader;
-use crate::card::{Card, GPU};
-use crate::cpu;
-use crate::dropout::Dropout;
-use crate::evaluate::{Score, score};
+use crate::evaluate::Score;
 use crate::log::log;
 use crate::model::Shape;
 use crate::pace::Pace;
 use crate::real::Real;
-use crate::softmax::Softmax;
 use crate::state::TrainingState;
-use crate::step::{Recipe, StepOutcome, StepRequest, Steps};
-use crate::stopwatch::{Phase, Stopwatch};
+use crate::step::{Recipe, StepOutcome, StepRequest};
+use crate::stopwatch::Stopwatch;
 use crate::weights::Stored;
+use engine::Engine;
 
 /// Between two lines of the log.
 const SAY_EVERY: Duration = Duration::from_secs(5);
@@ -52,13 +50,6 @@ pub(crate) struct Trainer<T: Real> {
     threads: usize,
     pace: Pace,
     watch: Stopwatch,
-}
-
-/// What computes the steps.
-#[derive(Debug)]
-enum Engine<T: Real> {
-    Cpu(Steps<T>),
-    Cuda(Box<Card<T>>),
 }
 
 /// How a training ended.
@@ -112,25 +103,8 @@ impl<T: Stored> Trainer<T> {
         };
         let folder = order.folder.clone();
         let looks = segment.looks.iter().map(|(step, loss)| (*step, loss.0)).collect();
-        let recipe = Recipe {
-            dropout: Dropout { share: train.dropout, seed: train.seed },
-            accumulate: train.accumulate,
-            scale: train.loss_scale.factor(batches.plan.unroll),
-            clip_norm: train.clip_norm,
-            windows: to.saturating_mul(train.accumulate),
-        };
-        let rounds = train.precision == Precision::Bf16;
-        let engine = match train.device {
-            Device::Cpu => {
-                ensure!(
-                    !rounds || cpu::has_bf16(),
-                    "train.precision = \"bf16\" wants a CPU that multiplies bf16 numbers"
-                );
-                Engine::Cpu(Steps { softmax: Softmax::new(threads).rounding(rounds), threads })
-            }
-            Device::Cuda => Engine::Cuda(Box::new(Card::new(&state, recipe.dropout, train.precision, GPU)?)),
-            Device::Auto => bail!("BUG: an order that leaves the device open"),
-        };
+        let recipe = Recipe::new(&train, &batches.plan, to);
+        let engine = Engine::new(&train, &recipe, &state, threads)?;
         let watch = Stopwatch::start();
         let pace = Pace::new(threads);
         Ok(Self { train, segment, folder, batches, valid, state, recipe, engine, threads, pace, looks, watch })
@@ -214,16 +188,19 @@ impl<T: Stored> Trainer<T> {
             let probed = probes > 0 && n.is_multiple_of(probes);
             let inspected = self.segment.inspect == Some(n);
             if inspected {
-                self.note_predictions();
+                self.engine.note_predictions();
             }
-            let Some(outcome) = self.step(StepRequest { n, eta, probed, stop })? else {
+            let Self { state, batches, recipe, watch, .. } = self;
+            let request = StepRequest { n, eta, probed, stop };
+            let Some(outcome) = self.engine.step(state, batches, recipe, request, watch)? else {
                 continue; // A stop came, and ends the training above.
             };
             let StepOutcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = outcome;
             let seconds = begun.elapsed().as_secs_f64();
             self.pace.took(seconds);
             if inspected {
-                observe(Reply::Predictions(self.predictions(n)?))?;
+                let noted = self.engine.take_predictions();
+                observe(Reply::Predictions(inspect::write(&noted, &self.batches.plan, &self.folder, n)?))?;
             }
 
             let step = Step {
@@ -261,24 +238,9 @@ impl<T: Stored> Trainer<T> {
         }
     }
 
-    /// One update; `None` if it was stopped midway.
-    fn step(&mut self, request: StepRequest<'_>) -> Result<Option<StepOutcome>> {
-        let Self { state, batches, recipe, watch, .. } = self;
-        match &mut self.engine {
-            Engine::Cpu(steps) => steps.step(state, batches, recipe, request, watch),
-            Engine::Cuda(card) => {
-                let outcome = card.step(batches, recipe, &state.optimizer, request);
-                watch.lap(Phase::Gpu);
-                outcome
-            }
-        }
-    }
-
     /// Writes checkpoint `n`.
     fn save(&mut self, n: u64) -> Result<Checkpoint> {
-        if let Engine::Cuda(card) = &self.engine {
-            card.store(&mut self.state)?;
-        }
+        self.engine.store(&mut self.state)?;
         self.state.save(&self.folder, n)
     }
 
@@ -289,12 +251,7 @@ impl<T: Stored> Trainer<T> {
 
     /// Takes notice of a loss that is not finite: of the first in the trajectory with an event.
     fn judge(&mut self, step: u64, loss: f64, observe: &mut Observe<'_>) -> Result<()> {
-        if loss.is_finite() {
-            self.state.nonfinite = 0;
-            return Ok(());
-        }
-        self.state.nonfinite += 1;
-        if std::mem::replace(&mut self.state.diverged, true) {
+        if !self.state.notice(loss) {
             return Ok(());
         }
         let message = format!("the loss is {} for the first time", Measured(loss).kind());
@@ -327,11 +284,7 @@ impl<T: Stored> Trainer<T> {
             None => {
                 let Some(valid) = &self.valid else { return Ok(Looked::On) };
                 let begun = Instant::now();
-                let threads = self.threads;
-                let found = match &self.engine {
-                    Engine::Cpu(_) => score(&self.state.model, valid, &mut || threads, stop, |_, _| Ok(()))?,
-                    Engine::Cuda(card) => card.score(valid, stop)?,
-                };
+                let found = self.engine.score(&self.state.model, valid, self.threads, stop)?;
                 let Some(Score { loss, tokens }) = found else { return Ok(Looked::Interrupted) };
                 let (seconds, split) = (begun.elapsed().as_secs_f64(), "valid".to_owned());
                 observe(Reply::Evaluation(Evaluation { split, step: Some(n), loss: Measured(loss), tokens, seconds }))?;

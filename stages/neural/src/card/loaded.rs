@@ -14,7 +14,7 @@ const LSTM: i64 = 2;
 pub(crate) struct Loaded {
     pub(super) shape: Shape,
     /// In the order of [`Model::tensors`]; each a part of a block.
-    pub(super) tensors: Vec<Tensor>,
+    tensors: Vec<Tensor>,
     /// All weights in few pieces of memory, [n] each, so that an update takes few operations: those of each call of
     /// cuDNN, which wants them so, and the others.
     pub(super) blocks: Vec<Tensor>,

@@ -10,7 +10,6 @@ use tch::Device;
 use super::{TinyCorpus, VOCAB, params};
 use crate::batches::BatchReader;
 use crate::card::Card;
-use crate::dropout::Dropout;
 use crate::evaluate::score;
 use crate::model::Shape;
 use crate::raw;
@@ -30,13 +29,7 @@ fn both_ways(changes: Value, layout: &str) {
     let train: stages::params::Train = read("train", &params(changes.clone())).unwrap();
     let shape = Shape::new(&train, VOCAB).unwrap();
     let batches = BatchReader::open(&space.path("plan"), &space.path("train"), shape.vocab).unwrap();
-    let recipe = Recipe {
-        dropout: Dropout { share: train.dropout, seed: train.seed },
-        accumulate: train.accumulate,
-        scale: train.loss_scale.factor(batches.plan.unroll),
-        clip_norm: train.clip_norm,
-        windows: 9 * train.accumulate,
-    };
+    let recipe = Recipe::new(&train, &batches.plan, 9);
     let mut here = TrainingState::<f64>::new(&train, shape, 4, 1).unwrap();
     let mut there = TrainingState::<f64>::new(&train, shape, 4, 1).unwrap();
     let mut steps = Steps { softmax: Softmax::new(1), threads: 1 };

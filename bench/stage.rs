@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::Value;
-use stages::{Context, Outcome, StageError, baselines, batch, params, sample, tokenize, vocab};
+use stages::{Context, StageError, StageOutcome, baselines, batch, params, sample, tokenize, vocab};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut words = std::env::args().skip(1);
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn run(stage: &str, parameters: &Value, context: &Context) -> Result<Outcome, StageError> {
+fn run(stage: &str, parameters: &Value, context: &Context) -> Result<StageOutcome, StageError> {
     match stage {
         "tokenize" => tokenize::run(&params::read(stage, parameters)?, context),
         "vocab" => vocab::run(&params::read(stage, parameters)?, context),

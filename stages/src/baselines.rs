@@ -1,8 +1,8 @@
 //! The stage `baselines`: the losses of models that count, which a network's can be held against.
 //!
 //! Inputs: `vocab`, `train`, `valid`, `test` of `vocab`. Output: `baselines`, a JSON object of `types` (V), `order`,
-//! `counted` (tokens of train that the models rest on) and `losses`, a list of [`Baseline`]s. Models, each fitted on train
-//! and scored on every split:
+//! `counted` (tokens of train that the models rest on) and `losses`, a list of [`BaselineLoss`]es. Models, each fitted on
+//! train and scored on every split:
 //!
 //! - *uniform*: 1 / V; its loss is ln V.
 //! - *unigram*: each type's share of train. Types that train does not hold (the specials may be such) share the weight of
@@ -28,30 +28,30 @@ use serde_json::json;
 use crate::files::{Ids, count_types};
 use crate::params::Baselines;
 use crate::tokenize::SPLITS;
-use crate::{Baseline, Context, Outcome, StageError};
-use sum::Sum;
-use windows::{Counts, Layout, Progress, Stream};
+use crate::{BaselineLoss, Context, StageError, StageOutcome};
+use sum::LogLikelihood;
+use windows::{SplitStream, TokenCounts, TokenProgress, WindowPacking};
 
 /// Fits the models on train and scores them.
 ///
 /// # Errors
 /// [`StageError::Format`] for an id that is not in the vocabulary; [`StageError::Io`] when a file can't be read or written.
-pub fn run(params: &Baselines, context: &Context) -> Result<Outcome, StageError> {
+pub fn run(params: &Baselines, context: &Context) -> Result<StageOutcome, StageError> {
     let types = count_types(context.input("vocab")?)?;
-    let open = |name: &str| -> Result<Stream, StageError> {
+    let open = |name: &str| -> Result<SplitStream, StageError> {
         let ids = Ids::open(context.input(name)?)?;
         let tokens = if name == "train" { ids.len().min(params.tokens) } else { ids.len() };
-        Ok(Stream { ids, tokens })
+        Ok(SplitStream { ids, tokens })
     };
     let splits = [open(SPLITS[0])?, open(SPLITS[1])?, open(SPLITS[2])?];
     let whole: u64 = splits.iter().map(|split| split.tokens).sum();
     let passes = if params.order > 1 { 4 } else { 1 };
-    let mut progress = Progress { context, done: 0, whole: whole * passes };
+    let mut progress = TokenProgress { context, done: 0, whole: whole * passes };
     let counts = windows::count(&splits, types, &mut progress)?;
     let mut models = vec![("uniform".to_owned(), 0, [libm::log(f64::from(types)); 3])];
     models.push(("unigram".to_owned(), 1, unigram(&counts)));
     if params.order > 1 {
-        let layout = Layout::new(params.order, types);
+        let layout = WindowPacking::new(params.order, types);
         let sums = if layout.fits::<u64>() {
             kneser_ney::score::<u64>(&splits, &counts, layout, &mut progress)?
         } else {
@@ -63,9 +63,9 @@ pub fn run(params: &Baselines, context: &Context) -> Result<Outcome, StageError>
             models.push((format!("kn{}", params.order), params.order, longest));
         }
     }
-    let mut outcome = Outcome::default();
+    let mut outcome = StageOutcome::default();
     for (place, (split, stream)) in SPLITS.iter().zip(&splits).enumerate().filter(|(_, (_, it))| it.tokens > 1) {
-        outcome.baselines.extend(models.iter().map(|(model, order, losses)| Baseline {
+        outcome.baselines.extend(models.iter().map(|(model, order, losses)| BaselineLoss {
             split: (*split).to_owned(),
             model: model.clone(),
             order: *order,
@@ -86,13 +86,13 @@ pub fn run(params: &Baselines, context: &Context) -> Result<Outcome, StageError>
 }
 
 /// The loss of each split under the shares of types in train.
-fn unigram(counts: &Counts) -> [f64; 3] {
+fn unigram(counts: &TokenCounts) -> [f64; 3] {
     let unseen = counts.train.iter().filter(|count| **count == 0).count() as f64;
     let total = counts.train.iter().sum::<u64>() as f64 + if unseen > 0.0 { 1.0 } else { 0.0 };
     let share = |count: u64| if count == 0 { 1.0 / unseen } else { count as f64 } / total;
     let logs: Vec<f64> = counts.train.iter().map(|count| libm::log(share(*count))).collect();
     [0, 1, 2].map(|split| {
-        let mut sum = Sum::default();
+        let mut sum = LogLikelihood::default();
         let scored = &counts.scored[split];
         scored.iter().zip(&logs).filter(|(n, _)| **n > 0).for_each(|(n, log)| sum.add(*n, log * *n as f64));
         sum.mean()

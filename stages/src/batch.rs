@@ -1,23 +1,23 @@
 //! The stage `batch`: the plan of which tokens each step reads.
 //!
-//! Input: `train`, in the ids of `vocab`. Output: `plan`, a [`Plan`] as compact JSON.
+//! Input: `train`, in the ids of `vocab`. Output: `plan`, a [`BatchPlan`] as compact JSON.
 
 use serde_json::{Value, json};
 
 use crate::files::Ids;
 use crate::params::{Batch, Layout};
-use crate::plan::Plan;
-use crate::{Context, Outcome, StageError};
+use crate::plan::BatchPlan;
+use crate::{Context, StageError, StageOutcome};
 
 /// Writes the batch plan.
 ///
 /// # Errors
 /// [`StageError::Input`] for a corpus too small for one batch; [`StageError::Io`] when a file can't be read or written.
-pub fn run(params: &Batch, context: &Context) -> Result<Outcome, StageError> {
+pub fn run(params: &Batch, context: &Context) -> Result<StageOutcome, StageError> {
     context.check()?;
     let tokens = Ids::open(context.input("train")?)?.len();
     check_fit(params, tokens)?;
-    let plan = Plan {
+    let plan = BatchPlan {
         version: 1,
         layout: params.layout,
         size: params.size,
@@ -29,7 +29,7 @@ pub fn run(params: &Batch, context: &Context) -> Result<Outcome, StageError> {
     let path = context.folder.join("plan.json");
     let text = serde_json::to_vec(&plan).map_err(|error| StageError::Bug(error.to_string()))?;
     std::fs::write(&path, text).map_err(StageError::io(&path))?;
-    let mut outcome = Outcome::default();
+    let mut outcome = StageOutcome::default();
     outcome.output("plan", path);
     let steps = plan.steps_per_epoch();
     outcome.report = json!({
@@ -51,11 +51,11 @@ pub fn run(params: &Batch, context: &Context) -> Result<Outcome, StageError> {
 /// [`StageError::Input`] when it does not.
 pub fn check_fit(params: &Batch, tokens: u64) -> Result<(), StageError> {
     let Batch { size, unroll, layout, .. } = *params;
-    let needed = Plan::fewest_tokens(layout, size, unroll);
+    let needed = BatchPlan::fewest_tokens(layout, size, unroll);
     if tokens >= needed {
         return Ok(());
     }
-    // The inverse of `Plan::fewest_tokens`, in its size.
+    // The inverse of `BatchPlan::fewest_tokens`, in its size.
     let largest = match layout {
         Layout::Streams => tokens / (unroll + 1),
         Layout::Shuffled => tokens.saturating_sub(1) / unroll,
@@ -80,11 +80,11 @@ mod tests {
 
     const LAYOUTS: [Layout; 3] = [Layout::Streams, Layout::Shuffled, Layout::Sliding];
 
-    fn batch(layout: Layout, size: u64, unroll: u64, tokens: u32) -> Result<Outcome, StageError> {
+    fn batch(layout: Layout, size: u64, unroll: u64, tokens: u32) -> Result<StageOutcome, StageError> {
         let space = Space::new().with("train", bytes(&(0..tokens).collect::<Vec<_>>()));
         let outcome = run(&Batch { size, unroll, layout, seed: 9 }, &space.context)?;
         // Read here, for the folder goes with the space.
-        let plan = Plan::load(output(&outcome, "plan")).unwrap();
+        let plan = BatchPlan::load(output(&outcome, "plan")).unwrap();
         assert_eq!(plan.seed, if layout == Layout::Shuffled { 9 } else { 0 });
         Ok(outcome)
     }

@@ -7,23 +7,23 @@ use crate::StageError;
 use crate::files::{Ids, f64s_of};
 use crate::looks::Looks;
 use crate::params::{Schedule, Train, read};
-use crate::plan::Plan;
+use crate::plan::BatchPlan;
 use crate::protocol::{Evaluation, Measured, Order, Step};
 use crate::schedule::{Plateau, rate};
 
 /// What is known of the answers to an order.
 #[derive(Debug, Default)]
 pub struct Expected {
-    course: Option<Course>,
+    course: Option<ExpectedSteps>,
     /// Targets of the split that is scored.
     scored: Option<u64>,
 }
 
 /// The steps of a training.
 #[derive(Debug)]
-struct Course {
+struct ExpectedSteps {
     train: Train,
-    plan: Plan,
+    plan: BatchPlan,
     /// Steps in all.
     length: u64,
     /// As it stands at the step to come.
@@ -46,14 +46,14 @@ impl Expected {
         match (order.stage.as_str(), &order.segment) {
             ("train", Some(segment)) => {
                 let train: Train = read("train", &order.params)?;
-                let plan = Plan::load(input("plan")?)?;
+                let plan = BatchPlan::load(input("plan")?)?;
                 let scored = if train.reads_valid() { scored(input("valid")?)? } else { None };
                 let plateau = match &segment.state {
                     Some(state) if train.schedule_reads_valid() => plateau_of(state)?,
                     _ => Plateau::START,
                 };
                 let looks = segment.looks.iter().map(|(step, loss)| (*step, loss.0)).collect();
-                Ok(Self { course: Some(Course { train, plan, length: segment.length, plateau, looks }), scored })
+                Ok(Self { course: Some(ExpectedSteps { train, plan, length: segment.length, plateau, looks }), scored })
             }
             ("evaluate", None) => Ok(Self { course: None, scored: scored(input("ids")?)? }),
             _ => Ok(Self::default()),
@@ -117,7 +117,7 @@ impl Expected {
     }
 }
 
-impl Course {
+impl ExpectedSteps {
     /// Epoch, tokens and learning rate of the step to come, `n`.
     fn at(&mut self, n: u64) -> Result<(u64, u64, f64), String> {
         let Train { accumulate, schedule, .. } = self.train;

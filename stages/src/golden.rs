@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::params::{read, stage_keys};
 use crate::random::Stream;
-use crate::testing::{Space, Weights, bytes, output};
-use crate::{Context, Outcome, baselines, batch, sample, tokenize, vocab};
+use crate::testing::{Space, TestWeights, bytes, output};
+use crate::{Context, StageOutcome, baselines, batch, sample, tokenize, vocab};
 
 const TEXT: &str = "Who's there? <unk>\r\nNay, answer me: stand, and unfold yourself.\n\nLong live the King—Ünïcödé, 中文 123!\n\
                     Who is there? the the the\nThe end; (so it is), said the King.\nlast line";
@@ -134,9 +134,9 @@ fn outputs() -> Vec<(&'static str, String, String)> {
     all
 }
 
-fn texts(corpus: &Context, tied: bool) -> Outcome {
+fn texts(corpus: &Context, tied: bool) -> StageOutcome {
     let vocab = std::fs::read(&corpus.inputs["vocab"]).unwrap();
-    let space = Space::new().with("vocab", vocab).with("weights", Weights::new(12, 9, 9, 2, tied).bytes());
+    let space = Space::new().with("vocab", vocab).with("weights", TestWeights::new(12, 9, 9, 2, tied).bytes());
     let params = json!({
         "length": 60, "prompt": "Who is", "seed": 3,
         "decode": ["greedy", { "temperature": 0.3 }, { "temperature": 1.0, "top_k": 5, "top_p": 0.9 }],
@@ -144,7 +144,7 @@ fn texts(corpus: &Context, tied: bool) -> Outcome {
     sample::run(&read("sample", &params).unwrap(), &space.context).unwrap()
 }
 
-fn files(stage: &'static str, label: &str, outcome: &Outcome, all: &mut Vec<(&'static str, String, String)>) {
+fn files(stage: &'static str, label: &str, outcome: &StageOutcome, all: &mut Vec<(&'static str, String, String)>) {
     for file in &outcome.outputs {
         let bytes = std::fs::read(output(outcome, &file.name)).unwrap();
         all.push((stage, format!("{label} {}", file.name), digest(&bytes)));

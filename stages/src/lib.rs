@@ -30,4 +30,4 @@ mod testing;
 pub mod tokenize;
 pub mod vocab;
 
-pub use stage::{Baseline, Cancelled, Context, Outcome, Output, StageError};
+pub use stage::{BaselineLoss, Cancelled, Context, Output, StageError, StageOutcome};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::protocol::Measured;
+pub use identity::Loss as Measured;
 
 /// One optimiser step, counted from 0. Losses are in nats a token, over the true count of tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ pub struct Checkpoint {
 /// their rows, each a list of [`Predicted`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Predictions {
+pub struct PredictionsFile {
     /// The step.
     pub step: u64,
     /// The file.

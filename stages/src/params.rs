@@ -16,12 +16,12 @@ use measure::{EVALUATE, SAMPLE};
 use text::{BASELINES, BATCH, TOKENIZE, VOCAB};
 use train::TRAIN;
 
-pub use measure::{At, Decode, Evaluate, Greedy, Sample};
+pub use measure::{CheckpointSelection, Decode, Evaluate, Greedy, Sample};
 pub use text::{Baselines, Batch, Layout, SPLIT, Split, Tokenize, Unit, Vocab};
 pub(crate) use text::{LONGEST_WINDOW, MOST_ROWS};
 pub use train::{KEPT_BY_FORKS, Train};
 pub use variants::{
-    Checkpoints, Device, Fork, Init, Keep, LossScale, OnNonfinite, Optimizer, Precision, Schedule, Word,
+    Checkpoints, Device, Fork, Init, Keep, KeepWord, LossScale, OnNonfinite, Optimizer, Precision, Schedule,
     nothing_to_train, too_many_checkpoints,
 };
 
@@ -114,7 +114,7 @@ pub fn read<T: for<'de> Deserialize<'de>>(stage: &str, params: &Value) -> Result
 mod tests {
     use super::variants::SCHEDULES;
     use super::*;
-    use crate::schema::Kind;
+    use crate::schema::KeyKind;
 
     fn defaults(keys: &[Key]) -> Value {
         keys.iter().filter_map(|key| Some((key.name.to_owned(), key.default_value(1)?))).collect()
@@ -143,8 +143,8 @@ mod tests {
         for key in STAGES.iter().flat_map(|stage| stage.keys).chain(SPLIT).chain(SCHEDULES.iter().flat_map(|s| s.1)) {
             let Some(value) = key.default_value(1) else { continue };
             match key.kind {
-                Kind::Float(_) => assert!(value.is_f64(), "{}", key.name),
-                Kind::Int(..) => assert!(value.is_i64(), "{}", key.name),
+                KeyKind::Float(_) => assert!(value.is_f64(), "{}", key.name),
+                KeyKind::Int(..) => assert!(value.is_i64(), "{}", key.name),
                 _ => {}
             }
         }
@@ -162,18 +162,18 @@ mod tests {
     #[test]
     fn kept_checkpoints() {
         let keep = |every, keep| Checkpoints { every, keep };
-        assert_eq!(keep(100, Keep::Word(Word::All)).kept(250), [0, 100, 200, 250]);
-        assert_eq!(keep(0, Keep::Word(Word::All)).kept(250), [0, 250]);
+        assert_eq!(keep(100, Keep::Word(KeepWord::All)).kept(250), [0, 100, 200, 250]);
+        assert_eq!(keep(0, Keep::Word(KeepWord::All)).kept(250), [0, 250]);
         assert_eq!(keep(100, Keep::Last { last: 2 }).kept(300), [200, 300]);
         assert_eq!(keep(100, Keep::Steps(vec![40, 7])).kept(300), [7, 40, 300]);
-        assert_eq!(keep(100, Keep::Word(Word::All)).kept(0), [0]);
+        assert_eq!(keep(100, Keep::Word(KeepWord::All)).kept(0), [0]);
         assert_eq!(keep(100, Keep::Last { last: 2 }).kept(250), [200, 250]);
         assert_eq!(keep(100, Keep::Last { last: 9 }).kept(250), [0, 100, 200, 250]);
         assert_eq!(keep(0, Keep::Last { last: 1 }).kept(0), [0]);
         assert_eq!(keep(100, Keep::Last { last: 2 }).kept_until(1000, 330), [330]);
-        assert_eq!(keep(100, Keep::Word(Word::All)).kept_until(1000, 330), [0, 100, 200, 300, 330]);
+        assert_eq!(keep(100, Keep::Word(KeepWord::All)).kept_until(1000, 330), [0, 100, 200, 300, 330]);
         // However long, without a list of them all.
         assert_eq!(keep(1, Keep::Last { last: 1 }).kept(1 << 40), [1 << 40]);
-        assert_eq!(keep(3, Keep::Word(Word::All)).count(1 << 40), (1 << 40) / 3 + 2);
+        assert_eq!(keep(3, Keep::Word(KeepWord::All)).count(1 << 40), (1 << 40) / 3 + 2);
     }
 }

@@ -16,7 +16,7 @@ use crate::random::Stream;
 /// Where each row of each step lies in the corpus.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub struct BatchPlan {
     /// Format version, 1.
     pub version: u32,
     /// How windows lie.
@@ -31,7 +31,7 @@ pub struct Plan {
     pub seed: u64,
 }
 
-impl Plan {
+impl BatchPlan {
     /// Reads a plan written by the stage `batch`.
     ///
     /// # Errors
@@ -189,20 +189,20 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn plan(layout: Layout, size: u64, unroll: u64, tokens: u64) -> Plan {
-        Plan { version: 1, layout, size, unroll, tokens, seed: 5 }
+    fn plan(layout: Layout, size: u64, unroll: u64, tokens: u64) -> BatchPlan {
+        BatchPlan { version: 1, layout, size, unroll, tokens, seed: 5 }
     }
 
     #[test]
     fn a_plan_that_batch_does_not_write_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.json");
-        let load = |plan: &Plan| {
+        let load = |plan: &BatchPlan| {
             std::fs::write(&path, serde_json::to_vec(plan).unwrap()).unwrap();
-            Plan::load(&path)
+            BatchPlan::load(&path)
         };
         for layout in [Layout::Streams, Layout::Shuffled, Layout::Sliding] {
-            let fewest = Plan::fewest_tokens(layout, 4, 3);
+            let fewest = BatchPlan::fewest_tokens(layout, 4, 3);
             let least = plan(layout, 4, 3, fewest);
             assert_eq!(load(&least).unwrap(), least);
             for (size, unroll, tokens) in

@@ -14,9 +14,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use identity::Loss as Measured;
-
-pub use crate::observations::{Checkpoint, Evaluation, Event, Predicted, Predictions, SampleText, Step};
+pub use crate::observations::{Checkpoint, Evaluation, Event, Measured, Predicted, PredictionsFile, SampleText, Step};
 
 /// The version of this contract; both sides must agree on it.
 pub const PROTOCOL: u32 = 6;
@@ -139,7 +137,7 @@ pub enum Reply {
     /// A checkpoint's files are complete in the order's folder.
     Checkpoint(Checkpoint),
     /// The predictions of the step to come are complete in the order's folder.
-    Predictions(Predictions),
+    Predictions(PredictionsFile),
     /// A split was scored.
     Evaluation(Evaluation),
     /// Something worth a line in the record.

@@ -1,7 +1,7 @@
 //! The stage `sample`: texts drawn from a model.
 //!
 //! Inputs: `vocab`, and `weights`, a safetensors file with PyTorch's names for an `encoder`, an `lstm` and a `decoder`.
-//! There are no output files: the texts are in [`Outcome::samples`], one for each way of drawing.
+//! There are no output files: the texts are in [`StageOutcome::samples`], one for each way of drawing.
 //!
 //! The state starts at zero and reads the token for a line's end, where there is one, then the prompt, cut as the corpus
 //! was, its unknown words `<unk>`. If that is no token at all, the most frequent token (id 0) is read; it is not part of
@@ -16,6 +16,7 @@ mod model;
 mod panels;
 mod repetition;
 mod team;
+mod tensors;
 
 use std::path::Path;
 
@@ -26,11 +27,11 @@ use crate::params::{Decode, Greedy, Sample, Unit};
 use crate::protocol::{Event, SampleText};
 use crate::random::Stream;
 use crate::tokenize::cut_prompt;
-use crate::{Context, Outcome, StageError};
+use crate::{Context, StageError, StageOutcome};
 
 use decode::Chooser;
 use kernels::Kernels;
-use model::{Model, State, Want};
+use model::{InferenceModel, InferenceState, Want};
 use team::Team;
 
 /// Draws one text for each entry of `decode`.
@@ -38,9 +39,9 @@ use team::Team;
 /// # Errors
 /// [`StageError::Format`] when the weights and the vocabulary don't fit; [`StageError::Io`] when one can't be read.
 /// Weights that aren't finite are no error: their texts are empty, and say why.
-pub fn run(params: &Sample, context: &Context) -> Result<Outcome, StageError> {
+pub fn run(params: &Sample, context: &Context) -> Result<StageOutcome, StageError> {
     let vocab = Types::load(context.input("vocab")?)?;
-    let mut model = Model::load(context.input("weights")?, vocab.types.len(), Kernels::detect())?;
+    let mut model = InferenceModel::load(context.input("weights")?, vocab.types.len(), Kernels::detect())?;
     let greedy = params.decode.iter().filter(|decode| matches!(decode, Decode::Greedy(_))).count() as u64;
     if greedy.saturating_mul(params.length) > LONG {
         model.expect_greedy();
@@ -55,9 +56,9 @@ fn draw_all(
     params: &Sample,
     context: &Context,
     vocab: &Types,
-    model: &Model,
+    model: &InferenceModel,
     team: &Team<'_>,
-) -> Result<Outcome, StageError> {
+) -> Result<StageOutcome, StageError> {
     let read_first = first_tokens(vocab, &params.prompt);
     let mut start = model.start();
     for (i, token) in read_first.iter().enumerate() {
@@ -65,7 +66,7 @@ fn draw_all(
         let last = i + 1 == read_first.len();
         model.read(team, &mut start, *token, if last { Want::Logits } else { Want::Nothing });
     }
-    let mut outcome = Outcome::default();
+    let mut outcome = StageOutcome::default();
     let mut total = 0;
     for (entry, decode) in params.decode.iter().enumerate() {
         let stream = Stream::new(params.seed, &format!("sample {entry}"));
@@ -103,7 +104,7 @@ pub fn logits(
     threads: usize,
     mut each: impl FnMut(u32, &[f32]),
 ) -> Result<(), StageError> {
-    let model = Model::load(weights, types, Kernels::detect())?;
+    let model = InferenceModel::load(weights, types, Kernels::detect())?;
     let mut chooser = Chooser::new(model.kernels());
     model.with_team(threads, |team| {
         let mut state = model.start();
@@ -134,12 +135,12 @@ fn first_tokens(vocab: &Types, prompt: &str) -> Vec<u32> {
 
 /// Why a text ended early.
 #[derive(Debug, Clone, Copy)]
-struct Fault {
+struct NonfiniteLogits {
     nan: bool,
     after: usize,
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for NonfiniteLogits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let plural = if self.after == 1 { "" } else { "s" };
         write!(f, "logits are {} after {} token{plural}", if self.nan { "NaN" } else { "infinite" }, self.after)
@@ -148,9 +149,9 @@ impl std::fmt::Display for Fault {
 
 /// Draws one text.
 struct Drawer<'a> {
-    model: &'a Model,
+    model: &'a InferenceModel,
     team: &'a Team<'a>,
-    state: State,
+    state: InferenceState,
     chooser: Chooser,
     stream: Stream,
 }
@@ -162,7 +163,7 @@ impl Drawer<'_> {
         length: u64,
         context: &Context,
         progress: impl Fn(u64),
-    ) -> Result<(Vec<u32>, Option<Fault>), StageError> {
+    ) -> Result<(Vec<u32>, Option<NonfiniteLogits>), StageError> {
         let mut tokens = Vec::new();
         for i in 0..length {
             context.check()?;
@@ -174,7 +175,7 @@ impl Drawer<'_> {
                     if logits.iter().fold(false, |bad, x| bad | !x.is_finite()) {
                         let nan = logits.iter().any(|x| x.is_nan());
                         let after = tokens.len();
-                        return Ok((tokens, Some(Fault { nan, after })));
+                        return Ok((tokens, Some(NonfiniteLogits { nan, after })));
                     }
                     self.chooser.choose(logits, decode, self.stream.uniform(i))
                 }
@@ -197,7 +198,7 @@ fn describe(
     params: &Sample,
     decode: Decode,
     tokens: &[u32],
-    fault: Option<Fault>,
+    fault: Option<NonfiniteLogits>,
 ) -> Result<SampleText, StageError> {
     let repeats = repetition::terminal_loop(tokens);
     Ok(SampleText {

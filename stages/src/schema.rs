@@ -11,7 +11,7 @@ pub struct Key {
     /// Its name inside its table.
     pub name: &'static str,
     /// What it may be.
-    pub kind: Kind,
+    pub kind: KeyKind,
     /// What it is when it is not written.
     pub default: Default,
     /// What part it plays in a stage's identity.
@@ -25,13 +25,13 @@ pub struct Key {
 
 /// The values that a key may take.
 #[derive(Debug)]
-pub enum Kind {
+pub enum KeyKind {
     /// `true` or `false`.
     Bool,
     /// A whole number in a closed range.
     Int(i64, i64),
-    /// A finite number in a range.
-    Float(Range),
+    /// A finite number in an interval.
+    Float(Interval),
     /// Any text.
     Text,
     /// A path, relative to the experiment's folder's root.
@@ -39,18 +39,18 @@ pub enum Kind {
     /// One of a few words.
     Choice(&'static [&'static str]),
     /// A list of values of one kind.
-    List(&'static Kind),
+    List(&'static KeyKind),
     /// A table of keys.
     Table(&'static [Key]),
     /// A table whose `kind` says which other keys it has.
     Tagged(&'static [(&'static str, &'static [Key])]),
     /// One of several kinds that differ in shape: a word, a number, a list, or tables told apart by their first key.
-    Any(&'static [Kind]),
+    Any(&'static [KeyKind]),
 }
 
-/// A range of finite floats.
+/// An interval of finite floats, either end open or closed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Range {
+pub struct Interval {
     /// The least value.
     pub min: f64,
     /// Whether `min` itself is allowed.
@@ -61,7 +61,7 @@ pub struct Range {
     pub max_in: bool,
 }
 
-impl Range {
+impl Interval {
     /// Every finite number above 0.
     pub const POSITIVE: Self = Self { min: 0.0, min_in: false, max: f64::INFINITY, max_in: false };
     /// Every number above 0 that a single float can hold.
@@ -75,7 +75,7 @@ impl Range {
     /// Every finite number.
     pub const FINITE: Self = Self { min: f64::NEG_INFINITY, min_in: false, max: f64::INFINITY, max_in: false };
 
-    /// Whether `x` lies in the range; no NaN does.
+    /// Whether `x` lies in the interval; no NaN does.
     pub fn contains(&self, x: f64) -> bool {
         x.is_finite()
             && (x > self.min || (self.min_in && x == self.min))
@@ -111,7 +111,7 @@ pub enum Role {
 
 impl Key {
     /// A key that changes the numbers, with a default.
-    pub const fn new(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Self {
+    pub const fn new(name: &'static str, kind: KeyKind, default: &'static str, doc: &'static str) -> Self {
         Self { name, kind, default: Default::Is(default), role: Role::Numbers, later: false, doc }
     }
 
@@ -128,13 +128,13 @@ impl Key {
     }
 
     /// A key that may be left out.
-    pub const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+    pub const fn optional(name: &'static str, kind: KeyKind, doc: &'static str) -> Self {
         Self { name, kind, default: Default::Absent, role: Role::Numbers, later: false, doc }
     }
 
     /// A seed, which defaults to the experiment's.
     pub const fn seed(doc: &'static str) -> Self {
-        let kind = Kind::Int(0, i64::MAX);
+        let kind = KeyKind::Int(0, i64::MAX);
         Self { name: "seed", kind, default: Default::Seed, role: Role::Numbers, later: false, doc }
     }
 
@@ -164,15 +164,15 @@ pub fn covered(keys: &[Key], table: &Value, left_out: &dyn Fn(&Key) -> bool) -> 
     entries.iter().filter_map(part).collect()
 }
 
-fn covered_inside(kind: &Kind, value: &Value) -> Value {
+fn covered_inside(kind: &KeyKind, value: &Value) -> Value {
     let keys = match kind {
-        Kind::Table(keys) => *keys,
-        Kind::Tagged(tags) => tags.iter().find(|(tag, _)| value["kind"] == *tag).map_or(&[][..], |(_, keys)| keys),
+        KeyKind::Table(keys) => *keys,
+        KeyKind::Tagged(tags) => tags.iter().find(|(tag, _)| value["kind"] == *tag).map_or(&[][..], |(_, keys)| keys),
         // Tables of one choice have no key in common.
-        Kind::Any(kinds) => {
-            let fits = |kind: &&Kind| match kind {
-                Kind::Table(keys) => keys.iter().any(|key| value.get(key.name).is_some()),
-                kind => matches!(kind, Kind::Tagged(_)) && value.get("kind").is_some(),
+        KeyKind::Any(kinds) => {
+            let fits = |kind: &&KeyKind| match kind {
+                KeyKind::Table(keys) => keys.iter().any(|key| value.get(key.name).is_some()),
+                kind => matches!(kind, KeyKind::Tagged(_)) && value.get("kind").is_some(),
             };
             return kinds.iter().find(fits).map_or_else(|| value.clone(), |kind| covered_inside(kind, value));
         }
@@ -202,14 +202,14 @@ mod tests {
     #[test]
     fn a_later_key_counts_only_beside_its_default() {
         const INNER: &[Key] =
-            &[Key::new("every", Kind::Int(0, 9), "1", ""), Key::new("at", Kind::Int(0, 9), "3", "").later()];
+            &[Key::new("every", KeyKind::Int(0, 9), "1", ""), Key::new("at", KeyKind::Int(0, 9), "3", "").later()];
         const KEYS: &[Key] = &[
-            Key::new("rate", Kind::Float(Range::POSITIVE), "1.0", ""),
-            Key::new("scale", Kind::Choice(&["mean", "sum"]), "\"mean\"", "").later(),
-            Key::new("steps", Kind::Int(0, 9), "1", "").role(Role::Length),
-            Key::new("table", Kind::Table(INNER), "{}", ""),
-            Key::new("tagged", Kind::Tagged(&[("a", &[]), ("b", INNER)]), "{\"kind\": \"a\"}", ""),
-            Key::new("any", Kind::Any(&[Kind::Choice(&["x"]), Kind::Table(INNER)]), "\"x\"", ""),
+            Key::new("rate", KeyKind::Float(Interval::POSITIVE), "1.0", ""),
+            Key::new("scale", KeyKind::Choice(&["mean", "sum"]), "\"mean\"", "").later(),
+            Key::new("steps", KeyKind::Int(0, 9), "1", "").role(Role::Length),
+            Key::new("table", KeyKind::Table(INNER), "{}", ""),
+            Key::new("tagged", KeyKind::Tagged(&[("a", &[]), ("b", INNER)]), "{\"kind\": \"a\"}", ""),
+            Key::new("any", KeyKind::Any(&[KeyKind::Choice(&["x"]), KeyKind::Table(INNER)]), "\"x\"", ""),
         ];
         let read = |table: Value| covered(KEYS, &table, &|key| key.role == Role::Length);
         let old = json!({"rate": 1.0, "steps": 3, "table": {"every": 1}, "tagged": {"kind": "a"}, "any": "x"});

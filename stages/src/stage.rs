@@ -64,7 +64,7 @@ pub struct Output {
 
 /// What a model that counts comes to on one split, from the stage `baselines`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Baseline {
+pub struct BaselineLoss {
     /// `train`, `valid` or `test`.
     pub split: String,
     /// `uniform`, `unigram`, `bigram`, or `kn5` by its order.
@@ -79,7 +79,7 @@ pub struct Baseline {
 
 /// What a stage made.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct StageOutcome {
     /// Files for the store.
     pub outputs: Vec<Output>,
     /// Small facts about the execution (counts, coverage, entropy): a JSON object, recorded with it.
@@ -87,12 +87,12 @@ pub struct Outcome {
     /// Texts drawn, from the stage `sample` alone.
     pub samples: Vec<SampleText>,
     /// Losses of models that count, from the stage `baselines` alone.
-    pub baselines: Vec<Baseline>,
+    pub baselines: Vec<BaselineLoss>,
     /// Anything worth a line in the record.
     pub events: Vec<Event>,
 }
 
-impl Outcome {
+impl StageOutcome {
     /// Adds the output `name`, written at `path`.
     pub fn output(&mut self, name: &str, path: PathBuf) {
         self.outputs.push(Output { name: name.to_owned(), path });

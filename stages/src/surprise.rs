@@ -3,7 +3,7 @@
 
 use crate::StageError;
 use crate::files::Ids;
-use crate::plan::Plan;
+use crate::plan::BatchPlan;
 
 /// The most tokens whose batches are looked at, once all are counted.
 const MOST_TOKENS: u64 = 50_000_000;
@@ -13,7 +13,7 @@ const MOST_TOKENS: u64 = 50_000_000;
 ///
 /// # Errors
 /// The file of ids can't be read, or holds ids of another vocabulary.
-pub fn of_steps(plan: &Plan, ids: &Ids, types: usize, steps: u64, windows: u64) -> Result<Vec<f64>, StageError> {
+pub fn of_steps(plan: &BatchPlan, ids: &Ids, types: usize, steps: u64, windows: u64) -> Result<Vec<f64>, StageError> {
     let mut counts = vec![0u64; types];
     let mut strange = None;
     ids.blocks(|block| {
@@ -63,7 +63,7 @@ mod tests {
         let ids: Vec<u32> = (0..101).map(|at| if (40..50).contains(&at) { 2 } else { at % 2 }).collect();
         std::fs::write(&path, ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
         let ids = Ids::open(&path).unwrap();
-        let plan = Plan { version: 1, layout: Layout::Streams, size: 1, unroll: 10, tokens: 101, seed: 0 };
+        let plan = BatchPlan { version: 1, layout: Layout::Streams, size: 1, unroll: 10, tokens: 101, seed: 0 };
         let found = of_steps(&plan, &ids, 3, 1000, 1).unwrap();
         // Later steps repeat the epoch.
         assert_eq!(found.len(), 10);

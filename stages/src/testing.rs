@@ -8,7 +8,7 @@ use safetensors::tensor::TensorView;
 
 use crate::files::Ids;
 use crate::random::Stream;
-use crate::{Context, Outcome};
+use crate::{Context, StageOutcome};
 
 /// A temporary folder with inputs and a place for outputs.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Space {
     }
 
     /// A space whose inputs are the outputs of an earlier stage.
-    pub(crate) fn after(outcome: &Outcome) -> Self {
+    pub(crate) fn after(outcome: &StageOutcome) -> Self {
         let mut this = Self::new();
         for output in &outcome.outputs {
             this = this.with(&output.name, std::fs::read(&output.path).unwrap());
@@ -62,12 +62,12 @@ pub(crate) fn train_defaults() -> crate::params::Train {
 }
 
 /// The path of an output.
-pub(crate) fn output<'a>(outcome: &'a Outcome, name: &str) -> &'a Path {
+pub(crate) fn output<'a>(outcome: &'a StageOutcome, name: &str) -> &'a Path {
     &outcome.outputs.iter().find(|output| output.name == name).unwrap().path
 }
 
 /// All tokens of an output.
-pub(crate) fn ids(outcome: &Outcome, name: &str) -> Vec<u32> {
+pub(crate) fn ids(outcome: &StageOutcome, name: &str) -> Vec<u32> {
     read_ids(output(outcome, name).to_owned())
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn bytes(ids: &[u32]) -> Vec<u8> {
 
 /// The weights of a small model, drawn from a fixed stream.
 #[derive(Debug, Clone)]
-pub(crate) struct Weights {
+pub(crate) struct TestWeights {
     pub(crate) embedding: usize,
     pub(crate) hidden: usize,
     pub(crate) layers: usize,
@@ -95,7 +95,7 @@ pub(crate) struct Weights {
     pub(crate) tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
 }
 
-impl Weights {
+impl TestWeights {
     pub(crate) fn new(types: usize, embedding: usize, hidden: usize, layers: usize, tied: bool) -> Self {
         let mut this = Self { embedding, hidden, layers, tied, tensors: BTreeMap::new() };
         this.draw("encoder.weight".into(), vec![types, embedding]);

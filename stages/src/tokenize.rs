@@ -18,47 +18,45 @@
 mod ahead;
 mod cutter;
 mod intern;
+mod parts;
 mod text;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::ops::{ControlFlow, Range};
-use std::path::{Path, PathBuf};
+use std::ops::ControlFlow;
+use std::path::Path;
 
 use serde_json::{Map, json};
 
 use crate::files::{Cut, Types};
-use crate::params::{Split, Tokenize};
-use crate::{Context, Outcome, StageError};
+use crate::params::Tokenize;
+use crate::{Context, StageError, StageOutcome};
 
 pub use ahead::look_ahead;
 use cutter::Cutter;
 pub(crate) use cutter::cut_prompt;
 use intern::Interner;
-use text::Text;
+use parts::CorpusPart;
+pub(crate) use parts::SPLITS;
 
 /// Bytes read at once: well inside a core's cache, and many times the cost of a read.
 const BLOCK: usize = 1 << 17;
-
-/// The three parts of a corpus, as outputs and inputs name them.
-pub(crate) const SPLITS: [&str; 3] = ["train", "valid", "test"];
 
 /// Cuts a corpus into tokens.
 ///
 /// # Errors
 /// [`StageError::Input`] for text that isn't UTF-8, a part that holds no token, and shares that leave nothing for
 /// train; [`StageError::Io`] when a file can't be read or written.
-pub fn run(params: &Tokenize, context: &Context) -> Result<Outcome, StageError> {
+pub fn run(params: &Tokenize, context: &Context) -> Result<StageOutcome, StageError> {
     run_in_blocks(params, context, BLOCK)
 }
 
-fn run_in_blocks(params: &Tokenize, context: &Context, block: usize) -> Result<Outcome, StageError> {
+fn run_in_blocks(params: &Tokenize, context: &Context, block: usize) -> Result<StageOutcome, StageError> {
     let cut = Cut { unit: params.unit, lowercase: params.lowercase, eos: params.eos.clone() };
-    let parts = parts(params.split, &context.inputs, block)?;
+    let parts = parts::locate(params.split, &context.inputs, block)?;
     let whole = parts.iter().flatten().map(|part| part.range.end - part.range.start).sum();
-    let mut outcome = Outcome::default();
-    let mut corpus = Corpus { interner: Interner::new(), bytes: 0, lines: 0, whole };
+    let mut outcome = StageOutcome::default();
+    let mut corpus = CorpusTokenizer { interner: Interner::new(), bytes: 0, lines: 0, whole };
     let mut train_counts = Vec::new();
     let (mut tokens, mut types) = (Map::new(), Map::new());
     for (split, part) in SPLITS.iter().zip(&parts) {
@@ -76,7 +74,7 @@ fn run_in_blocks(params: &Tokenize, context: &Context, block: usize) -> Result<O
         outcome.output(split, path);
     }
     if corpus.interner.iter().all(|token| token == cut.eos.as_bytes()) {
-        return Err(parts[0].as_ref().map_or_else(|| StageError::Bug("no train".into()), Part::blank));
+        return Err(parts[0].as_ref().map_or_else(|| StageError::Bug("no train".into()), CorpusPart::blank));
     }
     train_counts.resize(corpus.interner.len(), 0);
     let texts = corpus.interner.iter().map(|bytes| String::from_utf8(bytes.to_vec()));
@@ -89,73 +87,9 @@ fn run_in_blocks(params: &Tokenize, context: &Context, block: usize) -> Result<O
     Ok(outcome)
 }
 
-/// Where one part of the corpus lies.
+/// Tokenizes the parts of a corpus, one after another; what it holds grows meanwhile.
 #[derive(Debug)]
-struct Part {
-    text: std::rc::Rc<Text>,
-    range: Range<u64>,
-    /// Whether it must hold a token: not when its share is 0.
-    wanted: bool,
-}
-
-impl Part {
-    /// The complaint about a part without a token.
-    fn empty(&self, split: &str) -> StageError {
-        let key = self.text.key();
-        if key != "corpus.text" || split == "train" && self.range.end == self.text.len() {
-            return StageError::input(key, format!("{key} holds no token"), "name a file with text in it");
-        }
-        let message = format!("the share of {split} holds no token: corpus.text is cut only where a line ends");
-        let hint = "give the text more lines, or set corpus.split.valid = 0 and corpus.split.test = 0";
-        StageError::input("corpus.split", message, hint)
-    }
-
-    /// The complaint about a corpus without a word.
-    fn blank(&self) -> StageError {
-        let key = self.text.key();
-        StageError::input(key, format!("{key} holds no token but the ends of its lines"), "name a file with text in it")
-    }
-}
-
-/// Where train, valid and test lie, in this order.
-fn parts(
-    split: Option<Split>,
-    inputs: &BTreeMap<String, PathBuf>,
-    block: usize,
-) -> Result<[Option<Part>; 3], StageError> {
-    let open = |name: &str| -> Result<_, StageError> {
-        let path = inputs.get(name).ok_or_else(|| StageError::Bug(format!("no input named {name}")))?;
-        Ok(std::rc::Rc::new(Text::open(path, format!("corpus.{name}"), block)?))
-    };
-    if !inputs.contains_key("text") {
-        let part = |name: &str| -> Result<_, StageError> {
-            let text = open(name)?;
-            let range = text.start()..text.len();
-            Ok(Some(Part { text, range, wanted: true }))
-        };
-        let optional = |name: &str| if inputs.contains_key(name) { part(name) } else { Ok(None) };
-        return Ok([part("train")?, optional("valid")?, optional("test")?]);
-    }
-    let Split { valid, test } = split.ok_or_else(|| StageError::Bug("a text without a split".into()))?;
-    // Written so that a NaN is refused too.
-    if !(valid >= 0.0 && test >= 0.0 && valid + test < 1.0) {
-        return Err(StageError::input(
-            "corpus.split",
-            format!("valid = {valid} and test = {test} leave nothing for train: their sum must be below 1"),
-            "corpus.split = { valid = 0.05, test = 0.05 }",
-        ));
-    }
-    let text = open("text")?;
-    let boundary = |share: f64| text.line_start((text.len() as f64 * share) as u64);
-    let (first, second) = (boundary(1.0 - valid - test)?, boundary(1.0 - test)?);
-    let start = text.start().min(first);
-    let part = |range, wanted| Some(Part { text: text.clone(), range, wanted });
-    Ok([part(start..first, true), part(first..second, valid > 0.0), part(second..text.len(), test > 0.0)])
-}
-
-/// What grows while a corpus is read.
-#[derive(Debug)]
-struct Corpus {
+struct CorpusTokenizer {
     interner: Interner,
     bytes: u64,
     lines: u64,
@@ -163,12 +97,12 @@ struct Corpus {
     whole: u64,
 }
 
-impl Corpus {
+impl CorpusTokenizer {
     /// Writes the ids of one part to `path`; returns how often each type occurs in it, by id.
     fn tokenize(
         &mut self,
         cut: &Cut,
-        part: Option<&Part>,
+        part: Option<&CorpusPart>,
         path: &Path,
         context: &Context,
     ) -> Result<Vec<u64>, StageError> {

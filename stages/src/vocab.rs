@@ -22,20 +22,20 @@ use serde_json::{Map, Value, json};
 use crate::files::{Ids, Types, UNKNOWN};
 use crate::params::Vocab;
 use crate::tokenize::SPLITS;
-use crate::{Context, Outcome, StageError};
+use crate::{Context, StageError, StageOutcome};
 
 /// Chooses the vocabulary and writes the corpus in its ids.
 ///
 /// # Errors
 /// [`StageError::Input`] for a size below the number of specials; [`StageError::Format`] for an id that `types`
 /// doesn't hold; [`StageError::Io`] when a file can't be read or written.
-pub fn run(params: &Vocab, context: &Context) -> Result<Outcome, StageError> {
+pub fn run(params: &Vocab, context: &Context) -> Result<StageOutcome, StageError> {
     let all = Types::load(context.input("types")?)?;
-    let Chosen { vocab, new_ids, folded } = choose(params, all)?;
+    let ChosenVocabulary { vocab, new_ids, folded } = choose(params, all)?;
     let unknown = new_id(&vocab, UNKNOWN)?;
     let path = context.folder.join("vocab");
     vocab.save(&path)?;
-    let mut outcome = Outcome::default();
+    let mut outcome = StageOutcome::default();
     outcome.output("vocab", path);
     let path = context.folder.join("tokenizer.json");
     huggingface::save(&vocab, &path)?;
@@ -45,7 +45,7 @@ pub fn run(params: &Vocab, context: &Context) -> Result<Outcome, StageError> {
     for split in SPLITS {
         inputs.push((split, Ids::open(context.input(split)?)?));
     }
-    let mut progress = Progress { done: 0, whole: inputs.iter().map(|(_, ids)| ids.len()).sum() };
+    let mut progress = RewriteProgress { done: 0, whole: inputs.iter().map(|(_, ids)| ids.len()).sum() };
     let (mut tokens, mut unknown_rate) = (Map::new(), Map::new());
     for (split, ids) in &inputs {
         let path = context.folder.join(split);
@@ -72,7 +72,7 @@ pub fn run(params: &Vocab, context: &Context) -> Result<Outcome, StageError> {
 
 /// A vocabulary, and where each type of the corpus went.
 #[derive(Debug)]
-struct Chosen {
+struct ChosenVocabulary {
     vocab: Types,
     /// The new id of each old one.
     new_ids: Vec<u32>,
@@ -80,7 +80,7 @@ struct Chosen {
     folded: u64,
 }
 
-fn choose(params: &Vocab, all: Types) -> Result<Chosen, StageError> {
+fn choose(params: &Vocab, all: Types) -> Result<ChosenVocabulary, StageError> {
     let Types { cut, types, counts } = all;
     let mut specials = vec![UNKNOWN];
     if !cut.eos.is_empty() && cut.eos != UNKNOWN {
@@ -117,7 +117,7 @@ fn choose(params: &Vocab, all: Types) -> Result<Chosen, StageError> {
     let unknown = ids[UNKNOWN];
     let new_ids = types.iter().map(|text| ids.get(text.as_str()).copied().unwrap_or(unknown)).collect();
     let (counts, types) = kept.iter().map(|(count, text)| (*count, (*text).to_owned())).unzip();
-    Ok(Chosen { vocab: Types { cut, types, counts }, new_ids, folded })
+    Ok(ChosenVocabulary { vocab: Types { cut, types, counts }, new_ids, folded })
 }
 
 fn new_id(vocab: &Types, text: &str) -> Result<u32, StageError> {
@@ -126,7 +126,7 @@ fn new_id(vocab: &Types, text: &str) -> Result<u32, StageError> {
 }
 
 /// How far the corpus is, over its three parts.
-struct Progress {
+struct RewriteProgress {
     done: u64,
     whole: u64,
 }
@@ -139,7 +139,7 @@ fn rewrite(
     unknown: u32,
     out: &Path,
     context: &Context,
-    progress: &mut Progress,
+    progress: &mut RewriteProgress,
 ) -> Result<u64, StageError> {
     let mut file = BufWriter::new(File::create(out).map_err(StageError::io(out))?);
     let mut bytes = Vec::new();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use stages::StageError;
 use stages::expected::Expected;
-use stages::protocol::{Checkpoint, Done, Event, Order, Predictions, Reply, Segment, Step};
+use stages::protocol::{Checkpoint, Done, Event, Order, PredictionsFile, Reply, Segment, Step};
 
 use crate::worker::brief;
 
@@ -178,8 +178,8 @@ impl Conduct {
         Ok(())
     }
 
-    fn predictions(&mut self, predictions: &Predictions) -> Result<(), String> {
-        let Predictions { step, file } = predictions;
+    fn predictions(&mut self, predictions: &PredictionsFile) -> Result<(), String> {
+        let PredictionsFile { step, file } = predictions;
         let wanted = self.segment.as_ref().and_then(|segment| segment.inspect);
         if wanted != Some(*step) || *step != self.next {
             return Err(format!("the predictions of step {step} came where step {} was due", self.next));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use stages::looks::{self, EarlyStopping, Looks};
 use stages::params::Checkpoints;
-use stages::{Context, Outcome, StageError};
+use stages::{Context, StageError, StageOutcome};
 
 use identity::{Digest, Fields, ObjectId, OutputName, StageName, TrajectoryId};
 
@@ -33,7 +33,7 @@ pub struct Stage {
 #[derive(Debug, Clone)]
 pub enum Way {
     /// A function in this process.
-    Here(fn(&Value, &Context) -> Result<Outcome, StageError>),
+    Here(fn(&Value, &Context) -> Result<StageOutcome, StageError>),
     /// An order to the worker.
     Worker,
 }

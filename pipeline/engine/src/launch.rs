@@ -9,7 +9,7 @@ use std::sync::mpsc::Sender;
 
 use serde_json::Value;
 use stages::protocol::{Evaluation, Event, SampleText, Segment, Step};
-use stages::{Baseline, StageError};
+use stages::{BaselineLoss, StageError};
 
 use crate::graph::{Input, Way};
 use crate::store::{Put, Store};
@@ -110,7 +110,7 @@ pub struct Made {
     /// Texts that were sampled.
     pub samples: Vec<SampleText>,
     /// Losses of models that count.
-    pub baselines: Vec<Baseline>,
+    pub baselines: Vec<BaselineLoss>,
     /// What is worth a line.
     pub events: Vec<Event>,
     /// How long it took.

@@ -94,7 +94,7 @@ pub fn states_to_drop(steps: &[u64]) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
-    use stages::params::{Checkpoints, Keep, Word};
+    use stages::params::{Checkpoints, Keep, KeepWord};
 
     use super::*;
     use crate::graph::{Node, Parent};
@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn training(length: u64, every: u64) -> Training {
-        let checkpoints = Checkpoints { every, keep: Keep::Word(Word::All) };
+        let checkpoints = Checkpoints { every, keep: Keep::Word(KeepWord::All) };
         Training {
             identity: serde_json::Value::Null,
             length,

@@ -2,7 +2,7 @@
 //! with every default filled in.
 
 use serde_json::{Map, Value};
-use stages::schema::{Default, Key, Kind, Range};
+use stages::schema::{Default, Interval, Key, KeyKind};
 
 use super::problem::{Location, Problem};
 use super::slips;
@@ -12,35 +12,35 @@ use super::tree::{Raw, TomlNode};
 pub const OF_STUDY: [&str; 2] = ["points", "exclude"];
 
 /// The canonical value of `node`, which stands at the dotted `path`.
-pub fn check(kind: &Kind, node: &TomlNode, path: &str, seed: i64) -> Result<Value, Problem> {
+pub fn check(kind: &KeyKind, node: &TomlNode, path: &str, seed: i64) -> Result<Value, Problem> {
     let wrong = || {
         let hint = listed(kind, node, path).or_else(|| swept(node, path)).or_else(|| meant(kind, &node.raw));
         let hint = hint.unwrap_or_default();
         Problem { hint, ..problem(node, format!("{path} is {}; allowed: {}", node.raw, allowed(kind))) }
     };
     match (kind, &node.raw) {
-        (Kind::Bool, Raw::Bool(value)) => Ok(Value::from(*value)),
-        (Kind::Int(min, max), Raw::Int(value)) if min <= value && value <= max => Ok(Value::from(*value)),
+        (KeyKind::Bool, Raw::Bool(value)) => Ok(Value::from(*value)),
+        (KeyKind::Int(min, max), Raw::Int(value)) if min <= value && value <= max => Ok(Value::from(*value)),
         // 1 is 1.0 where a float is meant, so that both spell one key; −0 is 0 for the same reason.
-        (Kind::Float(range), Raw::Int(value)) if range.contains(*value as f64) => Ok(Value::from(*value as f64)),
-        (Kind::Float(range), Raw::Float(value)) if range.contains(*value) => Ok(Value::from(*value + 0.0)),
-        (Kind::Text | Kind::Path, Raw::Text(value)) => Ok(Value::from(value.as_str())),
-        (Kind::Choice(words), Raw::Text(value)) => match words.contains(&value.as_str()) {
+        (KeyKind::Float(range), Raw::Int(value)) if range.contains(*value as f64) => Ok(Value::from(*value as f64)),
+        (KeyKind::Float(range), Raw::Float(value)) if range.contains(*value) => Ok(Value::from(*value + 0.0)),
+        (KeyKind::Text | KeyKind::Path, Raw::Text(value)) => Ok(Value::from(value.as_str())),
+        (KeyKind::Choice(words), Raw::Text(value)) => match words.contains(&value.as_str()) {
             true => Ok(Value::from(value.as_str())),
             false => {
                 let hint = listed(kind, node, path).unwrap_or_else(|| did_you_mean(value, words.iter().copied()));
                 Err(Problem { hint, ..wrong() })
             }
         },
-        (Kind::List(item), Raw::List(items)) => items
+        (KeyKind::List(item), Raw::List(items)) => items
             .iter()
             .enumerate()
             .map(|(i, node)| check(item, node, &format!("{path}[{i}]"), seed))
             .collect::<Result<Vec<_>, _>>()
             .map(Value::from),
-        (Kind::Table(keys), Raw::Table(_)) => check_table(keys, node, path, seed).map(Value::from),
-        (Kind::Tagged(tags), Raw::Table(_)) => check_tagged(tags, node, path, seed),
-        (Kind::Any(kinds), _) => match kinds.iter().find(|kind| has_shape(kind, node)) {
+        (KeyKind::Table(keys), Raw::Table(_)) => check_table(keys, node, path, seed).map(Value::from),
+        (KeyKind::Tagged(tags), Raw::Table(_)) => check_tagged(tags, node, path, seed),
+        (KeyKind::Any(kinds), _) => match kinds.iter().find(|kind| has_shape(kind, node)) {
             Some(kind) => check(kind, node, path, seed),
             None => Err(wrong()),
         },
@@ -83,14 +83,14 @@ pub fn check_table(keys: &[Key], node: &TomlNode, path: &str, seed: i64) -> Resu
 }
 
 /// The list that was probably meant on the command line: `--set seed=1,2` has no brackets.
-fn listed(kind: &Kind, node: &TomlNode, path: &str) -> Option<String> {
+fn listed(kind: &KeyKind, node: &TomlNode, path: &str) -> Option<String> {
     let (Location::Set(_), Raw::Text(word)) = (&node.location, &node.raw) else { return None };
     let number = |word: &str| slips::number(word.trim()).and_then(|number| number.parse::<f64>().ok());
     let fits = |part: &str| match kind {
-        Kind::Int(..) => number(part).is_some_and(|number| number.fract() == 0.0),
-        Kind::Float(range) => number(part).is_some_and(|number| range.contains(number)),
-        Kind::Choice(words) => words.contains(&part.trim()),
-        Kind::Bool => slips::truth(part.trim()).is_some(),
+        KeyKind::Int(..) => number(part).is_some_and(|number| number.fract() == 0.0),
+        KeyKind::Float(range) => number(part).is_some_and(|number| range.contains(number)),
+        KeyKind::Choice(words) => words.contains(&part.trim()),
+        KeyKind::Bool => slips::truth(part.trim()).is_some(),
         _ => false,
     };
     let parts: Vec<&str> = word.split(',').collect();
@@ -107,14 +107,14 @@ fn swept(node: &TomlNode, path: &str) -> Option<String> {
 }
 
 /// What was probably meant by a value of another type, as a hint.
-fn meant(kind: &Kind, raw: &Raw) -> Option<String> {
+fn meant(kind: &KeyKind, raw: &Raw) -> Option<String> {
     match (kind, raw) {
-        (Kind::Bool, Raw::Text(word)) => slips::truth(word).map(|word| format!("did you mean {word}?")),
-        (Kind::Bool, Raw::Int(0)) => Some("did you mean false?".to_owned()),
-        (Kind::Bool, Raw::Int(1)) => Some("did you mean true?".to_owned()),
-        (Kind::Int(..) | Kind::Float(_), Raw::Text(word)) => {
+        (KeyKind::Bool, Raw::Text(word)) => slips::truth(word).map(|word| format!("did you mean {word}?")),
+        (KeyKind::Bool, Raw::Int(0)) => Some("did you mean false?".to_owned()),
+        (KeyKind::Bool, Raw::Int(1)) => Some("did you mean true?".to_owned()),
+        (KeyKind::Int(..) | KeyKind::Float(_), Raw::Text(word)) => {
             let number = slips::number(word)?;
-            if matches!(kind, Kind::Int(..)) && number.parse::<i64>().is_err() {
+            if matches!(kind, KeyKind::Int(..)) && number.parse::<i64>().is_err() {
                 return None;
             }
             Some(if number == *word {
@@ -123,25 +123,25 @@ fn meant(kind: &Kind, raw: &Raw) -> Option<String> {
                 format!("did you mean {number}?")
             })
         }
-        (Kind::Int(min, max), Raw::Float(value)) if value.fract() == 0.0 && value.abs() < 1e15 => {
+        (KeyKind::Int(min, max), Raw::Float(value)) if value.fract() == 0.0 && value.abs() < 1e15 => {
             let whole = *value as i64;
             (min <= &whole && &whole <= max).then(|| format!("did you mean {whole}?"))
         }
-        (Kind::Tagged(tags), Raw::Text(word)) => {
+        (KeyKind::Tagged(tags), Raw::Text(word)) => {
             let tag = nearest(word, tags.iter().map(|(tag, _)| *tag))?;
             Some(format!("{{ kind = \"{tag}\" }}"))
         }
-        (Kind::List(item), Raw::Text(word)) => has_word(item, word).then(|| format!("[{}]", slips::text(word))),
-        (Kind::Any(kinds), raw) => kinds.iter().find_map(|kind| meant(kind, raw)),
+        (KeyKind::List(item), Raw::Text(word)) => has_word(item, word).then(|| format!("[{}]", slips::text(word))),
+        (KeyKind::Any(kinds), raw) => kinds.iter().find_map(|kind| meant(kind, raw)),
         _ => None,
     }
 }
 
 /// Whether a word is among those that a kind allows.
-fn has_word(kind: &Kind, word: &str) -> bool {
+fn has_word(kind: &KeyKind, word: &str) -> bool {
     match kind {
-        Kind::Choice(words) => words.contains(&word),
-        Kind::Any(kinds) => kinds.iter().any(|kind| has_word(kind, word)),
+        KeyKind::Choice(words) => words.contains(&word),
+        KeyKind::Any(kinds) => kinds.iter().any(|kind| has_word(kind, word)),
         _ => false,
     }
 }
@@ -186,16 +186,16 @@ fn check_tagged(tags: &[(&str, &'static [Key])], node: &TomlNode, path: &str, se
 }
 
 /// Whether a value has the outer form of a kind, so that complaints are about what the user meant.
-fn has_shape(kind: &Kind, node: &TomlNode) -> bool {
+fn has_shape(kind: &KeyKind, node: &TomlNode) -> bool {
     match (kind, &node.raw) {
-        (Kind::Choice(_) | Kind::Text | Kind::Path, Raw::Text(_))
-        | (Kind::Bool, Raw::Bool(_))
-        | (Kind::Int(..), Raw::Int(_))
-        | (Kind::Float(_), Raw::Float(_) | Raw::Int(_))
-        | (Kind::List(_), Raw::List(_))
-        | (Kind::Tagged(_), Raw::Table(_)) => true,
+        (KeyKind::Choice(_) | KeyKind::Text | KeyKind::Path, Raw::Text(_))
+        | (KeyKind::Bool, Raw::Bool(_))
+        | (KeyKind::Int(..), Raw::Int(_))
+        | (KeyKind::Float(_), Raw::Float(_) | Raw::Int(_))
+        | (KeyKind::List(_), Raw::List(_))
+        | (KeyKind::Tagged(_), Raw::Table(_)) => true,
         // Tables of one choice are told apart by their first key, unless that has a default.
-        (Kind::Table(keys), Raw::Table(_)) => {
+        (KeyKind::Table(keys), Raw::Table(_)) => {
             !matches!(keys[0].default, Default::Absent) || node.get(keys[0].name).is_some()
         }
         _ => false,
@@ -203,38 +203,38 @@ fn has_shape(kind: &Kind, node: &TomlNode) -> bool {
 }
 
 /// Whether a key may itself be a list, so that a list is its value and not a sweep.
-pub fn takes_list(kind: &Kind) -> bool {
+pub fn takes_list(kind: &KeyKind) -> bool {
     match kind {
-        Kind::List(_) => true,
-        Kind::Any(kinds) => kinds.iter().any(takes_list),
+        KeyKind::List(_) => true,
+        KeyKind::Any(kinds) => kinds.iter().any(takes_list),
         _ => false,
     }
 }
 
 /// What a kind allows, in words.
-pub fn allowed(kind: &Kind) -> String {
+pub fn allowed(kind: &KeyKind) -> String {
     match kind {
-        Kind::Bool => "true or false".to_owned(),
-        Kind::Int(min, i64::MAX) => format!("a whole number from {min} on"),
-        Kind::Int(min, max) => format!("a whole number from {min} to {max}"),
-        Kind::Float(range) => format!("a number{}", bounds(range)),
-        Kind::Text => "a text in quotes".to_owned(),
-        Kind::Path => "a path in quotes".to_owned(),
-        Kind::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
-        Kind::List(item) => format!("a list, each item {}", allowed(item)),
-        Kind::Table(keys) => {
+        KeyKind::Bool => "true or false".to_owned(),
+        KeyKind::Int(min, i64::MAX) => format!("a whole number from {min} on"),
+        KeyKind::Int(min, max) => format!("a whole number from {min} to {max}"),
+        KeyKind::Float(range) => format!("a number{}", bounds(range)),
+        KeyKind::Text => "a text in quotes".to_owned(),
+        KeyKind::Path => "a path in quotes".to_owned(),
+        KeyKind::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
+        KeyKind::List(item) => format!("a list, each item {}", allowed(item)),
+        KeyKind::Table(keys) => {
             let names = keys.iter().map(|key| format!("{} = {}", key.name, allowed(&key.kind))).collect::<Vec<_>>();
             format!("{{ {} }}", names.join(", "))
         }
-        Kind::Tagged(tags) => {
+        KeyKind::Tagged(tags) => {
             let tags = tags.iter().map(|(tag, _)| format!("\"{tag}\"")).collect::<Vec<_>>().join(", ");
             format!("a table with kind = one of {tags}")
         }
-        Kind::Any(kinds) => kinds.iter().map(allowed).collect::<Vec<_>>().join(", or "),
+        KeyKind::Any(kinds) => kinds.iter().map(allowed).collect::<Vec<_>>().join(", or "),
     }
 }
 
-fn bounds(range: &Range) -> String {
+fn bounds(range: &Interval) -> String {
     let short = |x: f64| if x.abs() < 1e7 { x.to_string() } else { format!("{x:e}") };
     let from = match (range.min.is_finite(), range.min_in) {
         (false, _) => String::new(),

@@ -1,7 +1,7 @@
 //! Constraints between keys: what no table of keys says, since it ties several values together.
 
 use stages::params;
-use stages::plan::Plan;
+use stages::plan::BatchPlan;
 
 use super::point::{CorpusFile, CorpusOrigin, Point, Stages};
 use super::problem::{Location, Problem};
@@ -68,7 +68,7 @@ pub fn check(tree: &TomlNode, point: &Point) -> Result<(), Problem> {
     let trained = point.corpus.sources.iter().find(|source| matches!(source.name.as_str(), "text" | "train"));
     if let Some(CorpusFile { origin: CorpusOrigin::File(path), .. }) = trained {
         let bytes = path.metadata().map(|file| file.len()).unwrap_or(u64::MAX);
-        let needed = Plan::fewest_tokens(batch.layout, batch.size, batch.unroll);
+        let needed = BatchPlan::fewest_tokens(batch.layout, batch.size, batch.unroll);
         if needed > bytes.saturating_add(1) {
             let message = format!(
                 "batch.size {} × unroll {} needs {needed} tokens; {} has {bytes} bytes",

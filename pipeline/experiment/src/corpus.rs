@@ -4,20 +4,20 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use stages::params::{self, Split};
-use stages::schema::{Key, Kind};
+use stages::schema::{Key, KeyKind};
 
 use super::check::check_table;
 use super::point::{Corpus, CorpusFile, CorpusOrigin};
 use super::problem::{Location, Problem};
 use super::tree::{Raw, TomlNode};
 
-const SOURCE: Kind = Kind::Any(&[
-    Kind::Path,
-    Kind::Table(&[Key::optional("path", Kind::Path, "a file"), SHA256]),
-    Kind::Table(&[Key::optional("url", Kind::Text, "an address, http or https"), SHA256]),
+const SOURCE: KeyKind = KeyKind::Any(&[
+    KeyKind::Path,
+    KeyKind::Table(&[Key::optional("path", KeyKind::Path, "a file"), SHA256]),
+    KeyKind::Table(&[Key::optional("url", KeyKind::Text, "an address, http or https"), SHA256]),
 ]);
 
-const SHA256: Key = Key::optional("sha256", Kind::Text, "the SHA-256 that the file's bytes must have");
+const SHA256: Key = Key::optional("sha256", KeyKind::Text, "the SHA-256 that the file's bytes must have");
 
 /// The keys of `[corpus]`.
 pub const CORPUS: &[Key] = &[
@@ -25,9 +25,9 @@ pub const CORPUS: &[Key] = &[
     Key::optional("train", SOURCE, "the training text, in place of text"),
     Key::optional("valid", SOURCE, "the validation text beside train"),
     Key::optional("test", SOURCE, "the test text beside train"),
-    Key::optional("url", Kind::Text, "the address of one text, in place of text"),
+    Key::optional("url", KeyKind::Text, "the address of one text, in place of text"),
     SHA256,
-    Key::optional("split", Kind::Table(params::SPLIT), "the shares of one text that are held out"),
+    Key::optional("split", KeyKind::Table(params::SPLIT), "the shares of one text that are held out"),
 ];
 
 /// The folders in which a relative path is looked for, in order.

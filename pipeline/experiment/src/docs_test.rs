@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use stages::params::{SPLIT, STAGES};
-use stages::schema::{Default, Key, Kind, Role};
+use stages::schema::{Default, Key, KeyKind, Role};
 
 use super::check::allowed;
 use super::corpus::CORPUS;
@@ -59,7 +59,8 @@ fn row(text: &mut String, prefix: &str, of: &str, role: Role, key: &Key) {
         Default::Seed => "the experiment's `seed`".to_owned(),
         Default::Absent => "none".to_owned(),
     };
-    let allowed = if let Kind::Table(_) = key.kind { "a table, below".to_owned() } else { plain(&allowed(&key.kind)) };
+    let allowed =
+        if let KeyKind::Table(_) = key.kind { "a table, below".to_owned() } else { plain(&allowed(&key.kind)) };
     let (default, meaning) = (default.replace('|', "\\|"), plain(&format!("{of}{}", key.doc)));
     let word = match role {
         Role::Numbers => "numbers",
@@ -72,14 +73,14 @@ fn row(text: &mut String, prefix: &str, of: &str, role: Role, key: &Key) {
     inside(text, &format!("{name}."), role, &key.kind);
 }
 
-fn inside(text: &mut String, prefix: &str, role: Role, kind: &Kind) {
+fn inside(text: &mut String, prefix: &str, role: Role, kind: &KeyKind) {
     match kind {
-        Kind::Table(keys) => keys.iter().for_each(|key| row(text, prefix, "", role, key)),
-        Kind::Tagged(tags) => tags.iter().for_each(|(tag, keys)| {
+        KeyKind::Table(keys) => keys.iter().for_each(|key| row(text, prefix, "", role, key)),
+        KeyKind::Tagged(tags) => tags.iter().for_each(|(tag, keys)| {
             keys.iter().for_each(|key| row(text, prefix, &format!("{tag}: "), role, key));
         }),
-        Kind::Any(kinds) => kinds.iter().for_each(|kind| inside(text, prefix, role, kind)),
-        Kind::List(kind) => inside(text, &format!("{}[].", prefix.trim_end_matches('.')), role, kind),
+        KeyKind::Any(kinds) => kinds.iter().for_each(|kind| inside(text, prefix, role, kind)),
+        KeyKind::List(kind) => inside(text, &format!("{}[].", prefix.trim_end_matches('.')), role, kind),
         _ => {}
     }
 }

@@ -1,20 +1,20 @@
 //! Keys by their dotted names: which there are, which exclude one another, and how one is set.
 
 use stages::params::{self, STAGES};
-use stages::schema::{Key, Kind};
+use stages::schema::{Key, KeyKind};
 
 use super::check::{OF_STUDY, did_you_mean};
 use super::corpus::CORPUS;
 use super::problem::{Location, Problem};
 use super::tree::TomlNode;
 
-const NAME: Kind = Kind::Text;
+const NAME: KeyKind = KeyKind::Text;
 
 /// What the experiment's seed may be.
-pub const SEED: Kind = Kind::Int(0, i64::MAX);
+pub const SEED: KeyKind = KeyKind::Int(0, i64::MAX);
 
 /// The kind of the key at a dotted path, `study` aside.
-pub fn kind_at(path: &str) -> Option<&'static Kind> {
+pub fn kind_at(path: &str) -> Option<&'static KeyKind> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     match (first, rest) {
         ("name", None) => Some(&NAME),
@@ -25,18 +25,18 @@ pub fn kind_at(path: &str) -> Option<&'static Kind> {
     }
 }
 
-fn kind_in(keys: &'static [Key], path: &str) -> Option<&'static Kind> {
+fn kind_in(keys: &'static [Key], path: &str) -> Option<&'static KeyKind> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let kind = &keys.iter().find(|key| key.name == first)?.kind;
     rest.map_or(Some(kind), |rest| kind_inside(kind, rest))
 }
 
-fn kind_inside(kind: &'static Kind, path: &str) -> Option<&'static Kind> {
+fn kind_inside(kind: &'static KeyKind, path: &str) -> Option<&'static KeyKind> {
     match kind {
-        Kind::Table(keys) => kind_in(keys, path),
-        Kind::Tagged(tags) if path == "kind" => tags.first().map(|_| &NAME),
-        Kind::Tagged(tags) => tags.iter().find_map(|(_, keys)| kind_in(keys, path)),
-        Kind::Any(kinds) => kinds.iter().find_map(|kind| kind_inside(kind, path)),
+        KeyKind::Table(keys) => kind_in(keys, path),
+        KeyKind::Tagged(tags) if path == "kind" => tags.first().map(|_| &NAME),
+        KeyKind::Tagged(tags) => tags.iter().find_map(|(_, keys)| kind_in(keys, path)),
+        KeyKind::Any(kinds) => kinds.iter().find_map(|kind| kind_inside(kind, path)),
         _ => None,
     }
 }
@@ -54,9 +54,9 @@ pub fn rivals(key: &str) -> Vec<String> {
     let mut all: Vec<String> = fixed.iter().map(|key| (*key).to_owned()).collect();
     // Of tables that are told apart by their keys, the keys of the others: init.normal of init.uniform.
     if let Some((table, last)) = key.rsplit_once('.')
-        && let Some(Kind::Any(kinds)) = kind_at(table)
+        && let Some(KeyKind::Any(kinds)) = kind_at(table)
     {
-        let tables = kinds.iter().filter_map(|kind| if let Kind::Table(keys) = kind { Some(*keys) } else { None });
+        let tables = kinds.iter().filter_map(|kind| if let KeyKind::Table(keys) = kind { Some(*keys) } else { None });
         let others = tables.filter(|keys| keys.iter().all(|key| key.name != last));
         all.extend(others.flatten().map(|key| format!("{table}.{}", key.name)));
     }
@@ -68,7 +68,7 @@ pub fn put(tree: &mut TomlNode, key: &str, value: TomlNode) {
     for rival in rivals(key) {
         tree.remove(&rival);
     }
-    let tagged = key.strip_suffix(".kind").filter(|table| matches!(kind_at(table), Some(Kind::Tagged(_))));
+    let tagged = key.strip_suffix(".kind").filter(|table| matches!(kind_at(table), Some(KeyKind::Tagged(_))));
     if let Some(table) = tagged
         && tree.at(key).is_some_and(|before| before.raw != value.raw)
     {

@@ -1,6 +1,6 @@
 //! `[study]` as it is written.
 
-use stages::schema::Kind;
+use stages::schema::KeyKind;
 
 use super::assignment::{Assignment, is_part};
 use super::axes::Axes;
@@ -105,9 +105,9 @@ fn is_opened(path: &str, node: &TomlNode) -> bool {
     let Raw::Table(inner) = &node.raw else { return false };
     match keys::kind_at(path) {
         // An unknown one is opened only to name the key in it.
-        None | Some(Kind::Table(_)) => true,
+        None | Some(KeyKind::Table(_)) => true,
         // { kind = "cosine" } is a value; rate = [0.5, 0.9] inside of it is a sweep of one of its keys.
-        Some(Kind::Tagged(_)) => node.get("kind").is_none_or(|kind| matches!(kind.raw, Raw::List(_))),
+        Some(KeyKind::Tagged(_)) => node.get("kind").is_none_or(|kind| matches!(kind.raw, Raw::List(_))),
         Some(_) => inner.iter().any(|(_, value)| matches!(value.raw, Raw::List(_))),
     }
 }

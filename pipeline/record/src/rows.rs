@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use stages::Baseline;
+use stages::BaselineLoss;
 use stages::protocol::{Evaluation, Event, SampleText};
 
 use identity::{ExecutionId, Fields, How, ObjectId, OutputName, RunId, StageKey, Status, TrajectoryId, TrajectoryRow};
@@ -130,7 +130,7 @@ pub struct Finished<'a> {
     pub report: &'a Value,
     pub evaluations: &'a [Evaluation],
     pub samples: &'a [SampleText],
-    pub baselines: &'a [Baseline],
+    pub baselines: &'a [BaselineLoss],
     pub events: &'a [Event],
     pub seconds: f64,
     pub peak_memory: Option<u64>,

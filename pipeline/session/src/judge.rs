@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use identity::{RunId, Status};
 use stages::files::{Ids, Types};
-use stages::plan::Plan;
+use stages::plan::BatchPlan;
 
 use crate::failure::Failure;
 use crate::reader::{Read, Reader};
@@ -212,7 +212,7 @@ fn batches(reader: &mut Reader, run: RunId, steps: u64, windows: u64) -> Result<
     if let Some((_, known)) = reader.batches.iter().find(|(of, _)| *of == read) {
         return Ok(known.clone());
     }
-    let (plan, types, ids) = (Plan::load(&plan)?, Types::load(&types)?, Ids::open(&ids)?);
+    let (plan, types, ids) = (BatchPlan::load(&plan)?, Types::load(&types)?, Ids::open(&ids)?);
     let surprise = stages::surprise::of_steps(&plan, &ids, types.types.len(), steps, windows)?;
     let batches = Batches { plan, windows, types: types.types.len() as u64, surprise };
     reader.batches.insert(0, (read, batches.clone()));

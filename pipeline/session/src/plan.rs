@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
-use stages::params::{self, At, Evaluate, OnNonfinite, Train};
-use stages::plan::Plan as BatchPlan;
+use stages::params::{self, CheckpointSelection, Evaluate, OnNonfinite, Train};
+use stages::plan::BatchPlan;
 use stages::schema::{self, Role};
-use stages::{Context, Outcome, StageError};
+use stages::{Context, StageError, StageOutcome};
 
 use again::up_to;
 use engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way, WorkerFacts};
@@ -73,8 +73,8 @@ fn name(text: &str) -> StageName {
 fn run<P: for<'de> serde::Deserialize<'de>>(
     params: &Value,
     context: &Context,
-    stage: fn(&P, &Context) -> Result<Outcome, StageError>,
-) -> Result<Outcome, StageError> {
+    stage: fn(&P, &Context) -> Result<StageOutcome, StageError>,
+) -> Result<StageOutcome, StageError> {
     stage(&params::read("the stage", params)?, context)
 }
 
@@ -356,14 +356,14 @@ fn check_inputs(parent: &Ancestor, inputs: &[Input]) -> Result<(), StageError> {
 }
 
 /// The kept checkpoints at which something is measured, ascending.
-fn chosen(at: At, upstream: &Upstream) -> Result<Vec<u64>, StageError> {
+fn chosen(at: CheckpointSelection, upstream: &Upstream) -> Result<Vec<u64>, StageError> {
     let made = upstream.of("train")?;
     let mut steps: Vec<u64> = made.outputs.keys().filter_map(OutputName::weights_step).collect();
     steps.sort_unstable();
     Ok(match at {
-        At::All => steps,
-        At::Best => made.report["best"].as_u64().or(steps.last().copied()).into_iter().collect(),
-        At::Last => steps.split_off(steps.len().saturating_sub(1)),
-        At::None => Vec::new(),
+        CheckpointSelection::All => steps,
+        CheckpointSelection::Best => made.report["best"].as_u64().or(steps.last().copied()).into_iter().collect(),
+        CheckpointSelection::Last => steps.split_off(steps.len().saturating_sub(1)),
+        CheckpointSelection::None => Vec::new(),
     })
 }

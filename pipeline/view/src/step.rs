@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use stages::files::{Ids, Types};
-use stages::plan::Plan;
+use stages::plan::BatchPlan;
 use stages::protocol::Predicted;
 
 use crate::format::count;
@@ -17,7 +17,7 @@ pub struct StepView {
     pub run: RunId,
     pub step: u64,
     pub measured: StepRow,
-    pub plan: Plan,
+    pub plan: BatchPlan,
     /// Windows of the plan that the step reads.
     pub windows: u64,
     pub epoch: u64,
@@ -133,7 +133,7 @@ impl StepView {
     /// # Errors
     /// Those of the source; where the run has no such step.
     pub fn read<S: Source>(source: &mut S, run: RunId, step: u64) -> Result<Self, S::Error> {
-        let plan = Plan::load(&source.object(run, "batch", "plan")?)?;
+        let plan = BatchPlan::load(&source.object(run, "batch", "plan")?)?;
         let types = Types::load(&source.object(run, "vocab", "vocab")?)?.types;
         let ids = Ids::open(&source.object(run, "vocab", "train")?)?;
         let Some(measured) = source.record().step(run, i64::try_from(step).unwrap_or(i64::MAX))? else {

@@ -4,24 +4,24 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 use stages::files::Ids;
-use stages::plan::Plan;
+use stages::plan::BatchPlan;
 
 /// A plan with its corpus.
 #[derive(Debug)]
-pub(crate) struct Batches {
+pub(crate) struct BatchReader {
     /// Where each row of each step lies.
-    pub(crate) plan: Plan,
+    pub(crate) plan: BatchPlan,
     ids: Ids,
     vocab: usize,
 }
 
-impl Batches {
+impl BatchReader {
     /// Opens a plan and the corpus it was made for.
     ///
     /// # Errors
     /// When either can't be read, or they do not belong together.
     pub(crate) fn open(plan: &Path, ids: &Path, vocab: usize) -> Result<Self> {
-        let (plan, ids) = (Plan::load(plan)?, Ids::open(ids)?);
+        let (plan, ids) = (BatchPlan::load(plan)?, Ids::open(ids)?);
         ensure!(plan.version == 1, "the batch plan has version {}, and this worker reads 1", plan.version);
         ensure!(
             plan.tokens == ids.len(),

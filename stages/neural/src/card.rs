@@ -6,7 +6,9 @@
 
 mod loaded;
 mod sharpness;
+mod softmax;
 mod update;
+mod window;
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,16 +20,17 @@ use stages::protocol::Predicted;
 use tch::{Device, Kind, Tensor, no_grad};
 
 pub(crate) use self::loaded::Loaded;
-use crate::batches::Batches;
+use self::window::{DrawnWindow, SentWindow};
+use crate::batches::BatchReader;
 use crate::dropout::Dropout;
 use crate::evaluate::Score;
-use crate::model::{Carry, Shape};
+use crate::model::Carry;
 use crate::norms::clip_coefficient;
-use crate::optimizer::Optimizer;
+use crate::optimizer::OptimizerState;
 use crate::real::Real;
-use crate::softmax::Probes;
-use crate::state::State;
-use crate::step::{Asked, Outcome, Recipe, copy, overshoot};
+use crate::softmax::PredictionProbes;
+use crate::state::TrainingState;
+use crate::step::{Recipe, StepOutcome, StepRequest, copy, overshoot};
 
 /// The GPU that is used: the first that CUDA shows.
 pub(crate) const GPU: Device = Device::Cuda(0);
@@ -41,45 +44,10 @@ pub(crate) struct Card<T> {
     carry: Vec<Carry>,
     rounds: bool,
     /// The window after the last one computed.
-    next: Option<(u64, Drawn)>,
+    next: Option<(u64, DrawnWindow)>,
     /// What was predicted of each token, where that is wanted.
     noted: Option<Vec<Predicted>>,
     real: PhantomData<T>,
-}
-
-/// A window of the plan, before it goes to the GPU.
-#[derive(Debug)]
-struct Drawn {
-    /// Inputs and then targets, [2·T·B], time-major.
-    ids: Tensor,
-    /// What each layer's outputs are multiplied by, [T, B, width]; the embedding's first.
-    masks: Vec<Option<Tensor>>,
-    resets: bool,
-}
-
-/// The same on the GPU.
-struct Sent {
-    /// [T, B]
-    inputs: Tensor,
-    /// [T·B, 1]
-    targets: Tensor,
-    masks: Vec<Option<Tensor>>,
-}
-
-impl Drawn {
-    fn new<T: Real>(batches: &Batches, recipe: &Recipe, shape: Shape, window: u64) -> Result<Self> {
-        let (inputs, targets) = batches.read(window)?;
-        let (t, b) = (i64::try_from(batches.plan.unroll)?, i64::try_from(batches.plan.size)?);
-        let ids: Vec<i64> = inputs.into_iter().chain(targets).map(i64::from).collect();
-        let widths = std::iter::once(shape.embedding).chain((0..shape.layers).map(|_| shape.hidden));
-        let mask =
-            |(layer, width): (usize, usize)| recipe.dropout.mask::<T>(window, layer, &[t, b, i64::try_from(width)?]);
-        Ok(Self {
-            ids: Tensor::f_from_slice(&ids)?,
-            masks: widths.enumerate().map(mask).collect::<Result<_>>()?,
-            resets: batches.plan.resets_state(window),
-        })
-    }
 }
 
 /// What a window amounts to, on the GPU.
@@ -97,7 +65,12 @@ impl<T: Real> Card<T> {
     ///
     /// # Errors
     /// When there is no such device, or its memory does not suffice.
-    pub(crate) fn new(state: &State<T>, dropout: Dropout, precision: Precision, device: Device) -> Result<Self> {
+    pub(crate) fn new(
+        state: &TrainingState<T>,
+        dropout: Dropout,
+        precision: Precision,
+        device: Device,
+    ) -> Result<Self> {
         let loaded = Loaded::new(&state.model, dropout.share == 0.0, device)?;
         let flat = |slices: &[Vec<T>]| -> Result<Tensor> {
             let ordered: Vec<&[T]> = loaded.order.iter().map(|i| slices[*i].as_slice()).collect();
@@ -113,7 +86,7 @@ impl<T: Real> Card<T> {
     ///
     /// # Errors
     /// Those of libtorch.
-    pub(crate) fn store(&self, state: &mut State<T>) -> Result<()> {
+    pub(crate) fn store(&self, state: &mut TrainingState<T>) -> Result<()> {
         state.model.tensors = self.loaded.weights()?;
         state.carry = self.loaded.scatter(&self.carry)?;
         for (slices, flat) in state.optimizer.moments_mut().zip(&self.moments) {
@@ -152,12 +125,12 @@ impl<T: Real> Card<T> {
     /// Those of libtorch and of the corpus.
     pub(crate) fn step(
         &mut self,
-        batches: &Batches,
+        batches: &BatchReader,
         recipe: &Recipe,
-        optimizer: &Optimizer<T>,
-        asked: Asked<'_>,
-    ) -> Result<Option<Outcome>> {
-        let Asked { n, eta, probed, stop } = asked;
+        optimizer: &OptimizerState<T>,
+        request: StepRequest<'_>,
+    ) -> Result<Option<StepOutcome>> {
+        let StepRequest { n, eta, probed, stop } = request;
         let first = n * recipe.accumulate;
         let end = first + recipe.accumulate;
         let carry = copy(&self.carry);
@@ -170,13 +143,13 @@ impl<T: Real> Card<T> {
             }
             let ready = match self.next.take() {
                 Some((drawn, ready)) if drawn == window => ready,
-                _ => Drawn::new::<T>(batches, recipe, self.loaded.shape, window)?,
+                _ => DrawnWindow::new::<T>(batches, recipe, self.loaded.shape, window)?,
             };
             let before = probed.then(|| copy(&self.carry));
             let (shape, next) = (self.loaded.shape, window + 1);
             // Handing a window over takes this thread as long as the GPU takes to compute it.
             let (one, drawn) = std::thread::scope(|scope| {
-                let draw = || Drawn::new::<T>(batches, recipe, shape, next);
+                let draw = || DrawnWindow::new::<T>(batches, recipe, shape, next);
                 // Where no thread can be started, the next step draws for itself.
                 let start = || std::thread::Builder::new().spawn_scoped(scope, draw).ok();
                 let ahead = (next < recipe.windows).then(start).flatten();
@@ -209,7 +182,7 @@ impl<T: Real> Card<T> {
         let coefficient = T::of(clip) * T::of(recipe.scale) * T::of(share);
         let before = if probed { Some(self.loaded.flat()?) } else { None };
         let (update, decay) = optimizer.numbers(eta, n + 1);
-        self.update(update, decay, coefficient, &slope)?;
+        self.loaded.update(&mut self.moments, update, decay, coefficient, &slope)?;
         let (mut update_ratio, mut overshot) = (None, None);
         if let Some(before) = before {
             let way = before.f_sub(&self.loaded.flat()?)?.f_to_kind(Kind::Double)?;
@@ -217,24 +190,24 @@ impl<T: Real> Card<T> {
             let promised = share * f64::try_from(&way.f_dot(&slope.f_to_kind(Kind::Double)?)?)?;
             overshot = overshoot(loss, share * self.look_again(batches, seen)?, promised);
         }
-        let read = |[logit_max, entropy, sharpness]: [Tensor; 3]| -> Result<Probes> {
+        let read = |[logit_max, entropy, sharpness]: [Tensor; 3]| -> Result<PredictionProbes> {
             let (entropy, sharpness) = (share * f64::try_from(&entropy)?, share * f64::try_from(&sharpness)?);
-            Ok(Probes { logit_max: f64::try_from(&logit_max)?, entropy, sharpness })
+            Ok(PredictionProbes { logit_max: f64::try_from(&logit_max)?, entropy, sharpness })
         };
         let probes = probes.map(read).transpose()?;
         let tokens = recipe.accumulate * batches.plan.tokens_per_step();
-        Ok(Some(Outcome { loss, norm, clip, update_ratio, overshoot: overshot, probes, tokens }))
+        Ok(Some(StepOutcome { loss, norm, clip, update_ratio, overshoot: overshot, probes, tokens }))
     }
 
     /// The sum of the mean losses of windows that were learnt from, by the weights as they are now.
-    fn look_again(&self, batches: &Batches, seen: Vec<(Drawn, Vec<Carry>)>) -> Result<f64> {
+    fn look_again(&self, batches: &BatchReader, seen: Vec<(DrawnWindow, Vec<Carry>)>) -> Result<f64> {
         let b = i64::try_from(batches.plan.size)?;
         let mut sum = 0.0;
         for (drawn, mut carry) in seen {
             if drawn.resets {
                 carry = self.loaded.zero_carry(b)?;
             }
-            let Sent { inputs, targets, masks } = self.loaded.sent(&drawn, b)?;
+            let SentWindow { inputs, targets, masks } = drawn.send(self.loaded.device, b)?;
             sum -= no_grad(|| self.loaded.likelihood(&inputs, &targets, &mut carry, &masks, self.rounds))?
                 / targets.numel() as f64;
         }
@@ -242,10 +215,10 @@ impl<T: Real> Card<T> {
     }
 
     /// Runs the model over a window, forward and back; the hidden state moves on to its end.
-    fn learn(&mut self, batches: &Batches, drawn: &Drawn, probed: bool) -> Result<Learnt> {
+    fn learn(&mut self, batches: &BatchReader, drawn: &DrawnWindow, probed: bool) -> Result<Learnt> {
         let b = i64::try_from(batches.plan.size)?;
         let loaded = &self.loaded;
-        let Sent { inputs, targets, masks } = loaded.sent(drawn, b)?;
+        let SentWindow { inputs, targets, masks } = drawn.send(loaded.device, b)?;
         if drawn.resets {
             self.carry = loaded.zero_carry(b)?;
         }

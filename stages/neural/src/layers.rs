@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tch::{Device, Tensor};
 
-use crate::lstm::{self, Tape, Weights};
+use crate::lstm::{self, LayerWeights, Tape};
 use crate::model::{Carry, Model};
 use crate::raw;
 use crate::real::Real;
@@ -150,6 +150,6 @@ pub(crate) fn backward<T: Real>(
     Ok(Slopes { tensors: all.collect(), rows })
 }
 
-fn weights(model: &Model, layer: usize) -> Weights<'_> {
+fn weights(model: &Model, layer: usize) -> LayerWeights<'_> {
     std::array::from_fn(|i| &model.tensors[1 + 4 * layer + i])
 }

@@ -9,37 +9,19 @@
 //! T tokens, B rows, I inputs, H hidden; time-major: row t · B + b of a matrix [T·B, …] belongs to token t of row b.
 
 mod back;
+mod tape;
 
 use anyhow::Result;
 use tch::{Device, Tensor};
 
 use crate::factor::ROWS;
-use crate::matrix::Packed;
+use crate::matrix::PackedMatrix;
 use crate::model::{Carry, tensor};
 use crate::parallel;
 use crate::raw::{self, Kernel};
 use crate::real::Real;
 pub(crate) use back::backward;
-
-/// W_ih [4H, I], W_hh [4H, H], b_ih [4H], b_hh [4H]; gates in the order i, f, g, o.
-pub(crate) type Weights<'a> = [&'a Tensor; 4];
-
-/// What the way back reads of the way forward.
-#[derive(Debug)]
-pub(crate) struct Tape<T> {
-    /// The inputs [T·B, I].
-    x: Tensor,
-    /// The outputs [T·B, H].
-    y: Tensor,
-    /// The gates [T·B, 4H], after their squashing functions.
-    gates: Tensor,
-    /// c_t [T·B, H].
-    cells: Vec<T>,
-    /// tanh c_t [T·B, H].
-    squashed: Vec<T>,
-    /// h and c before the window, [B, H].
-    before: (Tensor, Tensor),
-}
+pub(crate) use tape::{LayerWeights, Tape};
 
 /// Runs a layer over the inputs `x` [T·B, I], from the state `carry`, which moves on to the window's end. The outputs
 /// [T·B, H] share memory with the tape's.
@@ -47,7 +29,7 @@ pub(crate) struct Tape<T> {
 /// # Errors
 /// Those of libtorch.
 pub(crate) fn forward<T: Real>(
-    weights: Weights<'_>,
+    weights: LayerWeights<'_>,
     x: Tensor,
     carry: &mut Carry,
     threads: usize,
@@ -56,14 +38,14 @@ pub(crate) fn forward<T: Real>(
     let (_, rows, hidden) = carry.0.size3()?;
     let (b, h) = (usize::try_from(rows)?, usize::try_from(hidden)?);
     let inputs = w_ih.size2()?.1 as usize;
-    let of_inputs = &Packed::<T>::transposed(raw::floats::<T>(w_ih)?, inputs, 4 * h);
-    let recurrent = &Packed::<T>::transposed(raw::floats::<T>(w_hh)?, h, 4 * h);
+    let of_inputs = &PackedMatrix::<T>::transposed(raw::floats::<T>(w_ih)?, inputs, 4 * h);
+    let recurrent = &PackedMatrix::<T>::transposed(raw::floats::<T>(w_hh)?, h, 4 * h);
     let (b_ih, b_hh) = (raw::floats::<T>(b_ih)?, raw::floats::<T>(b_hh)?);
     let bias: &Vec<T> = &b_ih.iter().zip(b_hh).map(|(x, y)| *x + *y).collect();
     let mut gates = Tensor::f_empty([x.size()[0], 4 * hidden], (T::KIND, Device::Cpu))?; // [T·B, 4H]
     let blocks = raw::floats_mut::<T>(&mut gates)?.chunks_mut(4 * ROWS * h);
     let blocks = blocks.zip(raw::floats::<T>(&x)?.chunks(ROWS * inputs));
-    parallel::each(threads, blocks.collect(), |(gates, x)| raw::widest(Sums { of_inputs, bias, x, gates }));
+    parallel::each(threads, blocks.collect(), |(gates, x)| raw::widest(InputSums { of_inputs, bias, x, gates }));
     let mut y = Tensor::f_empty([x.size()[0], hidden], (T::KIND, Device::Cpu))?;
     let before = (carry.0.f_reshape([rows, hidden])?, carry.1.f_reshape([rows, hidden])?);
     let elements = y.numel();
@@ -83,7 +65,7 @@ pub(crate) fn forward<T: Real>(
         let blocks = gates.chunks_mut(4 * share * h).zip(y.chunks_mut(share * h));
         let blocks = blocks.zip(cells.chunks_mut(share * h).zip(squashed.chunks_mut(share * h)));
         for (part, ((gates, y), (cells, squashed))) in parts.iter_mut().zip(blocks) {
-            part.steps.push(Step { gates, y, cells, squashed });
+            part.steps.push(ForwardStep { gates, y, cells, squashed });
         }
     }
     parallel::each(threads, parts, raw::widest);
@@ -96,14 +78,14 @@ pub(crate) fn forward<T: Real>(
 }
 
 /// What does not depend on the token before: W_ih x + b_ih + b_hh of some tokens.
-struct Sums<'a, T> {
-    of_inputs: &'a Packed<T>,
+struct InputSums<'a, T> {
+    of_inputs: &'a PackedMatrix<T>,
     bias: &'a [T],
     x: &'a [T],
     gates: &'a mut [T],
 }
 
-impl<T: Real> Kernel for Sums<'_, T> {
+impl<T: Real> Kernel for InputSums<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -116,7 +98,7 @@ impl<T: Real> Kernel for Sums<'_, T> {
 }
 
 /// One token of some rows: what is computed for it.
-struct Step<'a, T> {
+struct ForwardStep<'a, T> {
     gates: &'a mut [T],
     y: &'a mut [T],
     cells: &'a mut [T],
@@ -125,10 +107,10 @@ struct Step<'a, T> {
 
 /// The way forward of some rows.
 struct Forward<'a, T> {
-    recurrent: &'a Packed<T>,
+    recurrent: &'a PackedMatrix<T>,
     h: usize,
     first: (&'a [T], &'a [T]),
-    steps: Vec<Step<'a, T>>,
+    steps: Vec<ForwardStep<'a, T>>,
 }
 
 impl<T: Real> Kernel for Forward<'_, T> {
@@ -139,7 +121,7 @@ impl<T: Real> Kernel for Forward<'_, T> {
         let h = self.h;
         for t in 0..self.steps.len() {
             let (done, rest) = self.steps.split_at_mut(t);
-            let Step { gates, y, cells, squashed } = &mut rest[0];
+            let ForwardStep { gates, y, cells, squashed } = &mut rest[0];
             let (y_before, c_before) = done.last().map_or(self.first, |step| (&*step.y, &*step.cells));
             self.recurrent.add_product(y_before, gates);
             let states = y.chunks_exact_mut(h).zip(cells.chunks_exact_mut(h)).zip(squashed.chunks_exact_mut(h));

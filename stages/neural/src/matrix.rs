@@ -1,19 +1,19 @@
 //! Matrices packed for products: once, to be used again and again.
 
 use crate::factor::{Factor, Lines, WIDTH};
-use crate::product::{Panels, Product};
+use crate::product::{Panels, TiledProduct};
 use crate::real::Real;
 
 /// A matrix [depth, columns] in panels of `WIDTH` columns, the last one filled up with zeros; each panel row after row.
 #[derive(Debug)]
-pub(crate) struct Packed<F> {
+pub(crate) struct PackedMatrix<F> {
     panels: Vec<F>,
     /// In groups.
     depth: usize,
     columns: usize,
 }
 
-impl<F> Packed<F> {
+impl<F> PackedMatrix<F> {
     /// The matrix [depth, columns] whose rows are given.
     pub(crate) fn new<T: Real>(rows: &[T], depth: usize, columns: usize) -> Self
     where
@@ -70,13 +70,13 @@ impl<F> Packed<F> {
     }
 
     /// `rows` lines · matrix.
-    pub(crate) fn times<'a>(&'a self, lines: Lines<'a, F>, rows: usize) -> Product<'a, F> {
+    pub(crate) fn times<'a>(&'a self, lines: Lines<'a, F>, rows: usize) -> TiledProduct<'a, F> {
         let panels = Panels { data: &self.panels, panel: self.depth * WIDTH, step: WIDTH, columns: self.columns };
-        Product { lines, rows, panels, depth: self.depth }
+        TiledProduct { lines, rows, panels, depth: self.depth }
     }
 }
 
-impl<F> Packed<F> {
+impl<F> PackedMatrix<F> {
     /// Adds rows [m, depth] · matrix to `out` [m, columns]. To be called where wide vectors are had.
     #[inline(always)]
     pub(crate) fn add_product<T: Real>(&self, rows: &[F], out: &mut [T])
@@ -95,7 +95,7 @@ mod tests {
     use stages::random::Stream;
 
     use super::*;
-    use crate::pair::Pair;
+    use crate::pair::Bf16Pair;
 
     /// The product's twin in double precision, where each factor is first made one of `F`.
     fn exact<T: Real, F: Factor<T>>(rows: &[T], matrix: &[T], (m, k, n): (usize, usize, usize)) -> Vec<f64> {
@@ -123,7 +123,7 @@ mod tests {
             let transposed: Vec<T> = (0..k * n).map(|i| matrix[(i % k) * n + i / k]).collect();
             let sums = exact::<T, F>(&rows, &matrix, (m, k, n));
             let of_rows = factors::<T, F>(&rows, k);
-            for packed in [Packed::<F>::new(&matrix, k, n), Packed::<F>::transposed(&transposed, k, n)] {
+            for packed in [PackedMatrix::<F>::new(&matrix, k, n), PackedMatrix::<F>::transposed(&transposed, k, n)] {
                 let mut out = before.clone();
                 packed.add_product(&of_rows, &mut out);
                 for (at, found) in out.iter().enumerate() {
@@ -151,6 +151,6 @@ mod tests {
     fn products_of_every_kind_are_those_of_the_naive_twin() {
         products_are_those_of_the_naive_twin::<f32, f32>(1e-5);
         products_are_those_of_the_naive_twin::<f64, f64>(1e-14);
-        products_are_those_of_the_naive_twin::<f32, Pair>(1e-5);
+        products_are_those_of_the_naive_twin::<f32, Bf16Pair>(1e-5);
     }
 }

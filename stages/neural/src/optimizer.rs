@@ -3,7 +3,7 @@
 //! `tch::nn::Optimizer` can neither save nor restore its moments, and its Adam takes nine times as long.
 
 use anyhow::Result;
-use stages::params::{Optimizer as Rule, Train};
+use stages::params::{Optimizer, Train};
 use tch::Tensor;
 
 use crate::layers::Slopes;
@@ -17,8 +17,8 @@ pub(crate) const BLOCK: usize = 1 << 15;
 
 /// A rule with what it remembers of earlier gradients.
 #[derive(Debug)]
-pub(crate) struct Optimizer<T> {
-    rule: Rule,
+pub(crate) struct OptimizerState<T> {
+    rule: Optimizer,
     momentum: f64,
     alpha: f64,
     beta1: f64,
@@ -31,17 +31,17 @@ pub(crate) struct Optimizer<T> {
 }
 
 /// PyTorch's names of what a rule remembers.
-fn moments(rule: Rule) -> &'static [&'static str] {
+fn moments(rule: Optimizer) -> &'static [&'static str] {
     match rule {
-        Rule::Sgd => &[],
-        Rule::Momentum => &["momentum_buffer"],
-        Rule::Adagrad => &["sum"],
-        Rule::Rmsprop => &["square_avg"],
-        Rule::Adam | Rule::Adamw => &["exp_avg", "exp_avg_sq"],
+        Optimizer::Sgd => &[],
+        Optimizer::Momentum => &["momentum_buffer"],
+        Optimizer::Adagrad => &["sum"],
+        Optimizer::Rmsprop => &["square_avg"],
+        Optimizer::Adam | Optimizer::Adamw => &["exp_avg", "exp_avg_sq"],
     }
 }
 
-impl<T: Real> Optimizer<T> {
+impl<T: Real> OptimizerState<T> {
     /// A rule that has seen no gradient, for tensors of these sizes.
     pub(crate) fn new(train: &Train, tensors: &[(String, Vec<usize>)], threads: usize) -> Self {
         let zeros = |_: &&str| tensors.iter().map(|(_, sizes)| vec![T::ZERO; sizes.iter().product()]).collect();
@@ -82,7 +82,7 @@ impl<T: Real> Optimizer<T> {
         let mut blocks = Vec::new();
         // Rows without a gradient stay as they are, where nothing is remembered and nothing decays. (A coefficient that
         // is not a number makes every weight one that is none.)
-        let still = self.rule == Rule::Sgd && self.weight_decay == 0.0 && coefficient.wide().is_finite();
+        let still = self.rule == Optimizer::Sgd && self.weight_decay == 0.0 && coefficient.wide().is_finite();
         let mut weights = weights.iter_mut().zip(&slopes.tensors);
         if let Some(rows) = slopes.rows.as_ref().filter(|_| still)
             && let Some((w, g)) = weights.next()
@@ -93,7 +93,7 @@ impl<T: Real> Optimizer<T> {
             for row in rows.iter().map(|row| *row as usize) {
                 let (of_row, rest) = w.split_at_mut((row + 1) * width - begin);
                 let (w_row, g) = (&mut of_row[row * width - begin..], &g[row * width..][..width]);
-                blocks.push(Block { update, coefficient, decay, w: w_row, g, m: &mut [], v: &mut [] });
+                blocks.push(BlockUpdate { update, coefficient, decay, w: w_row, g, m: &mut [], v: &mut [] });
                 (w, begin) = (rest, (row + 1) * width);
             }
         }
@@ -104,7 +104,7 @@ impl<T: Real> Optimizer<T> {
             while !w.is_empty() {
                 let (block, rest) = g.split_at(BLOCK.min(g.len()));
                 let (w, m, v) = (cut(&mut w), cut(&mut m), cut(&mut v));
-                blocks.push(Block { update, coefficient, decay, w, g: block, m, v });
+                blocks.push(BlockUpdate { update, coefficient, decay, w, g: block, m, v });
                 g = rest;
             }
         }
@@ -116,15 +116,15 @@ impl<T: Real> Optimizer<T> {
     fn rule_at(&self, rate: f64, t: u64) -> Update<T> {
         let epsilon = T::of(self.epsilon);
         match self.rule {
-            Rule::Sgd => Update::Sgd { rate: T::of(rate) },
-            Rule::Momentum => Update::Momentum { rate: T::of(rate), momentum: T::of(self.momentum) },
-            Rule::Adagrad => Update::Adagrad { rate: T::of(rate), epsilon },
-            Rule::Rmsprop => {
+            Optimizer::Sgd => Update::Sgd { rate: T::of(rate) },
+            Optimizer::Momentum => Update::Momentum { rate: T::of(rate), momentum: T::of(self.momentum) },
+            Optimizer::Adagrad => Update::Adagrad { rate: T::of(rate), epsilon },
+            Optimizer::Rmsprop => {
                 let fresh = T::of(1.0 - self.alpha);
                 Update::Rmsprop { rate: T::of(rate), alpha: T::of(self.alpha), fresh, epsilon }
             }
-            Rule::Adam | Rule::Adamw => {
-                let shrink = if self.rule == Rule::Adamw { 1.0 - rate * self.weight_decay } else { 1.0 };
+            Optimizer::Adam | Optimizer::Adamw => {
+                let shrink = if self.rule == Optimizer::Adamw { 1.0 - rate * self.weight_decay } else { 1.0 };
                 Update::Adam {
                     shrink: T::of(shrink),
                     beta2: T::of(self.beta2),
@@ -150,11 +150,11 @@ impl<T: Real> Optimizer<T> {
 
     /// The numbers of update `t`, from 1, and the decay that is added to the gradient.
     pub(crate) fn numbers(&self, rate: f64, t: u64) -> (Update<T>, T) {
-        (self.rule_at(rate, t), T::of(if self.rule == Rule::Adamw { 0.0 } else { self.weight_decay }))
+        (self.rule_at(rate, t), T::of(if self.rule == Optimizer::Adamw { 0.0 } else { self.weight_decay }))
     }
 }
 
-impl<T: Stored> Optimizer<T> {
+impl<T: Stored> OptimizerState<T> {
     /// The moments, for a state file.
     pub(crate) fn save<'a>(&'a self, tensors: &[(String, Vec<usize>)], out: &mut Vec<(String, Array<'a>)>) {
         for (moment, slices) in moments(self.rule).iter().zip(&self.moments) {
@@ -203,7 +203,7 @@ pub(crate) enum Update<T> {
 }
 
 /// A block of weights with the gradients and moments that belong to it.
-struct Block<'a, T> {
+struct BlockUpdate<'a, T> {
     update: Update<T>,
     coefficient: T,
     decay: T,
@@ -213,7 +213,7 @@ struct Block<'a, T> {
     v: &'a mut [T],
 }
 
-impl<T: Real> Kernel for Block<'_, T> {
+impl<T: Real> Kernel for BlockUpdate<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -3,9 +3,9 @@
 /// The first in the low half, the second in the high one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct Pair(pub(crate) u32);
+pub(crate) struct Bf16Pair(pub(crate) u32);
 
-impl Pair {
+impl Bf16Pair {
     /// Rounds each to the nearest, halfway to even.
     #[inline(always)]
     pub(crate) fn of(first: f32, second: f32) -> Self {
@@ -31,11 +31,11 @@ fn rounded(x: f32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::Pair;
+    use super::Bf16Pair;
 
     #[test]
     fn pairs_are_the_nearest_of_their_kind() {
-        let near = |x: f32| Pair::of(x, 0.0).apart()[0];
+        let near = |x: f32| Bf16Pair::of(x, 0.0).apart()[0];
         for (x, expected) in [
             (1.0, 1.0),
             (-0.0, -0.0),
@@ -48,6 +48,6 @@ mod tests {
             assert_eq!(near(x).to_bits(), f32::to_bits(expected), "{x}");
         }
         assert!(near(f32::NAN).is_nan() && near(f32::from_bits(0x7f80_0001)).is_nan());
-        assert_eq!(Pair::of(3.0, -0.375).apart(), [3.0, -0.375]);
+        assert_eq!(Bf16Pair::of(3.0, -0.375).apart(), [3.0, -0.375]);
     }
 }

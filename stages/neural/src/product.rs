@@ -8,7 +8,7 @@
 //! sum rounds once more at each.)
 
 use crate::factor::{Factor, Lanes, Lines, ROWS, WIDTH};
-use crate::pair::Pair;
+use crate::pair::Bf16Pair;
 use crate::real::Real;
 use crate::tiles;
 
@@ -27,14 +27,14 @@ pub(crate) struct Panels<'a, F> {
 
 /// A product of `rows` lines with panels, over a depth in groups.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Product<'a, F> {
+pub(crate) struct TiledProduct<'a, F> {
     pub(crate) lines: Lines<'a, F>,
     pub(crate) rows: usize,
     pub(crate) panels: Panels<'a, F>,
     pub(crate) depth: usize,
 }
 
-impl<F> Product<'_, F> {
+impl<F> TiledProduct<'_, F> {
     /// Writes the product to `out`, whose rows begin each `stride` elements. To be called where wide vectors are had.
     #[inline(always)]
     pub(crate) fn put<T: Real>(self, out: &mut [T], stride: usize)
@@ -142,7 +142,7 @@ impl Factor<Self> for f64 {
     }
 }
 
-impl Factor<f32> for Pair {
+impl Factor<f32> for Bf16Pair {
     const GROUP: usize = 2;
 
     #[inline(always)]

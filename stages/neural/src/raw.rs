@@ -169,9 +169,9 @@ pub(crate) fn load_cuda(library: &Path) -> Result<()> {
 
 /// The name of the first GPU that NVIDIA's driver shows; `None` where there is no driver or no GPU.
 pub(crate) fn gpu() -> Option<String> {
-    type Init = unsafe extern "C" fn(u32) -> c_int;
-    type Get = unsafe extern "C" fn(*mut c_int, c_int) -> c_int;
-    type Name = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
+    type CuInit = unsafe extern "C" fn(u32) -> c_int;
+    type CuDeviceGet = unsafe extern "C" fn(*mut c_int, c_int) -> c_int;
+    type CuDeviceGetName = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
     let mut name = [0 as c_char; 256];
     // SAFETY: three functions of the driver with the types that its header gives them; the library stays loaded. 0 is
     // success, and the name then ends with a zero within the 256 bytes.
@@ -179,9 +179,9 @@ pub(crate) fn gpu() -> Option<String> {
         let driver = libc::dlopen(c"libcuda.so.1".as_ptr(), libc::RTLD_NOW);
         let find =
             |name: &CStr| (!driver.is_null()).then(|| libc::dlsym(driver, name.as_ptr())).filter(|f| !f.is_null());
-        let init = std::mem::transmute::<*mut c_void, Init>(find(c"cuInit")?);
-        let get = std::mem::transmute::<*mut c_void, Get>(find(c"cuDeviceGet")?);
-        let ask = std::mem::transmute::<*mut c_void, Name>(find(c"cuDeviceGetName")?);
+        let init = std::mem::transmute::<*mut c_void, CuInit>(find(c"cuInit")?);
+        let get = std::mem::transmute::<*mut c_void, CuDeviceGet>(find(c"cuDeviceGet")?);
+        let ask = std::mem::transmute::<*mut c_void, CuDeviceGetName>(find(c"cuDeviceGetName")?);
         let mut device = 0;
         let found = init(0) == 0 && get(&raw mut device, 0) == 0 && ask(name.as_mut_ptr(), 256, device) == 0;
         found.then(|| CStr::from_ptr(name.as_ptr()).to_string_lossy().into_owned())

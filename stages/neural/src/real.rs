@@ -7,7 +7,7 @@ use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Sub, SubAssign};
 use tch::kind::Element;
 
 use crate::factor::Factor;
-use crate::pair::Pair;
+use crate::pair::Bf16Pair;
 
 /// A float of one precision. Sums over many of them are taken in double precision all the same.
 pub(crate) trait Real:
@@ -64,7 +64,7 @@ pub(crate) trait Real:
 }
 
 impl Real for f32 {
-    type Rounded = Pair;
+    type Rounded = Bf16Pair;
 
     const ONE: Self = 1.0;
     const LOWEST: Self = Self::NEG_INFINITY;

@@ -56,17 +56,17 @@ impl<T: Real> Kernel for Exponentials<'_, T> {
 }
 
 /// What the logits of a block look like.
-pub(crate) struct Look<'a, T> {
+pub(crate) struct MeasureLogits<'a, T> {
     /// Rows as long as the maxima.
     pub(crate) block: &'a [T],
     pub(crate) maxima: &'a [T],
 }
 
-impl<T: Real> Kernel for Look<'_, T> {
-    type Output = Looks;
+impl<T: Real> Kernel for MeasureLogits<'_, T> {
+    type Output = LogitStatistics;
 
     #[inline(always)]
-    fn run(self) -> Looks {
+    fn run(self) -> LogitStatistics {
         let n = self.maxima.len();
         let (mut sums, mut weighted, mut largest) = (vec![0.0f64; n], vec![0.0f64; n], vec![0u64; n]);
         for row in self.block.chunks_exact(n) {
@@ -82,19 +82,19 @@ impl<T: Real> Kernel for Look<'_, T> {
                 *largest = (*largest).max(x.wide().abs().to_bits());
             }
         }
-        Looks { sums, weighted, largest }
+        LogitStatistics { sums, weighted, largest }
     }
 }
 
 /// Σ e^(l − m), Σ (l − m) e^(l − m) and the bits of the largest |l|, token by token.
 #[derive(Debug)]
-pub(crate) struct Looks {
+pub(crate) struct LogitStatistics {
     pub(crate) sums: Vec<f64>,
     pub(crate) weighted: Vec<f64>,
     pub(crate) largest: Vec<u64>,
 }
 
-impl Looks {
+impl LogitStatistics {
     /// Adds those of other types.
     pub(crate) fn add(&mut self, other: &Self) {
         self.sums.iter_mut().zip(&other.sums).for_each(|(sum, x)| *sum += x);
@@ -112,7 +112,7 @@ impl Looks {
 }
 
 /// e^(l − m) of some tokens, type by type.
-pub(crate) struct Likely<'a, T> {
+pub(crate) struct LaneExponentials<'a, T> {
     pub(crate) block: &'a [T],
     /// From one row of the block to the next.
     pub(crate) stride: usize,
@@ -122,7 +122,7 @@ pub(crate) struct Likely<'a, T> {
     pub(crate) rows: &'a mut [[T; TOKENS]],
 }
 
-impl<T: Real> Kernel for Likely<'_, T> {
+impl<T: Real> Kernel for LaneExponentials<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -181,7 +181,7 @@ mod tests {
         let close = |row: &[f32]| {
             let block: Vec<f32> = row.iter().flat_map(|x| [*x, *x]).collect();
             let max = row.iter().fold(f32::LOWEST, |m, &x| if x > m { x } else { m });
-            let (largest, found) = raw::widest(Look { block: &block, maxima: &[max; 2] }).mean(2);
+            let (largest, found) = raw::widest(MeasureLogits { block: &block, maxima: &[max; 2] }).mean(2);
             let row: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
             let expected = entropy(&row);
             assert!(

@@ -21,7 +21,7 @@ use crate::model::Model;
 use crate::pace::Pace;
 use crate::pipe::{Pipe, SMALL_STACK};
 use crate::raw;
-use crate::train::{End, Training};
+use crate::train::{Trainer, TrainingEnd};
 use crate::weights::Stored;
 
 /// The end of standard input found nothing to do.
@@ -34,7 +34,7 @@ const MOST_THREADS: u32 = 4096;
 
 /// What the thread that reads requests shares with the one that works.
 #[derive(Debug, Default)]
-struct Shared {
+struct RequestState {
     /// Orders that were read and are not settled.
     open: Mutex<usize>,
     /// Whether the order in progress is to end after its step; written only while `open` is locked.
@@ -43,7 +43,7 @@ struct Shared {
     allowed: Mutex<Option<(u64, u32)>>,
 }
 
-impl Shared {
+impl RequestState {
     fn open(&self) -> MutexGuard<'_, usize> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,7 +91,7 @@ pub(crate) fn serve(frames: File) -> Result<()> {
     // After the call into libtorch by `describe`, which sets a number of its own.
     raw::use_one_openmp_thread();
 
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(RequestState::default());
     let (sender, orders) = mpsc::channel();
     let reader = Arc::clone(&shared);
     let requests = thread::Builder::new().stack_size(SMALL_STACK).spawn(move || read_requests(&reader, &sender));
@@ -106,7 +106,7 @@ pub(crate) fn serve(frames: File) -> Result<()> {
 }
 
 /// Reads requests until the parent is gone, and then ends the process at once, whatever it is doing.
-fn read_requests(shared: &Shared, orders: &mpsc::Sender<Box<Order>>) {
+fn read_requests(shared: &RequestState, orders: &mpsc::Sender<Box<Order>>) {
     let mut input = std::io::stdin().lock();
     loop {
         match read_frame::<Request>(&mut input) {
@@ -128,7 +128,7 @@ fn read_requests(shared: &Shared, orders: &mpsc::Sender<Box<Order>>) {
 }
 
 /// Serves one order; returns the last reply to it, [`Reply::Done`] or [`Reply::Failed`].
-fn answer(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Reply {
+fn answer(order: &Order, pipe: &mut Pipe, shared: &RequestState) -> Reply {
     // tch panics where it has no fallible twin; the worker has nothing that such a panic could leave half done.
     let outcome = catch_unwind(AssertUnwindSafe(|| carry_out(order, pipe, shared)));
     let outcome = outcome.unwrap_or_else(|panic| {
@@ -148,7 +148,7 @@ fn answer(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Reply {
     }
 }
 
-fn carry_out(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
+fn carry_out(order: &Order, pipe: &mut Pipe, shared: &RequestState) -> Result<Done> {
     ensure!((1..=MOST_THREADS).contains(&order.threads), "an order for {} threads", order.threads);
     // Not for the CPU, whose loops have threads of their own: this call starts a pool, and where no thread can be started
     // it waits for that pool forever.
@@ -162,7 +162,7 @@ fn carry_out(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
     }
 }
 
-fn train(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
+fn train(order: &Order, pipe: &mut Pipe, shared: &RequestState) -> Result<Done> {
     let Train { precision, .. } = params::read("train", &order.params)?;
     match precision {
         Precision::F64 => train_in::<f64>(order, pipe, shared),
@@ -170,13 +170,13 @@ fn train(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
     }
 }
 
-fn train_in<T: Stored>(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
+fn train_in<T: Stored>(order: &Order, pipe: &mut Pipe, shared: &RequestState) -> Result<Done> {
     let (begun, spent_before) = (Instant::now(), pipe.spent);
-    let mut training = Training::<T>::open(order)?;
+    let mut training = Trainer::<T>::open(order)?;
     log(&training.summary());
     let from = training.from();
     let allowed = || shared.threads(order);
-    let End { reached, stopped } = training.run(&mut |reply| Ok(pipe.send(reply)?), &shared.stop, &allowed)?;
+    let TrainingEnd { reached, stopped } = training.run(&mut |reply| Ok(pipe.send(reply)?), &shared.stop, &allowed)?;
     let (seconds, observing) = (begun.elapsed().as_secs_f64(), (pipe.spent - spent_before).as_secs_f64());
     let steps = reached - from;
     let why = if stopped { ", stopped on request" } else { "" };
@@ -195,7 +195,7 @@ fn train_in<T: Stored>(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Resul
     })
 }
 
-fn evaluate(order: &Order, pipe: &mut Pipe, shared: &Shared) -> Result<Done> {
+fn evaluate(order: &Order, pipe: &mut Pipe, shared: &RequestState) -> Result<Done> {
     let begun = Instant::now();
     let input = |name: &str| order.inputs.get(name).with_context(|| format!("the order has no input `{name}`"));
     let split = order.params.get("split").and_then(|split| split.as_str()).context("the order names no split")?;

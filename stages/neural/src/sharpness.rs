@@ -21,7 +21,7 @@ pub(crate) fn of_inputs<T: Real>(rows: &[T], width: usize) -> f64 {
     let mut found = T::ZERO;
     for _ in 0..ROUNDS {
         let mut out = vec![T::ZERO; width];
-        raw::widest(Inputs { rows, v: &v, out: &mut out });
+        raw::widest(InputsProduct { rows, v: &v, out: &mut out });
         out.iter_mut().for_each(|x| *x = *x / tokens);
         found = step(&mut v, &out);
     }
@@ -37,7 +37,7 @@ pub(crate) fn of_predictions<T: Real>(rows: &[[T; TOKENS]], tokens: usize) -> f6
     let mut found = T::ZERO;
     for _ in 0..ROUNDS {
         let mut out = vec![T::ZERO; v.len()];
-        raw::widest(Predictions { rows, mean: &mean, share, v: &v, out: &mut out });
+        raw::widest(PredictionsProduct { rows, mean: &mean, share, v: &v, out: &mut out });
         found = step(&mut v, &out);
     }
     found.wide()
@@ -60,13 +60,13 @@ fn step<T: Real>(v: &mut Vec<T>, made: &[T]) -> T {
 }
 
 /// Σ h (hᵀ v).
-struct Inputs<'a, T> {
+struct InputsProduct<'a, T> {
     rows: &'a [T],
     v: &'a [T],
     out: &'a mut [T],
 }
 
-impl<T: Real> Kernel for Inputs<'_, T> {
+impl<T: Real> Kernel for InputsProduct<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -94,7 +94,7 @@ impl<T: Real> Kernel for Inputs<'_, T> {
 }
 
 /// p̄ v − share · Σ p (pᵀ v).
-struct Predictions<'a, T> {
+struct PredictionsProduct<'a, T> {
     rows: &'a [[T; TOKENS]],
     mean: &'a [T],
     share: T,
@@ -102,7 +102,7 @@ struct Predictions<'a, T> {
     out: &'a mut [T],
 }
 
-impl<T: Real> Kernel for Predictions<'_, T> {
+impl<T: Real> Kernel for PredictionsProduct<'_, T> {
     type Output = ();
 
     #[inline(always)]

@@ -12,17 +12,17 @@ use stages::schedule::Plateau;
 use tch::Tensor;
 
 use crate::model::{Carry, Model, Shape, array, tensor};
-use crate::optimizer::Optimizer;
+use crate::optimizer::OptimizerState;
 use crate::real::Real;
 use crate::weights::{Array, Arrays, Stored, save};
 
 /// A training between two steps.
 #[derive(Debug)]
-pub(crate) struct State<T> {
+pub(crate) struct TrainingState<T> {
     /// The weights.
     pub(crate) model: Model,
     /// The update rule with its moments.
-    pub(crate) optimizer: Optimizer<T>,
+    pub(crate) optimizer: OptimizerState<T>,
     /// The embedding's gradient as zeros, kept from step to step.
     pub(crate) zeros: Option<Tensor>,
     /// Hidden state of each layer at the end of the last window.
@@ -35,7 +35,7 @@ pub(crate) struct State<T> {
     pub(crate) diverged: bool,
 }
 
-impl<T: Real> State<T> {
+impl<T: Real> TrainingState<T> {
     /// The state before step 0.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl<T: Real> State<T> {
 
     fn around(model: Model, train: &Train, rows: usize, threads: usize) -> Result<Self> {
         Ok(Self {
-            optimizer: Optimizer::new(train, &model.shape.tensors(), threads),
+            optimizer: OptimizerState::new(train, &model.shape.tensors(), threads),
             zeros: None,
             carry: model.zero_carry(rows)?,
             plateau: Plateau::START,
@@ -55,9 +55,19 @@ impl<T: Real> State<T> {
             model,
         })
     }
+
+    /// Takes notice of a step's loss; says whether it is the first of the trajectory that is not finite.
+    pub(crate) fn notice(&mut self, loss: f64) -> bool {
+        if loss.is_finite() {
+            self.nonfinite = 0;
+            return false;
+        }
+        self.nonfinite += 1;
+        !std::mem::replace(&mut self.diverged, true)
+    }
 }
 
-impl<T: Stored> State<T> {
+impl<T: Stored> TrainingState<T> {
     /// The state before step `n`, from a checkpoint's two files.
     ///
     /// # Errors

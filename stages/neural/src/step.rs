@@ -3,17 +3,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
+use stages::params::Train;
+use stages::plan::BatchPlan;
 use tch::Tensor;
 
-use crate::batches::Batches;
+use crate::batches::BatchReader;
 use crate::dropout::Dropout;
 use crate::layers::{self, Slopes};
 use crate::model::{Carry, Model};
 use crate::norms::{clip_coefficient, global_norm, promised, update_ratio};
 use crate::raw;
 use crate::real::Real;
-use crate::softmax::{Loss, Probes, Softmax};
-use crate::state::State;
+use crate::softmax::{PredictionProbes, Softmax, WindowLoss};
+use crate::state::TrainingState;
 use crate::stopwatch::{Phase, Stopwatch};
 
 /// What all steps of a training have in common.
@@ -30,9 +32,22 @@ pub(crate) struct Recipe {
     pub(crate) windows: u64,
 }
 
+impl Recipe {
+    /// That of a training which ends before step `to`.
+    pub(crate) fn new(train: &Train, plan: &BatchPlan, to: u64) -> Self {
+        Self {
+            dropout: Dropout { share: train.dropout, seed: train.seed },
+            accumulate: train.accumulate,
+            scale: train.loss_scale.factor(plan.unroll),
+            clip_norm: train.clip_norm,
+            windows: to.saturating_mul(train.accumulate),
+        }
+    }
+}
+
 /// Which update is asked for, and how.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct StepRequest<'a> {
     /// Its number, from 0.
     pub(crate) n: u64,
     /// The learning rate η.
@@ -45,7 +60,7 @@ pub(crate) struct Asked<'a> {
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Outcome {
+pub(crate) struct StepOutcome {
     /// Mean loss of its tokens, before the update.
     pub(crate) loss: f64,
     /// Norm of the mean loss's gradient.
@@ -57,7 +72,7 @@ pub(crate) struct Outcome {
     /// Where probed: what it took off the loss of its own tokens, over what the gradient promised.
     pub(crate) overshoot: Option<f64>,
     /// Where probed: what its predictions looked like.
-    pub(crate) probes: Option<Probes>,
+    pub(crate) probes: Option<PredictionProbes>,
     pub(crate) tokens: u64,
 }
 
@@ -92,13 +107,13 @@ impl<T: Real> Steps<T> {
     /// Those of libtorch and of the corpus.
     pub(crate) fn step(
         &mut self,
-        state: &mut State<T>,
-        batches: &Batches,
+        state: &mut TrainingState<T>,
+        batches: &BatchReader,
         recipe: &Recipe,
-        asked: Asked<'_>,
+        request: StepRequest<'_>,
         watch: &mut Stopwatch,
-    ) -> Result<Option<Outcome>> {
-        let Asked { n, eta, probed, stop } = asked;
+    ) -> Result<Option<StepOutcome>> {
+        let StepRequest { n, eta, probed, stop } = request;
         let first = n * recipe.accumulate;
         let carry = copy(&state.carry);
         let mut learnt = self.window(state, batches, recipe, first, probed, watch)?; // L and ∂L/∂θ
@@ -110,7 +125,7 @@ impl<T: Real> Steps<T> {
             }
             learnt.add::<T>(self.window(state, batches, recipe, window, probed, watch)?)?;
         }
-        let Learnt { loss, slopes, probes, tokens, seen, .. } = learnt;
+        let Accumulated { loss, slopes, probes, tokens, seen, .. } = learnt;
         let share = 1.0 / recipe.accumulate as f64; // of each window in the update
         let norm = share * global_norm::<T>(&slopes, self.threads)?;
         let clip = clip_coefficient(recipe.scale * norm, recipe.clip_norm);
@@ -118,7 +133,7 @@ impl<T: Real> Steps<T> {
         let before = if probed { Some(state.weights()?) } else { None };
         watch.lap(Phase::Rest);
         let coefficient = T::of(clip) * T::of(recipe.scale) * T::of(share);
-        let State { model, optimizer, .. } = state;
+        let TrainingState { model, optimizer, .. } = state;
         optimizer.update(&mut model.tensors, &slopes, coefficient, eta, n + 1)?;
         watch.lap(Phase::Update);
         let (mut moved, mut overshot) = (None, None);
@@ -130,7 +145,7 @@ impl<T: Real> Steps<T> {
         }
         state.zeros = slopes.recycle::<T>()?;
         watch.lap(Phase::Rest);
-        Ok(Some(Outcome { loss, norm, clip, update_ratio: moved, overshoot: overshot, probes, tokens }))
+        Ok(Some(StepOutcome { loss, norm, clip, update_ratio: moved, overshoot: overshot, probes, tokens }))
     }
 
     /// The mean loss of windows that were learnt from, by the weights as they are now: the same tokens from the same hidden
@@ -149,14 +164,14 @@ impl<T: Real> Steps<T> {
     /// Runs the model over one window of the plan, forward and back; the hidden state moves on to its end.
     fn window(
         &mut self,
-        state: &mut State<T>,
-        batches: &Batches,
+        state: &mut TrainingState<T>,
+        batches: &BatchReader,
         recipe: &Recipe,
         window: u64,
         probed: bool,
         watch: &mut Stopwatch,
-    ) -> Result<Learnt> {
-        let State { model, carry, zeros, .. } = state;
+    ) -> Result<Accumulated> {
+        let TrainingState { model, carry, zeros, .. } = state;
         let (inputs, targets) = batches.read(window)?; // T·B ids each, time-major
         if batches.plan.resets_state(window) {
             *carry = model.zero_carry(usize::try_from(batches.plan.size)?)?;
@@ -170,19 +185,19 @@ impl<T: Real> Steps<T> {
         let (loss, upper) = self.softmax.learn(model, &y, &targets, probed, watch)?; // −1/(T·B) Σ ln p(target)
         let slopes = layers::backward(model, below, upper, zeros.take(), self.threads)?; // ∂L/∂θ
         watch.lap(Phase::Backward);
-        let Loss { mean, probes } = loss;
+        let WindowLoss { mean, probes } = loss;
         let (tokens, seen) = (targets.len() as u64, seen.into_iter().collect());
-        Ok(Learnt { loss: mean, slopes, probes, seen, tokens, windows: 1 })
+        Ok(Accumulated { loss: mean, slopes, probes, seen, tokens, windows: 1 })
     }
 }
 
 /// What some windows of a plan, all of one size, amount to.
-struct Learnt {
+struct Accumulated {
     /// The mean loss of their tokens.
     loss: f64,
     /// The sum of their losses' gradients.
     slopes: Slopes,
-    probes: Option<Probes>,
+    probes: Option<PredictionProbes>,
     /// Where probed: the windows.
     seen: Vec<Seen>,
     tokens: u64,
@@ -198,7 +213,7 @@ struct Seen {
     carry: Vec<Carry>,
 }
 
-impl Learnt {
+impl Accumulated {
     /// Adds one window.
     fn add<T: Real>(&mut self, other: Self) -> Result<()> {
         let windows = self.windows as f64;
@@ -208,7 +223,7 @@ impl Learnt {
         self.probes = self.probes.zip(other.probes).map(|(all, one)| {
             // A logit that is not a number stays the largest.
             let larger = if one.logit_max > all.logit_max || one.logit_max.is_nan() { one } else { all };
-            Probes {
+            PredictionProbes {
                 logit_max: larger.logit_max,
                 entropy: mean(all.entropy, one.entropy),
                 sharpness: mean(all.sharpness, one.sharpness),
@@ -221,7 +236,7 @@ impl Learnt {
     }
 }
 
-impl<T: Real> State<T> {
+impl<T: Real> TrainingState<T> {
     /// A copy of every weight.
     fn weights(&self) -> Result<Vec<Vec<T>>> {
         self.model.tensors.iter().map(|tensor| Ok(raw::floats(tensor)?.to_vec())).collect()

@@ -5,7 +5,7 @@
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::{self, Capability};
 use crate::factor::{Lanes, Lines, ROWS, WIDTH};
-use crate::pair::Pair;
+use crate::pair::Bf16Pair;
 
 /// Writes a function that fills `sums`, at most [`ROWS`] rows of them, with lines · lanes over the depth, and says whether
 /// this CPU has what that takes. A half tile sums and fills only the first half of each row.
@@ -107,7 +107,7 @@ tile!(doubles: f64 => f64,
     Avx2 if true => ("avx2,fma", 4, 1 [1],
         _mm256_setzero_pd, _mm256_loadu_pd, _mm256_set1_pd, _mm256_fmadd_pd, _mm256_storeu_pd));
 
-tile!(pairs: Pair => f32,
+tile!(pairs: Bf16Pair => f32,
     Avx512 if cpu::has_bf16() => ("avx512f,avx512bf16", 16, 12 [1 2 3 4 5 6 7 8 9 10 11 12],
         _mm512_setzero_ps, _mm512_loadu_epi32, spread, dot, _mm512_storeu_ps));
 
@@ -118,7 +118,7 @@ use std::arch::x86_64::{__m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_set1
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn spread(pair: Pair) -> __m512i {
+fn spread(pair: Bf16Pair) -> __m512i {
     _mm512_set1_epi32(pair.0.cast_signed())
 }
 

@@ -1,32 +1,30 @@
 //! The stage `train`: a segment of a trajectory, step after step.
 
+mod engine;
 mod inspect;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use stages::files::{Ids, count_types};
 use stages::looks::Looks;
-use stages::params::{Device, OnNonfinite, Precision, Schedule, Train, read};
+use stages::params::{OnNonfinite, Schedule, Train, read};
 use stages::protocol::{Checkpoint, Evaluation, Event, Measured, Order, Reply, Segment, Step};
 use stages::schedule::rate;
 
-use crate::batches::Batches;
-use crate::card::{Card, GPU};
-use crate::cpu;
-use crate::dropout::Dropout;
-use crate::evaluate::{Score, score};
+use crate::batches::BatchReader;
+use crate::evaluate::Score;
 use crate::log::log;
 use crate::model::Shape;
 use crate::pace::Pace;
 use crate::real::Real;
-use crate::softmax::Softmax;
-use crate::state::State;
-use crate::step::{Asked, Outcome, Recipe, Steps};
-use crate::stopwatch::{Phase, Stopwatch};
+use crate::state::TrainingState;
+use crate::step::{Recipe, StepOutcome, StepRequest};
+use crate::stopwatch::Stopwatch;
 use crate::weights::Stored;
+use engine::Engine;
 
 /// Between two lines of the log.
 const SAY_EVERY: Duration = Duration::from_secs(5);
@@ -36,17 +34,17 @@ pub(crate) type Observe<'a> = dyn FnMut(Reply) -> Result<()> + 'a;
 
 /// A training that is ready to go on.
 #[derive(Debug)]
-pub(crate) struct Training<T: Real> {
+pub(crate) struct Trainer<T: Real> {
     train: Train,
     segment: Segment,
     folder: PathBuf,
-    batches: Batches,
+    batches: BatchReader,
     /// Read by rules that look at it.
     valid: Option<Ids>,
     /// What they have seen.
     looks: Looks,
     /// On a GPU the weights, moments and hidden state in it are those of the last checkpoint.
-    state: State<T>,
+    state: TrainingState<T>,
     recipe: Recipe,
     engine: Engine<T>,
     threads: usize,
@@ -54,16 +52,9 @@ pub(crate) struct Training<T: Real> {
     watch: Stopwatch,
 }
 
-/// What computes the steps.
-#[derive(Debug)]
-enum Engine<T: Real> {
-    Cpu(Steps<T>),
-    Cuda(Box<Card<T>>),
-}
-
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct End {
+pub(crate) struct TrainingEnd {
     /// The step after the last one computed.
     pub(crate) reached: u64,
     /// Whether a stop was asked for.
@@ -81,7 +72,7 @@ enum Looked {
     Interrupted,
 }
 
-impl<T: Stored> Training<T> {
+impl<T: Stored> Trainer<T> {
     /// Reads what an order names.
     ///
     /// # Errors
@@ -97,7 +88,7 @@ impl<T: Stored> Training<T> {
         );
         let input = |name: &str| order.inputs.get(name).with_context(|| format!("the order has no input `{name}`"));
         let shape = Shape::new(&train, count_types(input("vocab")?)?)?;
-        let batches = Batches::open(input("plan")?, input("train")?, shape.vocab)?;
+        let batches = BatchReader::open(input("plan")?, input("train")?, shape.vocab)?;
         let valid = if train.reads_valid() { Some(Ids::open(input("valid")?)?) } else { None };
         ensure!(valid.as_ref().is_none_or(|valid| valid.len() >= 2), "a rule looks at the valid loss: valid is empty");
         let (rows, threads) = (usize::try_from(batches.plan.size)?, order.threads as usize);
@@ -105,32 +96,15 @@ impl<T: Stored> Training<T> {
             path.clone().with_context(|| format!("a segment that begins at step {from} names no {what}"))
         };
         let state = if from == 0 {
-            State::new(&train, shape, rows, threads)?
+            TrainingState::new(&train, shape, rows, threads)?
         } else {
             let (weights, state) = (file(&segment.weights, "weights")?, file(&segment.state, "state")?);
-            State::load(&train, shape, rows, threads, from, &weights, &state)?
+            TrainingState::load(&train, shape, rows, threads, from, &weights, &state)?
         };
         let folder = order.folder.clone();
         let looks = segment.looks.iter().map(|(step, loss)| (*step, loss.0)).collect();
-        let recipe = Recipe {
-            dropout: Dropout { share: train.dropout, seed: train.seed },
-            accumulate: train.accumulate,
-            scale: train.loss_scale.factor(batches.plan.unroll),
-            clip_norm: train.clip_norm,
-            windows: to.saturating_mul(train.accumulate),
-        };
-        let rounds = train.precision == Precision::Bf16;
-        let engine = match train.device {
-            Device::Cpu => {
-                ensure!(
-                    !rounds || cpu::has_bf16(),
-                    "train.precision = \"bf16\" wants a CPU that multiplies bf16 numbers"
-                );
-                Engine::Cpu(Steps { softmax: Softmax::new(threads).rounding(rounds), threads })
-            }
-            Device::Cuda => Engine::Cuda(Box::new(Card::new(&state, recipe.dropout, train.precision, GPU)?)),
-            Device::Auto => bail!("BUG: an order that leaves the device open"),
-        };
+        let recipe = Recipe::new(&train, &batches.plan, to);
+        let engine = Engine::new(&train, &recipe, &state, threads)?;
         let watch = Stopwatch::start();
         let pace = Pace::new(threads);
         Ok(Self { train, segment, folder, batches, valid, state, recipe, engine, threads, pace, looks, watch })
@@ -175,7 +149,7 @@ impl<T: Stored> Training<T> {
         observe: &mut Observe<'_>,
         stop: &AtomicBool,
         allowed: &dyn Fn() -> usize,
-    ) -> Result<End> {
+    ) -> Result<TrainingEnd> {
         let probes = self.train.probes;
         let mut n = self.segment.from;
         let (mut written, mut last_saved, mut said) = (Instant::now(), None, (Instant::now(), n));
@@ -193,15 +167,15 @@ impl<T: Stored> Training<T> {
             }
             let looked = if stopped { Looked::On } else { self.look(n, ends, stop, observe)? };
             match looked {
-                _ if stopped => return Ok(End { reached: n, stopped }),
-                Looked::Interrupted if ends => return Ok(End { reached: n, stopped: true }),
-                _ if ends => return Ok(End { reached: n, stopped: false }),
+                _ if stopped => return Ok(TrainingEnd { reached: n, stopped }),
+                Looked::Interrupted if ends => return Ok(TrainingEnd { reached: n, stopped: true }),
+                _ if ends => return Ok(TrainingEnd { reached: n, stopped: false }),
                 Looked::Interrupted => continue, // A stop came, and ends the training above.
                 Looked::Enough => {
                     if last_saved != Some(n) {
                         observe(Reply::Checkpoint(self.save(n)?))?;
                     }
-                    return Ok(End { reached: n, stopped: false });
+                    return Ok(TrainingEnd { reached: n, stopped: false });
                 }
                 Looked::On => {}
             }
@@ -214,16 +188,19 @@ impl<T: Stored> Training<T> {
             let probed = probes > 0 && n.is_multiple_of(probes);
             let inspected = self.segment.inspect == Some(n);
             if inspected {
-                self.note_predictions();
+                self.engine.note_predictions();
             }
-            let Some(outcome) = self.step(Asked { n, eta, probed, stop })? else {
+            let Self { state, batches, recipe, watch, .. } = self;
+            let request = StepRequest { n, eta, probed, stop };
+            let Some(outcome) = self.engine.step(state, batches, recipe, request, watch)? else {
                 continue; // A stop came, and ends the training above.
             };
-            let Outcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = outcome;
+            let StepOutcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = outcome;
             let seconds = begun.elapsed().as_secs_f64();
             self.pace.took(seconds);
             if inspected {
-                observe(Reply::Predictions(self.predictions(n)?))?;
+                let noted = self.engine.take_predictions();
+                observe(Reply::Predictions(inspect::write(&noted, &self.batches.plan, &self.folder, n)?))?;
             }
 
             let step = Step {
@@ -261,24 +238,9 @@ impl<T: Stored> Training<T> {
         }
     }
 
-    /// One update; `None` if it was stopped midway.
-    fn step(&mut self, asked: Asked<'_>) -> Result<Option<Outcome>> {
-        let Self { state, batches, recipe, watch, .. } = self;
-        match &mut self.engine {
-            Engine::Cpu(steps) => steps.step(state, batches, recipe, asked, watch),
-            Engine::Cuda(card) => {
-                let outcome = card.step(batches, recipe, &state.optimizer, asked);
-                watch.lap(Phase::Gpu);
-                outcome
-            }
-        }
-    }
-
     /// Writes checkpoint `n`.
     fn save(&mut self, n: u64) -> Result<Checkpoint> {
-        if let Engine::Cuda(card) = &self.engine {
-            card.store(&mut self.state)?;
-        }
+        self.engine.store(&mut self.state)?;
         self.state.save(&self.folder, n)
     }
 
@@ -289,12 +251,7 @@ impl<T: Stored> Training<T> {
 
     /// Takes notice of a loss that is not finite: of the first in the trajectory with an event.
     fn judge(&mut self, step: u64, loss: f64, observe: &mut Observe<'_>) -> Result<()> {
-        if loss.is_finite() {
-            self.state.nonfinite = 0;
-            return Ok(());
-        }
-        self.state.nonfinite += 1;
-        if std::mem::replace(&mut self.state.diverged, true) {
+        if !self.state.notice(loss) {
             return Ok(());
         }
         let message = format!("the loss is {} for the first time", Measured(loss).kind());
@@ -327,11 +284,7 @@ impl<T: Stored> Training<T> {
             None => {
                 let Some(valid) = &self.valid else { return Ok(Looked::On) };
                 let begun = Instant::now();
-                let threads = self.threads;
-                let found = match &self.engine {
-                    Engine::Cpu(_) => score(&self.state.model, valid, &mut || threads, stop, |_, _| Ok(()))?,
-                    Engine::Cuda(card) => card.score(valid, stop)?,
-                };
+                let found = self.engine.score(&self.state.model, valid, self.threads, stop)?;
                 let Some(Score { loss, tokens }) = found else { return Ok(Looked::Interrupted) };
                 let (seconds, split) = (begun.elapsed().as_secs_f64(), "valid".to_owned());
                 observe(Reply::Evaluation(Evaluation { split, step: Some(n), loss: Measured(loss), tokens, seconds }))?;

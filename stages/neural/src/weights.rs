@@ -16,12 +16,12 @@ use crate::real::Real;
 pub(crate) struct Array<'a> {
     /// Sizes, outermost first.
     shape: Vec<usize>,
-    data: Data<'a>,
+    data: ArrayData<'a>,
 }
 
 /// The element types that our files hold.
 #[derive(Debug, Clone, PartialEq)]
-enum Data<'a> {
+enum ArrayData<'a> {
     /// Weights, moments, hidden state.
     F32(Cow<'a, [f32]>),
     /// The same of a training in double precision, and what is summed or compared in it in any case.
@@ -32,25 +32,25 @@ enum Data<'a> {
 
 impl<'a> Array<'a> {
     pub(crate) fn f32(shape: &[usize], data: &'a [f32]) -> Self {
-        Self { shape: shape.to_vec(), data: Data::F32(data.into()) }
+        Self { shape: shape.to_vec(), data: ArrayData::F32(data.into()) }
     }
 
     /// Its elements, where they are single floats.
     #[cfg(test)]
     pub(crate) fn floats(&self) -> &[f32] {
-        if let Data::F32(data) = &self.data { data } else { &[] }
+        if let ArrayData::F32(data) = &self.data { data } else { &[] }
     }
 
     pub(crate) fn doubles(shape: &[usize], data: &'a [f64]) -> Self {
-        Self { shape: shape.to_vec(), data: Data::F64(data.into()) }
+        Self { shape: shape.to_vec(), data: ArrayData::F64(data.into()) }
     }
 
     pub(crate) fn f64(data: &[f64]) -> Self {
-        Self { shape: vec![data.len()], data: Data::F64(data.to_vec().into()) }
+        Self { shape: vec![data.len()], data: ArrayData::F64(data.to_vec().into()) }
     }
 
     pub(crate) fn u64(data: &[u64]) -> Self {
-        Self { shape: vec![data.len()], data: Data::U64(data.into()) }
+        Self { shape: vec![data.len()], data: ArrayData::U64(data.into()) }
     }
 }
 
@@ -64,9 +64,9 @@ pub(crate) fn save(path: &Path, arrays: &[(String, Array<'_>)]) -> Result<()> {
     let bytes: Vec<(Dtype, Cow<'_, [u8]>)> = arrays
         .iter()
         .map(|(_, array)| match &array.data {
-            Data::F32(data) => (Dtype::F32, raw::bytes(data).into()),
-            Data::F64(data) => (Dtype::F64, raw::bytes(data).into()),
-            Data::U64(data) => (Dtype::U64, data.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            ArrayData::F32(data) => (Dtype::F32, raw::bytes(data).into()),
+            ArrayData::F64(data) => (Dtype::F64, raw::bytes(data).into()),
+            ArrayData::U64(data) => (Dtype::U64, data.iter().flat_map(|x| x.to_le_bytes()).collect()),
         })
         .collect();
     let mut views = Vec::new();
@@ -97,9 +97,9 @@ impl Arrays {
         let mut arrays = BTreeMap::new();
         for (tensor, view) in file.iter() {
             let data = match view.dtype() {
-                Dtype::F32 => Data::F32(chunks(view.data(), f32::from_le_bytes).into()),
-                Dtype::F64 => Data::F64(chunks(view.data(), f64::from_le_bytes).into()),
-                Dtype::U64 => Data::U64(chunks(view.data(), u64::from_le_bytes)),
+                Dtype::F32 => ArrayData::F32(chunks(view.data(), f32::from_le_bytes).into()),
+                Dtype::F64 => ArrayData::F64(chunks(view.data(), f64::from_le_bytes).into()),
+                Dtype::U64 => ArrayData::U64(chunks(view.data(), u64::from_le_bytes)),
                 other => bail!("{}: {tensor} is {other:?}, which no file of ours holds", name()),
             };
             arrays.insert(tensor.to_owned(), Array { shape: view.shape().to_vec(), data });
@@ -114,7 +114,7 @@ impl Arrays {
 
     /// Whether a tensor holds doubles.
     pub(crate) fn is_double(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|array| matches!(array.data, Data::F64(_)))
+        self.0.get(name).is_some_and(|array| matches!(array.data, ArrayData::F64(_)))
     }
 
     /// Takes f32 elements of the given shape.
@@ -122,7 +122,7 @@ impl Arrays {
     /// # Errors
     /// When there are none of that name, type and shape.
     pub(crate) fn take_f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let Data::F32(data) = self.take_shaped(name, shape)? else { bail!("{name} does not hold 32-bit floats") };
+        let ArrayData::F32(data) = self.take_shaped(name, shape)? else { bail!("{name} does not hold 32-bit floats") };
         Ok(data.into_owned())
     }
 
@@ -131,11 +131,11 @@ impl Arrays {
     /// # Errors
     /// When there are none of that name, type and shape.
     pub(crate) fn take_doubles(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
-        let Data::F64(data) = self.take_shaped(name, shape)? else { bail!("{name} does not hold 64-bit floats") };
+        let ArrayData::F64(data) = self.take_shaped(name, shape)? else { bail!("{name} does not hold 64-bit floats") };
         Ok(data.into_owned())
     }
 
-    fn take_shaped(&mut self, name: &str, shape: &[usize]) -> Result<Data<'static>> {
+    fn take_shaped(&mut self, name: &str, shape: &[usize]) -> Result<ArrayData<'static>> {
         let array = self.take(name)?;
         ensure!(array.shape == shape, "{name} has the shape {:?} where {shape:?} is expected", array.shape);
         Ok(array.data)
@@ -146,7 +146,7 @@ impl Arrays {
     /// # Errors
     /// When there are none of that name, type and count.
     pub(crate) fn take_f64<const N: usize>(&mut self, name: &str) -> Result<[f64; N]> {
-        let Data::F64(data) = self.take(name)?.data else { bail!("{name} does not hold 64-bit floats") };
+        let ArrayData::F64(data) = self.take(name)?.data else { bail!("{name} does not hold 64-bit floats") };
         (&*data).try_into().ok().with_context(|| format!("{name} does not hold {N} numbers"))
     }
 
@@ -155,7 +155,7 @@ impl Arrays {
     /// # Errors
     /// When there are none of that name, type and count.
     pub(crate) fn take_u64<const N: usize>(&mut self, name: &str) -> Result<[u64; N]> {
-        let Data::U64(data) = self.take(name)?.data else { bail!("{name} does not hold 64-bit integers") };
+        let ArrayData::U64(data) = self.take(name)?.data else { bail!("{name} does not hold 64-bit integers") };
         data.try_into().ok().with_context(|| format!("{name} does not hold {N} numbers"))
     }
 

@@ -17,13 +17,13 @@ fn worker(args: &[&str]) -> Command {
     command
 }
 
-struct Worker {
+struct WorkerProcess {
     process: Child,
     stdin: Option<ChildStdin>,
     stdout: ChildStdout,
 }
 
-impl Worker {
+impl WorkerProcess {
     fn start() -> Self {
         let mut command = worker(&["serve"]);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -123,7 +123,7 @@ fn a_command_line_without_sense_is_refused_in_one_line() {
 #[test]
 fn orders_are_served_one_after_another_and_a_bad_one_harms_none() {
     let folder = tempfile::tempdir().unwrap();
-    let mut worker = Worker::start();
+    let mut worker = WorkerProcess::start();
     // A stop with nothing to stop must not meet the order that follows.
     worker.send(&Request::Stop);
     worker.order(json!({"id": 1, "stage": "sample", "params": {}, "inputs": {}, "folder": "/", "threads": 1}));
@@ -177,7 +177,7 @@ fn orders_are_served_one_after_another_and_a_bad_one_harms_none() {
 #[test]
 fn an_order_in_progress_may_be_given_more_threads_and_never_fewer_than_it_names() {
     let folder = tempfile::tempdir().unwrap();
-    let mut worker = Worker::start();
+    let mut worker = WorkerProcess::start();
     // Of each order: what is allowed in its course, and the most that it then uses.
     for (id, allowed, most) in [(1, (1, 3), 3), (2, (1, 5), 1), (3, (3, 0), 1)] {
         worker.order(train(folder.path(), id, &json!({})));
@@ -200,7 +200,7 @@ fn an_order_in_progress_may_be_given_more_threads_and_never_fewer_than_it_names(
 #[test]
 fn it_ends_with_its_parent_in_the_middle_of_an_order() {
     let folder = tempfile::tempdir().unwrap();
-    let mut worker = Worker::start();
+    let mut worker = WorkerProcess::start();
     worker.order(train(folder.path(), 1, &json!({})));
     while !matches!(worker.next(), Some(Reply::Step(_))) {}
     assert_eq!(worker.end().0, Some(1));

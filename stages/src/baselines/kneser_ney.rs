@@ -8,30 +8,30 @@
 //! At the model's own order counts are those of train; below it a(hw) is the number of distinct tokens before hw, where
 //! the stream's beginning is one. Without a context, p(w|h′) is 1 / V. A context that train does not hold is cut.
 
-use super::sum::Sum;
-use super::windows::{ABSENT, Counts, Layout, Packed, Progress, Stream, Windows};
+use super::sum::LogLikelihood;
+use super::windows::{ABSENT, PackedWindow, SplitStream, TokenCounts, TokenProgress, WindowPacking, Windows};
 use crate::StageError;
 
 /// The bigram model, and the model of the layout's order, which may be the same, by split.
 ///
 /// # Errors
 /// When a file can't be read; [`StageError::Cancelled`].
-pub(super) fn score<K: Packed>(
-    splits: &[Stream; 3],
-    counts: &Counts,
-    layout: Layout,
-    progress: &mut Progress<'_>,
-) -> Result<[[Sum; 3]; 2], StageError> {
+pub(super) fn score<K: PackedWindow>(
+    splits: &[SplitStream; 3],
+    counts: &TokenCounts,
+    layout: WindowPacking,
+    progress: &mut TokenProgress<'_>,
+) -> Result<[[LogLikelihood; 3]; 2], StageError> {
     let mut windows = Windows::<K>::read(splits, counts, layout, progress)?;
     let types = counts.train.len();
-    let mut counter = Counter::new(types);
+    let mut counter = ContextCounter::new(types);
     let (discounts, words) = fit(&mut windows, &mut counter, layout, progress)?;
     let even = 1.0 / types as f64;
     let alone = words.weigh(discounts[1]);
     let probability = |word| alone.map_or(even, |alone| counter.probability(&alone, word, even));
     let words: Vec<f64> = (0..types).map(probability).collect();
 
-    let mut sums = [[Sum::default(); 3]; 2];
+    let mut sums = [[LogLikelihood::default(); 3]; 2];
     let mut known = Vec::new();
     for bucket in windows.buckets().skip(1) {
         progress.advance(bucket.len() as u64)?;
@@ -61,11 +61,11 @@ pub(super) fn score<K: Packed>(
 
 /// Sorts the windows; gives the discounts by order, those of the bigram model in place 0, and what is counted without a
 /// context, which the counter then holds.
-fn fit<K: Packed>(
+fn fit<K: PackedWindow>(
     windows: &mut Windows<K>,
-    counter: &mut Counter,
-    layout: Layout,
-    progress: &mut Progress<'_>,
+    counter: &mut ContextCounter,
+    layout: WindowPacking,
+    progress: &mut TokenProgress<'_>,
 ) -> Result<(Vec<Discounts>, Behind), StageError> {
     // By order, how many n-grams have which count.
     let mut with_count = vec![[0; 6]; layout.order as usize + 1];
@@ -94,9 +94,9 @@ fn fit<K: Packed>(
 }
 
 /// Adds the log-probabilities of windows.
-fn add<K: Packed>(sums: &mut [Sum; 3], windows: &[K], probabilities: &[f64]) {
+fn add<K: PackedWindow>(sums: &mut [LogLikelihood; 3], windows: &[K], probabilities: &[f64]) {
     for (window, probability) in windows.iter().zip(probabilities) {
-        sums[Layout::split(*window)].add(1, libm::log(*probability));
+        sums[WindowPacking::split(*window)].add(1, libm::log(*probability));
     }
 }
 
@@ -130,7 +130,7 @@ struct Behind {
 
 /// The counts of words behind one context at a time.
 #[derive(Debug)]
-struct Counter {
+struct ContextCounter {
     /// By word: its count, and the stamp of what it was counted in last. Stamps only grow.
     seen: Vec<(u64, u64)>,
     stamp: u64,
@@ -145,7 +145,7 @@ enum Counted {
     Before(u32),
 }
 
-impl Counter {
+impl ContextCounter {
     fn new(types: usize) -> Self {
         Self { seen: vec![(0, 0); types], stamp: 0 }
     }
@@ -172,11 +172,11 @@ impl Counter {
     }
 
     /// Counts the words behind the context that all windows of `group` share.
-    fn count<K: Packed>(&mut self, group: &[K], counted: Counted, layout: Layout) -> Behind {
+    fn count<K: PackedWindow>(&mut self, group: &[K], counted: Counted, layout: WindowPacking) -> Behind {
         let mut behind = self.begin();
         let mut before = None;
         for window in group {
-            if Layout::split(*window) != 0 {
+            if WindowPacking::split(*window) != 0 {
                 continue;
             }
             let same = match counted {
@@ -190,18 +190,24 @@ impl Counter {
     }
 
     /// Counts the distinct tokens before each word, which is what its count without a context is.
-    fn count_words<K: Packed>(&mut self, windows: &Windows<K>, layout: Layout) -> Behind {
+    fn count_words<K: PackedWindow>(&mut self, windows: &Windows<K>, layout: WindowPacking) -> Behind {
         let mut behind = self.begin();
         for bucket in windows.buckets() {
             self.stamp += 1;
-            let train = bucket.iter().filter(|window| Layout::split(**window) == 0);
+            let train = bucket.iter().filter(|window| WindowPacking::split(**window) == 0);
             train.for_each(|window| self.add(&mut behind, layout.word(*window)));
         }
         behind
     }
 
     /// Makes p(w|h) of p(w|h′) for the windows of a context, which was counted last.
-    fn lengthen<K: Packed>(&self, group: &[K], known: &mut [f64], behind: Option<Weighed>, layout: Layout) {
+    fn lengthen<K: PackedWindow>(
+        &self,
+        group: &[K],
+        known: &mut [f64],
+        behind: Option<Weighed>,
+        layout: WindowPacking,
+    ) {
         let Some(behind) = behind else { return };
         for (window, p) in group.iter().zip(known) {
             *p = self.probability(&behind, layout.word(*window), *p);
@@ -240,7 +246,11 @@ impl Behind {
 
 /// The contexts of `depth` tokens in a sorted bucket, with what they count in a model of the order of `layout`; those
 /// that reach beyond the stream's beginning are `None`.
-fn contexts<K: Packed>(bucket: &[K], depth: u32, layout: Layout) -> impl Iterator<Item = (&[K], Option<Counted>)> {
+fn contexts<K: PackedWindow>(
+    bucket: &[K],
+    depth: u32,
+    layout: WindowPacking,
+) -> impl Iterator<Item = (&[K], Option<Counted>)> {
     let whole = depth == 1;
     let shift = if whole { 0 } else { layout.shift(depth) };
     let groups = bucket.chunk_by(move |a, b| whole || a.above(shift) == b.above(shift));

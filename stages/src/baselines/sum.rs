@@ -2,14 +2,14 @@
 
 /// What a split's tokens come to under a model.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sum {
+pub(super) struct LogLikelihood {
     tokens: u64,
     sum: f64,
     /// What the sum has lost to rounding so far (Neumaier 1974).
     lost: f64,
 }
 
-impl Sum {
+impl LogLikelihood {
     /// Adds the log-probability of some tokens.
     pub(super) fn add(&mut self, tokens: u64, log: f64) {
         let next = self.sum + log;

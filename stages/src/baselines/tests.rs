@@ -65,7 +65,7 @@ impl Twin {
 }
 
 /// What the stage says of three splits.
-fn baselines(order: u32, tokens: u64, types: u32, splits: [&[u32]; 3]) -> Result<Vec<Baseline>, StageError> {
+fn baselines(order: u32, tokens: u64, types: u32, splits: [&[u32]; 3]) -> Result<Vec<BaselineLoss>, StageError> {
     let place = Space::new();
     let vocab = place.context.folder.join("vocab");
     let cut = Cut { unit: Unit::Whitespace, lowercase: false, eos: String::new() };
@@ -82,7 +82,7 @@ fn baselines(order: u32, tokens: u64, types: u32, splits: [&[u32]; 3]) -> Result
     Ok(outcome.baselines)
 }
 
-fn loss(found: &[Baseline], split: &str, model: &str) -> f64 {
+fn loss(found: &[BaselineLoss], split: &str, model: &str) -> f64 {
     found.iter().find(|it| it.split == split && it.model == model).unwrap_or_else(|| panic!("{split} {model}")).loss
 }
 
@@ -180,9 +180,9 @@ fn an_id_that_is_no_type_is_refused_and_a_request_to_stop_is_heard() {
     let error = baselines(5, u64::MAX, 3, [&[0, 1, 2], &[0, 3], &[]]).unwrap_err();
     assert!(error.to_string().ends_with("valid: token 3 is not in the vocabulary"), "{error}");
     let space = Space::new().with("train", bytes(&[0, 1])).with("valid", []).with("test", []);
-    let splits = SPLITS.map(|name| Stream { ids: Ids::open(&space.context.inputs[name]).unwrap(), tokens: 0 });
-    let splits = splits.map(|split| Stream { tokens: split.ids.len(), ..split });
+    let splits = SPLITS.map(|name| SplitStream { ids: Ids::open(&space.context.inputs[name]).unwrap(), tokens: 0 });
+    let splits = splits.map(|split| SplitStream { tokens: split.ids.len(), ..split });
     space.context.stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    let stopped = windows::count(&splits, 2, &mut Progress { context: &space.context, done: 0, whole: 2 });
+    let stopped = windows::count(&splits, 2, &mut TokenProgress { context: &space.context, done: 0, whole: 2 });
     assert!(matches!(stopped, Err(StageError::Cancelled(_))));
 }

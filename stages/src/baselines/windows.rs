@@ -14,7 +14,7 @@ const SPLIT: u32 = 2;
 pub(super) const ABSENT: u32 = 0;
 
 /// A window in one integer: from the top c₂, c₃, …, w, split.
-pub(super) trait Packed: Copy + Ord + Default {
+pub(super) trait PackedWindow: Copy + Ord + Default {
     /// How much it holds.
     const BITS: u32;
     /// The same with some lower bits more.
@@ -27,7 +27,7 @@ pub(super) trait Packed: Copy + Ord + Default {
 
 macro_rules! packed {
     ($($integer:ty),*) => {$(
-        impl Packed for $integer {
+        impl PackedWindow for $integer {
             const BITS: u32 = <$integer>::BITS;
             fn with(self, bits: u32, symbol: u32) -> Self {
                 self << bits | <$integer>::from(symbol)
@@ -45,21 +45,21 @@ packed!(u64, u128);
 
 /// How a window is packed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Layout {
+pub(super) struct WindowPacking {
     /// Tokens of a window.
     pub(super) order: u32,
     /// Bits of a symbol.
     bits: u32,
 }
 
-impl Layout {
+impl WindowPacking {
     /// For windows of `order` tokens, two or more, of `types` types.
     pub(super) fn new(order: u32, types: u32) -> Self {
         Self { order, bits: u32::BITS - types.leading_zeros() }
     }
 
     /// Whether a window fits.
-    pub(super) fn fits<K: Packed>(self) -> bool {
+    pub(super) fn fits<K: PackedWindow>(self) -> bool {
         (self.order - 1) * self.bits + SPLIT <= K::BITS
     }
 
@@ -69,29 +69,29 @@ impl Layout {
     }
 
     /// c of `depth`, two or more.
-    pub(super) fn context<K: Packed>(self, window: K, depth: u32) -> u32 {
+    pub(super) fn context<K: PackedWindow>(self, window: K, depth: u32) -> u32 {
         window.symbol(self.shift(depth), self.bits)
     }
 
     /// The id of w.
-    pub(super) fn word<K: Packed>(self, window: K) -> usize {
+    pub(super) fn word<K: PackedWindow>(self, window: K) -> usize {
         window.symbol(SPLIT, self.bits) as usize - 1
     }
 
     /// Which split it belongs to: train is 0.
-    pub(super) fn split<K: Packed>(window: K) -> usize {
+    pub(super) fn split<K: PackedWindow>(window: K) -> usize {
         window.symbol(0, SPLIT) as usize
     }
 }
 
 /// How far the stage is, in tokens that were gone through.
-pub(super) struct Progress<'a> {
+pub(super) struct TokenProgress<'a> {
     pub(super) context: &'a Context,
     pub(super) done: u64,
     pub(super) whole: u64,
 }
 
-impl Progress<'_> {
+impl TokenProgress<'_> {
     /// So much further.
     ///
     /// # Errors
@@ -105,14 +105,14 @@ impl Progress<'_> {
 
 /// One split, as far as it is read.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct SplitStream {
     pub(super) ids: Ids,
     pub(super) tokens: u64,
 }
 
-impl Stream {
+impl SplitStream {
     /// Hands each token to `visit`, with the symbol of the one before.
-    fn pairs(&self, progress: &mut Progress<'_>, mut visit: impl FnMut(u32, u32)) -> Result<(), StageError> {
+    fn pairs(&self, progress: &mut TokenProgress<'_>, mut visit: impl FnMut(u32, u32)) -> Result<(), StageError> {
         let mut before = ABSENT;
         self.ids.first_blocks(self.tokens, |block| {
             for id in block {
@@ -126,7 +126,7 @@ impl Stream {
 
 /// How often each type occurs, and after how many tokens of all splits.
 #[derive(Debug)]
-pub(super) struct Counts {
+pub(super) struct TokenCounts {
     /// By split and id: those that are scored, which is all but the first of the split.
     pub(super) scored: [Vec<u64>; 3],
     /// By id: all of train that is read.
@@ -139,10 +139,14 @@ pub(super) struct Counts {
 ///
 /// # Errors
 /// When a file can't be read or holds an id that is no type; [`StageError::Cancelled`].
-pub(super) fn count(splits: &[Stream; 3], types: u32, progress: &mut Progress<'_>) -> Result<Counts, StageError> {
+pub(super) fn count(
+    splits: &[SplitStream; 3],
+    types: u32,
+    progress: &mut TokenProgress<'_>,
+) -> Result<TokenCounts, StageError> {
     let types = types as usize;
     let zero = || vec![0u64; types];
-    let mut counts = Counts { scored: [zero(), zero(), zero()], train: zero(), buckets: vec![0; types + 1] };
+    let mut counts = TokenCounts { scored: [zero(), zero(), zero()], train: zero(), buckets: vec![0; types + 1] };
     for (split, stream) in splits.iter().enumerate() {
         let (mut wrong, mut first) = (None, None);
         stream.pairs(progress, |before, id| match counts.scored[split].get_mut(id as usize) {
@@ -174,16 +178,16 @@ pub(super) struct Windows<K> {
     ends: Vec<usize>,
 }
 
-impl<K: Packed> Windows<K> {
+impl<K: PackedWindow> Windows<K> {
     /// Reads them.
     ///
     /// # Errors
     /// When a file can't be read; [`StageError::Cancelled`].
     pub(super) fn read(
-        splits: &[Stream; 3],
-        counts: &Counts,
-        layout: Layout,
-        progress: &mut Progress<'_>,
+        splits: &[SplitStream; 3],
+        counts: &TokenCounts,
+        layout: WindowPacking,
+        progress: &mut TokenProgress<'_>,
     ) -> Result<Self, StageError> {
         // Where the next window of each bucket goes; at the end, where each bucket ends.
         let mut ends = Vec::with_capacity(counts.buckets.len());

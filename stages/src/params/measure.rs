@@ -2,16 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{Key, Kind, Range, Role};
+use crate::schema::{Interval, Key, KeyKind, Role};
 
-const SPLITS_AT: Kind = Kind::Choice(&["all", "last", "none"]);
+const SPLITS_AT: KeyKind = KeyKind::Choice(&["all", "last", "none"]);
 
 pub(super) const EVALUATE: &[Key] = &[
     Key::new("valid", SPLITS_AT, r#""all""#, "the kept checkpoints at which valid is scored: all, last or none")
         .role(Role::Selection),
     Key::new(
         "test",
-        Kind::Choice(&["all", "last", "best", "none"]),
+        KeyKind::Choice(&["all", "last", "best", "none"]),
         r#""last""#,
         "the kept checkpoints at which test is scored: all, last, best (with checkpoints.keep = \"best\") or none",
     )
@@ -22,7 +22,7 @@ pub(super) const EVALUATE: &[Key] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the words are the documentation")]
-pub enum At {
+pub enum CheckpointSelection {
     All,
     Last,
     Best,
@@ -34,26 +34,26 @@ pub enum At {
 #[serde(deny_unknown_fields)]
 pub struct Evaluate {
     /// Where valid is scored.
-    pub valid: At,
+    pub valid: CheckpointSelection,
     /// Where test is scored.
-    pub test: At,
+    pub test: CheckpointSelection,
 }
 
 pub(super) const SAMPLE: &[Key] = &[
     Key::new("at", SPLITS_AT, r#""all""#, "the kept checkpoints that are sampled: all, last or none")
         .role(Role::Selection),
-    Key::new("length", Kind::Int(1, 1 << 24), "100", "tokens drawn for each text"),
-    Key::new("prompt", Kind::Text, r#""""#, "text that the model reads first; \"\" begins after a line's end"),
+    Key::new("length", KeyKind::Int(1, 1 << 24), "100", "tokens drawn for each text"),
+    Key::new("prompt", KeyKind::Text, r#""""#, "text that the model reads first; \"\" begins after a line's end"),
     Key::new(
         "decode",
-        Kind::List(&Kind::Any(&[
-            Kind::Choice(&["greedy"]),
-            Kind::Table(&[
-                Key::new("temperature", Kind::Float(Range::POSITIVE), "1.0", "logits are divided by it"),
-                Key::optional("top_k", Kind::Int(1, 1 << 24), "only the k likeliest tokens may be drawn"),
+        KeyKind::List(&KeyKind::Any(&[
+            KeyKind::Choice(&["greedy"]),
+            KeyKind::Table(&[
+                Key::new("temperature", KeyKind::Float(Interval::POSITIVE), "1.0", "logits are divided by it"),
+                Key::optional("top_k", KeyKind::Int(1, 1 << 24), "only the k likeliest tokens may be drawn"),
                 Key::optional(
                     "top_p",
-                    Kind::Float(Range::SHARE),
+                    KeyKind::Float(Interval::SHARE),
                     "only the fewest tokens whose probabilities reach p may be drawn (Holtzman et al. 2020)",
                 ),
             ]),
@@ -97,7 +97,7 @@ pub enum Greedy {
 pub struct Sample {
     /// Which checkpoints are sampled; read by the plan, not by the stage.
     #[serde(default = "at_all")]
-    pub at: At,
+    pub at: CheckpointSelection,
     /// Tokens drawn for each text.
     pub length: u64,
     /// Text that the model reads first.
@@ -108,6 +108,6 @@ pub struct Sample {
     pub seed: u64,
 }
 
-fn at_all() -> At {
-    At::All
+fn at_all() -> CheckpointSelection {
+    CheckpointSelection::All
 }

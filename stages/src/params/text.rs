@@ -3,19 +3,19 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{Key, Kind, Range};
+use crate::schema::{Interval, Key, KeyKind};
 
 pub(super) const TOKENIZE: &[Key] = &[
     Key::new(
         "unit",
-        Kind::Choice(&["whitespace", "word", "char"]),
+        KeyKind::Choice(&["whitespace", "word", "char"]),
         r#""word""#,
         "what a token is: what stands between white space, a match of the regular expression \\w+|[^\\w\\s]+, or a character",
     ),
-    Key::new("lowercase", Kind::Bool, "false", "whether the text is lowercased (Unicode) first"),
+    Key::new("lowercase", KeyKind::Bool, "false", "whether the text is lowercased (Unicode) first"),
     Key::new(
         "eos",
-        Kind::Text,
+        KeyKind::Text,
         r#""<eos>""#,
         "the token that stands for a line's end; \"\" for none (with unit = \"char\" the newline itself is then a token)",
     ),
@@ -62,16 +62,26 @@ pub struct Split {
 pub const SPLIT: &[Key] = &[
     Key::new(
         "valid",
-        Kind::Float(Range::BELOW_ONE),
+        KeyKind::Float(Interval::BELOW_ONE),
         "0.05",
         "share of the text's bytes, cut at a line's end, for valid",
     ),
-    Key::new("test", Kind::Float(Range::BELOW_ONE), "0.05", "share of the text's bytes, cut at a line's end, for test"),
+    Key::new(
+        "test",
+        KeyKind::Float(Interval::BELOW_ONE),
+        "0.05",
+        "share of the text's bytes, cut at a line's end, for test",
+    ),
 ];
 
 pub(super) const VOCAB: &[Key] = &[
-    Key::new("size", Kind::Int(1, 1 << 24), "10000", "the most types kept, <unk> and the end-of-line token included"),
-    Key::new("min_count", Kind::Int(1, 1 << 40), "1", "types seen less often in train are folded into <unk>"),
+    Key::new(
+        "size",
+        KeyKind::Int(1, 1 << 24),
+        "10000",
+        "the most types kept, <unk> and the end-of-line token included",
+    ),
+    Key::new("min_count", KeyKind::Int(1, 1 << 40), "1", "types seen less often in train are folded into <unk>"),
 ];
 
 /// What `vocab` reads.
@@ -91,16 +101,16 @@ pub(crate) const MOST_ROWS: u64 = 1 << 20;
 pub(crate) const LONGEST_WINDOW: u64 = 1 << 16;
 
 pub(super) const BATCH: &[Key] = &[
-    Key::new("size", Kind::Int(1, MOST_ROWS as i64), "20", "rows of a batch, B"),
+    Key::new("size", KeyKind::Int(1, MOST_ROWS as i64), "20", "rows of a batch, B"),
     Key::new(
         "unroll",
-        Kind::Int(1, LONGEST_WINDOW as i64),
+        KeyKind::Int(1, LONGEST_WINDOW as i64),
         "20",
         "tokens of a window, T: how far back-propagation reaches",
     ),
     Key::new(
         "layout",
-        Kind::Choice(&["streams", "shuffled", "sliding"]),
+        KeyKind::Choice(&["streams", "shuffled", "sliding"]),
         r#""streams""#,
         "streams: B parallel streams, state carried; shuffled: windows in a new random order each epoch, state zeroed; sliding: neighbouring words one token further each step, a fault kept to be shown",
     ),
@@ -137,14 +147,14 @@ pub struct Batch {
 pub(super) const BASELINES: &[Key] = &[
     Key::new(
         "order",
-        Kind::Int(1, 5),
+        KeyKind::Int(1, 5),
         "5",
         "tokens of the longest n-grams that are counted: 5 is a Kneser–Ney 5-gram model beside the bigram model, 1 neither",
     )
     .later(),
     Key::new(
         "tokens",
-        Kind::Int(1, 1 << 40),
+        KeyKind::Int(1, 1 << 40),
         "50000000",
         "the most tokens of train that are counted, its first: each takes 8 bytes of memory, or 16 beside a large vocabulary",
     )

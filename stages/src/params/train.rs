@@ -6,127 +6,137 @@ use super::variants::{
     Checkpoints, Device, Fork, Init, LossScale, OnNonfinite, Optimizer, Precision, SCHEDULES, STEPS, Schedule,
 };
 use crate::looks::EarlyStopping;
-use crate::schema::{Key, Kind, Range, Role};
+use crate::schema::{Interval, Key, KeyKind, Role};
 
 pub(super) const TRAIN: &[Key] = &[
-    Key::new("embedding", Kind::Int(1, 1 << 16), "128", "width of a word vector, E"),
-    Key::new("hidden", Kind::Int(1, 1 << 16), "128", "width of an LSTM layer, H"),
-    Key::new("layers", Kind::Int(1, 64), "1", "LSTM layers, one above the other"),
+    Key::new("embedding", KeyKind::Int(1, 1 << 16), "128", "width of a word vector, E"),
+    Key::new("hidden", KeyKind::Int(1, 1 << 16), "128", "width of an LSTM layer, H"),
+    Key::new("layers", KeyKind::Int(1, 64), "1", "LSTM layers, one above the other"),
     Key::new(
         "dropout",
-        Kind::Float(Range::BELOW_ONE),
+        KeyKind::Float(Interval::BELOW_ONE),
         "0.0",
         "share of activations dropped on the non-recurrent connections: after the embedding, between layers, before the softmax",
     ),
-    Key::new("tied", Kind::Bool, "false", "whether the softmax uses the embedding's matrix (wants embedding = hidden)"),
+    Key::new(
+        "tied",
+        KeyKind::Bool,
+        "false",
+        "whether the softmax uses the embedding's matrix (wants embedding = hidden)",
+    ),
     Key::new(
         "init",
-        Kind::Any(&[
-            Kind::Choice(&["xavier"]),
-            Kind::Table(&[Key::optional(
+        KeyKind::Any(&[
+            KeyKind::Choice(&["xavier"]),
+            KeyKind::Table(&[Key::optional(
                 "uniform",
-                Kind::Float(Range::NOT_NEGATIVE),
+                KeyKind::Float(Interval::NOT_NEGATIVE),
                 "every parameter, biases too, uniform in ± this (Zaremba et al. 2014)",
             )]),
-            Kind::Table(&[Key::optional(
+            KeyKind::Table(&[Key::optional(
                 "normal",
-                Kind::Float(Range::NOT_NEGATIVE),
+                KeyKind::Float(Interval::NOT_NEGATIVE),
                 "weights normal with this standard deviation, biases 0",
             )]),
         ]),
         r#"{"uniform": 0.1}"#,
         "initial weights: \"xavier\" (Glorot and Bengio 2010, uniform, biases 0), { uniform = 0.1 } or { normal = 0.02 }",
     ),
-    Key::new("forget_bias", Kind::Float(Range::FINITE), "0.0", "added to the initial bias of the forget gates"),
+    Key::new("forget_bias", KeyKind::Float(Interval::FINITE), "0.0", "added to the initial bias of the forget gates"),
     Key::new(
         "optimizer",
-        Kind::Choice(&["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"]),
+        KeyKind::Choice(&["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"]),
         r#""adam""#,
         "the update rule, with PyTorch's formulas",
     ),
-    Key::new("momentum", Kind::Float(Range::BELOW_ONE), "0.9", "read by momentum"),
-    Key::new("alpha", Kind::Float(Range::BELOW_ONE), "0.99", "smoothing of squared gradients, read by rmsprop"),
-    Key::new("beta1", Kind::Float(Range::BELOW_ONE), "0.9", "decay of the first moment, read by adam and adamw"),
-    Key::new("beta2", Kind::Float(Range::BELOW_ONE), "0.999", "decay of the second moment, read by adam and adamw"),
-    Key::new("epsilon", Kind::Float(Range::POSITIVE), "1e-8", "read by adagrad, rmsprop, adam and adamw"),
+    Key::new("momentum", KeyKind::Float(Interval::BELOW_ONE), "0.9", "read by momentum"),
+    Key::new("alpha", KeyKind::Float(Interval::BELOW_ONE), "0.99", "smoothing of squared gradients, read by rmsprop"),
+    Key::new("beta1", KeyKind::Float(Interval::BELOW_ONE), "0.9", "decay of the first moment, read by adam and adamw"),
+    Key::new(
+        "beta2",
+        KeyKind::Float(Interval::BELOW_ONE),
+        "0.999",
+        "decay of the second moment, read by adam and adamw",
+    ),
+    Key::new("epsilon", KeyKind::Float(Interval::POSITIVE), "1e-8", "read by adagrad, rmsprop, adam and adamw"),
     Key::new(
         "weight_decay",
-        Kind::Float(Range::NOT_NEGATIVE),
+        KeyKind::Float(Interval::NOT_NEGATIVE),
         "0.0",
         "times the weights, added to the gradient; apart from it for adamw",
     ),
     Key::new(
         "learning_rate",
-        Kind::Float(Range::POSITIVE_SINGLE),
+        KeyKind::Float(Interval::POSITIVE_SINGLE),
         "0.001",
         "the rate before any schedule, for a loss on the scale of loss_scale",
     ),
     Key::new(
         "loss_scale",
-        Kind::Choice(&["mean", "sum"]),
+        KeyKind::Choice(&["mean", "sum"]),
         r#""mean""#,
         "the loss that learning_rate and clip_norm are meant for: its mean over rows and window, or its sum over the window, averaged over the rows (Zaremba et al. 2014)",
     )
     .later(),
     Key::new(
         "accumulate",
-        Kind::Int(1, 1 << 20),
+        KeyKind::Int(1, 1 << 20),
         "1",
         "windows whose gradients are averaged into one update, so that a step sees this many times batch.size rows' worth of tokens in the memory of one window",
     )
     .later(),
     Key::new(
         "precision",
-        Kind::Choice(&["f32", "f64", "bf16"]),
+        KeyKind::Choice(&["f32", "f64", "bf16"]),
         r#""f32""#,
         "the floats of weights and arithmetic: f32; f64, in which training can be compared with other programs far below rounding; bf16: weights and sums in f32, the factors of the softmax layer's large products rounded to bf16, on CPUs that multiply such numbers",
     )
     .later(),
     Key::new(
         "device",
-        Kind::Choice(&["cpu", "cuda", "auto"]),
+        KeyKind::Choice(&["cpu", "cuda", "auto"]),
         r#""cpu""#,
         "where train and evaluate compute: cpu, cuda (an NVIDIA GPU), or auto: a GPU where there is one",
     )
     .role(Role::Place)
     .later(),
-    Key::new("warmup", Kind::Int(0, 1 << 40), "0", "steps in which the rate rises linearly, before any schedule"),
+    Key::new("warmup", KeyKind::Int(0, 1 << 40), "0", "steps in which the rate rises linearly, before any schedule"),
     Key::new(
         "schedule",
-        Kind::Tagged(SCHEDULES),
+        KeyKind::Tagged(SCHEDULES),
         r#"{"kind": "constant"}"#,
         "how the rate changes: constant, exponential, epoch, cosine, plateau or range",
     ),
     Key::new(
         "clip_norm",
-        Kind::Float(Range::NOT_NEGATIVE),
+        KeyKind::Float(Interval::NOT_NEGATIVE),
         "0.0",
         "gradients are scaled down to this global norm (Pascanu et al. 2013); 0 is off",
     ),
     Key::optional(
         "steps",
-        Kind::Int(0, 1 << 40),
+        KeyKind::Int(0, 1 << 40),
         "optimiser updates in all; 1000 where neither this nor epochs stands",
     )
     .role(Role::Length),
-    Key::optional("epochs", Kind::Int(1, 1 << 32), "passes over the corpus, in place of steps").role(Role::Length),
+    Key::optional("epochs", KeyKind::Int(1, 1 << 32), "passes over the corpus, in place of steps").role(Role::Length),
     Key::new(
         "checkpoints",
-        Kind::Table(&[
+        KeyKind::Table(&[
             Key::new(
                 "every",
-                Kind::Int(0, 1 << 40),
+                KeyKind::Int(0, 1 << 40),
                 "100",
                 "steps between checkpoints; 0: the first and the last alone",
             ),
             Key::new(
                 "keep",
-                Kind::Any(&[
-                    Kind::Choice(&["all", "best"]),
-                    Kind::Table(&[
-                        Key::optional("last", Kind::Int(1, 1 << 40), "how many of the newest").role(Role::Cadence)
+                KeyKind::Any(&[
+                    KeyKind::Choice(&["all", "best"]),
+                    KeyKind::Table(&[
+                        Key::optional("last", KeyKind::Int(1, 1 << 40), "how many of the newest").role(Role::Cadence)
                     ]),
-                    Kind::List(&Kind::Int(0, 1 << 40)),
+                    KeyKind::List(&KeyKind::Int(0, 1 << 40)),
                 ]),
                 r#""all""#,
                 "which weights are kept: \"all\", \"best\" (by valid loss, and the last), { last = n }, or a list of steps",
@@ -138,16 +148,16 @@ pub(super) const TRAIN: &[Key] = &[
     .role(Role::Cadence),
     Key::new(
         "probes",
-        Kind::Int(0, 1 << 40),
+        KeyKind::Int(0, 1 << 40),
         "10",
         "steps between measurements of update ratio, overshoot ratio, largest logit, entropy and sharpness; 0 is off",
     )
     .role(Role::Cadence),
     Key::new(
         "on_nonfinite",
-        Kind::Any(&[
-            Kind::Choice(&["continue"]),
-            Kind::Table(&[Key::optional(
+        KeyKind::Any(&[
+            KeyKind::Choice(&["continue"]),
+            KeyKind::Table(&[Key::optional(
                 "stop_after",
                 STEPS,
                 "training ends after this many steps in a row with a loss that is not finite",
@@ -160,9 +170,9 @@ pub(super) const TRAIN: &[Key] = &[
     .role(Role::Length),
     Key::optional(
         "early_stopping",
-        Kind::Table(&[
+        KeyKind::Table(&[
             Key::new("every", STEPS, "1000", "steps between looks at the valid loss").role(Role::Length),
-            Key::new("patience", Kind::Int(0, 1 << 20), "0", "looks without a new best that are forgiven")
+            Key::new("patience", KeyKind::Int(0, 1 << 20), "0", "looks without a new best that are forgiven")
                 .role(Role::Length),
         ]),
         "training ends when the valid loss has stopped falling, by { every = 1000, patience = 0 }",
@@ -171,9 +181,13 @@ pub(super) const TRAIN: &[Key] = &[
     .later(),
     Key::optional(
         "fork",
-        Kind::Table(&[
-            Key::optional("trajectory", Kind::Text, "the parent: its identity, 64 hexadecimal digits"),
-            Key::optional("step", Kind::Int(1, 1 << 40), "the checkpoint of the parent, and the first step of its own"),
+        KeyKind::Table(&[
+            Key::optional("trajectory", KeyKind::Text, "the parent: its identity, 64 hexadecimal digits"),
+            Key::optional(
+                "step",
+                KeyKind::Int(1, 1 << 40),
+                "the checkpoint of the parent, and the first step of its own",
+            ),
         ]),
         "the checkpoint that the training starts from, in place of initial weights; `pipeline fork` writes it",
     )

@@ -3,21 +3,21 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{Key, Kind, Range};
+use crate::schema::{Interval, Key, KeyKind};
 
 /// A step count in a key's range.
-pub(super) const STEPS: Kind = Kind::Int(1, 1 << 40);
+pub(super) const STEPS: KeyKind = KeyKind::Int(1, 1 << 40);
 
 pub(super) const SCHEDULES: &[(&str, &[Key])] = &[
     ("constant", &[]),
     (
         "exponential",
         &[
-            Key::new("rate", Kind::Float(Range::POSITIVE), "0.1", "factor for each `every` steps"),
+            Key::new("rate", KeyKind::Float(Interval::POSITIVE), "0.1", "factor for each `every` steps"),
             Key::new("every", STEPS, "5000", "steps in which the rate is multiplied once"),
             Key::new(
                 "staircase",
-                Kind::Bool,
+                KeyKind::Bool,
                 "false",
                 "whether the exponent is rounded down: rate^floor(step / every)",
             ),
@@ -26,24 +26,27 @@ pub(super) const SCHEDULES: &[(&str, &[Key])] = &[
     (
         "epoch",
         &[
-            Key::new("rate", Kind::Float(Range::POSITIVE), "0.5", "factor for each epoch after `after`"),
-            Key::new("after", Kind::Int(0, 1 << 40), "4", "epochs at the full rate"),
+            Key::new("rate", KeyKind::Float(Interval::POSITIVE), "0.5", "factor for each epoch after `after`"),
+            Key::new("after", KeyKind::Int(0, 1 << 40), "4", "epochs at the full rate"),
         ],
     ),
-    ("cosine", &[Key::new("floor", Kind::Float(Range::NOT_NEGATIVE), "0.0", "the learning rate at the last step")]),
+    (
+        "cosine",
+        &[Key::new("floor", KeyKind::Float(Interval::NOT_NEGATIVE), "0.0", "the learning rate at the last step")],
+    ),
     (
         "plateau",
         &[
-            Key::new("rate", Kind::Float(Range::BELOW_ONE), "0.5", "factor when valid loss stops falling"),
+            Key::new("rate", KeyKind::Float(Interval::BELOW_ONE), "0.5", "factor when valid loss stops falling"),
             Key::new("every", STEPS, "1000", "steps between looks at the valid loss"),
-            Key::new("patience", Kind::Int(0, 1 << 20), "0", "looks without a new best that are forgiven"),
+            Key::new("patience", KeyKind::Int(0, 1 << 20), "0", "looks without a new best that are forgiven"),
         ],
     ),
     (
         "range",
         &[Key::new(
             "to",
-            Kind::Float(Range::POSITIVE_SINGLE),
+            KeyKind::Float(Interval::POSITIVE_SINGLE),
             "10.0",
             "the learning rate at the last step, mostly far too high",
         )],
@@ -156,13 +159,13 @@ pub enum Keep {
     #[expect(missing_docs, reason = "named by the variant")]
     Last { last: u64 },
     /// Every one, or the best.
-    Word(Word),
+    Word(KeepWord),
 }
 
 /// The words for what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Word {
+pub enum KeepWord {
     /// Every checkpoint.
     All,
     /// The one with the lowest valid loss, and the last.
@@ -208,7 +211,7 @@ impl Checkpoints {
 
     /// Whether the best of them is kept, which the valid loss says.
     pub fn keep_the_best(&self) -> bool {
-        self.keep == Keep::Word(Word::Best)
+        self.keep == Keep::Word(KeepWord::Best)
     }
 
     /// How many checkpoints a training of `length` steps keeps, at the most.

@@ -7,8 +7,8 @@
 //! is the one that all logits in f32 would give, on every processor.
 
 use super::kernels::Kernels;
-use super::panels::{LANES, Pair};
-use super::team::{Affine, Product, Team};
+use super::panels::{ColumnPair, LANES};
+use super::team::{Affine, PanelProduct, Team};
 
 /// The rounded copy of a product.
 #[derive(Debug)]
@@ -16,20 +16,20 @@ pub(super) struct Coarse {
     rows: usize,
     /// Pairs of columns of a panel.
     pairs: usize,
-    panels: Vec<Pair>,
+    panels: Vec<ColumnPair>,
     bias: Vec<f32>,
     /// A logit is off by at most `by_length · ‖x‖ + constant`.
     by_length: f64,
     constant: f64,
 }
 
-impl Product for Coarse {
+impl PanelProduct for Coarse {
     fn rows(&self) -> usize {
         self.rows
     }
 
     fn panel_bytes(&self) -> usize {
-        self.pairs * size_of::<Pair>()
+        self.pairs * size_of::<ColumnPair>()
     }
 
     fn multiply(&self, kernels: Kernels, first: usize, x: &[f32], y: &mut [f32]) {
@@ -42,7 +42,7 @@ impl Coarse {
     pub(super) fn new(exact: &Affine) -> Option<Self> {
         let (rows, columns) = (exact.weights.rows(), exact.weights.columns());
         let pairs = columns.div_ceil(2);
-        let mut panels = vec![Pair([0; LANES]); rows.div_ceil(LANES) * pairs];
+        let mut panels = vec![ColumnPair([0; LANES]); rows.div_ceil(LANES) * pairs];
         // A sum is half the columns long, then halves and bias are added; a few more, for what is rounded here.
         let rounding = (columns / 2 + 8) as f64 * f64::from(f32::EPSILON) / 2.0;
         let (mut by_length, mut longest, mut finite) = (0.0f64, 0.0f64, true);

@@ -10,7 +10,7 @@
 //! processors from before 2013.
 #![expect(unsafe_code, reason = "code compiled for an instruction set may only be called where the processor has it")]
 
-use super::panels::{LANES, Matrix, Pair, multiply_any, multiply_coarse_any};
+use super::panels::{ColumnPair, LANES, Matrix, multiply_any, multiply_coarse_any};
 
 /// What the processor was found to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Kernels {
     kernel! {
         /// The same of a matrix in bf16, of as many `pairs` of columns.
         multiply_coarse, multiply_coarse_any(
-            panels: &[Pair], pairs: usize, first: usize, bias: &[f32], x: &[f32], y: &mut [f32]
+            panels: &[ColumnPair], pairs: usize, first: usize, bias: &[f32], x: &[f32], y: &mut [f32]
         )
     }
     kernel! {

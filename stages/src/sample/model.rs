@@ -6,22 +6,21 @@
 
 use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
-
 use super::coarse::Coarse;
 use super::kernels::Kernels;
 use super::panels::Matrix;
-use super::team::{Affine, Product, Team};
+use super::team::{Affine, PanelProduct, Team};
+use super::tensors::Tensors;
 use crate::StageError;
 
 /// The weights, laid out for the kernels.
 #[derive(Debug)]
-pub(super) struct Model {
+pub(super) struct InferenceModel {
     kernels: Kernels,
     /// `[V, E]`, row after row.
     encoder: Vec<f32>,
     types: usize,
-    layers: Vec<Layer>,
+    layers: Vec<LstmLayer>,
     decoder: Affine,
     /// Where greedy texts are expected.
     coarse: Option<Coarse>,
@@ -29,7 +28,7 @@ pub(super) struct Model {
 
 /// Both products of a layer are one: `[W_ih | W_hh] · [x; h]`, with the sum of both biases.
 #[derive(Debug)]
-struct Layer {
+struct LstmLayer {
     product: Affine,
     inputs: usize,
     hidden: usize,
@@ -37,7 +36,7 @@ struct Layer {
 
 /// Where a text is: every layer's state, and the logits for the next token.
 #[derive(Debug, Clone)]
-pub(super) struct State {
+pub(super) struct InferenceState {
     layers: Vec<LayerState>,
     logits: Vec<f32>,
     near: Vec<f32>,
@@ -49,9 +48,9 @@ pub(super) struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     Nothing,
-    /// [`State::likeliest`], or where that is not known the logits.
+    /// [`InferenceState::likeliest`], or where that is not known the logits.
     Likeliest,
-    /// [`State::logits`].
+    /// [`InferenceState::logits`].
     Logits,
 }
 
@@ -63,32 +62,32 @@ struct LayerState {
     gates: Vec<f32>,
 }
 
-impl State {
-    /// The likeliest token, where [`Model::read`] was asked for that alone and all logits are known to be finite.
+impl InferenceState {
+    /// The likeliest token, where [`InferenceModel::read`] was asked for that alone and all logits are known to be
+    /// finite.
     pub(super) fn likeliest(&self) -> Option<u32> {
         self.likeliest
     }
 
-    /// The logits `[V]` after the last token that [`Model::read`] was asked for them.
+    /// The logits `[V]` after the last token that [`InferenceModel::read`] was asked for them.
     pub(super) fn logits(&self) -> &[f32] {
         &self.logits[..self.types]
     }
 }
 
-impl Model {
+impl InferenceModel {
     /// Reads the weights of a vocabulary of `types`.
     ///
     /// # Errors
     /// When the file can't be read, or a tensor is missing or of another shape.
     pub(super) fn load(path: &Path, types: usize, kernels: Kernels) -> Result<Self, StageError> {
         let bytes = std::fs::read(path).map_err(StageError::io(path))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| StageError::format(path, error.to_string()))?;
-        let file = Tensors { path, tensors };
+        let file = Tensors::new(path, &bytes)?;
         let encoder = file.matrix("encoder.weight", Some(types), None)?;
-        let mut layers: Vec<Layer> = Vec::new();
+        let mut layers: Vec<LstmLayer> = Vec::new();
         let mut inputs = encoder.columns;
         while layers.is_empty() || file.has(&format!("lstm.weight_ih_l{}", layers.len())) {
-            let layer = file.layer(layers.len(), inputs)?;
+            let layer = LstmLayer::load(&file, layers.len(), inputs)?;
             inputs = layer.hidden;
             layers.push(layer);
         }
@@ -104,11 +103,11 @@ impl Model {
         self.coarse = Coarse::new(&self.decoder);
     }
 
-    /// Has `work` done with threads that share the products of [`Model::read`].
+    /// Has `work` done with threads that share the products of [`InferenceModel::read`].
     pub(super) fn with_team<T>(&self, threads: usize, work: impl FnOnce(&Team<'_>) -> T) -> T {
-        let mut products: Vec<&dyn Product> = self.layers.iter().map(|layer| &layer.product as _).collect();
+        let mut products: Vec<&dyn PanelProduct> = self.layers.iter().map(|layer| &layer.product as _).collect();
         products.push(&self.decoder);
-        products.extend(self.coarse.iter().map(|coarse| coarse as &dyn Product));
+        products.extend(self.coarse.iter().map(|coarse| coarse as &dyn PanelProduct));
         Team::gather(self.kernels, products, threads, work)
     }
 
@@ -118,19 +117,25 @@ impl Model {
     }
 
     /// The state before the first token: zero everywhere.
-    pub(super) fn start(&self) -> State {
-        let layer = |layer: &Layer| LayerState {
+    pub(super) fn start(&self) -> InferenceState {
+        let layer = |layer: &LstmLayer| LayerState {
             input_and_hidden: vec![0.0; layer.inputs + layer.hidden],
             cell: vec![0.0; layer.hidden],
             gates: vec![0.0; layer.product.padded_rows()],
         };
         let layers = self.layers.iter().map(layer).collect();
         let near = vec![0.0; self.coarse.as_ref().map_or(0, |coarse| coarse.padded_rows())];
-        State { layers, logits: vec![0.0; self.decoder.padded_rows()], near, likeliest: None, types: self.types }
+        InferenceState {
+            layers,
+            logits: vec![0.0; self.decoder.padded_rows()],
+            near,
+            likeliest: None,
+            types: self.types,
+        }
     }
 
     /// Reads one token, by a team of this model.
-    pub(super) fn read(&self, team: &Team<'_>, state: &mut State, token: u32, want: Want) {
+    pub(super) fn read(&self, team: &Team<'_>, state: &mut InferenceState, token: u32, want: Want) {
         let width = self.layers[0].inputs;
         let mut input = &self.encoder[token as usize * width..][..width];
         for (k, (layer, state)) in self.layers.iter().zip(&mut state.layers).enumerate() {
@@ -151,91 +156,22 @@ impl Model {
     }
 }
 
-/// The tensors of a file, with complaints that name them.
-struct Tensors<'a> {
-    path: &'a Path,
-    tensors: SafeTensors<'a>,
-}
-
-/// Row after row.
-struct Rows {
-    values: Vec<f32>,
-    columns: usize,
-}
-
-impl Rows {
-    fn row(&self, r: usize) -> &[f32] {
-        &self.values[r * self.columns..][..self.columns]
-    }
-}
-
-impl Tensors<'_> {
-    fn has(&self, name: &str) -> bool {
-        self.tensors.tensor(name).is_ok()
-    }
-
-    fn layer(&self, k: usize, inputs: usize) -> Result<Layer, StageError> {
-        let recurrent = self.matrix(&format!("lstm.weight_hh_l{k}"), None, None)?;
+impl LstmLayer {
+    /// Layer `k` of a file, for so many inputs.
+    fn load(file: &Tensors<'_>, k: usize, inputs: usize) -> Result<Self, StageError> {
+        let recurrent = file.matrix(&format!("lstm.weight_hh_l{k}"), None, None)?;
         let hidden = recurrent.columns;
-        let recurrent = self.matrix(&format!("lstm.weight_hh_l{k}"), Some(4 * hidden), Some(hidden))?;
-        let input = self.matrix(&format!("lstm.weight_ih_l{k}"), Some(4 * hidden), Some(inputs))?;
-        let mut bias = self.vector(&format!("lstm.bias_ih_l{k}"), 4 * hidden)?;
-        for (sum, x) in bias.iter_mut().zip(self.vector(&format!("lstm.bias_hh_l{k}"), 4 * hidden)?) {
+        let recurrent = file.matrix(&format!("lstm.weight_hh_l{k}"), Some(4 * hidden), Some(hidden))?;
+        let input = file.matrix(&format!("lstm.weight_ih_l{k}"), Some(4 * hidden), Some(inputs))?;
+        let mut bias = file.vector(&format!("lstm.bias_ih_l{k}"), 4 * hidden)?;
+        for (sum, x) in bias.iter_mut().zip(file.vector(&format!("lstm.bias_hh_l{k}"), 4 * hidden)?) {
             *sum += x;
         }
         let weights = Matrix::new(4 * hidden, inputs + hidden, |r, out| {
             out[..inputs].copy_from_slice(input.row(r));
             out[inputs..].copy_from_slice(recurrent.row(r));
         });
-        Ok(Layer { product: affine(weights, bias), inputs, hidden })
-    }
-
-    fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, StageError> {
-        let (shape, values) = self.values(name)?;
-        if shape != [length] {
-            return Err(self.wrong(format!("{name} has the shape {shape:?} instead of [{length}]")));
-        }
-        Ok(values)
-    }
-
-    /// A matrix of the given rows and columns; `None` is any number but 0.
-    fn matrix(&self, name: &str, rows: Option<usize>, columns: Option<usize>) -> Result<Rows, StageError> {
-        let (shape, values) = self.values(name)?;
-        match shape[..] {
-            [r, c]
-                if r > 0
-                    && c > 0
-                    && rows.is_none_or(|rows| rows == r)
-                    && columns.is_none_or(|columns| columns == c) =>
-            {
-                Ok(Rows { values, columns: c })
-            }
-            _ => {
-                let word = |n: Option<usize>| n.map_or("any".to_owned(), |n| n.to_string());
-                Err(self.wrong(format!(
-                    "{name} has the shape {shape:?} instead of [{}, {}]",
-                    word(rows),
-                    word(columns)
-                )))
-            }
-        }
-    }
-
-    fn values(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), StageError> {
-        let tensor = self.tensors.tensor(name).map_err(|error| self.wrong(format!("{name}: {error}")))?;
-        let values = match tensor.dtype() {
-            Dtype::F32 => tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            // A training in double precision is sampled in single.
-            Dtype::F64 => {
-                tensor.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect()
-            }
-            other => return Err(self.wrong(format!("{name} is {other:?} instead of F32 or F64"))),
-        };
-        Ok((tensor.shape().to_vec(), values))
-    }
-
-    fn wrong(&self, message: String) -> StageError {
-        StageError::format(self.path, message)
+        Ok(Self { product: affine(weights, bias), inputs, hidden })
     }
 }
 
@@ -248,7 +184,7 @@ fn affine(weights: Matrix, bias: Vec<f32>) -> Affine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Space, Weights};
+    use crate::testing::{Space, TestWeights};
 
     fn sigmoid(x: f64) -> f64 {
         1.0 / (1.0 + libm::exp(-x))
@@ -260,7 +196,7 @@ mod tests {
     }
 
     /// PyTorch's formulas, written out in f64.
-    fn naive(weights: &Weights, tokens: &[u32]) -> Vec<f64> {
+    fn naive(weights: &TestWeights, tokens: &[u32]) -> Vec<f64> {
         let get = |name: &str| weights.get(name);
         let hidden = weights.hidden;
         let mut state = vec![(vec![0.0; hidden], vec![0.0; hidden]); weights.layers];
@@ -291,9 +227,9 @@ mod tests {
     #[test]
     fn logits_agree_with_the_formulas() {
         for (embedding, hidden, layers, tied) in [(5, 7, 1, false), (33, 20, 2, false), (12, 12, 3, true)] {
-            let weights = Weights::new(41, embedding, hidden, layers, tied);
+            let weights = TestWeights::new(41, embedding, hidden, layers, tied);
             let space = Space::new().with("weights", weights.bytes());
-            let model = Model::load(&space.context.inputs["weights"], 41, Kernels::detect()).unwrap();
+            let model = InferenceModel::load(&space.context.inputs["weights"], 41, Kernels::detect()).unwrap();
             let mut state = model.start();
             let tokens: Vec<u32> = (0..20).map(|i| i * 7 % 41).collect();
             model.with_team(2, |team| {
@@ -307,17 +243,17 @@ mod tests {
 
     #[test]
     fn a_file_of_another_shape_is_refused() {
-        let load = |weights: &Weights, types: usize| {
+        let load = |weights: &TestWeights, types: usize| {
             let space = Space::new().with("weights", weights.bytes());
             let path = &space.context.inputs["weights"];
-            Model::load(path, types, Kernels::detect()).unwrap_err().to_string()
+            InferenceModel::load(path, types, Kernels::detect()).unwrap_err().to_string()
         };
-        let weights = Weights::new(9, 4, 4, 1, false);
+        let weights = TestWeights::new(9, 4, 4, 1, false);
         assert!(load(&weights, 10).ends_with("encoder.weight has the shape [9, 4] instead of [10, any]"));
         let mut missing = weights.clone();
         missing.tensors.remove("decoder.bias");
         assert!(load(&missing, 9).contains("decoder.bias"));
-        let untied = Weights::new(9, 4, 6, 1, true);
+        let untied = TestWeights::new(9, 4, 6, 1, true);
         assert!(load(&untied, 9).contains("encoder.weight has the shape [9, 4] instead of [9, 6]"));
     }
 }

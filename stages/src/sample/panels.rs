@@ -12,18 +12,18 @@ pub(super) struct Matrix {
     rows: usize,
     columns: usize,
     /// Panel after panel of 32 rows, in each the columns one after the other; rows beyond the last are 0.
-    panels: Vec<Column>,
+    panels: Vec<PanelColumn>,
 }
 
 /// One column of a panel. Aligned, since a vector that crosses a cache line takes twice as long to load.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-struct Column([f32; LANES]);
+struct PanelColumn([f32; LANES]);
 
 impl Matrix {
     /// Lays out the matrix whose row `r` is what `row(r)` writes into a slice of `columns` floats.
     pub(super) fn new(rows: usize, columns: usize, mut row: impl FnMut(usize, &mut [f32])) -> Self {
-        let mut panels = vec![Column([0.0; LANES]); rows.div_ceil(LANES) * columns];
+        let mut panels = vec![PanelColumn([0.0; LANES]); rows.div_ceil(LANES) * columns];
         let mut buffer = vec![0.0; columns];
         for r in 0..rows {
             row(r, &mut buffer);
@@ -53,14 +53,14 @@ impl Matrix {
 
     /// Bytes of a panel.
     pub(super) fn panel_bytes(&self) -> usize {
-        self.columns * size_of::<Column>()
+        self.columns * size_of::<PanelColumn>()
     }
 }
 
 /// Two columns of a panel: of each row the even column's weight in the low half, the odd one's in the high half, as bf16.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Pair(pub(super) [u32; LANES]);
+pub(super) struct ColumnPair(pub(super) [u32; LANES]);
 
 /// Each row is two chains, over its even and its odd columns, added at the end with the bias: half the latency, and a
 /// smaller rounding error, than one chain.
@@ -90,7 +90,7 @@ pub(super) fn multiply_any(matrix: &Matrix, first: usize, bias: &[f32], x: &[f32
 }
 
 #[inline(always)]
-fn add_product(sums: &mut [f32; LANES], column: &Column, x: f32) {
+fn add_product(sums: &mut [f32; LANES], column: &PanelColumn, x: f32) {
     for (sum, weight) in sums.iter_mut().zip(&column.0) {
         *sum = weight.mul_add(x, *sum);
     }
@@ -98,7 +98,14 @@ fn add_product(sums: &mut [f32; LANES], column: &Column, x: f32) {
 
 /// As the product in f32, each row two chains; the weights are unfolded as they are read.
 #[inline(always)]
-pub(super) fn multiply_coarse_any(panels: &[Pair], pairs: usize, first: usize, bias: &[f32], x: &[f32], y: &mut [f32]) {
+pub(super) fn multiply_coarse_any(
+    panels: &[ColumnPair],
+    pairs: usize,
+    first: usize,
+    bias: &[f32],
+    x: &[f32],
+    y: &mut [f32],
+) {
     let (bias, y) = (bias[first..].as_chunks::<LANES>().0, y.as_chunks_mut::<LANES>().0);
     for ((panel, bias), y) in panels.chunks_exact(pairs).skip(first / LANES).zip(bias).zip(y) {
         let (mut even, mut odd) = ([0.0f32; LANES], [0.0f32; LANES]);

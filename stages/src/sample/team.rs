@@ -16,7 +16,7 @@ use super::kernels::Kernels;
 use super::panels::{LANES, Matrix};
 
 /// A product whose rows can be formed apart from each other, panel by panel.
-pub(super) trait Product: std::fmt::Debug + Sync {
+pub(super) trait PanelProduct: std::fmt::Debug + Sync {
     fn rows(&self) -> usize;
 
     /// Bytes of weights of a panel.
@@ -48,7 +48,7 @@ pub(super) struct Affine {
     pub(super) bias: Vec<f32>,
 }
 
-impl Product for Affine {
+impl PanelProduct for Affine {
     fn rows(&self) -> usize {
         self.weights.rows()
     }
@@ -66,8 +66,8 @@ impl Product for Affine {
 #[derive(Debug)]
 pub(super) struct Team<'a> {
     kernels: Kernels,
-    products: Vec<&'a dyn Product>,
-    task: RwLock<Task>,
+    products: Vec<&'a dyn PanelProduct>,
+    task: RwLock<ProductTask>,
     /// Pieces of the task that nobody has taken, and those that are done.
     left: AtomicUsize,
     done: AtomicUsize,
@@ -83,7 +83,7 @@ pub(super) struct Team<'a> {
 
 /// What is being multiplied.
 #[derive(Debug, Default)]
-struct Task {
+struct ProductTask {
     product: usize,
     x: Vec<f32>,
 }
@@ -104,7 +104,7 @@ impl<'a> Team<'a> {
     /// Has `work` done with a team of `threads`, or as many of them as the system has.
     pub(super) fn gather<T>(
         kernels: Kernels,
-        products: Vec<&'a dyn Product>,
+        products: Vec<&'a dyn PanelProduct>,
         threads: usize,
         work: impl FnOnce(&Self) -> T,
     ) -> T {
@@ -265,17 +265,22 @@ mod tests {
         let x: Vec<f32> = (0..400).map(|i| (i as f32 * 0.37).sin()).collect();
         let kernels = Kernels::detect();
         let multiplied = |threads: usize| {
-            Team::gather(kernels, products.iter().map(|product| product as &dyn Product).collect(), threads, |team| {
-                let mut all = Vec::new();
-                for round in 0..50 {
-                    for (which, columns) in [(0, 200), (1, 3), (2, 400)] {
-                        let mut y = vec![f32::NAN; products[which].padded_rows()];
-                        team.multiply(which, &x[(round % 2) * (400 - columns)..][..columns], &mut y);
-                        all.extend(y.into_iter().map(f32::to_bits));
+            Team::gather(
+                kernels,
+                products.iter().map(|product| product as &dyn PanelProduct).collect(),
+                threads,
+                |team| {
+                    let mut all = Vec::new();
+                    for round in 0..50 {
+                        for (which, columns) in [(0, 200), (1, 3), (2, 400)] {
+                            let mut y = vec![f32::NAN; products[which].padded_rows()];
+                            team.multiply(which, &x[(round % 2) * (400 - columns)..][..columns], &mut y);
+                            all.extend(y.into_iter().map(f32::to_bits));
+                        }
                     }
-                }
-                all
-            })
+                    all
+                },
+            )
         };
         let alone = multiplied(1);
         for threads in [2, 3, 16] {
@@ -289,7 +294,7 @@ mod tests {
         let gone = std::panic::catch_unwind(|| {
             Team::gather(
                 Kernels::detect(),
-                products.iter().map(|product| product as &dyn Product).collect(),
+                products.iter().map(|product| product as &dyn PanelProduct).collect(),
                 3,
                 |_| panic!("as asked"),
             );

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::files::Cut;
-use crate::params::{At, Greedy, Unit};
-use crate::testing::{Space, Weights};
+use crate::params::{CheckpointSelection, Greedy, Unit};
+use crate::testing::{Space, TestWeights};
 
-fn space(unit: Unit, eos: &str, types: &[&str], weights: &Weights) -> Space {
+fn space(unit: Unit, eos: &str, types: &[&str], weights: &TestWeights) -> Space {
     let space = Space::new();
     let cut = Cut { unit, lowercase: false, eos: eos.into() };
     let types = Types { cut, types: types.iter().copied().map(str::to_owned).collect(), counts: vec![1; types.len()] };
@@ -15,15 +15,15 @@ fn space(unit: Unit, eos: &str, types: &[&str], weights: &Weights) -> Space {
 }
 
 fn params(length: u64, prompt: &str, decode: Vec<Decode>) -> Sample {
-    Sample { at: At::All, length, prompt: prompt.into(), decode, seed: 1 }
+    Sample { at: CheckpointSelection::All, length, prompt: prompt.into(), decode, seed: 1 }
 }
 
 const GREEDY: Decode = Decode::Greedy(Greedy::Greedy);
 const DRAW: Decode = Decode::Draw { temperature: 1.0, top_k: None, top_p: None };
 
 /// A model of zero weights whose logits are its decoder's bias.
-fn constant(bias: &[f32]) -> Weights {
-    let mut weights = Weights::new(bias.len(), 2, 2, 1, false);
+fn constant(bias: &[f32]) -> TestWeights {
+    let mut weights = TestWeights::new(bias.len(), 2, 2, 1, false);
     for (_, values) in weights.tensors.values_mut() {
         values.fill(0.0);
     }
@@ -47,7 +47,7 @@ fn a_constant_model_loops() {
 fn each_entry_has_its_own_stream_and_a_longer_text_begins_with_the_shorter() {
     let types: Vec<String> = (0..50).map(|i| format!("w{i}")).collect();
     let types: Vec<&str> = types.iter().map(String::as_str).collect();
-    let space = space(Unit::Whitespace, "w3", &types, &Weights::new(50, 8, 8, 2, false));
+    let space = space(Unit::Whitespace, "w3", &types, &TestWeights::new(50, 8, 8, 2, false));
     let texts = |length, decode: &[Decode]| -> Vec<String> {
         let outcome = run(&params(length, "w1 w2", decode.to_vec()), &space.context).unwrap();
         outcome.samples.into_iter().map(|sample| sample.text).collect()
@@ -62,7 +62,7 @@ fn each_entry_has_its_own_stream_and_a_longer_text_begins_with_the_shorter() {
 fn a_long_greedy_text_begins_with_the_shorter() {
     let types: Vec<String> = (0..2000).map(|i| format!("w{i}")).collect();
     let types: Vec<&str> = types.iter().map(String::as_str).collect();
-    let mut weights = Weights::new(2000, 16, 24, 2, false);
+    let mut weights = TestWeights::new(2000, 16, 24, 2, false);
     // Large, so that it is long before the text repeats itself.
     weights.tensors.values_mut().for_each(|(_, values)| values.iter_mut().for_each(|x| *x *= 20.0));
     let mut space = space(Unit::Whitespace, "w3", &types, &weights);

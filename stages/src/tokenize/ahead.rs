@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::cutter::Cutter;
-use super::{Part, SPLITS, parts};
+use super::parts::{CorpusPart, SPLITS, locate};
 use crate::StageError;
 use crate::files::Cut;
 use crate::params::Tokenize;
@@ -20,7 +20,7 @@ const BLOCK: usize = 1 << 13;
 /// Those of [`super::run`], as far as the first lines tell.
 pub fn look_ahead(params: &Tokenize, inputs: &BTreeMap<String, PathBuf>, enough: u64) -> Result<u64, StageError> {
     let cut = Cut { unit: params.unit, lowercase: params.lowercase, eos: params.eos.clone() };
-    let parts = parts(params.split, inputs, BLOCK)?;
+    let parts = locate(params.split, inputs, BLOCK)?;
     let (mut tokens, mut words) = (0, false);
     for (split, part) in SPLITS.iter().zip(&parts) {
         let Some(part) = part else { continue };
@@ -43,7 +43,7 @@ pub fn look_ahead(params: &Tokenize, inputs: &BTreeMap<String, PathBuf>, enough:
 
 /// How many tokens a part holds, counted until there are `enough` and, where that is asked for, one of them is a word,
 /// no line's end; and whether one is.
-fn count(part: &Part, cut: &Cut, enough: u64, want_word: bool) -> Result<(u64, bool), StageError> {
+fn count(part: &CorpusPart, cut: &Cut, enough: u64, want_word: bool) -> Result<(u64, bool), StageError> {
     let mut cutter = Cutter::new(cut);
     let (mut count, mut word, mut open) = (0, false, false);
     part.text.blocks(part.range.clone(), |text, _| {

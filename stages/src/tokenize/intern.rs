@@ -11,7 +11,7 @@ const NONE: u32 = u32::MAX;
 /// Gives each distinct string an id.
 #[derive(Debug)]
 pub(crate) struct Interner {
-    table: HashTable<Entry>,
+    table: HashTable<StringEntry>,
     /// All strings, one behind the other.
     bytes: Vec<u8>,
     /// Where each string ends.
@@ -24,21 +24,21 @@ pub(crate) struct Interner {
 /// A string of up to 16 bytes stands in the table itself, so that most look-ups read one cache line; of a longer one
 /// its hash does, and the string is compared where it lies.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
-    key: Key,
+struct StringEntry {
+    key: StringKey,
     id: u32,
 }
 
 /// Up to 16 bytes and their number, or the hash of more: equal keys of up to 16 bytes are equal strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Key {
+struct StringKey {
     low: u64,
     high: u64,
     /// 17 stands for every greater length.
     length: u32,
 }
 
-impl Key {
+impl StringKey {
     #[inline]
     fn new(text: &[u8], state: &FixedState) -> Self {
         let eight = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -93,7 +93,7 @@ impl Interner {
             self.singles[usize::from(byte)] = id;
             return id;
         }
-        let key = Key::new(text, &self.state);
+        let key = StringKey::new(text, &self.state);
         let found = self.table.find(key.hash(), |entry| {
             entry.key == key && (key.length <= 16 || get(&self.bytes, &self.ends, entry.id) == text)
         });
@@ -113,8 +113,8 @@ impl Interner {
         let id = u32::try_from(self.ends.len()).unwrap_or(NONE);
         self.bytes.extend_from_slice(text);
         self.ends.push(self.bytes.len());
-        let key = Key::new(text, &self.state);
-        self.table.insert_unique(key.hash(), Entry { key, id }, |entry| entry.key.hash());
+        let key = StringKey::new(text, &self.state);
+        self.table.insert_unique(key.hash(), StringEntry { key, id }, |entry| entry.key.hash());
         id
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::files::Types;
-use crate::params::Unit;
+use crate::params::{Split, Unit};
 use crate::testing::{Space, ids, output};
 
 fn params(unit: Unit, eos: &str, split: Option<(f64, f64)>) -> Tokenize {
@@ -10,7 +10,7 @@ fn params(unit: Unit, eos: &str, split: Option<(f64, f64)>) -> Tokenize {
     Tokenize { unit, lowercase: false, eos: eos.into(), split }
 }
 
-fn texts(outcome: &Outcome, split: &str) -> Vec<String> {
+fn texts(outcome: &StageOutcome, split: &str) -> Vec<String> {
     let types = Types::load(output(outcome, "types")).unwrap();
     ids(outcome, split).iter().map(|id| types.types[*id as usize].clone()).collect()
 }

@@ -1,7 +1,7 @@
 //! The files that stages hand to one another: whatever bytes they hold, they are read or refused.
 
 use stages::files::{Ids, Types, count_types, f64s_of, first_tensor_that_differs, whole_tensors};
-use stages::plan::Plan;
+use stages::plan::BatchPlan;
 
 use crate::file;
 
@@ -42,7 +42,7 @@ pub fn ids(bytes: &[u8]) {
 
 /// A plan that is read gives positions within its corpus.
 pub fn plan(bytes: &[u8]) {
-    let Ok(plan) = Plan::load(&file(bytes)) else { return };
+    let Ok(plan) = BatchPlan::load(&file(bytes)) else { return };
     let per_epoch = plan.steps_per_epoch();
     assert!(per_epoch > 0, "{plan:?}");
     assert!(plan.covered(per_epoch) <= plan.tokens, "{plan:?}");

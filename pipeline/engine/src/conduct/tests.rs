@@ -180,7 +180,7 @@ fn predictions_come_before_their_step_and_leave_no_checkpoint() {
     let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let folder = folder.path();
     let path = file(folder, "predictions", usize::MAX);
-    let told = |step: u64, file: &Path| Reply::Predictions(Predictions { step, file: file.to_owned() });
+    let told = |step: u64, file: &Path| Reply::Predictions(PredictionsFile { step, file: file.to_owned() });
     let begun = |inspect: Option<u64>| {
         let segment = segment(3, 5, &[]).map(|segment| Segment { inspect, ..segment });
         begin(&order(folder, segment), false, false)

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 use stages::protocol::{Order, Reply};
-use stages::{Context, Outcome, StageError};
+use stages::{Context, StageError, StageOutcome};
 
 use super::{Launcher, Made, Message, Observation, Pool, Task, TaskError, paths};
 use crate::conduct::Conduct;
@@ -107,7 +107,7 @@ impl Launcher for Local {
 /// Runs a function of this process.
 fn run_here(
     bench: &Bench,
-    stage: fn(&Value, &Context) -> Result<Outcome, StageError>,
+    stage: fn(&Value, &Context) -> Result<StageOutcome, StageError>,
     task: Task,
     folder: PathBuf,
     progress: Arc<AtomicU64>,

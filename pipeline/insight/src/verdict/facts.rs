@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use stages::params::Layout;
-use stages::plan::Plan;
+use stages::plan::BatchPlan;
 
 use identity::{RunId, Status};
 use record::read::{Cell, Evaluation, NgramLoss, Sample, StepRow};
@@ -56,7 +56,7 @@ impl Facts {
 /// What a run's batches are made of.
 #[derive(Debug, Clone)]
 pub struct Batches {
-    pub plan: Plan,
+    pub plan: BatchPlan,
     /// Windows of the plan that a step reads.
     pub windows: u64,
     /// Of the vocabulary.

@@ -1,7 +1,7 @@
 //! Verdicts of made-up runs.
 
 use stages::params::Layout;
-use stages::plan::Plan;
+use stages::plan::BatchPlan;
 
 use super::*;
 use identity::verdict::{CheckName, Signal};
@@ -49,7 +49,7 @@ pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
         perplexity: loss.exp(),
         tokens: 9,
     };
-    let plan = Plan { version: 1, layout: Layout::Streams, size: 10, unroll: 10, tokens: 100_000, seed: 0 };
+    let plan = BatchPlan { version: 1, layout: Layout::Streams, size: 10, unroll: 10, tokens: 100_000, seed: 0 };
     Facts {
         run: RunId(7),
         status: Status::Finished,

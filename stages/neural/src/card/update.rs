@@ -3,17 +3,32 @@
 use anyhow::Result;
 use tch::{TchError, Tensor, no_grad};
 
-use super::Card;
+use super::loaded::Loaded;
 use crate::optimizer::Update;
 use crate::real::Real;
 
-impl<T: Real> Card<T> {
-    /// Updates every weight by the gradients `g` [P], each times `coefficient` (of clipping).
-    pub(super) fn update(&mut self, update: Update<T>, decay: T, coefficient: T, g: &Tensor) -> Result<()> {
-        no_grad(|| self.update_all(update, decay, coefficient, g))
+impl Loaded {
+    /// Updates every weight by the gradients `g` [P], each times `coefficient` (of clipping), and the `moments` [P] with
+    /// them.
+    pub(super) fn update<T: Real>(
+        &mut self,
+        moments: &mut [Tensor],
+        update: Update<T>,
+        decay: T,
+        coefficient: T,
+        g: &Tensor,
+    ) -> Result<()> {
+        no_grad(|| self.update_all(moments, update, decay, coefficient, g))
     }
 
-    fn update_all(&mut self, update: Update<T>, decay: T, coefficient: T, g: &Tensor) -> Result<()> {
+    fn update_all<T: Real>(
+        &mut self,
+        moments: &mut [Tensor],
+        update: Update<T>,
+        decay: T,
+        coefficient: T,
+        g: &Tensor,
+    ) -> Result<()> {
         if let (Update::Sgd { rate }, true) = (update, decay == T::ZERO) {
             let times = g.f_new_full([0i64; 0], -(rate * coefficient).wide(), (g.kind(), g.device()))?;
             return self.each_block(g, |block, g| block.f_addcmul_(g, &times));
@@ -23,10 +38,10 @@ impl<T: Real> Card<T> {
         // PyTorch adds no decay at 0; 0 · θ would be NaN for an infinite weight.
         let decayed = match decay.wide() {
             0.0 => None,
-            decay => Some(g.f_add(&self.loaded.flat()?.f_mul_scalar(decay)?)?),
+            decay => Some(g.f_add(&self.flat()?.f_mul_scalar(decay)?)?),
         };
         let g = decayed.as_ref().unwrap_or(g);
-        let mut moments = self.moments.iter_mut();
+        let mut moments = moments.iter_mut();
         let (m, v) = (moments.next(), moments.next());
         let mut shrunk = T::ONE;
         let change = match (update, m, v) {
@@ -68,7 +83,7 @@ impl<T: Real> Card<T> {
         change: impl Fn(&mut Tensor, &Tensor) -> Result<Tensor, TchError>,
     ) -> Result<()> {
         let mut begin = 0;
-        for block in &mut self.loaded.blocks {
+        for block in &mut self.blocks {
             let length = i64::try_from(block.numel())?;
             let _same = change(block, &flat.f_narrow(0, begin, length)?)?;
             begin += length;

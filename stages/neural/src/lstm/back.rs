@@ -3,9 +3,9 @@
 use anyhow::Result;
 use tch::{Device, Tensor};
 
-use super::{Tape, Weights};
+use super::tape::{LayerWeights, Tape};
 use crate::factor::{Lines, ROWS};
-use crate::matrix::Packed;
+use crate::matrix::PackedMatrix;
 use crate::model::tensor;
 use crate::parallel;
 use crate::raw::{self, Kernel};
@@ -20,7 +20,7 @@ const BLOCK: usize = 2 * ROWS;
 /// # Errors
 /// Those of libtorch.
 pub(crate) fn backward<T: Real>(
-    weights: Weights<'_>,
+    weights: LayerWeights<'_>,
     tape: Tape<T>,
     dy: &Tensor,
     threads: usize,
@@ -30,7 +30,7 @@ pub(crate) fn backward<T: Real>(
     let (rows, hidden) = before.0.size2()?;
     let (b, h) = (usize::try_from(rows)?, usize::try_from(hidden)?);
     let inputs = w_ih.size2()?.1 as usize;
-    let recurrent = &Packed::<T>::new(raw::floats::<T>(w_hh)?, 4 * h, h);
+    let recurrent = &PackedMatrix::<T>::new(raw::floats::<T>(w_hh)?, 4 * h, h);
     let share = b.div_ceil(threads.max(1));
     let first = raw::floats::<T>(&before.1)?;
     let mut parts: Vec<Backward<'_, T>> = (0..b.div_ceil(share))
@@ -44,7 +44,7 @@ pub(crate) fn backward<T: Real>(
         let blocks = gates.chunks_mut(4 * share * h).zip(dy.chunks(share * h));
         let blocks = blocks.zip(cells.chunks(share * h).zip(squashed.chunks(share * h)));
         for (part, ((gates, dy), (cells, squashed))) in parts.iter_mut().zip(blocks) {
-            part.steps.push(StepBack { gates, dy, cells, squashed });
+            part.steps.push(BackwardStep { gates, dy, cells, squashed });
         }
     }
     parallel::each(threads, parts, raw::widest);
@@ -55,8 +55,9 @@ pub(crate) fn backward<T: Real>(
     let mut earlier = raw::floats::<T>(&before.0)?.to_vec(); // h_(t−1) [T·B, H]
     earlier.extend_from_slice(&y[..y.len() - b * h]);
     let tokens = y.len() / h;
-    let sources = (&Packed::<T>::new(raw::floats::<T>(&x)?, tokens, inputs), &Packed::<T>::new(&earlier, tokens, h));
-    let of_inputs = &Packed::<T>::new(raw::floats::<T>(w_ih)?, 4 * h, inputs);
+    let sources =
+        (&PackedMatrix::<T>::new(raw::floats::<T>(&x)?, tokens, inputs), &PackedMatrix::<T>::new(&earlier, tokens, h));
+    let of_inputs = &PackedMatrix::<T>::new(raw::floats::<T>(w_ih)?, 4 * h, inputs);
     let (mut by_ih, mut by_hh) = (Tensor::f_empty_like(w_ih)?, Tensor::f_empty_like(w_hh)?);
     let mut dx = Tensor::f_empty([tokens as i64, inputs as i64], (T::KIND, Device::Cpu))?;
     let rows = slopes.chunks(ROWS * 4 * h).zip(raw::floats_mut::<T>(&mut dx)?.chunks_mut(ROWS * inputs));
@@ -69,7 +70,7 @@ pub(crate) fn backward<T: Real>(
 }
 
 /// One token of some rows on the way back; `gates` become the gradient by the sums that they were made of.
-struct StepBack<'a, T> {
+struct BackwardStep<'a, T> {
     gates: &'a mut [T],
     dy: &'a [T],
     cells: &'a [T],
@@ -78,11 +79,11 @@ struct StepBack<'a, T> {
 
 /// The way back of some rows.
 struct Backward<'a, T> {
-    recurrent: &'a Packed<T>,
+    recurrent: &'a PackedMatrix<T>,
     h: usize,
     /// c before the window.
     first: &'a [T],
-    steps: Vec<StepBack<'a, T>>,
+    steps: Vec<BackwardStep<'a, T>>,
 }
 
 impl<T: Real> Kernel for Backward<'_, T> {
@@ -95,7 +96,7 @@ impl<T: Real> Kernel for Backward<'_, T> {
         let mut dc = vec![T::ZERO; self.first.len()];
         for t in (0..self.steps.len()).rev() {
             let (earlier, rest) = self.steps.split_at_mut(t);
-            let StepBack { gates, dy, squashed, .. } = &mut rest[0];
+            let BackwardStep { gates, dy, squashed, .. } = &mut rest[0];
             let c_before = earlier.last().map_or(self.first, |step| step.cells);
             for (dh, dy) in dh.iter_mut().zip(*dy) {
                 *dh += *dy;
@@ -114,11 +115,11 @@ impl<T: Real> Kernel for Backward<'_, T> {
 /// A part of the gradients that follow from those by the sums.
 enum Gradient<'a, T> {
     /// By the inputs of some tokens.
-    Inputs { slopes: &'a [T], of_inputs: &'a Packed<T>, dx: &'a mut [T] },
+    Inputs { slopes: &'a [T], of_inputs: &'a PackedMatrix<T>, dx: &'a mut [T] },
     /// By the weights of some gates, the `first` and those after it, from the inputs and the outputs for the tokens before.
     Weights {
         slopes: &'a [T],
-        sources: (&'a Packed<T>, &'a Packed<T>),
+        sources: (&'a PackedMatrix<T>, &'a PackedMatrix<T>),
         h: usize,
         first: usize,
         by_ih: &'a mut [T],
@@ -166,8 +167,8 @@ fn cell_back<T: Real>(gates: &mut [T], dh: &[T], dc: &mut [T], squashed: &[T], b
 
 /// The sums of the columns of a matrix whose rows are `width` long.
 fn column_sums<T: Real>(rows: &[T], width: usize) -> Vec<T> {
-    struct Sums<'a, T>(&'a [T], &'a mut [T]);
-    impl<T: Real> Kernel for Sums<'_, T> {
+    struct ColumnSums<'a, T>(&'a [T], &'a mut [T]);
+    impl<T: Real> Kernel for ColumnSums<'_, T> {
         type Output = ();
 
         #[inline(always)]
@@ -180,6 +181,6 @@ fn column_sums<T: Real>(rows: &[T], width: usize) -> Vec<T> {
         }
     }
     let mut sums = vec![T::ZERO; width];
-    raw::widest(Sums(rows, &mut sums));
+    raw::widest(ColumnSums(rows, &mut sums));
     sums
 }

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::{BLOCK, Setting};
+use super::setting::{BLOCK, Setting};
 use crate::factor::{Factor, Lines, WIDTH};
-use crate::matrix::Packed;
-use crate::product::{Panels, Product};
+use crate::matrix::PackedMatrix;
+use crate::product::{Panels, TiledProduct};
 use crate::raw::Kernel;
 use crate::real::Real;
 use crate::rows::{Exponentials, Raise};
@@ -36,7 +36,7 @@ impl Targets {
 /// The first pass over a block: logits, and the maxima of the tokens.
 pub(super) struct Predict<'a, T, F> {
     pub(super) of: Setting<'a, T>,
-    pub(super) y: &'a Packed<F>,
+    pub(super) y: &'a PackedMatrix<F>,
     pub(super) tokens: usize,
     pub(super) block: &'a mut [T],
     pub(super) maxima: &'a mut [T],
@@ -65,7 +65,7 @@ impl<T: Real, F: Factor<T>> Kernel for Predict<'_, T, F> {
 
 /// The sums over some blocks of types.
 #[derive(Debug)]
-pub(super) struct Part<T> {
+pub(super) struct PartialSums<T> {
     /// Σ e of each token.
     pub(super) sums: Vec<f64>,
     /// Wᵀ e [H, N], without the targets' part.
@@ -75,7 +75,7 @@ pub(super) struct Part<T> {
     pub(super) whole: Duration,
 }
 
-impl<T: Real> Part<T> {
+impl<T: Real> PartialSums<T> {
     pub(super) fn new() -> Self {
         Self { sums: Vec::new(), by_y: Vec::new(), multiplied: Duration::ZERO, whole: Duration::ZERO }
     }
@@ -93,7 +93,7 @@ pub(super) struct Exponentiate<'a, T, F> {
     pub(super) deep: usize,
     /// The part's first type.
     pub(super) first: usize,
-    pub(super) part: &'a mut Part<T>,
+    pub(super) part: &'a mut PartialSums<T>,
 }
 
 impl<T: Real, F: Factor<T>> Kernel for Exponentiate<'_, T, F> {
@@ -104,7 +104,7 @@ impl<T: Real, F: Factor<T>> Kernel for Exponentiate<'_, T, F> {
         let Self { of: Setting { weight, hidden, stride, .. }, maxima, targets, blocks, deep, first, part, .. } = self;
         let begun = Instant::now();
         let mut rounded = self.rounded;
-        let Part { sums, by_y, multiplied, .. } = part;
+        let PartialSums { sums, by_y, multiplied, .. } = part;
         sums.clear();
         sums.resize(stride, 0.0);
         by_y.resize(hidden * stride, T::ZERO);
@@ -129,7 +129,7 @@ impl<T: Real, F: Factor<T>> Kernel for Exponentiate<'_, T, F> {
             let lines = Lines { data, row: 1, step: hidden };
             let data = F::plain(block).unwrap_or_else(|| across(block, stride, &mut of_block));
             let panels = Panels { data, panel: WIDTH, step: stride, columns: stride };
-            let product_of = Product { lines, rows: hidden, panels, depth: rows.div_ceil(F::GROUP) };
+            let product_of = TiledProduct { lines, rows: hidden, panels, depth: rows.div_ceil(F::GROUP) };
             if at == 0 {
                 product_of.put(by_y, stride)
             } else {
@@ -144,7 +144,7 @@ impl<T: Real, F: Factor<T>> Kernel for Exponentiate<'_, T, F> {
 /// The gradients by y of some tokens, from those of every part.
 pub(super) struct Collect<'a, T> {
     pub(super) of: Setting<'a, T>,
-    pub(super) parts: &'a [Part<T>],
+    pub(super) parts: &'a [PartialSums<T>],
     /// Of every token: what to multiply by, and how much of its target's weights to add.
     pub(super) shares: &'a [T],
     pub(super) slopes: &'a [T],
@@ -185,7 +185,7 @@ pub(super) struct Learn<'a, T, F> {
     pub(super) errors: &'a [F],
     pub(super) stride: usize,
     /// y, each token's share taken of it.
-    pub(super) scaled: &'a Packed<F>,
+    pub(super) scaled: &'a PackedMatrix<F>,
     pub(super) y: &'a [T],
     pub(super) shares: &'a [T],
     pub(super) slopes: &'a [T],

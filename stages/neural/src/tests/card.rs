@@ -7,16 +7,15 @@ use stages::files::Ids;
 use stages::params::{Precision, read};
 use tch::Device;
 
-use super::{Space, VOCAB, params};
-use crate::batches::Batches;
+use super::{TinyCorpus, VOCAB, params};
+use crate::batches::BatchReader;
 use crate::card::Card;
-use crate::dropout::Dropout;
 use crate::evaluate::score;
 use crate::model::Shape;
 use crate::raw;
 use crate::softmax::Softmax;
-use crate::state::State;
-use crate::step::{Asked, Outcome, Recipe, Steps};
+use crate::state::TrainingState;
+use crate::step::{Recipe, StepOutcome, StepRequest, Steps};
 use crate::stopwatch::Stopwatch;
 
 fn close(a: f64, b: f64, what: &str) {
@@ -25,20 +24,14 @@ fn close(a: f64, b: f64, what: &str) {
 
 /// Ten updates both ways, in double precision.
 fn both_ways(changes: Value, layout: &str) {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     space.plan(layout);
     let train: stages::params::Train = read("train", &params(changes.clone())).unwrap();
     let shape = Shape::new(&train, VOCAB).unwrap();
-    let batches = Batches::open(&space.path("plan"), &space.path("train"), shape.vocab).unwrap();
-    let recipe = Recipe {
-        dropout: Dropout { share: train.dropout, seed: train.seed },
-        accumulate: train.accumulate,
-        scale: train.loss_scale.factor(batches.plan.unroll),
-        clip_norm: train.clip_norm,
-        windows: 9 * train.accumulate,
-    };
-    let mut here = State::<f64>::new(&train, shape, 4, 1).unwrap();
-    let mut there = State::<f64>::new(&train, shape, 4, 1).unwrap();
+    let batches = BatchReader::open(&space.path("plan"), &space.path("train"), shape.vocab).unwrap();
+    let recipe = Recipe::new(&train, &batches.plan, 9);
+    let mut here = TrainingState::<f64>::new(&train, shape, 4, 1).unwrap();
+    let mut there = TrainingState::<f64>::new(&train, shape, 4, 1).unwrap();
     let mut steps = Steps { softmax: Softmax::new(1), threads: 1 };
     let mut card = Card::new(&there, recipe.dropout, Precision::F64, Device::Cpu).unwrap();
     let mut watch = Stopwatch::start();
@@ -50,10 +43,10 @@ fn both_ways(changes: Value, layout: &str) {
             card = Card::new(&there, recipe.dropout, Precision::F64, Device::Cpu).unwrap();
         }
         let (eta, probed) = (train.learning_rate, n % 3 == 0);
-        let asked = Asked { n, eta, probed, stop: &AtomicBool::new(false) };
+        let request = StepRequest { n, eta, probed, stop: &AtomicBool::new(false) };
         if n == 5 && recipe.accumulate > 1 {
             // A step that is stopped leaves everything as it was.
-            let stopped = Asked { stop: &AtomicBool::new(true), ..asked };
+            let stopped = StepRequest { stop: &AtomicBool::new(true), ..request };
             assert!(card.step(&batches, &recipe, &there.optimizer, stopped).unwrap().is_none());
             assert!(steps.step(&mut here, &batches, &recipe, stopped, &mut watch).unwrap().is_none());
         }
@@ -61,8 +54,8 @@ fn both_ways(changes: Value, layout: &str) {
             card.note_predictions();
             steps.softmax.note_predictions();
         }
-        let found = card.step(&batches, &recipe, &there.optimizer, asked).unwrap().unwrap();
-        let expected = steps.step(&mut here, &batches, &recipe, asked, &mut watch).unwrap().unwrap();
+        let found = card.step(&batches, &recipe, &there.optimizer, request).unwrap().unwrap();
+        let expected = steps.step(&mut here, &batches, &recipe, request, &mut watch).unwrap().unwrap();
         let (noted, same) = (steps.softmax.take_predictions(), card.take_predictions());
         assert_eq!(
             (noted.len(), same.len()),
@@ -76,7 +69,7 @@ fn both_ways(changes: Value, layout: &str) {
                 close(*p, *q, "a probability");
             }
         }
-        let Outcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = expected;
+        let StepOutcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = expected;
         close(loss, found.loss, &format!("{changes}: loss of step {n}"));
         close(norm, found.norm, "norm");
         close(clip, found.clip, "clip");

@@ -4,16 +4,16 @@ use stages::params::Init;
 use stages::random::Stream;
 use tch::{Device, Reduction, Tensor};
 
-use super::{Space, VOCAB, train_defaults};
-use crate::batches::Batches;
+use super::{TinyCorpus, VOCAB, train_defaults};
+use crate::batches::BatchReader;
 use crate::dropout::Dropout;
 use crate::layers;
 use crate::model::{Carry, Model, Shape, tensor};
 use crate::norms::{global_norm, update_ratio};
 use crate::raw;
 use crate::real::Real;
-use crate::softmax::{Probes, Softmax};
-use crate::state::State;
+use crate::softmax::{PredictionProbes, Softmax};
+use crate::state::TrainingState;
 use crate::stopwatch::Stopwatch;
 
 #[test]
@@ -23,16 +23,16 @@ fn gradients_by_hand_are_those_of_autograd() {
 }
 
 fn by_hand_and_by_autograd<T: Real>(tolerance: f64) {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     for tied in [false, true] {
         let mut train = train_defaults();
         (train.tied, train.embedding, train.layers) = (tied, 8, 2);
         let shape = Shape::new(&train, VOCAB).unwrap();
-        let batches = Batches::open(&space.path("plan"), &space.path("train"), shape.vocab).unwrap();
+        let batches = BatchReader::open(&space.path("plan"), &space.path("train"), shape.vocab).unwrap();
         let (inputs, targets) = batches.read(3).unwrap();
         let x: Vec<i64> = inputs.iter().map(|&id| i64::from(id)).collect();
         let x = Tensor::from_slice(&x).reshape([5, 4]);
-        let mut state = State::<T>::new(&train, shape, 4, 1).unwrap();
+        let mut state = TrainingState::<T>::new(&train, shape, 4, 1).unwrap();
 
         // From a state that is not zero, and with some activations dropped.
         let dropout = Dropout { share: 0.3, seed: 5 };
@@ -83,7 +83,7 @@ fn by_hand_and_by_autograd<T: Real>(tolerance: f64) {
             let difference = (found - expected).abs().max().double_value(&[]);
             assert!(difference < tolerance, "{name} differs by {difference}, tied = {tied}");
         }
-        let Probes { logit_max: largest, entropy, .. } = loss.probes.unwrap();
+        let PredictionProbes { logit_max: largest, entropy, .. } = loss.probes.unwrap();
         let log_p = logits.log_softmax(-1, tch::Kind::Double);
         let exact = -(log_p.exp() * log_p).sum(tch::Kind::Double).double_value(&[]) / targets.len() as f64;
         assert!((entropy - exact).abs() < 4.0 * tolerance);
@@ -93,14 +93,14 @@ fn by_hand_and_by_autograd<T: Real>(tolerance: f64) {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     let mut train = train_defaults();
     (train.embedding, train.hidden, train.layers) = (70, 130, 2);
     let shape = Shape::new(&train, VOCAB).unwrap();
-    let batches = Batches::open(&space.path("plan"), &space.path("train"), shape.vocab).unwrap();
+    let batches = BatchReader::open(&space.path("plan"), &space.path("train"), shape.vocab).unwrap();
     let (inputs, targets) = batches.read(3).unwrap();
     let computed = |threads: usize| {
-        let mut state = State::<f32>::new(&train, shape, 4, threads).unwrap();
+        let mut state = TrainingState::<f32>::new(&train, shape, 4, threads).unwrap();
         let whole = |_: usize, _: &Tensor| Ok(None);
         let (y, below) =
             layers::forward::<f32>(&state.model, inputs.clone(), &mut state.carry, whole, threads).unwrap();
@@ -115,7 +115,7 @@ fn the_number_of_threads_changes_no_bit() {
         let bits =
             |tensor: &Tensor| raw::floats::<f32>(tensor).unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         let weights: Vec<_> = state.model.tensors.iter().map(bits).collect();
-        let Probes { logit_max: largest, entropy, .. } = loss.probes.unwrap();
+        let PredictionProbes { logit_max: largest, entropy, .. } = loss.probes.unwrap();
         (weights, [loss.mean, norm, ratio, largest, entropy].map(f64::to_bits))
     };
     let one = computed(1);

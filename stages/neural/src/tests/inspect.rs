@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stages::protocol::{Order, Predicted, Reply, Segment};
 
-use super::{Space, Told, params, train};
+use super::{TinyCorpus, Transcript, params, train};
 use crate::cpu;
 
 /// The mean in the order in which training sums, of windows of 4 rows by 5 tokens.
@@ -15,8 +15,8 @@ fn mean(rows: &[Vec<Predicted>]) -> f64 {
 }
 
 /// A training of steps 0..9 with `changes`, and the same from a checkpoint at 4 on, whose step 7 is inspected.
-fn inspected(changes: &Value) -> (Space, Told, Told) {
-    let space = Space::new();
+fn inspected(changes: &Value) -> (TinyCorpus, Transcript, Transcript) {
+    let space = TinyCorpus::new();
     let whole = space.train("whole", changes.clone(), 0, 9, None);
     let before = space.train("before", changes.clone(), 0, 4, None);
     let order = space.order("again", params(changes.clone()), 4, 8, Some(&before.folder));

@@ -17,7 +17,7 @@ use stages::params::{Train, Unit, read, stage_keys};
 use stages::protocol::{Order, Reply, Segment, Step};
 use stages::random::Stream;
 
-use crate::train::{End, Training};
+use crate::train::{Trainer, TrainingEnd};
 use crate::weights::Stored;
 
 /// Types of the tiny corpus.
@@ -45,18 +45,18 @@ pub(crate) fn params(changes: Value) -> Value {
 }
 
 /// A folder with a corpus of a few hundred tokens, which a model can learn something of.
-pub(crate) struct Space {
+pub(crate) struct TinyCorpus {
     folder: tempfile::TempDir,
 }
 
 /// What a training told, and how it ended.
-pub(crate) struct Told {
+pub(crate) struct Transcript {
     pub(crate) replies: Vec<Reply>,
-    pub(crate) end: End,
+    pub(crate) end: TrainingEnd,
     pub(crate) folder: PathBuf,
 }
 
-impl Space {
+impl TinyCorpus {
     pub(crate) fn new() -> Self {
         // libtorch keeps this number by thread.
         tch::set_num_threads(1);
@@ -123,30 +123,30 @@ impl Space {
         }
     }
 
-    pub(crate) fn train(&self, name: &str, changes: Value, from: u64, to: u64, before: Option<&Path>) -> Told {
+    pub(crate) fn train(&self, name: &str, changes: Value, from: u64, to: u64, before: Option<&Path>) -> Transcript {
         train(self.order(name, params(changes), from, to, before), &|| 1)
     }
 }
 
 /// Carries an order out, each step with as many threads as `threads` says.
-pub(crate) fn train(order: Order, threads: &dyn Fn() -> usize) -> Told {
+pub(crate) fn train(order: Order, threads: &dyn Fn() -> usize) -> Transcript {
     match order.params["precision"].as_str() {
         Some("f64") => told::<f64>(order, threads),
         _ => told::<f32>(order, threads),
     }
 }
 
-fn told<T: Stored>(order: Order, threads: &dyn Fn() -> usize) -> Told {
+fn told<T: Stored>(order: Order, threads: &dyn Fn() -> usize) -> Transcript {
     let mut replies = Vec::new();
     let mut observe = |reply| {
         replies.push(reply);
         Ok(())
     };
-    let end = Training::<T>::open(&order).unwrap().run(&mut observe, &AtomicBool::new(false), threads).unwrap();
-    Told { replies, end, folder: order.folder }
+    let end = Trainer::<T>::open(&order).unwrap().run(&mut observe, &AtomicBool::new(false), threads).unwrap();
+    Transcript { replies, end, folder: order.folder }
 }
 
-impl Told {
+impl Transcript {
     pub(crate) fn steps(&self) -> Vec<&Step> {
         let steps =
             self.replies.iter().filter_map(|reply| if let Reply::Step(step) = reply { Some(step) } else { None });

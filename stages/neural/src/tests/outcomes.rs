@@ -7,10 +7,10 @@ use stages::files::Ids;
 use stages::protocol::Reply;
 use tch::{Kind, Reduction, Tensor};
 
-use super::{Space, VOCAB};
+use super::{TinyCorpus, VOCAB};
 use crate::evaluate::score_in_chunks;
 use crate::model::Model;
-use crate::train::End;
+use crate::train::TrainingEnd;
 
 /// Losses of steps 0, 1, 11 and 23 of a training on the test corpus, in nats.
 const GOLDEN: [f64; 4] = [3.129426, 3.106746, 3.130122, 3.031136];
@@ -20,7 +20,7 @@ const GOLDEN_VALID: f64 = 3.069_086;
 
 #[test]
 fn losses_are_those_that_this_version_of_the_stages_computes() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     let changes = json!({"layers": 2, "dropout": 0.25, "clip_norm": 0.5, "warmup": 3, "forget_bias": 1.0});
     let told = space.train("golden", changes, 0, 24, None);
     let steps = told.steps();
@@ -46,13 +46,13 @@ fn losses_are_those_that_this_version_of_the_stages_computes() {
 
 #[test]
 fn a_loss_that_is_not_finite_is_an_outcome() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     // The gradient of a softmax is bounded, so a rate of 10^38 alone keeps the loss finite, at 10^37 nats; decay of the
     // weights at such a rate multiplies them instead.
     let wild = |after| json!({"optimizer": "sgd", "learning_rate": 1e9, "weight_decay": 1.0, "on_nonfinite": after});
     let told = space.train("wild", wild(json!({"stop_after": 4})), 0, 24, None);
     let first = told.steps().iter().find(|step| !step.loss.0.is_finite()).unwrap().step;
-    assert_eq!(told.end, End { reached: first + 4, stopped: false });
+    assert_eq!(told.end, TrainingEnd { reached: first + 4, stopped: false });
     assert_eq!(told.events(), [("nonfinite", first)]);
     assert!(matches!(told.replies.last(), Some(Reply::Checkpoint(last)) if last.step == first + 4));
 
@@ -67,7 +67,7 @@ fn a_loss_that_is_not_finite_is_an_outcome() {
 
 #[test]
 fn a_split_is_one_stream_however_it_is_cut() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     let told = space.train("told", json!({"layers": 2, "steps": 9}), 0, 9, None);
     let model = Model::load(&told.folder.join("weights-9.safetensors")).unwrap();
     let ids = Ids::open(&space.path("valid")).unwrap();

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use stages::files::Ids;
 use stages::protocol::{Reply, Step};
 
-use super::{Space, Told, params, train};
+use super::{TinyCorpus, Transcript, params, train};
 use crate::cpu;
 use crate::evaluate::score_in_chunks;
 use crate::model::{Model, Shape};
-use crate::train::{End, Training};
+use crate::train::{Trainer, TrainingEnd};
 
 fn assert_resumes(changes: Value) {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     let whole = space.train("whole", changes.clone(), 0, 24, None);
     let rest = space.train("rest", changes.clone(), 7, 24, Some(&whole.folder));
     assert_eq!(whole.bits()[7..], rest.bits()[..], "{changes}");
@@ -52,7 +52,7 @@ fn every_schedule_resumes_to_the_bit() {
 
 #[test]
 fn the_same_training_twice_has_the_same_bits_with_probes_or_without() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     let changes = |probes: u64| json!({"dropout": 0.2, "clip_norm": 0.5, "probes": probes});
     let [often, never] = [space.train("often", changes(1), 0, 24, None), space.train("never", changes(0), 0, 24, None)];
     assert_eq!(often.bits(), never.bits());
@@ -68,12 +68,12 @@ fn the_same_training_twice_has_the_same_bits_with_probes_or_without() {
 
 #[test]
 fn threads_that_come_and_go_between_steps_change_no_bit() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     // Several blocks of types, and parts of them.
     space.vocabulary(1000);
     let turn = Cell::new(0);
     let changing = || [1, 3, 2, 16, 4][turn.replace(turn.get() + 1) % 5];
-    let numbers = |told: &Told| -> Vec<Step> {
+    let numbers = |told: &Transcript| -> Vec<Step> {
         told.steps().into_iter().map(|step| Step { seconds: 0.0, ..step.clone() }).collect()
     };
     for precision in ["f32", "f64", "bf16"].into_iter().filter(|it| *it != "bf16" || cpu::has_bf16()) {
@@ -100,9 +100,9 @@ fn threads_that_come_and_go_between_steps_change_no_bit() {
 
 #[test]
 fn checkpoint_0_is_the_untouched_model() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     let told = space.train("only", json!({}), 0, 0, None);
-    assert_eq!(told.end, End { reached: 0, stopped: false });
+    assert_eq!(told.end, TrainingEnd { reached: 0, stopped: false });
     assert!(matches!(told.replies[..], [Reply::Checkpoint(ref checkpoint)] if checkpoint.step == 0));
     let train = super::train_defaults();
     let shape = Shape::new(&train, super::VOCAB).unwrap();
@@ -115,7 +115,7 @@ fn checkpoint_0_is_the_untouched_model() {
 
 #[test]
 fn a_stop_ends_after_the_present_step_and_can_be_gone_on_from() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     let whole = space.train("whole", json!({"dropout": 0.1}), 0, 24, None);
     let order = space.order("stopped", params(json!({"dropout": 0.1})), 0, 24, None);
     let stop = AtomicBool::new(false);
@@ -125,8 +125,8 @@ fn a_stop_ends_after_the_present_step_and_can_be_gone_on_from() {
         stop.store(steps == 11, Ordering::Relaxed);
         Ok(())
     };
-    let end = Training::<f32>::open(&order).unwrap().run(&mut observe, &stop, &|| 1).unwrap();
-    assert_eq!(end, End { reached: 11, stopped: true });
+    let end = Trainer::<f32>::open(&order).unwrap().run(&mut observe, &stop, &|| 1).unwrap();
+    assert_eq!(end, TrainingEnd { reached: 11, stopped: true });
     let rest = space.train("rest", json!({"dropout": 0.1}), 11, 24, Some(&order.folder));
     assert_eq!(whole.bits()[11..], rest.bits()[..]);
     assert_eq!(whole.file("weights", 24), rest.file("weights", 24));
@@ -134,23 +134,23 @@ fn a_stop_ends_after_the_present_step_and_can_be_gone_on_from() {
 
 #[test]
 fn a_stop_does_not_wait_for_a_step_of_a_million_windows() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     let fresh = space.train("fresh", json!({}), 0, 0, None);
     let order = space.order("stopped", params(json!({"accumulate": 1_000_000})), 0, 1, None);
-    let (stop, mut training) = (AtomicBool::new(false), Training::<f32>::open(&order).unwrap());
+    let (stop, mut training) = (AtomicBool::new(false), Trainer::<f32>::open(&order).unwrap());
     let end = std::thread::scope(|scope| {
         let training = scope.spawn(|| training.run(&mut |_| Ok(()), &stop, &|| 1).unwrap());
         std::thread::sleep(std::time::Duration::from_millis(50));
         stop.store(true, Ordering::Relaxed);
         training.join().unwrap()
     });
-    assert_eq!(end, End { reached: 0, stopped: true });
+    assert_eq!(end, TrainingEnd { reached: 0, stopped: true });
     assert_eq!(std::fs::read(order.folder.join("weights-0.safetensors")).unwrap(), fresh.file("weights", 0));
 }
 
 #[test]
 fn a_stop_in_the_middle_of_a_look_reports_its_checkpoint_once() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     let plateau = json!({"schedule": {"kind": "plateau", "rate": 0.5, "every": 3, "patience": 1}});
     let mut order = space.order("stopped", params(plateau), 0, 24, None);
     order.segment.as_mut().unwrap().checkpoints = vec![6];
@@ -164,18 +164,18 @@ fn a_stop_in_the_middle_of_a_look_reports_its_checkpoint_once() {
         }
         Ok(())
     };
-    let end = Training::<f32>::open(&order).unwrap().run(&mut observe, &stop, &|| 1).unwrap();
-    assert_eq!(end, End { reached: 6, stopped: true });
+    let end = Trainer::<f32>::open(&order).unwrap().run(&mut observe, &stop, &|| 1).unwrap();
+    assert_eq!(end, TrainingEnd { reached: 6, stopped: true });
     assert_eq!(told, [6], "whoever follows has taken the first one's files");
 }
 
 #[test]
 fn what_does_not_belong_together_is_refused() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     let told = space.train("told", json!({}), 0, 9, None);
     let refused = |changes: Value, from: u64| {
         let order = space.order("refused", params(changes), from, 30, Some(&told.folder));
-        format!("{:#}", Training::<f32>::open(&order).unwrap_err())
+        format!("{:#}", Trainer::<f32>::open(&order).unwrap_err())
     };
     assert!(refused(json!({"optimizer": "momentum"}), 9).contains("momentum_buffer.encoder.weight is missing"));
     assert!(refused(json!({"optimizer": "sgd"}), 9).contains("has no place in it"));
@@ -189,6 +189,6 @@ fn what_does_not_belong_together_is_refused() {
     assert!(refused(json!({}), 9).contains("state-9.safetensors"));
     std::fs::write(space.path("train"), [99, 0, 0, 0].repeat(400)).unwrap();
     let order = space.order("strange", params(json!({})), 0, 3, None);
-    let ran = Training::<f32>::open(&order).unwrap().run(&mut |_| Ok(()), &AtomicBool::new(false), &|| 1);
+    let ran = Trainer::<f32>::open(&order).unwrap().run(&mut |_| Ok(()), &AtomicBool::new(false), &|| 1);
     assert!(ran.unwrap_err().to_string().contains("token 99, and the vocabulary has 23 types"));
 }

@@ -1,33 +1,33 @@
 //! Each update rule against a naive twin in double precision, written from PyTorch's documentation.
 
 use serde_json::{Value, json};
-use stages::params::{Optimizer as Rule, Train, read};
+use stages::params::{Optimizer, Train, read};
 use stages::random::Stream;
 
-use super::{Space, params};
+use super::{TinyCorpus, params};
 use crate::layers::Slopes;
 use crate::model::tensor;
 use crate::norms::{clip_coefficient, global_norm};
-use crate::optimizer::Optimizer;
+use crate::optimizer::OptimizerState;
 use crate::raw;
 
 /// One weight's update in double precision: (θ, first moment, second moment) after update number t.
 fn twin(train: &Train, (w, m, v): (f64, f64, f64), g: f64, t: i32) -> (f64, f64, f64) {
     let (rate, epsilon, decay) = (train.learning_rate, train.epsilon, train.weight_decay);
-    let g = if train.optimizer == Rule::Adamw { g } else { g + decay * w };
+    let g = if train.optimizer == Optimizer::Adamw { g } else { g + decay * w };
     match train.optimizer {
-        Rule::Sgd => (w - rate * g, m, v),
-        Rule::Momentum => {
+        Optimizer::Sgd => (w - rate * g, m, v),
+        Optimizer::Momentum => {
             let m = if t == 1 { g } else { train.momentum * m + g };
             (w - rate * m, m, v)
         }
-        Rule::Adagrad => (w - rate * g / ((m + g * g).sqrt() + epsilon), m + g * g, v),
-        Rule::Rmsprop => {
+        Optimizer::Adagrad => (w - rate * g / ((m + g * g).sqrt() + epsilon), m + g * g, v),
+        Optimizer::Rmsprop => {
             let m = train.alpha * m + (1.0 - train.alpha) * g * g;
             (w - rate * g / (m.sqrt() + epsilon), m, v)
         }
-        Rule::Adam | Rule::Adamw => {
-            let w = if train.optimizer == Rule::Adamw { w - rate * decay * w } else { w };
+        Optimizer::Adam | Optimizer::Adamw => {
+            let w = if train.optimizer == Optimizer::Adamw { w - rate * decay * w } else { w };
             let (m, v) = (train.beta1 * m + (1.0 - train.beta1) * g, train.beta2 * v + (1.0 - train.beta2) * g * g);
             let (m_hat, v_hat) = (m / (1.0 - train.beta1.powi(t)), v / (1.0 - train.beta2.powi(t)));
             (w - rate * m_hat / (v_hat.sqrt() + epsilon), m, v)
@@ -47,7 +47,7 @@ fn every_rule_agrees_with_its_twin() {
         for (decay, alpha) in [(0.0, 0.99), (0.1, 0.9999)] {
             let changes = json!({"optimizer": rule, "weight_decay": decay, "alpha": alpha, "learning_rate": 0.01});
             let train: Train = read("train", &params(changes)).unwrap();
-            let mut optimizer = Optimizer::<f32>::new(&train, &shapes, 2);
+            let mut optimizer = OptimizerState::<f32>::new(&train, &shapes, 2);
             let start: Vec<f32> = (0..n).map(|i| draws.normal(i) as f32).collect();
             let mut weights = [tensor(&start, &sizes).unwrap()];
             let mut twins: Vec<_> = start.iter().map(|&w| (f64::from(w), 0.0, 0.0)).collect();
@@ -87,13 +87,13 @@ fn clipping_is_that_of_clip_grad_norm() {
 #[test]
 fn a_recipe_for_summed_losses_is_one_for_mean_losses_in_other_numbers() {
     // Windows of 5 columns: a rate of 0.4 and a limit of 1.25 for the sum are 2 and 0.25 for the mean.
-    let space = super::Space::new();
+    let space = super::TinyCorpus::new();
     let of = |name: &str, scale: &str, rate: f64, limit: f64| {
         let changes = json!({"optimizer": "sgd", "loss_scale": scale, "learning_rate": rate, "clip_norm": limit});
         space.train(name, changes, 0, 24, None)
     };
     let (sum, mean) = (of("sum", "sum", 0.4, 1.25), of("mean", "mean", 2.0, 0.25));
-    let clipped = |told: &super::Told| told.steps().iter().filter(|step| step.clipped).count();
+    let clipped = |told: &super::Transcript| told.steps().iter().filter(|step| step.clipped).count();
     assert!((1..24).contains(&clipped(&sum)), "{} of 24 are clipped", clipped(&sum));
     assert_eq!(clipped(&sum), clipped(&mean));
     for (a, b) in sum.steps().iter().zip(mean.steps()) {
@@ -109,7 +109,7 @@ fn what_is_remembered_is_never_a_denormal_number() {
     let shapes = [("w".to_owned(), vec![2, 2])];
     for rule in ["momentum", "rmsprop", "adam"] {
         let train: Train = read("train", &params(json!({"optimizer": rule, "alpha": 0.5, "beta2": 0.5}))).unwrap();
-        let mut optimizer = Optimizer::<f32>::new(&train, &shapes, 1);
+        let mut optimizer = OptimizerState::<f32>::new(&train, &shapes, 1);
         let mut weights = [tensor(&[1.0f32; 4], &[2, 2]).unwrap()];
         // One gradient, and then none for long: what is left of it fades.
         for t in 1..=1200 {
@@ -128,7 +128,7 @@ fn what_is_remembered_is_never_a_denormal_number() {
 #[test]
 fn accumulated_windows_are_one_update_by_their_mean_gradient() {
     // At a rate so small that the weights stay as they are, the steps of one window tell what the step of three is made of.
-    let space = super::Space::new();
+    let space = super::TinyCorpus::new();
     let of = |name: &str, accumulate: u64, to: u64| {
         let changes = json!({"optimizer": "sgd", "learning_rate": 1e-30, "accumulate": accumulate, "probes": 1,
             "precision": "f64"});
@@ -162,7 +162,7 @@ fn rows_without_a_gradient_are_left_alone_as_if_they_had_been_updated() {
     for rule in ["sgd", "momentum", "adam"] {
         let train: Train = read("train", &params(json!({"optimizer": rule}))).unwrap();
         let of = |rows: Option<Vec<u32>>, coefficient: f32| {
-            let mut optimizer = Optimizer::<f32>::new(&train, &shapes, 2);
+            let mut optimizer = OptimizerState::<f32>::new(&train, &shapes, 2);
             let mut weights = [tensor(&start, &[5, 3]).unwrap()];
             let slopes = Slopes { tensors: vec![tensor(&slope, &[5, 3]).unwrap()], rows };
             let norm = global_norm::<f32>(&slopes, 2).unwrap();
@@ -182,7 +182,7 @@ fn rows_without_a_gradient_are_left_alone_as_if_they_had_been_updated() {
 
 #[test]
 fn an_update_takes_off_what_its_gradient_promised_less_what_the_curvature_takes() {
-    let space = Space::new();
+    let space = TinyCorpus::new();
     let ratio = |rule: &str, rate: f64, more: Value| {
         let name = format!("{rule} {rate} {more}");
         let mut changes =

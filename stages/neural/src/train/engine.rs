@@ -26,7 +26,7 @@ pub(super) enum Engine<T: Real> {
 }
 
 impl<T: Real> Engine<T> {
-    /// That of a training which goes on from `state`.
+    /// That of a training which continues from `state`.
     ///
     /// # Errors
     /// When there is no such device, or it can't compute in this precision.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::explanation::Explains;
 use identity::RunId;
-use record::read::{Cell, Evaluation, Param, Sample, text_as_json};
+use record::read::{Cell, EvaluationRow, Param, SampleRow, text_as_json};
 
 /// Something that is not the same for all of some runs.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
@@ -54,15 +54,15 @@ impl Differing {
 pub struct Scores {
     pub step: i64,
     pub split: String,
-    pub runs: Vec<Option<Evaluation>>,
+    pub runs: Vec<Option<EvaluationRow>>,
 }
 
 /// Scores at the checkpoints that at least two runs share, and at the last of each run, by step; valid before test.
-pub fn scores(runs: &[Vec<Evaluation>]) -> Vec<Scores> {
+pub fn scores(runs: &[Vec<EvaluationRow>]) -> Vec<Scores> {
     let keys: BTreeSet<(i64, std::cmp::Reverse<&str>)> =
         runs.iter().flatten().filter_map(|e| Some((e.step?, std::cmp::Reverse(e.split.as_str())))).collect();
     let row = |(step, split): (i64, std::cmp::Reverse<&str>)| {
-        let of = |run: &Vec<Evaluation>| {
+        let of = |run: &Vec<EvaluationRow>| {
             // Where training scored a split too, the stage's own score counts.
             let mut found = run.iter().filter(|e| e.step == Some(step) && e.split == split.0).collect::<Vec<_>>();
             found.sort_by_key(|e| e.source != "evaluate");
@@ -70,7 +70,8 @@ pub fn scores(runs: &[Vec<Evaluation>]) -> Vec<Scores> {
         };
         Scores { step, split: split.0.to_owned(), runs: runs.iter().map(of).collect() }
     };
-    let last = |run: &[Evaluation], split: &str| run.iter().filter(|e| e.split == split).filter_map(|e| e.step).max();
+    let last =
+        |run: &[EvaluationRow], split: &str| run.iter().filter(|e| e.split == split).filter_map(|e| e.step).max();
     let told = |scores: &Scores| {
         scores.runs.iter().flatten().count() > 1 || runs.iter().any(|run| last(run, &scores.split) == Some(scores.step))
     };
@@ -87,12 +88,12 @@ pub struct Texts {
     #[schemars(with = "serde_json::Value")]
     pub decode: String,
     pub prompt: String,
-    pub runs: Vec<Option<Sample>>,
+    pub runs: Vec<Option<SampleRow>>,
 }
 
 /// Texts at the checkpoints that at least two runs share, drawn in the same way, by step; and behind them, of each run
 /// that did not end at the last of these, those of its own last.
-pub fn texts(runs: &[Vec<Sample>]) -> Vec<Texts> {
+pub fn texts(runs: &[Vec<SampleRow>]) -> Vec<Texts> {
     let ends: Vec<Option<i64>> = runs.iter().map(|run| run.iter().filter_map(|sample| sample.step).max()).collect();
     let mut rows = joined(runs, |_, sample| sample.step.map(Some));
     rows.retain(|texts| texts.runs.iter().flatten().count() > 1);
@@ -105,7 +106,7 @@ pub fn texts(runs: &[Vec<Sample>]) -> Vec<Texts> {
 }
 
 /// The texts that are drawn in the same way, and that belong to the same row by `row`, beside each other.
-fn joined(runs: &[Vec<Sample>], row: impl Fn(usize, &Sample) -> Option<Option<i64>>) -> Vec<Texts> {
+fn joined(runs: &[Vec<SampleRow>], row: impl Fn(usize, &SampleRow) -> Option<Option<i64>>) -> Vec<Texts> {
     let mut rows: Vec<Texts> = Vec::new();
     let mut places: BTreeMap<(Option<i64>, &str, &str), usize> = BTreeMap::new();
     for (place, samples) in runs.iter().enumerate() {
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn scores_at_shared_checkpoints() {
-        let score = |step: i64, split: &str| Evaluation {
+        let score = |step: i64, split: &str| EvaluationRow {
             step: Some(step),
             split: split.into(),
             loss: Some(1.0),
@@ -160,7 +161,7 @@ mod tests {
         };
         let runs =
             [vec![score(0, "valid"), score(9, "valid"), score(9, "test")], vec![score(9, "test"), score(9, "valid")]];
-        let rows = |runs: &[Vec<Evaluation>]| -> Vec<(i64, String)> {
+        let rows = |runs: &[Vec<EvaluationRow>]| -> Vec<(i64, String)> {
             scores(runs).into_iter().map(|row| (row.step, row.split)).collect()
         };
         assert_eq!(rows(&runs), [(9, "valid".to_owned()), (9, "test".to_owned())]);

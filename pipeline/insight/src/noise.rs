@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use identity::Bucket;
 use record::BLOCK;
-use record::read::Pair;
+use record::read::LossPair;
 
 /// How many times the noise two losses must differ by.
 pub const TIMES: f64 = 8.0;
@@ -49,11 +49,11 @@ pub trait Losses {
     type Error;
 
     /// The pairs of the steps `from..to`.
-    fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<Pair>, Self::Error>;
+    fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<LossPair>, Self::Error>;
 
     /// The first pair of the steps `from..to` that is further apart than `least` and than `share` of either loss, or whose
     /// losses are not both of one kind.
-    fn first_apart(&mut self, steps: (i64, i64), least: f64, share: f64) -> Result<Option<Pair>, Self::Error>;
+    fn first_apart(&mut self, steps: (i64, i64), least: f64, share: f64) -> Result<Option<LossPair>, Self::Error>;
 }
 
 /// The first step of the stretch that `step` lies in, and the first behind it.
@@ -67,7 +67,7 @@ fn stretch(step: i64) -> (i64, i64) {
 }
 
 /// The median change from one step to the next of one side.
-fn change(pairs: &[Pair], side: impl Fn(&Pair) -> f64) -> Option<f64> {
+fn change(pairs: &[LossPair], side: impl Fn(&LossPair) -> f64) -> Option<f64> {
     let changes = pairs.windows(2).filter(|two| two[1].step == two[0].step + 1);
     let mut changes: Vec<f64> = changes.map(|two| (side(&two[1]) - side(&two[0])).abs()).collect();
     changes.retain(|change| change.is_finite());
@@ -76,8 +76,8 @@ fn change(pairs: &[Pair], side: impl Fn(&Pair) -> f64) -> Option<f64> {
 }
 
 /// The noise of a stretch that has `before` before it and begins with `own`.
-fn noise(before: &[Pair], own: &[Pair]) -> f64 {
-    let of = |pairs: &[Pair]| (change(pairs, |pair| pair.a), change(pairs, |pair| pair.b));
+fn noise(before: &[LossPair], own: &[LossPair]) -> f64 {
+    let of = |pairs: &[LossPair]| (change(pairs, |pair| pair.a), change(pairs, |pair| pair.b));
     match (of(before), of(own)) {
         ((Some(a), Some(b)), _) => a.max(b),
         // A run that is no number any more has no noise.
@@ -177,19 +177,19 @@ mod tests {
     use super::*;
 
     /// Losses in memory; counts the steps that are read.
-    struct Kept(Vec<Pair>, usize);
+    struct Kept(Vec<LossPair>, usize);
 
     impl Losses for Kept {
         type Error = ();
 
-        fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<Pair>, ()> {
-            let found: Vec<Pair> = self.0.iter().filter(|pair| (from..to).contains(&pair.step)).copied().collect();
+        fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<LossPair>, ()> {
+            let found: Vec<LossPair> = self.0.iter().filter(|pair| (from..to).contains(&pair.step)).copied().collect();
             self.1 += found.len();
             Ok(found)
         }
 
-        fn first_apart(&mut self, (from, to): (i64, i64), least: f64, share: f64) -> Result<Option<Pair>, ()> {
-            let apart = |pair: &Pair| match (pair.a.is_finite(), pair.b.is_finite()) {
+        fn first_apart(&mut self, (from, to): (i64, i64), least: f64, share: f64) -> Result<Option<LossPair>, ()> {
+            let apart = |pair: &LossPair| match (pair.a.is_finite(), pair.b.is_finite()) {
                 (true, true) => (pair.a - pair.b).abs() > least.max(share * pair.a.abs().max(pair.b.abs())),
                 _ => pair.a != pair.b && !(pair.a.is_nan() && pair.b.is_nan()),
             };
@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn found(a: &[f64], b: &[f64]) -> (Option<Beyond>, usize) {
-        let pairs = a.iter().zip(b).zip(0..).map(|((&a, &b), step)| Pair { step, a, b }).collect();
+        let pairs = a.iter().zip(b).zip(0..).map(|((&a, &b), step)| LossPair { step, a, b }).collect();
         let mut kept = Kept(pairs, 0);
         let found = first_beyond(&mut kept, (0, a.len() as i64), (&blocks(a), &blocks(b))).unwrap();
         (found, kept.1)

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use experiment::nearest;
-use record::read::{Cell, Param, Summary};
+use record::read::{Cell, Param, RunSummary};
 use record::verdicts::Kind;
 
 /// One comparison, as a user typed it.
@@ -97,7 +97,7 @@ pub struct Columns {
 
 impl Columns {
     /// Of some runs, with their parameters.
-    pub fn of(summaries: &[Summary], params: Vec<Param>) -> Self {
+    pub fn of(summaries: &[RunSummary], params: Vec<Param>) -> Self {
         let mut this = Self { values: BTreeMap::new(), columns: BTreeSet::new(), params: BTreeSet::new() };
         for summary in summaries {
             let Ok(Value::Object(entries)) = serde_json::to_value(summary) else { continue };
@@ -180,11 +180,11 @@ fn check_status(typed: &str) -> Result<(), Failure> {
 
 /// The runs that pass every filter, sorted by `sort`, which a leading `-` reverses.
 pub fn apply(
-    mut runs: Vec<Summary>,
+    mut runs: Vec<RunSummary>,
     columns: &Columns,
     filters: &[Filter],
     sort: Option<&str>,
-) -> Result<Vec<Summary>, Failure> {
+) -> Result<Vec<RunSummary>, Failure> {
     for filter in filters {
         let name = columns.name(&filter.name)?;
         let filter = &if name == "verdict" { of_verdict(filter)? } else { filter.clone() };

@@ -6,7 +6,7 @@ use crate::ui::table::{Table, left, right};
 use crate::ui::watch::Terminal;
 use crate::ui::{self, format};
 use identity::LossKind;
-use record::read::Summary;
+use record::read::RunSummary;
 use session::failure::Failure;
 use session::places::Paths;
 use session::{Chosen, Reader};
@@ -41,7 +41,7 @@ fn select(reader: &mut Reader, args: &RunsArgs) -> Result<RunsView, Failure> {
 }
 
 /// The table, and the columns that found no room.
-fn table(runs: &[Summary], look: Look) -> (String, Vec<String>) {
+fn table(runs: &[RunSummary], look: Look) -> (String, Vec<String>) {
     let one_experiment = runs.windows(2).all(|pair| pair[0].experiment == pair[1].experiment);
     let mut heads = vec![left("run"), left("experiment").spare(if one_experiment { 7 } else { 2 })];
     heads.extend([left("point"), left("status"), left("verdict"), right("steps").spare(4)]);
@@ -60,7 +60,7 @@ fn table(runs: &[Summary], look: Look) -> (String, Vec<String>) {
     table.render(look)
 }
 
-fn cells(run: &Summary) -> Vec<(String, Ink)> {
+fn cells(run: &RunSummary) -> Vec<(String, Ink)> {
     let plain = |text: String| (text, Ink::Plain);
     let odd = |is: bool| if is { Ink::Bad } else { Ink::Plain };
     let last_is_odd = run.last_loss_kind.is_some_and(|kind| kind != LossKind::Finite);
@@ -89,7 +89,7 @@ mod tests {
     use crate::args::{Cli, Command};
     use record::fixture::Fixture;
 
-    fn asked(fixture: &Fixture, words: &[&str]) -> Result<Vec<Summary>, String> {
+    fn asked(fixture: &Fixture, words: &[&str]) -> Result<Vec<RunSummary>, String> {
         let cli = Cli::parse_from(["pipeline", "runs"].iter().chain(words));
         let Command::Runs(args) = cli.command else { panic!("not runs") };
         let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }, Terminal).unwrap();

@@ -12,7 +12,7 @@ use crate::ui::watch::Terminal;
 use crate::ui::{self, format};
 use experiment::nearest;
 use identity::RunId;
-use record::read::{ASK, Asked, Cell, QueryError, Relation};
+use record::read::{ASK, Cell, QueryError, QueryResult, Relation};
 use record::{Record, Result as Recorded};
 use session::failure::Failure;
 use session::places::Paths;
@@ -82,7 +82,7 @@ fn answer(record: &mut Record, query: &str, format: RowFormat, out: &mut dyn std
     }
 }
 
-fn csv(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recorded<Asked<()>> {
+fn csv(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recorded<QueryResult<()>> {
     // Shared by the two visitors, which never run at once.
     let writer = std::cell::RefCell::new(csv::Writer::from_writer(out));
     let write = |fields: Vec<String>| match writer.borrow_mut().write_record(fields) {
@@ -102,7 +102,7 @@ fn csv(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Record
 
 /// An object a row, one row a line, so that a long answer needs no memory. Of columns with the same name the last one
 /// stands, as in any JSON.
-fn json(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recorded<Asked<()>> {
+fn json(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recorded<QueryResult<()>> {
     let names = std::cell::RefCell::new(Vec::new());
     let mut before = "[\n";
     let asked = record.ask(query, &mut |columns| *names.borrow_mut() = columns.to_vec(), &mut |row| {
@@ -121,7 +121,7 @@ fn json(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recor
     Ok(asked)
 }
 
-fn table(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recorded<Asked<()>> {
+fn table(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recorded<QueryResult<()>> {
     let mut names = Vec::new();
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     let asked = record.ask(query, &mut |columns| names = columns.to_vec(), &mut |row| {

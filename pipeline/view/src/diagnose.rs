@@ -10,7 +10,7 @@ use identity::{Bucket, RunId};
 use insight::verdict::signals::Signals;
 use insight::verdict::signals_of;
 use record::Record;
-use record::read::{NgramLoss, StageRow, StepRow, Summary};
+use record::read::{NgramLoss, RunSummary, StageRow, StepRow};
 use record::verdicts::{Confirmation, Verdict};
 
 /// Some runs, diagnosed.
@@ -30,7 +30,7 @@ const FEWEST: i64 = 40;
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Diagnosis {
     #[serde(flatten)]
-    pub summary: Summary,
+    pub summary: RunSummary,
     pub judged: Verdict,
     pub confirmations: Vec<Confirmation>,
     /// What the rules looked at: for JSON, where there are several runs, since that takes longer than all else.
@@ -67,7 +67,7 @@ impl DiagnoseView {
         };
         let ((judged, summaries, stages), (curves, ngrams, confirmations)) = source.beside(runs.len(), side, own)?;
         // A run shows its trajectory up to its own length.
-        let span = |((verdict, _), run): (&(Verdict, Option<Signals>), &Summary)| {
+        let span = |((verdict, _), run): (&(Verdict, Option<Signals>), &RunSummary)| {
             let onset = verdict.began()?;
             Some((run.run, (onset - AROUND).max(0), (onset + AROUND).min(run.steps - 1)))
         };
@@ -85,6 +85,6 @@ impl DiagnoseView {
 
 /// What is read of one run.
 type Parts<'a> = (
-    (((Summary, (Verdict, Option<Signals>)), (&'a Vec<StageRow>, &'a Vec<NgramLoss>)), Vec<Bucket>),
+    (((RunSummary, (Verdict, Option<Signals>)), (&'a Vec<StageRow>, &'a Vec<NgramLoss>)), Vec<Bucket>),
     Vec<Confirmation>,
 );

@@ -1,7 +1,7 @@
 //! What a loss can be held against: models that count; and the scores of checkpoints.
 
 use chart::axis::Baseline;
-use record::read::{Evaluation, NgramLoss, StageRow};
+use record::read::{EvaluationRow, NgramLoss, StageRow};
 
 /// The split on which models give a plot its lines: one that they have not learned from, or else train.
 pub fn lines_on(ngrams: &[NgramLoss]) -> Option<&str> {
@@ -42,12 +42,12 @@ pub fn short(model: &str) -> String {
 }
 
 /// The score of the last checkpoint on a split.
-pub fn last<'e>(evaluations: &'e [Evaluation], split: &str) -> Option<&'e Evaluation> {
+pub fn last<'e>(evaluations: &'e [EvaluationRow], split: &str) -> Option<&'e EvaluationRow> {
     evaluations.iter().rfind(|e| e.split == split && e.source == "evaluate")
 }
 
 /// The place of the best score of a split, among scores that are finite.
-pub fn best(evaluations: &[Evaluation], split: &str) -> Option<usize> {
+pub fn best(evaluations: &[EvaluationRow], split: &str) -> Option<usize> {
     let finite = evaluations.iter().enumerate().filter(|(_, e)| e.split == split);
     finite.filter_map(|(at, e)| Some((at, e.loss?))).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(at, _)| at)
 }

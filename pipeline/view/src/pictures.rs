@@ -7,7 +7,7 @@ use chart::axis::Baseline;
 use chart::{Chart, Curve, Quantity, thin};
 use identity::{Bucket, Hole, RunId};
 use insight::comparison::{self, Differing};
-use record::read::{Detail, Evaluation, NgramLoss, StageRow, Summary};
+use record::read::{Detail, EvaluationRow, NgramLoss, RunSummary, StageRow};
 use record::verdicts::Verdict;
 use record::{self, Record};
 
@@ -19,11 +19,11 @@ const MARGIN: usize = 2;
 pub struct Pictured {
     /// What they are together: a study's name, or their own.
     pub of: String,
-    pub summaries: Vec<Summary>,
+    pub summaries: Vec<RunSummary>,
     pub details: Vec<Detail>,
     /// What their baselines and circumstances are read from: `vocab` and `train`.
     pub stages: Vec<Vec<StageRow>>,
-    pub evaluations: Vec<Vec<Evaluation>>,
+    pub evaluations: Vec<Vec<EvaluationRow>>,
     pub ngrams: Vec<Vec<NgramLoss>>,
     pub verdicts: Vec<Verdict>,
     /// Of each run: `tokenize.unit`.
@@ -200,18 +200,18 @@ fn curves(
 }
 
 /// What some runs are together.
-fn together(words: &[String], summaries: &[Summary]) -> String {
+fn together(words: &[String], summaries: &[RunSummary]) -> String {
     if let [word] = words
         && let Some(study) = word.strip_prefix("study:")
     {
         // Not `lr_study@3`: what a study is called does not depend on which others there are.
         return format::line(study.split_once('@').map_or(study, |(name, _)| name));
     }
-    format::some(&summaries.iter().map(Summary::name).collect::<Vec<_>>())
+    format::some(&summaries.iter().map(RunSummary::name).collect::<Vec<_>>())
 }
 
 /// Scores on valid as a curve; where training scored a checkpoint too, the stage's own score counts.
-fn scores(evaluations: &[Evaluation]) -> (Vec<Bucket>, Vec<Hole>) {
+fn scores(evaluations: &[EvaluationRow]) -> (Vec<Bucket>, Vec<Hole>) {
     let (mut buckets, mut holes): (Vec<Bucket>, Vec<Hole>) = (Vec::new(), Vec::new());
     let mut steps: Vec<i64> = evaluations.iter().filter(|e| e.split == "valid").filter_map(|e| e.step).collect();
     steps.sort_unstable();

@@ -10,14 +10,14 @@ use crate::{Source, format, standing};
 use chart::axis::Baseline;
 use identity::{Bucket, RunId};
 use insight::standing::Standing;
-use record::read::{Detail, Evaluation, Event, Forked, NgramLoss, Param, Sample, StageRow, Summary};
+use record::read::{Detail, EvaluationRow, EventRow, Forked, NgramLoss, Param, RunSummary, SampleRow, StageRow};
 use record::verdicts::{Confirmation, Verdict};
 
 /// Everything that is known of one run.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct RunView {
     #[serde(flatten)]
-    pub summary: Summary,
+    pub summary: RunSummary,
     #[serde(flatten)]
     pub detail: Detail,
     /// What it was forked from, the nearest first.
@@ -35,9 +35,9 @@ pub struct RunView {
     pub confirmations: Vec<Confirmation>,
     /// The loss of neighbouring steps; `run_steps` in SQL has every one.
     pub curve: Vec<Bucket>,
-    pub evaluations: Vec<Evaluation>,
-    pub samples: Vec<Sample>,
-    pub events: Vec<Event>,
+    pub evaluations: Vec<EvaluationRow>,
+    pub samples: Vec<SampleRow>,
+    pub events: Vec<EventRow>,
     /// Parameters as the record has them.
     #[serde(skip)]
     pub listed: Vec<Param>,

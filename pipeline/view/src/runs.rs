@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use record::read::Summary;
+use record::read::RunSummary;
 
 /// Some runs, a line each.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct RunsView {
-    pub runs: Vec<Summary>,
+    pub runs: Vec<RunSummary>,
 }

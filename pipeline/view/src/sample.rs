@@ -1,10 +1,10 @@
 //! A text that a model made up, in words.
 
 use crate::format;
-use record::read::Sample;
+use record::read::SampleRow;
 
 /// A sample's prompt and text, wrapped; or why there is none.
-pub fn written(sample: &Sample, width: usize) -> Vec<String> {
+pub fn written(sample: &SampleRow, width: usize) -> Vec<String> {
     let lines = match &sample.why_empty {
         Some(why) if sample.text.is_empty() => format::wrap(&format!("(no text: {why})"), width),
         _ if sample.prompt.is_empty() => format::wrap(&sample.text, width),
@@ -28,7 +28,7 @@ pub fn decode(json: &str) -> String {
 }
 
 /// How much a text repeats itself.
-pub fn figures(sample: &Sample) -> String {
+pub fn figures(sample: &SampleRow) -> String {
     let figure = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {value:.2}"));
     let looped = sample.loop_period.zip(sample.loop_onset).map(|(period, onset)| {
         let what = if period == 1 { "one token".to_owned() } else { format!("{period} tokens") };

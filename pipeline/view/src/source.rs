@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use identity::{RunId, Status};
 use insight::verdict::Facts;
-use record::read::{Execution, StageRow, Summary};
+use record::read::{Execution, RunSummary, StageRow};
 use record::verdicts::Verdict;
 use record::{self, Record, RecordError};
 use stages::StageError;
@@ -71,7 +71,7 @@ pub trait Source {
     }
 
     /// The named runs in the order given, or all.
-    fn summaries(&mut self, runs: Option<&[RunId]>) -> Result<Vec<Summary>, Self::Error> {
+    fn summaries(&mut self, runs: Option<&[RunId]>) -> Result<Vec<RunSummary>, Self::Error> {
         let mut found = self.record().summaries(runs)?;
         if found.iter().any(|summary| summary.status == Status::Interrupted) {
             let names = self.stage_names();

@@ -6,10 +6,10 @@ use crate::format;
 use crate::models::{last, short};
 use identity::RunId;
 use insight::standing::{Place, Standing, standing};
-use record::read::{Cell, Evaluation, NgramLoss, Param};
+use record::read::{Cell, EvaluationRow, NgramLoss, Param};
 
 /// Where the last valid loss stands; `None` where it is not there, is not finite, or has no baselines beside it.
-pub fn of(evaluations: &[Evaluation], ngrams: &[NgramLoss]) -> Option<Standing> {
+pub fn of(evaluations: &[EvaluationRow], ngrams: &[NgramLoss]) -> Option<Standing> {
     standing(last(evaluations, "valid")?.loss?, "valid", ngrams)
 }
 

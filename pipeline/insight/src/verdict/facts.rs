@@ -6,7 +6,7 @@ use stages::params::Layout;
 use stages::plan::BatchPlan;
 
 use identity::{RunId, Status};
-use record::read::{Cell, Evaluation, NgramLoss, Sample, StepRow};
+use record::read::{Cell, EvaluationRow, NgramLoss, SampleRow, StepRow};
 use record::verdicts::TraceRow;
 
 /// What the rules look at.
@@ -24,9 +24,9 @@ pub struct Facts {
     pub probes: Vec<StepRow>,
     /// The share of training's time that they took.
     pub probe_share: Option<f64>,
-    pub evaluations: Vec<Evaluation>,
+    pub evaluations: Vec<EvaluationRow>,
     pub ngrams: Vec<NgramLoss>,
-    pub samples: Vec<Sample>,
+    pub samples: Vec<SampleRow>,
     /// What it read, or why that can't be seen.
     pub batches: Result<Batches, String>,
 }

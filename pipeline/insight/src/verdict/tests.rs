@@ -6,7 +6,7 @@ use stages::plan::BatchPlan;
 use super::*;
 use identity::verdict::{CheckName, Signal};
 use identity::{RunId, Status};
-use record::read::{Cell, Evaluation, NgramLoss, StepRow};
+use record::read::{Cell, EvaluationRow, NgramLoss, StepRow};
 use record::verdicts::TraceRow;
 
 mod lengths;
@@ -93,8 +93,8 @@ fn falls(at: usize) -> f64 {
     4.0 + 3.0 * (-(at as f64) / 60.0).exp() + wobble(at, 0.1)
 }
 
-fn score(step: i64, loss: f64) -> Evaluation {
-    Evaluation {
+fn score(step: i64, loss: f64) -> EvaluationRow {
+    EvaluationRow {
         step: Some(step),
         split: "valid".to_owned(),
         loss: loss.is_finite().then_some(loss),

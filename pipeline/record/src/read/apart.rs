@@ -2,7 +2,7 @@
 
 use crate::{Record, Result, sql};
 
-use super::losses::{Difference, Pair, StepRow};
+use super::losses::{LossDifference, LossPair, StepRow};
 
 #[derive(sqlx::FromRow)]
 struct PairRow {
@@ -22,7 +22,7 @@ fn loss(loss: Option<f64>, kind: Option<&str>) -> f64 {
     }
 }
 
-impl From<PairRow> for Pair {
+impl From<PairRow> for LossPair {
     fn from(row: PairRow) -> Self {
         Self { step: row.step, a: loss(row.loss_a, row.kind_a.as_deref()), b: loss(row.loss_b, row.kind_b.as_deref()) }
     }
@@ -30,7 +30,7 @@ impl From<PairRow> for Pair {
 
 impl Record {
     /// The first of the `steps` steps that two trajectories share at which their losses differ in any bit.
-    pub fn first_difference(&mut self, a: i64, b: i64, steps: i64) -> Result<Option<Difference>> {
+    pub fn first_difference(&mut self, a: i64, b: i64, steps: i64) -> Result<Option<LossDifference>> {
         if a == b {
             return Ok(None);
         }
@@ -44,11 +44,11 @@ impl Record {
     }
 
     /// The losses of two trajectories at those of the steps `from..to` that both have.
-    pub fn pairs(&mut self, a: i64, b: i64, from: i64, to: i64) -> Result<Vec<Pair>> {
+    pub fn pairs(&mut self, a: i64, b: i64, from: i64, to: i64) -> Result<Vec<LossPair>> {
         self.wait(async |connection| {
             let query = sqlx::query_as(sql!("read_pairs")).bind(a).bind(b).bind(from).bind(to);
             let rows: Vec<PairRow> = query.fetch_all(connection).await?;
-            Ok(rows.into_iter().map(Pair::from).collect())
+            Ok(rows.into_iter().map(LossPair::from).collect())
         })
     }
 
@@ -60,11 +60,11 @@ impl Record {
         (from, to): (i64, i64),
         least: f64,
         share: f64,
-    ) -> Result<Option<Pair>> {
+    ) -> Result<Option<LossPair>> {
         self.wait(async |connection| {
             let query = sqlx::query_as(sql!("read_first_apart")).bind(a).bind(b).bind(from).bind(to);
             let row: Option<PairRow> = query.bind(least).bind(share).fetch_optional(connection).await?;
-            Ok(row.map(Pair::from))
+            Ok(row.map(LossPair::from))
         })
     }
 

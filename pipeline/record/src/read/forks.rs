@@ -21,7 +21,7 @@ pub struct Forked {
 
 /// A trajectory from which others may begin.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
-pub struct Origin {
+pub struct ForkOrigin {
     pub identity: String,
     /// JSON list of `[name, value]`: what was hashed.
     pub fields: String,
@@ -36,7 +36,7 @@ pub struct Origin {
     pub point: String,
 }
 
-impl Origin {
+impl ForkOrigin {
     /// The parameters of its run.
     pub fn params(&self) -> Map<String, Value> {
         serde_json::from_str(&self.point).unwrap_or_default()
@@ -84,7 +84,7 @@ impl Record {
     }
 
     /// The trajectory of an identity.
-    pub fn origin(&mut self, identity: &str) -> Result<Option<Origin>> {
+    pub fn origin(&mut self, identity: &str) -> Result<Option<ForkOrigin>> {
         self.wait(async |connection| {
             sqlx::query_as(sql!("read_origin")).bind(identity).fetch_optional(connection).await
         })

@@ -35,7 +35,7 @@ const WRITE: [&str; 19] = [
 ];
 
 /// What a query came to.
-pub type Asked<T> = std::result::Result<T, QueryError>;
+pub type QueryResult<T> = std::result::Result<T, QueryError>;
 
 /// Why a query was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +80,7 @@ impl Record {
         query: &str,
         columns: &mut dyn FnMut(&[String]),
         row: &mut dyn FnMut(Vec<Cell>) -> ControlFlow<()>,
-    ) -> Result<Asked<()>> {
+    ) -> Result<QueryResult<()>> {
         if let Err(refusal) = check(query) {
             return Ok(Err(refusal));
         }
@@ -115,7 +115,7 @@ async fn ask(
     query: &str,
     columns: &mut dyn FnMut(&[String]),
     row: &mut dyn FnMut(Vec<Cell>) -> ControlFlow<()>,
-) -> sqlx::Result<Asked<()>> {
+) -> sqlx::Result<QueryResult<()>> {
     // The file is open read-only already; this closes the temporary tables and attached files.
     connection.execute("PRAGMA query_only = ON").await?;
     let text = sqlx::AssertSqlSafe(query.to_owned()).into_sql_str();
@@ -145,7 +145,7 @@ fn one_line(text: &str) -> String {
 
 /// Refuses what is not one statement that asks. SQLite would refuse most writes itself, but in words about a
 /// database; and `VACUUM INTO` writes a file whatever the connection may do.
-fn check(query: &str) -> Asked<()> {
+fn check(query: &str) -> QueryResult<()> {
     let first = skip(query);
     if first.is_empty() {
         return Err(QueryError::Empty);

@@ -12,7 +12,7 @@ use crate::{Record, Result, sql};
 
 /// The first step at which two trajectories have different losses.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct Difference {
+pub struct LossDifference {
     pub step: i64,
     pub loss_a: Option<f64>,
     #[sqlx(try_from = "String")]
@@ -24,7 +24,7 @@ pub struct Difference {
 
 /// The losses of two trajectories at one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pair {
+pub struct LossPair {
     pub step: i64,
     pub a: f64,
     pub b: f64,

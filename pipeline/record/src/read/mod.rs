@@ -25,14 +25,14 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 pub use cell::Cell;
 #[cfg(test)]
 pub(crate) use curves::bucket;
-pub use forks::{Forked, Origin};
-pub use free::{ASK, Asked, QueryError, Relation};
-pub use losses::{Difference, Numbers, Pair, StepRow};
+pub use forks::{ForkOrigin, Forked};
+pub use free::{ASK, QueryError, QueryResult, Relation};
+pub use losses::{LossDifference, LossPair, Numbers, StepRow};
 pub(super) use nullable::Nullable;
 pub(super) use runs::list;
-pub use runs::{Detail, Param, Study, Summary};
+pub use runs::{Detail, Param, RunSummary, Study};
 pub use stages::{Execution, StageRow};
-pub use texts::{Evaluation, Event, NgramLoss, Sample};
+pub use texts::{EvaluationRow, EventRow, NgramLoss, SampleRow};
 
 /// JSON of the record as a value when it is printed; null where there is none.
 fn as_json<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {

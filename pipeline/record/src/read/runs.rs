@@ -14,7 +14,7 @@ use crate::{Record, Result, sql};
 
 /// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct Summary {
+pub struct RunSummary {
     #[sqlx(try_from = "i64")]
     pub run: RunId,
     /// `None` of a run that no experiment made.
@@ -55,7 +55,7 @@ pub struct Summary {
     pub stopped_at: Option<String>,
 }
 
-impl Summary {
+impl RunSummary {
     /// Its status as a table has it.
     pub fn standing(&self) -> String {
         self.stopped_at.as_ref().map_or_else(|| self.status.to_string(), |stage| format!("stopped at {stage}"))
@@ -118,7 +118,7 @@ impl Record {
     }
 
     /// The named runs, or all, ascending.
-    pub fn summaries(&mut self, runs: Option<&[RunId]>) -> Result<Vec<Summary>> {
+    pub fn summaries(&mut self, runs: Option<&[RunId]>) -> Result<Vec<RunSummary>> {
         let runs = runs.map(list);
         self.wait(async |connection| many(sqlx::query_as(sql!("read_runs")).bind(runs).fetch_all(connection)).await)
     }

@@ -12,7 +12,7 @@ use crate::{Record, Result, sql};
 
 /// A split scored at one checkpoint.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct Evaluation {
+pub struct EvaluationRow {
     pub step: Option<i64>,
     pub split: String,
     pub loss: Option<f64>,
@@ -40,7 +40,7 @@ pub struct NgramLoss {
 
 /// A text drawn at one checkpoint.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct Sample {
+pub struct SampleRow {
     pub step: Option<i64>,
     pub position: i64,
     /// How it was drawn: JSON in the record, a value when it is printed.
@@ -60,7 +60,7 @@ pub struct Sample {
 
 /// Something worth a line.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct Event {
+pub struct EventRow {
     pub step: Option<i64>,
     pub kind: String,
     pub message: String,
@@ -69,12 +69,12 @@ pub struct Event {
 
 impl Record {
     /// A run's evaluations by step.
-    pub fn evaluations(&mut self, run: RunId) -> Result<Vec<Evaluation>> {
+    pub fn evaluations(&mut self, run: RunId) -> Result<Vec<EvaluationRow>> {
         self.wait(async |connection| sqlx::query_as(sql!("read_evaluations")).bind(run.0).fetch_all(connection).await)
     }
 
     /// The evaluations of each of some runs.
-    pub fn evaluations_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<Evaluation>>> {
+    pub fn evaluations_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<EvaluationRow>>> {
         self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_evaluations_of")).bind(list(runs))).await)
     }
 
@@ -102,22 +102,22 @@ impl Record {
     }
 
     /// A run's samples by step and place.
-    pub fn samples(&mut self, run: RunId) -> Result<Vec<Sample>> {
+    pub fn samples(&mut self, run: RunId) -> Result<Vec<SampleRow>> {
         self.samples_of(&[run]).map(only)
     }
 
     /// The samples of each of some runs.
-    pub fn samples_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<Sample>>> {
+    pub fn samples_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<SampleRow>>> {
         self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_samples")).bind(list(runs))).await)
     }
 
     /// The events of each of some runs.
-    pub fn events_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<Event>>> {
+    pub fn events_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<EventRow>>> {
         self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_events_of")).bind(list(runs))).await)
     }
 
     /// A run's events by step.
-    pub fn events(&mut self, run: RunId) -> Result<Vec<Event>> {
+    pub fn events(&mut self, run: RunId) -> Result<Vec<EventRow>> {
         self.wait(async |connection| sqlx::query_as(sql!("read_events")).bind(run.0).fetch_all(connection).await)
     }
 }

@@ -12,7 +12,7 @@ use experiment::{Experiment, Point};
 use identity::Fields;
 use identity::{Digest, RunId, TrajectoryId};
 use record::Record;
-use record::read::Origin;
+use record::read::ForkOrigin;
 use stages::schema::flatten;
 
 /// The stages before the training, all of which a fork keeps.
@@ -46,7 +46,7 @@ pub(super) fn ancestors(
 }
 
 /// What a trajectory was computed from.
-pub(crate) fn ancestor(origin: Origin) -> Result<Ancestor, Failure> {
+pub(crate) fn ancestor(origin: ForkOrigin) -> Result<Ancestor, Failure> {
     let bug = |what: &str| Failure::failed(format!("BUG: the training of {} has no {what}", origin.run), "");
     let identity: TrajectoryId = origin.identity.parse().map_err(|_| bug("identity"))?;
     let fields = Fields::from_json(&origin.fields).ok_or_else(|| bug("fields"))?;
@@ -60,8 +60,8 @@ pub(crate) fn ancestor(origin: Origin) -> Result<Ancestor, Failure> {
 }
 
 /// The checkpoint must be one of the trajectory's own.
-fn check_step(fork: &Fork, origin: &Origin) -> Result<(), (String, String)> {
-    let Origin { run, first, steps, .. } = origin;
+fn check_step(fork: &Fork, origin: &ForkOrigin) -> Result<(), (String, String)> {
+    let ForkOrigin { run, first, steps, .. } = origin;
     let step = i64::try_from(fork.step).unwrap_or(i64::MAX);
     if step > *steps {
         return Err((
@@ -77,7 +77,7 @@ fn check_step(fork: &Fork, origin: &Origin) -> Result<(), (String, String)> {
 }
 
 /// What the checkpoint fixes must be as it was.
-fn check_kept(experiment: &Experiment, point: &Point, origin: &Origin) -> Result<(), Failure> {
+fn check_kept(experiment: &Experiment, point: &Point, origin: &ForkOrigin) -> Result<(), Failure> {
     let recorded = origin.params();
     for stage in KEPT_STAGES.into_iter().chain(["train"]) {
         let mut before = table(&recorded, stage);

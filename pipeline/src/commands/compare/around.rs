@@ -3,11 +3,11 @@
 use crate::ui::format::{self, count, indent};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
-use record::read::{StepRow, Summary};
+use record::read::{RunSummary, StepRow};
 use view::compare::{Around, Centre};
 
 /// The table.
-pub fn table(around: &Around, runs: &[Summary], look: Look) -> String {
+pub fn table(around: &Around, runs: &[RunSummary], look: Look) -> String {
     let what = match around.centre {
         Centre::Onset(run) => format!("the onset of {run}"),
         Centre::BeyondNoise => "where they part beyond the noise".to_owned(),

@@ -13,7 +13,7 @@ use identity::LossKind;
 use insight::comparison::{Differing, Scores};
 use insight::explanation::{Explains, Why};
 use insight::noise::{Beyond, TIMES};
-use record::read::{Difference, Summary};
+use record::read::{LossDifference, RunSummary};
 use view::compare::{CompareView, Parting};
 use view::defaults::Defaults;
 use view::models::{baseline_words, lines_on};
@@ -102,7 +102,7 @@ fn shown(row: &Differing, place: usize, defaults: &Defaults) -> String {
 }
 
 /// Names down and runs across while there are few runs, else the other way round.
-fn differences(runs: &[Summary], rows: &[Differing], look: Look) -> String {
+fn differences(runs: &[RunSummary], rows: &[Differing], look: Look) -> String {
     let defaults = Defaults::of(0);
     let plain = |text: String| (text, Ink::Plain);
     let mut table;
@@ -204,7 +204,7 @@ fn curves(all: &CompareView, look: Look) -> String {
 }
 
 /// Where the losses of two runs part.
-fn part(runs: &[Summary], parting: &Parting, look: Look) -> String {
+fn part(runs: &[RunSummary], parting: &Parting, look: Look) -> String {
     let said = match &parting.first {
         _ if parting.common_steps == 0 => "the runs have no steps in common".to_owned(),
         None => format!("the losses are identical to the bit for all {} common steps", count(parting.common_steps)),
@@ -228,7 +228,7 @@ fn part(runs: &[Summary], parting: &Parting, look: Look) -> String {
 }
 
 /// Where losses are further apart than noise, and by how much.
-fn apart_by(first: &Difference, beyond: Option<&Beyond>) -> String {
+fn apart_by(first: &LossDifference, beyond: Option<&Beyond>) -> String {
     let Some(beyond) = beyond else {
         return "; no step has them apart by more than the noise of its neighbours".to_owned();
     };
@@ -246,7 +246,7 @@ fn apart_by(first: &Difference, beyond: Option<&Beyond>) -> String {
 }
 
 /// Two losses, in as many digits as it takes to tell them apart.
-fn apart(first: &Difference) -> (String, String) {
+fn apart(first: &LossDifference) -> (String, String) {
     let short = (format::loss(first.loss_a, Some(first.kind_a)), format::loss(first.loss_b, Some(first.kind_b)));
     match (first.loss_a, first.loss_b) {
         (Some(a), Some(b)) if short.0 == short.1 => (format!("{a:?}"), format!("{b:?}")),
@@ -254,7 +254,7 @@ fn apart(first: &Difference) -> (String, String) {
     }
 }
 
-fn scores(runs: &[Summary], scores: &[Scores], look: Look) -> String {
+fn scores(runs: &[RunSummary], scores: &[Scores], look: Look) -> String {
     if scores.is_empty() || runs.len() > MOST_BESIDE {
         return String::new();
     }

@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use insight::comparison::Texts;
-use record::read::{Sample, Summary};
+use record::read::{RunSummary, SampleRow};
 use view::sample::{decode, figures, written};
 
 /// The most runs whose scores and texts stand side by side.
@@ -13,7 +13,7 @@ pub const MOST_BESIDE: usize = 6;
 
 /// Texts of the last checkpoint that the runs share, and of each run's own last where those differ: two beside each
 /// other, more below each other.
-pub fn samples(runs: &[Summary], texts: &[Texts], look: Look) -> String {
+pub fn samples(runs: &[RunSummary], texts: &[Texts], look: Look) -> String {
     if runs.len() > MOST_BESIDE {
         return String::new();
     }
@@ -35,11 +35,11 @@ pub fn samples(runs: &[Summary], texts: &[Texts], look: Look) -> String {
     parts.join("\n")
 }
 
-fn samples_of<'a>(runs: &[Summary], rows: impl Iterator<Item = &'a Texts>, title: &str, look: Look) -> String {
+fn samples_of<'a>(runs: &[RunSummary], rows: impl Iterator<Item = &'a Texts>, title: &str, look: Look) -> String {
     let mut text = format!("{}\n", look.heading(title));
     for row in rows {
         text.push_str(&format!("  {}\n", decode(&row.decode)));
-        let name = |run: &Summary, sample: &Sample| match (row.step, sample.step) {
+        let name = |run: &RunSummary, sample: &SampleRow| match (row.step, sample.step) {
             (None, Some(step)) => format!("{} at {}", run.name(), count(step)),
             _ => run.name(),
         };
@@ -69,9 +69,9 @@ fn samples_of<'a>(runs: &[Summary], rows: impl Iterator<Item = &'a Texts>, title
     text
 }
 
-fn beside(look: Look, a: (&str, &Sample), b: (&str, &Sample)) -> String {
+fn beside(look: Look, a: (&str, &SampleRow), b: (&str, &SampleRow)) -> String {
     let width = (look.width - 7) / 2;
-    let column = |(name, sample): (&str, &Sample)| {
+    let column = |(name, sample): (&str, &SampleRow)| {
         let mut lines = vec![(name.to_owned(), Ink::Bold)];
         lines.extend(format::wrap(&figures(sample), width).into_iter().map(|line| (line, Ink::Dim)));
         let facts = lines.len();

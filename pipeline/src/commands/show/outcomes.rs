@@ -4,7 +4,7 @@ use crate::ui::format::{self, count, indent};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
 use insight::standing::Standing;
-use record::read::{Evaluation, Event, NgramLoss, Sample};
+use record::read::{EvaluationRow, EventRow, NgramLoss, SampleRow};
 use view::models::{best, short};
 use view::sample::{decode, figures, written};
 use view::standing;
@@ -13,7 +13,7 @@ use view::standing;
 const MOST_ROWS: usize = 16;
 
 /// Scores by checkpoint, the best of each split marked.
-pub fn evaluations(evaluations: &[Evaluation], look: Look) -> String {
+pub fn evaluations(evaluations: &[EvaluationRow], look: Look) -> String {
     if evaluations.is_empty() {
         return String::new();
     }
@@ -81,7 +81,7 @@ pub fn baselines(ngrams: &[NgramLoss], standing: Option<&Standing>, unit: &str, 
 }
 
 /// The texts of the last checkpoint that has some.
-pub fn samples(samples: &[Sample], look: Look) -> String {
+pub fn samples(samples: &[SampleRow], look: Look) -> String {
     let Some(last) = samples.last() else { return String::new() };
     let mut text = format!("{}\n", look.heading(&format!("samples of checkpoint {}", count(last.step.unwrap_or(0)))));
     for sample in samples.iter().filter(|sample| sample.step == last.step) {
@@ -98,7 +98,7 @@ pub fn samples(samples: &[Sample], look: Look) -> String {
 }
 
 /// What happened, by step.
-pub fn events(events: &[Event], look: Look) -> String {
+pub fn events(events: &[EventRow], look: Look) -> String {
     if events.is_empty() {
         return String::new();
     }

@@ -8,7 +8,7 @@ use crate::ui::format::{self, count, indent, redacted};
 use crate::ui::look::{Ink, Look, status_ink};
 use crate::ui::table::{Table, left, right};
 use chart::axis::Baseline;
-use record::read::{Cell, Detail, Forked, NgramLoss, Param, StageRow, Summary};
+use record::read::{Cell, Detail, Forked, NgramLoss, Param, RunSummary, StageRow};
 use session::plan;
 use view::compare::origin;
 use view::defaults::Defaults;
@@ -16,7 +16,7 @@ use view::models::{baseline_words, lines_on};
 use view::run::again;
 
 /// Who, what, when, where, and with what.
-pub fn header(run: &Summary, detail: &Detail, forks: &[Forked], look: Look) -> String {
+pub fn header(run: &RunSummary, detail: &Detail, forks: &[Forked], look: Look) -> String {
     let mut first =
         vec![look.paint(Ink::Bold, &run.name()), run.experiment.clone().unwrap_or_else(|| format::NOTHING.to_owned())];
     let point = format::point(&run.swept());
@@ -74,7 +74,7 @@ fn lineage(forks: &[Forked]) -> Option<String> {
 }
 
 /// Parameters: those that differ from their defaults in two columns, the rest in a few lines.
-pub fn params(params: &[Param], run: &Summary, look: Look) -> String {
+pub fn params(params: &[Param], run: &RunSummary, look: Look) -> String {
     if params.is_empty() {
         return String::new();
     }
@@ -257,14 +257,14 @@ pub fn baselines(lines: &[Baseline], ngrams: &[NgramLoss], look: Look) -> String
 }
 
 /// The last loss and the best, and what was not finite.
-pub fn losses(run: &Summary, look: Look) -> String {
+pub fn losses(run: &RunSummary, look: Look) -> String {
     let Some(kind) = run.last_loss_kind else { return String::new() };
     let best = run.best_loss.map_or(String::new(), |best| format!(", best {}", format::float(best)));
     format!("last {}{best}\n{}", format::loss(run.last_loss, Some(kind)), nonfinite(run, look))
 }
 
 /// What was not finite, in one line.
-fn nonfinite(run: &Summary, look: Look) -> String {
+fn nonfinite(run: &RunSummary, look: Look) -> String {
     let Some(first) = run.first_nonfinite_step else { return String::new() };
     let steps = if run.nonfinite_steps == 1 { "step" } else { "steps" };
     let said = format!("✗ {} {steps} without a finite loss, the first at {}", count(run.nonfinite_steps), count(first));

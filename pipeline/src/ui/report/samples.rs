@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{ReportView, ReportedRun, harmless, some_are_whole};
 use crate::ui::format::count;
-use record::read::Sample;
+use record::read::SampleRow;
 use view::sample::{decode, figures};
 
 /// The section.
@@ -38,7 +38,7 @@ fn latest(run: &ReportedRun) -> String {
     run.samples.last().map_or(String::new(), figures)
 }
 
-fn text(sample: &Sample) -> Markup {
+fn text(sample: &SampleRow) -> Markup {
     html! {
         figure.sample {
             figcaption { strong { (decode(&sample.decode)) } " " span.faint { (figures(sample)) } }

@@ -5,7 +5,7 @@ use crate::defaults::Defaults;
 use crate::format::{self, count};
 use insight::comparison::Differing;
 use insight::explanation::Explains;
-use record::read::Summary;
+use record::read::RunSummary;
 use record::verdicts::{Kind, Verdict};
 
 /// The most parameters that a sentence names.
@@ -16,7 +16,7 @@ const MOST_TOLD: usize = 4;
 
 /// What happened between some runs, a paragraph each.
 pub fn account(all: &CompareView) -> Vec<String> {
-    let both: Vec<(&Summary, &Verdict)> = all.runs.iter().zip(&all.verdicts).collect();
+    let both: Vec<(&RunSummary, &Verdict)> = all.runs.iter().zip(&all.verdicts).collect();
     let (faults, others): (Vec<_>, Vec<_>) =
         both.into_iter().partition(|(_, verdict)| verdict.verdict == Kind::DataFault);
     // The data come first: whatever a loss does on the wrong text says nothing of a rate.
@@ -58,7 +58,7 @@ fn alone(all: &CompareView, faults: usize) -> Option<String> {
 }
 
 /// Runs as a sentence names them.
-fn names(runs: &[(&Summary, &Verdict)]) -> String {
+fn names(runs: &[(&RunSummary, &Verdict)]) -> String {
     let names: Vec<String> = runs.iter().map(|(run, _)| run.name()).collect();
     match &names[..] {
         [first @ .., last] if !first.is_empty() && names.len() <= MOST_TOLD => {
@@ -70,14 +70,15 @@ fn names(runs: &[(&Summary, &Verdict)]) -> String {
 }
 
 /// Runs with their verdicts: a sentence for each while they are few, and for each verdict where they are many.
-fn judged(runs: &[(&Summary, &Verdict)]) -> Vec<String> {
-    let mut groups: Vec<Vec<(&Summary, &Verdict)>> = Vec::new();
+fn judged(runs: &[(&RunSummary, &Verdict)]) -> Vec<String> {
+    let mut groups: Vec<Vec<(&RunSummary, &Verdict)>> = Vec::new();
     for &(run, verdict) in runs {
-        let alike = |known: &(&Summary, &Verdict)| match runs.len() {
+        let alike = |known: &(&RunSummary, &Verdict)| match runs.len() {
             ..=MOST_TOLD => known.1.sentence == verdict.sentence && known.1.onset == verdict.onset,
             _ => true,
         };
-        let same = |group: &&mut Vec<(&Summary, &Verdict)>| group[0].1.verdict == verdict.verdict && alike(&group[0]);
+        let same =
+            |group: &&mut Vec<(&RunSummary, &Verdict)>| group[0].1.verdict == verdict.verdict && alike(&group[0]);
         match groups.iter_mut().find(same) {
             Some(group) => group.push((run, verdict)),
             None => groups.push(vec![(run, verdict)]),
@@ -163,7 +164,7 @@ fn named(rows: &[Differing]) -> String {
 }
 
 /// Runs of one verdict, and what it says of them.
-fn sentence(runs: &[(&Summary, &Verdict)], told: bool) -> String {
+fn sentence(runs: &[(&RunSummary, &Verdict)], told: bool) -> String {
     let verdict = runs[0].1;
     let (is, has, learns) = if runs.len() == 1 { ("is", "has", "learns") } else { ("are", "have", "learn") };
     let onset = match verdict.began() {

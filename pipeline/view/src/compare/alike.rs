@@ -6,7 +6,7 @@ use chart::axis::Baseline;
 use identity::RunId;
 use insight::comparison::Differing;
 use record::Record;
-use record::read::{Cell, Detail, Forked, NgramLoss, StageRow, Summary};
+use record::read::{Cell, Detail, Forked, NgramLoss, RunSummary, StageRow};
 
 /// The same parameters, but what a run was forked from as `run42 at step 300`: a trajectory's digits tell nobody anything.
 ///
@@ -104,7 +104,7 @@ pub fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differ
 }
 
 /// Baselines of all runs; where they differ, or not every run has any, each names the first run that it belongs to.
-pub fn joint_baselines(runs: &[Summary], stages: &[Vec<StageRow>], ngrams: &[Vec<NgramLoss>]) -> Vec<Baseline> {
+pub fn joint_baselines(runs: &[RunSummary], stages: &[Vec<StageRow>], ngrams: &[Vec<NgramLoss>]) -> Vec<Baseline> {
     let mut all: Vec<(Baseline, String)> = Vec::new();
     let mut without = false;
     for ((run, stages), ngrams) in runs.iter().zip(stages).zip(ngrams) {

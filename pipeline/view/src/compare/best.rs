@@ -4,7 +4,7 @@ use crate::models::last;
 use identity::Bucket;
 use insight::comparison::Differing;
 use insight::winner::{self, Group, Scored, Winner};
-use record::read::Evaluation;
+use record::read::EvaluationRow;
 use record::verdicts::Verdict;
 
 /// The share of a training whose losses are its tail.
@@ -14,7 +14,7 @@ const TAIL: i64 = 10;
 pub fn best(
     parameters: &[Differing],
     verdicts: &[Verdict],
-    evaluations: &[Vec<Evaluation>],
+    evaluations: &[Vec<EvaluationRow>],
     curves: &[Vec<Bucket>],
     incomparable: bool,
 ) -> (Vec<Group>, Option<Winner>) {

@@ -21,7 +21,7 @@ use insight::comparison::{self, Differing, Scores, Texts};
 use insight::standing::Standing;
 use insight::winner::{Group, Winner};
 use record::Record;
-use record::read::{NgramLoss, Summary};
+use record::read::{NgramLoss, RunSummary};
 use record::verdicts::Verdict;
 
 /// Rows of all curves together, beside the fewest of one.
@@ -33,7 +33,7 @@ const FEWEST: i64 = 40;
 pub struct CompareView {
     /// What happened, in a few sentences.
     pub account: Vec<String>,
-    pub runs: Vec<Summary>,
+    pub runs: Vec<RunSummary>,
     pub verdicts: Vec<Verdict>,
     /// Parameters.
     pub parameters: Vec<Differing>,

@@ -9,7 +9,7 @@ use identity::RunId;
 use insight::comparison::Differing;
 use insight::explanation::{self, Ground, Rates};
 use insight::noise::{self, Beyond, Losses};
-use record::read::{self, Cell, Difference, Param};
+use record::read::{self, Cell, LossDifference, Param};
 use record::{Record, RecordError};
 
 /// Steps before a parting that are searched for what can explain it. What happened further back would have shown in the
@@ -41,7 +41,7 @@ pub struct Parting {
     /// Steps that both runs have.
     pub common_steps: i64,
     /// The first of them whose losses differ in any bit.
-    pub first: Option<Difference>,
+    pub first: Option<LossDifference>,
     /// The first whose losses differ by more than losses do from one step to the next.
     pub beyond_noise: Option<Beyond>,
 }
@@ -52,11 +52,16 @@ struct Recorded<'r>(&'r mut Record, i64, i64);
 impl Losses for Recorded<'_> {
     type Error = RecordError;
 
-    fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<read::Pair>, RecordError> {
+    fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<read::LossPair>, RecordError> {
         self.0.pairs(self.1, self.2, from, to)
     }
 
-    fn first_apart(&mut self, steps: (i64, i64), least: f64, share: f64) -> Result<Option<read::Pair>, RecordError> {
+    fn first_apart(
+        &mut self,
+        steps: (i64, i64),
+        least: f64,
+        share: f64,
+    ) -> Result<Option<read::LossPair>, RecordError> {
         self.0.first_apart((self.1, self.2), steps, least, share)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use record::read::Sample;
+use record::read::SampleRow;
 use record::verdicts::Verdict;
 
 /// Runs that are shown whole where there are more: with what their verdicts rest on, their events and their samples.
@@ -34,11 +34,11 @@ pub fn shown(runs: usize, most: usize, whole: &BTreeSet<usize>) -> BTreeSet<usiz
 }
 
 /// The samples of as many checkpoints as fit: the first and the last, and those between at equal distances.
-pub fn fitting(samples: Vec<Sample>, budget: usize) -> (Vec<Sample>, usize) {
+pub fn fitting(samples: Vec<SampleRow>, budget: usize) -> (Vec<SampleRow>, usize) {
     // What stands around a text takes about as much as a short one.
-    let size = |samples: &[Sample]| samples.iter().map(|it| it.text.len() + 300).sum::<usize>();
-    let checkpoints: Vec<&[Sample]> = samples.chunk_by(|a, b| a.step == b.step).collect();
-    let mut kept: Vec<&[Sample]> = Vec::new();
+    let size = |samples: &[SampleRow]| samples.iter().map(|it| it.text.len() + 300).sum::<usize>();
+    let checkpoints: Vec<&[SampleRow]> = samples.chunk_by(|a, b| a.step == b.step).collect();
+    let mut kept: Vec<&[SampleRow]> = Vec::new();
     for every in 1..=checkpoints.len().max(1) {
         let last = checkpoints.len().saturating_sub(1);
         let those = checkpoints.iter().enumerate().filter(|(at, _)| (last - at).is_multiple_of(every) || *at == 0);
@@ -50,7 +50,7 @@ pub fn fitting(samples: Vec<Sample>, budget: usize) -> (Vec<Sample>, usize) {
     if kept.iter().map(|samples| size(samples)).sum::<usize>() > budget {
         kept = kept.split_off(kept.len().saturating_sub(1));
     }
-    let kept: Vec<Sample> = kept.concat();
+    let kept: Vec<SampleRow> = kept.concat();
     let untold = samples.len() - kept.len();
     (kept, untold)
 }
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn samples_that_do_not_fit_are_counted() {
-        let sample = |step: i64| Sample {
+        let sample = |step: i64| SampleRow {
             step: Some(step),
             position: 0,
             decode: "\"greedy\"".to_owned(),
@@ -93,8 +93,8 @@ mod tests {
             loop_onset: None,
             why_empty: None,
         };
-        let steps = |kept: &[Sample]| kept.iter().filter_map(|it| it.step).collect::<Vec<_>>();
-        let all: Vec<Sample> = (0..=10).map(|at| sample(at * 100)).collect();
+        let steps = |kept: &[SampleRow]| kept.iter().filter_map(|it| it.step).collect::<Vec<_>>();
+        let all: Vec<SampleRow> = (0..=10).map(|at| sample(at * 100)).collect();
         let (kept, untold) = fitting(all.clone(), 100_000);
         assert_eq!((kept.len(), untold), (11, 0));
         let (kept, untold) = fitting(all.clone(), 6_500);

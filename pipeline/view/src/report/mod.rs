@@ -16,7 +16,7 @@ use chart::{Chart, Quantity};
 use identity::RunId;
 use insight::comparison::Differing;
 use insight::winner::{Group, Winner};
-use record::read::{Evaluation, Event, Execution, Forked, Sample, Summary};
+use record::read::{EvaluationRow, EventRow, Execution, Forked, RunSummary, SampleRow};
 use record::verdicts::{Confirmation, Verdict};
 use record::{self, Record};
 
@@ -85,7 +85,7 @@ pub struct Again {
 /// One run of it.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct ReportedRun {
-    pub summary: Summary,
+    pub summary: RunSummary,
     /// What tells it from the others.
     pub label: String,
     /// Whether all is shown of it, or only its line in the summary.
@@ -94,11 +94,11 @@ pub struct ReportedRun {
     pub confirmations: Vec<Confirmation>,
     /// Where its last valid loss stands among the baselines.
     pub standing: Option<String>,
-    pub evaluations: Vec<Evaluation>,
-    pub samples: Vec<Sample>,
+    pub evaluations: Vec<EvaluationRow>,
+    pub samples: Vec<SampleRow>,
     /// Texts that the page has no room for.
     pub untold: usize,
-    pub events: Vec<Event>,
+    pub events: Vec<EventRow>,
     pub forks: Vec<Forked>,
 }
 
@@ -110,7 +110,7 @@ impl ReportedRun {
     }
 
     /// The score of its last checkpoint on valid.
-    pub fn valid(&self) -> Option<&Evaluation> {
+    pub fn valid(&self) -> Option<&EvaluationRow> {
         self.evaluations.iter().rfind(|e| e.split == "valid" && e.source == "evaluate")
     }
 }
@@ -216,7 +216,7 @@ struct Texts {
     confirmations: Vec<Vec<Confirmation>>,
     forks: Vec<Vec<Forked>>,
     /// Of the runs that are shown whole, by their places.
-    whole: BTreeMap<usize, (Vec<Sample>, Vec<Event>)>,
+    whole: BTreeMap<usize, (Vec<SampleRow>, Vec<EventRow>)>,
 }
 
 impl Texts {

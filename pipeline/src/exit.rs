@@ -1,21 +1,21 @@
 //! Exit codes, as the help lists them.
 
-use session::failure::Kind;
+use session::failure::FailureKind;
 use session::interrupt::Interrupt;
 
 /// Done.
 pub const DONE: u8 = 0;
 
 /// The exit code of a failure.
-pub const fn code(kind: Kind) -> u8 {
+pub const fn code(kind: FailureKind) -> u8 {
     match kind {
-        Kind::Failed => 1,
-        Kind::WrongInput => 2,
-        Kind::Interrupted => 130,
+        FailureKind::Failed => 1,
+        FailureKind::WrongInput => 2,
+        FailureKind::Interrupted => 130,
     }
 }
 
 /// Takes over the signals that ask to stop.
 pub fn interrupt() -> Interrupt {
-    Interrupt::install(i32::from(code(Kind::Interrupted)))
+    Interrupt::install(i32::from(code(FailureKind::Interrupted)))
 }

@@ -8,7 +8,7 @@ mod ui;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use session::failure::{Failure, Kind};
+use session::failure::{Failure, FailureKind};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Err(words) if words.use_stderr() => {
             // Where nobody can read it, the exit code still says it.
             let _ = words.print();
-            return ExitCode::from(exit::code(Kind::WrongInput));
+            return ExitCode::from(exit::code(FailureKind::WrongInput));
         }
         Err(help) => {
             ui::printed(help.print());

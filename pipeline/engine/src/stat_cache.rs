@@ -15,7 +15,7 @@ const TOO_YOUNG_NS: i128 = 2_000_000_000;
 
 /// What the cache says of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum Lookup {
     /// It stands as it did when its digest was this.
     Known(Digest),
     /// It is new or has changed; it stands so now.
@@ -59,10 +59,10 @@ impl StatCache {
 
     /// Looks a file up. What is not known is for the caller to read, and to tell with [`Self::learn`]: others look files up
     /// meanwhile.
-    pub fn look(&self, file: &Path) -> io::Result<Look> {
+    pub fn look(&self, file: &Path) -> io::Result<Lookup> {
         let stat = Stat::of(file)?;
         let known = name_of(file).and_then(|name| self.entries.get(name)).filter(|entry| entry.stat == stat);
-        Ok(known.map_or(Look::Unknown(stat), |entry| Look::Known(entry.digest)))
+        Ok(known.map_or(Lookup::Unknown(stat), |entry| Lookup::Known(entry.digest)))
     }
 
     /// Remembers the digest of a file that was looked up before it was read, unless it has changed since. `now` says how
@@ -168,8 +168,8 @@ mod tests {
     /// The digest of a file, as the store comes by it some time from now.
     fn digest(cache: &mut StatCache, file: &Path, later: Duration) -> Digest {
         match cache.look(file).unwrap() {
-            Look::Known(digest) => digest,
-            Look::Unknown(stat) => {
+            Lookup::Known(digest) => digest,
+            Lookup::Unknown(stat) => {
                 let digest = files::digest(file).unwrap();
                 cache.learn(file, stat, digest, SystemTime::now() + later).unwrap();
                 digest

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::lock;
-use crate::stat_cache::{Look, StatCache};
+use crate::stat_cache::{Lookup, StatCache};
 pub use advice::advice;
 use identity::{Digest, ObjectId};
 use system::files;
@@ -241,8 +241,8 @@ impl Store {
     pub fn digest_of(&self, file: &Path) -> io::Result<Digest> {
         let looked = self.lock().look(file)?;
         match looked {
-            Look::Known(digest) => Ok(digest),
-            Look::Unknown(before) => {
+            Lookup::Known(digest) => Ok(digest),
+            Lookup::Unknown(before) => {
                 let digest = files::digest(file)?;
                 self.lock().learn(file, before, digest, SystemTime::now())?;
                 Ok(digest)

@@ -25,10 +25,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use ground::Ground;
-pub use interface::{Cause, End, Progress, Settings, Shown, Summary, Track, Watch, WorkError};
+use ground::WatchedFiles;
+pub use interface::{End, Interruption, JobLabel, Progress, Settings, Track, WorkError, WorkObserver, WorkSummary};
 use jobs::Jobs;
-use point::Point;
+use point::PointJobs;
 use recorder::Recorder;
 
 use crate::graph::{Stage, WorkerFacts};
@@ -58,13 +58,13 @@ pub struct Work<'a> {
     /// Whether its stages were cut short.
     partial: bool,
     settings: Settings,
-    points: Vec<Point<'a>>,
+    points: Vec<PointJobs<'a>>,
     jobs: Jobs,
     recorder: Recorder<'a>,
     launcher: &'a mut dyn Launcher,
     /// Executions hold a sender each, and so does this side.
     told: (Sender<Message>, Receiver<Message>),
-    watch: &'a mut dyn Watch,
+    watch: &'a mut dyn WorkObserver,
     /// Nothing new is started.
     stopping: bool,
     executed: usize,
@@ -80,13 +80,13 @@ impl<'a> Work<'a> {
         launcher: &'a mut dyn Launcher,
         settings: Settings,
         tracks: Vec<Track<'a>>,
-        watch: &'a mut dyn Watch,
+        watch: &'a mut dyn WorkObserver,
     ) -> Self {
         let last = settings.until.as_ref().and_then(|until| graph.stages.iter().position(|stage| stage.name == *until));
         let length = last.map_or(graph.stages.len(), |last| last + 1);
         let partial = length < graph.stages.len();
         graph.stages.truncate(length);
-        let points: Vec<Point<'_>> = tracks.into_iter().map(|track| Point::new(track, length)).collect();
+        let points: Vec<PointJobs<'_>> = tracks.into_iter().map(|track| PointJobs::new(track, length)).collect();
         Self {
             jobs: Jobs::of(points.len()),
             recorder: Recorder::new(record, store, settings.process.clone()),
@@ -107,7 +107,7 @@ impl<'a> Work<'a> {
     ///
     /// # Errors
     /// When the record or the store fails as a whole; failures of stages are in the summary.
-    pub fn run(mut self) -> Result<Summary, WorkError> {
+    pub fn run(mut self) -> Result<WorkSummary, WorkError> {
         let (points, jobs, threads) = (self.points.len(), self.settings.jobs, self.settings.threads);
         tracing::info!(points, jobs, threads, "work begins");
         for point in 0..points {
@@ -117,7 +117,7 @@ impl<'a> Work<'a> {
             return self.dry_summary();
         }
         let own = lock::process_path(self.recorder.store.root(), &self.settings.process);
-        let ground = Ground::of([self.recorder.record.path().to_owned(), own])?;
+        let ground = WatchedFiles::of([self.recorder.record.path().to_owned(), own])?;
         let mut ticked: Option<Instant> = None;
         let mut swept = Instant::now();
         loop {
@@ -155,7 +155,7 @@ impl<'a> Work<'a> {
         }
         ground.stands()?;
         self.finish_points()?;
-        Ok(Summary {
+        Ok(WorkSummary {
             ends: self.points.iter().map(|point| point.end.clone().expect("BUG: a point without an end")).collect(),
             partial: self.partial,
             executed: self.executed,

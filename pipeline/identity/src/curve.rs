@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// Neighbouring steps in one row.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
-#[serde(into = "Shown")]
+#[serde(into = "BucketView")]
 pub struct Bucket {
     /// The first step.
     pub first: i64,
@@ -34,7 +34,7 @@ impl Bucket {
 
 /// A bucket as JSON has it: with the mean in place of the sum, which is only a means to it.
 #[derive(JsonSchema, Serialize)]
-struct Shown {
+struct BucketView {
     /// The first step.
     first: i64,
     /// How many.
@@ -48,7 +48,7 @@ struct Shown {
     first_nonfinite: Option<i64>,
 }
 
-impl From<Bucket> for Shown {
+impl From<Bucket> for BucketView {
     fn from(bucket: Bucket) -> Self {
         let Bucket { first, steps, finite, minimum, maximum, first_nonfinite, .. } = bucket;
         Self { first, steps, finite, minimum, maximum, mean: bucket.mean(), first_nonfinite }

@@ -46,7 +46,7 @@ pub enum Why {
 
 /// What is known of two runs that part.
 #[derive(Debug, Clone)]
-pub struct Ground {
+pub struct Circumstances {
     /// The first step whose losses differ.
     pub step: i64,
     /// Steps that both have from one lineage; 0 where neither is a fork.
@@ -87,7 +87,7 @@ enum Acts {
 }
 
 /// What `name` can explain.
-pub fn explains(name: &str, ground: &Ground) -> Explains {
+pub fn explains(name: &str, ground: &Circumstances) -> Explains {
     let (stage, key) = name.split_once('.').unwrap_or(("", name));
     let key = key.split('.').next().unwrap_or(key);
     let no = |why: Why| Explains::No { why };
@@ -132,7 +132,7 @@ fn by_rate(rates: Rates, step: i64) -> Explains {
     }
 }
 
-impl Ground {
+impl Circumstances {
     fn differs(&self, name: &str) -> bool {
         self.params[0].get(name) != self.params[1].get(name)
     }
@@ -190,7 +190,7 @@ impl Ground {
 mod tests {
     use super::*;
 
-    fn ground(step: i64) -> Ground {
+    fn ground(step: i64) -> Circumstances {
         let params: BTreeMap<String, Cell> = [
             ("train.optimizer", Cell::Text("adam".into())),
             ("train.dropout", Cell::Real(0.0)),
@@ -199,7 +199,7 @@ mod tests {
         ]
         .map(|(name, cell)| (name.to_owned(), cell))
         .into();
-        Ground {
+        Circumstances {
             step,
             shared: 0,
             params: [params.clone(), params],
@@ -257,7 +257,7 @@ mod tests {
             assert_eq!(explains(name, &ground(1)), Explains::Can, "{name}");
         }
         // A fork's own steps begin where its parent's end.
-        let fork = Ground { shared: 50, rates: Rates::From(50), ..ground(50) };
+        let fork = Circumstances { shared: 50, rates: Rates::From(50), ..ground(50) };
         assert_eq!(explains("train.weight_decay", &fork), Explains::NotBefore { step: 51 });
         assert_eq!(explains("train.learning_rate", &fork), Explains::NotBefore { step: 51 });
         assert_eq!(explains("train.seed", &fork), Explains::No { why: Why::NothingDrawn });
@@ -265,21 +265,21 @@ mod tests {
 
     #[test]
     fn schedules_clipping_and_data_by_what_was_recorded() {
-        let at = |step: i64, shapes: Rates| explains("train.schedule.rate", &Ground { shapes, ..ground(step) });
+        let at = |step: i64, shapes: Rates| explains("train.schedule.rate", &Circumstances { shapes, ..ground(step) });
         assert_eq!(at(300, Rates::From(299)), Explains::Can);
         assert_eq!(at(300, Rates::From(300)), Explains::NotBefore { step: 301 });
         assert_eq!(at(300, Rates::NotBefore(900)), Explains::NotBefore { step: 901 });
         assert_eq!(at(300, Rates::Same), Explains::No { why: Why::SameRates });
-        let mut cosine = Ground { shapes: Rates::From(1), ..ground(2) };
+        let mut cosine = Circumstances { shapes: Rates::From(1), ..ground(2) };
         cosine.params[1].insert("train.schedule.kind".into(), Cell::Text("cosine".into()));
         assert_eq!(explains("train.steps", &cosine), Explains::Can);
         cosine.params[1].insert("train.schedule.kind".into(), Cell::Text("range".into()));
         assert_eq!(explains("train.steps", &cosine), Explains::Can);
 
         assert_eq!(explains("train.clip_norm", &ground(3)), Explains::No { why: Why::NothingClipped });
-        assert_eq!(explains("train.clip_norm", &Ground { clipped: true, ..ground(3) }), Explains::Can);
+        assert_eq!(explains("train.clip_norm", &Circumstances { clipped: true, ..ground(3) }), Explains::Can);
 
-        let same = Ground { same_data: true, ..ground(3) };
+        let same = Circumstances { same_data: true, ..ground(3) };
         assert_eq!(explains("tokenize.lowercase", &same), Explains::No { why: Why::SameData });
     }
 

@@ -96,7 +96,7 @@ fn bound(noise: f64, size: f64) -> f64 {
 
 /// What two blocks say of the steps within.
 #[derive(Debug, PartialEq)]
-enum Look {
+enum BlockComparison {
     /// None can be beyond the noise.
     Nothing,
     /// One may be.
@@ -105,25 +105,25 @@ enum Look {
     Certain,
 }
 
-fn look(a: &Bucket, b: &Bucket, noise: f64) -> Look {
+fn look(a: &Bucket, b: &Bucket, noise: f64) -> BlockComparison {
     if a.steps != a.finite || b.steps != b.finite {
         return if (a.finite, a.first_nonfinite) == (b.finite, b.first_nonfinite) {
-            Look::Doubt
+            BlockComparison::Doubt
         } else {
-            Look::Certain
+            BlockComparison::Certain
         };
     }
     let (Some(low_a), Some(high_a), Some(low_b), Some(high_b)) = (a.minimum, a.maximum, b.minimum, b.maximum) else {
-        return Look::Doubt;
+        return BlockComparison::Doubt;
     };
     let size = [low_a, high_a, low_b, high_b].iter().fold(0.0, |most: f64, loss| most.max(loss.abs()));
     let widest = (high_a - low_b).max(high_b - low_a);
     // Where one run's greatest is that far above the other's, so is it above the other's loss at the same step.
     let sure = (high_a - high_b).abs().max((low_a - low_b).abs());
     match bound(noise, size) {
-        most if sure > most => Look::Certain,
-        _ if widest > bound(noise, 0.0) => Look::Doubt,
-        _ => Look::Nothing,
+        most if sure > most => BlockComparison::Certain,
+        _ if widest > bound(noise, 0.0) => BlockComparison::Doubt,
+        _ => BlockComparison::Nothing,
     }
 }
 
@@ -153,14 +153,14 @@ pub fn first_beyond<L: Losses>(
             let seen = match (of(blocks.0), of(blocks.1)) {
                 (Some(a), Some(b)) if a.steps == BLOCK && b.steps == BLOCK => look(&a, &b, noise),
                 // The last block of a run tells of other steps than the two have in common.
-                _ => Look::Certain,
+                _ => BlockComparison::Certain,
             };
             let reads = match seen {
-                Look::Nothing => false,
-                Look::Certain => true,
-                Look::Doubt => doubts < MOST_DOUBTS,
+                BlockComparison::Nothing => false,
+                BlockComparison::Certain => true,
+                BlockComparison::Doubt => doubts < MOST_DOUBTS,
             };
-            doubts += usize::from(seen == Look::Doubt && step >= BLOCK);
+            doubts += usize::from(seen == BlockComparison::Doubt && step >= BLOCK);
             let found = if reads { losses.first_apart((step, last), TIMES * noise, ROUNDING)? } else { None };
             if let Some(pair) = found {
                 let apart = Some((pair.a - pair.b).abs()).filter(|apart| apart.is_finite());

@@ -46,7 +46,7 @@ pub struct Tried {
 
 /// A step that stands out.
 #[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
-pub struct Point {
+pub struct RangePoint {
     pub step: i64,
     pub learning_rate: f64,
     /// Smoothed; `None` where it is not finite.
@@ -56,7 +56,7 @@ pub struct Point {
 /// What became of the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum RangeOutcome {
     /// It fell, and broke away.
     Broke,
     /// It fell, and did not break away up to the last rate.
@@ -70,15 +70,15 @@ pub enum Outcome {
 /// What a range test shows.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Conclusion {
-    pub outcome: Outcome,
+    pub outcome: RangeOutcome,
     /// Where the loss began.
     pub start: Option<f64>,
     /// Where it was lowest before it broke away.
-    pub best: Option<Point>,
+    pub best: Option<RangePoint>,
     /// Where it fell the fastest for each factor of the rate.
-    pub steepest: Option<Point>,
+    pub steepest: Option<RangePoint>,
     /// The first step of the break.
-    pub breaks: Option<Point>,
+    pub breaks: Option<RangePoint>,
     /// The rate from which a longer training is expected to break.
     pub limit: Option<f64>,
     /// A rate to try.
@@ -92,16 +92,16 @@ pub fn conclude(steps: &[Tried], rule: Optimizer) -> Conclusion {
     let sound = &smooth[..broken.unwrap_or(smooth.len())];
     let point = |at: usize| {
         let Tried { step, learning_rate, .. } = steps[at];
-        Point { step, learning_rate, loss: Some(smooth[at]).filter(|loss| loss.is_finite()) }
+        RangePoint { step, learning_rate, loss: Some(smooth[at]).filter(|loss| loss.is_finite()) }
     };
     let best = (0..sound.len()).min_by(|a, b| sound[*a].total_cmp(&sound[*b]));
     let start = sound.first().copied().filter(|loss| loss.is_finite());
     let fell = start.zip(best).is_some_and(|(start, best)| sound[best] < FALLEN * start);
     let outcome = match (fell, broken) {
-        (true, Some(_)) => Outcome::Broke,
-        (true, None) => Outcome::NeverBroke,
-        (false, Some(_)) => Outcome::BrokeAtOnce,
-        (false, None) => Outcome::NeverFell,
+        (true, Some(_)) => RangeOutcome::Broke,
+        (true, None) => RangeOutcome::NeverBroke,
+        (false, Some(_)) => RangeOutcome::BrokeAtOnce,
+        (false, None) => RangeOutcome::NeverFell,
     };
     // Over as many steps as are smoothed, so that a fall is not that of one batch.
     let falls = (NEIGHBOURS..sound.len()).map(|at| (at - NEIGHBOURS / 2, sound[at - NEIGHBOURS] - sound[at]));
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_clean_break() {
         let found = conclude(&tried(|_, rate| if rate < 30.0 { falling(rate) } else { 0.3 * rate + 9.0 }));
-        assert_eq!(found.outcome, Outcome::Broke);
+        assert_eq!(found.outcome, RangeOutcome::Broke);
         let limit = found.breaks.unwrap();
         assert!((30.0..34.0).contains(&limit.learning_rate), "{limit:?}");
         assert_eq!(found.suggestion, Some(11.0));
@@ -191,10 +191,10 @@ mod tests {
     fn a_spike_that_recovers_is_no_break() {
         let spiked = |step: usize| if (70..72).contains(&step) { 100.0 } else { 0.0 };
         let found = conclude(&tried(|step, rate| falling(rate) + spiked(step)));
-        assert_eq!((found.outcome, found.breaks), (Outcome::NeverBroke, None));
+        assert_eq!((found.outcome, found.breaks), (RangeOutcome::NeverBroke, None));
         // Nor is one in the last step.
         let found = conclude(&tried(|step, rate| if step == 100 { 50.0 } else { falling(rate) }));
-        assert_eq!(found.outcome, Outcome::NeverBroke);
+        assert_eq!(found.outcome, RangeOutcome::NeverBroke);
         assert_eq!(found.suggestion, Some(350.0));
     }
 
@@ -205,7 +205,7 @@ mod tests {
             steps.truncate(81);
             steps[80].loss = bad;
             let found = conclude(&steps);
-            assert_eq!(found.outcome, Outcome::Broke);
+            assert_eq!(found.outcome, RangeOutcome::Broke);
             assert_eq!(found.breaks.unwrap().step, 80);
             assert_eq!(found.suggestion, Some(35.0));
         }
@@ -222,12 +222,12 @@ mod tests {
     #[test]
     fn a_loss_that_never_fell_suggests_nothing() {
         let found = conclude(&tried(|step, _| 9.2 - 0.0002 * step as f64));
-        assert_eq!((found.outcome, found.suggestion, found.steepest), (Outcome::NeverFell, None, None));
+        assert_eq!((found.outcome, found.suggestion, found.steepest), (RangeOutcome::NeverFell, None, None));
         let found = conclude(&tried(|step, _| 9.2 + step as f64));
-        assert_eq!((found.outcome, found.suggestion), (Outcome::BrokeAtOnce, None));
+        assert_eq!((found.outcome, found.suggestion), (RangeOutcome::BrokeAtOnce, None));
         let found = conclude(&tried(|_, _| f64::NAN));
-        assert_eq!((found.outcome, found.start), (Outcome::BrokeAtOnce, None));
-        assert_eq!(conclude(&[]).outcome, Outcome::NeverFell);
+        assert_eq!((found.outcome, found.start), (RangeOutcome::BrokeAtOnce, None));
+        assert_eq!(conclude(&[]).outcome, RangeOutcome::NeverFell);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) struct Block {
 
 /// What a block sums up of a step.
 #[derive(sqlx::FromRow)]
-pub(super) struct Row {
+pub(super) struct BlockRow {
     pub step: i64,
     pub loss: Option<f64>,
     pub loss_kind: Option<String>,
@@ -86,7 +86,7 @@ pub(super) async fn begin(c: &mut SqliteConnection, trajectory: TrajectoryRow, o
     let first = number * BLOCK;
     if first < own {
         let query = sqlx::query_as(sql!("steps_before")).bind(trajectory.0).bind(first).bind(own);
-        let rows: Vec<Row> = query.fetch_all(&mut *c).await?;
+        let rows: Vec<BlockRow> = query.fetch_all(&mut *c).await?;
         rows.iter().for_each(|row| block.add_row(row));
     }
     Ok(block)
@@ -120,7 +120,7 @@ impl Block {
     }
 
     /// Adds a step as it is recorded.
-    pub(super) fn add_row(&mut self, row: &Row) {
+    pub(super) fn add_row(&mut self, row: &BlockRow) {
         self.add(row.step, loss_of(row.loss, row.loss_kind.as_deref()), row.tokens);
     }
 

@@ -32,7 +32,7 @@ pub struct NewRun {
 
 /// Where a run was made.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct Provenance {
     pub process: String,
     pub host: String,
     pub program_version: String,

@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
 use super::read::Cell;
-use super::rows::{Held, NewExperiment, NewRun, Origin, RunEnd, RunRow};
+use super::rows::{Held, NewExperiment, NewRun, Provenance, RunEnd, RunRow};
 use super::{Record, Result, now, sql};
 
 /// A statement with a JSON scalar bound in its own type: booleans 0 and 1, lists and tables as their text.
@@ -96,7 +96,7 @@ impl Record {
         &mut self,
         experiment: &NewExperiment<'_>,
         points: &[NewRun],
-        origin: &Origin,
+        origin: &Provenance,
     ) -> Result<Vec<RunRow>> {
         self.durable(async |c| {
             sqlx::query(sql!("insert_experiment"))
@@ -223,7 +223,7 @@ async fn insert_run(
     c: &mut SqliteConnection,
     experiment: i64,
     point: &NewRun,
-    origin: &Origin,
+    origin: &Provenance,
 ) -> sqlx::Result<RunRow> {
     let resolved: serde_json::Map<String, Value> = point.params.iter().cloned().collect();
     let id: i64 = sqlx::query_scalar(sql!("insert_run"))

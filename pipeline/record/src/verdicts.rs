@@ -122,7 +122,7 @@ pub struct TraceRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct Head {
+struct VerdictRow {
     #[sqlx(try_from = "String")]
     verdict: Kind,
     cause: Option<String>,
@@ -165,7 +165,7 @@ impl Record {
     pub fn verdicts(&mut self, runs: &[RunId]) -> Result<Vec<Option<Verdict>>> {
         let names = || list(runs);
         self.wait(async |c| {
-            let heads: Vec<Vec<Head>> = each(c, runs, sqlx::query_as(sql!("read_verdict")).bind(names())).await?;
+            let heads: Vec<Vec<VerdictRow>> = each(c, runs, sqlx::query_as(sql!("read_verdict")).bind(names())).await?;
             let findings = each(c, runs, sqlx::query_as(sql!("read_findings")).bind(names())).await?;
             let evidence = each(c, runs, sqlx::query_as(sql!("read_evidence")).bind(names())).await?;
             let checks: Vec<Vec<Checks>> = each(c, runs, sqlx::query_as(sql!("read_checks")).bind(names())).await?;

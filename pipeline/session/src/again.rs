@@ -5,10 +5,10 @@ use crate::failure::Failure;
 use crate::places::Paths;
 use crate::plan::training;
 use crate::recorded::{Recorded, fork_at};
-use crate::run::How;
+use crate::run::RunOptions;
 use crate::temporary::Temporary;
 use engine::stop::Stop as _;
-use engine::work::{Cause, End};
+use engine::work::{End, Interruption};
 use identity::{RunId, StageName};
 use record::Record;
 use record::read::Forked;
@@ -56,7 +56,8 @@ impl Scratch {
             further.push(fork_at(&identity.unwrap_or_default(), step));
         }
         let experiment = recorded.with(&further, session.paths, session.here)?;
-        let how = How { threads: record.trained(run)?.map(|trained| trained.threads), until, ..How::default() };
+        let how =
+            RunOptions { threads: record.trained(run)?.map(|trained| trained.threads), until, ..RunOptions::default() };
         let paths = self.paths();
         let mut beside = Session { paths: &paths, watch: &mut *session.watch, ..*session };
         let done = beside.compute(&experiment, &how)?;
@@ -64,7 +65,7 @@ impl Scratch {
         match end {
             End::Finished => Ok(row.id),
             End::Failed { message, hint, .. } => Err(Failure::failed(format!("{run}, again: {message}"), hint)),
-            End::Interrupted { cause: Some(Cause { message, hint }) } => {
+            End::Interrupted { cause: Some(Interruption { message, hint }) } => {
                 Err(Failure::failed(format!("{run}, again: {message}"), hint))
             }
             End::Interrupted { cause: None } if session.interrupt.is_asked() => {

@@ -9,7 +9,7 @@ use system::{files, limits, permission, quoted};
 
 /// What kind of failure it is. The program has an exit code for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FailureKind {
     /// The input is wrong; nothing that was recorded before is changed.
     WrongInput,
     /// A run failed, an object is damaged, or the system refused something that it may grant later.
@@ -22,7 +22,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Failure {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: FailureKind,
     /// What is wrong, where, and what is allowed; empty when all was said already.
     pub message: String,
     /// What could be typed instead; empty when there is nothing.
@@ -40,17 +40,17 @@ impl std::error::Error for Failure {}
 impl Failure {
     /// The input is wrong.
     pub fn input(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind: Kind::WrongInput, message: message.into(), hint: hint.into() }
+        Self { kind: FailureKind::WrongInput, message: message.into(), hint: hint.into() }
     }
 
     /// Something failed while it ran.
     pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind: Kind::Failed, message: message.into(), hint: hint.into() }
+        Self { kind: FailureKind::Failed, message: message.into(), hint: hint.into() }
     }
 
     /// A user asked to stop before it was done.
     pub fn interrupted(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind: Kind::Interrupted, message: message.into(), hint: hint.into() }
+        Self { kind: FailureKind::Interrupted, message: message.into(), hint: hint.into() }
     }
 
     /// A place that can't be used, as a user sees it: `elsewhere` says how to name another.
@@ -134,14 +134,14 @@ impl From<record::RecordError> for Failure {
         };
         let failed =
             matches!(error, E::Busy { .. } | E::Disk { .. } | E::NoRoom { .. } | E::Limit { .. } | E::Statement { .. });
-        let kind = if failed { Kind::Failed } else { Kind::WrongInput };
+        let kind = if failed { FailureKind::Failed } else { FailureKind::WrongInput };
         Self { kind, message: error.to_string(), hint: hint.to_owned() }
     }
 }
 
 impl From<experiment::Refusal> for Failure {
     fn from(refusal: experiment::Refusal) -> Self {
-        let kind = if refusal.is_system { Kind::Failed } else { Kind::WrongInput };
+        let kind = if refusal.is_system { FailureKind::Failed } else { FailureKind::WrongInput };
         Self { kind, message: refusal.message, hint: refusal.hint }
     }
 }
@@ -168,8 +168,8 @@ impl From<stages::StageError> for Failure {
     }
 }
 
-impl From<view::Refusal> for Failure {
-    fn from(refusal: view::Refusal) -> Self {
+impl From<view::NoView> for Failure {
+    fn from(refusal: view::NoView) -> Self {
         Self::input(refusal.message, refusal.hint)
     }
 }

@@ -24,7 +24,7 @@ const SAME: Duration = Duration::from_millis(200);
 
 /// What a signal does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum InterruptState {
     /// Nothing is at stake: a first signal ends the program at once.
     Idle,
     /// Something is being computed: a first signal is a request to stop in good order.
@@ -33,7 +33,7 @@ enum State {
     Asked,
 }
 
-impl State {
+impl InterruptState {
     fn of(number: usize) -> Self {
         match number {
             0 => Self::Idle,
@@ -46,7 +46,7 @@ impl State {
 /// Requests to stop that come as signals. Clones are one.
 #[derive(Debug, Clone)]
 pub struct Interrupt {
-    /// A [`State`].
+    /// A [`InterruptState`].
     state: Arc<AtomicUsize>,
     /// Whether a demand ends the program: where it is idle, and a moment after the first demand.
     demands_end: Arc<AtomicBool>,
@@ -63,7 +63,7 @@ impl Interrupt {
         let demands = DEMANDS.into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
         for signal in demands.clone() {
             let _ = register_conditional_shutdown(signal, status, Arc::clone(&this.demands_end));
-            let _ = register_usize(signal, Arc::clone(&this.state), State::Asked as usize);
+            let _ = register_usize(signal, Arc::clone(&this.state), InterruptState::Asked as usize);
         }
         if this.insist_later(demands.clone()).is_err() {
             // Where no thread can be started, each signal counts for itself.
@@ -73,14 +73,18 @@ impl Interrupt {
         }
         for signal in WARNINGS {
             let _ = register_conditional_shutdown(signal, status, Arc::clone(&this.warnings_end));
-            let _ = register_usize(signal, Arc::clone(&this.state), State::Asked as usize);
+            let _ = register_usize(signal, Arc::clone(&this.state), InterruptState::Asked as usize);
         }
         this
     }
 
     fn idle() -> Self {
         let ends = || Arc::new(AtomicBool::new(true));
-        Self { state: Arc::new(AtomicUsize::new(State::Idle as usize)), demands_end: ends(), warnings_end: ends() }
+        Self {
+            state: Arc::new(AtomicUsize::new(InterruptState::Idle as usize)),
+            demands_end: ends(),
+            warnings_end: ends(),
+        }
     }
 
     /// Makes the next demand end the program, a moment after the first.
@@ -96,14 +100,14 @@ impl Interrupt {
         Ok(())
     }
 
-    fn state(&self) -> State {
-        State::of(self.state.load(Ordering::Relaxed))
+    fn state(&self) -> InterruptState {
+        InterruptState::of(self.state.load(Ordering::Relaxed))
     }
 
     /// From here on a first signal is a request. One that was made before, while something else was computed, stands.
     pub fn listen(&self) {
-        if self.state() == State::Idle {
-            self.state.store(State::Listening as usize, Ordering::Relaxed);
+        if self.state() == InterruptState::Idle {
+            self.state.store(InterruptState::Listening as usize, Ordering::Relaxed);
             self.set_ends(false);
         }
     }
@@ -111,7 +115,7 @@ impl Interrupt {
     /// From here on a signal ends the program again; says whether one asked to stop.
     pub fn release(&self) -> bool {
         self.set_ends(true);
-        State::of(self.state.swap(State::Idle as usize, Ordering::Relaxed)) == State::Asked
+        InterruptState::of(self.state.swap(InterruptState::Idle as usize, Ordering::Relaxed)) == InterruptState::Asked
     }
 
     fn set_ends(&self, value: bool) {
@@ -122,7 +126,7 @@ impl Interrupt {
 
 impl Stop for Interrupt {
     fn is_asked(&self) -> bool {
-        self.state() == State::Asked
+        self.state() == InterruptState::Asked
     }
 }
 
@@ -134,13 +138,13 @@ mod tests {
     fn a_request_stands_until_nothing_is_at_stake() {
         let interrupt = Interrupt::idle();
         let ends = |it: &Interrupt| [&it.demands_end, &it.warnings_end].map(|ends| ends.load(Ordering::Relaxed));
-        assert_eq!((interrupt.state(), ends(&interrupt)), (State::Idle, [true; 2]));
+        assert_eq!((interrupt.state(), ends(&interrupt)), (InterruptState::Idle, [true; 2]));
         interrupt.listen();
-        assert_eq!((interrupt.state(), ends(&interrupt)), (State::Listening, [false; 2]));
+        assert_eq!((interrupt.state(), ends(&interrupt)), (InterruptState::Listening, [false; 2]));
         assert!(!interrupt.release() && ends(&interrupt) == [true; 2]);
 
         interrupt.listen();
-        interrupt.state.store(State::Asked as usize, Ordering::Relaxed);
+        interrupt.state.store(InterruptState::Asked as usize, Ordering::Relaxed);
         // What is computed next does not forget it.
         interrupt.listen();
         assert!(interrupt.clone().is_asked());

@@ -29,7 +29,7 @@ use record::rows::Trajectory;
 const STAGE: &str = "train";
 
 /// The way to a step.
-pub struct Way {
+pub struct ReplayPlan {
     run: RunId,
     step: u64,
     legs: Vec<Leg>,
@@ -50,7 +50,7 @@ pub struct Found {
     pub replayed: Replayed,
 }
 
-impl Way {
+impl ReplayPlan {
     /// Finds the nearest state at or before a step, in the trajectory that has the step or in one that it was forked from.
     /// `Err` of the inner result is why there is no way, in a line.
     ///

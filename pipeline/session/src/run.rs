@@ -13,13 +13,13 @@ use std::sync::Arc;
 
 use ahead::{check_hardware, look_ahead};
 use answered::{answered, nothing_to_do};
-pub use how::How;
+pub use how::RunOptions;
 use origin::origin;
 use own::{store_of, sweep_scratch, take};
 use serde_json::{Map, Value};
 
 use crate::corpus::{self, Shelf};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, FailureKind};
 use crate::places::corpora;
 use crate::plan::{PointPlan, built_in, run_keys};
 use crate::{Session, updated};
@@ -27,7 +27,7 @@ use engine::graph::{self, Stage};
 use engine::launch::{Local, Pool};
 use engine::lock::{self, Lock};
 use engine::store::Store;
-use engine::work::{Graph, Summary, Track, Work};
+use engine::work::{Graph, Track, Work, WorkSummary};
 use experiment::{CorpusFile, Experiment, Point};
 use identity::{Digest, Status};
 use record::Record;
@@ -36,11 +36,11 @@ use system::uid;
 
 /// What an experiment came to.
 #[derive(Debug)]
-pub struct Done {
+pub struct Computed {
     /// The runs of its points; none after a dry run.
     pub rows: Vec<RunRow>,
     /// What was done for them.
-    pub summary: Summary,
+    pub summary: WorkSummary,
 }
 
 /// What was opened for a computation.
@@ -58,7 +58,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// When the input is wrong, or the work failed as a whole; how each point ended is in the summary.
-    pub fn compute(&mut self, experiment: &Experiment, how: &How) -> Result<Done, Failure> {
+    pub fn compute(&mut self, experiment: &Experiment, how: &RunOptions) -> Result<Computed, Failure> {
         let Self { paths, here, .. } = *self;
         let stages = built_in();
         let mut opened = self.open(how)?;
@@ -89,7 +89,7 @@ impl Session<'_> {
             }
         };
         if let Some(summary) = nothing_to_do(experiment, how, record, store, &rows)? {
-            return Ok(Done { rows, summary });
+            return Ok(Computed { rows, summary });
         }
         let attached = take(record, &rows, process, root)?;
         let tracks = experiment.points.iter().zip(&plans).enumerate().map(|(i, (point, plan))| Track {
@@ -103,11 +103,11 @@ impl Session<'_> {
         let ordered = graph::order(&stages).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
         let pool = Pool::new(program, describe, root.join("logs"));
         let summary = self.work(how, tracks, Graph { stages: ordered, facts }, pool, &mut opened)?;
-        Ok(Done { rows, summary })
+        Ok(Computed { rows, summary })
     }
 
     /// Opens the record and the store, and clears away what dead processes left.
-    fn open(&mut self, how: &How) -> Result<Opened, Failure> {
+    fn open(&mut self, how: &RunOptions) -> Result<Opened, Failure> {
         let paths = self.paths;
         // A dry run writes nothing, so that where there is no record yet it imagines an empty one.
         let mut record = match how.dry_run {
@@ -158,7 +158,7 @@ impl Session<'_> {
                         let found = corpus::obtain(source, &opened.store, &mut shelf).map_err(|refused| {
                             let key = format!("corpus.{}", source.name);
                             let failure = Failure::from(experiment.complain(&key, &refused.message, &refused.hint));
-                            if refused.is_full { Failure { kind: Kind::Failed, ..failure } } else { failure }
+                            if refused.is_full { Failure { kind: FailureKind::Failed, ..failure } } else { failure }
                         })?;
                         known.push((source, found.clone()));
                         found
@@ -175,12 +175,12 @@ impl Session<'_> {
     /// Has the engine do it. From here on a first signal is a request to stop.
     fn work(
         &mut self,
-        how: &How,
+        how: &RunOptions,
         tracks: Vec<Track<'_>>,
         graph: Graph,
         pool: Pool,
         opened: &mut Opened,
-    ) -> Result<Summary, Failure> {
+    ) -> Result<WorkSummary, Failure> {
         let Opened { process, store, record, .. } = opened;
         let settings = how.settings(tracks.len(), process.clone(), self.interrupt);
         let mut launcher = Local::new(Arc::clone(store), pool);

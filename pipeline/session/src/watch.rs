@@ -14,7 +14,7 @@ pub trait Watch {
     fn fetches(&mut self) -> Box<dyn FnMut(News<'_>) + '_>;
 
     /// Who is told of the work, as long as it lasts.
-    fn work(&mut self) -> Box<dyn engine::work::Watch + '_>;
+    fn work(&mut self) -> Box<dyn engine::work::WorkObserver + '_>;
 
     /// Who is told of each of so many steps of a run that are replayed.
     fn replay(&mut self, run: RunId, steps: u64) -> Box<dyn FnMut() + '_>;

@@ -52,7 +52,7 @@ pub struct ComputeArgs {
     pub keep_going: bool,
 }
 
-impl From<ComputeArgs> for run::How {
+impl From<ComputeArgs> for run::RunOptions {
     fn from(how: ComputeArgs) -> Self {
         let ComputeArgs { jobs, threads, until, dry_run, explain, keep_going } = how;
         Self { jobs, threads, until, dry_run, explain, keep_going }

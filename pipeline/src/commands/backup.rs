@@ -13,7 +13,7 @@ use crate::ui::format::{bytes, count};
 use crate::ui::watch::Terminal;
 use engine::stop::Stop as _;
 use record::{BESIDE, Record, RecordError};
-use session::failure::{Failure, Kind};
+use session::failure::{Failure, FailureKind};
 use session::places::Paths;
 use session::updated;
 use system::quoted;
@@ -179,7 +179,7 @@ fn damaged(error: RecordError, db: &Path) -> Failure {
     match error {
         RecordError::Damaged { .. } => {
             let hint = format!("pipeline verify --db {}", quoted(&db.display().to_string()));
-            Failure { kind: Kind::Failed, hint, ..error.into() }
+            Failure { kind: FailureKind::Failed, hint, ..error.into() }
         }
         error => error.into(),
     }

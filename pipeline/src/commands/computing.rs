@@ -11,11 +11,15 @@ use session::Reader;
 use session::Session;
 use session::failure::Failure;
 use session::judge;
-use session::run::{Done, How};
+use session::run::{Computed, RunOptions};
 use view::verdict::short;
 
 /// Computes what an experiment asks for, and says what came of it.
-pub fn compute_and_tell(session: &mut Session<'_>, experiment: &Experiment, how: &How) -> Result<Done, Failure> {
+pub fn compute_and_tell(
+    session: &mut Session<'_>,
+    experiment: &Experiment,
+    how: &RunOptions,
+) -> Result<Computed, Failure> {
     let done = session.compute(experiment, how)?;
     if how.dry_run {
         tell_dry(&done.summary);

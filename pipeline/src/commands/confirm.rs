@@ -13,11 +13,11 @@ use insight::trial::{self, Trial};
 use record::Record;
 use record::verdicts::Confirmation;
 use session::Reader;
-use session::failure::{Failure, Kind};
+use session::failure::{Failure, FailureKind};
 use session::judge;
 use session::places::Paths;
 use session::recorded::{Recorded, fork_at};
-use session::run::How;
+use session::run::RunOptions;
 use session::{Session, selector};
 use view::Source as _;
 use view::verdict::short;
@@ -60,11 +60,13 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     drop(reader);
     let experiment = recorded.with(&sets, paths, here)?;
     ui::talk(&format!("{run} {}; {}", short(&found), words(&trial, facts.forked_at())));
-    let how = How { threads: args.threads, ..How::default() };
+    let how = RunOptions { threads: args.threads, ..RunOptions::default() };
     // What goes on with the trial tells, too, what came of it.
     let mut session = Session { paths, here, interrupt: &interrupt, watch: &mut Terminal };
     let done = compute_and_tell(&mut session, &experiment, &how).map_err(|failure| match failure.kind {
-        Kind::Interrupted => Failure { hint: format!("pipeline confirm {run} resumes where it stopped"), ..failure },
+        FailureKind::Interrupted => {
+            Failure { hint: format!("pipeline confirm {run} resumes where it stopped"), ..failure }
+        }
         _ => failure,
     })?;
     let Some(row) = done.rows.first() else { return Err(Failure::failed("BUG: a trial without a run", "")) };

@@ -10,9 +10,9 @@ use crate::ui::format::{self, count};
 use crate::ui::watch::Terminal;
 use engine::lock::is_anyone_alive;
 use engine::store::Store;
-use record::sound::{Examined, Fault, MOST_PAGES, Told};
+use record::sound::{Damage, Examined, MOST_PAGES, Told};
 use record::{Record, RecordError};
-use session::failure::{Failure, Kind};
+use session::failure::{Failure, FailureKind};
 use session::places::Paths;
 use session::updated;
 use system::quoted;
@@ -35,7 +35,9 @@ pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
     };
     // A database that can't even be opened is what this command is about.
     let (mut record, examined) = open().map_err(|error: RecordError| match error {
-        error @ RecordError::Damaged { .. } => Failure { hint: restore(paths), kind: Kind::Failed, ..error.into() },
+        error @ RecordError::Damaged { .. } => {
+            Failure { hint: restore(paths), kind: FailureKind::Failed, ..error.into() }
+        }
         error => error.into(),
     })?;
     ui::data(&screen(&examined, paths));
@@ -121,7 +123,7 @@ fn screen(examined: &Examined, paths: &Paths) -> String {
     for fault in &examined.faults {
         text.push_str(&format!("{}\n", format::line(&words(fault))));
     }
-    let pages = examined.faults.iter().filter(|fault| matches!(fault, Fault::Page(_))).count();
+    let pages = examined.faults.iter().filter(|fault| matches!(fault, Damage::Page(_))).count();
     if pages >= MOST_PAGES {
         text.push_str(&format!("page: only the first {MOST_PAGES} are listed\n"));
     }
@@ -133,13 +135,13 @@ fn screen(examined: &Examined, paths: &Paths) -> String {
     text
 }
 
-fn words(fault: &Fault) -> String {
+fn words(fault: &Damage) -> String {
     match fault {
-        Fault::Page(what) => format!("page: {what}"),
-        Fault::Row(what) => format!("row: {what}"),
-        Fault::Steps { of, what, .. } => format!("steps: {of}: they {what}"),
-        Fault::Block { of, what, .. } => format!("block: {of}: the steps are sound, their sums are not ({what})"),
-        Fault::Verdict { run } => format!("verdict: {run}: a part of it is missing or invalid"),
+        Damage::Page(what) => format!("page: {what}"),
+        Damage::Row(what) => format!("row: {what}"),
+        Damage::Steps { of, what, .. } => format!("steps: {of}: they {what}"),
+        Damage::Block { of, what, .. } => format!("block: {of}: the steps are sound, their sums are not ({what})"),
+        Damage::Verdict { run } => format!("verdict: {run}: a part of it is missing or invalid"),
     }
 }
 
@@ -151,10 +153,10 @@ fn complaint(examined: &Examined, paths: &Paths) -> Option<objects::Complaint> {
     let s = if faults.len() == 1 { "" } else { "s" };
     let message = format!("{}: {} fault{s} in the record", paths.db.display(), count(faults.len() as i64));
     let run = faults.iter().find_map(|fault| match fault {
-        Fault::Steps { run, .. } => *run,
+        Damage::Steps { run, .. } => *run,
         _ => None,
     });
-    let lost = faults.iter().any(|fault| matches!(fault, Fault::Page(_) | Fault::Row(_)));
+    let lost = faults.iter().any(|fault| matches!(fault, Damage::Page(_) | Damage::Row(_)));
     let hint = match (lost, run) {
         _ if examined.is_repairable() => "pipeline verify --repair recomputes sums and verdicts".to_owned(),
         (false, Some(run)) => format!("pipeline reproduce {run} computes it again; {}", restore(paths)),

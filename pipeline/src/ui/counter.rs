@@ -16,13 +16,13 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
+enum Counted {
     Bytes,
     Steps,
     Runs,
 }
 
-impl Unit {
+impl Counted {
     /// So many of them.
     fn say(self, n: u64) -> String {
         match self {
@@ -36,7 +36,7 @@ impl Unit {
 /// Counts what is done: a bar where a terminal watches standard error, else a line now and then.
 pub struct Counter {
     what: String,
-    unit: Unit,
+    unit: Counted,
     from: u64,
     done: u64,
     whole: Option<u64>,
@@ -49,20 +49,20 @@ pub struct Counter {
 impl Counter {
     /// `what` takes in `whole` bytes, if that is known, of which `from` are done already.
     pub fn new(what: &str, from: u64, whole: Option<u64>) -> Self {
-        Self::of(what, Unit::Bytes, from, whole)
+        Self::of(what, Counted::Bytes, from, whole)
     }
 
     /// `what` goes through `whole` steps.
     pub fn of_steps(what: &str, whole: u64) -> Self {
-        Self::of(what, Unit::Steps, 0, Some(whole))
+        Self::of(what, Counted::Steps, 0, Some(whole))
     }
 
     /// `what` goes through `whole` runs.
     pub fn of_runs(what: &str, whole: u64) -> Self {
-        Self::of(what, Unit::Runs, 0, Some(whole))
+        Self::of(what, Counted::Runs, 0, Some(whole))
     }
 
-    fn of(what: &str, unit: Unit, from: u64, whole: Option<u64>) -> Self {
+    fn of(what: &str, unit: Counted, from: u64, whole: Option<u64>) -> Self {
         let (now, watched) = (Instant::now(), std::io::stderr().is_terminal());
         Self { what: what.to_owned(), unit, from, done: from, whole, began: now, said: now, watched, bar: None }
     }
@@ -98,12 +98,14 @@ impl Counter {
     }
 }
 
-fn bar(what: &str, unit: Unit, whole: Option<u64>) -> ProgressBar {
+fn bar(what: &str, unit: Counted, whole: Option<u64>) -> ProgressBar {
     let (bar, template) = match whole {
-        Some(whole) if unit == Unit::Steps => {
+        Some(whole) if unit == Counted::Steps => {
             (ProgressBar::new(whole), "{prefix} {bar:20} {pos} of {len} steps, {msg}")
         }
-        Some(whole) if unit == Unit::Runs => (ProgressBar::new(whole), "{prefix} {bar:20} {pos} of {len} runs, {msg}"),
+        Some(whole) if unit == Counted::Runs => {
+            (ProgressBar::new(whole), "{prefix} {bar:20} {pos} of {len} runs, {msg}")
+        }
         Some(whole) => (ProgressBar::new(whole), "{prefix} {bar:20} {decimal_bytes} of {decimal_total_bytes}, {msg}"),
         None => (ProgressBar::new_spinner(), "{prefix} {spinner} {decimal_bytes}, {msg}"),
     };

@@ -1,15 +1,15 @@
 //! What is said when the work has ended.
 
 use super::{data, format, talk};
-use engine::work::{Cause, End, Summary};
+use engine::work::{End, Interruption, WorkSummary};
 use experiment::{Experiment, Point};
 use identity::Status;
 use session::failure::Failure;
 use session::places::Paths;
-use session::run::Done;
+use session::run::Computed;
 
 /// Says what would be computed.
-pub fn tell_dry(summary: &Summary) {
+pub fn tell_dry(summary: &WorkSummary) {
     for words in &summary.pending {
         data(&format!("would execute {words}\n"));
     }
@@ -33,12 +33,12 @@ pub fn label(point: &Point) -> String {
 /// Says what came of each point, with a few words of its verdict.
 pub fn conclude(
     experiment: &Experiment,
-    done: &Done,
+    done: &Computed,
     judged: &[String],
     stopped: bool,
     paths: &Paths,
 ) -> Result<(), Failure> {
-    let Done { rows, summary } = done;
+    let Computed { rows, summary } = done;
     let mut text = String::new();
     for (((row, end), point), judged) in rows.iter().zip(&summary.ends).zip(&experiment.points).zip(judged) {
         let status = match end {
@@ -66,8 +66,8 @@ pub fn conclude(
 }
 
 /// What kept a point from its end, as a user sees it.
-pub fn trouble(experiment: &Experiment, done: &Done, stopped: bool, paths: &Paths) -> Result<(), Failure> {
-    let Done { rows, summary } = done;
+pub fn trouble(experiment: &Experiment, done: &Computed, stopped: bool, paths: &Paths) -> Result<(), Failure> {
+    let Computed { rows, summary } = done;
     let all = summary.ends.iter().all(|end| *end == End::Finished);
     let mut failure = None;
     for (row, end) in rows.iter().zip(&summary.ends) {
@@ -78,7 +78,7 @@ pub fn trouble(experiment: &Experiment, done: &Done, stopped: bool, paths: &Path
             End::Failed { message, key: None, hint } => {
                 failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
             }
-            End::Interrupted { cause: Some(Cause { message, hint }) } => {
+            End::Interrupted { cause: Some(Interruption { message, hint }) } => {
                 let hint = if hint.is_empty() { resumes(experiment, paths) } else { hint.clone() };
                 failure.get_or_insert_with(|| Failure::failed(format!("{}: {message}", row.id), hint));
             }

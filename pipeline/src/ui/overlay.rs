@@ -21,13 +21,13 @@ pub fn mark(place: usize) -> char {
 
 /// What one run had in one column.
 #[derive(Debug, Clone, Copy, Default)]
-struct Span {
+struct ValueRange {
     sum: f64,
     finite: i64,
     extremes: Option<(f64, f64)>,
 }
 
-impl Span {
+impl ValueRange {
     fn mean(&self) -> f64 {
         let (low, high) = self.extremes.unwrap_or_default();
         // A sum of losses near the largest float overflows; their mean does not.
@@ -57,7 +57,7 @@ pub fn overlay(
 
 /// Draws the curves into a frame.
 pub fn draw(mut frame: Frame<'_>, runs: &[Vec<Bucket>]) -> (String, bool) {
-    let all: Vec<Vec<Span>> = runs.iter().map(|buckets| spans(&mut frame, buckets)).collect();
+    let all: Vec<Vec<ValueRange>> = runs.iter().map(|buckets| spans(&mut frame, buckets)).collect();
     for (place, spans) in all.iter().enumerate() {
         for (column, span) in spans.iter().enumerate() {
             let Some((low, high)) = span.extremes else { continue };
@@ -87,15 +87,15 @@ pub fn draw(mut frame: Frame<'_>, runs: &[Vec<Bucket>]) -> (String, bool) {
     (frame.render(), met)
 }
 
-fn spans(frame: &mut Frame<'_>, buckets: &[Bucket]) -> Vec<Span> {
-    let mut spans = vec![Span::default(); frame.size().1];
+fn spans(frame: &mut Frame<'_>, buckets: &[Bucket]) -> Vec<ValueRange> {
+    let mut spans = vec![ValueRange::default(); frame.size().1];
     for bucket in buckets {
         frame.mark_nonfinite(bucket);
         let (Some(minimum), Some(maximum)) = (bucket.minimum, bucket.maximum) else { continue };
         for column in frame.columns(bucket, 1) {
             let span = &mut spans[column];
             let (low, high) = span.extremes.unwrap_or((minimum, maximum));
-            *span = Span {
+            *span = ValueRange {
                 sum: span.sum + bucket.sum,
                 finite: span.finite + bucket.finite,
                 extremes: Some((low.min(minimum), high.max(maximum))),

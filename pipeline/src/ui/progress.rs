@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::format;
-use engine::work::{Progress, Shown, Watch};
+use engine::work::{JobLabel, Progress, WorkObserver};
 use identity::StageKey;
 
 /// Without a terminal, a running job says how far it is this often.
@@ -24,11 +24,11 @@ const TITLE: usize = 30;
 /// Shows jobs as they run.
 pub struct Screen {
     bars: Option<MultiProgress>,
-    jobs: HashMap<StageKey, Line>,
+    jobs: HashMap<StageKey, ProgressLine>,
     total: Option<ProgressBar>,
 }
 
-struct Line {
+struct ProgressLine {
     title: String,
     /// In the columns of a bar.
     short: String,
@@ -79,7 +79,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// `train learning_rate=0.1`, `evaluate 100 valid learning_rate=0.1`; in so many columns where they are counted.
-fn title(job: &Shown<'_>, columns: Option<usize>) -> String {
+fn title(job: &JobLabel<'_>, columns: Option<usize>) -> String {
     let join = |parts: &[&str]| parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
     let what = join(&[job.stage.as_str(), job.item]);
     let others = match job.users {
@@ -123,15 +123,15 @@ fn seconds_a_step(rate: Option<f64>, tokens: u64, steps: u64, elapsed: f64) -> f
     }
 }
 
-impl Watch for Screen {
-    fn started(&mut self, job: &Shown<'_>) {
+impl WorkObserver for Screen {
+    fn started(&mut self, job: &JobLabel<'_>) {
         let now = Instant::now();
         let (title, short) = (title(job, None), title(job, Some(TITLE)));
-        let line = Line { title, short, began: now, said: now, bar: None, rate: None, looked: (now, 0) };
+        let line = ProgressLine { title, short, began: now, said: now, bar: None, rate: None, looked: (now, 0) };
         self.jobs.insert(job.key, line);
     }
 
-    fn progress(&mut self, job: &Shown<'_>, progress: &Progress) {
+    fn progress(&mut self, job: &JobLabel<'_>, progress: &Progress) {
         let Some(line) = self.jobs.get_mut(&job.key) else { return };
         let (share, text) = match *progress {
             Progress::Share(share) => (share, String::new()),
@@ -170,7 +170,7 @@ impl Watch for Screen {
         }
     }
 
-    fn ended(&mut self, job: &Shown<'_>, seconds: f64, error: Option<&str>) {
+    fn ended(&mut self, job: &JobLabel<'_>, seconds: f64, error: Option<&str>) {
         let Some(line) = self.jobs.remove(&job.key) else { return };
         if let Some(bar) = line.bar {
             bar.finish_and_clear();
@@ -183,7 +183,7 @@ impl Watch for Screen {
         }
     }
 
-    fn explained(&mut self, job: &Shown<'_>, why: &[String]) {
+    fn explained(&mut self, job: &JobLabel<'_>, why: &[String]) {
         let mut why = why.iter().map(|line| explained(line));
         self.say(&format!("{}: {}", title(job, None), why.next().unwrap_or_default()));
         for line in why {
@@ -223,7 +223,7 @@ mod tests {
     fn points_have_titles_of_their_own_at_80_columns() {
         let titles = |points: &[&str]| -> Vec<String> {
             let stage = &"train".parse().unwrap();
-            let shown = |label| Shown { key: StageKey(identity::Digest::of(b"")), stage, item: "", label, users: 1 };
+            let shown = |label| JobLabel { key: StageKey(identity::Digest::of(b"")), stage, item: "", label, users: 1 };
             points.iter().map(|label| title(&shown(*label), Some(TITLE))).collect()
         };
         let points = ["learning_rate=0.001 clip_norm=0.25 seed=1", "learning_rate=0.001 clip_norm=0.25 seed=2"];

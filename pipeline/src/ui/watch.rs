@@ -35,7 +35,7 @@ impl Watch for Terminal {
         })
     }
 
-    fn work(&mut self) -> Box<dyn engine::work::Watch + '_> {
+    fn work(&mut self) -> Box<dyn engine::work::WorkObserver + '_> {
         Box::new(Screen::new())
     }
 

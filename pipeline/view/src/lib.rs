@@ -22,4 +22,4 @@ pub mod standing;
 pub mod step;
 pub mod verdict;
 
-pub use source::{Refusal, Source};
+pub use source::{NoView, Source};

@@ -33,26 +33,26 @@ pub struct RangeTest {
     pub found: Conclusion,
     /// How many times a mean loss the loss is that the rates are meant for; `None` where rates are the same for either.
     #[serde(skip)]
-    pub scale: Option<Scale>,
+    pub scale: Option<LossUnit>,
     /// Whether neighbouring batches are nearly the same.
     pub sliding: bool,
     /// What trains at the suggestion.
     pub command: Option<String>,
     /// The lines of the curve.
     pub baselines: Vec<Baseline>,
-    pub curve: Vec<Step>,
+    pub curve: Vec<CurveStep>,
 }
 
 /// The loss that rates are meant for.
 #[derive(Debug, Clone, Copy)]
-pub struct Scale {
+pub struct LossUnit {
     pub summed: bool,
     pub unroll: u64,
 }
 
 /// A step of the curve.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct Step {
+pub struct CurveStep {
     pub step: i64,
     pub learning_rate: f64,
     /// `None` where it was no number.
@@ -68,7 +68,7 @@ impl RangeTest {
     pub fn read<S: Source>(
         source: &mut S,
         run: RunId,
-        span: Span,
+        span: RateSpan,
         steps: i64,
         point: &TestedPoint,
     ) -> Result<Self, S::Error> {
@@ -81,7 +81,7 @@ impl RangeTest {
     }
 
     /// What the steps of a test show.
-    pub fn of(run: RunId, rows: &[TraceRow], span: Span, steps: i64, point: &TestedPoint) -> Self {
+    pub fn of(run: RunId, rows: &[TraceRow], span: RateSpan, steps: i64, point: &TestedPoint) -> Self {
         let TestedPoint { swept, train, batch } = point;
         // Every step of such a run has its rate.
         let rate = |row: &TraceRow| row.learning_rate.unwrap_or(f64::NAN);
@@ -89,7 +89,7 @@ impl RangeTest {
             .iter()
             .map(|row| Tried { step: row.step, learning_rate: rate(row), loss: row.loss.unwrap_or(f64::INFINITY) })
             .collect();
-        let step = |(row, smooth): (&TraceRow, f64)| Step {
+        let step = |(row, smooth): (&TraceRow, f64)| CurveStep {
             step: row.step,
             learning_rate: rate(row),
             loss: row.loss,
@@ -111,7 +111,7 @@ impl RangeTest {
             to: span.to,
             steps,
             found,
-            scale: plain.then_some(Scale { summed, unroll: batch.unroll }),
+            scale: plain.then_some(LossUnit { summed, unroll: batch.unroll }),
             sliding,
             command: None,
             baselines: Vec::new(),
@@ -131,7 +131,7 @@ pub struct TestedPoint {
 
 /// The rates of the first and the last step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Span {
+pub struct RateSpan {
     pub from: f64,
     pub to: f64,
 }

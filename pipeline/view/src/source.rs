@@ -15,7 +15,7 @@ const MANY: usize = 100;
 
 /// Why there is no such view, and what could be asked for instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct NoView {
     /// What is wrong.
     pub message: String,
     /// What can be typed; empty where there is nothing.
@@ -25,7 +25,7 @@ pub struct Refusal {
 /// A record, and whoever judges its runs and knows which of its processes still live.
 pub trait Source {
     /// What goes wrong.
-    type Error: From<RecordError> + From<StageError> + From<Refusal>;
+    type Error: From<RecordError> + From<StageError> + From<NoView>;
 
     /// The record.
     fn record(&mut self) -> &mut Record;

@@ -7,7 +7,7 @@ use stages::plan::BatchPlan;
 use stages::protocol::Predicted;
 
 use crate::format::count;
-use crate::{Refusal, Source};
+use crate::{NoView, Source};
 use identity::{Loss, LossKind, RunId};
 use record::read::StepRow;
 
@@ -25,7 +25,7 @@ pub struct StepView {
     pub overlap: f64,
     /// Distinct corpus positions that the steps up to this one have read.
     pub covered: u64,
-    pub rows: Vec<Row>,
+    pub rows: Vec<BatchRow>,
     /// What was predicted for each target, row by row; null where that was not replayed.
     pub tokens: Option<Vec<Token>>,
     /// How that came about.
@@ -39,7 +39,7 @@ pub struct StepView {
 
 /// A row of a batch.
 #[derive(Debug, JsonSchema, Serialize)]
-pub struct Row {
+pub struct BatchRow {
     /// The corpus offset of the first input; the targets begin one token later.
     pub offset: u64,
     pub inputs: Vec<String>,
@@ -110,11 +110,11 @@ impl StepView {
     ///
     /// # Errors
     /// Which rows there are.
-    pub fn check_row(&self, row: Option<usize>) -> Result<(), Refusal> {
+    pub fn check_row(&self, row: Option<usize>) -> Result<(), NoView> {
         match row.filter(|row| *row >= self.rows.len()) {
             Some(row) => {
                 let message = format!("--row {row}: step {} has rows 0 to {}", self.step, self.rows.len() - 1);
-                Err(Refusal { message, hint: String::new() })
+                Err(NoView { message, hint: String::new() })
             }
             None => Ok(()),
         }
@@ -140,7 +140,7 @@ impl StepView {
             let steps = source.summaries(Some(&[run]))?.first().map_or(0, |summary| summary.steps);
             let has = if steps == 0 { "none yet".to_owned() } else { format!("steps 0 to {}", count(steps - 1)) };
             return Err(
-                Refusal { message: format!("{run} has no step {step}; it has {has}"), hint: String::new() }.into()
+                NoView { message: format!("{run} has no step {step}; it has {has}"), hint: String::new() }.into()
             );
         };
         let params = source.record().params(&[run])?;
@@ -169,7 +169,7 @@ impl StepView {
             let mut window = Vec::new();
             ids.read(offset, plan.unroll as usize + 1, &mut window)?;
             let words: Vec<String> = window.iter().map(|id| word(&batch.types, *id)).collect();
-            rows.push(Row { offset, inputs: words[..words.len() - 1].to_vec(), targets: words[1..].to_vec() });
+            rows.push(BatchRow { offset, inputs: words[..words.len() - 1].to_vec(), targets: words[1..].to_vec() });
         }
         batch.rows = rows;
         Ok(batch)
@@ -185,7 +185,12 @@ fn word(types: &[String], id: u32) -> String {
 ///
 /// # Errors
 /// Where it is not about this batch, in a line.
-fn tokens_of(found: &Predictions, rows: &[Row], size: u64, types: &[String]) -> Result<(Vec<Token>, Replay), String> {
+fn tokens_of(
+    found: &Predictions,
+    rows: &[BatchRow],
+    size: u64,
+    types: &[String],
+) -> Result<(Vec<Token>, Replay), String> {
     let shape = |rows: &[Vec<Predicted>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
     if shape(&found.rows) != rows.iter().map(|row| row.targets.len()).collect::<Vec<_>>() {
         return Err("BUG: the worker predicted another batch".to_owned());

@@ -3,9 +3,9 @@
 use stages::StageError;
 
 use super::Work;
-use super::interface::{Cause, End, WorkError};
-use super::jobs::State;
-use super::point::Point;
+use super::interface::{End, Interruption, WorkError};
+use super::jobs::JobState;
+use super::point::PointJobs;
 use crate::launch::TaskError;
 use crate::store;
 use crate::worker::{Shortage, WorkerError};
@@ -23,7 +23,7 @@ impl Work<'_> {
     /// A job can't be done: neither can the points that ask for it.
     pub(super) fn lose(&mut self, key: StageKey, end: &End) -> Result<(), WorkError> {
         // What was stopped or killed from outside did not fail by itself: whoever asks for it later may try.
-        let state = if let End::Failed { .. } = end { State::Failed(end.clone()) } else { State::Idle };
+        let state = if let End::Failed { .. } = end { JobState::Failed(end.clone()) } else { JobState::Idle };
         let users = self.jobs[&key].users.clone();
         self.jobs.turn(key, state);
         users.into_iter().try_for_each(|user| self.lose_point(user, end.clone()))
@@ -41,7 +41,7 @@ impl Work<'_> {
         let idle = |key: &StageKey| self.jobs[key].users.iter().all(|user| self.points[*user].is_lost());
         let idle: Vec<StageKey> = self.jobs.all_waiting().filter(idle).collect();
         for key in idle {
-            self.jobs.turn(key, State::Idle);
+            self.jobs.turn(key, JobState::Idle);
         }
         Ok(())
     }
@@ -68,7 +68,7 @@ impl Work<'_> {
         let seconds = self.jobs.seconds(point);
         let Self { points, jobs, recorder, partial, .. } = self;
         let steps = points[point].reached(jobs);
-        let Point { track, end: slot, .. } = &mut points[point];
+        let PointJobs { track, end: slot, .. } = &mut points[point];
         *slot = Some(end.clone());
         // A finished run stays finished, even if recomputing one of its damaged objects failed.
         let Some(run) = track.run.filter(|_| !track.settled) else { return Ok(None) };
@@ -85,8 +85,9 @@ impl Work<'_> {
     /// How an execution's failure ends those that asked for it.
     pub(super) fn end_of(&self, key: StageKey, error: &TaskError) -> End {
         let message = error.to_string();
-        let outside =
-            |hint: &str| End::Interrupted { cause: Some(Cause { message: message.clone(), hint: hint.to_owned() }) };
+        let outside = |hint: &str| End::Interrupted {
+            cause: Some(Interruption { message: message.clone(), hint: hint.to_owned() }),
+        };
         let hint = match error {
             TaskError::Stopped => return End::Interrupted { cause: None },
             // Whoever signals all processes of a job may meet a worker that does not listen yet.
@@ -124,7 +125,7 @@ pub(super) fn failed(error: &StageError) -> End {
         StageError::Io { error: system, .. } => {
             let (message, hint) = (error.to_string(), store::advice(system).to_owned());
             match limits::is_outside(system) {
-                true => End::Interrupted { cause: Some(Cause { message, hint }) },
+                true => End::Interrupted { cause: Some(Interruption { message, hint }) },
                 false => End::Failed { message, key: None, hint },
             }
         }

@@ -8,9 +8,9 @@ use super::WorkError;
 /// Files that stay what they are while the program runs: the database, and the lock that says the process lives.
 /// SQLite goes on writing to a file that has no name any more, and nobody would find what it wrote.
 #[derive(Debug)]
-pub(super) struct Ground(Vec<(PathBuf, u64)>);
+pub(super) struct WatchedFiles(Vec<(PathBuf, u64)>);
 
-impl Ground {
+impl WatchedFiles {
     /// The files as they are now.
     pub(super) fn of(files: impl IntoIterator<Item = PathBuf>) -> Result<Self, WorkError> {
         let now = files.into_iter().map(|file| match file.metadata() {

@@ -2,7 +2,7 @@
 
 use super::Work;
 use super::interface::{End, Progress, WorkError};
-use super::jobs::{Running, State};
+use super::jobs::{JobState, Running};
 use super::recorder::early_end;
 use super::show::shown;
 use crate::launch::{Made, Message, Observation, TaskError};
@@ -153,7 +153,7 @@ impl Work<'_> {
         if how == How::Cached {
             self.cached += 1;
         }
-        self.jobs.turn(key, State::Done { accepted, how });
+        self.jobs.turn(key, JobState::Done { accepted, how });
         let users = self.jobs[&key].users.clone();
         users.into_iter().try_for_each(|point| self.advance(point))
     }

@@ -35,15 +35,15 @@ pub struct Settings {
 }
 
 /// What the state machine tells whoever watches.
-pub trait Watch {
+pub trait WorkObserver {
     /// A job begins.
-    fn started(&mut self, job: &Shown<'_>);
+    fn started(&mut self, job: &JobLabel<'_>);
     /// A job is so far.
-    fn progress(&mut self, job: &Shown<'_>, progress: &Progress);
+    fn progress(&mut self, job: &JobLabel<'_>, progress: &Progress);
     /// A job ended; `None` when it was accepted.
-    fn ended(&mut self, job: &Shown<'_>, seconds: f64, error: Option<&str>);
+    fn ended(&mut self, job: &JobLabel<'_>, seconds: f64, error: Option<&str>);
     /// Why a job is computed.
-    fn explained(&mut self, job: &Shown<'_>, why: &[String]);
+    fn explained(&mut self, job: &JobLabel<'_>, why: &[String]);
     /// Anything else that a user should read.
     fn note(&mut self, text: &str);
     /// Called ten times a second: jobs that are done, and that are known so far.
@@ -52,7 +52,7 @@ pub trait Watch {
 
 /// A job as people know it.
 #[derive(Debug, Clone)]
-pub struct Shown<'a> {
+pub struct JobLabel<'a> {
     /// Its stage key.
     pub key: StageKey,
     /// Its stage.
@@ -116,14 +116,14 @@ pub enum End {
     /// The user, or a failure elsewhere, stopped it before its end; or something from outside did, and the cause says so.
     Interrupted {
         /// What stopped it from outside.
-        cause: Option<Cause>,
+        cause: Option<Interruption>,
     },
 }
 
 /// What stopped a point from outside: a worker was killed, a disk is full. Nothing is wrong with what was computed, so the
 /// run keeps its number and resumes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
+pub struct Interruption {
     /// What happened.
     pub message: String,
     /// What to do about it, before the same command is given again.
@@ -132,7 +132,7 @@ pub struct Cause {
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Summary {
+pub struct WorkSummary {
     /// How each point ended, in their order.
     pub ends: Vec<End>,
     /// Whether stages were left out as asked, so that a point whose end is `Finished` is not.

@@ -1,6 +1,6 @@
 //! Jobs: what is to be computed, once, whichever points ask for it.
 //!
-//! A job is in exactly one [`State`], and [`Jobs::turn`] is the only function that moves it to another; it also keeps the
+//! A job is in exactly one [`JobState`], and [`Jobs::turn`] is the only function that moves it to another; it also keeps the
 //! sets of those that wait and run, and each point's clock, so that none of them can drift.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,7 +21,7 @@ pub(super) type Rank = (usize, usize);
 
 /// Where a job stands.
 #[derive(Debug)]
-pub(super) enum State {
+pub(super) enum JobState {
     /// Its inputs are there and its result is not. It starts when a place is free.
     Ready,
     /// Another process, or another job of this one, computes the same thing or what it begins from; it is looked at again
@@ -38,7 +38,7 @@ pub(super) enum State {
     Idle,
 }
 
-impl State {
+impl JobState {
     /// For whoever debugs.
     fn name(&self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ pub(super) struct Job {
     pub(super) fields: Fields,
     /// What claims it: its key, or its trajectory's identity, since two lengths of one must not be computed at once.
     pub(super) claim: Digest,
-    pub(super) state: State,
+    pub(super) state: JobState,
     /// The job that makes the checkpoint from which it begins, where that had to be asked for.
     pub(super) needs: Option<StageKey>,
     /// Indices of the points that ask for it, in the order in which they asked.
@@ -144,8 +144,8 @@ impl Jobs {
     /// Adds a job for a point; it is ready.
     pub(super) fn add(&mut self, key: StageKey, stage: Stage, node: Node, fields: Fields, claim: Digest, point: usize) {
         let (rank, users) = ((point, self.all.len()), vec![point]);
-        self.all.insert(key, Job { stage, node, fields, claim, state: State::Idle, needs: None, users, rank });
-        self.turn(key, State::Ready);
+        self.all.insert(key, Job { stage, node, fields, claim, state: JobState::Idle, needs: None, users, rank });
+        self.turn(key, JobState::Ready);
     }
 
     /// A point asks for a job that is there, if it is.
@@ -153,12 +153,12 @@ impl Jobs {
         let Some(job) = self.all.get_mut(&key) else { return false };
         if !job.users.contains(&point) {
             job.users.push(point);
-            if let State::Running(_) = job.state {
+            if let JobState::Running(_) = job.state {
                 self.clocks[point].begin();
             }
         }
-        if let State::Idle = job.state {
-            self.turn(key, State::Ready);
+        if let JobState::Idle = job.state {
+            self.turn(key, JobState::Ready);
         }
         true
     }
@@ -172,30 +172,30 @@ impl Jobs {
 
     /// The only place where a job's state changes. It moves the job between the sets of those that wait and run, and
     /// starts and stops the clocks of its points.
-    pub(super) fn turn(&mut self, key: StageKey, state: State) {
+    pub(super) fn turn(&mut self, key: StageKey, state: JobState) {
         let Some(job) = self.all.get_mut(&key) else { return };
         let before = std::mem::replace(&mut job.state, state);
         tracing::debug!(stage = job.stage.name.as_str(), item = job.node.item, %key, from = before.name(), to = job.state.name());
-        if let State::Running(_) = before {
+        if let JobState::Running(_) = before {
             self.running.remove(&key);
             job.users.iter().for_each(|user| self.clocks[*user].end());
         }
         self.waiting.remove(&job.rank);
         match job.state {
-            State::Ready | State::Elsewhere => drop(self.waiting.insert(job.rank, key)),
-            State::Running(_) => {
+            JobState::Ready | JobState::Elsewhere => drop(self.waiting.insert(job.rank, key)),
+            JobState::Running(_) => {
                 self.running.insert(key);
                 job.users.iter().for_each(|user| self.clocks[*user].begin());
             }
-            State::Done { .. } => self.done += 1,
-            State::Failed(_) | State::Idle => {}
+            JobState::Done { .. } => self.done += 1,
+            JobState::Failed(_) | JobState::Idle => {}
         }
     }
 
     /// A running job.
     pub(super) fn running(&mut self, key: StageKey) -> Option<&mut Running> {
         match &mut self.all.get_mut(&key)?.state {
-            State::Running(running) => Some(running),
+            JobState::Running(running) => Some(running),
             _ => None,
         }
     }
@@ -203,7 +203,7 @@ impl Jobs {
     /// Those that run.
     pub(super) fn all_running(&self) -> impl Iterator<Item = (StageKey, &Job, &Running)> {
         self.running.iter().filter_map(|key| match &self.all[key] {
-            job @ Job { state: State::Running(running), .. } => Some((*key, job, &**running)),
+            job @ Job { state: JobState::Running(running), .. } => Some((*key, job, &**running)),
             _ => None,
         })
     }

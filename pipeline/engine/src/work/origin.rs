@@ -2,7 +2,7 @@
 
 use super::Work;
 use super::interface::{End, WorkError};
-use super::jobs::{Job, State};
+use super::jobs::{Job, JobState};
 use crate::explain;
 use crate::graph::{self, Parent, Stage, Training};
 use identity::{Fields, StageKey, TrajectoryId};
@@ -45,16 +45,16 @@ impl Work<'_> {
     pub(super) fn waits_for_origin(&mut self, key: StageKey) -> Result<bool, WorkError> {
         let needed = self.jobs[&key].needs.and_then(|needs| self.jobs.get(&needs));
         match needed.map(|job| &job.state) {
-            Some(State::Ready | State::Elsewhere | State::Running(_)) => {
-                self.jobs.turn(key, State::Elsewhere);
+            Some(JobState::Ready | JobState::Elsewhere | JobState::Running(_)) => {
+                self.jobs.turn(key, JobState::Elsewhere);
                 Ok(true)
             }
-            Some(State::Failed(end)) => {
+            Some(JobState::Failed(end)) => {
                 let end = end.clone();
                 self.lose(key, &end)?;
                 Ok(true)
             }
-            Some(State::Done { .. } | State::Idle) | None => Ok(false),
+            Some(JobState::Done { .. } | JobState::Idle) | None => Ok(false),
         }
     }
 
@@ -62,7 +62,7 @@ impl Work<'_> {
     pub(super) fn ask_for_origin(&mut self, key: StageKey, parent: &Parent) -> Result<(), WorkError> {
         let Job { stage, users, needs, .. } = &self.jobs[&key];
         let (stage, users) = (stage.clone(), users.clone());
-        if needs.is_some_and(|needs| matches!(self.jobs[&needs].state, State::Done { .. })) {
+        if needs.is_some_and(|needs| matches!(self.jobs[&needs].state, JobState::Done { .. })) {
             return Err(WorkError::NoCheckpoint(parent.step));
         }
         if let Some(end) = self.foreign(&stage, parent)? {
@@ -73,7 +73,7 @@ impl Work<'_> {
             needed = Some(self.ask(user, &stage, (*parent.node).clone())?);
         }
         self.jobs.set_need(key, needed);
-        self.jobs.turn(key, State::Elsewhere);
+        self.jobs.turn(key, JobState::Elsewhere);
         Ok(())
     }
 

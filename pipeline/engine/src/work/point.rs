@@ -1,13 +1,13 @@
 //! A point of a study on its way through the stages.
 
 use super::interface::{End, Track};
-use super::jobs::{Jobs, State};
+use super::jobs::{JobState, Jobs};
 use crate::graph::{Products, Stage, Upstream};
 use identity::StageKey;
 
 /// A stage of one point.
 #[derive(Debug)]
-pub(super) enum Column {
+pub(super) enum PointStage {
     /// What it needs is not all there.
     Open,
     /// Its nodes, as keys of jobs; and whether it is written down which executions served it.
@@ -15,17 +15,17 @@ pub(super) enum Column {
 }
 
 /// A point.
-pub(super) struct Point<'a> {
+pub(super) struct PointJobs<'a> {
     pub(super) track: Track<'a>,
     /// One for each stage of the work.
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<PointStage>,
     pub(super) end: Option<End>,
 }
 
-impl<'a> Point<'a> {
+impl<'a> PointJobs<'a> {
     /// Nothing is asked for yet.
     pub(super) fn new(track: Track<'a>, stages: usize) -> Self {
-        let columns = std::iter::repeat_with(|| Column::Open).take(stages).collect();
+        let columns = std::iter::repeat_with(|| PointStage::Open).take(stages).collect();
         Self { track, columns, end: None }
     }
 
@@ -37,9 +37,9 @@ impl<'a> Point<'a> {
     /// The steps that its training reached.
     pub(super) fn reached(&self, jobs: &Jobs) -> Option<u64> {
         self.columns.iter().find_map(|column| {
-            let Column::Expanded { keys, .. } = column else { return None };
+            let PointStage::Expanded { keys, .. } = column else { return None };
             keys.iter().find_map(|key| match &jobs.get(key)?.state {
-                State::Done { accepted, .. } => accepted.reached,
+                JobState::Done { accepted, .. } => accepted.reached,
                 _ => None,
             })
         })
@@ -47,9 +47,9 @@ impl<'a> Point<'a> {
 
     /// How a job ended that a stage needs and that has failed.
     pub(super) fn failed(&self, column: usize, jobs: &Jobs) -> Option<End> {
-        let Column::Expanded { keys, .. } = &self.columns[column] else { return None };
+        let PointStage::Expanded { keys, .. } = &self.columns[column] else { return None };
         keys.iter().find_map(|key| match &jobs[key].state {
-            State::Failed(end) => Some(end.clone()),
+            JobState::Failed(end) => Some(end.clone()),
             _ => None,
         })
     }
@@ -59,10 +59,10 @@ impl<'a> Point<'a> {
         let mut upstream = Upstream::default();
         for need in &stage.needs {
             let column = stages.iter().position(|other| other.name == *need)?;
-            let Column::Expanded { keys, .. } = &self.columns[column] else { return None };
+            let PointStage::Expanded { keys, .. } = &self.columns[column] else { return None };
             let mut made = Products::default();
             for key in keys {
-                let State::Done { accepted, .. } = &jobs.get(key)?.state else { return None };
+                let JobState::Done { accepted, .. } = &jobs.get(key)?.state else { return None };
                 made.outputs.extend(accepted.outputs.clone());
                 made.report = accepted.report.clone();
                 made.reached = accepted.reached;

@@ -1,15 +1,15 @@
 //! How far the work is, for whoever watches.
 
 use super::Work;
-use super::interface::{Progress, Shown, Summary, WorkError};
+use super::interface::{JobLabel, Progress, WorkError, WorkSummary};
 use super::jobs::Job;
-use super::point::{Column, Point};
+use super::point::{PointJobs, PointStage};
 use crate::segment::Missing;
 use identity::StageKey;
 
 impl Work<'_> {
     /// What a dry run found.
-    pub(super) fn dry_summary(mut self) -> Result<Summary, WorkError> {
+    pub(super) fn dry_summary(mut self) -> Result<WorkSummary, WorkError> {
         let mut waiting: Vec<StageKey> = self.jobs.all_waiting().collect();
         // As they were asked for.
         waiting.sort_by_key(|key| self.jobs[key].rank.1);
@@ -25,11 +25,12 @@ impl Work<'_> {
             pending.push(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "));
         }
         let open = |column: usize| {
-            let open = |point: &&Point<'_>| point.end.is_none() && matches!(point.columns[column], Column::Open);
+            let open =
+                |point: &&PointJobs<'_>| point.end.is_none() && matches!(point.columns[column], PointStage::Open);
             self.points.iter().filter(open).count()
         };
         let later = self.graph.stages.iter().enumerate().map(|(column, stage)| (stage.name.clone(), open(column)));
-        Ok(Summary {
+        Ok(WorkSummary {
             ends: Vec::new(),
             partial: self.partial,
             executed: 0,
@@ -58,7 +59,7 @@ impl Work<'_> {
 }
 
 /// A job as people know it.
-pub(super) fn shown<'j>(key: StageKey, job: &'j Job, points: &'j [Point<'_>]) -> Shown<'j> {
+pub(super) fn shown<'j>(key: StageKey, job: &'j Job, points: &'j [PointJobs<'_>]) -> JobLabel<'j> {
     let label = points[job.users[0]].track.label.as_str();
-    Shown { key, stage: &job.stage.name, item: &job.node.item, label, users: job.users.len() }
+    JobLabel { key, stage: &job.stage.name, item: &job.node.item, label, users: job.users.len() }
 }

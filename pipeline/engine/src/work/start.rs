@@ -7,9 +7,9 @@ use stages::protocol::{Measured, Segment};
 
 use super::Work;
 use super::interface::WorkError;
-use super::jobs::{Rank, Running, State};
+use super::jobs::{JobState, Rank, Running};
 use super::origin;
-use super::point::Point;
+use super::point::PointJobs;
 use super::recorder::early_end;
 use super::recording::Recording;
 use super::show::shown;
@@ -30,10 +30,10 @@ impl Work<'_> {
         while !self.stopping && self.jobs.count_running() < self.settings.jobs {
             let Some((rank, key)) = self.jobs.next_waiting(after) else { break };
             after = Some(rank);
-            if tick || matches!(self.jobs[&key].state, State::Ready) {
+            if tick || matches!(self.jobs[&key].state, JobState::Ready) {
                 self.start(key)?;
                 // What was there already may have made others ready, of any rank.
-                if matches!(self.jobs[&key].state, State::Done { .. }) {
+                if matches!(self.jobs[&key].state, JobState::Done { .. }) {
                     after = None;
                 }
             }
@@ -51,12 +51,12 @@ impl Work<'_> {
         let claim = lock::try_lock(root, &format!("key-{}", job.claim));
         let Some(claim) = claim.map_err(|error| WorkError::Store { path: root.to_owned(), error })? else {
             let ours = self.jobs.all_running().any(|(_, other, _)| other.claim == job.claim);
-            if matches!(job.state, State::Ready) && !ours {
+            if matches!(job.state, JobState::Ready) && !ours {
                 let words = [job.stage.name.as_str(), &job.node.item, &self.points[job.users[0]].track.label];
                 let words = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
                 self.watch.note(&format!("{words} is computed by another process; waiting"));
             }
-            self.jobs.turn(key, State::Elsewhere);
+            self.jobs.turn(key, JobState::Elsewhere);
             return Ok(());
         };
         // Under the claim: who held it before may have accepted the result.
@@ -172,7 +172,7 @@ impl Work<'_> {
         let capability = graph.facts.capability(job.node.device());
         let fresh = system::uid();
         let run_of = |user: &usize| -> Option<RunId> {
-            let Point { end: None, track, .. } = &points[*user] else { return None };
+            let PointJobs { end: None, track, .. } = &points[*user] else { return None };
             track.run.filter(|_| !track.settled)
         };
         Ok(recorder.record.begin(&NewExecution {
@@ -233,7 +233,7 @@ impl Work<'_> {
         self.launcher.launch(task, &self.told.0);
         let (began, evaluations, events) = (Instant::now(), Vec::new(), Vec::new());
         let running = Running { _claim: claim, execution, began, training: recording, evaluations, events };
-        self.jobs.turn(key, State::Running(Box::new(running)));
+        self.jobs.turn(key, JobState::Running(Box::new(running)));
         Ok(())
     }
 }

@@ -5,9 +5,9 @@ use stages::looks::Looks;
 use super::Work;
 use super::end::failed;
 use super::interface::{End, WorkError};
-use super::jobs::State;
+use super::jobs::JobState;
 use super::origin;
-use super::point::{Column, Point};
+use super::point::{PointJobs, PointStage};
 use super::show::shown;
 use crate::graph::{self, Node, Stage};
 use crate::{explain, segment};
@@ -21,7 +21,7 @@ impl Work<'_> {
             return Ok(());
         }
         for column in 0..self.graph.stages.len() {
-            if let Column::Open = self.points[point].columns[column] {
+            if let PointStage::Open = self.points[point].columns[column] {
                 let (this, stage) = (&self.points[point], &self.graph.stages[column]);
                 let Some(upstream) = this.upstream(stage, &self.graph.stages, &self.jobs) else { continue };
                 match this.track.plan.nodes(&stage.name, &upstream) {
@@ -29,7 +29,7 @@ impl Work<'_> {
                         let stage = stage.clone();
                         let keys = nodes.into_iter().map(|node| self.want(point, &stage, node));
                         let keys = keys.collect::<Result<_, _>>()?;
-                        self.points[point].columns[column] = Column::Expanded { keys, served: false };
+                        self.points[point].columns[column] = PointStage::Expanded { keys, served: false };
                         // Asked for after it had failed for others.
                         if let Some(end) = self.points[point].failed(column, &self.jobs) {
                             return self.lose_point(point, end);
@@ -40,7 +40,7 @@ impl Work<'_> {
             }
             self.serve(point, column)?;
         }
-        let is_served = |column: &Column| matches!(column, Column::Expanded { served: true, .. });
+        let is_served = |column: &PointStage| matches!(column, PointStage::Expanded { served: true, .. });
         if self.points[point].columns.iter().all(is_served) && !self.settings.dry_run {
             self.end_point(point, End::Finished)?;
         }
@@ -74,7 +74,7 @@ impl Work<'_> {
         self.jobs.add(key, stage.clone(), node, fields, claim, point);
         if let Some(accepted) = self.look_up(key)? {
             self.cached += 1;
-            self.jobs.turn(key, State::Done { accepted, how: How::Cached });
+            self.jobs.turn(key, JobState::Done { accepted, how: How::Cached });
         } else if self.settings.explain {
             let job = &self.jobs[&key];
             let mut why = explain::why(self.recorder.record, &job.stage.name, &job.fields)?;
@@ -110,15 +110,15 @@ impl Work<'_> {
     /// Writes down which executions served a stage of a point, once all are done.
     fn serve(&mut self, point: usize, column: usize) -> Result<(), WorkError> {
         let Self { points, jobs, recorder, graph, .. } = self;
-        let Point { track, columns, .. } = &mut points[point];
-        let Column::Expanded { keys, served } = &mut columns[column] else { return Ok(()) };
+        let PointJobs { track, columns, .. } = &mut points[point];
+        let PointStage::Expanded { keys, served } = &mut columns[column] else { return Ok(()) };
         if *served {
             return Ok(());
         }
         let mut nodes = Vec::with_capacity(keys.len());
         for key in keys.iter() {
             let job = &jobs[key];
-            let State::Done { accepted, how } = &job.state else { return Ok(()) };
+            let JobState::Done { accepted, how } = &job.state else { return Ok(()) };
             // Executed for the point that asked first; for the others it was there.
             let how = if job.users.first() == Some(&point) { *how } else { How::Cached };
             let Node { item, step, .. } = &job.node;

@@ -11,7 +11,7 @@ use record::read::Cell;
 
 /// What came of a training, were its data sound.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct CourseOutcome {
     pub kind: Kind,
     pub cause: Option<Cause>,
     pub onset: Option<usize>,
@@ -28,12 +28,12 @@ pub(super) struct Case<'a> {
     pub(super) signals: &'a Signals,
     pub(super) facts: &'a Facts,
     pub(super) course: &'a Course,
-    pub(super) view: &'a View,
+    pub(super) view: &'a CourseView,
     pub(super) bounds: &'a Bounds,
 }
 
 /// The course beside what it is held against.
-pub(super) struct View {
+pub(super) struct CourseView {
     /// The held-out loss, or the training loss where there is none.
     pub(super) now: f64,
     /// Which of the two it is, in a word.
@@ -50,7 +50,7 @@ pub(super) struct View {
     pub(super) headroom: Option<f64>,
 }
 
-impl View {
+impl CourseView {
     pub(super) fn of(signals: &Signals, course: &Course, bounds: &Bounds) -> Self {
         // A score from before the loss left says nothing of where it is.
         let left = course.rose();

@@ -1,6 +1,6 @@
 //! What a course that never left is consistent with: the evidence for it, in figures and in words, and what to try.
 
-use super::case::{Case, Outcome};
+use super::case::{Case, CourseOutcome};
 use super::notes::{Figure, Notes, beside, number, percent};
 use identity::verdict::{Cause, Kind, Signal};
 
@@ -58,7 +58,7 @@ pub(super) fn heading(about: Kind, case: &Case<'_>, notes: &mut Notes) {
     notes.evidence(about, Figure::of(Signal::Heading, heading, bounds.heading), said);
 }
 
-pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> Outcome {
+pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> CourseOutcome {
     let Case { signals, course, view, bounds, .. } = case;
     let headroom = view.headroom.filter(|headroom| *headroom > bounds.headroom);
     if let Some(headroom) = headroom {
@@ -75,7 +75,7 @@ pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     );
     notes.evidence(Kind::TooLow, Figure::of(Signal::Rise, course.rise, course.rise_bound), said);
     let factor = if headroom.is_some() { 10.0 } else { 3.0 };
-    Outcome {
+    CourseOutcome {
         kind: Kind::TooLow,
         cause: Some(Cause::RateTooLow),
         onset: None,
@@ -95,7 +95,7 @@ pub(super) fn too_low(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     }
 }
 
-pub(super) fn stable(case: &Case<'_>, notes: &mut Notes) -> Outcome {
+pub(super) fn stable(case: &Case<'_>, notes: &mut Notes) -> CourseOutcome {
     let Case { course, view, bounds, .. } = case;
     let said = format!("the most that the loss rose is {} nats", number(course.rise));
     notes.evidence(Kind::Stable, Figure::of(Signal::Rise, course.rise, course.rise_bound), said);
@@ -104,7 +104,7 @@ pub(super) fn stable(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     if view.above > bounds.above {
         heading(Kind::Stable, case, notes);
     }
-    Outcome {
+    CourseOutcome {
         kind: Kind::Stable,
         cause: None,
         onset: None,

@@ -1,7 +1,7 @@
 //! What the loss did: the rules that tell one course from another.
 
 use super::bounds::Bounds;
-use super::case::{Case, Outcome, View};
+use super::case::{Case, CourseOutcome, CourseView};
 use super::causes::{stable, too_low};
 use super::checks;
 use super::facts::Facts;
@@ -11,8 +11,8 @@ use super::signals::Signals;
 use identity::verdict::{CheckName, Kind};
 
 /// Judges the course of the loss.
-pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) -> Outcome {
-    let open = |sentence: String| Outcome {
+pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) -> CourseOutcome {
+    let open = |sentence: String| CourseOutcome {
         kind: Kind::Inconclusive,
         cause: None,
         onset: None,
@@ -30,7 +30,7 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
         notes.not_made(CheckName::Course, format!("{} steps are too few", signals.steps));
         return open(format!("{} steps are too few to say anything", signals.steps));
     };
-    let view = View::of(signals, course, bounds);
+    let view = CourseView::of(signals, course, bounds);
     let case = &Case { signals, facts, course, view: &view, bounds };
     checks::tell(case, notes);
     // What is no number has risen, wherever it was.

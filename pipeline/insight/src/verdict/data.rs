@@ -10,7 +10,7 @@ use record::read::Cell;
 
 /// A fault of the data.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fault {
+pub struct DataFault {
     pub cause: Cause,
     pub onset: usize,
     pub sentence: String,
@@ -18,7 +18,7 @@ pub struct Fault {
 }
 
 /// The gravest fault of the data, if there is one; says which checks were made.
-pub fn fault(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
+pub fn fault(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Notes) -> Option<DataFault> {
     let found = match (&signals.data, &facts.batches) {
         (Some(data), _) => batches(data, facts.run, bounds, notes),
         (None, batches) => {
@@ -41,7 +41,7 @@ pub fn fault(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut Note
     found.or(order).or(splits)
 }
 
-fn batches(data: &Data, run: RunId, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
+fn batches(data: &Data, run: RunId, bounds: &Bounds, notes: &mut Notes) -> Option<DataFault> {
     let mut found = Vec::new();
     let read = format!(
         "{} of the positions of a step were in the step before; {} of what could have been read for the first time was",
@@ -80,14 +80,14 @@ fn batches(data: &Data, run: RunId, bounds: &Bounds, notes: &mut Notes) -> Optio
         );
         notes.evidence(Kind::DataFault, figure, sentence.clone());
         let advice = "train on more text, or stop by early_stopping; a smaller vocabulary helps a little".to_owned();
-        found.push(Fault { cause: Cause::TooLittleText, onset: 0, sentence, advice });
+        found.push(DataFault { cause: Cause::TooLittleText, onset: 0, sentence, advice });
     }
     if found.is_empty() { None } else { Some(found.remove(0)) }
 }
 
 /// The fault of batches of which that share was in the one before.
-fn sliding(share: &str) -> Fault {
-    Fault {
+fn sliding(share: &str) -> DataFault {
+    DataFault {
         cause: Cause::SlidingWindow,
         onset: 0,
         sentence: format!(
@@ -99,7 +99,7 @@ fn sliding(share: &str) -> Fault {
 }
 
 /// Batches whose words are not those of the others.
-fn odd(data: &Data, run: RunId, bounds: &Bounds, notes: &mut Notes, found: &mut Vec<Fault>) {
+fn odd(data: &Data, run: RunId, bounds: &Bounds, notes: &mut Notes, found: &mut Vec<DataFault>) {
     let enough = data.seen >= bounds.batches_to_compare;
     if !enough {
         let why = format!("{} steps are too few to tell which are unlike the others", data.seen);
@@ -131,11 +131,11 @@ fn odd(data: &Data, run: RunId, bounds: &Bounds, notes: &mut Notes, found: &mut 
     }
     notes.evidence(Kind::DataFault, figure, sentence.clone());
     let advice = format!("look at what they read: pipeline show {run} --step {first}");
-    found.push(Fault { cause: Cause::CorruptedBatches, onset: *first, sentence, advice });
+    found.push(DataFault { cause: Cause::CorruptedBatches, onset: *first, sentence, advice });
 }
 
 /// Whether the order of words tells anything: where it does not, no language model has anything to learn.
-fn order(signals: &Signals, run: RunId, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
+fn order(signals: &Signals, run: RunId, bounds: &Bounds, notes: &mut Notes) -> Option<DataFault> {
     let Some(order) = signals.order else {
         notes.not_made(CheckName::OrderOfWords, without_baselines(signals));
         return None;
@@ -154,7 +154,7 @@ fn order(signals: &Signals, run: RunId, bounds: &Bounds, notes: &mut Notes) -> O
     );
     notes.evidence(Kind::DataFault, Figure::of(Signal::Order, order, bounds.order), sentence.clone());
     let advice = format!("look whether lines or words were shuffled: pipeline show {run} --step 0");
-    Some(Fault { cause: Cause::NoOrder, onset: 0, sentence, advice })
+    Some(DataFault { cause: Cause::NoOrder, onset: 0, sentence, advice })
 }
 
 /// Why there are no n-gram models of a held-out text.
@@ -167,7 +167,7 @@ fn without_baselines(signals: &Signals) -> &'static str {
 }
 
 /// Whether train and valid are texts of one kind.
-fn splits(signals: &Signals, bounds: &Bounds, notes: &mut Notes) -> Option<Fault> {
+fn splits(signals: &Signals, bounds: &Bounds, notes: &mut Notes) -> Option<DataFault> {
     let (Some(train), Some(valid)) = (signals.unigram_train, signals.unigram_valid) else {
         notes.not_made(CheckName::SplitsAlike, without_baselines(signals));
         return None;
@@ -181,5 +181,5 @@ fn splits(signals: &Signals, bounds: &Bounds, notes: &mut Notes) -> Option<Fault
     notes.evidence(Kind::DataFault, Figure::of(Signal::SplitGap, gap, bounds.split_gap), said);
     let sentence = format!("valid is text of another kind than train: its frequencies are {} nats off", number(gap));
     let advice = "cut both from one text, or shuffle documents before the cut".to_owned();
-    Some(Fault { cause: Cause::SplitsDiffer, onset: 0, sentence, advice })
+    Some(DataFault { cause: Cause::SplitsDiffer, onset: 0, sentence, advice })
 }

@@ -1,6 +1,6 @@
 //! What a course that left is consistent with, whether it came back or not.
 
-use super::case::{Case, Outcome, bad_start, onset};
+use super::case::{Case, CourseOutcome, bad_start, onset};
 use super::causes::{evidence_of_rate, heading, rate_times};
 use super::notes::{Figure, Notes, beside, count, counted, finite, number};
 use identity::Status;
@@ -11,7 +11,7 @@ fn lower(case: &Case<'_>) -> Option<String> {
     rate_times(1.0 / 3.0, "a third of the rate", case)
 }
 
-pub(super) fn diverged(case: &Case<'_>, notes: &mut Notes) -> Outcome {
+pub(super) fn diverged(case: &Case<'_>, notes: &mut Notes) -> CourseOutcome {
     let Case { course, view, bounds, .. } = case;
     // Where but the last score is off, the last updates did it.
     let scored = case.signals.held_out.as_ref().map_or(0, |it| usize::try_from(it.last_at).unwrap_or(0));
@@ -37,7 +37,7 @@ pub(super) fn diverged(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     evidence_of_rate(about, case, notes);
     let (cause, because, advice) = cause(about, case, notes);
     let at_step = count(at as u64);
-    Outcome {
+    CourseOutcome {
         kind: Kind::Diverged,
         cause: Some(cause),
         onset: Some(at),
@@ -113,7 +113,7 @@ fn smaller(case: &Case<'_>) -> String {
 }
 
 /// `returns`: it is not there yet.
-pub(super) fn unstable(case: &Case<'_>, returns: bool, notes: &mut Notes) -> Outcome {
+pub(super) fn unstable(case: &Case<'_>, returns: bool, notes: &mut Notes) -> CourseOutcome {
     let Case { course, view, bounds, .. } = case;
     let at = onset(case);
     // To be better than an untrained model is not to have recovered.
@@ -155,7 +155,7 @@ pub(super) fn unstable(case: &Case<'_>, returns: bool, notes: &mut Notes) -> Out
             count(at as u64)
         ),
     };
-    Outcome {
+    CourseOutcome {
         kind: Kind::Unstable,
         cause: Some(Cause::RateTooHigh),
         onset: Some(at),
@@ -168,7 +168,7 @@ pub(super) fn unstable(case: &Case<'_>, returns: bool, notes: &mut Notes) -> Out
 
 /// A loss that is worse than frequencies and never rose: too few steps, or a rate that is not right. That it is too high shows
 /// where the held-out loss has begun to rise, though nothing is learned by heart.
-pub(super) fn never_below(case: &Case<'_>, notes: &mut Notes) -> Outcome {
+pub(super) fn never_below(case: &Case<'_>, notes: &mut Notes) -> CourseOutcome {
     let Case { signals, facts, course, view, bounds } = case;
     let said = format!("the loss is {}, worse than {}, and never rose by much", number(view.now), view.reference());
     let figure = Figure::of(Signal::AboveFrequencies, view.above, bounds.never_below);
@@ -176,7 +176,7 @@ pub(super) fn never_below(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     if rise < bounds.held_out_rise {
         notes.evidence(Kind::Inconclusive, figure, said.clone());
         heading(Kind::Inconclusive, case, notes);
-        return Outcome {
+        return CourseOutcome {
             kind: Kind::Inconclusive,
             cause: None,
             onset: None,
@@ -199,7 +199,7 @@ pub(super) fn never_below(case: &Case<'_>, notes: &mut Notes) -> Outcome {
     notes.evidence(Kind::Diverged, Figure::of(Signal::HeldOutRise, rise, bounds.held_out_rise), words.clone());
     heading(Kind::Diverged, case, notes);
     evidence_of_rate(Kind::Diverged, case, notes);
-    Outcome {
+    CourseOutcome {
         kind: Kind::Diverged,
         cause: Some(Cause::RateTooHigh),
         onset: None,

@@ -19,7 +19,7 @@ pub mod signals;
 mod statistics;
 
 use bounds::{BOUNDS, Bounds};
-use case::View;
+use case::CourseView;
 pub use facts::{Batches, Facts};
 use identity::Word;
 use identity::verdict::{About, Cause, FindingKind, Kind};
@@ -36,7 +36,7 @@ pub fn now(facts: &Facts) -> (Option<f64>, &'static str) {
     let (signals, bounds) = measured(facts);
     match &signals.course {
         Some(course) => {
-            let view = View::of(&signals, course, &bounds);
+            let view = CourseView::of(&signals, course, &bounds);
             (Some(if course.ends_finite { view.now } else { f64::INFINITY }), view.of)
         }
         None => (None, "training"),

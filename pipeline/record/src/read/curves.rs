@@ -39,7 +39,7 @@ fn asked<'p>(parts: impl Iterator<Item = &'p Part>) -> String {
 
 /// What there is of each step of a part, or its number, with a space between.
 #[derive(sqlx::FromRow)]
-struct Column {
+struct StepTexts {
     text: String,
 }
 
@@ -77,7 +77,7 @@ impl Record {
     }
 
     fn read_parts(&mut self, parts: &[Part], column: &str, all: &mut [Vec<Bucket>]) -> Result<()> {
-        let found: Vec<Of<Column>> = self.wait(async |c| {
+        let found: Vec<Of<StepTexts>> = self.wait(async |c| {
             let query = sqlx::query_as(sql!("read_curves")).bind(asked(parts.iter())).bind(column);
             many(query.fetch_all(c)).await
         })?;
@@ -101,7 +101,7 @@ impl Record {
     }
 
     /// The numbers of the steps of some parts, in their order.
-    fn step_numbers(&mut self, parts: &[&Part]) -> Result<Vec<Of<Column>>> {
+    fn step_numbers(&mut self, parts: &[&Part]) -> Result<Vec<Of<StepTexts>>> {
         if parts.is_empty() {
             return Ok(Vec::new());
         }

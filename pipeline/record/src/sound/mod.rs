@@ -17,7 +17,7 @@ use identity::{Digest, Fields, RunId, TrajectoryRow};
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Fault {
+pub enum Damage {
     /// A page, an index or a constraint, in SQLite's own words.
     Page(String),
     /// Rows that disagree with others, or are missing beside them.
@@ -43,7 +43,7 @@ pub struct Rebuilt {
 pub struct Examined {
     pub runs: i64,
     pub steps: u64,
-    pub faults: Vec<Fault>,
+    pub faults: Vec<Damage>,
     /// What was recomputed.
     pub repaired: Vec<String>,
 }
@@ -80,7 +80,7 @@ impl Record {
             found
         });
         found.map(|mut found| {
-            found.faults.splice(0..0, altered.into_iter().map(Fault::Page));
+            found.faults.splice(0..0, altered.into_iter().map(Damage::Page));
             found
         })
     }
@@ -118,11 +118,11 @@ impl Record {
             }
             for fault in std::mem::take(&mut found.faults) {
                 match fault {
-                    Fault::Block { of, rebuilt: Rebuilt { trajectory, number, block }, .. } => {
+                    Damage::Block { of, rebuilt: Rebuilt { trajectory, number, block }, .. } => {
                         blocks::put(c, TrajectoryRow(trajectory), number, &block).await?;
                         found.repaired.push(of);
                     }
-                    Fault::Verdict { run } => {
+                    Damage::Verdict { run } => {
                         for forget in [
                             sql!("forget_findings"),
                             sql!("forget_evidence"),
@@ -144,8 +144,8 @@ impl Record {
 impl Examined {
     /// Whether something is wrong that sound rows can be derived for.
     pub fn is_repairable(&self) -> bool {
-        let derived = |fault: &Fault| matches!(fault, Fault::Block { .. } | Fault::Verdict { .. });
-        self.faults.iter().any(derived) && !self.faults.iter().any(|fault| matches!(fault, Fault::Page(_)))
+        let derived = |fault: &Damage| matches!(fault, Damage::Block { .. } | Damage::Verdict { .. });
+        self.faults.iter().any(derived) && !self.faults.iter().any(|fault| matches!(fault, Damage::Page(_)))
     }
 }
 
@@ -168,19 +168,19 @@ async fn examine(c: &mut SqliteConnection, told: Told) -> sqlx::Result<Examined>
     });
     let pages = pages(c, None).await;
     c.lock_handle().await?.remove_progress_handler();
-    found.faults.extend(pages?.into_iter().map(Fault::Page));
+    found.faults.extend(pages?.into_iter().map(Damage::Page));
     // What can't be read behind a damaged page is one more line about it.
     let parts = [rows(c, &mut found).await, steps::compare(c, &mut found, step).await];
     for part in parts {
         match part {
-            Err(error) if is_damage(&error) => found.faults.push(Fault::Page(error.to_string())),
+            Err(error) if is_damage(&error) => found.faults.push(Damage::Page(error.to_string())),
             other => other?,
         }
     }
     // Of a verdict it is said by its run.
-    if found.faults.iter().any(|fault| matches!(fault, Fault::Verdict { .. })) {
+    if found.faults.iter().any(|fault| matches!(fault, Damage::Verdict { .. })) {
         let of_verdicts = |text: &str| text.starts_with("CHECK constraint failed in verdict");
-        found.faults.retain(|fault| !matches!(fault, Fault::Page(text) if of_verdicts(text)));
+        found.faults.retain(|fault| !matches!(fault, Damage::Page(text) if of_verdicts(text)));
     }
     found.faults.dedup();
     Ok(found)
@@ -211,10 +211,10 @@ async fn rows(c: &mut SqliteConnection, found: &mut Examined) -> sqlx::Result<()
     let lost: Vec<(String, String, i64)> = sqlx::query_as(sql!("sound_references")).fetch_all(&mut *c).await?;
     found.faults.extend(lost.into_iter().map(|(table, parent, rows)| {
         let (s, refer) = if rows == 1 { ("", "refers") } else { ("s", "refer") };
-        Fault::Row(format!("{table}: {rows} row{s} {refer} to a row of {parent} that is missing"))
+        Damage::Row(format!("{table}: {rows} row{s} {refer} to a row of {parent} that is missing"))
     }));
     let odd: Vec<String> = sqlx::query_scalar(sql!("sound_rows")).fetch_all(&mut *c).await?;
-    found.faults.extend(odd.into_iter().map(Fault::Row));
+    found.faults.extend(odd.into_iter().map(Damage::Row));
     let mut scores = sqlx::query_as::<_, (String, f64, Option<f64>)>(sql!("sound_scores")).fetch(&mut *c);
     while let Some((of, loss, perplexity)) = scores.try_next().await? {
         let expected = Some(loss.exp()).filter(|exp| exp.is_finite());
@@ -224,7 +224,7 @@ async fn rows(c: &mut SqliteConnection, found: &mut Examined) -> sqlx::Result<()
             (is, expected) => is == expected,
         };
         if !same {
-            found.faults.push(Fault::Row(format!("{of}: its perplexity is not exp(loss)")));
+            found.faults.push(Damage::Row(format!("{of}: its perplexity is not exp(loss)")));
         }
     }
     drop(scores);
@@ -232,12 +232,12 @@ async fn rows(c: &mut SqliteConnection, found: &mut Examined) -> sqlx::Result<()
     while let Some((of, key, fields)) = keys.try_next().await? {
         let own = Fields::from_json(&fields).map(|fields| fields.digest());
         if own != key.parse::<Digest>().ok() || own.is_none() {
-            found.faults.push(Fault::Row(format!("{of}: its fields are not those of its key")));
+            found.faults.push(Damage::Row(format!("{of}: its fields are not those of its key")));
         }
     }
     drop(keys);
     let verdicts: Vec<i64> = sqlx::query_scalar(sql!("sound_verdicts")).fetch_all(c).await?;
-    found.faults.extend(verdicts.into_iter().map(|run| Fault::Verdict { run: RunId(run) }));
+    found.faults.extend(verdicts.into_iter().map(|run| Damage::Verdict { run: RunId(run) }));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteConnection;
 
-use super::{Examined, Fault, Rebuilt};
+use super::{Damage, Examined, Rebuilt};
 use crate::blocks::{BLOCK, Block, begin, loss_of};
 use crate::sql;
 
@@ -24,7 +24,7 @@ struct Own {
 }
 
 #[derive(sqlx::FromRow)]
-struct BlockRow {
+struct StoredBlock {
     trajectory_id: i64,
     block: i64,
     #[sqlx(flatten)]
@@ -47,7 +47,7 @@ pub(super) async fn compare(
     mut told: impl FnMut(u64, u64),
 ) -> sqlx::Result<()> {
     let mut stored: BTreeMap<(i64, i64), Block> = BTreeMap::new();
-    for row in sqlx::query_as::<_, BlockRow>(sql!("sound_blocks")).fetch_all(&mut *c).await? {
+    for row in sqlx::query_as::<_, StoredBlock>(sql!("sound_blocks")).fetch_all(&mut *c).await? {
         stored.insert((row.trajectory_id, row.block), row.stored);
     }
     let mut all = BTreeMap::new();
@@ -58,7 +58,7 @@ pub(super) async fn compare(
         all.insert(id, Own { first, run: run.map(RunId), dense, begun });
     }
     let whole = stored.values().map(|block| block.steps.unsigned_abs()).sum::<u64>();
-    let mut work = Work { all, stored, faults: Vec::new(), current: None };
+    let mut work = BlockCheck { all, stored, faults: Vec::new(), current: None };
     let mut rows =
         sqlx::query_as::<_, (i64, i64, Option<f64>, Option<String>, Option<i64>)>(sql!("sound_steps")).fetch(c);
     while let Some((trajectory, step, loss, kind, tokens)) = rows.try_next().await? {
@@ -74,15 +74,15 @@ pub(super) async fn compare(
     Ok(())
 }
 
-struct Work {
+struct BlockCheck {
     all: BTreeMap<i64, Own>,
     /// Those that no step was found for yet.
     stored: BTreeMap<(i64, i64), Block>,
-    faults: Vec<Fault>,
+    faults: Vec<Damage>,
     current: Option<Current>,
 }
 
-impl Work {
+impl BlockCheck {
     fn add(&mut self, trajectory: i64, step: i64, loss: Option<f64>, tokens: Option<i64>) {
         let number = step.div_euclid(BLOCK);
         let same = |it: &Current| it.trajectory == trajectory && it.number == number;
@@ -193,17 +193,17 @@ impl Work {
             return;
         }
         let (of, run) = (format!("{}, steps {first} to {last}", self.name(trajectory)), self.run(trajectory));
-        self.faults.push(Fault::Steps { of, run, what: "are missing".to_owned() });
+        self.faults.push(Damage::Steps { of, run, what: "are missing".to_owned() });
     }
 
     fn steps(&mut self, trajectory: i64, number: i64, stored: &Block, what: String) {
         let (of, run) = (self.span(trajectory, number, stored.last_step), self.run(trajectory));
-        self.faults.push(Fault::Steps { of, run, what });
+        self.faults.push(Damage::Steps { of, run, what });
     }
 
     fn block(&mut self, trajectory: i64, number: i64, what: String, block: Block) {
         let of = self.span(trajectory, number, block.last_step);
-        self.faults.push(Fault::Block { of, what, rebuilt: Rebuilt { trajectory, number, block } });
+        self.faults.push(Damage::Block { of, what, rebuilt: Rebuilt { trajectory, number, block } });
     }
 
     /// `run7, steps 1024 to 2047`.

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::Record;
 use crate::fixture::{EVERY, Fixture, sparse_run};
 use crate::read::bucket;
-use crate::sound::{Fault, Told};
+use crate::sound::{Damage, Told};
 
 /// A record with two logs; the longer one's curves are drawn from blocks.
 fn logs() -> (Fixture, Record) {
@@ -175,8 +175,8 @@ fn gaps_of_a_log_are_no_damage() {
     drop(record);
     let mut record = Record::open(&fixture.db).unwrap();
     let told = || Told { pages: Box::new(|_| ()), steps: Box::new(|_, _| ()) };
-    let of_steps = |faults: Vec<Fault>| -> Vec<Fault> {
-        faults.into_iter().filter(|it| matches!(it, Fault::Steps { .. } | Fault::Block { .. })).collect()
+    let of_steps = |faults: Vec<Damage>| -> Vec<Damage> {
+        faults.into_iter().filter(|it| matches!(it, Damage::Steps { .. } | Damage::Block { .. })).collect()
     };
     assert_eq!(of_steps(record.examine(told()).unwrap().faults), []);
     // A whole block of a log is nobody's to miss; one of a training is, and so is a step whose block is there.

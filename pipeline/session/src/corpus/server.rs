@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// How a server answers one connection; the last holds for all that follow.
 #[derive(Debug, Clone, Copy)]
-pub enum Answer {
+pub enum Response {
     /// The file, or the part that is asked for.
     File,
     /// The same, cut off after so many bytes.
@@ -39,7 +39,7 @@ pub struct Server {
 
 impl Server {
     /// Serves `body`.
-    pub fn new(body: &[u8], answers: &[Answer]) -> Self {
+    pub fn new(body: &[u8], answers: &[Response]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/corpus.txt", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -60,7 +60,7 @@ impl Server {
     }
 }
 
-fn serve(mut stream: &TcpStream, body: &[u8], answer: Answer, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
+fn serve(mut stream: &TcpStream, body: &[u8], answer: Response, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let mut range = String::new();
     for line in BufReader::new(stream).lines() {
         let line = line?;
@@ -73,23 +73,23 @@ fn serve(mut stream: &TcpStream, body: &[u8], answer: Answer, asked: &Mutex<Vec<
     }
     asked.lock().unwrap().push(range.clone());
     let from: usize = range.strip_prefix("bytes=").and_then(|r| r.trim_end_matches('-').parse().ok()).unwrap_or(0);
-    let from = if matches!(answer, Answer::Whole | Answer::WholeCut(_)) { 0 } else { from };
+    let from = if matches!(answer, Response::Whole | Response::WholeCut(_)) { 0 } else { from };
     let head = |status: &str, range: &str, length: usize| {
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{range}\r\n")
     };
     match answer {
-        Answer::Status(status) => return stream.write_all(head(status, "", 0).as_bytes()),
-        Answer::WrongRange => {
+        Response::Status(status) => return stream.write_all(head(status, "", 0).as_bytes()),
+        Response::WrongRange => {
             let range = format!("Content-Range: bytes 0-{}/{}\r\n", body.len() - 1, body.len());
             stream.write_all(head("206 Partial Content", &range, body.len()).as_bytes())?;
             return stream.write_all(body);
         }
-        Answer::Endless | Answer::Unannounced => {
+        Response::Endless | Response::Unannounced => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
-            let times = if matches!(answer, Answer::Endless) { usize::MAX } else { 1 };
+            let times = if matches!(answer, Response::Endless) { usize::MAX } else { 1 };
             return (0..times).try_for_each(|_| stream.write_all(body));
         }
-        Answer::Late(ms) => std::thread::sleep(Duration::from_millis(ms)),
+        Response::Late(ms) => std::thread::sleep(Duration::from_millis(ms)),
         _ => {}
     }
     if from >= body.len() {
@@ -100,9 +100,9 @@ fn serve(mut stream: &TcpStream, body: &[u8], answer: Answer, asked: &Mutex<Vec<
     let (status, range) = if from > 0 { ("206 Partial Content", partial.as_str()) } else { ("200 OK", "") };
     stream.write_all(head(status, range, rest.len()).as_bytes())?;
     match answer {
-        Answer::Cut(n) | Answer::WholeCut(n) => stream.write_all(&rest[..n.min(rest.len())]),
+        Response::Cut(n) | Response::WholeCut(n) => stream.write_all(&rest[..n.min(rest.len())]),
         // Until whoever asked hangs up.
-        Answer::Silence => std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ()),
+        Response::Silence => std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ()),
         _ => stream.write_all(rest),
     }
 }

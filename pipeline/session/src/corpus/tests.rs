@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::server::{Answer, Server};
+use super::server::{Response, Server};
 use super::*;
 
 fn body() -> Vec<u8> {
@@ -20,7 +20,7 @@ fn impatient(folder: &Path) -> Fetcher {
 }
 
 /// The server's answers end in the file, over these ranges.
-fn arrives(answers: &[Answer], part: &[u8], ranges: &[&str]) {
+fn arrives(answers: &[Response], part: &[u8], ranges: &[&str]) {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
     let digest = Digest::of(&body);
     let beside = folder.path().join(format!("{digest}.part"));
@@ -37,30 +37,30 @@ fn arrives(answers: &[Answer], part: &[u8], ranges: &[&str]) {
 
 #[test]
 fn a_file_arrives_whole_and_a_cut_connection_is_resumed() {
-    arrives(&[Answer::File], &[], &[""]);
+    arrives(&[Response::File], &[], &[""]);
     arrives(
-        &[Answer::Cut(1000), Answer::Cut(0), Answer::Cut(500), Answer::File],
+        &[Response::Cut(1000), Response::Cut(0), Response::Cut(500), Response::File],
         &[],
         &["", "bytes=1000-", "bytes=1000-", "bytes=1500-"],
     );
     // What a killed process left; all of it, but for the renaming.
-    arrives(&[Answer::File], &body()[..777], &["bytes=777-"]);
-    arrives(&[Answer::File], &body(), &[]);
+    arrives(&[Response::File], &body()[..777], &["bytes=777-"]);
+    arrives(&[Response::File], &body(), &[]);
 }
 
 #[test]
 fn where_a_server_can_not_go_on_it_starts_over() {
-    arrives(&[Answer::Whole], &body()[..777], &["bytes=777-"]);
-    arrives(&[Answer::WrongRange, Answer::File], &body()[..777], &["bytes=777-", ""]);
+    arrives(&[Response::Whole], &body()[..777], &["bytes=777-"]);
+    arrives(&[Response::WrongRange, Response::File], &body()[..777], &["bytes=777-", ""]);
     // A part that is longer than the file meets 416; one of other bytes shows in the digest.
-    arrives(&[Answer::File], &[7; 2_000_000], &["bytes=2000000-", ""]);
-    arrives(&[Answer::File], &[7; 777], &["bytes=777-", ""]);
+    arrives(&[Response::File], &[7; 2_000_000], &["bytes=2000000-", ""]);
+    arrives(&[Response::File], &[7; 777], &["bytes=777-", ""]);
 }
 
 #[test]
 fn a_server_that_never_gets_further_is_given_up() {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
-    for answer in [Answer::WholeCut(1000), Answer::Silence] {
+    for answer in [Response::WholeCut(1000), Response::Silence] {
         let server = Server::new(&body, &[answer]);
         let error = impatient(folder.path()).fetch(&server.url, Digest::of(&body), &mut |_| {}).unwrap_err();
         assert!(matches!(error, FetchError::Connection { .. }), "{error}");
@@ -75,11 +75,11 @@ fn a_server_that_never_gets_further_is_given_up() {
 #[test]
 fn a_status_and_other_bytes_are_one_line_and_leave_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::new(b"", &[Answer::Status("404 Not Found")]);
+    let server = Server::new(b"", &[Response::Status("404 Not Found")]);
     let error = fetch(folder.path(), &server, Digest::of(b"abc")).unwrap_err();
     assert_eq!(error.to_string(), format!("{}: the server answers 404 Not Found", server.url));
     assert_eq!(server.asked().len(), 1, "a refusal is not asked again");
-    let server = Server::new(b"abd", &[Answer::File]);
+    let server = Server::new(b"abd", &[Response::File]);
     let error = fetch(folder.path(), &server, Digest::of(b"abc")).unwrap_err();
     let (found, expected) = (Digest::of(b"abd"), Digest::of(b"abc"));
     assert_eq!(error.to_string(), format!("{} has SHA-256 {found}; expected {expected}", server.url));
@@ -90,7 +90,7 @@ fn a_status_and_other_bytes_are_one_line_and_leave_nothing() {
 #[test]
 fn a_file_without_an_announced_length_is_bounded() {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
-    let server = Server::new(&body, &[Answer::Endless]);
+    let server = Server::new(&body, &[Response::Endless]);
     let error = fetch(folder.path(), &server, Digest::of(&body)).unwrap_err();
     let words = format!("{}: the server announces no length, and 4 MiB came without an end", server.url);
     assert_eq!(error.to_string(), words);
@@ -98,13 +98,13 @@ fn a_file_without_an_announced_length_is_bounded() {
     assert_eq!(server.asked().len(), 1, "it is not asked again");
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["locks"]);
-    arrives(&[Answer::Unannounced], &[], &[""]);
+    arrives(&[Response::Unannounced], &[], &[""]);
 }
 
 #[test]
 fn a_server_that_says_nothing_is_talked_about_while_it_is_waited_for() {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
-    let server = Server::new(&body, &[Answer::Silence]);
+    let server = Server::new(&body, &[Response::Silence]);
     let mut said = Vec::new();
     let mut watch = |news: News<'_>| match news {
         News::Silent { since, patience, .. } => {
@@ -122,7 +122,7 @@ fn a_server_that_says_nothing_is_talked_about_while_it_is_waited_for() {
 #[test]
 fn two_at_once_fetch_once() {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
-    let server = Server::new(&body, &[Answer::Late(200)]);
+    let server = Server::new(&body, &[Response::Late(200)]);
     let waited = std::thread::scope(|scope| {
         let one = || {
             let mut waited = false;

@@ -1,9 +1,9 @@
 //! Experiments that ask for nothing new.
 
-use super::how::How;
+use super::how::RunOptions;
 use crate::failure::Failure;
 use engine::store::Store;
-use engine::work::{End, Summary};
+use engine::work::{End, WorkSummary};
 use experiment::Experiment;
 use identity::{RunId, Status};
 use record::Record;
@@ -27,11 +27,11 @@ pub(super) fn answered(
 /// must look closer. It says the same, for a study of a thousand points in a tenth of the time.
 pub(super) fn nothing_to_do(
     experiment: &Experiment,
-    how: &How,
+    how: &RunOptions,
     record: &mut Record,
     store: &Store,
     rows: &[RunRow],
-) -> Result<Option<Summary>, Failure> {
+) -> Result<Option<WorkSummary>, Failure> {
     let finished = !rows.is_empty() && rows.iter().all(|row| row.status == Status::Finished && !row.new);
     if !finished || how.dry_run || how.explain || how.until.is_some() {
         return Ok(None);
@@ -40,7 +40,7 @@ pub(super) fn nothing_to_do(
     // All points of an experiment have the same stages.
     let stages = experiment.points.first().map_or(0, |point| point.stages.tables().count());
     let held = record.held(&ids, stages)?.filter(|held| store.are_unchanged(&held.objects));
-    Ok(held.map(|held| Summary {
+    Ok(held.map(|held| WorkSummary {
         ends: vec![End::Finished; rows.len()],
         partial: false,
         executed: 0,

@@ -8,7 +8,7 @@ use identity::StageName;
 
 /// How an experiment is to be computed.
 #[derive(Debug, Clone, Default)]
-pub struct How {
+pub struct RunOptions {
     /// Stages computed side by side; by default as many as there are points, at most one a core.
     pub jobs: Option<u32>,
     /// Threads of each training, evaluation and sampling; by default cores divided by jobs, and more for trainings and
@@ -24,7 +24,7 @@ pub struct How {
     pub keep_going: bool,
 }
 
-impl How {
+impl RunOptions {
     /// The same for the engine, of so many points.
     pub(super) fn settings(&self, points: usize, process: String, interrupt: &Interrupt) -> Settings {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

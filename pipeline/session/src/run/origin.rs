@@ -4,16 +4,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use record::rows::Origin;
+use record::rows::Provenance;
 use system::process::output_within;
 
 /// How long git may take. It waits for ever where a FIFO stands in place of one of its files.
 const GIT: Duration = Duration::from_secs(60);
 
 /// The process, the host, the program and the working tree.
-pub(super) fn origin(process: &str, here: &Path) -> Origin {
+pub(super) fn origin(process: &str, here: &Path) -> Provenance {
     let (git_commit, git_dirty) = git(here);
-    Origin {
+    Provenance {
         process: process.to_owned(),
         host: std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -10,13 +10,13 @@ use crate::args::LrRangeArgs;
 use experiment::{Experiment, Point, Stages};
 use session::failure::Failure;
 use session::places::Paths;
-use view::lr_range::{Span, TestedPoint};
+use view::lr_range::{RateSpan, TestedPoint};
 
 /// Tests over the same rates: the points of one study.
 #[derive(Debug)]
-pub struct Asked {
+pub struct TestPlan {
     pub experiment: Experiment,
-    pub span: Span,
+    pub span: RateSpan,
     pub points: Vec<Asking>,
 }
 
@@ -38,7 +38,7 @@ const OWN: &[(&str, &str)] = &[
 ];
 
 /// What is to be run: one study where every point has the same rates, else one for each point.
-pub fn asked(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<Vec<Asked>, Failure> {
+pub fn asked(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<Vec<TestPlan>, Failure> {
     for set in &args.set {
         let key = set.split('=').next().unwrap_or("").trim();
         let inside = |own: &str| key == own || key.strip_prefix(own).is_some_and(|rest| rest.starts_with('.'));
@@ -54,19 +54,19 @@ pub fn asked(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<Vec<Asked
     let aside = aside(&plain, args.steps);
     // With some rate, so that a swept one tells no points apart.
     let draft = load([&aside[..], &["train.learning_rate=1.0".to_owned()]].concat())?;
-    let mut tests: Vec<(Span, Asking)> = Vec::new();
+    let mut tests: Vec<(RateSpan, Asking)> = Vec::new();
     for point in &draft.points {
         let asking = asking(&draft, point)?;
         tests.push((span(args, &asking)?, asking));
     }
-    let sets = |pins: &[String], span: Span| [pins, &aside, &rising(span)].concat();
+    let sets = |pins: &[String], span: RateSpan| [pins, &aside, &rising(span)].concat();
     if tests.windows(2).all(|pair| pair[0].0 == pair[1].0) {
         let span = tests[0].0;
         let points = tests.into_iter().map(|(_, asking)| asking).collect();
-        return Ok(vec![Asked { experiment: load(sets(&[], span))?, span, points }]);
+        return Ok(vec![TestPlan { experiment: load(sets(&[], span))?, span, points }]);
     }
-    let alone = |(span, asking): (Span, Asking)| {
-        Ok(Asked { experiment: load(sets(&asking.pins, span))?, span, points: vec![asking] })
+    let alone = |(span, asking): (RateSpan, Asking)| {
+        Ok(TestPlan { experiment: load(sets(&asking.pins, span))?, span, points: vec![asking] })
     };
     tests.into_iter().map(alone).collect()
 }
@@ -110,13 +110,13 @@ fn aside(plain: &Experiment, steps: u32) -> Vec<String> {
 }
 
 /// The overrides that make the rate rise.
-fn rising(span: Span) -> Vec<String> {
-    let Span { from, to } = span;
+fn rising(span: RateSpan) -> Vec<String> {
+    let RateSpan { from, to } = span;
     vec![format!("train.learning_rate={from:?}"), format!("train.schedule={{ kind = \"range\", to = {to:?} }}")]
 }
 
 /// The rates that a test goes through: five decades about where trainings of this optimizer break, or as the user says.
-fn span(args: &LrRangeArgs, asking: &Asking) -> Result<Span, Failure> {
+fn span(args: &LrRangeArgs, asking: &Asking) -> Result<RateSpan, Failure> {
     let TestedPoint { train, batch, .. } = &asking.point;
     // Of a summed loss the gradient is as many times larger.
     let scale = train.loss_scale.factor(batch.unroll);
@@ -128,7 +128,7 @@ fn span(args: &LrRangeArgs, asking: &Asking) -> Result<Span, Failure> {
     };
     // Without the last digits of a product.
     let tidy = |rate: f64| format!("{rate:.6e}").parse().unwrap_or(rate);
-    let span = Span { from: args.from.unwrap_or(tidy(from)), to: args.to.unwrap_or(tidy(to)) };
+    let span = RateSpan { from: args.from.unwrap_or(tidy(from)), to: args.to.unwrap_or(tidy(to)) };
     if span.from >= span.to {
         let message = format!("the rates would go from {:?} to {:?}; allowed: upwards", span.from, span.to);
         return Err(Failure::input(message, "--from 0.001 --to 10"));

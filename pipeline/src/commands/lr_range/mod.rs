@@ -17,16 +17,16 @@ use engine::stop::Stop as _;
 use identity::RunId;
 use session::Reader;
 use session::Session;
-use session::failure::{Failure, Kind};
+use session::failure::{Failure, FailureKind};
 use session::places::Paths;
-use session::run::How;
+use session::run::RunOptions;
 use view::document::View;
 use view::lr_range::{LrRangeView, RangeTest};
 
 /// Runs the tests that an experiment asks for, as far as they are not there, and says what they show.
 pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let interrupt = exit::interrupt();
-    let how = How { jobs: args.jobs, threads: args.threads, ..How::default() };
+    let how = RunOptions { jobs: args.jobs, threads: args.threads, ..RunOptions::default() };
     let mut session = Session { paths, here, interrupt: &interrupt, watch: &mut Terminal };
     let mut tests = Vec::new();
     let (mut executed, mut cached) = (0, 0);
@@ -34,7 +34,7 @@ pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Fa
     for asked in asked::asked(args, paths, here)? {
         let done = session.compute(&asked.experiment, &how)?;
         trouble(&asked.experiment, &done, interrupt.is_asked(), paths).map_err(|failure| match failure.kind {
-            Kind::Interrupted => {
+            FailureKind::Interrupted => {
                 Failure { hint: format!("{}{} resumes where it stopped", again(args), paths.flags()), ..failure }
             }
             _ => failure,
@@ -87,7 +87,7 @@ mod tests {
     use stages::params;
 
     use super::*;
-    use view::lr_range::{Span, TestedPoint};
+    use view::lr_range::{RateSpan, TestedPoint};
 
     /// A test of 50 steps from 0.01 to 1000 which breaks from a rate on; a loss above 80 is no number.
     fn tested(run: RunId, optimizer: &str, breaks: f64) -> RangeTest {
@@ -110,7 +110,7 @@ mod tests {
         let mut rows: Vec<TraceRow> = (0..50).map(row).collect();
         let end = rows.iter().position(|row| row.loss.is_none()).map_or(rows.len(), |at| at + 1);
         rows.truncate(end);
-        let found = RangeTest::of(run, &rows, Span { from: 0.01, to: 1000.0 }, 50, &point);
+        let found = RangeTest::of(run, &rows, RateSpan { from: 0.01, to: 1000.0 }, 50, &point);
         let baselines =
             vec![Baseline { label: "ln V".into(), value: 9.21 }, Baseline { label: "unigram".into(), value: 6.5 }];
         RangeTest {

@@ -9,8 +9,8 @@ use crate::ui::table::{Table, left, right};
 use crate::ui::{curve, overlay};
 use chart::Baseline;
 use identity::Bucket;
-use insight::range::{Outcome, Point};
-use view::lr_range::{RangeTest, Step};
+use insight::range::{RangeOutcome, RangePoint};
+use view::lr_range::{CurveStep, RangeTest};
 
 const TRY: char = '▲';
 const LOWEST: char = '◆';
@@ -48,7 +48,7 @@ fn alone(test: &RangeTest, look: Look) -> String {
         let share = (suggestion / test.from).ln() / (test.to / test.from).ln();
         point(share * (test.steps - 1) as f64, TRY, Ink::Good, format!("try {}", rate(suggestion)));
     }
-    if let Some(best) = found.best.filter(|_| found.outcome != Outcome::NeverFell) {
+    if let Some(best) = found.best.filter(|_| found.outcome != RangeOutcome::NeverFell) {
         point(best.step as f64, LOWEST, Ink::Plain, format!("lowest, {}", loss(best.loss)));
     }
     if let Some(breaks) = found.breaks {
@@ -126,7 +126,7 @@ fn buckets(tests: &[&RangeTest]) -> (Vec<Vec<Bucket>>, Option<f64>) {
     let top = heights.flatten().fold(0.0, f64::max);
     let top = if top > 0.0 { top } else { f64::INFINITY };
     let mut cut = false;
-    let mut bucket = |step: &Step| {
+    let mut bucket = |step: &CurveStep| {
         let shown = step.loss.map(|loss| loss.min(top));
         cut |= shown != step.loss;
         Bucket {
@@ -145,7 +145,7 @@ fn buckets(tests: &[&RangeTest]) -> (Vec<Vec<Bucket>>, Option<f64>) {
 
 /// Whether there is anything to advise: of sliding batches no rate is suggested, but that the loss never fell is said.
 fn has_verdict(test: &RangeTest) -> bool {
-    !test.sliding || test.found.outcome == Outcome::NeverFell
+    !test.sliding || test.found.outcome == RangeOutcome::NeverFell
 }
 
 /// What a test comes to, in words that end with what to do.
@@ -169,19 +169,21 @@ const SLIDING: &str = "The batches are sliding: each is the one before moved by 
 /// What the loss did.
 fn story(test: &RangeTest) -> String {
     let found = &test.found;
-    let at = |point: Option<Point>| {
+    let at = |point: Option<RangePoint>| {
         point.map_or(String::new(), |point| format!(" at {} (step {})", rate(point.learning_rate), point.step))
     };
     let (start, best) = (loss(found.start), loss(found.best.and_then(|best| best.loss)));
     match found.outcome {
-        Outcome::Broke | Outcome::NeverBroke => {
+        RangeOutcome::Broke | RangeOutcome::NeverBroke => {
             let fastest = found
                 .steepest
                 .map_or(String::new(), |point| format!(", the fastest around {}", rate(point.learning_rate)));
             format!("The loss fell from {start} to {best}{}{fastest}", at(found.best))
         }
-        Outcome::BrokeAtOnce => format!("The loss broke away{} before it had fallen from {start}", at(found.breaks)),
-        Outcome::NeverFell => format!("The loss neither fell nor broke away: from {start} to {best} at the best"),
+        RangeOutcome::BrokeAtOnce => {
+            format!("The loss broke away{} before it had fallen from {start}", at(found.breaks))
+        }
+        RangeOutcome::NeverFell => format!("The loss neither fell nor broke away: from {start} to {best} at the best"),
     }
 }
 
@@ -197,17 +199,17 @@ fn verdict(test: &RangeTest) -> String {
         format!("breaks at {} (step {}){longer}", rate(point.learning_rate), point.step)
     });
     match (found.outcome, found.suggestion) {
-        (Outcome::Broke, Some(suggestion)) => format!("{breaks}; try {}", rate(suggestion)),
-        (Outcome::NeverBroke, Some(suggestion)) => format!(
+        (RangeOutcome::Broke, Some(suggestion)) => format!("{breaks}; try {}", rate(suggestion)),
+        (RangeOutcome::NeverBroke, Some(suggestion)) => format!(
             "never broke up to {}: --to {} would look further; for now try {}",
             rate(test.to),
             rate(1e3 * test.to),
             rate(suggestion)
         ),
-        (Outcome::NeverFell | Outcome::BrokeAtOnce, _) if test.steps < FEW => {
+        (RangeOutcome::NeverFell | RangeOutcome::BrokeAtOnce, _) if test.steps < FEW => {
             format!("{} steps are few for the loss to show where it goes: --steps {STEPS}", test.steps)
         }
-        (Outcome::NeverFell, _) => format!(
+        (RangeOutcome::NeverFell, _) => format!(
             "never fell up to {}: with --to {} it may; else look at the data (pipeline show {} --step 0)",
             rate(test.to),
             rate(1e3 * test.to),
@@ -239,7 +241,7 @@ fn table(tests: &[RangeTest], look: Look) -> String {
     let mut table = Table::new(heads);
     for (place, test) in tests.iter().enumerate() {
         let found = &test.found;
-        let of = |point: Option<Point>, say: &dyn Fn(Point) -> String| {
+        let of = |point: Option<RangePoint>, say: &dyn Fn(RangePoint) -> String| {
             point.map_or_else(|| (format::NOTHING.to_owned(), Ink::Dim), |point| (say(point), Ink::Plain))
         };
         let sign = if place < MOST_CURVES { mark(place).to_string() } else { String::new() };
@@ -262,7 +264,7 @@ fn table(tests: &[RangeTest], look: Look) -> String {
 /// What is to be said of some of several tests.
 fn remarks(tests: &[RangeTest], look: Look) -> String {
     let mut text = String::new();
-    for test in tests.iter().filter(|test| test.found.outcome != Outcome::Broke && has_verdict(test)) {
+    for test in tests.iter().filter(|test| test.found.outcome != RangeOutcome::Broke && has_verdict(test)) {
         text.push_str(&wrapped(&format!("{}: {}", test.run, verdict(test)), look));
     }
     if tests.iter().any(|test| test.sliding) {

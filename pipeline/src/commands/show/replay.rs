@@ -10,7 +10,7 @@ use engine::replay::Replayed;
 use identity::{Loss, LossKind, RunId};
 use session::Reader;
 use session::failure::Failure;
-use session::replay::Way;
+use session::replay::ReplayPlan;
 use view::step::Predictions;
 
 /// A replay that took longer than this, in seconds, when its steps were recorded is made only where it is asked for.
@@ -21,7 +21,7 @@ pub fn found(reader: &mut Reader, run: RunId, step: u64, when: When) -> Result<R
     if when == When::Never {
         return Ok(Err("--replay=never".to_owned()));
     }
-    let way = match Way::to(&mut reader.record, &reader.store, run, step)? {
+    let way = match ReplayPlan::to(&mut reader.record, &reader.store, run, step)? {
         Ok(way) => way,
         Err(why) => return Ok(Err(why)),
     };

@@ -6,7 +6,7 @@ use super::tokens::{self, visible};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use record::read::StepRow;
-use view::step::{Row, StepView};
+use view::step::{BatchRow, StepView};
 
 /// Rows of a batch that a screen shows: of two lines, or of four. JSON has all.
 const MOST_ROWS: [usize; 2] = [8, 4];
@@ -74,9 +74,9 @@ pub fn screen(batch: &StepView, one: Option<usize>, look: Look) -> String {
 }
 
 /// Inputs above targets, and below them what else is known of each; as many columns as the width holds.
-fn lines(row: &Row, below: Option<Vec<tokens::Line>>, look: Look) -> String {
+fn lines(row: &BatchRow, below: Option<Vec<tokens::TokenLine>>, look: Look) -> String {
     let words = |words: &[String]| words.iter().map(|word| (visible(word), Ink::Plain)).collect();
-    let line = |name, of: &[String]| tokens::Line { name, cells: words(of) };
+    let line = |name, of: &[String]| tokens::TokenLine { name, cells: words(of) };
     let mut all = vec![line("inputs", &row.inputs), line("targets", &row.targets)];
     all.extend(below.into_iter().flatten());
     let mut lines: Vec<String> = all.iter().map(|line| format!("  {:7} ", line.name)).collect();

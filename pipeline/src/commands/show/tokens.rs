@@ -6,7 +6,7 @@ use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
 use identity::LossKind;
 use record::read::StepRow;
-use view::step::{Replay, Row, Token};
+use view::step::{BatchRow, Replay, Token};
 
 /// Tokens that stand in the list of the costliest.
 const COSTLIEST: usize = 10;
@@ -119,7 +119,7 @@ pub fn summary(replay: &Replay, tokens: &[Token], step: u64, measured: &StepRow,
 }
 
 /// The tokens that cost the most, each with the words before it and what was likeliest in its place.
-pub fn costliest(tokens: &[Token], rows: &[Row], look: Look) -> String {
+pub fn costliest(tokens: &[Token], rows: &[BatchRow], look: Look) -> String {
     if tokens.iter().all(|token| token.rank.is_none()) {
         return String::new();
     }
@@ -162,7 +162,7 @@ pub fn threshold(tokens: &[Token]) -> f64 {
 const GUESSES: usize = 12;
 
 /// The inputs up to a position, as many of the last as there is room for.
-fn context(row: &Row, position: usize, room: usize) -> String {
+fn context(row: &BatchRow, position: usize, room: usize) -> String {
     let mut text = String::new();
     for input in row.inputs[..=position].iter().rev() {
         let word = visible(input);
@@ -175,7 +175,7 @@ fn context(row: &Row, position: usize, room: usize) -> String {
 }
 
 /// What stands in a column of a table.
-type Cell = fn(&Token) -> String;
+type TokenCell = fn(&Token) -> String;
 
 /// Every token of a row.
 pub fn row(number: usize, tokens: &[Token], look: Look) -> String {
@@ -184,7 +184,7 @@ pub fn row(number: usize, tokens: &[Token], look: Look) -> String {
         of_row.iter().map(|token| cell(token).width()).max().unwrap_or(0).max(name.width())
     };
     let target = |token: &Token| format::cut(&visible(&token.target), 16);
-    let columns: [(&str, Cell); 3] = [("nats", Token::nats), ("p", Token::chance), ("rank", Token::place)];
+    let columns: [(&str, TokenCell); 3] = [("nats", Token::nats), ("p", Token::chance), ("rank", Token::place)];
     let first = width("target", &target);
     let widths = columns.map(|(name, cell)| width(name, &cell));
     let numbers = |cells: [String; 3]| {
@@ -209,14 +209,14 @@ pub fn row(number: usize, tokens: &[Token], look: Look) -> String {
 }
 
 /// A line below a row's inputs and targets.
-pub struct Line {
+pub struct TokenLine {
     pub name: &'static str,
     pub cells: Vec<(String, Ink)>,
 }
 
 /// Two lines below a row's inputs and targets: what was likeliest in each place, and what the target cost. What came true
 /// stands out, and so do the costliest.
-pub fn below(number: usize, tokens: &[Token], costliest: f64) -> Vec<Line> {
+pub fn below(number: usize, tokens: &[Token], costliest: f64) -> Vec<TokenLine> {
     let of_row = || tokens.iter().filter(|token| token.row == number);
     let first = |token: &Token| {
         let ink = if token.rank == Some(1) { Ink::Good } else { Ink::Plain };
@@ -226,7 +226,7 @@ pub fn below(number: usize, tokens: &[Token], costliest: f64) -> Vec<Line> {
         let ink = if token.cost() >= costliest { Ink::Bad } else { Ink::Plain };
         (token.loss.map_or(token.loss_kind.to_string(), |loss| format!("{loss:.2}")), ink)
     };
-    let line = |name, cells| Line { name, cells };
+    let line = |name, cells| TokenLine { name, cells };
     vec![line("guesses", of_row().map(first).collect()), line("nats", of_row().map(nats).collect())]
 }
 

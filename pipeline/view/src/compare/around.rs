@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::parting::{Pair, Parting};
+use super::parting::{Parting, RunPair};
 use identity::RunId;
 use record::Record;
 use record::read::{Cell, Param, StepRow};
@@ -48,7 +48,7 @@ pub struct Near {
 /// Those of the record.
 pub fn read(
     record: &mut Record,
-    pair: &Pair,
+    pair: &RunPair,
     parting: &Parting,
     verdicts: &[Verdict],
     params: &[Param],

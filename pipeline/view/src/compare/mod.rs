@@ -93,7 +93,7 @@ impl CompareView {
         circumstances.extend(alike::circumstances(&details, &stages).into_iter().filter(Differing::differs));
         let (mut parting, mut around) = (None, None);
         if let ([a, b], [first, second]) = (&details[..], &summaries[..]) {
-            let pair = parting::Pair {
+            let pair = parting::RunPair {
                 runs: [first.run, second.run],
                 trajectories: [a.trajectory_id, b.trajectory_id],
                 lengths: [first.steps, second.steps],

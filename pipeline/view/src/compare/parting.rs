@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use identity::RunId;
 use insight::comparison::Differing;
-use insight::explanation::{self, Ground, Rates};
+use insight::explanation::{self, Circumstances, Rates};
 use insight::noise::{self, Beyond, Losses};
 use record::read::{self, Cell, LossDifference, Param};
 use record::{Record, RecordError};
@@ -21,14 +21,14 @@ const AHEAD: i64 = 4096;
 
 /// Two runs.
 #[derive(Debug, Clone, Copy)]
-pub struct Pair {
+pub struct RunPair {
     pub runs: [RunId; 2],
     pub trajectories: [Option<i64>; 2],
     /// The steps of each.
     pub lengths: [i64; 2],
 }
 
-impl Pair {
+impl RunPair {
     /// Steps that both have.
     fn steps(&self) -> i64 {
         self.lengths[0].min(self.lengths[1])
@@ -47,9 +47,9 @@ pub struct Parting {
 }
 
 /// The losses of two trajectories in the record.
-struct Recorded<'r>(&'r mut Record, i64, i64);
+struct RecordedLosses<'r>(&'r mut Record, i64, i64);
 
-impl Losses for Recorded<'_> {
+impl Losses for RecordedLosses<'_> {
     type Error = RecordError;
 
     fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<read::LossPair>, RecordError> {
@@ -70,14 +70,14 @@ impl Losses for Recorded<'_> {
 ///
 /// # Errors
 /// Those of the record.
-pub fn read(record: &mut Record, pair: &Pair) -> record::Result<Parting> {
+pub fn read(record: &mut Record, pair: &RunPair) -> record::Result<Parting> {
     let mut found = Parting { common_steps: pair.steps(), first: None, beyond_noise: None };
     if let [Some(a), Some(b)] = pair.trajectories {
         found.first = record.first_difference(a, b, pair.steps())?;
         if let Some(first) = &found.first {
             let (of_a, of_b) = (record.blocks(a, pair.steps())?, record.blocks(b, pair.steps())?);
             let steps = (first.step, pair.steps());
-            found.beyond_noise = noise::first_beyond(&mut Recorded(record, a, b), steps, (&of_a, &of_b))?;
+            found.beyond_noise = noise::first_beyond(&mut RecordedLosses(record, a, b), steps, (&of_a, &of_b))?;
         }
     }
     Ok(found)
@@ -89,7 +89,7 @@ pub fn read(record: &mut Record, pair: &Pair) -> record::Result<Parting> {
 /// Those of the record.
 pub fn explain(
     record: &mut Record,
-    pair: &Pair,
+    pair: &RunPair,
     parting: &Parting,
     params: &[Param],
     parameters: &mut [Differing],
@@ -108,7 +108,7 @@ pub fn explain(
     let [rate_a, rate_b] = [rate(&params[0]), rate(&params[1])];
     let back = (first.step - BACK).max(0);
     let rates = rates(record, (a, 1.0), (b, 1.0), pair.steps(), (back, first.step), 0.0)?;
-    let ground = Ground {
+    let ground = Circumstances {
         step: first.step,
         shared: record.shared_steps(a, b)?.min(first.step),
         same_data: same_data(record, pair.runs)?,

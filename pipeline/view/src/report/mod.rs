@@ -96,7 +96,7 @@ pub struct ReportedRun {
     pub standing: Option<String>,
     pub evaluations: Vec<EvaluationRow>,
     pub samples: Vec<SampleRow>,
-    /// Texts that the page has no room for.
+    /// RunTexts that the page has no room for.
     pub untold: usize,
     pub events: Vec<EventRow>,
     pub forks: Vec<Forked>,
@@ -154,7 +154,7 @@ impl ReportView {
                 true => Some(runs.curves_of(record, &shown, rows(shown.len()))?),
                 false => None,
             };
-            Ok((Texts::read(record, &ids, &whole)?, curves))
+            Ok((RunTexts::read(record, &ids, &whole)?, curves))
         };
         let own = |source: &mut S| {
             Ok((executions(source, &runs)?, inputs(source.record(), &ids)?, again(source.record(), &runs)?))
@@ -212,14 +212,14 @@ fn charts(record: &mut Record, runs: &Pictured) -> record::Result<Vec<Chart>> {
 }
 
 /// What is said of each run beside its figures.
-struct Texts {
+struct RunTexts {
     confirmations: Vec<Vec<Confirmation>>,
     forks: Vec<Vec<Forked>>,
     /// Of the runs that are shown whole, by their places.
     whole: BTreeMap<usize, (Vec<SampleRow>, Vec<EventRow>)>,
 }
 
-impl Texts {
+impl RunTexts {
     fn read(record: &mut Record, runs: &[RunId], whole: &BTreeSet<usize>) -> record::Result<Self> {
         let ids: Vec<RunId> = whole.iter().map(|place| runs[*place]).collect();
         let texts = record.samples_of(&ids)?.into_iter().zip(record.events_of(&ids)?);
@@ -231,7 +231,7 @@ impl Texts {
     }
 }
 
-fn of_runs(runs: Pictured, mut texts: Texts, whole: usize) -> Vec<ReportedRun> {
+fn of_runs(runs: Pictured, mut texts: RunTexts, whole: usize) -> Vec<ReportedRun> {
     let labels = runs.labelled(MOST_TOLD);
     let budget = TEXTS / whole.max(1);
     let own = texts.confirmations.into_iter().zip(texts.forks).zip(runs.units).zip(labels);

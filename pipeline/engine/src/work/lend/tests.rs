@@ -10,7 +10,7 @@ use crate::graph::{Node, Plan, Stage, Upstream, WorkerFacts};
 use crate::launch::{Launcher, Made, Message, Task};
 use crate::lock;
 use crate::store::Store;
-use crate::work::{End, Graph, Progress, Settings, Shown, Track, Watch};
+use crate::work::{End, Graph, JobLabel, Progress, Settings, Track, WorkObserver};
 use identity::{StageKey, StageName};
 use record::Record;
 use stages::StageError;
@@ -90,11 +90,11 @@ struct Patience {
     ticks: usize,
 }
 
-impl Watch for Patience {
-    fn started(&mut self, _: &Shown<'_>) {}
-    fn progress(&mut self, _: &Shown<'_>, _: &Progress) {}
-    fn ended(&mut self, _: &Shown<'_>, _: f64, _: Option<&str>) {}
-    fn explained(&mut self, _: &Shown<'_>, _: &[String]) {}
+impl WorkObserver for Patience {
+    fn started(&mut self, _: &JobLabel<'_>) {}
+    fn progress(&mut self, _: &JobLabel<'_>, _: &Progress) {}
+    fn ended(&mut self, _: &JobLabel<'_>, _: f64, _: Option<&str>) {}
+    fn explained(&mut self, _: &JobLabel<'_>, _: &[String]) {}
     fn note(&mut self, _: &str) {}
     fn tick(&mut self, _: usize, _: usize) {
         self.ticks += 1;

@@ -101,7 +101,9 @@ const ALL: &[&str] = &[
     "pipeline/src",
     "pipeline/chart/src",
     "pipeline/engine/src",
+    "pipeline/experiment/src",
     "pipeline/identity/src",
+    "pipeline/insight/src",
     "pipeline/record/src",
     "pipeline/session/src",
     "pipeline/system/src",
@@ -187,6 +189,40 @@ fn nothing_is_unsafe_outside_three_files() {
         ["stages/src/sample/kernels.rs", "stages/neural/src/raw.rs", "stages/neural/src/tiles.rs"].contains(&name)
     };
     assert!(assert_only(ALL, &["unsafe"], &may, "unsafe stands in the kernels, in raw.rs and in tiles.rs alone") > 0);
+}
+
+/// The type that a line defines at the top of a file, and whether other files see it.
+fn defined(line: &str) -> Option<(&str, bool)> {
+    // A closed list of words: `Status, "status":` in the macro of that name.
+    if let Some((name, _)) = line.strip_prefix("    ").and_then(|line| line.split_once(", \""))
+        && line.ends_with("\":")
+    {
+        return Some((name, true));
+    }
+    let is_seen = line.starts_with("pub");
+    let rest = match line.strip_prefix("pub(") {
+        Some(rest) => rest.split_once(") ")?.1,
+        None => line.strip_prefix("pub ").unwrap_or(line),
+    };
+    let rest = ["struct ", "enum ", "trait ", "type "].iter().find_map(|kind| rest.strip_prefix(kind))?;
+    let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+    Some((&rest[..end], is_seen))
+}
+
+#[test]
+fn a_type_that_other_files_see_has_a_name_of_its_own() {
+    let mut all: std::collections::BTreeMap<String, Vec<(String, bool)>> = Default::default();
+    for source in ALL.iter().flat_map(|folder| sources(folder)) {
+        for (number, line) in &source.lines {
+            if let Some((name, is_seen)) = defined(line) {
+                all.entry(name.to_owned()).or_default().push((format!("{}:{number}", source.name), is_seen));
+            }
+        }
+    }
+    assert!(all.len() > 400 && all.contains_key("LossKind"), "types are not found any more: {}", all.len());
+    let doubled = all.iter().filter(|(_, found)| found.len() > 1 && found.iter().any(|(_, is_seen)| *is_seen));
+    let doubled: Vec<String> = doubled.map(|(name, found)| format!("{name}: {found:?}")).collect();
+    assert!(doubled.is_empty(), "one name, two types:\n{}", doubled.join("\n"));
 }
 
 /// The floors of the house, from the top down; those of one entry stand beside each other.

@@ -180,6 +180,22 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
+fn a_longer_training_is_explained_by_the_shorter_one_and_so_is_what_comes_after() {
+    let space = TestSpace::new();
+    space.run("tiny", &["--set", "train.learning_rate=0.01"]).ok();
+    let weights = space.texts("SELECT digest FROM execution_outputs WHERE name = 'weights@200'");
+    // Newer, and as far from the scores of the longer training: but for the weights they are alike.
+    space.run("tiny", &["--set", "train.learning_rate=0.02"]).ok();
+    let longer = ["--set", "train.learning_rate=0.01", "--set", "train.steps=210", "--explain"];
+    let ended = space.run("tiny", &longer).ok();
+    assert!(ended.stderr.contains("train: steps: 200 -> 210\n"), "{ended}");
+    for stage in ["evaluate 210 valid", "evaluate 210 test", "sample 210"] {
+        let why = format!("{stage}: input.weights: {} -> ", &weights[0][..12]);
+        assert!(ended.stderr.contains(&why), "{why}\n{ended}");
+    }
+}
+
+#[test]
 fn keep_going_finishes_the_points_that_can_be() {
     // One corpus of two holds a byte that is no text, far behind what is looked at beforehand.
     let corpora = "corpus.text=[\"data/bad.txt\",\"data/sonnets.txt\"]";

@@ -1,30 +1,47 @@
 //! Why a job is computed: the fields in which it differs from the nearest earlier execution of its stage.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
-use identity::{Difference, Fields, StageName};
+use identity::{Difference, ExecutionId, Fields, StageName};
 use record::{Record, RecordError};
 
-/// One line for each field that differs from the nearest earlier execution: the one with the fewest differing fields,
-/// and of equals the newest.
-///
-/// # Errors
-/// When the record can't be read.
-pub fn why(record: &mut Record, stage: &StageName, fields: &Fields) -> Result<Vec<String>, RecordError> {
-    let nearest = record
-        .earlier_fields(stage.as_str())?
-        .iter()
-        .filter_map(|text| Fields::from_json(text))
-        .map(|earlier| fields.differences(&earlier))
-        // The list is newest first, and `min_by_key` takes the first of equals.
-        .min_by_key(Vec::len);
-    Ok(match nearest {
-        None => vec![format!("{stage} was never executed before")],
-        Some(differences) if differences.is_empty() => {
-            vec!["its result was there, but an object of it is gone or damaged".to_owned()]
-        }
-        Some(differences) => differences.iter().map(line).collect(),
-    })
+/// Explains jobs, those of upstream stages first.
+#[derive(Debug, Default)]
+pub struct Explainer {
+    /// What the executions made that jobs were compared with so far.
+    compared: HashSet<String>,
+}
+
+impl Explainer {
+    /// One line for each field that differs from the nearest earlier execution: the one with the fewest differing fields;
+    /// of equals the one whose inputs were made by executions that are nearest to this job's upstream jobs; and of those
+    /// the newest. Without the second rule, which of two points that were computed side by side a stage is compared with
+    /// would be left to which ended last.
+    ///
+    /// # Errors
+    /// When the record can't be read.
+    pub fn why(&mut self, record: &mut Record, stage: &StageName, fields: &Fields) -> Result<Vec<String>, RecordError> {
+        let strange = |difference: &&Difference| {
+            difference.name.starts_with("input.")
+                && difference.before.as_ref().and_then(Value::as_str).is_some_and(|it| !self.compared.contains(it))
+        };
+        let nearest = record
+            .earlier_fields(stage.as_str())?
+            .into_iter()
+            .filter_map(|(execution, text)| Some((execution, fields.differences(&Fields::from_json(&text)?))))
+            // The list is newest first, and `min_by_key` takes the first of equals.
+            .min_by_key(|(_, differences)| (differences.len(), differences.iter().filter(strange).count()));
+        let Some((execution, differences)) = nearest else {
+            return Ok(vec![format!("{stage} was never executed before")]);
+        };
+        self.compared.extend(record.made_by(ExecutionId(execution))?);
+        Ok(match differences.is_empty() {
+            true => vec!["its result was there, but an object of it is gone or damaged".to_owned()],
+            false => differences.iter().map(line).collect(),
+        })
+    }
 }
 
 /// A difference in one line.

@@ -84,7 +84,7 @@ pub struct Training {
     /// It ends when its valid loss has stopped falling.
     pub early_stopping: Option<EarlyStopping>,
     /// Inputs that it reads and that change none of its numbers.
-    pub aside: &'static [&'static str],
+    pub aside: Vec<String>,
     /// Whether the last checkpoint is wanted with its state: a fork begins there.
     pub whole: bool,
     /// What it was forked from; none where it begins with initial weights.
@@ -285,7 +285,7 @@ pub fn key_fields(stage: &Stage, node: &Node, worker: &WorkerFacts) -> Fields {
 pub fn trajectory_fields(stage: &Stage, node: &Node, training: &Training, worker: &WorkerFacts) -> Fields {
     let mut fields = fields_of(stage, &training.identity, node.device(), worker);
     fields.put("trajectory", true);
-    for input in node.inputs.iter().filter(|input| !training.aside.contains(&input.name.as_str())) {
+    for input in node.inputs.iter().filter(|input| !training.aside.contains(&input.name)) {
         fields.put(format!("input.{}", input.name), input.digest.to_string());
     }
     fields

@@ -140,7 +140,7 @@ mod tests {
             probes: 0,
             stop_after: None,
             early_stopping: None,
-            aside: &[],
+            aside: Vec::new(),
             whole: false,
             parent: None,
         }

@@ -31,6 +31,7 @@ use jobs::Jobs;
 use point::PointJobs;
 use recorder::Recorder;
 
+use crate::explain::Explainer;
 use crate::graph::{Stage, WorkerFacts};
 use crate::launch::{Launcher, Message};
 use crate::lock;
@@ -61,6 +62,7 @@ pub struct Work<'a> {
     points: Vec<PointJobs<'a>>,
     jobs: Jobs,
     recorder: Recorder<'a>,
+    explainer: Explainer,
     launcher: &'a mut dyn Launcher,
     /// Executions hold a sender each, and so does this side.
     told: (Sender<Message>, Receiver<Message>),
@@ -90,6 +92,7 @@ impl<'a> Work<'a> {
         Self {
             jobs: Jobs::of(points.len()),
             recorder: Recorder::new(record, store, settings.process.clone()),
+            explainer: Explainer::default(),
             told: channel(),
             stopping: false,
             executed: 0,

@@ -8,6 +8,7 @@ use super::check::{self, takes_list};
 use super::corpus::SearchPath;
 use super::point::Point;
 use super::problem::{Location, Problem};
+use super::tables::Interned;
 use super::tree::{self, Raw, TomlNode};
 use super::{constraints, exclude, keys, study, tables};
 
@@ -65,13 +66,14 @@ pub fn points(tree: &TomlNode, axes: &Axes, folders: &SearchPath) -> Result<Vec<
     let mut points: Vec<Point> = Vec::with_capacity(combinations.len());
     let mut before: Option<TomlNode> = None; // the tree of the last of them
     let mut failed: Vec<(usize, Problem)> = Vec::new();
-    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut seen: HashMap<[usize; 8], usize> = HashMap::new();
+    let mut interned = Interned::default();
     for (at, (location, combination)) in combinations.iter().enumerate() {
         let mut tree = tree.clone();
         for (key, value) in combination {
             keys::put(&mut tree, key, value.clone());
         }
-        let mut point = tables::point(&tree, folders, before.as_ref().zip(points.last()))?;
+        let mut point = tables::point(&tree, folders, before.as_ref().zip(points.last()), &mut interned)?;
         if let Err(problem) = constraints::check(&tree, &point) {
             failed.push((at, problem));
             continue;

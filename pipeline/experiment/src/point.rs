@@ -4,10 +4,8 @@ use std::ops::Index;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::Value;
-use stages::StageError;
-use stages::params::{self, Baselines, Batch, Evaluate, Sample, Tokenize, Train, Vocab};
+use stages::params::{Baselines, Batch, Evaluate, Sample, Tokenize, Train, Vocab};
 use stages::schema::flatten;
 
 /// One full set of values.
@@ -17,13 +15,13 @@ pub struct Point {
     pub swept: Vec<(String, Value)>,
     /// The experiment's seed.
     pub seed: i64,
-    /// The corpus.
-    pub corpus: Corpus,
+    /// The corpus, which points share as they share tables.
+    pub corpus: Arc<Corpus>,
     /// What each stage is handed.
     pub stages: Stages,
 }
 
-/// The tables of all stages. Points share those that are equal: most stages read nothing of what a study sweeps.
+/// The tables of all stages. The points of a study share those that are equal: most stages read nothing of what it sweeps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stages {
     /// How text becomes tokens.
@@ -49,17 +47,6 @@ pub struct StageTable<T> {
     pub json: Value,
     /// The same as the stage reads it.
     pub read: T,
-}
-
-impl<T: for<'de> Deserialize<'de> + Clone> StageTable<T> {
-    /// Reads a checked table, unless it is the same as one that was read `before`.
-    pub(crate) fn of(stage: &str, json: Value, before: Option<&Arc<Self>>) -> Result<Arc<Self>, StageError> {
-        if let Some(before) = before.filter(|before| before.json == json) {
-            return Ok(Arc::clone(before));
-        }
-        let read = params::read(stage, &json)?;
-        Ok(Arc::new(Self { json, read }))
-    }
 }
 
 impl Stages {
@@ -123,11 +110,20 @@ pub enum CorpusOrigin {
 }
 
 impl Point {
-    /// What tells it from points of other values, whatever is swept.
-    pub(crate) fn fingerprint(&self) -> String {
-        let mut text = format!("{:?}", self.corpus);
-        self.stages.tables().for_each(|(_, table)| text += &table.to_string());
-        text
+    /// What tells it from those other points of its study that have other values, whatever is swept: where its corpus and
+    /// tables are, since equal ones are shared.
+    pub(crate) fn fingerprint(&self) -> [usize; 8] {
+        let Stages { tokenize, vocab, batch, baselines, train, evaluate, sample } = &self.stages;
+        [
+            Arc::as_ptr(&self.corpus).addr(),
+            Arc::as_ptr(tokenize).addr(),
+            Arc::as_ptr(vocab).addr(),
+            Arc::as_ptr(batch).addr(),
+            Arc::as_ptr(baselines).addr(),
+            Arc::as_ptr(train).addr(),
+            evaluate.as_ref().map_or(0, |table| Arc::as_ptr(table).addr()),
+            sample.as_ref().map_or(0, |table| Arc::as_ptr(table).addr()),
+        ]
     }
 
     /// Every parameter by its dotted name, tables opened: what the record keeps of a run.

@@ -1,16 +1,17 @@
 //! One point's values, read from its tree: the name, the seed, the corpus, and the table of each stage.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
-use stages::params::{self, STAGES};
+use stages::params::{self, Baselines, Batch, Evaluate, STAGES, Sample, Tokenize, Train, Vocab};
 use stages::schema::Default;
 
 use super::check::{check, check_table, did_you_mean};
 use super::corpus::{self, SearchPath};
 use super::keys::{SEED, unknown};
-use super::point::{Point, StageTable, Stages};
+use super::point::{Corpus, Point, StageTable, Stages};
 use super::problem::{Location, Problem};
 use super::tree::{Raw, TomlNode};
 
@@ -38,9 +39,30 @@ pub fn name(tree: &TomlNode) -> Result<String, Problem> {
 /// A point, and the tree that it was read from.
 pub type Before<'a> = Option<(&'a TomlNode, &'a Point)>;
 
-/// One point's values, each checked, and complete; what ties them together is not looked at. What is equal in the point
-/// `before` is shared with it.
-pub fn point(tree: &TomlNode, folders: &SearchPath, before: Before<'_>) -> Result<Point, Problem> {
+/// Every corpus and every table of the points of a study, each once, however many points have it.
+#[derive(Default)]
+pub struct Interned {
+    corpora: Vec<Arc<Corpus>>,
+    tokenize: Tables<Tokenize>,
+    vocab: Tables<Vocab>,
+    batch: Tables<Batch>,
+    baselines: Tables<Baselines>,
+    train: Tables<Train>,
+    evaluate: Tables<Evaluate>,
+    sample: Tables<Sample>,
+}
+
+/// The tables of a stage, by their JSON.
+type Tables<T> = HashMap<String, Arc<StageTable<T>>>;
+
+/// One point's values, each checked, and complete; what ties them together is not looked at. Values that are equal in two
+/// points are shared by them; those of the point `before` need not even be checked.
+pub fn point(
+    tree: &TomlNode,
+    folders: &SearchPath,
+    before: Before<'_>,
+    interned: &mut Interned,
+) -> Result<Point, Problem> {
     let Raw::Table(entries) = &tree.raw else {
         return Err(Problem::new(tree.location.clone(), "an experiment is a table", ""));
     };
@@ -67,31 +89,47 @@ pub fn point(tree: &TomlNode, folders: &SearchPath, before: Before<'_>) -> Resul
         Ok(())
     };
     let fork = |table: &mut Value| check_fork(tree, &table["fork"]);
+    let at = (tree, seed, before);
     let stages = Stages {
-        tokenize: read((tree, seed, before), "tokenize", |it| Some(&it.tokenize), split)?,
-        vocab: read((tree, seed, before), "vocab", |it| Some(&it.vocab), plain)?,
-        batch: read((tree, seed, before), "batch", |it| Some(&it.batch), plain)?,
-        baselines: read((tree, seed, before), "baselines", |it| Some(&it.baselines), plain)?,
-        train: read((tree, seed, before), "train", |it| Some(&it.train), fork)?,
+        tokenize: read(at, "tokenize", |it| Some(&it.tokenize), &mut interned.tokenize, split)?,
+        vocab: read(at, "vocab", |it| Some(&it.vocab), &mut interned.vocab, plain)?,
+        batch: read(at, "batch", |it| Some(&it.batch), &mut interned.batch, plain)?,
+        baselines: read(at, "baselines", |it| Some(&it.baselines), &mut interned.baselines, plain)?,
+        train: read(at, "train", |it| Some(&it.train), &mut interned.train, fork)?,
         // What is measured is asked for; what everything stands on is not.
         evaluate: match tree.get("evaluate") {
-            Some(_) => Some(read((tree, seed, before), "evaluate", |it| it.evaluate.as_ref(), plain)?),
+            Some(_) => Some(read(at, "evaluate", |it| it.evaluate.as_ref(), &mut interned.evaluate, plain)?),
             None => None,
         },
         sample: match tree.get("sample") {
-            Some(_) => Some(read((tree, seed, before), "sample", |it| it.sample.as_ref(), plain)?),
+            Some(_) => Some(read(at, "sample", |it| it.sample.as_ref(), &mut interned.sample, plain)?),
             None => None,
         },
     };
-    let corpus = corpus::corpus(tree, folders, seed)?;
+    let corpus = match before {
+        Some((other, point)) if seed == point.seed && tree.get("corpus") == other.get("corpus") => {
+            Arc::clone(&point.corpus)
+        }
+        _ => {
+            let found = corpus::corpus(tree, folders, seed)?;
+            match interned.corpora.iter().find(|known| ***known == found) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    interned.corpora.push(Arc::new(found));
+                    Arc::clone(&interned.corpora[interned.corpora.len() - 1])
+                }
+            }
+        }
+    };
     Ok(Point { swept: Vec::new(), seed, corpus, stages })
 }
 
-/// A stage's table, checked, made complete and read; the one `before`, where nothing that it is made from differs.
-fn read<T: for<'de> Deserialize<'de> + Clone>(
+/// A stage's table, checked, made complete and read, unless it is one of the `tables` that were read.
+fn read<T: for<'de> Deserialize<'de>>(
     (tree, seed, before): (&TomlNode, i64, Before<'_>),
     stage: &str,
     of: impl Fn(&Stages) -> Option<&Arc<StageTable<T>>>,
+    tables: &mut Tables<T>,
     complete: impl FnOnce(&mut Value) -> Result<(), Problem>,
 ) -> Result<Arc<StageTable<T>>, Problem> {
     let keys = params::stage_keys(stage).map_or(&[][..], |stage| stage.keys);
@@ -100,15 +138,20 @@ fn read<T: for<'de> Deserialize<'de> + Clone>(
         let is_equal = |key: &str| tree.get(key) == other.get(key);
         is_equal(stage) && is_equal("corpus") && (!is_seeded || seed == point.seed)
     };
-    let before = before.and_then(|before| Some((same(&before), of(&before.1.stages)?)));
-    if let Some((true, before)) = before {
+    if let Some(before) = before.filter(same).and_then(|(_, point)| of(&point.stages)) {
         return Ok(Arc::clone(before));
     }
     let empty = TomlNode { raw: Raw::Table(Vec::new()), location: Location::Default };
     let mut table = Value::from(check_table(keys, tree.get(stage).unwrap_or(&empty), stage, seed)?);
     complete(&mut table)?;
-    StageTable::of(stage, table, before.map(|(_, before)| before))
-        .map_err(|error| Problem::new(Location::Default, error.to_string(), ""))
+    let text = table.to_string();
+    if let Some(known) = tables.get(&text) {
+        return Ok(Arc::clone(known));
+    }
+    let read = params::read(stage, &table).map_err(|error| Problem::new(Location::Default, error.to_string(), ""))?;
+    let made = Arc::new(StageTable { json: table, read });
+    tables.insert(text, Arc::clone(&made));
+    Ok(made)
 }
 
 /// A fork names what it is forked from.

@@ -54,21 +54,29 @@ impl Fields {
         self.0.get(name)
     }
 
-    /// Hands every field to `visit`, in the order in which they are hashed: the one walk behind [`Self::digest`],
-    /// [`Self::to_json`] and [`Self::differences`].
+    /// Hands every field to `visit`, in the order in which they are hashed.
     pub fn walk<'a>(&'a self, mut visit: impl FnMut(&'a str, &'a Value)) {
         self.0.iter().for_each(|(name, value)| visit(name, value));
     }
 
     /// The digest of the fields.
     pub fn digest(&self) -> Digest {
+        Self::digest_of([self])
+    }
+
+    /// The digest of the fields of several lists, no name in two of them: that of one list with all of them, which need
+    /// not be made.
+    pub fn digest_of<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Digest {
+        let mut all: Vec<(&String, &Value)> = parts.into_iter().flat_map(|part| &part.0).collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        debug_assert!(all.windows(2).all(|pair| pair[0].0 != pair[1].0), "BUG: a field in two lists");
         let mut hash = Sha256::new();
         hash.update(b"pipeline key 1\n");
-        hash.update((self.0.len() as u64).to_le_bytes());
-        self.walk(|name, value| {
+        hash.update((all.len() as u64).to_le_bytes());
+        for (name, value) in all {
             hash_text(&mut hash, name);
             hash_value(&mut hash, value);
-        });
+        }
         Digest::from_bytes(hash.finalize().into())
     }
 
@@ -170,6 +178,17 @@ mod tests {
         // Computed by ten lines of Python from the description above.
         let fields = [("stage", json!("train")), ("param.rate", json!(0.1)), ("version", json!(1))];
         assert_eq!(digest(&fields).to_string(), "3e0b0a11b72070094f41048e696a5db6ab9ce03d40e20fc11fcf024ea10372c0");
+    }
+
+    #[test]
+    fn parts_have_the_digest_of_the_whole() {
+        let part =
+            |pairs: &[(&str, Value)]| Fields(pairs.iter().map(|(name, it)| ((*name).to_owned(), it.clone())).collect());
+        let (one, other) =
+            (part(&[("b", json!(2)), ("d", json!([4]))]), part(&[("a", json!("1")), ("c", json!(null))]));
+        let whole = part(&[("a", json!("1")), ("b", json!(2)), ("c", json!(null)), ("d", json!([4]))]);
+        assert_eq!(Fields::digest_of([&one, &other, &Fields::default()]), whole.digest());
+        assert_ne!(Fields::digest_of([&one]), whole.digest());
     }
 
     #[test]

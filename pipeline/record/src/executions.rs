@@ -182,9 +182,16 @@ impl Record {
         self.wait(async |c| sqlx::query_scalar(sql!("scratch_process")).bind(uid).fetch_optional(c).await)
     }
 
-    /// The fields of earlier executions of a stage, newest first: what `--explain` compares with.
-    pub fn earlier_fields(&mut self, stage: &str) -> Result<Vec<String>> {
-        self.wait(async |c| sqlx::query_scalar(sql!("earlier_fields")).bind(stage).fetch_all(c).await)
+    /// The earlier executions of a stage and their fields, newest first: what `--explain` compares with.
+    pub fn earlier_fields(&mut self, stage: &str) -> Result<Vec<(i64, String)>> {
+        self.wait(async |c| sqlx::query_as(sql!("earlier_fields")).bind(stage).fetch_all(c).await)
+    }
+
+    /// The digests of what an execution made.
+    pub fn made_by(&mut self, execution: ExecutionId) -> Result<Vec<String>> {
+        let outputs: Vec<(String, String)> =
+            self.wait(async |c| sqlx::query_as(sql!("outputs")).bind(execution.0).fetch_all(c).await)?;
+        Ok(outputs.into_iter().map(|(_, digest)| digest).collect())
     }
 }
 

@@ -1,23 +1,29 @@
 //! The built-in stages wired into a graph, where a further one is one more row, and what a point asks of each.
 
 mod again;
+mod keys;
+mod training;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
-use stages::params::{self, CheckpointSelection, Evaluate, OnNonfinite, Train};
+use stages::params::{self, CheckpointSelection, Evaluate};
 use stages::plan::BatchPlan;
-use stages::schema::{self, Role};
+use stages::schema::Role;
 use stages::{Context, StageError, StageOutcome};
 
-use again::up_to;
-use engine::graph::{self, Input, Node, Parent, Plan, Stage, Training, Upstream, Way, WorkerFacts};
+use engine::graph::{Input, Node, Plan, Stage, Upstream, Way, WorkerFacts};
 use experiment::{Point, Stages};
-use identity::{Digest, Fields, OutputName, StageName, TrajectoryId};
+use identity::{Digest, Fields, OutputName, StageName};
 
 pub use again::{PARENT, again};
+use keys::{device, table_fields};
+pub use keys::{key_params, reads};
+pub use training::Ancestor;
+use training::train;
 
 /// The stages of this program: those of an experiment that brings none of its own.
 pub fn built_in() -> Arc<[Stage]> {
@@ -85,23 +91,10 @@ pub struct PointPlan {
     graph: Arc<[Stage]>,
     /// What each of them is handed.
     tables: Stages,
-    /// Corpus files: name, digest, place.
-    sources: Vec<(String, Digest, PathBuf)>,
+    /// Corpus files: name, digest, place. Most points of a study share them.
+    sources: Arc<[(String, Digest, PathBuf)]>,
     /// For a fork: its parent, and that one's, as far as they are forks.
     ancestors: Vec<Ancestor>,
-}
-
-/// A trajectory that a point's training was forked from.
-#[derive(Debug, Clone)]
-pub struct Ancestor {
-    /// Its identity.
-    pub identity: TrajectoryId,
-    /// Its stage's parameters.
-    pub params: Value,
-    /// The digests of what it was trained on, by their names among a training's inputs.
-    pub inputs: BTreeMap<String, String>,
-    /// A run that shows it.
-    pub run: String,
 }
 
 impl PointPlan {
@@ -109,7 +102,7 @@ impl PointPlan {
     pub fn new(
         point: &Point,
         graph: Arc<[Stage]>,
-        sources: Vec<(String, Digest, PathBuf)>,
+        sources: Arc<[(String, Digest, PathBuf)]>,
         ancestors: Vec<Ancestor>,
     ) -> Self {
         Self { graph, tables: point.stages.clone(), sources, ancestors }
@@ -134,63 +127,28 @@ impl PointPlan {
 
     /// What tells this point's runs from all others: every parameter that is read, the corpus, the versions. A later stage
     /// counts only where it isn't as it first was, so that runs from before it answer.
-    fn run_fields(&self, worker: &WorkerFacts, known: &mut HashMap<*const Value, Value>) -> Fields {
-        let mut fields = Fields::default();
+    fn run_key(&self, worker: &WorkerFacts, known: &mut HashMap<*const Value, Rc<Fields>>) -> Digest {
+        let mut parts = Vec::with_capacity(self.graph.len() + 1);
         for stage in self.graph.iter() {
             if let Some(params) = self.tables.table(stage.name.as_str()) {
                 // Points share their tables.
-                let read = known.entry(params).or_insert_with(|| reads(stage.name.as_str(), params, &[]));
-                if stage.later && stage.version == 1 && read.as_object().is_some_and(serde_json::Map::is_empty) {
-                    continue;
-                }
-                fields.put_all(&format!("param.{}", stage.name), read);
-                fields.put(format!("version.{}", stage.name), stage.version);
+                parts.push(Rc::clone(known.entry(params).or_insert_with(|| Rc::new(table_fields(stage, params)))));
             }
         }
-        for (name, digest, _) in &self.sources {
-            fields.put(format!("corpus.{name}"), digest.to_string());
+        let mut own = Fields::default();
+        for (name, digest, _) in self.sources.iter() {
+            own.put(format!("corpus.{name}"), digest.to_string());
         }
-        fields.put("worker.libtorch", worker.libtorch.as_str());
-        fields.put("worker.device", device(&self.tables.train.json));
-        fields
+        own.put("worker.libtorch", worker.libtorch.as_str());
+        own.put("worker.device", device(&self.tables.train.json));
+        Fields::digest_of(parts.iter().map(|part| &**part).chain([&own]))
     }
 }
 
 /// The keys of the runs of some points.
 pub fn run_keys(plans: &[PointPlan], worker: &WorkerFacts) -> Vec<String> {
     let mut known = HashMap::new();
-    plans.iter().map(|plan| plan.run_fields(worker, &mut known).digest().to_string()).collect()
-}
-
-/// What a point's parameters add to the keys of a stage, as far as is known before anything ran; `None` where the
-/// experiment leaves the stage out.
-pub fn key_params(point: &Point, stage: &str) -> Option<Value> {
-    let params = point.stages.table(stage)?;
-    // evaluate's choose which executions there are; the split alone tells these apart.
-    Some(match stage {
-        "evaluate" => Value::Null,
-        "train" => {
-            let mut read = reads(stage, params, &[Role::Selection]);
-            read["device"] = Value::from(device(params));
-            read
-        }
-        _ => reads(stage, params, &[Role::Selection]),
-    })
-}
-
-/// A stage's parameters without those in some roles, those that the chosen variant does not read, and later ones at
-/// their default.
-pub fn reads(stage: &str, params: &Value, without: &[Role]) -> Value {
-    let Some(keys) = params::stage_keys(stage) else { return params.clone() };
-    let left_out = |key: &schema::Key| {
-        key.role == Role::Place || without.contains(&key.role) || !params::is_read(stage, key.name, params)
-    };
-    schema::covered(keys.keys, params, &left_out)
-}
-
-/// Where a training computes, and with it the scoring of its weights.
-fn device(train: &Value) -> &str {
-    train.get("device").and_then(Value::as_str).unwrap_or(graph::CPU)
+    plans.iter().map(|plan| plan.run_key(worker, &mut known).to_string()).collect()
 }
 
 impl Plan for PointPlan {
@@ -281,78 +239,6 @@ impl PointPlan {
         }
         Ok(nodes)
     }
-}
-
-/// The training of some parameters, whose parents, where it is a fork, are the `ancestors`.
-fn train(params: &Value, read: &Train, ancestors: &[Ancestor], upstream: &Upstream) -> Result<Node, StageError> {
-    let steps_per_epoch = upstream.of("batch")?.report["steps_per_epoch"].as_u64().unwrap_or(0);
-    let length = read.length(steps_per_epoch);
-    // With epochs the length is known only now.
-    if let Some((message, hint)) = params::too_many_checkpoints(&read.checkpoints, length) {
-        return Err(StageError::input("train.checkpoints", message, hint));
-    }
-    let mut inputs = vec![
-        upstream.input("vocab", "train", "train")?,
-        upstream.input("vocab", "vocab", "vocab")?,
-        upstream.input("batch", "plan", "plan")?,
-    ];
-    if read.reads_valid() {
-        inputs.push(upstream.input("vocab", "valid", "valid")?);
-    }
-    // A look that changes no rate changes no number of the trajectory.
-    let aside: &[&str] = if read.schedule_reads_valid() { &[] } else { &["valid"] };
-    // A length counts in the trajectory only where the schedule uses it.
-    let mut identity = reads("train", params, &[Role::Length, Role::Cadence]);
-    if read.schedule_reads_length() {
-        identity["length"] = Value::from(length);
-    }
-    // 2 epochs of 500 steps and 1000 steps are one key.
-    let mut key_params = reads("train", params, &[]);
-    if let Value::Object(entries) = &mut key_params {
-        entries.remove("epochs");
-        entries.insert("steps".to_owned(), Value::from(length));
-    }
-    let stop_after = match read.on_nonfinite {
-        OnNonfinite::StopAfter(steps) => Some(steps),
-        OnNonfinite::Continue => None,
-    };
-    let parent = match (&read.fork, ancestors) {
-        (None, _) => None,
-        (Some(fork), [parent, further @ ..]) => {
-            check_inputs(parent, &inputs)?;
-            if let Some((message, hint)) = params::nothing_to_train(fork, length) {
-                return Err(StageError::input("train.epochs", message, hint));
-            }
-            // The record has it as a table.
-            let own: Train = params::read("train", &parent.params)?;
-            let node = up_to(train(&parent.params, &own, further, upstream)?, fork.step);
-            Some(Parent { identity: parent.identity, step: fork.step, node: Box::new(node) })
-        }
-        (Some(_), []) => return Err(StageError::Bug("a fork without its parent".to_owned())),
-    };
-    let training = Training {
-        identity,
-        length,
-        horizon: length,
-        checkpoints: read.checkpoints.clone(),
-        probes: read.probes,
-        stop_after,
-        early_stopping: read.early_stopping,
-        aside,
-        whole: false,
-        parent,
-    };
-    Ok(Node { item: String::new(), step: None, params: params.clone(), key_params, inputs, training: Some(training) })
-}
-
-/// A fork goes on with what its parent was trained on: weights of another vocabulary mean other words.
-fn check_inputs(parent: &Ancestor, inputs: &[Input]) -> Result<(), StageError> {
-    let other =
-        |input: &&Input| parent.inputs.get(&input.name).is_some_and(|digest| *digest != input.digest.to_string());
-    inputs.iter().find(other).map_or(Ok(()), |input| {
-        let message = format!("{} was trained on another {}", parent.run, input.name);
-        Err(StageError::input("train.fork", message, "fork a run of this corpus and these stages"))
-    })
 }
 
 /// The kept checkpoints at which something is measured, ascending.

@@ -8,6 +8,7 @@ mod origin;
 mod own;
 pub(crate) mod worker;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use engine::launch::{Local, Pool};
 use engine::lock::{self, Lock};
 use engine::store::Store;
 use engine::work::{Graph, Track, Work, WorkSummary};
-use experiment::{CorpusFile, Experiment, Point};
+use experiment::{Corpus, CorpusFile, Experiment, Point};
 use identity::{Digest, Status};
 use record::Record;
 use record::rows::{KILLED, NewExperiment, NewRun, RunRow};
@@ -147,25 +148,31 @@ impl Session<'_> {
         let mut told = self.watch.fetches();
         let mut shelf = Shelf { folder, dry_run, watch: &mut *told };
         let mut plans = Vec::with_capacity(experiment.points.len());
-        // Most points of a study read the same files.
-        let mut known: Vec<(&CorpusFile, (PathBuf, Digest))> = Vec::new();
+        let mut files: Vec<(&CorpusFile, (PathBuf, Digest))> = Vec::new();
+        let mut corpora: HashMap<*const Corpus, Arc<[(String, Digest, PathBuf)]>> = HashMap::new();
         for point in &experiment.points {
-            let mut sources = Vec::new();
-            for source in &point.corpus.sources {
-                let (path, digest) = match known.iter().find(|(of, _)| *of == source) {
-                    Some((_, found)) => found.clone(),
-                    None => {
-                        let found = corpus::obtain(source, &opened.store, &mut shelf).map_err(|refused| {
-                            let key = format!("corpus.{}", source.name);
-                            let failure = Failure::from(experiment.complain(&key, &refused.message, &refused.hint));
-                            if refused.is_full { Failure { kind: FailureKind::Failed, ..failure } } else { failure }
-                        })?;
-                        known.push((source, found.clone()));
-                        found
+            let sources = match corpora.get(&Arc::as_ptr(&point.corpus)) {
+                Some(found) => Arc::clone(found),
+                None => {
+                    let mut sources = Vec::new();
+                    for source in &point.corpus.sources {
+                        // Corpora that differ may have files in common.
+                        let (path, digest) = match files.iter().find(|(of, _)| *of == source) {
+                            Some((_, found)) => found.clone(),
+                            None => {
+                                let found = corpus::obtain(source, &opened.store, &mut shelf)
+                                    .map_err(|refused| unobtained(experiment, source, &refused))?;
+                                files.push((source, found.clone()));
+                                found
+                            }
+                        };
+                        sources.push((source.name.clone(), digest, path));
                     }
-                };
-                sources.push((source.name.clone(), digest, path));
-            }
+                    let sources: Arc<[_]> = sources.into();
+                    corpora.insert(Arc::as_ptr(&point.corpus), Arc::clone(&sources));
+                    sources
+                }
+            };
             let ancestors = forks::ancestors(&mut opened.record, experiment, point, &sources)?;
             plans.push(PointPlan::new(point, Arc::clone(stages), sources, ancestors));
         }
@@ -201,6 +208,12 @@ impl Session<'_> {
             }
         }
     }
+}
+
+/// Why a corpus file is not to be had, with the line of its key.
+fn unobtained(experiment: &Experiment, source: &CorpusFile, refused: &corpus::Refused) -> Failure {
+    let failure = experiment.complain(&format!("corpus.{}", source.name), &refused.message, &refused.hint).into();
+    if refused.is_full { Failure { kind: FailureKind::Failed, ..failure } } else { failure }
 }
 
 fn new_run((point, run_key): (&Point, String)) -> NewRun {

@@ -10,7 +10,7 @@ use super::origin;
 use super::point::{PointJobs, PointStage};
 use super::show::shown;
 use crate::graph::{self, Node, Stage};
-use crate::{explain, segment};
+use crate::segment;
 use identity::{How, StageKey, TrajectoryId};
 use record::rows::{Accepted, Served};
 
@@ -77,7 +77,7 @@ impl Work<'_> {
             self.jobs.turn(key, JobState::Done { accepted, how: How::Cached });
         } else if self.settings.explain {
             let job = &self.jobs[&key];
-            let mut why = explain::why(self.recorder.record, &job.stage.name, &job.fields)?;
+            let mut why = self.explainer.why(self.recorder.record, &job.stage.name, &job.fields)?;
             why.extend(self.what_is_there(key)?);
             self.watch.explained(&shown(key, &self.jobs[&key], &self.points), &why);
         }

@@ -1,8 +1,11 @@
 //! The points that a study and the command line come to.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::fixture::{BARE, SMALL, complaint, load, swept};
+use crate::Point;
 
 #[test]
 fn every_combination_is_a_point_and_each_value_is_canonical() {
@@ -29,6 +32,28 @@ fn overrides_replace_axes_and_lists_sweep() {
     assert_eq!(points(&["train.init={normal=0.02}"])[0].stages["train"]["init"]["normal"], 0.02);
     assert_eq!(points(&["train.schedule={kind=\"cosine\"}"])[0].stages["train"]["schedule"]["floor"], 0.0);
     assert_eq!(points(&["train.checkpoints.every=[5,10]", "seed=1"]).len(), 4);
+}
+
+#[test]
+fn points_share_what_is_equal_however_far_apart_they_are() {
+    let points = load(SMALL, &[]).unwrap().points;
+    let rate = |point: &Point| point.stages.train.read.learning_rate;
+    // The seed, which `sample` reads too, is the inner axis.
+    let [a, b, c, d] = &points[..] else { panic!("{} points", points.len()) };
+    assert_eq!((rate(a), rate(c), a.seed, c.seed), (1.0, 0.1, 1, 1));
+    let shared = |one: &Point, other: &Point| {
+        let sample = |point: &Point| point.stages.sample.clone().unwrap();
+        (
+            Arc::ptr_eq(&one.corpus, &other.corpus),
+            Arc::ptr_eq(&one.stages.vocab, &other.stages.vocab),
+            Arc::ptr_eq(&sample(one), &sample(other)),
+            Arc::ptr_eq(&one.stages.train, &other.stages.train),
+        )
+    };
+    assert_eq!(
+        [shared(a, b), shared(a, c), shared(b, d)],
+        [(true, true, false, false), (true, true, true, false), (true, true, true, false)]
+    );
 }
 
 #[test]

@@ -66,8 +66,7 @@ pub fn check(tree: &TomlNode, point: &Point) -> Result<(), Problem> {
     // A token takes at least a byte, or is a line's end, so that a batch beyond the bytes can be refused at once; a
     // closer look is taken when the tokens have been counted.
     let trained = point.corpus.sources.iter().find(|source| matches!(source.name.as_str(), "text" | "train"));
-    if let Some(CorpusFile { origin: CorpusOrigin::File(path), .. }) = trained {
-        let bytes = path.metadata().map(|file| file.len()).unwrap_or(u64::MAX);
+    if let Some(CorpusFile { origin: CorpusOrigin::File(path), bytes: Some(bytes), .. }) = trained {
         let needed = BatchPlan::fewest_tokens(batch.layout, batch.size, batch.unroll);
         if needed > bytes.saturating_add(1) {
             let message = format!(

@@ -123,7 +123,7 @@ fn source(
         return Err((format!("sha256 is \"{digest}\"; allowed: 64 hexadecimal digits"), String::new()));
     }
     let sha256 = sha256.map(str::to_lowercase);
-    let origin = match (path, url) {
+    let (origin, bytes) = match (path, url) {
         (_, Some(url)) => {
             let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_lowercase());
             match scheme.as_deref() {
@@ -141,7 +141,7 @@ fn source(
                     "sha256 = \"…\"".to_owned(),
                 ));
             }
-            CorpusOrigin::Url(url.to_owned())
+            (CorpusOrigin::Url(url.to_owned()), None)
         }
         (path, None) => {
             let path = path.unwrap_or("");
@@ -155,10 +155,10 @@ fn source(
             if bytes == 0 {
                 return Err((format!("{path} is empty"), String::new()));
             }
-            CorpusOrigin::File(found)
+            (CorpusOrigin::File(found), Some(bytes))
         }
     };
-    Ok(CorpusFile { name: name.to_owned(), origin, sha256 })
+    Ok(CorpusFile { name: name.to_owned(), origin, sha256, bytes })
 }
 
 /// Why there is no corpus file of that name, and what could be typed.

@@ -98,6 +98,8 @@ pub struct CorpusFile {
     pub origin: CorpusOrigin,
     /// The digest that its bytes must have, in lower-case hexadecimal.
     pub sha256: Option<String>,
+    /// How many bytes it has, where it is a file.
+    pub bytes: Option<u64>,
 }
 
 /// Where a corpus file is.

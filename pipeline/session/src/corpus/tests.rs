@@ -147,6 +147,7 @@ fn a_fetched_corpus_is_checked_at_each_use_and_a_dry_run_fetches_nothing() {
         name: "text".to_owned(),
         origin: CorpusOrigin::Url(url.to_owned()),
         sha256: Some(digest.to_string()),
+        bytes: None,
     };
     let obtain = |source: &CorpusFile, dry_run| {
         let mut shelf = Shelf { folder: Some(shelf.clone()), dry_run, watch: &mut |_| {} };

@@ -134,7 +134,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("pipeline/engine", &["identity", "record", "stages", "system"]),
     ("pipeline/experiment", &["stages"]),
     ("pipeline/identity", &[]),
-    ("pipeline/insight", &["identity", "record", "stages"]),
+    ("pipeline/insight", &["identity", "stages"]),
     ("pipeline/record", &["identity", "sqlx", "stages", "system"]),
     ("pipeline/session", &["engine", "experiment", "identity", "insight", "record", "stages", "system", "view"]),
     ("pipeline/system", &["identity"]),

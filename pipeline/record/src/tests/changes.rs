@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::fixture::Fixture;
 use crate::rows::{NewTrajectory, RunEnd};
-use crate::verdicts::{Kind, Verdict};
 use crate::{Change, Record};
+use identity::verdict::{Kind, Verdict};
 use identity::{Digest, Fields, RunId, Status, TrajectoryId};
 use stages::protocol::{Measured, Step};
 

@@ -11,6 +11,7 @@ mod fields;
 mod figures;
 mod loss;
 mod names;
+pub mod observations;
 mod rows;
 mod status;
 pub mod verdict;

@@ -1,9 +1,9 @@
 //! Losses by block: what curves of many steps and the search for the first differing bit read.
 
+use identity::observations::Step;
 use identity::{BLOCK, TrajectoryRow};
 use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
-use stages::protocol::Step;
 
 use super::sql;
 

@@ -5,9 +5,9 @@ use serde_json::json;
 use crate::fixture::Fixture;
 use crate::rows::{NewTrajectory, RunEnd};
 use crate::{Change, Record};
+use identity::observations::{Measured, Step};
 use identity::verdict::{Kind, Verdict};
 use identity::{Digest, Fields, RunId, Status, TrajectoryId};
-use stages::protocol::{Measured, Step};
 
 fn step(step: u64, loss: f64) -> Step {
     let probe = None;

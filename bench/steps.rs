@@ -9,8 +9,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use stages::protocol::{Measured, Step};
-
+use identity::observations::{Measured, Step};
 use identity::{Digest, Fields, TrajectoryId};
 use record::Record;
 use record::rows::NewTrajectory;

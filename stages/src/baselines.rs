@@ -28,7 +28,8 @@ use serde_json::json;
 use crate::files::{Ids, count_types};
 use crate::params::Baselines;
 use crate::tokenize::SPLITS;
-use crate::{BaselineLoss, Context, StageError, StageOutcome};
+use crate::{Context, StageError, StageOutcome};
+use identity::observations::BaselineLoss;
 use sum::LogLikelihood;
 use windows::{SplitStream, TokenCounts, TokenProgress, WindowPacking};
 

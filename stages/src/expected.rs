@@ -5,11 +5,11 @@ use std::path::Path;
 
 use crate::StageError;
 use crate::files::{Ids, f64s_of};
-use crate::looks::Looks;
 use crate::params::{Schedule, Train, read};
 use crate::plan::BatchPlan;
-use crate::protocol::{Evaluation, Measured, Order, Step};
+use crate::protocol::Order;
 use crate::schedule::{Plateau, rate};
+use identity::observations::{Evaluation, Looks, Measured, Step};
 
 /// What is known of the answers to an order.
 #[derive(Debug, Default)]

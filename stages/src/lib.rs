@@ -7,6 +7,7 @@
 //!
 //! This crate never links libtorch, names no database and prints nothing.
 
+mod artifacts;
 pub mod baselines;
 pub mod batch;
 pub mod expected;
@@ -14,7 +15,6 @@ pub mod files;
 #[cfg(test)]
 mod golden;
 pub mod looks;
-mod observations;
 pub mod params;
 pub mod plain;
 pub mod plan;
@@ -30,4 +30,4 @@ mod testing;
 pub mod tokenize;
 pub mod vocab;
 
-pub use stage::{BaselineLoss, Cancelled, Context, Output, StageError, StageOutcome};
+pub use stage::{Cancelled, Context, Output, StageError, StageOutcome};

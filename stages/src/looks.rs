@@ -1,11 +1,7 @@
 //! Rules inside a training that look at the valid loss: when it ends early, and which of its weights are the best.
 
-use std::collections::BTreeMap;
-
+use identity::observations::Looks;
 use serde::{Deserialize, Serialize};
-
-/// The valid losses that a training has seen, in nats, by the number of updates behind the weights.
-pub type Looks = BTreeMap<u64, f64>;
 
 /// Training ends when the valid loss has stopped falling (Prechelt 1998).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
+use identity::observations::{Evaluation, Event, Measured, Step};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use crate::observations::{Checkpoint, Evaluation, Event, Measured, Predicted, PredictionsFile, SampleText, Step};
+pub use crate::artifacts::{Checkpoint, Predicted, PredictionsFile};
 
 /// The version of this contract; both sides must agree on it.
 pub const PROTOCOL: u32 = 6;

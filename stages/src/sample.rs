@@ -24,10 +24,10 @@ use serde_json::json;
 
 use crate::files::{Types, UNKNOWN};
 use crate::params::{Decode, Greedy, Sample, Unit};
-use crate::protocol::{Event, SampleText};
 use crate::random::Stream;
 use crate::tokenize::cut_prompt;
 use crate::{Context, StageError, StageOutcome};
+use identity::observations::{Event, SampleText};
 
 use decode::Chooser;
 use kernels::Kernels;

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use serde::Serialize;
+use identity::observations::{BaselineLoss, Event, SampleText};
 use serde_json::Value;
-
-use crate::protocol::{Event, SampleText};
 
 /// What a stage may read and where it may write.
 #[derive(Debug)]
@@ -60,21 +58,6 @@ pub struct Output {
     pub name: String,
     /// Where the stage wrote it, inside [`Context::folder`].
     pub path: PathBuf,
-}
-
-/// What a model that counts comes to on one split, from the stage `baselines`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BaselineLoss {
-    /// `train`, `valid` or `test`.
-    pub split: String,
-    /// `uniform`, `unigram`, `bigram`, or `kn5` by its order.
-    pub model: String,
-    /// Tokens of its longest n-grams; 0 for `uniform`.
-    pub order: u32,
-    /// Mean negative log-likelihood in nats a token.
-    pub loss: f64,
-    /// Tokens scored: every one of the split but the first.
-    pub tokens: u64,
 }
 
 /// What a stage made.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use identity::observations::{Event, Step};
 use stages::StageError;
 use stages::expected::Expected;
-use stages::protocol::{Checkpoint, Done, Event, Order, PredictionsFile, Reply, Segment, Step};
+use stages::protocol::{Checkpoint, Done, Order, PredictionsFile, Reply, Segment};
 
 use crate::worker::brief;
 

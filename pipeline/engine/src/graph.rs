@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use stages::looks::{self, EarlyStopping, Looks};
+use stages::looks::{self, EarlyStopping};
 use stages::params::Checkpoints;
 use stages::{Context, StageError, StageOutcome};
 
+use identity::observations::Looks;
 use identity::{Digest, Fields, ObjectId, OutputName, StageName, TrajectoryId};
 
 /// A stage: a row of the plan.

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 
 use serde_json::Value;
-use stages::protocol::{Evaluation, Event, SampleText, Segment, Step};
-use stages::{BaselineLoss, StageError};
+use stages::StageError;
+use stages::protocol::Segment;
 
 use crate::graph::{Input, Way};
 use crate::store::{Put, Store};
 use crate::worker::WorkerError;
+use identity::observations::{BaselineLoss, Evaluation, Event, SampleText, Step};
 use identity::{ObjectId, OutputName, StageKey, StageName};
 
 pub use local::Local;

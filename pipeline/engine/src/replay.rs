@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
-use stages::protocol::{Measured, Order, Predicted, Reply, Segment, Step};
+use stages::protocol::{Order, Predicted, Reply, Segment};
 
 use crate::conduct::Conduct;
 use crate::worker::{Worker, WorkerError};
 use identity::StageName;
+use identity::observations::{Measured, Step};
 
 /// Steps `from..to` of one trajectory. A fork is reached on a leg of its parent's and one of its own.
 #[derive(Debug)]

@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use stages::looks::Looks;
-
 use crate::graph::Training;
 use identity::ObjectId;
+use identity::observations::Looks;
 use record::rows::Trajectory;
 
 /// What is to be computed: steps `from..to`, writing down some checkpoints.

@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+/// Step numbers that one block of a curve stands for; the record's views say the same.
+pub const BLOCK: i64 = 1024;
+
 /// Neighbouring steps in one row.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 #[serde(into = "BucketView")]

@@ -6,8 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::explanation::Explains;
-use identity::RunId;
-use record::read::{Cell, EvaluationRow, Param, SampleRow, text_as_json};
+use identity::{Cell, EvaluationRow, Param, RunId, SampleRow, text_as_json};
 
 /// Something that is not the same for all of some runs.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use stages::params::{is_read, stage_keys};
 use stages::schema::Role;
 
-use record::read::Cell;
+use identity::Cell;
 
 /// What a parameter can explain of a parting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]

@@ -12,9 +12,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use identity::Bucket;
-use record::BLOCK;
-use record::read::LossPair;
+use identity::{BLOCK, Bucket, LossPair};
 
 /// How many times the noise two losses must differ by.
 pub const TIMES: f64 = 8.0;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use record::read::NgramLoss;
+use identity::NgramLoss;
 
 /// Losses that are no further apart than this, in nats, are as good as each other: one in a hundred of a perplexity.
 const ALIKE: f64 = 0.01;

@@ -3,9 +3,8 @@
 use crate::verdict::causes::round;
 use crate::verdict::notes::number;
 use crate::verdict::{Facts, now};
-use identity::verdict::{Cause, Kind, Signal, TrialOutcome};
-use record::read::Cell;
-use record::verdicts::Verdict;
+use identity::Cell;
+use identity::verdict::{Cause, Kind, Signal, TrialOutcome, Verdict};
 
 /// How much lower a loss must be to be another outcome: an untold part of a perplexity comes and goes by chance.
 const CLEARLY: f64 = 0.1;

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::comparison::Differing;
-use record::read::Cell;
-use record::verdicts::Kind;
+use identity::Cell;
+use identity::verdict::Kind;
 
 /// Runs that differ in their seeds alone.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]

@@ -1,14 +1,11 @@
 //! Losses by block: what curves of many steps and the search for the first differing bit read.
 
-use identity::TrajectoryRow;
+use identity::observations::Step;
+use identity::{BLOCK, TrajectoryRow};
 use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
-use stages::protocol::Step;
 
 use super::sql;
-
-/// Step numbers that one row of `step_blocks` stands for; the views say the same.
-pub const BLOCK: i64 = 1024;
 
 /// One row of `step_blocks` as it grows.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnection;
-use stages::protocol::{Evaluation, Event};
 
 use super::rows::{Accepted, Finished, NewExecution, Served};
 use super::{Record, Result, now, sql};
+use identity::observations::{Evaluation, Event};
 use identity::{ExecutionId, How, Loss, OutputName, RunId, StageKey, Status, TrajectoryRow};
 
 impl Record {

@@ -30,7 +30,6 @@ pub mod verdicts;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use blocks::BLOCK;
 pub use changes::Change;
 pub use migrate::Migrated;
 pub use names::hint as name_hint;

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use stages::BaselineLoss;
-use stages::protocol::{Evaluation, Event, SampleText};
 
+use identity::observations::{BaselineLoss, Evaluation, Event, SampleText};
 use identity::{ExecutionId, Fields, How, ObjectId, OutputName, RunId, StageKey, Status, TrajectoryId, TrajectoryRow};
 
 /// An experiment about to run.

@@ -1,8 +1,8 @@
 //! Steps as rows of `steps`, many in one statement.
 
 use identity::TrajectoryRow;
+use identity::observations::{Measured, Step};
 use sqlx::sqlite::SqliteConnection;
-use stages::protocol::{Measured, Step};
 
 use super::sql;
 

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteConnection;
-use stages::looks::Looks;
-use stages::protocol::{Evaluation, Event, Measured, Step};
 
 use super::blocks::summarise;
 use super::executions::{insert_evaluation, insert_event, insert_object};
 use super::rows::{Mismatch, NewTrajectory, Trajectory};
 use super::step_rows::{insert, nonfinite};
 use super::{Record, Result, now, sql};
+use identity::observations::{Evaluation, Event, Looks, Measured, Step};
 use identity::{ExecutionId, ObjectId, TrajectoryId, TrajectoryRow};
 
 impl Record {

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use identity::{NoWord, ObjectId, RunId, Status, TrajectoryRow};
+use identity::{Cell, NoWord, ObjectId, RunId, Status, TrajectoryRow};
 use serde_json::Value;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 
-use super::read::Cell;
 use super::rows::{Held, NewExperiment, NewRun, Provenance, RunEnd, RunRow};
 use super::{Record, Result, now, sql};
 

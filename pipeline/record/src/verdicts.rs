@@ -1,102 +1,10 @@
 //! Verdicts: what was concluded of a run, and what it rests on.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use identity::verdict::{Check, Confirmation, Kind, Verdict};
+use identity::{RunId, StepRow, TraceRow, Word};
 
-pub use identity::verdict::Kind;
-use identity::verdict::{About, Cause, CheckName, FindingKind, Signal, TrialOutcome};
-use identity::{LossKind, RunId, Word};
-
-use super::read::{each, list, many};
+use super::read::{each, each_plain, list, many, plain};
 use super::{Record, Result, now, sql};
-
-/// What is concluded of one run.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
-pub struct Verdict {
-    pub verdict: Kind,
-    /// What it is consistent with; confirmed by trial alone.
-    pub cause: Option<Word<Cause>>,
-    /// The step at which it began.
-    pub onset: Option<i64>,
-    pub recovered: Option<bool>,
-    pub sentence: String,
-    /// What to do; never about the rate where there is a data fault.
-    pub advice: Option<String>,
-    pub rules: i64,
-    /// What there was of the run when it was judged.
-    #[serde(skip)]
-    pub seen: String,
-    pub findings: Vec<Finding>,
-    pub evidence: Vec<Evidence>,
-    pub checks: Vec<Check>,
-}
-
-impl Verdict {
-    /// The step at which something began: a text that is wrong throughout begins nowhere.
-    pub fn began(&self) -> Option<i64> {
-        self.onset.filter(|step| *step > 0 || self.verdict != Kind::DataFault)
-    }
-
-    /// The trials of the cause that stands: a run that went on may have another now.
-    pub fn tried<'c>(&self, all: &'c [Confirmation]) -> Vec<&'c Confirmation> {
-        all.iter().filter(|it| Some(&it.cause) == self.cause.as_ref()).collect()
-    }
-
-    /// The advice, unless it was tried and did not help.
-    pub fn advice_after(&self, all: &[Confirmation]) -> Option<&str> {
-        let failed = self.tried(all).iter().any(|it| it.outcome == TrialOutcome::NotConfirmed);
-        self.advice.as_deref().filter(|_| !failed)
-    }
-}
-
-/// Something else that was found.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct Finding {
-    #[sqlx(try_from = "String")]
-    pub finding: Word<FindingKind>,
-    pub step: Option<i64>,
-    pub sentence: String,
-}
-
-/// A figure, and the bound that it was held against.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct Evidence {
-    /// The verdict, or a finding.
-    #[sqlx(try_from = "String")]
-    pub about: Word<About>,
-    #[sqlx(try_from = "String")]
-    pub signal: Word<Signal>,
-    /// `None` where it is not finite, which `value_kind` says.
-    pub value: Option<f64>,
-    #[sqlx(try_from = "String")]
-    pub value_kind: LossKind,
-    pub bound: Option<f64>,
-    pub step: Option<i64>,
-    pub sentence: String,
-}
-
-/// A check that was made, or was not.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct Check {
-    #[sqlx(try_from = "String")]
-    pub name: Word<CheckName>,
-    pub made: bool,
-    /// What it came to, or why it was not made.
-    pub note: String,
-}
-
-/// What came of trying a cause.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct Confirmation {
-    /// The run that is the same but for what the cause names.
-    #[sqlx(try_from = "i64")]
-    pub trial: RunId,
-    #[sqlx(try_from = "String")]
-    pub cause: Word<Cause>,
-    #[sqlx(try_from = "String")]
-    pub outcome: TrialOutcome,
-    pub sentence: String,
-}
 
 /// Whether a run's verdict is still that of the run.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
@@ -108,17 +16,6 @@ pub struct VerdictState {
     pub seen: Option<String>,
     /// What `seen` would be of a verdict that is made now.
     pub now: String,
-}
-
-/// What a verdict reads of one step.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
-pub struct TraceRow {
-    pub step: i64,
-    /// `None` where it was not finite.
-    pub loss: Option<f64>,
-    pub learning_rate: Option<f64>,
-    pub grad_norm: Option<f64>,
-    pub clipped: Option<bool>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -166,8 +63,8 @@ impl Record {
         let names = || list(runs);
         self.wait(async |c| {
             let heads: Vec<Vec<VerdictRow>> = each(c, runs, sqlx::query_as(sql!("read_verdict")).bind(names())).await?;
-            let findings = each(c, runs, sqlx::query_as(sql!("read_findings")).bind(names())).await?;
-            let evidence = each(c, runs, sqlx::query_as(sql!("read_evidence")).bind(names())).await?;
+            let findings = each_plain(c, runs, sqlx::query_as(sql!("read_findings")).bind(names())).await?;
+            let evidence = each_plain(c, runs, sqlx::query_as(sql!("read_evidence")).bind(names())).await?;
             let checks: Vec<Vec<Checks>> = each(c, runs, sqlx::query_as(sql!("read_checks")).bind(names())).await?;
             let parts = heads.into_iter().zip(findings).zip(evidence).zip(checks);
             let whole = parts.map(|(((mut head, findings), evidence), mut checks)| {
@@ -248,7 +145,7 @@ impl Record {
 
     /// The same of each of some runs.
     pub fn confirmations_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<Confirmation>>> {
-        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_confirmations")).bind(list(runs))).await)
+        self.wait(async |c| each_plain(c, runs, sqlx::query_as(sql!("read_confirmations")).bind(list(runs))).await)
     }
 
     /// Writes down what came of a trial, in the place of what was written of the same before.
@@ -262,11 +159,11 @@ impl Record {
 
     /// What a verdict reads of every step of a run, by step.
     pub fn trace(&mut self, run: RunId) -> Result<Vec<TraceRow>> {
-        self.wait(async |c| many(sqlx::query_as(sql!("read_trace")).bind(run.0).fetch_all(c)).await)
+        self.wait(async |c| many(sqlx::query_as(sql!("read_trace")).bind(run.0).fetch_all(c)).await.map(plain))
     }
 
     /// The steps of a run at which more was measured.
-    pub fn probes(&mut self, run: RunId) -> Result<Vec<super::read::StepRow>> {
-        self.wait(async |c| sqlx::query_as(sql!("read_probes")).bind(run.0).fetch_all(c).await)
+    pub fn probes(&mut self, run: RunId) -> Result<Vec<StepRow>> {
+        self.wait(async |c| sqlx::query_as(sql!("read_probes")).bind(run.0).fetch_all(c).await.map(plain))
     }
 }

@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use identity::{RunId, Status};
+use identity::{Cell, Param, RunId, Status};
 use serde_json::Value;
 
 use crate::failure::Failure;
 use experiment::nearest;
-use record::read::{Cell, Param, RunSummary};
-use record::verdicts::Kind;
+use identity::verdict::Kind;
+use record::read::RunSummary;
 
 /// One comparison, as a user typed it.
 #[derive(Debug, Clone, PartialEq)]

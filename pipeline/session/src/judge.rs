@@ -8,10 +8,11 @@ use stages::plan::BatchPlan;
 
 use crate::failure::Failure;
 use crate::reader::{Read, Reader};
+use identity::verdict::{Kind, Verdict};
 use insight::verdict::{self, Batches, Facts};
 use record::Record;
 use record::read::StageRow;
-use record::verdicts::{Kind, Verdict, VerdictState};
+use record::verdicts::VerdictState;
 use view::{Source as _, defaults};
 
 /// Batches of how many kinds are kept while runs are judged.

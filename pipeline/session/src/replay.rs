@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 use stages::params;
-use stages::protocol::{Describe, Measured};
+use stages::protocol::Describe;
 
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -21,6 +21,7 @@ use engine::replay::{Leg, Replayed, replay};
 use engine::stop::Stop as _;
 use engine::store::{Health, Store};
 use engine::worker::{self, Worker, WorkerError};
+use identity::observations::Measured;
 use identity::{Digest, Fields, ObjectId, RunId};
 use record::Record;
 use record::rows::Trajectory;

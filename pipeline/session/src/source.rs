@@ -9,9 +9,9 @@ use crate::reader::Reader;
 use crate::{filter, judge};
 use engine::lock::is_alive;
 use identity::RunId;
+use identity::verdict::Verdict;
 use insight::verdict::Facts;
 use record::Record;
-use record::verdicts::Verdict;
 use view::Source;
 use view::runs::RunsView;
 

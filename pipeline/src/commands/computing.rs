@@ -2,7 +2,7 @@
 
 use experiment::Experiment;
 use identity::RunId;
-use record::verdicts::{Kind, Verdict};
+use identity::verdict::{Kind, Verdict};
 
 use crate::ui::end::{conclude, tell_dry};
 use crate::ui::watch::Terminal;

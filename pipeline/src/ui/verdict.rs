@@ -2,10 +2,9 @@
 
 use super::format::{self, count};
 use super::look::{Ink, Look};
-use identity::verdict::TrialOutcome;
+use identity::verdict::{Confirmation, Kind, TrialOutcome, Verdict};
 use identity::{RunId, Word};
 use insight::trial;
-use record::verdicts::{Confirmation, Kind, Verdict};
 use view::verdict::{short, spoken};
 
 /// The ink of a verdict.

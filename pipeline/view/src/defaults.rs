@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use identity::RunId;
+use identity::{Cell, Param, RunId};
 use serde_json::Value;
 use stages::params::{SPLIT, STAGES};
 
 use crate::format;
-use record::read::{Cell, Param};
 use stages::schema::flatten;
 
 /// Defaults by dotted name.

@@ -6,12 +6,12 @@ use serde::Serialize;
 use crate::Source;
 use crate::models::baselines;
 use chart::axis::Baseline;
-use identity::{Bucket, RunId};
+use identity::verdict::{Confirmation, Verdict};
+use identity::{Bucket, NgramLoss, RunId, StepRow};
 use insight::verdict::signals::Signals;
 use insight::verdict::signals_of;
 use record::Record;
-use record::read::{NgramLoss, RunSummary, StageRow, StepRow};
-use record::verdicts::{Confirmation, Verdict};
+use record::read::{RunSummary, StageRow};
 
 /// Some runs, diagnosed.
 #[derive(Debug, JsonSchema, Serialize)]

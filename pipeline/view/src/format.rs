@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 pub use stages::plain::{line, turns};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use identity::{Loss, LossKind};
-use record::read::Cell;
+use identity::{Cell, Loss, LossKind};
 use system::quoted;
 
 /// What differs from one computer, or from one minute, to the next; `[what]` in its place where `PIPELINE_REDACT=1` is set.

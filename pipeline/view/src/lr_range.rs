@@ -1,6 +1,6 @@
 //! Trainings whose rate rises until the loss breaks away.
 
-use identity::RunId;
+use identity::{RunId, TraceRow};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -10,7 +10,6 @@ use crate::Source;
 use crate::models::baselines;
 use chart::axis::Baseline;
 use insight::range::{Conclusion, Tried, conclude, smoothed};
-use record::verdicts::TraceRow;
 
 /// Some range tests.
 #[derive(Debug, JsonSchema, Serialize)]

@@ -1,7 +1,8 @@
 //! What a loss can be held against: models that count; and the scores of checkpoints.
 
 use chart::axis::Baseline;
-use record::read::{EvaluationRow, NgramLoss, StageRow};
+use identity::{EvaluationRow, NgramLoss};
+use record::read::StageRow;
 
 /// The split on which models give a plot its lines: one that they have not learned from, or else train.
 pub fn lines_on(ngrams: &[NgramLoss]) -> Option<&str> {

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use crate::{Source, compare, defaults, format, standing};
 use chart::axis::Baseline;
 use chart::{Chart, Curve, Quantity, thin};
-use identity::{Bucket, Hole, RunId};
+use identity::verdict::Verdict;
+use identity::{Bucket, EvaluationRow, Hole, NgramLoss, RunId};
 use insight::comparison::{self, Differing};
-use record::read::{Detail, EvaluationRow, NgramLoss, RunSummary, StageRow};
-use record::verdicts::Verdict;
+use record::read::{Detail, RunSummary, StageRow};
 use record::{self, Record};
 
 /// The most parameters that a label beside a curve holds.

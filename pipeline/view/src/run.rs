@@ -8,10 +8,10 @@ use crate::defaults::Defaults;
 use crate::models::baselines;
 use crate::{Source, format, standing};
 use chart::axis::Baseline;
-use identity::{Bucket, RunId};
+use identity::verdict::{Confirmation, Verdict};
+use identity::{Bucket, EvaluationRow, NgramLoss, Param, RunId, SampleRow};
 use insight::standing::Standing;
-use record::read::{Detail, EvaluationRow, EventRow, Forked, NgramLoss, Param, RunSummary, SampleRow, StageRow};
-use record::verdicts::{Confirmation, Verdict};
+use record::read::{Detail, EventRow, Forked, RunSummary, StageRow};
 
 /// Everything that is known of one run.
 #[derive(Debug, JsonSchema, Serialize)]

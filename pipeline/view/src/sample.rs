@@ -1,7 +1,7 @@
 //! A text that a model made up, in words.
 
 use crate::format;
-use record::read::SampleRow;
+use identity::SampleRow;
 
 /// A sample's prompt and text, wrapped; or why there is none.
 pub fn written(sample: &SampleRow, width: usize) -> Vec<String> {

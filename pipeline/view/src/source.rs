@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use identity::verdict::Verdict;
 use identity::{RunId, Status};
 use insight::verdict::Facts;
 use record::read::{Execution, RunSummary, StageRow};
-use record::verdicts::Verdict;
 use record::{self, Record, RecordError};
 use stages::StageError;
 

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use crate::format;
 use crate::models::{last, short};
-use identity::RunId;
+use identity::{Cell, EvaluationRow, NgramLoss, Param, RunId};
 use insight::standing::{Place, Standing, standing};
-use record::read::{Cell, EvaluationRow, NgramLoss, Param};
 
 /// Where the last valid loss stands; `None` where it is not there, is not finite, or has no baselines beside it.
 pub fn of(evaluations: &[EvaluationRow], ngrams: &[NgramLoss]) -> Option<Standing> {

@@ -8,8 +8,7 @@ use stages::protocol::Predicted;
 
 use crate::format::count;
 use crate::{NoView, Source};
-use identity::{Loss, LossKind, RunId};
-use record::read::StepRow;
+use identity::{Loss, LossKind, RunId, StepRow};
 
 /// One step of a run, with the tokens that it read.
 #[derive(Debug, JsonSchema, Serialize)]

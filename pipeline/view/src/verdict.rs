@@ -1,6 +1,6 @@
 //! A verdict in a few words.
 
-use record::verdicts::Verdict;
+use identity::verdict::Verdict;
 
 use crate::format::count;
 

@@ -8,10 +8,11 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use identity::observations::{Evaluation, Measured};
 use serde_json::json;
 use stages::files::Ids;
 use stages::params::{self, Precision, Train};
-use stages::protocol::{Done, Evaluation, Measured, Order, Reply, Request, read_frame};
+use stages::protocol::{Done, Order, Reply, Request, read_frame};
 
 use crate::card::{GPU, Loaded};
 use crate::describe::{describe, peak_memory};

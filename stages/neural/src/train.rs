@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use identity::observations::{Evaluation, Event, Looks, Measured, Step};
 use stages::files::{Ids, count_types};
-use stages::looks::Looks;
 use stages::params::{OnNonfinite, Schedule, Train, read};
-use stages::protocol::{Checkpoint, Evaluation, Event, Measured, Order, Reply, Segment, Step};
+use stages::protocol::{Checkpoint, Order, Reply, Segment};
 use stages::schedule::rate;
 
 use crate::batches::BatchReader;

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use identity::observations::{Event, Measured};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use serde_json::{Value, json};
-use stages::protocol::{Done, Event, Measured, Order, Reply, Request, Segment, read_frame, write_frame};
+use stages::protocol::{Done, Order, Reply, Request, Segment, read_frame, write_frame};
 
 use crate::{TARGETS, Target};
 

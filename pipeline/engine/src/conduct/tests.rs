@@ -1,7 +1,7 @@
 //! A worker that keeps to its order, and those that don't.
 
+use identity::observations::{Evaluation, Measured};
 use serde_json::json;
-use stages::protocol::{Evaluation, Measured};
 
 use super::*;
 

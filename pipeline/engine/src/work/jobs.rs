@@ -7,12 +7,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::{Bound, Index};
 use std::time::{Duration, Instant};
 
-use stages::protocol::{Evaluation, Event};
-
 use super::interface::End;
 use super::recording::Recording;
 use crate::graph::{Node, Stage};
 use crate::lock::Lock;
+use identity::observations::{Evaluation, Event};
 use identity::{Digest, ExecutionId, Fields, How, StageKey};
 use record::rows::Accepted;
 

@@ -3,14 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use stages::looks::Looks;
-use stages::protocol::{Evaluation, Event};
-
 use super::interface::{Track, WorkError};
 use crate::graph::{Parent, Training};
 use crate::launch::Made;
 use crate::lock;
 use crate::store::{Health, Store};
+use identity::observations::{Evaluation, Event, Looks};
 use identity::{ExecutionId, ObjectId, OutputName, StageKey, TrajectoryId};
 use record::Record;
 use record::rows::{Accepted, Finished, KILLED, RunEnd, RunRow, Trajectory};

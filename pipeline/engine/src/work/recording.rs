@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use stages::looks::Looks;
-use stages::protocol::{Event, Step};
-
 use super::interface::WorkError;
 use super::recorder::Recorder;
 use crate::graph::Training;
 use crate::segment::{self, Missing};
 use crate::store::Put;
+use identity::observations::{Event, Looks, Step};
 use identity::{ExecutionId, ObjectId};
 use record::rows::Trajectory;
 

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use stages::looks::Looks;
-use stages::protocol::{Measured, Segment};
+use stages::protocol::Segment;
 
 use super::Work;
 use super::interface::WorkError;
@@ -17,6 +16,7 @@ use crate::graph::{self, Training, Way};
 use crate::launch::{Made, Task};
 use crate::lock::{self, Lock};
 use crate::segment;
+use identity::observations::{Looks, Measured};
 use identity::{ExecutionId, Fields, How, RunId, StageKey};
 use record::rows::{NewExecution, Trajectory};
 

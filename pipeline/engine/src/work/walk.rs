@@ -1,7 +1,5 @@
 //! Points walk their stages: nodes become jobs, jobs that are done let a point go on.
 
-use stages::looks::Looks;
-
 use super::Work;
 use super::end::failed;
 use super::interface::{End, WorkError};
@@ -11,6 +9,7 @@ use super::point::{PointJobs, PointStage};
 use super::show::shown;
 use crate::graph::{self, Node, Stage};
 use crate::segment;
+use identity::observations::Looks;
 use identity::{How, StageKey, TrajectoryId};
 use record::rows::{Accepted, Served};
 

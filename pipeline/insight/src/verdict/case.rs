@@ -6,8 +6,8 @@ use super::losses::{Course, losses};
 use super::notes::number;
 use super::rise;
 use super::signals::{Probes, Signals};
+use identity::Cell;
 use identity::verdict::{Cause, Kind};
-use record::read::Cell;
 
 /// What came of a training, were its data sound.
 #[derive(Debug, Clone, PartialEq)]

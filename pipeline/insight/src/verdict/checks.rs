@@ -2,8 +2,8 @@
 
 use super::case::Case;
 use super::notes::{Notes, count, counted, finite, number, percent};
+use identity::Cell;
 use identity::verdict::CheckName;
-use record::read::Cell;
 
 /// Tells the checks of a course.
 pub(super) fn tell(case: &Case<'_>, notes: &mut Notes) {

@@ -4,9 +4,8 @@ use super::bounds::Bounds;
 use super::facts::Facts;
 use super::notes::{Figure, Notes, count, number, percent};
 use super::signals::{Data, Signals};
-use identity::RunId;
 use identity::verdict::{Cause, CheckName, FindingKind, Kind, Signal};
-use record::read::Cell;
+use identity::{Cell, RunId};
 
 /// A fault of the data.
 #[derive(Debug, Clone, PartialEq)]

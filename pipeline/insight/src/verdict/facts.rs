@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use stages::params::Layout;
 use stages::plan::BatchPlan;
 
-use identity::{RunId, Status};
-use record::read::{Cell, EvaluationRow, NgramLoss, SampleRow, StepRow};
-use record::verdicts::TraceRow;
+use identity::{Cell, EvaluationRow, NgramLoss, RunId, SampleRow, Status, StepRow, TraceRow};
 
 /// What the rules look at.
 #[derive(Debug)]

@@ -3,9 +3,8 @@
 use super::case::{Case, CourseOutcome, bad_start, onset};
 use super::causes::{evidence_of_rate, heading, rate_times};
 use super::notes::{Figure, Notes, beside, count, counted, finite, number};
-use identity::Status;
 use identity::verdict::{Cause, Kind, Signal};
-use record::read::Cell;
+use identity::{Cell, Status};
 
 fn lower(case: &Case<'_>) -> Option<String> {
     rate_times(1.0 / 3.0, "a third of the rate", case)

@@ -22,9 +22,8 @@ use bounds::{BOUNDS, Bounds};
 use case::CourseView;
 pub use facts::{Batches, Facts};
 use identity::Word;
-use identity::verdict::{About, Cause, FindingKind, Kind};
+use identity::verdict::{About, Cause, Finding, FindingKind, Kind, Verdict};
 use notes::{Notes, count};
-use record::verdicts::{Finding, Verdict};
 use signals::Signals;
 
 /// The version of the rules: verdicts of another are made again.

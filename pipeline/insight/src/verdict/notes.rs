@@ -1,8 +1,7 @@
 //! What a verdict is made of, as it is collected; and how figures are worded.
 
 use identity::Loss;
-use identity::verdict::{About, CheckName, FindingKind, Signal};
-use record::verdicts::{Check, Evidence, Finding};
+use identity::verdict::{About, Check, CheckName, Evidence, Finding, FindingKind, Signal};
 
 /// Evidence, findings and checks in the order in which they were come by.
 #[derive(Debug, Default)]

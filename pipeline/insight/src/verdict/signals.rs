@@ -8,7 +8,7 @@ use super::bounds::Bounds;
 use super::facts::{Batches, Facts};
 use super::losses::{Course, losses, noise};
 use super::statistics::median;
-use record::read::{Cell, NgramLoss, StepRow};
+use identity::{Cell, NgramLoss, StepRow};
 
 /// Everything the rules look at. Losses in nats a token.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]

@@ -5,9 +5,7 @@ use stages::plan::BatchPlan;
 
 use super::*;
 use identity::verdict::{CheckName, Signal};
-use identity::{RunId, Status};
-use record::read::{Cell, EvaluationRow, NgramLoss, StepRow};
-use record::verdicts::TraceRow;
+use identity::{Cell, EvaluationRow, NgramLoss, RunId, Status, StepRow, TraceRow};
 
 mod lengths;
 mod rises;

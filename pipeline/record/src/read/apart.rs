@@ -1,8 +1,9 @@
 //! Two trajectories step by step: where they part, and what lies around a step.
 
-use crate::{Record, Result, sql};
+use identity::{LossPair, StepRow};
 
-use super::losses::{LossDifference, LossPair, StepRow};
+use super::{LossDifference, plain};
+use crate::{Record, Result, sql};
 
 #[derive(sqlx::FromRow)]
 struct PairRow {
@@ -102,7 +103,7 @@ impl Record {
     pub fn steps_near(&mut self, trajectory: i64, (from, to): (i64, i64), centre: i64) -> Result<Vec<StepRow>> {
         self.wait(async |connection| {
             let query = sqlx::query_as(sql!("read_near")).bind(trajectory).bind(from).bind(to).bind(centre);
-            query.fetch_all(connection).await
+            query.fetch_all(connection).await.map(plain)
         })
     }
 }

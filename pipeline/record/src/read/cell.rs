@@ -1,99 +1,23 @@
-//! One value of a row whose columns are not known beforehand.
+//! Rows whose columns are not known beforehand.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
-
-use identity::Loss;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer};
-use serde_json::Value;
+use identity::Cell;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
 
-/// A value as SQLite holds it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
-    Null,
-    Integer(i64),
-    Real(f64),
-    Text(String),
-    Blob(Vec<u8>),
+/// The values of a row. An expression's column has no type of its own, so each value is asked for its own.
+pub(super) fn cells(row: &SqliteRow) -> sqlx::Result<Vec<Cell>> {
+    (0..row.len()).map(|column| cell(row, column)).collect()
 }
 
-impl From<Value> for Cell {
-    /// A parameter as the record holds it: booleans as 0 and 1, lists and tables as JSON.
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Null => Self::Null,
-            Value::Bool(value) => Self::Integer(value.into()),
-            Value::Number(number) => match number.as_i64() {
-                Some(value) => Self::Integer(value),
-                None => number.as_f64().map_or(Self::Null, Self::Real),
-            },
-            Value::String(text) => Self::Text(text),
-            value => Self::Text(value.to_string()),
-        }
+fn cell(row: &SqliteRow, column: usize) -> sqlx::Result<Cell> {
+    let value = row.try_get_raw(column)?;
+    if value.is_null() {
+        return Ok(Cell::Null);
     }
-}
-
-impl Cell {
-    /// The values of a row. An expression's column has no type of its own, so each value is asked for its own.
-    pub(super) fn row(row: &SqliteRow) -> sqlx::Result<Vec<Self>> {
-        (0..row.len()).map(|column| Self::at(row, column)).collect()
-    }
-
-    fn at(row: &SqliteRow, column: usize) -> sqlx::Result<Self> {
-        let value = row.try_get_raw(column)?;
-        if value.is_null() {
-            return Ok(Self::Null);
-        }
-        Ok(match value.type_info().name() {
-            "INTEGER" => Self::Integer(row.try_get_unchecked(column)?),
-            "REAL" => Self::Real(row.try_get_unchecked(column)?),
-            "TEXT" => Self::Text(row.try_get_unchecked(column)?),
-            _ => Self::Blob(row.try_get_unchecked(column)?),
-        })
-    }
-
-    /// As text: NULL is empty, a real reads back to the same bits, a blob is hexadecimal.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Null => String::new(),
-            Self::Integer(value) => value.to_string(),
-            Self::Real(value) if value.is_finite() => format!("{value:?}"),
-            Self::Real(value) => Loss(*value).kind().to_string(),
-            Self::Text(value) => value.clone(),
-            Self::Blob(bytes) => bytes.iter().fold(String::new(), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            }),
-        }
-    }
-
-    /// Whether it stands to the right of its column.
-    pub fn is_number(&self) -> bool {
-        matches!(self, Self::Integer(_) | Self::Real(_))
-    }
-}
-
-impl JsonSchema for Cell {
-    fn schema_name() -> Cow<'static, str> {
-        "Cell".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["null", "integer", "number", "string"] })
-    }
-}
-
-impl Serialize for Cell {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Integer(value) => serializer.serialize_i64(*value),
-            Self::Real(value) if value.is_finite() => serializer.serialize_f64(*value),
-            // JSON has no infinity: the word, as everywhere in this program.
-            other => serializer.serialize_str(&other.text()),
-        }
-    }
+    Ok(match value.type_info().name() {
+        "INTEGER" => Cell::Integer(row.try_get_unchecked(column)?),
+        "REAL" => Cell::Real(row.try_get_unchecked(column)?),
+        "TEXT" => Cell::Text(row.try_get_unchecked(column)?),
+        _ => Cell::Blob(row.try_get_unchecked(column)?),
+    })
 }

@@ -1,12 +1,10 @@
 //! What was measured at each step, in as few buckets as show every spike.
 
-use identity::Bucket;
+use identity::{BLOCK, Bucket};
 use serde_json::Value;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Of, many, only};
-use crate::{BLOCK, Record, Result, sql};
+use super::{Of, many, only, plain};
+use crate::{Record, Result, sql};
 
 /// From this many steps on, curves are drawn from blocks: finer than any terminal's columns, and a thousandth of the rows.
 const MANY_STEPS: i64 = 128 * BLOCK;
@@ -112,23 +110,10 @@ impl Record {
     /// The whole blocks among the first `steps` steps of a trajectory.
     pub fn blocks(&mut self, trajectory: i64, steps: i64) -> Result<Vec<Bucket>> {
         self.wait(async |connection| {
-            let query = sqlx::query(sql!("read_blocks")).bind(trajectory).bind(steps).bind(BLOCK);
-            query.try_map(bucket).fetch_all(connection).await
+            let query = sqlx::query_as(sql!("read_blocks")).bind(trajectory).bind(steps).bind(BLOCK);
+            query.fetch_all(connection).await.map(plain)
         })
     }
-}
-
-/// A row as a bucket.
-pub(crate) fn bucket(row: SqliteRow) -> sqlx::Result<Bucket> {
-    Ok(Bucket {
-        first: row.try_get("first")?,
-        steps: row.try_get("steps")?,
-        finite: row.try_get("finite")?,
-        minimum: row.try_get("minimum")?,
-        maximum: row.try_get("maximum")?,
-        sum: row.try_get("sum")?,
-        first_nonfinite: row.try_get("first_nonfinite")?,
-    })
 }
 
 /// A bucket without steps.
@@ -199,7 +184,7 @@ mod tests {
              FROM run_steps WHERE run = {run} GROUP BY 1
              HAVING finite > 0 OR first_nonfinite IS NOT NULL ORDER BY 1"
         );
-        record.wait(async |c| sqlx::query(sqlx::AssertSqlSafe(text)).try_map(bucket).fetch_all(c).await).unwrap()
+        record.wait(async |c| sqlx::query_as(sqlx::AssertSqlSafe(text)).fetch_all(c).await.map(plain)).unwrap()
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 
 use futures_util::TryStreamExt as _;
+use identity::Cell;
 use sqlx::{Column as _, Executor as _, SqlSafeStr as _, SqliteConnection, Statement as _};
 
-use super::Cell;
+use super::cell::cells;
 use crate::{Record, Result, sql};
 
 /// Statements that ask.
@@ -127,7 +128,7 @@ async fn ask(
     columns(&statement.columns().iter().map(|column| column.name().to_owned()).collect::<Vec<_>>());
     let mut rows = statement.query().fetch(connection);
     while let Some(next) = rows.try_next().await? {
-        if row(Cell::row(&next)?).is_break() {
+        if row(cells(&next)?).is_break() {
             break;
         }
     }

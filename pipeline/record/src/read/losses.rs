@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use identity::{LossKind, RunId};
+use identity::{LossKind, RunId, StepRow};
 
-use super::{Nullable, each};
+use super::{Row, each_plain};
 use crate::{Record, Result, sql};
 
 /// The first step at which two trajectories have different losses.
@@ -20,14 +20,6 @@ pub struct LossDifference {
     pub loss_b: Option<f64>,
     #[sqlx(try_from = "String")]
     pub kind_b: LossKind,
-}
-
-/// The losses of two trajectories at one step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LossPair {
-    pub step: i64,
-    pub a: f64,
-    pub b: f64,
 }
 
 /// What must be the same to the bit of a step that is computed again.
@@ -59,37 +51,6 @@ impl std::fmt::Display for Numbers {
     }
 }
 
-/// One optimiser step of a run.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct StepRow {
-    pub step: i64,
-    pub epoch: Option<i64>,
-    pub loss: Option<f64>,
-    /// `None` where no loss was measured.
-    #[sqlx(try_from = "Nullable<String>")]
-    pub loss_kind: Option<LossKind>,
-    pub learning_rate: Option<f64>,
-    pub grad_norm: Option<f64>,
-    pub clipped: Option<bool>,
-    pub update_ratio: Option<f64>,
-    pub overshoot: Option<f64>,
-    pub logit_max: Option<f64>,
-    pub entropy: Option<f64>,
-    pub sharpness: Option<f64>,
-    pub tokens: Option<i64>,
-    pub seconds: Option<f64>,
-    /// Names every measured column that was not finite: `grad_norm:inf`.
-    pub nonfinite: Option<String>,
-}
-
-impl StepRow {
-    /// What a column was in place of a number: `inf`. What has neither value nor kind was not measured.
-    pub fn odd(&self, column: &str) -> Option<&str> {
-        let named = self.nonfinite.as_deref().unwrap_or_default().split([',', ' ']);
-        named.filter_map(|entry| entry.split_once(':')).find(|(name, _)| *name == column).map(|(_, kind)| kind)
-    }
-}
-
 impl Record {
     /// The numbers of all steps of a run.
     pub fn numbers(&mut self, run: RunId) -> Result<Vec<Numbers>> {
@@ -107,14 +68,16 @@ impl Record {
     pub fn steps_around(&mut self, spans: &[(RunId, i64, i64)]) -> Result<HashMap<RunId, Vec<StepRow>>> {
         let runs: Vec<RunId> = spans.iter().map(|(run, ..)| *run).collect();
         let spans = serde_json::json!(spans).to_string();
-        let found = self.wait(async |c| each(c, &runs, sqlx::query_as(sql!("read_steps_around")).bind(spans)).await)?;
+        let found =
+            self.wait(async |c| each_plain(c, &runs, sqlx::query_as(sql!("read_steps_around")).bind(spans)).await)?;
         Ok(runs.into_iter().zip(found).collect())
     }
 
     /// One step of a run.
     pub fn step(&mut self, run: RunId, step: i64) -> Result<Option<StepRow>> {
         self.wait(async |connection| {
-            sqlx::query_as(sql!("read_step")).bind(run.0).bind(step).fetch_optional(connection).await
+            let query = sqlx::query_as(sql!("read_step")).bind(run.0).bind(step);
+            Ok(query.fetch_optional(connection).await?.map(|Row(step)| step))
         })
     }
 }

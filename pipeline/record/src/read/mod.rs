@@ -8,6 +8,7 @@ mod free;
 mod holes;
 mod losses;
 mod nullable;
+mod plain;
 mod runs;
 mod stages;
 mod texts;
@@ -18,33 +19,23 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use serde::{Serialize as _, Serializer};
-use serde_json::Value;
+use identity::text_as_json;
+use serde::Serializer;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 
-pub use cell::Cell;
-#[cfg(test)]
-pub(crate) use curves::bucket;
 pub use forks::{ForkOrigin, Forked};
 pub use free::{ASK, QueryError, QueryResult, Relation};
-pub use losses::{LossDifference, LossPair, Numbers, StepRow};
+pub use losses::{LossDifference, Numbers};
 pub(super) use nullable::Nullable;
+pub(crate) use plain::{Row, plain};
 pub(super) use runs::list;
-pub use runs::{Detail, Param, RunSummary, Study};
+pub use runs::{Detail, RunSummary, Study};
 pub use stages::{Execution, StageRow};
-pub use texts::{EvaluationRow, EventRow, NgramLoss, SampleRow};
+pub use texts::EventRow;
 
 /// JSON of the record as a value when it is printed; null where there is none.
 fn as_json<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     text_as_json(text.as_deref().unwrap_or("null"), serializer)
-}
-
-/// The same of a text that is always there.
-///
-/// # Errors
-/// The serializer's own.
-pub fn text_as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
 }
 
 /// A row, and the run or execution that it belongs to.
@@ -73,6 +64,18 @@ where
         }
     }
     Ok(found)
+}
+
+/// The same of rows whose types are another crate's.
+pub(super) async fn each_plain<T, Id: Copy + Eq + Hash + From<i64>>(
+    c: &mut SqliteConnection,
+    runs: &[Id],
+    query: sqlx::query::QueryAs<'_, sqlx::Sqlite, Of<Row<T>>, SqliteArguments>,
+) -> sqlx::Result<Vec<Vec<T>>>
+where
+    Row<T>: for<'r> sqlx::FromRow<'r, SqliteRow> + Send + Unpin,
+{
+    Ok(each(c, runs, query).await?.into_iter().map(plain).collect())
 }
 
 /// Waits for a query of many rows. They come one by one from the driver's thread, and being woken for each of them costs more

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use identity::verdict::Kind;
-use identity::{LossKind, RunId, Status, Word};
+use identity::{Cell, LossKind, Param, RunId, Status, Word};
 
-use super::{Cell, Nullable, as_json, each, many};
+use super::{Nullable, as_json, each, many};
 use crate::{Record, Result, sql};
 
 /// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
@@ -91,14 +91,6 @@ pub struct Detail {
     #[serde(serialize_with = "as_json")]
     #[schemars(with = "Option<Vec<String>>")]
     pub overrides: Option<String>,
-}
-
-/// One hyper-parameter of a run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Param {
-    pub run: RunId,
-    pub name: String,
-    pub value: Cell,
 }
 
 /// A study; a name may have several.

@@ -5,58 +5,10 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use identity::{LossKind, RunId};
+use identity::{EvaluationRow, NgramLoss, RunId, SampleRow};
 
-use super::{each, list, only, text_as_json};
+use super::{each, each_plain, list, only, plain};
 use crate::{Record, Result, sql};
-
-/// A split scored at one checkpoint.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct EvaluationRow {
-    pub step: Option<i64>,
-    pub split: String,
-    pub loss: Option<f64>,
-    #[sqlx(try_from = "String")]
-    pub loss_kind: LossKind,
-    pub perplexity: Option<f64>,
-    pub tokens: Option<i64>,
-    pub seconds: Option<f64>,
-    /// `evaluate`, or `train` where a rule inside training needed it; `command` or `import` where another program did.
-    pub source: String,
-}
-
-/// What a model that counts n-grams comes to on one split.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct NgramLoss {
-    pub split: String,
-    /// `uniform`, `unigram`, `bigram`, `kn5`.
-    pub model: String,
-    /// Tokens of its longest n-grams; 0 for `uniform`.
-    pub n: i64,
-    pub loss: f64,
-    pub perplexity: f64,
-    pub tokens: i64,
-}
-
-/// A text drawn at one checkpoint.
-#[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
-pub struct SampleRow {
-    pub step: Option<i64>,
-    pub position: i64,
-    /// How it was drawn: JSON in the record, a value when it is printed.
-    #[serde(serialize_with = "text_as_json")]
-    #[schemars(with = "serde_json::Value")]
-    pub decode: String,
-    pub prompt: String,
-    pub text: String,
-    pub tokens: i64,
-    pub distinct_1: Option<f64>,
-    pub distinct_2: Option<f64>,
-    pub seq_rep_4: Option<f64>,
-    pub loop_period: Option<i64>,
-    pub loop_onset: Option<i64>,
-    pub why_empty: Option<String>,
-}
 
 /// Something worth a line.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
@@ -70,12 +22,12 @@ pub struct EventRow {
 impl Record {
     /// A run's evaluations by step.
     pub fn evaluations(&mut self, run: RunId) -> Result<Vec<EvaluationRow>> {
-        self.wait(async |connection| sqlx::query_as(sql!("read_evaluations")).bind(run.0).fetch_all(connection).await)
+        self.wait(async |c| sqlx::query_as(sql!("read_evaluations")).bind(run.0).fetch_all(c).await.map(plain))
     }
 
     /// The evaluations of each of some runs.
     pub fn evaluations_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<EvaluationRow>>> {
-        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_evaluations_of")).bind(list(runs))).await)
+        self.wait(async |c| each_plain(c, runs, sqlx::query_as(sql!("read_evaluations_of")).bind(list(runs))).await)
     }
 
     /// A run's baselines, by split and then from the simplest model on; none where they are not computed yet.
@@ -93,7 +45,7 @@ impl Record {
             executions.dedup();
             // Runs over one corpus share them.
             let query = sqlx::query_as(sql!("read_ngrams")).bind(list(&executions));
-            let found = each::<NgramLoss, _>(c, &executions, query).await?;
+            let found = each_plain::<NgramLoss, _>(c, &executions, query).await?;
             let found: HashMap<i64, Vec<NgramLoss>> = executions.into_iter().zip(found).collect();
             let by: HashMap<i64, i64> = by.into_iter().collect();
             let of = |run: &RunId| by.get(&run.0).and_then(|execution| found.get(execution)).cloned();
@@ -108,7 +60,7 @@ impl Record {
 
     /// The samples of each of some runs.
     pub fn samples_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<SampleRow>>> {
-        self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_samples")).bind(list(runs))).await)
+        self.wait(async |c| each_plain(c, runs, sqlx::query_as(sql!("read_samples")).bind(list(runs))).await)
     }
 
     /// The events of each of some runs.

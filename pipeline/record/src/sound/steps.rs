@@ -1,13 +1,13 @@
 //! Blocks beside the steps that they sum up.
 
-use identity::{RunId, TrajectoryRow};
+use identity::{BLOCK, RunId, TrajectoryRow};
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteConnection;
 
 use super::{Damage, Examined, Rebuilt};
-use crate::blocks::{BLOCK, Block, begin, loss_of};
+use crate::blocks::{Block, begin, loss_of};
 use crate::sql;
 
 /// Steps between two words about how far it is.

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use crate::fixture::Fixture;
 use crate::rows::{NewTrajectory, RunEnd};
-use crate::verdicts::{Kind, Verdict};
 use crate::{Change, Record};
+use identity::observations::{Measured, Step};
+use identity::verdict::{Kind, Verdict};
 use identity::{Digest, Fields, RunId, Status, TrajectoryId};
-use stages::protocol::{Measured, Step};
 
 fn step(step: u64, loss: f64) -> Step {
     let probe = None;

@@ -8,8 +8,8 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::fixture::{Fixture, age};
-use crate::read::Cell;
-use crate::{BLOCK, Record, RecordError, migrate, options};
+use crate::{Record, RecordError, migrate, options};
+use identity::{BLOCK, Cell};
 
 /// docs/sql.md, whose queries users have typed.
 const DOCS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sql.md"));

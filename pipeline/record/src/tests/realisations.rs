@@ -2,8 +2,8 @@
 
 use crate::Record;
 use crate::rows::NewTrajectory;
+use identity::observations::{Measured, Step};
 use identity::{Digest, ExecutionId, Fields, ObjectId, RunId, TrajectoryId, TrajectoryRow};
-use stages::protocol::{Measured, Step};
 
 fn steps(range: std::ops::Range<u64>, loss: f64) -> Vec<Step> {
     let step = |step| Step {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::Record;
 use crate::fixture::{EVERY, Fixture, sparse_run};
-use crate::read::bucket;
+use crate::read::plain;
 use crate::sound::{Damage, Told};
 
 /// A record with two logs; the longer one's curves are drawn from blocks.
@@ -80,7 +80,7 @@ fn naive(record: &mut Record, run: RunId, column: &str, width: i64) -> Vec<Bucke
                 max({column}) AS maximum, coalesce(sum({column}), 0.0) AS sum, min(iif({missing}, step, NULL)) AS first_nonfinite
          FROM run_steps WHERE run = {run} GROUP BY 1 HAVING finite > 0 OR first_nonfinite IS NOT NULL ORDER BY 1"
     );
-    record.wait(async |c| sqlx::query(sqlx::AssertSqlSafe(text)).try_map(bucket).fetch_all(c).await).unwrap()
+    record.wait(async |c| sqlx::query_as(sqlx::AssertSqlSafe(text)).fetch_all(c).await.map(plain)).unwrap()
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use crate::ui::format::{self, count, indent};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
-use record::read::{RunSummary, StepRow};
+use identity::StepRow;
+use record::read::RunSummary;
 use view::compare::{Around, Centre};
 
 /// The table.

@@ -4,9 +4,9 @@ use crate::ui::format;
 use crate::ui::look::{Ink, Look};
 use crate::ui::multiples::{self, Panel};
 use crate::ui::verdict;
+use identity::verdict::Kind;
 use insight::comparison::Differing;
 use insight::winner::{Group, Measure, Winner, is_seed};
-use record::verdicts::Kind;
 use view::compare::CompareView;
 use view::defaults::Defaults;
 

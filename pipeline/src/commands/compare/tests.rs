@@ -1,11 +1,10 @@
 use super::*;
 use identity::RunId;
-use identity::verdict::Cause;
+use identity::verdict::{Cause, Kind, Verdict};
 use insight::explanation::Explains;
 use insight::verdict::RULES;
 use record::Record;
 use record::fixture::{Fixture, PARTING, long_run};
-use record::verdicts::{Kind, Verdict};
 
 fn compared(fixture: &Fixture, runs: &[RunId]) -> CompareView {
     let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }, Terminal).unwrap();

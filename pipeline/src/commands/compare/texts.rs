@@ -4,8 +4,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
+use identity::SampleRow;
 use insight::comparison::Texts;
-use record::read::{RunSummary, SampleRow};
+use record::read::RunSummary;
 use view::sample::{decode, figures, written};
 
 /// The most runs whose scores and texts stand side by side.

@@ -82,7 +82,7 @@ fn training(args: &LrRangeArgs, asking: &Asking, rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use chart::axis::Baseline;
-    use record::verdicts::TraceRow;
+    use identity::TraceRow;
     use serde_json::{Value, json};
     use stages::params;
 

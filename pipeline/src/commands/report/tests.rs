@@ -1,11 +1,12 @@
 use serde_json::json;
 
 use super::*;
-use identity::verdict::{About, Cause, CheckName, FindingKind, Kind, Signal, TrialOutcome};
+use identity::verdict::{
+    About, Cause, Check, CheckName, Confirmation, Evidence, Finding, FindingKind, Kind, Signal, TrialOutcome,
+};
 use identity::{LossKind, RunId, Word};
 use record::Record;
 use record::fixture::{Fixture, SPIKE, long_run};
-use record::verdicts::{Check, Confirmation, Evidence, Finding};
 
 const HOSTILE: &str = "the crown </script><img src=x onerror=alert(1)> & \"it\"\u{2028}\u{202e}turned\u{0}";
 

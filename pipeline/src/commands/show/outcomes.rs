@@ -3,8 +3,9 @@
 use crate::ui::format::{self, count, indent};
 use crate::ui::look::{Ink, Look};
 use crate::ui::table::{Table, left, right};
+use identity::{EvaluationRow, NgramLoss, SampleRow};
 use insight::standing::Standing;
-use record::read::{EvaluationRow, EventRow, NgramLoss, SampleRow};
+use record::read::EventRow;
 use view::models::{best, short};
 use view::sample::{decode, figures, written};
 use view::standing;

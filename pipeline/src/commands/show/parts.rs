@@ -1,6 +1,6 @@
 //! The parts of a run's screen.
 
-use identity::{How, RunId, Status};
+use identity::{Cell, How, NgramLoss, Param, RunId, Status};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -8,7 +8,7 @@ use crate::ui::format::{self, count, indent, redacted};
 use crate::ui::look::{Ink, Look, status_ink};
 use crate::ui::table::{Table, left, right};
 use chart::axis::Baseline;
-use record::read::{Cell, Detail, Forked, NgramLoss, Param, RunSummary, StageRow};
+use record::read::{Detail, Forked, RunSummary, StageRow};
 use session::plan;
 use view::compare::origin;
 use view::defaults::Defaults;

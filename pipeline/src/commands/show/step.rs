@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 use super::tokens::{self, visible};
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
-use record::read::StepRow;
+use identity::StepRow;
 use view::step::{BatchRow, StepView};
 
 /// Rows of a batch that a screen shows: of two lines, or of four. JSON has all.

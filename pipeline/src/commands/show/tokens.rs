@@ -4,8 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::ui::format::{self, count};
 use crate::ui::look::{Ink, Look};
-use identity::LossKind;
-use record::read::StepRow;
+use identity::{LossKind, StepRow};
 use view::step::{BatchRow, Replay, Token};
 
 /// Tokens that stand in the list of the costliest.

@@ -1,7 +1,6 @@
 //! Where the numbers come from, and how they are had again.
 
-use identity::RunId;
-use identity::Status;
+use identity::{Cell, RunId, Status};
 use maud::{Markup, html};
 
 use super::ReportView;
@@ -77,7 +76,7 @@ fn runs(of: &[RunId]) -> String {
 /// What it ran on, and what a shell is told to have it again.
 pub fn environment(report: &ReportView) -> Markup {
     let (differing, same): (Vec<_>, Vec<_>) = report.circumstances.iter().partition(|row| row.differs());
-    let shown = |value: &Option<record::read::Cell>| value.as_ref().map_or(format::NOTHING.to_owned(), format::cell);
+    let shown = |value: &Option<Cell>| value.as_ref().map_or(format::NOTHING.to_owned(), format::cell);
     html! {
         section #environment {
             h2 { "Environment, and how to reproduce" }

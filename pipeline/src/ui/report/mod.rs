@@ -18,7 +18,7 @@ use chart::Range;
 use chart::colours::{DARK, LIGHT};
 use chart::parallel::{self, Strand, Value};
 use chart::svg::{Canvas, Shade, svg};
-use record::read::Cell;
+use identity::Cell;
 use view::report::{ReportView, ReportedRun};
 
 static UPLOT: &str = include_str!("assets/uPlot.iife.min.js");

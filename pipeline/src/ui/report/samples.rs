@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{ReportView, ReportedRun, harmless, some_are_whole};
 use crate::ui::format::count;
-use record::read::SampleRow;
+use identity::SampleRow;
 use view::sample::{decode, figures};
 
 /// The section.

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use super::{ReportView, ReportedRun};
 use crate::ui::format::{self, count};
 use chart::colours;
+use identity::verdict::Kind;
 use insight::winner::{Group, Measure};
-use record::verdicts::Kind;
 
 /// `5 runs, 1,000 steps each`.
 pub fn runs_in_words(report: &ReportView) -> String {

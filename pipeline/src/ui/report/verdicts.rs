@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::summary::badge;
 use super::{ReportView, ReportedRun, harmless, some_are_whole};
 use crate::ui::format::{self, count};
-use record::verdicts::{Check, Evidence};
+use identity::verdict::{Check, Evidence};
 
 /// The section.
 pub fn section(report: &ReportView) -> Markup {

@@ -3,10 +3,10 @@
 use super::CompareView;
 use crate::defaults::Defaults;
 use crate::format::{self, count};
+use identity::verdict::{Kind, Verdict};
 use insight::comparison::Differing;
 use insight::explanation::Explains;
 use record::read::RunSummary;
-use record::verdicts::{Kind, Verdict};
 
 /// The most parameters that a sentence names.
 const MOST_NAMED: usize = 4;

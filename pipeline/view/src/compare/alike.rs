@@ -3,10 +3,10 @@
 use crate::format::count;
 use crate::models::baselines;
 use chart::axis::Baseline;
-use identity::RunId;
+use identity::{Cell, NgramLoss, RunId};
 use insight::comparison::Differing;
 use record::Record;
-use record::read::{Cell, Detail, Forked, NgramLoss, RunSummary, StageRow};
+use record::read::{Detail, Forked, RunSummary, StageRow};
 
 /// The same parameters, but what a run was forked from as `run42 at step 300`: a trajectory's digits tell nobody anything.
 ///

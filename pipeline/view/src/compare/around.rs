@@ -6,10 +6,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::parting::{Parting, RunPair};
-use identity::RunId;
+use identity::verdict::Verdict;
+use identity::{Cell, Param, RunId, StepRow};
 use record::Record;
-use record::read::{Cell, Param, StepRow};
-use record::verdicts::Verdict;
 
 /// Steps with probes on either side.
 const EITHER_SIDE: usize = 3;

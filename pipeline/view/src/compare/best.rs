@@ -1,11 +1,10 @@
 //! The best of many runs.
 
 use crate::models::last;
-use identity::Bucket;
+use identity::verdict::Verdict;
+use identity::{Bucket, EvaluationRow};
 use insight::comparison::Differing;
 use insight::winner::{self, Group, Scored, Winner};
-use record::read::EvaluationRow;
-use record::verdicts::Verdict;
 
 /// The share of a training whose losses are its tail.
 const TAIL: i64 = 10;

@@ -16,13 +16,13 @@ pub use parting::Parting;
 
 use crate::{Source, defaults, standing};
 use chart::axis::Baseline;
-use identity::{Bucket, RunId};
+use identity::verdict::Verdict;
+use identity::{Bucket, NgramLoss, RunId};
 use insight::comparison::{self, Differing, Scores, Texts};
 use insight::standing::Standing;
 use insight::winner::{Group, Winner};
 use record::Record;
-use record::read::{NgramLoss, RunSummary};
-use record::verdicts::Verdict;
+use record::read::RunSummary;
 
 /// Rows of all curves together, beside the fewest of one.
 const ROWS: i64 = 64_000;

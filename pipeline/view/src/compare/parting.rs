@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use identity::RunId;
+use identity::{Cell, LossPair, Param, RunId};
 use insight::comparison::Differing;
 use insight::explanation::{self, Circumstances, Rates};
 use insight::noise::{self, Beyond, Losses};
-use record::read::{self, Cell, LossDifference, Param};
+use record::read::LossDifference;
 use record::{Record, RecordError};
 
 /// Steps before a parting that are searched for what can explain it. What happened further back would have shown in the
@@ -52,16 +52,11 @@ struct RecordedLosses<'r>(&'r mut Record, i64, i64);
 impl Losses for RecordedLosses<'_> {
     type Error = RecordError;
 
-    fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<read::LossPair>, RecordError> {
+    fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<LossPair>, RecordError> {
         self.0.pairs(self.1, self.2, from, to)
     }
 
-    fn first_apart(
-        &mut self,
-        steps: (i64, i64),
-        least: f64,
-        share: f64,
-    ) -> Result<Option<read::LossPair>, RecordError> {
+    fn first_apart(&mut self, steps: (i64, i64), least: f64, share: f64) -> Result<Option<LossPair>, RecordError> {
         self.0.first_apart((self.1, self.2), steps, least, share)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use record::read::SampleRow;
-use record::verdicts::Verdict;
+use identity::SampleRow;
+use identity::verdict::Verdict;
 
 /// Runs that are shown whole where there are more: with what their verdicts rest on, their events and their samples.
 const WHOLE: usize = 100;
@@ -58,7 +58,7 @@ pub fn fitting(samples: Vec<SampleRow>, budget: usize) -> (Vec<SampleRow>, usize
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::verdicts::Kind;
+    use identity::verdict::Kind;
 
     fn judged(kind: Kind, many: usize) -> Vec<Verdict> {
         let verdict = Verdict {

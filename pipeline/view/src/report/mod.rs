@@ -13,11 +13,11 @@ use crate::models::last;
 use crate::pictures::Pictured;
 use crate::{Source, compare, run, standing};
 use chart::{Chart, Quantity};
-use identity::RunId;
+use identity::verdict::{Confirmation, Verdict};
+use identity::{EvaluationRow, RunId, SampleRow};
 use insight::comparison::Differing;
 use insight::winner::{Group, Winner};
-use record::read::{EvaluationRow, EventRow, Execution, Forked, RunSummary, SampleRow};
-use record::verdicts::{Confirmation, Verdict};
+use record::read::{EventRow, Execution, Forked, RunSummary};
 use record::{self, Record};
 
 /// Rows of all curves of one picture together, so that a page of many runs stays small.

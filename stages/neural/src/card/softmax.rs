@@ -3,8 +3,9 @@
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
+use identity::observations::Measured;
 use stages::files::Ids;
-use stages::protocol::{Measured, Predicted};
+use stages::protocol::Predicted;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::loaded::Loaded;

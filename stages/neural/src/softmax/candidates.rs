@@ -1,6 +1,7 @@
 //! The likeliest types of each token, for whoever looks at one step: a plain loop, since no training waits for it.
 
-use stages::protocol::{Measured, Predicted};
+use identity::observations::Measured;
+use stages::protocol::Predicted;
 
 use crate::real::Real;
 

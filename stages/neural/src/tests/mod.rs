@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use identity::observations::Step;
 use serde_json::{Value, json};
 use stages::files::{Cut, Types};
 use stages::params::{Train, Unit, read, stage_keys};
-use stages::protocol::{Order, Reply, Segment, Step};
+use stages::protocol::{Order, Reply, Segment};
 use stages::random::Stream;
 
 use crate::train::{Trainer, TrainingEnd};

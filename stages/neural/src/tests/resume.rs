@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use identity::observations::Step;
 use serde_json::{Value, json};
 use stages::files::Ids;
-use stages::protocol::{Reply, Step};
+use stages::protocol::Reply;
 
 use super::{TinyCorpus, Transcript, params, train};
 use crate::cpu;

@@ -136,7 +136,8 @@ fn accumulated_windows_are_one_update_by_their_mean_gradient() {
     };
     let (one, three) = (of("one", 1, 12), of("three", 3, 4));
     for (step, windows) in three.steps().iter().zip(one.steps().chunks(3)) {
-        let mean = |value: &dyn Fn(&stages::protocol::Step) -> f64| windows.iter().map(|w| value(w)).sum::<f64>() / 3.0;
+        let mean =
+            |value: &dyn Fn(&identity::observations::Step) -> f64| windows.iter().map(|w| value(w)).sum::<f64>() / 3.0;
         assert!((step.loss.0 - mean(&|w| w.loss.0)).abs() < 1e-12);
         assert!((step.entropy.unwrap().0 - mean(&|w| w.entropy.unwrap().0)).abs() < 1e-12);
         let largest = windows.iter().map(|w| w.logit_max.unwrap().0).fold(0.0, f64::max);

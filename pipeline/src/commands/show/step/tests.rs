@@ -1,7 +1,8 @@
 //! The screens of a step, with and without what its tokens cost.
 
 use identity::RunId;
-use stages::protocol::{Measured, Predicted};
+use identity::observations::Measured;
+use stages::protocol::Predicted;
 
 use super::*;
 use crate::ui::watch::Terminal;

@@ -1,11 +1,11 @@
-//! What is observed while a stage computes: steps, checkpoints, scores, texts, and what is worth a line.
+//! What is observed while a stage computes: steps, scores, texts, and what is worth a line.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use identity::Loss as Measured;
+pub use crate::Loss as Measured;
 
 /// One optimiser step, counted from 0. Losses are in nats a token, over the true count of tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,47 +47,6 @@ pub struct Step {
     pub seconds: f64,
 }
 
-/// Checkpoint n: the weights after n updates.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Checkpoint {
-    /// n.
-    pub step: u64,
-    /// The weights' file, safetensors.
-    pub weights: PathBuf,
-    /// The state's file, safetensors.
-    pub state: PathBuf,
-}
-
-/// A step's predictions, before its update: a JSON file of the rows that it read, in the order of the plan's windows and
-/// their rows, each a list of [`Predicted`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PredictionsFile {
-    /// The step.
-    pub step: u64,
-    /// The file.
-    pub file: PathBuf,
-}
-
-/// What a model predicted where one target stood.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Predicted {
-    /// The target's negative log-likelihood in nats.
-    pub loss: Measured,
-    /// The target's place among all types, 1 for the likeliest; absent where a logit was no number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rank: Option<u64>,
-    /// The likeliest types with their probabilities, the likeliest first; none where a logit was no number.
-    pub likeliest: Vec<(u32, f64)>,
-}
-
-impl Predicted {
-    /// How many of the likeliest types are named.
-    pub const NAMED: usize = 5;
-}
-
 /// A split scored at one set of weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,17 +64,22 @@ pub struct Evaluation {
     pub seconds: f64,
 }
 
-/// Something worth a line in the record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Event {
-    /// The step it happened at, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<u64>,
-    /// A short word: `nonfinite`, `stopped_nonfinite`, `rate_lowered`.
-    pub kind: String,
-    /// One line for people.
-    pub message: String,
+/// The valid losses that a training has seen, in nats, by the number of updates behind the weights.
+pub type Looks = BTreeMap<u64, f64>;
+
+/// What a model that counts comes to on one split, from the stage `baselines`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BaselineLoss {
+    /// `train`, `valid` or `test`.
+    pub split: String,
+    /// `uniform`, `unigram`, `bigram`, or `kn5` by its order.
+    pub model: String,
+    /// Tokens of its longest n-grams; 0 for `uniform`.
+    pub order: u32,
+    /// Mean negative log-likelihood in nats a token.
+    pub loss: f64,
+    /// Tokens scored: every one of the split but the first.
+    pub tokens: u64,
 }
 
 /// A text drawn from a model, by the stage `sample`.
@@ -142,4 +106,17 @@ pub struct SampleText {
     pub loop_onset: Option<u64>,
     /// Why there is no text, where there is none.
     pub why_empty: Option<String>,
+}
+
+/// Something worth a line in the record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// The step it happened at, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// A short word: `nonfinite`, `stopped_nonfinite`, `rate_lowered`.
+    pub kind: String,
+    /// One line for people.
+    pub message: String,
 }

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::words::{NoWord, shown_as_its_word, words};
 
-pub use conclusion::{Check, Confirmation, Evidence, Finding, Verdict};
+pub use conclusion::{Check, Confirmation, Evidence, Finding, Headline, Verdict};
 
 words! {
     /// What a run came to, the gravest first.

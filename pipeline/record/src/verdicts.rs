@@ -1,6 +1,6 @@
 //! Verdicts: what was concluded of a run, and what it rests on.
 
-use identity::verdict::{Check, Confirmation, Kind, Verdict};
+use identity::verdict::{Check, Confirmation, Headline, Kind, Verdict};
 use identity::{RunId, StepRow, TraceRow, Word};
 
 use super::read::{each, each_plain, list, many, plain};
@@ -56,6 +56,12 @@ impl Record {
     /// A run's verdict as it was concluded last.
     pub fn verdict(&mut self, run: RunId) -> Result<Option<Verdict>> {
         Ok(self.verdicts(&[run])?.pop().flatten())
+    }
+
+    /// The verdicts of some runs as they were concluded last, without what they rest on, in the order of the runs.
+    pub fn headlines(&mut self, runs: &[RunId]) -> Result<Vec<Option<Headline>>> {
+        self.wait(async |c| each_plain(c, runs, sqlx::query_as(sql!("read_headlines")).bind(list(runs))).await)
+            .map(|found: Vec<Vec<Headline>>| found.into_iter().map(|mut of| of.pop()).collect())
     }
 
     /// The verdicts of some runs as they were concluded last, in the order of the runs.

@@ -8,7 +8,7 @@ use stages::plan::BatchPlan;
 
 use crate::failure::Failure;
 use crate::reader::{Read, Reader};
-use identity::verdict::{Kind, Verdict};
+use identity::verdict::{Headline, Verdict};
 use insight::verdict::{self, Batches, Facts};
 use record::Record;
 use record::read::StageRow;
@@ -100,7 +100,7 @@ pub fn each_anew(reader: &mut Reader, runs: &[RunId], mut visit: impl FnMut(Verd
 ///
 /// # Errors
 /// Where the record fails, or says something that can't be.
-pub fn refresh(reader: &mut Reader, runs: Option<&[RunId]>) -> Result<BTreeMap<RunId, Kind>, Failure> {
+pub fn refresh(reader: &mut Reader, runs: Option<&[RunId]>) -> Result<BTreeMap<RunId, Headline>, Failure> {
     let states = reader.record.verdict_states(runs)?;
     let mut stale = Vec::new();
     for state in &states {
@@ -109,7 +109,17 @@ pub fn refresh(reader: &mut Reader, runs: Option<&[RunId]>) -> Result<BTreeMap<R
         }
     }
     let made = verdicts(reader, &stale)?;
-    Ok(stale.into_iter().zip(made.iter().map(|verdict| verdict.verdict)).collect())
+    Ok(stale.into_iter().zip(made.iter().map(Verdict::headline)).collect())
+}
+
+/// The verdicts of some runs in a few words, in their order: what they rest on, which is most of them, is not read.
+///
+/// # Errors
+/// Where the record fails, or says something that can't be.
+pub fn headlines(reader: &mut Reader, runs: &[RunId]) -> Result<Vec<Headline>, Failure> {
+    let made = refresh(reader, Some(runs))?;
+    let kept = reader.record.headlines(runs)?;
+    runs.iter().zip(kept).map(|(run, kept)| made.get(run).copied().or(kept).ok_or_else(gone)).collect()
 }
 
 /// Whether a run's verdict is one by these rules or newer ones, of the run as it is.

@@ -40,8 +40,8 @@ impl Reader {
         let made = judge::refresh(self, named.as_deref())?;
         let mut runs = self.summaries(named.as_deref())?;
         for summary in &mut runs {
-            if let Some(kind) = made.get(&summary.run) {
-                summary.verdict = Some((*kind).into());
+            if let Some(made) = made.get(&summary.run) {
+                summary.verdict = Some(made.verdict.into());
             }
         }
         if !filters.is_empty() || chosen.sort.is_some() {

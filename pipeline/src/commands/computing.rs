@@ -2,7 +2,7 @@
 
 use experiment::Experiment;
 use identity::RunId;
-use identity::verdict::{Kind, Verdict};
+use identity::verdict::{Headline, Kind};
 
 use crate::ui::end::{conclude, tell_dry};
 use crate::ui::watch::Terminal;
@@ -26,9 +26,9 @@ pub fn compute_and_tell(
         return Ok(done);
     }
     let runs: Vec<RunId> = done.rows.iter().map(|row| row.id).collect();
-    let verdicts = judge::verdicts(&mut Reader::open(session.paths, Terminal)?, &runs)?;
+    let verdicts = judge::headlines(&mut Reader::open(session.paths, Terminal)?, &runs)?;
     // What can't be judged is no news.
-    let words = |it: &Verdict| if it.verdict == Kind::Inconclusive { String::new() } else { short(it) };
+    let words = |it: &Headline| if it.verdict == Kind::Inconclusive { String::new() } else { short(it) };
     let judged: Vec<String> = verdicts.iter().map(words).collect();
     conclude(experiment, &done, &judged, session.interrupt.is_asked(), session.paths)?;
     Ok(done)

@@ -59,7 +59,7 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     sets.push(format!("name={}", serde_json::Value::from(name)));
     drop(reader);
     let experiment = recorded.with(&sets, paths, here)?;
-    ui::talk(&format!("{run} {}; {}", short(&found), words(&trial, facts.forked_at())));
+    ui::talk(&format!("{run} {}; {}", short(&found.headline()), words(&trial, facts.forked_at())));
     let how = RunOptions { threads: args.threads, ..RunOptions::default() };
     // What goes on with the trial tells, too, what came of it.
     let mut session = Session { paths, here, interrupt: &interrupt, watch: &mut Terminal };

@@ -18,7 +18,7 @@ pub fn verdict_ink(kind: Kind) -> Ink {
 
 /// What is concluded, what it is consistent with and what came of trying that, and what to do.
 pub fn words(run: RunId, verdict: &Verdict, confirmations: &[Confirmation], look: Look) -> String {
-    let mut text = format!("  {}", look.paint(verdict_ink(verdict.verdict), &short(verdict)));
+    let mut text = format!("  {}", look.paint(verdict_ink(verdict.verdict), &short(&verdict.headline())));
     if let Some(cause) = &verdict.cause {
         text.push_str(&format!(" ({})", spoken(cause.as_str())));
     }

@@ -1,11 +1,11 @@
 //! A verdict in a few words.
 
-use identity::verdict::Verdict;
+use identity::verdict::Headline;
 
 use crate::format::count;
 
 /// A verdict in a few words: `diverged at step 120`.
-pub fn short(verdict: &Verdict) -> String {
+pub fn short(verdict: &Headline) -> String {
     let kind = spoken(verdict.verdict.as_str());
     let onset = verdict.began().map_or_else(String::new, |onset| format!(" at step {}", count(onset)));
     let after = match verdict.recovered {

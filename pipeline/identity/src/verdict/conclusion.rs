@@ -29,10 +29,31 @@ pub struct Verdict {
     pub checks: Vec<Check>,
 }
 
-impl Verdict {
+/// A verdict in a few words: what a line of a table says of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Headline {
+    pub verdict: Kind,
+    /// The step at which it began.
+    pub onset: Option<i64>,
+    pub recovered: Option<bool>,
+}
+
+impl Headline {
     /// The step at which something began: a text that is wrong throughout begins nowhere.
     pub fn began(&self) -> Option<i64> {
         self.onset.filter(|step| *step > 0 || self.verdict != Kind::DataFault)
+    }
+}
+
+impl Verdict {
+    /// What is said of it in a few words.
+    pub fn headline(&self) -> Headline {
+        Headline { verdict: self.verdict, onset: self.onset, recovered: self.recovered }
+    }
+
+    /// The step at which something began.
+    pub fn began(&self) -> Option<i64> {
+        self.headline().began()
     }
 
     /// The trials of the cause that stands: a run that went on may have another now.

@@ -1,6 +1,6 @@
 //! Types of `identity` as rows.
 
-use identity::verdict::{Confirmation, Evidence, Finding};
+use identity::verdict::{Confirmation, Evidence, Finding, Headline};
 use identity::{Bucket, EvaluationRow, Hole, NgramLoss, SampleRow, StepRow, TraceRow};
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteRow;
@@ -60,6 +60,7 @@ rows! {
         step, position, decode, prompt, text, tokens, distinct_1, distinct_2, seq_rep_4, loop_period, loop_onset,
         why_empty;
     Finding: finding from String, step, sentence;
+    Headline: verdict from String, onset, recovered;
     Evidence: about from String, signal from String, value, value_kind from String, bound, step, sentence;
     Confirmation: trial from i64, cause from String, outcome from String, sentence;
 }

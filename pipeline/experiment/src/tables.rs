@@ -107,9 +107,8 @@ pub fn point(
         },
     };
     let corpus = match before {
-        Some((other, point)) if seed == point.seed && tree.get("corpus") == other.get("corpus") => {
-            Arc::clone(&point.corpus)
-        }
+        // No key of it defaults to the seed.
+        Some((other, point)) if tree.get("corpus") == other.get("corpus") => Arc::clone(&point.corpus),
         _ => {
             let found = corpus::corpus(tree, folders, seed)?;
             match interned.corpora.iter().find(|known| ***known == found) {

@@ -10,6 +10,7 @@
 //! and each key (a text) and value in the order of the keys. All integers are little-endian.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -34,18 +35,23 @@ pub struct Difference {
 impl Fields {
     /// Adds a field.
     pub fn put(&mut self, name: impl Into<String>, value: impl Into<Value>) {
-        let name = name.into();
-        let before = self.0.insert(name.clone(), value.into());
-        debug_assert!(before.is_none(), "BUG: field {name} twice");
+        match self.0.entry(name.into()) {
+            Entry::Vacant(free) => drop(free.insert(value.into())),
+            Entry::Occupied(taken) => debug_assert!(false, "BUG: field {} twice", taken.key()),
+        }
     }
 
     /// Adds every leaf of a table of parameters as `prefix.name`.
     pub fn put_all(&mut self, prefix: &str, value: &Value) {
+        self.put_leaves(prefix.to_owned(), value);
+    }
+
+    fn put_leaves(&mut self, name: String, value: &Value) {
         match value {
             Value::Object(entries) => {
-                entries.iter().for_each(|(name, value)| self.put_all(&format!("{prefix}.{name}"), value));
+                entries.iter().for_each(|(entry, value)| self.put_leaves(format!("{name}.{entry}"), value));
             }
-            value => self.put(prefix, value.clone()),
+            value => self.put(name, value.clone()),
         }
     }
 

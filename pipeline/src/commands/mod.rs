@@ -10,6 +10,7 @@ mod diagnose;
 mod fork;
 mod lr_range;
 mod objects;
+mod owners;
 mod plot;
 mod report;
 mod reproduce;

@@ -2,7 +2,8 @@
 
 use identity::{LossPair, StepRow};
 
-use super::{LossDifference, plain};
+use super::losses::LossDifference;
+use super::plain::plain;
 use crate::{Record, Result, sql};
 
 #[derive(sqlx::FromRow)]

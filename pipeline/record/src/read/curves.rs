@@ -3,7 +3,8 @@
 use identity::{BLOCK, Bucket};
 use serde_json::Value;
 
-use super::{Of, many, only, plain};
+use super::many::{Of, many, only};
+use super::plain::plain;
 use crate::{Record, Result, sql};
 
 /// From this many steps on, curves are drawn from blocks: finer than any terminal's columns, and a thousandth of the rows.

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use identity::RunId;
 
-use super::{Nullable, each, list, only};
+use super::many::{each, list, only};
+use super::nullable::Nullable;
 use crate::{Record, Result, sql};
 
 /// A fork that a run's trajectory goes through.

@@ -2,7 +2,7 @@
 
 use identity::{Hole, RunId};
 
-use super::plain;
+use super::plain::plain;
 use crate::{Record, Result, sql};
 
 impl Record {

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use identity::{LossKind, RunId, StepRow};
 
-use super::{Row, each_plain};
+use super::many::each_plain;
+use super::plain::Row;
 use crate::{Record, Result, sql};
 
 /// The first step at which two trajectories have different losses.

@@ -7,93 +7,19 @@ mod forks;
 mod free;
 mod holes;
 mod losses;
+mod many;
 mod nullable;
 mod plain;
 mod runs;
 mod stages;
 mod texts;
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-
-use identity::text_as_json;
-use serde::Serializer;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-
 pub use forks::{ForkOrigin, Forked};
 pub use free::{ASK, QueryError, QueryResult, Relation};
 pub use losses::{LossDifference, Numbers};
-pub(super) use nullable::Nullable;
-pub(crate) use plain::{Row, plain};
-pub(super) use runs::list;
+pub(crate) use many::{each, each_plain, list, many};
+pub(crate) use nullable::Nullable;
+pub(crate) use plain::plain;
 pub use runs::{Detail, RunSummary, Study};
 pub use stages::{Execution, StageRow};
 pub use texts::EventRow;
-
-/// JSON of the record as a value when it is printed; null where there is none.
-fn as_json<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    text_as_json(text.as_deref().unwrap_or("null"), serializer)
-}
-
-/// A row, and the run or execution that it belongs to.
-#[derive(sqlx::FromRow)]
-pub(super) struct Of<T> {
-    run: i64,
-    #[sqlx(flatten)]
-    row: T,
-}
-
-/// What a statement with a column `run` finds for each of some runs, in their order. One statement for all of them: what a
-/// statement costs beside its rows would be most of what many runs take.
-pub(super) async fn each<T, Id: Copy + Eq + Hash + From<i64>>(
-    c: &mut SqliteConnection,
-    runs: &[Id],
-    query: sqlx::query::QueryAs<'_, sqlx::Sqlite, Of<T>, SqliteArguments>,
-) -> sqlx::Result<Vec<Vec<T>>>
-where
-    T: for<'r> sqlx::FromRow<'r, SqliteRow> + Send + Unpin,
-{
-    let places: HashMap<Id, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
-    let mut found: Vec<Vec<T>> = std::iter::repeat_with(Vec::new).take(runs.len()).collect();
-    for Of { run, row } in many(query.fetch_all(c)).await? {
-        if let Some(place) = places.get(&Id::from(run)) {
-            found[*place].push(row);
-        }
-    }
-    Ok(found)
-}
-
-/// The same of rows whose types are another crate's.
-pub(super) async fn each_plain<T, Id: Copy + Eq + Hash + From<i64>>(
-    c: &mut SqliteConnection,
-    runs: &[Id],
-    query: sqlx::query::QueryAs<'_, sqlx::Sqlite, Of<Row<T>>, SqliteArguments>,
-) -> sqlx::Result<Vec<Vec<T>>>
-where
-    Row<T>: for<'r> sqlx::FromRow<'r, SqliteRow> + Send + Unpin,
-{
-    Ok(each(c, runs, query).await?.into_iter().map(plain).collect())
-}
-
-/// Waits for a query of many rows. They come one by one from the driver's thread, and being woken for each of them costs more
-/// than reading it; so this looks every tenth of a millisecond instead.
-pub(super) async fn many<T>(query: impl Future<Output = T>) -> T {
-    let mut query = pin!(query);
-    std::future::poll_fn(|_| {
-        loop {
-            if let Poll::Ready(rows) = query.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                return Poll::Ready(rows);
-            }
-            std::thread::sleep(Duration::from_micros(100));
-        }
-    })
-    .await
-}
-
-/// What there is of the only run that was asked for.
-fn only<T>(mut found: Vec<Vec<T>>) -> Vec<T> {
-    found.pop().unwrap_or_default()
-}

@@ -6,7 +6,7 @@ use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, FromRow, Row as _, Sqlite, Type};
 
-use super::Nullable;
+use super::nullable::Nullable;
 
 /// A row read as a type of another crate, for which this one can't implement `FromRow`.
 #[derive(Debug)]

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use identity::verdict::Kind;
 use identity::{Cell, LossKind, Param, RunId, Status, Word};
 
-use super::{Nullable, as_json, each, many};
+use super::many::{as_json, each, list, many};
+use super::nullable::Nullable;
 use crate::{Record, Result, sql};
 
 /// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
@@ -168,9 +169,4 @@ impl Record {
         })?;
         Ok(found.into_iter().map(RunId).collect())
     }
-}
-
-/// A JSON list, as statements take lists.
-pub fn list<Id: Serialize>(ids: &[Id]) -> String {
-    json!(ids).to_string()
 }

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use identity::{How, RunId, Status};
 
-use super::{Nullable, as_json, each, list};
+use super::many::{as_json, each, list};
+use super::nullable::Nullable;
 use crate::{Record, Result, sql};
 
 /// One stage of a run, with the execution that served it.

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use identity::{EvaluationRow, NgramLoss, RunId, SampleRow};
 
-use super::{each, each_plain, list, only, plain};
+use super::many::{each, each_plain, list, only};
+use super::plain::plain;
 use crate::{Record, Result, sql};
 
 /// Something worth a line.

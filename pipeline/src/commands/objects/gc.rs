@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Owners, disk, entries, owners, size_of, whose};
+use crate::commands::owners::{Owners, disk, entries, owners, size_of, whose};
 use crate::ui;
 use crate::ui::format::{bytes, count, redacted};
 use crate::ui::look::Look;

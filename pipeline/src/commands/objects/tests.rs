@@ -1,14 +1,16 @@
 //! A small store with everything in it that can be wrong.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::gc::{Folders, screen, waste};
-use super::verify::{Complaint, look, tell};
 use super::*;
+use crate::commands::owners;
+use crate::commands::verify::objects::{Complaint, look, tell};
 use crate::ui::look::Look;
 use engine::lock;
-use identity::RunId;
-use record::objects::Trace;
+use identity::{ObjectId, RunId};
+use record::objects::{Reference, Trace};
 
 struct Small {
     _folder: tempfile::TempDir,
@@ -61,7 +63,7 @@ fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
         reference(weights, "train", "weights@100", RunId(2)),
         reference(state, "train", "state@100", RunId(2)),
     ];
-    let owners = owners(&references);
+    let owners = owners::owners(&references);
     let sizes = std::collections::HashMap::new();
     let (text, complaint) = tell(&look(&small.store, &owners, &sizes).unwrap(), &owners, "");
     assert_eq!(text, "3 objects, 17 B, all sound\n");
@@ -85,7 +87,7 @@ fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
     (replaced.needed, replaced.run) = (false, None);
     std::fs::remove_file(small.store.path(weights)).unwrap();
     let replaced = [replaced];
-    assert!(look(&small.store, &super::owners(&replaced), &sizes).unwrap().wrong.is_empty());
+    assert!(look(&small.store, &owners::owners(&replaced), &sizes).unwrap().wrong.is_empty());
 }
 
 #[test]
@@ -142,7 +144,7 @@ fn nothing_goes_that_a_living_process_may_want() {
     };
     let traces = [trace("dead", Some("p1"), Some("known.log")), trace("alive", Some("p2"), None)];
     let references = [reference(damaged, "sample", "text", RunId(3))];
-    let owners = owners(&references);
+    let owners = owners::owners(&references);
     let found = || {
         let found = waste(&small.store, Folders::read(&small.store), &traces, &owners);
         screen(&[(orphan, 9)], &found, Look::PLAIN)
@@ -173,7 +175,7 @@ fn only_a_store_that_is_the_records_own_says_what_is_lost() {
     let small = small();
     let (state, other) = (small.put("state"), small.put("other"));
     let references = [reference(state, "train", "state@1", RunId(1)), reference(other, "vocab", "vocab", RunId(1))];
-    let owners = owners(&references);
+    let owners = owners::owners(&references);
     assert!(super::gc::lost(&owners, &BTreeMap::new()).is_empty());
     assert_eq!(super::gc::lost(&owners, &BTreeMap::from([(other, 5)])), [state.to_string()]);
 }

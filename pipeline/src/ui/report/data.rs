@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::ReportView;
 use chart::{Chart, Curve, Range};
 use identity::Bucket;
+use view::report::ReportView;
 
 /// The data, harmless inside a script element: nothing in it can end that element, whatever texts it holds.
 pub fn embedded(report: &ReportView) -> String {

@@ -3,9 +3,10 @@
 use identity::{Cell, RunId, Status};
 use maud::{Markup, html};
 
-use super::ReportView;
+use super::words::harmless;
 use crate::ui::format::{self, count};
 use record::read::Execution;
+use view::report::ReportView;
 
 /// What computed what.
 pub fn section(report: &ReportView) -> Markup {
@@ -98,7 +99,7 @@ pub fn environment(report: &ReportView) -> Markup {
             p { "The same build, libtorch, threads and kind of CPU give the same bits." }
             pre { @for command in &report.again.commands { code { (command) } "\n" } }
             @for (path, text) in &report.again.experiments {
-                details { summary { (path) " as it was" } pre { code { (super::harmless(text)) } } }
+                details { summary { (path) " as it was" } pre { code { (harmless(text)) } } }
             }
         }
     }

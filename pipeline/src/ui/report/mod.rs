@@ -7,6 +7,7 @@ mod lineage;
 mod samples;
 mod summary;
 mod verdicts;
+mod words;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -222,22 +223,4 @@ fn value(cell: &Cell) -> Value {
         _ => None,
     };
     Value { number, words: format::cell(cell) }
-}
-
-/// What is said above a section in which not every run is shown.
-fn some_are_whole(report: &ReportView, instead: &str) -> Markup {
-    let whole = report.runs.iter().filter(|run| run.whole).count();
-    html! {
-        @if whole < report.runs.len() {
-            p.faint {
-                "Of " (format::count(report.runs.len() as i64)) " runs " (whole) " are shown here: the best, and some of each verdict. "
-                "For another: " code { (instead) }
-            }
-        }
-    }
-}
-
-/// A text that a page may show: without control characters and those that turn the direction of what follows.
-fn harmless(text: &str) -> String {
-    text.split('\n').map(format::line).collect::<Vec<_>>().join("\n")
 }

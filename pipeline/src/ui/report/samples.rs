@@ -2,9 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::{ReportView, ReportedRun, harmless, some_are_whole};
+use super::words::{harmless, some_are_whole};
 use crate::ui::format::count;
 use identity::SampleRow;
+use view::report::{ReportView, ReportedRun};
 use view::sample::{decode, figures};
 
 /// The section.

@@ -3,11 +3,11 @@
 use identity::Status;
 use maud::{Markup, html};
 
-use super::{ReportView, ReportedRun};
 use crate::ui::format::{self, count};
 use chart::colours;
 use identity::verdict::Kind;
 use insight::winner::{Group, Measure};
+use view::report::{ReportView, ReportedRun};
 
 /// `5 runs, 1,000 steps each`.
 pub fn runs_in_words(report: &ReportView) -> String {

@@ -3,9 +3,10 @@
 use maud::{Markup, html};
 
 use super::summary::badge;
-use super::{ReportView, ReportedRun, harmless, some_are_whole};
+use super::words::{harmless, some_are_whole};
 use crate::ui::format::{self, count};
 use identity::verdict::{Check, Evidence};
+use view::report::{ReportView, ReportedRun};
 
 /// The section.
 pub fn section(report: &ReportView) -> Markup {

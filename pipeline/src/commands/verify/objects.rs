@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 
-use super::{Owners, disk, owners, whose};
+use crate::commands::owners::{Owners, disk, owners, whose};
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, bytes, count, redacted};
 use engine::store::{Health, Store, advice};

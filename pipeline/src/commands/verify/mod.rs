@@ -1,9 +1,10 @@
 //! `pipeline verify`: the record and the store.
 
+pub mod objects;
+
 use std::collections::BTreeSet;
 
 use crate::args::VerifyArgs;
-use crate::commands::objects::verify as objects;
 use crate::ui;
 use crate::ui::counter::Counter;
 use crate::ui::format::{self, count};

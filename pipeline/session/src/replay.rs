@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value;
-use stages::params;
+use serde_json::{Value, json};
+use stages::params::{self, Device, Train};
 use stages::protocol::Describe;
 
 use crate::failure::Failure;
@@ -89,14 +89,14 @@ impl ReplayPlan {
                 Err(why) => return Ok(Err(why)),
             };
             let (from, start) = start.map_or((first, None), |(n, files)| (n, Some(files)));
-            let mut params = ancestor.params;
-            again(&mut params, to);
-            params["device"] = fields.get("worker.device").cloned().unwrap_or(Value::from(CPU));
-            let parent = params["fork"]["trajectory"].as_str().map(str::to_owned);
+            let train: Train = params::read(STAGE, &ancestor.params)?;
+            let parent = train.fork.as_ref().map(|fork| fork.trajectory.clone());
+            let is_on_cpu = fields.get("worker.device").is_none_or(|device| *device == Value::from(CPU));
+            let train = Train { device: if is_on_cpu { Device::Cpu } else { Device::Cuda }, ..again(&train, to) };
             let length = fields.get("param.length").and_then(Value::as_u64).unwrap_or(to).max(to);
             let looks = record.looks(found.row)?.into_iter().map(|(step, loss)| (step, Measured(loss))).collect();
             let begins = start.is_some() || first == 0;
-            legs.push(Leg { params, inputs, threads: found.threads, length, from, to, start, looks });
+            legs.push(Leg { params: json!(train), inputs, threads: found.threads, length, from, to, start, looks });
             trained.push((fields, found.cpu_capability));
             if begins {
                 break;

@@ -67,7 +67,7 @@ pub fn train(params: &Value, read: &Train, ancestors: &[Ancestor], upstream: &Up
             }
             // The record has it as a table.
             let own: Train = params::read("train", &parent.params)?;
-            let node = up_to(train(&parent.params, &own, further, upstream)?, fork.step);
+            let node = up_to(train(&parent.params, &own, further, upstream)?, &own, fork.step);
             Some(Parent { identity: parent.identity, step: fork.step, node: Box::new(node) })
         }
         (Some(_), []) => return Err(StageError::Bug("a fork without its parent".to_owned())),

@@ -26,8 +26,10 @@ help: ## list these targets
 study: build ## fetch libtorch, build both programs and run experiments/lr_study.toml
 	$(TARGET)/release/pipeline run experiments/lr_study.toml
 
+# Most tests run the program, and wait for its processes and for the disk: more of them than there are cores go side by side.
 test: build ## pass the whole suite
-	$(CARGO) test --release --workspace --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} \
+	  $(CARGO) test --release --workspace --locked
 
 # Needs `cargo install cargo-fuzz --locked`. What libFuzzer keeps stays below target/; FUZZ='sql set' takes those targets alone.
 FUZZ_SECONDS ?= 60

@@ -84,6 +84,9 @@ fn run<P: for<'de> serde::Deserialize<'de>>(
     stage(&params::read("the stage", params)?, context)
 }
 
+/// A corpus file: its name, its digest, where it is.
+pub type FileAtHand = (String, Digest, PathBuf);
+
 /// What one point asks of each stage.
 #[derive(Debug)]
 pub struct PointPlan {
@@ -91,20 +94,15 @@ pub struct PointPlan {
     graph: Arc<[Stage]>,
     /// What each of them is handed.
     tables: Stages,
-    /// Corpus files: name, digest, place. Most points of a study share them.
-    sources: Arc<[(String, Digest, PathBuf)]>,
+    /// Most points of a study share them.
+    sources: Arc<[FileAtHand]>,
     /// For a fork: its parent, and that one's, as far as they are forks.
     ancestors: Vec<Ancestor>,
 }
 
 impl PointPlan {
     /// The plan of a point of an experiment with these stages, whose corpus files are at hand.
-    pub fn new(
-        point: &Point,
-        graph: Arc<[Stage]>,
-        sources: Arc<[(String, Digest, PathBuf)]>,
-        ancestors: Vec<Ancestor>,
-    ) -> Self {
+    pub fn new(point: &Point, graph: Arc<[Stage]>, sources: Arc<[FileAtHand]>, ancestors: Vec<Ancestor>) -> Self {
         Self { graph, tables: point.stages.clone(), sources, ancestors }
     }
 

@@ -91,7 +91,7 @@ impl ReplayPlan {
             let (from, start) = start.map_or((first, None), |(n, files)| (n, Some(files)));
             let train: Train = params::read(STAGE, &ancestor.params)?;
             let parent = train.fork.as_ref().map(|fork| fork.trajectory.clone());
-            let is_on_cpu = fields.get("worker.device").is_none_or(|device| *device == Value::from(CPU));
+            let is_on_cpu = fields.get("worker.device").is_none_or(|device| device.as_str() == Some(CPU));
             let train = Train { device: if is_on_cpu { Device::Cpu } else { Device::Cuda }, ..again(&train, to) };
             let length = fields.get("param.length").and_then(Value::as_u64).unwrap_or(to).max(to);
             let looks = record.looks(found.row)?.into_iter().map(|(step, loss)| (step, Measured(loss))).collect();

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use crate::corpus::{self, Shelf};
 use crate::failure::{Failure, FailureKind};
 use crate::places::corpora;
-use crate::plan::{PointPlan, built_in, run_keys};
+use crate::plan::{FileAtHand, PointPlan, built_in, run_keys};
 use crate::{Session, updated};
 use engine::graph::{self, Stage};
 use engine::launch::{Local, Pool};
@@ -149,7 +149,7 @@ impl Session<'_> {
         let mut shelf = Shelf { folder, dry_run, watch: &mut *told };
         let mut plans = Vec::with_capacity(experiment.points.len());
         let mut files: Vec<(&CorpusFile, (PathBuf, Digest))> = Vec::new();
-        let mut corpora: HashMap<*const Corpus, Arc<[(String, Digest, PathBuf)]>> = HashMap::new();
+        let mut corpora: HashMap<*const Corpus, Arc<[FileAtHand]>> = HashMap::new();
         for point in &experiment.points {
             let sources = match corpora.get(&Arc::as_ptr(&point.corpus)) {
                 Some(found) => Arc::clone(found),

@@ -1,16 +1,15 @@
 //! What a fork begins from, held against what it asks for: whatever the checkpoint fixes can't be another value.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 use stages::params::{self, Fork, KEPT_BY_FORKS};
 
 use crate::failure::Failure;
-use crate::plan::{Ancestor, reads};
+use crate::plan::{Ancestor, FileAtHand, reads};
 use experiment::{Experiment, Point};
 use identity::Fields;
-use identity::{Digest, RunId, TrajectoryId};
+use identity::{RunId, TrajectoryId};
 use record::Record;
 use record::read::ForkOrigin;
 use stages::schema::flatten;
@@ -23,7 +22,7 @@ pub(super) fn ancestors(
     record: &mut Record,
     experiment: &Experiment,
     point: &Point,
-    sources: &[(String, Digest, PathBuf)],
+    sources: &[FileAtHand],
 ) -> Result<Vec<Ancestor>, Failure> {
     let Some(fork) = &point.stages.train.read.fork else { return Ok(Vec::new()) };
     let Some(origin) = record.origin(&fork.trajectory)? else {
@@ -151,7 +150,7 @@ fn table(params: &Map<String, Value>, stage: &str) -> Value {
 fn check_corpus(
     record: &mut Record,
     experiment: &Experiment,
-    sources: &[(String, Digest, PathBuf)],
+    sources: &[FileAtHand],
     run: RunId,
 ) -> Result<(), Failure> {
     let before: BTreeMap<String, String> = record.inputs(run, "tokenize")?.into_iter().collect();

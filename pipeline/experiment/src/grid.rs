@@ -66,7 +66,7 @@ pub fn points(tree: &TomlNode, axes: &Axes, folders: &SearchPath) -> Result<Vec<
     let mut points: Vec<Point> = Vec::with_capacity(combinations.len());
     let mut before: Option<TomlNode> = None; // the tree of the last of them
     let mut failed: Vec<(usize, Problem)> = Vec::new();
-    let mut seen: HashMap<[usize; 8], usize> = HashMap::new();
+    let mut seen: HashMap<_, usize> = HashMap::new();
     let mut interned = Interned::default();
     for (at, (location, combination)) in combinations.iter().enumerate() {
         let mut tree = tree.clone();

@@ -153,7 +153,7 @@ mod tests {
     fn resuming_lengthening_and_adding_checkpoints_are_one_mechanism() {
         let fresh = trajectory(0, &[]);
         assert_eq!(segment(&fresh, &training(200, 100)), Some((0, 200, vec![0, 100, 200])));
-        // Killed at step 130 with a state at 100: goes on from there.
+        // Killed at step 130 with a state at 100: resumes from there.
         let killed = trajectory(130, &[(0, true), (100, true)]);
         assert_eq!(segment(&killed, &training(200, 100)), Some((100, 200, vec![200])));
         // Complete; longer; shorter; with further checkpoints.

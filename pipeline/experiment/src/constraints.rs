@@ -23,7 +23,7 @@ pub fn check(tree: &TomlNode, point: &Point) -> Result<(), Problem> {
         return Err(Problem::new(location("vocab.size"), message, "vocab.size = 10000"));
     }
     if train.steps.is_some() && train.epochs.is_some() {
-        let message = "train.steps and train.epochs stand both; allowed: one of them";
+        let message = "set train.steps or train.epochs, not both";
         return Err(Problem::new(location("train.epochs"), message, ""));
     }
     // With epochs, the length is known only once the corpus is cut.

@@ -157,7 +157,7 @@ fn read<T: for<'de> Deserialize<'de>>(
 fn check_fork(tree: &TomlNode, fork: &Value) -> Result<(), Problem> {
     if fork.is_object() && (fork["trajectory"].as_str().is_none_or(|id| !is_digest(id)) || fork["step"].is_null()) {
         let location = tree.at("train.fork").map_or(Location::Default, |node| node.location.clone());
-        let message = "train.fork wants a trajectory of 64 hexadecimal digits, and a step";
+        let message = "train.fork requires a trajectory (64 hexadecimal digits) and a step";
         return Err(Problem::new(location, message, "pipeline fork run42 --at 300 writes it"));
     }
     Ok(())

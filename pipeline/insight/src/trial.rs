@@ -129,7 +129,7 @@ impl Trial {
             (_, false, true) => (
                 TrialOutcome::NotConfirmed,
                 format!(
-                    "with {with} it is {kind} too, if less so: {ends}; pipeline confirm {} goes on from there",
+                    "with {with} it is {kind} too, if less so: {ends}; pipeline confirm {} continues from there",
                     after.1.run
                 ),
             ),

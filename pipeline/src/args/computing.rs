@@ -38,7 +38,7 @@ pub struct ComputeArgs {
     /// Threads of each training, evaluation and sampling [default: cores divided by jobs, plus idle ones]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
-    /// Stop after this stage; a later run goes on from there
+    /// Stop after this stage; a later run resumes from there
     #[arg(long, value_name = "STAGE", value_parser = stage())]
     pub until: Option<StageName>,
     /// Say what would be computed, and compute nothing
@@ -47,7 +47,7 @@ pub struct ComputeArgs {
     /// Say for each stage why it is computed: which fields differ from the nearest earlier execution
     #[arg(long)]
     pub explain: bool,
-    /// Go on with the other points when one fails
+    /// Continue with the other points when one fails
     #[arg(long)]
     pub keep_going: bool,
 }

@@ -262,7 +262,7 @@ impl<T: Stored> Trainer<T> {
     /// Looks at the valid loss of the weights after `n` updates, where a rule wants it; `ends` where no step comes after.
     ///
     /// To a plateau schedule a look belongs to the step that comes after it: a checkpoint n is the state before the look at
-    /// n, so whoever goes on from there looks again, and sees the same.
+    /// n, so whoever resumes from there looks again, and sees the same.
     fn look(&mut self, n: u64, ends: bool, stop: &AtomicBool, observe: &mut Observe<'_>) -> Result<Looked> {
         let Train { schedule, early_stopping, ref checkpoints, .. } = self.train;
         let plateau = match schedule {

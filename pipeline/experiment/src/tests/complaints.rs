@@ -32,7 +32,7 @@ fn complaints_name_the_line_what_is_allowed_and_the_nearest_name() {
         ),
         (
             with("[train]\nsteps = 5\nepochs = 5"),
-            "x.toml:6: train.steps and train.epochs stand both; allowed: one of them | ",
+            "x.toml:6: set train.steps or train.epochs, not both | ",
         ),
         (
             with("[vocab]\nsize = 1"),

@@ -152,6 +152,6 @@ fn a_study_of_thousands_of_points_is_expanded_at_once_and_a_larger_one_refused()
     let text = format!("{BARE}[study]\nseed=[{}]\n'train.learning_rate'=[1,2]\n", seeds.join(","));
     let begun = std::time::Instant::now();
     assert_eq!(load(&text, &[]).unwrap().points.len(), 10_000);
-    assert!(begun.elapsed().as_secs() < 60, "{:?}: every point is held against all before it", begun.elapsed());
+    assert!(begun.elapsed().as_secs() < 60, "{:?}: every point is compared with all points before it", begun.elapsed());
     assert!(complaint(&text, &["train.hidden=[8,16]"]).contains("the study has 20000 points; allowed: at most 10000"));
 }

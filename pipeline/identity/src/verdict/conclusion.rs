@@ -76,7 +76,7 @@ pub struct Finding {
     pub sentence: String,
 }
 
-/// A figure, and the bound that it was held against.
+/// A figure, and the bound that it was compared with.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Evidence {
     /// The verdict, or a finding.

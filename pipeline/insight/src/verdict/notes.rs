@@ -11,7 +11,7 @@ pub struct Notes {
     pub checks: Vec<Check>,
 }
 
-/// A figure beside the bound that it was held against.
+/// A figure beside the bound that it was compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Figure {
     pub signal: Signal,

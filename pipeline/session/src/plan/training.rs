@@ -87,7 +87,7 @@ pub fn train(params: &Value, read: &Train, ancestors: &[Ancestor], upstream: &Up
     Ok(Node { item: String::new(), step: None, params: params.clone(), key_params, inputs, training: Some(training) })
 }
 
-/// A fork goes on with what its parent was trained on: weights of another vocabulary mean other words.
+/// A fork continues on what its parent was trained on: weights of another vocabulary mean other words.
 fn check_inputs(parent: &Ancestor, inputs: &[Input]) -> Result<(), StageError> {
     let other =
         |input: &&Input| parent.inputs.get(&input.name).is_some_and(|digest| *digest != input.digest.to_string());

@@ -20,7 +20,7 @@ pub struct RunOptions {
     pub dry_run: bool,
     /// Say for each stage why it is computed.
     pub explain: bool,
-    /// Go on with the other points when one fails.
+    /// Continue with the other points when one fails.
     pub keep_going: bool,
 }
 

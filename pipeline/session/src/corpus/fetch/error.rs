@@ -35,7 +35,7 @@ impl FetchError {
             Self::Status { status: 429 | 500.., .. } => "the server is at fault or busy: try again later",
             Self::Status { .. } => "is the address right?",
             Self::Connection { .. } => {
-                "is there a network? run again to go on where it stopped, or name a file: { path = \"…\", sha256 = \"…\" }"
+                "is there a network? run again to resume where it stopped, or name a file: { path = \"…\", sha256 = \"…\" }"
             }
             Self::Endless { .. } => {
                 "if it is that large, fetch it by hand and name the file: { path = \"…\", sha256 = \"…\" }; what came was not kept"

@@ -30,10 +30,7 @@ fn complaints_name_the_line_what_is_allowed_and_the_nearest_name() {
             with("[train]\nschedule = { kind = \"exp\" }"),
             "x.toml:5: train.schedule.kind is \"exp\"; allowed: \"constant\", \"exponential\", \"epoch\", \"cosine\", \"plateau\", \"range\" | ",
         ),
-        (
-            with("[train]\nsteps = 5\nepochs = 5"),
-            "x.toml:6: set train.steps or train.epochs, not both | ",
-        ),
+        (with("[train]\nsteps = 5\nepochs = 5"), "x.toml:6: set train.steps or train.epochs, not both | "),
         (
             with("[vocab]\nsize = 1"),
             "x.toml:5: vocab.size is 1; allowed: at least 2, for the specials <unk> and <eos> | vocab.size = 10000",

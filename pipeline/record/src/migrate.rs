@@ -63,11 +63,18 @@ pub(super) fn bring_up(record: &mut Record) -> Result<Option<Migrated>> {
     let done = in_one_transaction(record);
     run(record, "PRAGMA synchronous = NORMAL; PRAGMA legacy_alter_table = OFF; PRAGMA foreign_keys = ON")?;
     match done {
-        Err(RecordError::Statement { .. } | RecordError::Altered { .. }) => {
+        Err(error @ (RecordError::Statement { .. } | RecordError::Altered { .. })) => {
+            let path = record.path().to_owned();
             let found = version(record)?;
-            let message = format!("user_version is {found}, and its tables are of another version");
-            let version = look_alike(record)?;
-            Err(RecordError::Altered { path: record.path().to_owned(), message, version })
+            let version = look_alike(record)?.filter(|version| *version != found);
+            let message = match error {
+                // The tables are those of its version: some of their rows can't be.
+                RecordError::Statement { error, .. } if version.is_none() => {
+                    format!("it can't be updated from schema {found} to {KNOWN}: {error}")
+                }
+                _ => format!("user_version is {found}, and its tables are of another version"),
+            };
+            Err(RecordError::Altered { path, message, version })
         }
         other => other,
     }

@@ -172,6 +172,9 @@ def age(space, version):
         if there:
             list_ = ", ".join(column for column in columns if column in there)
             new.execute(f"INSERT INTO main.{table} ({list_}) SELECT {list_} FROM now.{table}")
+    if version < 8:
+        # Records have an identity of their own since the eighth.
+        new.execute("DELETE FROM main.meta WHERE key = 'uid'")
     new.execute("INSERT OR REPLACE INTO main.sqlite_sequence SELECT name, seq FROM now.sqlite_sequence WHERE 0")
     new.commit()
     if version < 4:

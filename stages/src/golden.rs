@@ -3,10 +3,12 @@
 //! A stage key covers a stage's version, not its code: whoever changes what a stage writes and leaves its version as it
 //! is makes every cached result a lie. Each digest is the SHA-256 of a file; of `sample`, of its texts as JSON.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::params::{read, stage_keys};
+use crate::params::{STAGES, read, stage_keys};
 use crate::random::Stream;
 use crate::testing::{Space, TestWeights, bytes, output};
 use crate::{Context, StageOutcome, baselines, batch, sample, tokenize, vocab};
@@ -159,6 +161,9 @@ fn digest(bytes: &[u8]) -> String {
 fn an_output_changes_only_with_its_stages_version() {
     let found = outputs();
     let mut wrong = Vec::new();
+    // Those of the worker are pinned beside it.
+    let here = STAGES.iter().map(|keys| keys.stage).filter(|stage| !["train", "evaluate"].contains(stage));
+    assert_eq!(PINNED.iter().map(|pinned| pinned.stage).collect::<BTreeSet<_>>(), here.collect());
     for Pinned { stage, version, digests: pinned } in PINNED {
         let now: Vec<_> = found.iter().filter(|(of, _, _)| of == stage).collect();
         assert_eq!(

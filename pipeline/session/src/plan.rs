@@ -32,14 +32,7 @@ pub fn built_in() -> Arc<[Stage]> {
             row("tokenize", &[], Way::Here(|params, context| run(params, context, stages::tokenize::run))),
             row("vocab", &["tokenize"], Way::Here(|params, context| run(params, context, stages::vocab::run))),
             row("batch", &["vocab"], Way::Here(|params, context| run(params, context, stages::batch::run))),
-            Stage {
-                later: true,
-                ..row(
-                    "baselines",
-                    &["vocab"],
-                    Way::Here(|params, context| run(params, context, stages::baselines::run)),
-                )
-            },
+            row("baselines", &["vocab"], Way::Here(|params, context| run(params, context, stages::baselines::run))),
             row(TRAIN, &["vocab", "batch"], Way::Worker),
             Stage {
                 each: Some("each kept checkpoint and split".into()),
@@ -68,7 +61,8 @@ pub fn training() -> StageName {
 
 fn row(stage: &str, needs: &[&str], way: Way) -> Stage {
     let needs = needs.iter().map(|need| name(need)).collect();
-    Stage { name: name(stage), version: params::version(stage), needs, each: None, later: false, way }
+    let later = params::stage_keys(stage).is_some_and(|keys| keys.later);
+    Stage { name: name(stage), version: params::version(stage), needs, each: None, later, way }
 }
 
 /// A name that is written in this program.

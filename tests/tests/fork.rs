@@ -160,7 +160,7 @@ fn what_a_checkpoint_fixes_is_refused_before_anything_runs() {
     space.pipeline(&typed).complains(2, "there is no training 000000000000 here").hints("pipeline fork");
     space
         .pipeline(&["run", "experiments/longer.toml", "--set", "train.fork={step=20}"])
-        .complains(2, "train.fork wants a trajectory")
+        .complains(2, "train.fork requires a trajectory")
         .hints("pipeline fork");
     assert_eq!(space.dump(), before);
 

@@ -32,10 +32,12 @@ fn an_older_record_is_kept_and_the_program_says_where() {
     let views = ["run_summary", "run_steps", "run_evaluations", "run_events", "run_verdicts", "run_lineage"];
     let all = |view: &str| space.rows(&format!("SELECT * FROM {view} ORDER BY 1, 2, 3, 4"));
     let expected = views.map(all);
+    let newest = space.number("PRAGMA user_version");
     space.age(7);
     let older = space.rows("SELECT * FROM runs ORDER BY id");
     let listed = space.pipeline(&["runs"]).ok();
-    assert_eq!(listed.stderr, "experiments.db was updated to schema 8; the old one is experiments.db.schema7\n");
+    let told = format!("experiments.db was updated to schema {newest}; the old one is experiments.db.schema7\n");
+    assert_eq!(listed.stderr, told);
     assert_eq!(views.map(all), expected);
     let copy = space.path("experiments.db.schema7");
     assert_eq!(tests::record::ask(&copy, "SELECT * FROM runs ORDER BY id").unwrap(), older);

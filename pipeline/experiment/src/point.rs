@@ -111,12 +111,16 @@ pub enum CorpusOrigin {
     Url(String),
 }
 
+/// What tells a point from the others of its study.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Fingerprint(Vec<usize>);
+
 impl Point {
     /// What tells it from those other points of its study that have other values, whatever is swept: where its corpus and
     /// tables are, since equal ones are shared.
-    pub(crate) fn fingerprint(&self) -> [usize; 8] {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         let Stages { tokenize, vocab, batch, baselines, train, evaluate, sample } = &self.stages;
-        [
+        Fingerprint(vec![
             Arc::as_ptr(&self.corpus).addr(),
             Arc::as_ptr(tokenize).addr(),
             Arc::as_ptr(vocab).addr(),
@@ -125,7 +129,7 @@ impl Point {
             Arc::as_ptr(train).addr(),
             evaluate.as_ref().map_or(0, |table| Arc::as_ptr(table).addr()),
             sample.as_ref().map_or(0, |table| Arc::as_ptr(table).addr()),
-        ]
+        ])
     }
 
     /// Every parameter by its dotted name, tables opened: what the record keeps of a run.

@@ -5,7 +5,7 @@ use identity::{BLOCK, TrajectoryRow};
 use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
 
-use super::sql;
+use super::{Record, Result, sql};
 
 /// One row of `step_blocks` as it grows.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
@@ -47,6 +47,24 @@ pub(super) async fn summarise(c: &mut SqliteConnection, trajectory: TrajectoryRo
         put(c, trajectory, number, &block).await?;
     }
     Ok(())
+}
+
+impl Record {
+    /// Sums up the steps of a trajectory that nobody is writing again, after some of them were changed.
+    pub fn sum_up(&mut self, trajectory: TrajectoryRow) -> Result<()> {
+        self.transaction(async |c| {
+            let rows: Vec<BlockRow> = sqlx::query_as(sql!("block_rows")).bind(trajectory.0).fetch_all(&mut *c).await?;
+            let Some(first) = rows.first() else { return Ok(()) };
+            let mut next = begin(c, trajectory, first.step).await?;
+            for rows in rows.chunk_by(|a, b| a.step / BLOCK == b.step / BLOCK) {
+                let mut block = next;
+                rows.iter().for_each(|row| block.add_row(row));
+                put(c, trajectory, rows[0].step / BLOCK, &block).await?;
+                next = Block::after(block.chain, block.last_step);
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Writes a block, in the place of the one that is there.

@@ -13,8 +13,6 @@ mod blocks;
 mod changes;
 mod copy;
 mod executions;
-#[cfg(any(test, feature = "fixture"))]
-pub mod fixture;
 mod migrate;
 mod names;
 pub mod objects;

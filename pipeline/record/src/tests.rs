@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::fixture::Fixture;
 use super::*;
+use fixture::Fixture;
 use identity::{Digest, ObjectId, RunId};
 
+mod aged;
 mod changes;
 mod older;
 mod realisations;
@@ -150,7 +151,7 @@ fn an_objects_size_is_what_was_measured_last() {
 #[test]
 fn runs_are_held_by_what_their_executions_made_and_by_their_checkpoints() {
     let fixture = Fixture::new();
-    let mut record = fixture.record();
+    let mut record = Record::open(&fixture.db).unwrap();
     let held = |record: &mut Record, runs: &[RunId], stages| record.held(runs, stages).unwrap();
     let (one, both) =
         (held(&mut record, &[RunId(1)], 7).unwrap(), held(&mut record, &[RunId(1), RunId(2)], 7).unwrap());

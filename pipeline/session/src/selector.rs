@@ -202,7 +202,7 @@ fn none() -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record::fixture::Fixture;
+    use fixture::Fixture;
 
     #[test]
     fn words_name_runs() {

@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
     use crate::args::{Cli, Command};
-    use record::fixture::Fixture;
+    use fixture::Fixture;
 
     fn asked(fixture: &Fixture, words: &[&str]) -> Result<Vec<RunSummary>, String> {
         let cli = Cli::parse_from(["pipeline", "runs"].iter().chain(words));

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use fixture::Fixture;
 use record::Record;
-use record::fixture::Fixture;
 
 use crate::text;
 

@@ -170,7 +170,7 @@ mod tests {
     use identity::RunId;
 
     use super::*;
-    use crate::fixture::Fixture;
+    use fixture::Fixture;
 
     /// The same, asked of SQLite bucket by bucket.
     fn naive(record: &mut Record, run: RunId, column: &str, width: i64) -> Vec<Bucket> {
@@ -199,7 +199,7 @@ mod tests {
                 fixture.change(change, serde_json::json!([step, value]));
             }
         }
-        let mut record = fixture.record();
+        let mut record = Record::open(&fixture.db).unwrap();
         let runs: Vec<RunId> = record.run_numbers().unwrap();
         let details = record.details(&runs).unwrap();
         let summaries = record.summaries(Some(&runs)).unwrap();

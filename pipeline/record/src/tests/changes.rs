@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::fixture::Fixture;
 use crate::rows::{NewTrajectory, RunEnd};
 use crate::{Change, Record};
+use fixture::Fixture;
 use identity::observations::{Measured, Step};
 use identity::verdict::{Kind, Verdict};
 use identity::{Digest, Fields, RunId, Status, TrajectoryId};
@@ -56,7 +56,7 @@ fn replaced(run: i64, from_step: i64) -> (String, Option<i64>, Option<i64>) {
 #[test]
 fn a_reader_is_told_what_a_writer_changes() {
     let fixture = Fixture::new();
-    let mut reader = Reader(fixture.record(), 0);
+    let mut reader = Reader(Record::open(&fixture.db).unwrap(), 0);
     let mut writer = Record::create(&fixture.db).unwrap();
     let first = reader.told();
     assert!(
@@ -137,7 +137,7 @@ fn a_copy_is_another_record() {
     let fixture = Fixture::new();
     let target = fixture.db.with_extension("copy");
     std::fs::write(&target, "").unwrap();
-    let mut record = fixture.record();
+    let mut record = Record::open(&fixture.db).unwrap();
     record.copy(&target, None, |_, _| true).unwrap();
     let mut copy = Record::open(&target).unwrap();
     assert_ne!(copy.uid().unwrap(), record.uid().unwrap());

@@ -4,16 +4,16 @@ use identity::{Bucket, LossKind, RunId};
 use serde_json::json;
 
 use crate::Record;
-use crate::fixture::{EVERY, Fixture, sparse_run};
 use crate::read::plain;
 use crate::sound::{Damage, Told};
+use fixture::{EVERY, Fixture};
 
 /// A record with two logs; the longer one's curves are drawn from blocks.
 fn logs() -> (Fixture, Record) {
     let fixture = Fixture::new();
-    let mut record = Record::create(&fixture.db).unwrap();
-    sparse_run(&mut record, 11, 200);
-    sparse_run(&mut record, 12, 4000);
+    fixture.sparse_run(11, 200);
+    fixture.sparse_run(12, 4000);
+    let record = Record::create(&fixture.db).unwrap();
     (fixture, record)
 }
 
@@ -144,8 +144,8 @@ fn neighbours_and_holes_are_those_of_what_was_logged() {
 
 #[test]
 fn equal_losses_at_other_steps_are_no_equal_trajectories() {
-    let (_fixture, mut record) = logs();
-    sparse_run(&mut record, 13, 200);
+    let (fixture, mut record) = logs();
+    fixture.sparse_run(13, 200);
     let chains = |record: &mut Record, trajectory: i64| -> Vec<Vec<u8>> {
         let query = "SELECT chain FROM step_blocks WHERE trajectory_id = ?1 ORDER BY block";
         record.wait(async |c| sqlx::query_scalar(query).bind(trajectory).fetch_all(c).await).unwrap()
@@ -155,7 +155,7 @@ fn equal_losses_at_other_steps_are_no_equal_trajectories() {
     // The same losses, one of them a step later.
     let moved = "UPDATE steps SET step = step + 1 WHERE trajectory_id = 13 AND place = 120";
     record.wait(async |c| sqlx::query(moved).execute(c).await.map(|_| ())).unwrap();
-    crate::fixture::blocks(&mut record, 13);
+    fixture.sum_up(13);
     let (a, b) = (chains(&mut record, 11), chains(&mut record, 13));
     let block = (119 * EVERY / 1024) as usize;
     assert_eq!(a[..block], b[..block]);

@@ -1,10 +1,10 @@
 use super::*;
+use fixture::{Fixture, PARTING};
 use identity::RunId;
 use identity::verdict::{Cause, Kind, Verdict};
 use insight::explanation::Explains;
 use insight::verdict::RULES;
 use record::Record;
-use record::fixture::{Fixture, PARTING, long_run};
 
 fn compared(fixture: &Fixture, runs: &[RunId]) -> CompareView {
     let mut reader = Reader::open(&Paths { db: fixture.db.clone(), named: true, store: None }, Terminal).unwrap();
@@ -396,7 +396,7 @@ fn a_study() {
 fn one_bit_in_many_steps_is_found() {
     let fixture = Fixture::new();
     let mut record = Record::create(&fixture.db).unwrap();
-    [5, 6].into_iter().for_each(|run| long_run(&mut record, run, 200_000));
+    [5, 6].into_iter().for_each(|run| fixture.long_run(run, 200_000));
     let comparison = compared(&fixture, &[RunId(5), RunId(6)]);
     let text = parts::screen(&comparison, Look::PLAIN);
     let parting = comparison.parting.unwrap();
@@ -409,8 +409,7 @@ fn one_bit_in_many_steps_is_found() {
 #[test]
 fn lines_of_one_run_alone_carry_its_name() {
     let fixture = Fixture::new();
-    let mut record = Record::create(&fixture.db).unwrap();
-    long_run(&mut record, 5, 2000);
+    fixture.long_run(5, 2000);
     let labels: Vec<String> =
         compared(&fixture, &[RunId(1), RunId(5)]).baselines.into_iter().map(|line| line.label).collect();
     assert!(!labels.is_empty() && labels.iter().all(|label| label.ends_with(" run1")), "{labels:?}");

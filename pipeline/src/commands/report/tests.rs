@@ -1,12 +1,12 @@
 use serde_json::json;
 
 use super::*;
+use fixture::{Fixture, SPIKE};
 use identity::verdict::{
     About, Cause, Check, CheckName, Confirmation, Evidence, Finding, FindingKind, Kind, Signal, TrialOutcome,
 };
 use identity::{LossKind, RunId, Word};
 use record::Record;
-use record::fixture::{Fixture, SPIKE, long_run};
 
 const HOSTILE: &str = "the crown </script><img src=x onerror=alert(1)> & \"it\"\u{2028}\u{202e}turned\u{0}";
 
@@ -161,8 +161,7 @@ fn what_is_no_number_is_null_beside_its_kind() {
 #[test]
 fn a_million_steps_are_a_small_page_that_shows_the_spike() {
     let fixture = Fixture::new();
-    let mut record = Record::create(&fixture.db).unwrap();
-    [5, 6].into_iter().for_each(|run| long_run(&mut record, run, 1_000_000));
+    [5, 6].into_iter().for_each(|run| fixture.long_run(run, 1_000_000));
     let page = page(&read(&fixture, &["5", "6"]));
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
     let data: serde_json::Value = serde_json::from_str(between(&page, "id=\"data\">", "</script>")).unwrap();

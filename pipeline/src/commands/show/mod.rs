@@ -86,9 +86,8 @@ fn loss(whole: &RunView, look: Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fixture::{Fixture, SPIKE};
     use identity::Bucket;
-    use record::Record;
-    use record::fixture::{Fixture, SPIKE, long_run};
     use serde_json::Value;
 
     fn whole(fixture: &Fixture, run: RunId) -> RunView {
@@ -302,7 +301,7 @@ mod tests {
     #[test]
     fn a_single_spike_in_a_million_steps_is_seen() {
         let fixture = Fixture::new();
-        long_run(&mut Record::create(&fixture.db).unwrap(), 5, 1_000_000);
+        fixture.long_run(5, 1_000_000);
         let run = whole(&fixture, RunId(5));
         let highest = |bucket: &&Bucket| bucket.maximum == Some(60.0);
         let spike: Vec<&Bucket> = run.curve.iter().filter(highest).collect();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ui::watch::Terminal;
-use record::fixture::{Fixture, sparse_run};
+use fixture::Fixture;
 use session::{Reader, judge};
 
 fn said(query: &str, format: RowFormat) -> Result<String, String> {
@@ -112,7 +112,7 @@ const DOCS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/sq
 #[test]
 fn every_documented_query_is_answered() {
     let fixture = Fixture::new();
-    sparse_run(&mut Record::create(&fixture.db).unwrap(), 9, 200);
+    fixture.sparse_run(9, 200);
     let paths = Paths { db: fixture.db.clone(), named: true, store: None };
     judge::refresh(&mut Reader::open(&paths, Terminal).unwrap(), None).unwrap();
     let mut record = fixture.record();

@@ -6,7 +6,7 @@ use stages::protocol::Predicted;
 
 use super::*;
 use crate::ui::watch::Terminal;
-use record::fixture::Fixture;
+use fixture::Fixture;
 use session::Reader;
 use session::failure::Failure;
 use session::places::Paths;

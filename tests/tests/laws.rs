@@ -156,6 +156,31 @@ fn crates_depend_on_what_they_may() {
     }
 }
 
+/// A dependency of tests that asks a crate for more than the programs do makes cargo compile that crate, and everything that
+/// depends on it, a second time for `cargo test`: for minutes, where it is one that `record` depends on.
+#[test]
+fn tests_ask_no_dependency_for_more_than_the_programs_do() {
+    let features = |edges: &str| -> std::collections::BTreeSet<String> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut tree = std::process::Command::new(cargo);
+        tree.args(["tree", "--workspace", "--locked", "--offline", "--prefix", "none", "--edges", edges]);
+        let output = tree.current_dir(tests::repository()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines()
+            .filter(|line| line.contains(" feature \""))
+            .map(|line| line.trim_end_matches(" (*)").to_owned())
+            .collect()
+    };
+    let (with, without) = (features("features"), features("features,no-dev"));
+    assert!(without.len() > 100, "{without:?}");
+    let more: Vec<&String> = with.difference(&without).collect();
+    assert!(
+        more.is_empty(),
+        "make these dependencies of `tests` or `properties` that are not for tests alone: {more:?}"
+    );
+}
+
 #[test]
 fn only_neural_names_tch() {
     let may = |name: &str| name.starts_with("stages/neural/");

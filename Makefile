@@ -1,20 +1,20 @@
-# `make study` and `make test` need Rust, a C++ compiler and Python 3 with pip, and nothing done beforehand.
+# `make study` and `make test` need Rust, a C++ compiler and Python 3 with pip, and no other preparation.
 #
-# Everything is built in the release profile, so that torch-sys, by far the longest compilation, is compiled once for the
+# Everything is built in the release profile, so that torch-sys, by far the slowest to compile, is compiled once for the
 # programs, the tests and the lints.
 
 PYTHON ?= python3
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# Where cargo itself installs programs: rustup has put it on the PATH.
+# Where cargo installs programs; rustup adds that folder to the PATH.
 BIN := $(or $(CARGO_INSTALL_ROOT),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
-# cargo reads LIBTORCH from .cargo/config.toml alone, where scripts/libtorch.py puts it, the user's own included: two
-# sources would differ some day, and each change compiles torch-sys anew.
+# cargo reads LIBTORCH only from .cargo/config.toml, into which scripts/libtorch.py also copies the user's own LIBTORCH.
+# Two sources would differ sooner or later, and each change recompiles torch-sys.
 unexport LIBTORCH
 
-# CUDA=1 asks for the CUDA build and CUDA=0 for the CPU build; without either, a clone keeps what it has. Other values are
-# somebody else's variable, such as the folder of a CUDA toolkit.
+# CUDA=1 asks for the CUDA build, CUDA=0 for the CPU build; without either, a clone keeps the build it has. Any other
+# value is some other tool's variable, such as the folder of a CUDA toolkit.
 VARIANT := $(if $(filter 1,$(CUDA)),--cuda,$(if $(filter 0,$(CUDA)),--cpu))
 
 .DEFAULT_GOAL := help
@@ -26,17 +26,17 @@ help: ## list these targets
 study: build ## fetch libtorch, build both programs and run experiments/lr_study.toml
 	$(TARGET)/release/pipeline run experiments/lr_study.toml
 
-# Most tests run the program, and wait for its processes and for the disk: more of them than there are cores go side by side.
-test: build ## pass the whole suite
+# Most tests run the program and wait for its processes and for the disk, so twice as many tests as cores run at once.
+test: build ## run the whole test suite
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} \
 	  $(CARGO) test --release --workspace --locked
 
-# Needs `cargo install cargo-fuzz --locked`. What libFuzzer keeps stays below target/; FUZZ='sql set' takes those targets alone.
+# Needs `cargo install cargo-fuzz --locked`. libFuzzer's corpus is kept under target/. FUZZ='sql set' runs those two.
 FUZZ_SECONDS ?= 60
 FUZZ ?= $(notdir $(wildcard tests/corpus/*))
 
-# No sanitizer: the code is safe Rust but for SQLite, and so a stable compiler will do. Memory is bounded, as a frame's is.
-fuzz: tools ## give each property in tests/properties what libFuzzer makes up, for FUZZ_SECONDS=60
+# No sanitizer, so a stable compiler will do: the code is safe Rust except for SQLite. Memory is limited like a frame's.
+fuzz: tools ## fuzz each property in tests/properties with libFuzzer, for FUZZ_SECONDS=60
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo 'error: cargo-fuzz was not found' >&2; \
 	  echo 'hint: cargo install cargo-fuzz --locked' >&2; exit 1; }
 	@for target in $(FUZZ); do mkdir -p $(TARGET)/fuzz/corpus/$$target; \
@@ -44,37 +44,38 @@ fuzz: tools ## give each property in tests/properties what libFuzzer makes up, f
 	    $(TARGET)/fuzz/corpus/$$target tests/corpus/$$target -- \
 	    -max_total_time=$(FUZZ_SECONDS) -timeout=20 -max_len=4096 -malloc_limit_mb=80 || exit 1; done
 
-# TORTURE='--minutes 5 --only kills,disks' takes less; `tests/torture/torture.py --help` has more.
+# For options, see `tests/torture/torture.py --help`; for example TORTURE='--minutes 5 --only kills,disks'.
 torture: build ## attack the program for an hour (kills, full disks, power cuts, …); TORTURE='--minutes 5' for less
 	$(PYTHON) tests/torture/torture.py --pipeline $(TARGET)/release/pipeline $(TORTURE)
 
 build: libtorch ## build both programs into target/release
 	$(CARGO) build --release --workspace --locked
 
-libtorch: tools ## put libtorch into the cache folder; CUDA=1 the full CUDA build, CUDA=0 the CPU build again
+libtorch: tools ## install libtorch into the cache folder; CUDA=1 for the CUDA build, CUDA=0 for the CPU build again
 	@LIBTORCH='$(LIBTORCH)' $(PYTHON) scripts/libtorch.py $(VARIANT) >/dev/null
 
-lint: libtorch ## check formatting, and lints as errors
+lint: libtorch ## check formatting and run the lints, warnings as errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --profile release --workspace --all-targets --locked -- -D warnings
 
 format: ## format the sources
 	$(CARGO) fmt --all
 
-# Copied rather than `cargo install`ed: that resolves features anew for each package, so it compiles most dependencies
-# again and asks the registry, and what it installs is not what was tested.
-install: build ## put pipeline and pipeline-neural on the PATH, independent of this clone
+# Copies the programs instead of running `cargo install`, which resolves features per package: it would recompile most
+# dependencies, ask the registry, and install something other than what was tested.
+install: build ## install pipeline and pipeline-neural, independent of this clone
 	@mkdir -p "$(BIN)"
 	install -m 755 $(TARGET)/release/pipeline $(TARGET)/release/pipeline-neural "$(BIN)"
+	"$(BIN)/pipeline" man --to "$(BIN)/../share/man/man1"
 	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo 'hint: $(BIN) is not on your PATH' >&2 ;; esac
 
-# BENCH='--rounds 3 --study-steps 100' takes half the time; `bench/contest.py --help` has more.
-bench: build ## measure beside PyTorch, Hugging Face and sqlite3 into bench/RESULTS.md; PYTHON names an interpreter that has them
+# BENCH='--rounds 3 --study-steps 100' takes half the time; for other options see `bench/contest.py --help`.
+bench: build ## compare speed with PyTorch, Hugging Face and sqlite3, into bench/RESULTS.md; PYTHON must have them
 	$(CARGO) build --release --workspace --example steps --locked
 	$(PYTHON) bench/contest.py --python $(PYTHON) --pipeline $(TARGET)/release/pipeline \
 	  --steps-program $(TARGET)/release/examples/steps $(BENCH)
 
-clean: ## delete what was built; libtorch stays in the cache folder
+clean: ## delete build outputs; libtorch stays in the cache folder
 	$(CARGO) clean
 
 tools:

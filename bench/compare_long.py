@@ -1,11 +1,11 @@
-"""Measures `pipeline compare` of two trainings of a million steps, as a process: median of several.
+"""Measures `pipeline compare` of two trainings of a million steps: the median wall time of several processes.
 
     python3 bench/compare_long.py                 # --steps, --rounds, --keep FOLDER
 
-Runs experiments/tiny.toml for a few steps in a temporary folder, and then writes long trainings beside it, straight into
-the record, as the program would have written them: steps, probes every ten of them, and blocks with their chains. Three
-pairs: one that parts early and stays within noise for good (no step can end the search), one that leaves the noise late,
-and one that is the same to the bit up to its last step. Verdicts are made by a first call, which is told apart.
+Runs experiments/tiny.toml for a few steps in a temporary folder, then inserts long trainings into the record in SQL, as
+the program would have written them: steps, probes every ten steps, and blocks with their chains. There are three pairs:
+one that differs early and stays within noise (no step ends the search), one that leaves the noise late, and one that is
+identical up to its last step. A first call, which also makes the verdicts, is reported separately.
 """
 
 import argparse
@@ -26,7 +26,7 @@ BLOCK = 1024
 
 
 def losses(kind, steps):
-    """A falling loss whose batches are hard or easy for all trainings alike, with what is a training's own."""
+    """A falling loss with noise that all trainings share (hard and easy batches) and noise of its own."""
     common, own = random.Random(1), random.Random(kind)
     for step in range(steps):
         loss = 4.0 + 3.0 / (1.0 + step / 2000) + common.gauss(0.0, 0.12)
@@ -42,7 +42,7 @@ def losses(kind, steps):
 
 
 def insert(db, run, kind, steps, rate):
-    """A run like run1, of another rate and length."""
+    """Inserts a run like run1 with another learning rate and length."""
     columns = [row[1] for row in db.execute("PRAGMA table_info(runs)")]
     own = {"id": run, "uid": f"'long-{run}'", "run_key": f"'long-{run}'", "trajectory_id": run, "length": steps,
            "steps": steps, "seconds": steps * 0.01}
@@ -77,7 +77,7 @@ def main():
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--pipeline", default=ROOT / "target/release/pipeline")
-    parser.add_argument("--keep", type=Path, help="a folder for the database, which is left there and used again")
+    parser.add_argument("--keep", type=Path, help="keep the database in this folder and reuse it")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = args.keep or Path(made)
@@ -93,7 +93,8 @@ def main():
                 for run, kind, rate in [(11, "plain", 0.01), (12, "within", 0.011), (13, "late", 0.012), (14, "last", 0.013)]:
                     insert(db, run, kind, args.steps, rate)
                     print(f"run{run}: {args.steps:,} steps", file=sys.stderr)
-        for what, a, b in [("within noise", 11, 12), ("leaves it late", 11, 13), ("parts at the last step", 11, 14)]:
+        pairs = [("within noise", 11, 12), ("beyond noise late", 11, 13), ("differs at the last step", 11, 14)]
+        for what, a, b in pairs:
             begun = time.perf_counter()
             screen = pipeline("compare", f"run{a}", f"run{b}").stdout
             first = time.perf_counter() - begun

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Measures `pipeline` beside its peers, and writes bench/RESULTS.md.
+"""Compares the speed of `pipeline` with its peers, and writes bench/RESULTS.md.
 
-    contest.py                              # all contests, five rounds: hours, most of them the peers'
-    contest.py --only train,rows --rounds 3 # printed, and written nowhere without -o
-    contest.py --quick                      # small sizes, to see that everything runs: its figures say little
+    contest.py                              # all contests, five rounds: hours, most of them for the peers
+    contest.py --only train,rows --rounds 3 # prints the results; writes them only with -o
+    contest.py --quick                      # small sizes, to check that everything runs: the figures mean little
 
-Machines drift, so the two sides of a contest take turns: one round is one measurement of each, back to back, and the side
-that begins changes from round to round. A round gives a ratio, how many times better `pipeline` was in it; what is reported
-is the median of the rounds' ratios with the least and the greatest. Every figure in the results comes from the session that
-wrote them. A contest whose peer is not installed is listed as not run, with the reason.
+Machines drift, so the two sides of a contest alternate: a round is one measurement of each, back to back, and the side
+that goes first changes from round to round. A round gives a ratio, how many times better `pipeline` was; the results
+have the median of the ratios with the minimum and maximum. All figures come from the session that wrote them. A contest
+whose peer is not installed is listed as not run, with the reason.
 
-Peers want `pip install torch==2.11.0 numpy safetensors tokenizers` for the interpreter that --python or PYTHON names, and
-sqlite3 and sha256sum on the PATH.
+The peers require `pip install torch==2.11.0 numpy safetensors tokenizers` for the interpreter that --python or PYTHON
+names, and sqlite3 and sha256sum on the PATH.
 """
 
 import argparse
@@ -67,7 +67,7 @@ class Trouble(Exception):
 
 
 class Session:
-    """What contests share: programs, sizes, a scratch folder, the commands that were run."""
+    """What contests share: programs, sizes, a scratch folder, the commands run so far."""
 
     def __init__(self, arguments, scratch):
         self.arguments, self.scratch = arguments, Path(scratch)
@@ -76,11 +76,11 @@ class Session:
         self.python = shutil.which(arguments.python) or arguments.python
         self.corpus = os.path.abspath(arguments.corpus)
         self.commands = []
-        # Of each training contest, milliseconds a step by phase, round after round.
+        # For each training contest, a dictionary per round: milliseconds per step, by phase.
         self.phases = {}
 
     def run(self, command, folder=None, contest=None):
-        """Runs a command; (stdout, seconds, peak memory in bytes). Trouble where it fails."""
+        """Runs a command and returns (stdout, seconds, peak memory in bytes). Raises Trouble if it fails."""
         command = [str(word) for word in command]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PIPELINE_")}
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -100,7 +100,7 @@ class Session:
         return stdout, seconds, usage.ru_maxrss * 1024
 
     def note(self, contest, command):
-        """Keeps a command for the results, without this machine's folders; once for each kind."""
+        """Keeps a command for the results, without this machine's folders, unless it is already there."""
         text = shlex.join(command).replace(self.pipeline, "pipeline").replace(self.rows_program, "steps")
         text = text.replace(self.python, "python3").replace(str(ROOT) + "/", "").replace(str(self.scratch), "SCRATCH")
         text = text.replace(self.corpus, "CORPUS")
@@ -108,26 +108,26 @@ class Session:
             self.commands.append((contest, text))
 
     def peer(self, contest, script, *words):
-        """Runs a peer's script; its line of JSON, with the seconds and memory of the process."""
+        """Runs a peer's script and returns its JSON, with the seconds and memory of the process."""
         stdout, seconds, memory = self.run([self.python, PEERS / script, *words], contest=contest)
         found = json.loads(stdout.splitlines()[-1])
         return found | {"wall": seconds, "memory": memory}
 
     def experiment(self, folder, text, unit="whitespace", steps=1, extra="", hidden=200, unroll=20):
-        """A folder with an experiment in it."""
+        """Makes a folder with an experiment."""
         folder.mkdir(parents=True, exist_ok=True)
         experiment = EXPERIMENT.format(text=text, unit=unit, steps=steps, extra=extra, hidden=hidden, unroll=unroll)
         (folder / "contest.toml").write_text(experiment)
         return folder
 
     def study(self, folder, *words, contest=None):
-        """`pipeline run` of the folder's experiment; (seconds, peak memory)."""
+        """Runs the folder's experiment and returns (seconds, peak memory)."""
         command = [self.pipeline, "run", "contest.toml", "--db", "experiments.db", *words]
         _, seconds, memory = self.run(command, folder, contest)
         return seconds, memory
 
     def ask(self, folder, query, *values):
-        """The one row that a query finds."""
+        """The first row that a query finds."""
         return sqlite3.connect(f"file:{folder}/experiments.db?mode=ro", uri=True).execute(query, values).fetchone()
 
     def has(self, *modules):
@@ -161,7 +161,7 @@ class Measure:
 
 
 class Train:
-    """Whole training steps of one of Zaremba's models, without dropout; same tokens, same threads."""
+    """Whole training steps of one of Zaremba's models, without dropout; both sides have the same tokens and threads."""
 
     def __init__(self, name, what, target, ours="f32", peer="f32", device="cpu", hidden=200, unroll=20):
         self.name, self.precision, self.peer_precision = name, ours, peer
@@ -192,12 +192,12 @@ class Train:
             "LIMIT 1) FROM run_steps WHERE run = (SELECT max(id) FROM runs) AND step >= ?",
             self.warmup,
         )
-        # A step's seconds are those of the training; what it took to tell of it is added.
+        # A step's seconds exclude the time to report the step, which is added.
         report = json.loads(report)
         whole = self.warmup + self.steps
         told = report.get("observe_seconds", 0.0) * self.steps / whole
         phases = {name: 1000 * spent / whole for name, spent in report.get("phases", {}).items()}
-        # A GPU's kernels are waited for together.
+        # On a GPU the phases can't be timed: kernels are waited for together.
         if self.device == "cpu":
             s.phases.setdefault(self.name, []).append(phases)
         return {self.name: tokens / (seconds + told)}
@@ -210,7 +210,7 @@ class Train:
 
 
 class Study:
-    """Eight learning rates from nothing: text, start-up, training, weights."""
+    """Eight learning rates from scratch: reading the text, starting up, training, writing weights."""
 
     def __init__(self, name, what, jobs, target, device="cpu"):
         self.name, self.jobs, self.device = name, jobs, device
@@ -229,7 +229,7 @@ class Study:
         runs, steps = s.ask(folder, "SELECT count(*), sum(steps) FROM run_summary")
         shutil.rmtree(folder)
         if (runs, steps) != (len(RATES.split(",")), self.steps * len(RATES.split(","))):
-            raise Trouble(f"{runs} runs with {steps} steps were recorded")
+            raise Trouble(f"the record has {runs} runs with {steps} steps")
         return {self.name: seconds}
 
     def peer(self, s, turn):
@@ -256,24 +256,24 @@ class Sample:
         self.weights = self.folder / "data/store/sha256" / row[0][:2] / row[0][2:]
 
     def ours(self, s, turn):
-        # One token more each turn, so that nothing is cached.
+        # One more token each round, so that nothing is cached.
         words = ["--set", f"sample.length={s.arguments.tokens + turn}", "--threads", s.arguments.threads]
         s.study(self.folder, *words, contest=self.name)
         row = s.ask(self.folder, "SELECT x.seconds, t.tokens FROM executions x JOIN samples t ON t.execution_id = x.id "
                     "WHERE x.stage = 'sample' ORDER BY x.id DESC LIMIT 1")
         if row[1] < s.arguments.tokens:
-            raise Trouble(f"the text has only {row[1]} tokens")
+            raise Trouble(f"the sample has only {row[1]} tokens")
         return {self.name: row[1] / row[0]}
 
     def peer(self, s, turn):
-        # At batch 1 more threads may be slower: the peer's better figure counts.
+        # At batch 1 more threads may be slower, so the peer's better figure counts.
         words = [self.weights, "--tokens", s.arguments.tokens, *(["--greedy"] if self.greedy else [])]
         counts = sorted({1, s.arguments.threads})
         return {self.name: max(s.peer(self.name, "sample_torch.py", *words, "--threads", n)["value"] for n in counts)}
 
 
 def big_text(s):
-    """The large text of a session: Shakespeare over and over."""
+    """The large text of a session: Shakespeare, repeated."""
     path = s.scratch / "text.txt"
     if not path.exists():
         text, left = (ROOT / "data/shakespeare.txt").read_bytes(), int(s.arguments.size)
@@ -291,8 +291,8 @@ class Text:
 
     name = "text"
     measures = [
-        Measure("text", "vocabulary and ids, the stages (tokenize, vocab, batch) alone", "MB/s", "≥ 10"),
-        Measure("text-whole", "the same as whole processes, start, digests and store included", "MB/s", "> 1"),
+        Measure("text", "vocabulary and ids, the stages (tokenize, vocab, batch) only", "MB/s", "≥ 10"),
+        Measure("text-whole", "the same as whole processes, with start, digests and store", "MB/s", "> 1"),
         Measure("text-memory", "peak memory of those processes", "MB", "ours < 200", lower=True),
     ]
 
@@ -308,13 +308,13 @@ class Text:
         seconds, memory = s.study(folder, "--until", "batch", contest=self.name)
         stages, inside = s.ask(folder, "SELECT count(*), sum(seconds) FROM executions")
         if stages != 3:
-            raise Trouble(f"{stages} stages were executed")
+            raise Trouble(f"{stages} stages were executed, not 3")
         query = ("SELECT o.digest FROM execution_outputs o JOIN executions x ON x.id = o.execution_id "
                  "WHERE x.stage = 'vocab' AND o.name = ?")
         if turn == 0:
             path = lambda name: (lambda d: folder / "data/store/sha256" / d[:2] / d[2:])(s.ask(folder, query, name)[0])
             words = ["--text", self.text, "--tokenizer", path("tokenizer"), "--ids", path("train"), "--limit", 200_000]
-            s.peer(f"{self.name} (the ids are the same)", "tokenize_hf.py", *words)  # Or Trouble.
+            s.peer(f"{self.name} (the ids are the same)", "tokenize_hf.py", *words)  # Raises Trouble if they differ.
         shutil.rmtree(folder)
         return {"text": self.bytes / inside / 1e6, "text-whole": self.bytes / seconds / 1e6, "text-memory": memory / 1e6}
 
@@ -325,7 +325,7 @@ class Text:
 
 
 class Hash:
-    """Every object of a store against its name."""
+    """Verification of every object of a store."""
 
     def __init__(self, name, program, target):
         self.name, self.program = name, program
@@ -339,7 +339,7 @@ class Hash:
         s.study(self.folder, "--until", "tokenize")
         self.files = sorted(path for path in (self.folder / "data/store/sha256").glob("*/*") if path.is_file())
         self.bytes = sum(path.stat().st_size for path in self.files)
-        for path in self.files:  # Both sides read from memory.
+        for path in self.files:  # Fill the page cache: both sides then read from memory.
             with open(path, "rb") as file:
                 while file.read(1 << 20):
                     pass
@@ -355,7 +355,7 @@ class Hash:
 
 
 class Rows:
-    """Steps into the record."""
+    """Recording of steps."""
 
     name = "rows"
     measures = [Measure("rows", "steps into SQLite, whole processes", "rows/s", "≥ 1")]
@@ -364,7 +364,7 @@ class Rows:
         if shutil.which("sqlite3") is None:
             return "sqlite3 was not found"
         if not os.access(s.rows_program, os.X_OK):
-            return "its program is not built: cargo build --release -p pipeline --example steps"
+            return "bench/steps.rs is not built: cargo build --release -p pipeline --example steps"
         return None
 
     def prepare(self, s):
@@ -407,7 +407,7 @@ CONTESTS = [
 
 
 def hold(contest, s):
-    """All rounds of a contest: {measure: [(ours, peer), …]}."""
+    """Runs all rounds of a contest: {measure: [(ours, peer), …]}."""
     contest.prepare(s)
     rounds = {measure.name: [] for measure in contest.measures}
     for turn in range(s.arguments.rounds):
@@ -427,12 +427,12 @@ def hold(contest, s):
 
 
 def number(x):
-    """Three digits, and commas."""
+    """A number with three significant digits, or with thousands separators."""
     return f"{x:,.0f}" if x >= 1000 else f"{x:.3g}" if x < 100 else f"{x:.0f}"
 
 
 def spread(values, shown=number):
-    """The median, with the least and the greatest."""
+    """The median, with the minimum and the maximum."""
     median = shown(statistics.median(values))
     return median if len(values) == 1 else f"{median} ({shown(min(values))}–{shown(max(values))})"
 
@@ -446,7 +446,7 @@ def first_line(command):
 
 
 def machine():
-    """What it was measured on."""
+    """The machine that was measured."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     model = next((line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")), platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -470,7 +470,7 @@ def versions(s):
     commit = first_line(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"])
     changed = subprocess.run(["git", "-C", str(ROOT), "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout
     return [
-        ("pipeline", f"{first_line([s.pipeline, '--version'])}, commit {commit}{' and changes to it' if changed.strip() else ''}"),
+        ("pipeline", f"{first_line([s.pipeline, '--version'])}, commit {commit}{' with local changes' if changed.strip() else ''}"),
         ("rustc", first_line(["rustc", "--version"])),
         ("libtorch", libtorch),
         ("Python", first_line([s.python, "--version"])),
@@ -483,9 +483,9 @@ def versions(s):
 
 PHASES = {
     "softmax_products": "the softmax layer's three products",
-    "softmax_rows": "its rows: bias, losses, gradient by the logits",
+    "softmax_rows": "its rows: bias, losses, gradient with respect to the logits",
     "forward": "embedding and LSTM layers, forward",
-    "backward": "the same, back",
+    "backward": "embedding and LSTM layers, backward",
     "norm": "norm of the gradients",
     "update": "update rule",
     "rest": "reading tokens, probes, recording",
@@ -493,23 +493,24 @@ PHASES = {
 
 
 def where_time_goes(s):
-    """What a step of each training contest spends its time on, beside what products reach at best."""
+    """The time of each phase of a step, for each training contest, and the best speed of matrix products."""
     lines = []
     for name, rounds in s.phases.items():
         median = {phase: statistics.median(of[phase] for of in rounds) for phase in rounds[0]}
         whole = sum(median.values())
-        lines += ["", f"## Where a step's time goes: {name}", "", "| phase | ms a step | share |", "| --- | --- | --- |"]
+        lines += ["", f"## Where a step's time goes: {name}", "", "| phase | ms per step | share |", "| --- | --- | --- |"]
         lines += [f"| {words} | {median[phase]:.2f} | {median[phase] / whole:.0%} |" for phase, words in PHASES.items()]
-        # 2 · T·B · H · V for each of three products.
+        # Each of the three products takes 2 · T·B · H · V operations.
         reached = 3 * 2 * 400 * 200 * 10_000 / (median["softmax_products"] / 1000) / 1e9
         lines += ["", f"The products reach {reached:.0f} GFLOP/s."]
     if lines:
         try:
             found = s.peer("products", "products_torch.py", "--threads", s.arguments.threads)["value"]
         except Trouble as error:
-            return lines + ["", f"What products reach at best was not measured: {error}"]
-        lines += ["", "What products reach at best in this session, through PyTorch, GFLOP/s:", ""]
-        lines += ["| | logits | gradient by the weights | gradient by the inputs | 2048 × 2048 × 2048 |", "| --- | --- | --- | --- | --- |"]
+            return lines + ["", f"The best speed of matrix products was not measured: {error}"]
+        lines += ["", "The best speed of matrix products in this session, through PyTorch, GFLOP/s:", ""]
+        lines += ["| | logits | gradient of the weights | gradient of the inputs | 2048 × 2048 × 2048 |",
+                  "| --- | --- | --- | --- | --- |"]
         lines += [f"| {name} | " + " | ".join(f"{of[k]:.0f}" for k in ("logits", "weight_gradient", "input_gradient", "large")) + " |"
                   for name, of in found.items()]
     return lines
@@ -520,10 +521,11 @@ def report(s, results, skipped, begun, load):
     a = s.arguments
     when = begun.strftime("%Y-%m-%d %H:%M UTC")
     lines = ["# Results of the contests", ""]
-    lines += [f"Written by `bench/contest.py` on {when}: {a.rounds} round{'s' * (a.rounds > 1)}, alternating. A cell is the median over the"
-              " rounds, with the least and the greatest. The ratio is taken in each round: above 1, `pipeline` is better."]
+    lines += [f"Written by `bench/contest.py` on {when}: {a.rounds} round{'s' * (a.rounds > 1)}, sides alternating. A cell"
+              " is the median over the rounds, with the minimum and maximum. The ratio is taken in each round: above 1,"
+              " `pipeline` is better."]
     if a.quick:
-        lines += ["", "**Small sizes (`--quick`): these figures say that everything runs, and nothing else.**"]
+        lines += ["", "**Small sizes (`--quick`): these figures only show that everything runs.**"]
     lines += ["", "| contest | | ours | peer | unit | ratio | target |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for contest in CONTESTS:
         for measure in contest.measures:
@@ -540,12 +542,12 @@ def report(s, results, skipped, begun, load):
         lines += [f"- **{name}**: {why}" for name, why in skipped]
     lines += ["", "## Machine and versions", "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in machine() + versions(s)]
-    lines += [f"| load average | {load[0]:.2f} when it began, {os.getloadavg()[0]:.2f} when it ended (its own included) |"]
-    lines += [f"| sizes | {a.steps} steps after {a.warmup} (train), {a.study_steps} for each rate (study), {a.tokens:,} tokens (sample), "
-              f"{a.size / 1e6:,.0f} MB of text (text, hash), {a.rows:,} rows; {a.threads} threads; corpus of train and study: "
-              f"{Path(s.corpus).name} |"]
-    lines += ["", "## Commands", "", "In a scratch folder with the experiment that `contest.py` writes; of commands that differ by a round's"
-              " number, the first. SCRATCH is the folder, CORPUS the corpus.", ""]
+    lines += [f"| load average | {load[0]:.2f} at the start, {os.getloadavg()[0]:.2f} at the end (contests included) |"]
+    lines += [f"| sizes | {a.steps} steps after {a.warmup} (train), {a.study_steps} per rate (study), {a.tokens:,} tokens"
+              f" (sample), {a.size / 1e6:,.0f} MB of text (text, hash), {a.rows:,} rows; {a.threads} threads; corpus of"
+              f" train and study: {Path(s.corpus).name} |"]
+    lines += ["", "## Commands", "", "Run in a scratch folder with the experiment that `contest.py` writes. Of commands that"
+              " differ only by the round's number, the first is shown. SCRATCH is the folder, CORPUS the corpus.", ""]
     for contest in dict.fromkeys(name for name, _ in s.commands):
         own = [text for name, text in s.commands if name == contest]
         kinds = dict.fromkeys(" ".join(text.split()[:2]) for text in own)
@@ -564,22 +566,31 @@ def parse():
     names = [contest.name for contest in CONTESTS]
     ptb = ROOT / "data/ptb/ptb.train.txt"
     corpus = ptb if ptb.exists() else ROOT / "data/shakespeare.txt"
-    parser.add_argument("--only", help=f"some of: {', '.join(names)}")
-    parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--python", default=os.environ.get("PYTHON", "python3"), help="the peers' interpreter (default: %(default)s)")
-    parser.add_argument("--pipeline", default=str(ROOT / "target/release/pipeline"), help="(default: target/release/pipeline)")
-    parser.add_argument("--steps-program", default=str(ROOT / "target/release/examples/steps"), help="bench/steps.rs, built")
-    parser.add_argument("--corpus", default=str(corpus), help="of train and study (default: data/ptb/ptb.train.txt if it is there, else data/shakespeare.txt)")
-    parser.add_argument("--threads", type=int, default=2, help="of either side (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=200, help="train: steps measured (default: %(default)s)")
-    parser.add_argument("--warmup", type=int, default=20, help="train: steps before them (default: %(default)s)")
-    parser.add_argument("--study-steps", type=int, default=200, help="study: steps for each rate (default: %(default)s)")
+    program = ROOT / "target/release/pipeline"
+    steps = ROOT / "target/release/examples/steps"
+    python = os.environ.get("PYTHON", "python3")
+    parser.add_argument("--only", help=f"contests to run, separated by commas: {', '.join(names)}")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds per contest (default: %(default)s)")
+    parser.add_argument("--python", default=python, help="the peers' interpreter (default: %(default)s)")
+    parser.add_argument("--pipeline", default=str(program), help="the program (default: target/release/pipeline)")
+    parser.add_argument("--steps-program", default=str(steps), help="the built bench/steps.rs (default: %(default)s)")
+    parser.add_argument(
+        "--corpus",
+        default=str(corpus),
+        help="corpus of train and study (default: data/ptb/ptb.train.txt if it exists, else data/shakespeare.txt)",
+    )
+    parser.add_argument("--threads", type=int, default=2, help="threads of each side (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=200, help="train: measured steps (default: %(default)s)")
+    parser.add_argument("--warmup", type=int, default=20, help="train: steps before measuring (default: %(default)s)")
+    parser.add_argument("--study-steps", type=int, default=200, help="study: steps per rate (default: %(default)s)")
     parser.add_argument("--tokens", type=int, default=10_000, help="sample: length of the text (default: %(default)s)")
     parser.add_argument("--size", type=float, default=1e9, help="text, hash: bytes of text (default: %(default)s)")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows: steps (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="small sizes and one round, to see that everything runs")
-    parser.add_argument("--scratch", help="where the scratch folder is made; it takes up to 4 times --size")
-    parser.add_argument("-o", "--output", help="where results go (default: bench/RESULTS.md; with --only or --quick nowhere)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows: number of steps (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="small sizes and one round, to check that everything runs")
+    parser.add_argument("--scratch", help="parent of the scratch folder, which takes up to 4 times --size")
+    parser.add_argument(
+        "-o", "--output", help="file for the results (default: bench/RESULTS.md; none with --only or --quick)"
+    )
     arguments = parser.parse_args()
     if arguments.output is None and not arguments.only and not arguments.quick:
         arguments.output = str(ROOT / "bench/RESULTS.md")
@@ -589,9 +600,9 @@ def parse():
     chosen = arguments.only.split(",") if arguments.only else names
     for name in chosen:
         if name not in names:
-            parser.error(f"there is no contest {name!r}; there are {', '.join(names)}")
+            parser.error(f"not a contest: {name!r}; allowed: {', '.join(names)}")
     if not os.access(arguments.pipeline, os.X_OK):
-        sys.exit(f"error: {arguments.pipeline}: no such program\nhint: make build, or --pipeline")
+        sys.exit(f"error: {arguments.pipeline}: no such program\nhint: run make build, or pass --pipeline")
     return arguments, [contest for contest in CONTESTS if contest.name in chosen]
 
 
@@ -607,8 +618,8 @@ def main():
                 try:
                     results.update(hold(contest, s))
                 except Trouble as error:
-                    why = f"it failed: {error}"
-            for folder in Path(scratch).iterdir():  # Not the large text, which contests share.
+                    why = f"failed: {error}"
+            for folder in Path(scratch).iterdir():  # Keeps the large text, which contests share.
                 if folder.is_dir():
                     shutil.rmtree(folder)
             if why is not None:
@@ -616,9 +627,9 @@ def main():
                 print(f"{contest.name}: not run, {why}", file=sys.stderr)
         left = [contest.name for contest in CONTESTS if contest not in chosen]
         if left:
-            skipped.append((", ".join(left), "not chosen"))
+            skipped.append((", ".join(left), "not selected"))
         if not results:
-            sys.exit("error: no contest could be held")
+            sys.exit("error: no contest could be run")
         text = report(s, results, skipped, begun, load)
     if arguments.output:
         Path(arguments.output).write_text(text)

@@ -1,8 +1,9 @@
 //! Writes what the stage `sample` draws from, for `peers/check_sample.py` to compare with PyTorch:
 //! `cargo run --release -p stages --example logits -- WEIGHTS TYPES IDS READ GREEDY THREADS`
 //!
-//! Reads the first READ tokens of IDS (unsigned 32-bit little-endian integers), then GREEDY times the token that was
-//! likeliest. For each token standard output gets the likeliest next one (u32) and the logits (TYPES times f32).
+//! Reads the first READ tokens of IDS (unsigned 32-bit little-endian integers), then GREEDY tokens, each the likeliest
+//! after the one before. For each token read, writes to stdout the likeliest next token (u32) and the logits
+//! (TYPES times f32).
 
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (types, read): (usize, usize) = (types.parse()?, read.parse()?);
     let tokens = &ids[..read.min(ids.len())];
     if tokens.is_empty() || tokens.iter().any(|id| *id as usize >= types) {
-        return Err(format!("READ wants at least one token, each below {types}").into());
+        return Err(format!("READ requires at least one token, and every token must be below {types}").into());
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut written = Ok(());

@@ -1,10 +1,10 @@
-"""Measures the commands that read a record of many runs, as processes: the first time, and the median of several.
+"""Measures the commands that read a record of many runs: wall time of the first process, and the median of several.
 
     python3 bench/many_runs.py                    # --runs, --rounds, --keep FOLDER, --pipeline PROGRAM
 
 Runs experiments/tiny.toml at four learning rates in a temporary folder, and copies those runs in SQL until the record
-has as many as asked for: two fifths of them as the study `many`, the others as the study `rest`. Each copy has its own
-seed, trajectory, executions, steps and blocks; the objects are shared. The first time, runs are judged too.
+has --runs of them: two fifths in the study `many`, the others in the study `rest`. Each copy has its own seed,
+trajectory, executions, steps and blocks; the objects are shared. The first process of a command also judges the runs.
 """
 
 import argparse
@@ -24,7 +24,7 @@ RATES = [0.01, 0.1, 1.0, 30.0]
 
 
 class Copier:
-    """Copies runs of a record within it."""
+    """Copies runs within a record."""
 
     def __init__(self, db):
         self.db = db
@@ -36,13 +36,13 @@ class Copier:
         return self.next[table] - 1
 
     def copy(self, table, where, **own):
-        """Copies rows of a table; `own` has SQL for the columns that differ."""
+        """Copies rows of a table; `own` is SQL for the columns that differ."""
         columns = [row[1] for row in self.db.execute(f"PRAGMA table_info({table})")]
         chosen = ", ".join(str(own.get(column, column)) for column in columns)
         self.db.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {chosen} FROM {table} WHERE {where}")
 
     def run(self, template, seed):
-        """A run like `template`, of another seed."""
+        """Inserts a run like `template` with another seed."""
         run, trajectory = self.take("runs"), self.take("trajectories")
         (old,) = self.db.execute("SELECT trajectory_id FROM runs WHERE id = ?", (template,)).fetchone()
         identity = hashlib.sha256(f"copy {run}".encode()).hexdigest()
@@ -95,7 +95,7 @@ class Copier:
 
 
 def fill(path, runs):
-    """Copies runs until there are as many."""
+    """Copies runs until there are `runs` of them."""
     db = sqlite3.connect(path)
     copier = Copier(db)
     templates = [row[0] for row in db.execute("SELECT id FROM runs ORDER BY id")]
@@ -122,7 +122,7 @@ def main():
     parser.add_argument("--runs", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pipeline", default=ROOT / "target/release/pipeline")
-    parser.add_argument("--keep", type=Path, help="a folder for the record, which is left there and used again")
+    parser.add_argument("--keep", type=Path, help="keep the record in this folder and reuse it")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = args.keep or Path(made)

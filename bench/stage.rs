@@ -1,7 +1,7 @@
-//! Runs one text stage by itself, to time it and to look at its files:
+//! Runs and times one text stage, and leaves its files for inspection:
 //! `cargo run --release -p stages --example stage -- tokenize '{"unit":"word","lowercase":false,"eos":"<eos>","split":{"valid":0.05,"test":0.05}}' FOLDER text=corpus.txt`
 //!
-//! A word `threads=N` says how many threads the stage may use; without it, one.
+//! The argument `threads=N` sets how many threads the stage may use; the default is 1.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -43,6 +43,6 @@ fn run(stage: &str, parameters: &Value, context: &Context) -> Result<StageOutcom
         "baselines" => baselines::run(&params::read(stage, parameters)?, context),
         "batch" => batch::run(&params::read(stage, parameters)?, context),
         "sample" => sample::run(&params::read(stage, parameters)?, context),
-        other => Err(StageError::Bug(format!("no text stage is named {other}"))),
+        other => Err(StageError::Bug(format!("not a text stage: {other}"))),
     }
 }

@@ -1,8 +1,8 @@
-//! Records the steps of one long training through the program's own writer, to time it beside `sqlite3`'s `.import`:
-//! `cargo run --release -p pipeline --example steps -- FOLDER [ROWS]` makes `FOLDER/steps.db`; with `--csv FILE` it only
-//! writes the same rows as CSV, in the order of the table's columns.
+//! Records the steps of one long training through the program's own writer, for comparison with `sqlite3`'s `.import`:
+//! `cargo run --release -p pipeline --example steps -- FOLDER [ROWS]` creates `FOLDER/steps.db`. With `--csv FILE` it
+//! only writes the same rows as CSV, in the order of the table's columns.
 //!
-//! Steps come in batches of 1,024, each a transaction together with its row of `step_blocks`, as while a run trains.
+//! As during a training, each transaction has 1,024 steps and their row of `step_blocks`.
 
 use std::error::Error;
 use std::io::{BufWriter, Write as _};
@@ -14,7 +14,7 @@ use identity::{Digest, Fields, TrajectoryId};
 use record::Record;
 use record::rows::NewTrajectory;
 
-/// Steps of one transaction, as in the engine.
+/// Steps per transaction, as in the engine.
 const BATCH: u64 = 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     while from < rows {
         let steps: Vec<Step> = (from..rows.min(from + BATCH)).map(step).collect();
         if let Some(mismatch) = record.append_steps(row, from, &steps)? {
-            return Err(format!("step {} was there already", mismatch.step).into());
+            return Err(format!("step {} was recorded before", mismatch.step).into());
         }
         from += BATCH;
     }
@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Step `n` of a training that never was: every column has a value.
+/// Step `n` of a made-up training. Every column has a value.
 fn step(n: u64) -> Step {
     let x = n as f64;
     let loss = 9.2 / (1.0 + x / 1e5) + 0.3 * (x * 0.37).sin();

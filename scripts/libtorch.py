@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Puts libtorch into the user's cache folder and tells cargo where it is.
+"""Installs libtorch into the user's cache folder and tells cargo where it is.
 
-    scripts/libtorch.py                 the CPU-only tree (0.5 GB), or whatever .cargo/config.toml already names
+    scripts/libtorch.py                 the CPU-only tree (0.5 GB), or the tree that .cargo/config.toml already names
     scripts/libtorch.py --cpu | --cuda  that tree, whatever the file names now
-    scripts/libtorch.py --dry-run       what would be fetched; touches nothing
+    scripts/libtorch.py --dry-run       print what would be fetched, and touch nothing
 
-An environment variable LIBTORCH that names a tree of the right version is honoured: nothing is fetched. stdout is the
-tree's path; stderr is talk.
+If the environment variable LIBTORCH names a tree of the right version, that tree is used and nothing is fetched.
+stdout is the tree's path; progress and errors go to stderr.
 
-Approach: the libraries come out of the wheels that pip fetches, because pip is the one downloader whose index, proxy
-and certificates the user has already configured. Each wheel is pinned by SHA-256, unpacked member by member into a
-sibling of the tree and deleted; the sibling is renamed into place when it is whole. So the tree is either there or not,
-and its presence needs no second check. Needs nothing beyond the standard library.
+The libraries come from wheels that pip fetches, because pip is the one downloader whose index, proxy and certificates
+the user has already configured. Each wheel is pinned by SHA-256, unpacked member by member into a folder beside the
+tree, and deleted; that folder is renamed into place when it is complete. So a tree that exists is complete, and needs
+no second check. Only the standard library is required.
 """
 
 import argparse
@@ -31,12 +31,12 @@ from pathlib import Path
 # tch 0.24 pairs with this version exactly; torch-sys compares `build-version` with it.
 VERSION = "2.11.0"
 
-# Of the user's Python nothing matters but pip: the libraries are those of any torch wheel, so one is pinned for all.
+# Only pip of the user's Python is used. Every torch wheel has the same libraries, so one wheel is pinned for all users.
 PYTHON = "3.11"
 
-# Each line: project, version, platform tags, bytes, SHA-256. The versions are those that torch 2.11.0 requires through
-# cuda-toolkit 13.0.2. The CPU libraries are linked against the profiler (CUPTI) and the CUDA run-time, so these two
-# belong to both trees.
+# Project: version, platform tag, bytes, SHA-256. The versions are those that torch 2.11.0 requires through
+# cuda-toolkit 13.0.2. The CPU libraries are linked against the profiler (CUPTI) and the CUDA runtime, so both trees
+# need these two.
 WHEELS = {
     "torch": ("2.11.0", "manylinux_2_28_x86_64", 530604548, "7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a"),
     "nvidia-cuda-cupti": ("13.0.85", "manylinux_2_25_x86_64", 10715597, "4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8"),
@@ -57,11 +57,11 @@ WHEELS = {
 
 CPU_WHEELS = ("torch", "nvidia-cuda-cupti", "nvidia-cuda-runtime")
 
-# What the installed libraries take on disk, in bytes, rounded up; the CUDA figure is an estimate.
+# Size of the installed libraries in bytes, rounded up; the CUDA figure is an estimate.
 INSTALLED = {"cpu": 600 * 10**6, "cuda": 6 * 10**9}
 
 CPU_LIBRARIES = re.compile(r"torch/lib/(libtorch_cpu\.so|libc10\.so|libgomp[^/]*\.so[^/]*)|nvidia/[^/]+/lib/(libcupti|libcudart)\.so\.\d+")
-# Python's own binding needs libpython, and libshm serves its data loader.
+# Left out: Python's binding, which needs libpython, and libshm, which its data loader uses.
 CUDA_LIBRARIES = re.compile(r"torch/lib/(?!libtorch_python|libshm)[^/]+\.so[^/]*|nvidia/[^/]+/lib/[^/]+\.so[^/]*")
 HEADERS = re.compile(r"torch/include/.+[^/]")
 LICENSES = re.compile(r"[^/]+\.dist-info/(?:licenses/)?((?:LICENSE|License|NOTICE)[^/]*)")
@@ -70,7 +70,7 @@ CONFIG_MARK = "# Written by scripts/libtorch.py"
 
 
 class Refusal(Exception):
-    """Something the user can mend: one line of error, one of hint."""
+    """An error that the user can fix: one line for the error, one for the hint."""
 
     def __init__(self, error, hint):
         super().__init__(error)
@@ -90,20 +90,20 @@ def megabytes(count):
 
 def cache_folder():
     base = os.environ.get("XDG_CACHE_HOME", "")
-    # A relative XDG_CACHE_HOME is invalid by its specification and ignored.
+    # The XDG specification says to ignore a relative XDG_CACHE_HOME.
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "pipeline"
 
 
 class Tree:
-    """One variant of libtorch in the cache: `folder` is what is renamed into place, `libtorch` what cargo is told."""
+    """One variant of libtorch in the cache: `folder` is renamed into place, `libtorch` is the path that cargo gets."""
 
     def __init__(self, variant):
         self.variant = variant
         self.folder = cache_folder() / f"libtorch-{VERSION}-{variant}"
         self.partial = self.folder.with_name(self.folder.name + ".partial")
         self.wheels = CPU_WHEELS if variant == "cpu" else tuple(WHEELS)
-        # The CUDA libraries find each other by run-time paths like `$ORIGIN/../../nvidia/cu13/lib`, and load some by
-        # name while running. So that tree keeps the wheels' own layout, and libtorch is its folder `torch`.
+        # The CUDA libraries find each other by runpaths like `$ORIGIN/../../nvidia/cu13/lib`, and load some by name at
+        # run time. So the CUDA tree keeps the layout of the wheels, and libtorch is its folder `torch`.
         self.inside = "." if variant == "cpu" else "torch"
 
     @property
@@ -111,7 +111,7 @@ class Tree:
         return self.folder if self.inside == "." else self.folder / self.inside
 
     def destination(self, member):
-        """Where in the tree a member of a wheel belongs, or None where it is not needed."""
+        """The place in the tree of a wheel's member, or None if the member is not needed."""
         licence = LICENSES.fullmatch(member)
         if licence:
             project = member.split("-")[0]
@@ -120,32 +120,34 @@ class Tree:
             return member if HEADERS.fullmatch(member) or CUDA_LIBRARIES.fullmatch(member) else None
         if HEADERS.fullmatch(member):
             return member[len("torch/") :]
-        # All in one folder: every library here searches its own.
+        # All in one folder: each of these libraries searches its own folder.
         return f"lib/{member.rsplit('/', 1)[1]}" if CPU_LIBRARIES.fullmatch(member) else None
 
     def finish(self):
-        """Adds what no wheel holds."""
+        """Adds the files that no wheel contains."""
         top = self.partial / self.inside
         if self.variant == "cpu":
-            # torch-sys links `-ltorch`, and the wheel's libtorch.so pulls in CUDA. A linker script stands in for it.
+            # torch-sys links `-ltorch`, and the wheel's libtorch.so pulls in CUDA. A linker script takes its place.
             (top / "lib" / "libtorch.so").write_text("INPUT(-ltorch_cpu)\n")
         (top / "build-version").write_text(VERSION + "\n")
 
 
 def check_libtorch(path, origin):
-    """Refuses a tree that torch-sys could not build against."""
+    """Refuses a tree that torch-sys can't build against."""
     away = f"unset {origin}" if origin == "LIBTORCH" else f"delete {origin}"
-    hint = f"{away} to let the CPU build be fetched, or point it at libtorch {VERSION}"
+    hint = f"{away} to fetch the CPU build, or point it at libtorch {VERSION}"
     if origin == "LIBTORCH" and not os.path.isabs(path):
-        raise Refusal(f"LIBTORCH is not an absolute path: {path}", "cargo runs build scripts in other folders; give the full path")
+        raise Refusal(
+            f"LIBTORCH is not an absolute path: {path}", "give the full path: cargo runs build scripts in other folders"
+        )
     libraries = path / "lib"
     if not any((libraries / name).exists() for name in ("libtorch.so", "libtorch.a", "libtorch_cpu.so")):
-        raise Refusal(f"{origin} names no libtorch: {libraries} holds no libtorch.so", hint)
+        raise Refusal(f"{origin} does not name a libtorch: {libraries} has no libtorch.so", hint)
     version_file = path / "build-version"
     if version_file.exists() and "LIBTORCH_BYPASS_VERSION_CHECK" not in os.environ:
         version = version_file.read_text().strip()
         if version.split("+")[0] != VERSION:
-            raise Refusal(f"{origin} names libtorch {version}, but this program needs {VERSION}: {path}", hint)
+            raise Refusal(f"{origin} names libtorch {version}, but this program requires {VERSION}: {path}", hint)
 
 
 # --- Fetching -------------------------------------------------------------------------------------------------------
@@ -155,58 +157,62 @@ def check_platform():
     system, machine = platform.system(), platform.machine()
     if (system, machine) != ("Linux", "x86_64"):
         raise Refusal(
-            f"no libtorch is pinned for {system} on {machine}, only for Linux on x86_64",
+            f"libtorch can be fetched only for Linux on x86_64, not for {system} on {machine}",
             f"install libtorch {VERSION} yourself and set LIBTORCH to its folder",
         )
     library, version = platform.libc_ver()
     if library != "glibc" or tuple(int(part) for part in version.split(".")[:2]) < (2, 28):
         raise Refusal(
-            f"libtorch {VERSION} needs glibc 2.28 or later, and this system has {library or 'another C library'} {version}".rstrip(),
+            f"libtorch {VERSION} requires glibc 2.28 or later; this system has "
+            f"{library or 'another C library'} {version}".rstrip(),
             f"install libtorch {VERSION} yourself and set LIBTORCH to its folder",
         )
 
 
 def check_pip():
-    # -m pip from another folder: a file pip.py beside the caller must not be taken for it.
+    # Run from another folder, so that a file pip.py in the current one is not mistaken for pip.
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, cwd="/").returncode != 0:
         raise Refusal(
-            f"{sys.executable} has no pip, which fetches libtorch",
+            f"{sys.executable} has no pip, which is required to fetch libtorch",
             "install it (Debian: apt install python3-pip; elsewhere: python3 -m ensurepip --user), or set LIBTORCH",
         )
 
 
 def check_space(tree):
-    # At its fullest the disk holds the tree and the largest wheel twice: pip's temporary copy and the finished one.
+    # At the peak, the disk holds the tree and the largest wheel twice: pip's temporary copy and the finished file.
     needed = INSTALLED[tree.variant] + 2 * max(WHEELS[name][2] for name in tree.wheels)
     free = shutil.disk_usage(tree.folder.parent).free
     if free < needed:
         raise Refusal(
-            f"{tree.folder.parent} has {megabytes(free)} free, and installing libtorch takes {megabytes(needed)}",
+            f"{tree.folder.parent} has {megabytes(free)} free, but installing libtorch requires {megabytes(needed)}",
             "free some space, or set XDG_CACHE_HOME to a folder on another disk",
         )
 
 
 def download(name, into):
-    """Fetches one pinned wheel and returns its path. Its digest has been checked."""
+    """Fetches one pinned wheel, checks its digest and returns its path."""
     version, tag, size, digest = WHEELS[name]
     into.mkdir()
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
-    # Kept out of pip's own cache: the tree is the cache.
+    # Not in pip's cache: the tree is the cache.
     command += ["--no-cache-dir", "--quiet" if not sys.stderr.isatty() else "--progress-bar=on"]
     command += ["--implementation", "cp", "--python-version", PYTHON, "--platform", tag, "--dest", str(into)]
-    # `===` takes the very version; `==` would prefer a local one such as 2.11.0+cpu where the user's index has it.
+    # `===` takes exactly this version; `==` would prefer a local version such as 2.11.0+cpu if the user's index has one.
     command.append(f"{name}==={version}")
     say(f"fetching {name} {version} ({megabytes(size)})")
-    # Its temporary files go beside the wheel, for /tmp may be small, and so that nothing outlives an interruption.
+    # pip's temporary files go beside the wheel: /tmp may be small, and an interruption then leaves nothing behind.
     environment = {**os.environ, "TMPDIR": str(into)}
     if subprocess.run(command, stdout=sys.stderr.fileno(), env=environment, cwd=into).returncode != 0:
         raise Refusal(
             f"pip could not fetch {name} {version}",
-            "pip's own message is above; its index, proxy and certificates are those of `python3 -m pip config list`",
+            "see pip's message above; `python3 -m pip config list` shows its index, proxy and certificates",
         )
     wheels = list(into.glob("*.whl"))
     if len(wheels) != 1:
-        raise Refusal(f"pip fetched {len(wheels)} wheels for {name} {version} where one was expected", "try again with another version of pip")
+        raise Refusal(
+            f"pip fetched {len(wheels)} wheels for {name} {version}, but one was expected",
+            "try again with another version of pip",
+        )
     check_digest(wheels[0], digest)
     return wheels[0]
 
@@ -218,8 +224,8 @@ def check_digest(wheel, expected):
             digest.update(block)
     if digest.hexdigest() != expected:
         raise Refusal(
-            f"{wheel.name} has SHA-256 {digest.hexdigest()}, but {expected} is pinned; it was not used",
-            "a proxy or mirror changed the file, or serves another build: ask pip for another index, or set LIBTORCH",
+            f"{wheel.name} has SHA-256 {digest.hexdigest()}, but {expected} is pinned; the file was not used",
+            "a proxy or mirror changed the file or serves another build: give pip another index, or set LIBTORCH",
         )
 
 
@@ -232,7 +238,7 @@ def unpack(wheel, tree):
         for info, place in members:
             target = tree.partial / place
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Reading to the end also checks the member's CRC.
+            # Reading to the end also checks the CRC.
             with archive.open(info) as source, open(target, "wb") as sink:
                 while block := source.read(1 << 20):
                     sink.write(block)
@@ -249,12 +255,12 @@ def install(tree):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another process is installing libtorch: waiting for it")
+            say("waiting for another process that is installing libtorch")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if tree.folder.exists():
             return
         check_pip()
-        # Left by a process that was killed: whoever holds the lock owns it.
+        # A partial tree was left by a killed process: this process holds the lock, so the tree may be removed.
         shutil.rmtree(tree.partial, ignore_errors=True)
         check_space(tree)
         fetched = sum(WHEELS[name][2] for name in tree.wheels)
@@ -266,14 +272,14 @@ def install(tree):
                 unpack(download(name, box), tree)
                 shutil.rmtree(box)
             tree.finish()
-            # The name must not reach the disk before the bytes do.
+            # The new name must not reach the disk before the bytes do.
             os.sync()
             tree.partial.rename(tree.folder)
         finally:
             shutil.rmtree(tree.partial, ignore_errors=True)
 
 
-# --- What cargo is told ---------------------------------------------------------------------------------------------
+# --- cargo's configuration ------------------------------------------------------------------------------------------
 
 
 def config_file():
@@ -291,18 +297,18 @@ def configured():
 
 
 def new_config(libtorch):
-    """What the configuration must become to name this tree, or None where it does. Refuses one that is not ours."""
+    """The configuration that names this tree, or None if it already does. Refuses to replace a file that is not ours."""
     path = config_file()
-    # JSON's strings are TOML's. The entry is not forced, so a LIBTORCH in the environment wins.
+    # A JSON string is a TOML string. The entry is not forced, so LIBTORCH in the environment takes precedence.
     entry = f"[env]\nLIBTORCH = {json.dumps(str(libtorch), ensure_ascii=False)}\n"
-    text = f"{CONFIG_MARK}, which make calls; not for git.\n{entry}"
+    text = f"{CONFIG_MARK}, which make runs. Do not commit.\n{entry}"
     if path.exists():
         old = path.read_text()
         if old == text or configured() == libtorch:
             return None
         if not old.startswith(CONFIG_MARK):
             raise Refusal(
-                f"{path} is not this script's, so it was left alone",
+                f"{path} was not written by this script, so it was left unchanged",
                 f"add to it: {entry.strip().replace(chr(10), ' / ')}",
             )
     return text
@@ -320,12 +326,12 @@ def write_config(text):
 
 
 def choose(variant):
-    """The tree to use, and whether it is one of ours that may have to be fetched."""
+    """The path of the tree to use, and the tree itself if it is ours and may have to be fetched."""
     given = os.environ.get("LIBTORCH")
     if given:
         check_libtorch(Path(given), "LIBTORCH")
         if variant:
-            say(f"LIBTORCH is set, so {given} is used and the {variant} build is not installed")
+            say(f"using {given} from LIBTORCH; the {variant} build is not installed")
         return Path(given), None
     named = configured()
     trees = {name: Tree(name) for name in ("cpu", "cuda")}
@@ -333,7 +339,7 @@ def choose(variant):
         ours = next((tree for tree in trees.values() if tree.libtorch == named), None)
         if ours:
             return named, ours
-        # A tree of the user's, from an earlier call with LIBTORCH set. Where it has gone, fall back on our own.
+        # The user's own tree, from an earlier call with LIBTORCH set. If it is gone, fall back to ours.
         if named.exists():
             check_libtorch(named, ".cargo/config.toml")
             return named, None
@@ -342,7 +348,9 @@ def choose(variant):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Installs libtorch into the user's cache folder and tells cargo where it is.")
+    parser = argparse.ArgumentParser(
+        description="Install libtorch into the user's cache folder and tell cargo where it is"
+    )
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--cpu", dest="variant", action="store_const", const="cpu", help="the CPU-only build (the default)")
     group.add_argument("--cuda", dest="variant", action="store_const", const="cuda", help="the full CUDA build")
@@ -360,7 +368,7 @@ def main():
             say("would fetch nothing")
         say(f"would write LIBTORCH = {libtorch} to {config_file()}")
         return
-    # Before anything is fetched: half a gigabyte for a refusal would be dear.
+    # First, so that a refusal does not come after half a gigabyte was fetched.
     text = new_config(libtorch)
     if tree and not tree.folder.exists():
         install(tree)
@@ -370,7 +378,7 @@ def main():
 
 
 if __name__ == "__main__":
-    # So that `finally` clears the half-made tree after a kill as well.
+    # So that `finally` also removes a partial tree after SIGTERM.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         main()
@@ -381,5 +389,5 @@ if __name__ == "__main__":
         say(f"error: {error}\nhint: check the space and permissions of {cache_folder()}")
         sys.exit(1)
     except KeyboardInterrupt:
-        say("\ninterrupted; nothing was left behind")
+        say("\ninterrupted; nothing was installed")
         sys.exit(130)

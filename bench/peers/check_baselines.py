@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Recomputes a run's baselines with dictionaries of n-grams, and compares them with the view run_baselines.
 
-    check_baselines.py [run42]                          # exit code 1 where they part
+    check_baselines.py [run42]                          # exit code 1 if they differ
 
-As the textbook has it (Chen and Goodman 1999, modified Kneser–Ney, interpolated), in lists and dictionaries; nothing of
-the program's way, which sorts. 1e-9 nats is allowed, for dictionaries add in another order. Wants numpy; not part of
+Follows the textbook (Chen and Goodman 1999, modified Kneser–Ney, interpolated), with lists and dictionaries; the
+program sorts instead. 1e-9 nats is allowed, because dictionaries add in another order. Requires numpy; not part of
 `make test`.
 
---lines counts n-grams no further than a line's end, which then stands where others write <s>. Published figures are
-counted so. Then nothing is compared.
+--lines makes n-grams end at a line's end, whose token then takes the place of <s>, as in published figures. Nothing is
+compared in that case.
 """
 
 import argparse
@@ -22,7 +22,7 @@ ALLOWED = 1e-9
 
 
 def windows(tokens, order, end):
-    """Each token with the up to `order` − 1 tokens before it; with `end`, none before the last such token."""
+    """Each token with up to `order` − 1 tokens before it; with `end`, none before the last `end` among them."""
     for i, token in enumerate(tokens):
         start = max(0, i - order + 1)
         if end is not None:
@@ -41,11 +41,11 @@ class KneserNey:
             for n in range(1, len(whole) + 1):
                 gram = whole[-n:]
                 occurrences[n][gram] += 1
-                # What begins where n-grams begin has no token before it, but where that is.
+                # At the start of the stream, or of a line, the start itself counts as one preceding token.
                 before[n][gram].add(whole[-n - 1] if n < len(whole) else None)
         self.counts = [None]
         for n in range(1, order + 1):
-            # Of what begins with a line's end all occurrences count, as SRILM has it.
+            # For n-grams that start with a line's end, all occurrences count, as in SRILM.
             raw = lambda gram: n == order or gram[0] == end and n > 1
             self.counts.append({gram: c if raw(gram) else len(before[n][gram]) for gram, c in occurrences[n].items()})
         self.discounts, self.behind = [None], [None]
@@ -96,14 +96,14 @@ class Unigram:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    parser.add_argument("--lines", action="store_true", help="end n-grams at a line's end, and compare nothing")
-    parser.add_argument("--splits", default="train,valid,test", help="which are scored (default: %(default)s)")
+    parser.add_argument("--lines", action="store_true", help="end n-grams at line ends, and compare nothing")
+    parser.add_argument("--splits", default="train,valid,test", help="splits to score (default: %(default)s)")
     args = parser.parse_args()
     run = Run(args.db, args.run, args.store)
     query = "SELECT split, model, n, loss FROM run_baselines WHERE run = ? ORDER BY n, split"
     rows = run.base.execute(query, (run.number,)).fetchall()
     if not rows:
-        sys.exit(f"error: run{run.number} has no baselines: run its experiment again")
+        sys.exit(f"error: run{run.number} has no baselines\nhint: run its experiment again")
     ids = {split: run.ids(split).tolist() for split in ("train", "valid", "test")}
     train = ids["train"] = ids["train"][: int(run.params.get("baselines.tokens", 50_000_000))]
     types = read_types(run.object("vocab", "vocab"))
@@ -119,7 +119,7 @@ def main():
         worst = max(worst, abs(loss - recorded))
     if args.lines:
         return
-    print(f"the greatest difference is {worst:.1e}; {ALLOWED:.0e} is allowed")
+    print(f"largest difference {worst:.1e} (allowed {ALLOWED:.0e})")
     sys.exit(worst > ALLOWED)
 
 

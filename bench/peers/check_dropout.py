@@ -1,28 +1,28 @@
 #!/usr/bin/env python3
-"""Compares dropout with PyTorch's nn.Dropout, by the losses and gradient norms that it leads to.
+"""Compares dropout with PyTorch's nn.Dropout, by the losses and gradient norms that result.
 
     check_dropout.py --pipeline target/release/pipeline
 
 Two generators never drop the same activations, so their distributions are compared. A run is trained with dropout at a
-rate of 1e-12, at which no weight moves: the losses of its 2,000 steps are then one draw each from the distribution that
-dropout gives to that batch's loss. PyTorch takes the same weights and batches, with nn.Dropout after the embedding,
-between the layers and before the softmax, and draws several times. For each step n, with the recorded value o and
-PyTorch's K draws of mean ā and variance s²,
+learning rate of 1e-12, at which no weight changes. The losses of its 2,000 steps are then one draw each from the
+distribution that dropout gives to that batch's loss. PyTorch takes the same weights and batches, with nn.Dropout after
+the embedding, between the layers and before the softmax, and draws several times. For each step n, with the recorded
+value o and PyTorch's K draws with mean ā and variance s²,
 
     o − ā                       has mean 0 if the means agree, and
     (o − ā)² · K / (K + 1) − s²   has mean 0 if the variances do.
 
-Both are averaged over all steps and divided by their standard errors, for the loss and for the norm of its gradient: the
-latter is another where the backward pass drops others than the forward pass did. Batches differ much more than draws, and
-are no part of either difference. Windows are shuffled, so that each begins from a zero state and steps are independent;
-initial weights are large, so that losses depend on what is dropped. Agreement is wanted within 4 standard errors. As a
-control of the check itself, PyTorch then drops a share that is off by `--off`: the check must tell. Exits with 1 if the
+Both are averaged over all steps and divided by their standard errors, for the loss and for its gradient norm, which
+differs if the backward pass drops other activations than the forward pass. Batches differ much more than draws, but
+cancel out in both differences. Windows are shuffled, so that each starts from a zero state and steps are independent;
+initial weights are large, so that losses depend on what is dropped. Agreement is required within 4 standard errors. To
+check the check itself, PyTorch then drops a share that is off by `--off`, which must be detected. Exits with 1 if the
 first comparison differs or the second does not.
 
-What this can't see, follow.py --masks does: with the run's own masks every loss and gradient agrees step by step, so
-that place and scale of each mask are right exactly. What remains is whether a mask's bits are fair and independent of
-each other, and it is looked at here directly: the share dropped at each place, and the correlation of a mask with the
-next element, the next step and the next layer, must be within 4 standard errors too.
+This can't detect a mask in the wrong place or with the wrong scale; follow.py --masks does, by comparing every loss and
+gradient step by step under the run's own masks. What remains is whether a mask's bits are fair and independent, which
+is checked here directly: the share dropped at each place, and the correlation of a mask with the next element, the next
+step and the next layer, must be within 4 standard errors of their expected values.
 """
 
 import argparse
@@ -71,7 +71,7 @@ checkpoints = {{ every = 0 }}
 
 
 def errors(values):
-    """How many standard errors the mean of `values` is from 0."""
+    """The distance of the mean of `values` from 0, in standard errors."""
     values = numpy.asarray(values)
     return values.mean() / (values.std(ddof=1) / math.sqrt(len(values)))
 
@@ -94,7 +94,7 @@ def draws(model, run, rows, share, k):
 
 
 def compare(rows, found, k):
-    """(what, z) of each comparison."""
+    """(name, z, ours, PyTorch's) of each comparison."""
     out = []
     for column, name in enumerate(("loss", "grad_norm")):
         o = numpy.array([row[name] for row in rows])
@@ -106,7 +106,7 @@ def compare(rows, found, k):
 
 
 def masks(seed, share, steps=200, n=4000):
-    """(what, z) of the masks' own bits, for the three places where a model of two layers drops."""
+    """(name, z, found, expected) of the masks' own bits, for the three places where a model of two layers drops."""
     stream = lambda step, layer: recorded.Stream(seed, f"dropout step {step} layer {layer}").many(n)
     threshold = numpy.uint64(int(share * 2.0**64))
     dropped = numpy.array([[stream(step, layer) < threshold for layer in range(3)] for step in range(steps)])
@@ -132,11 +132,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipeline", default=str(ROOT / "target/release/pipeline"), help="(default: %(default)s)")
     parser.add_argument("--text", default=str(ROOT / "data/sonnets.txt"), help="the corpus (default: %(default)s)")
-    parser.add_argument("--share", type=float, default=0.3, help="dropped (default: %(default)s)")
+    parser.add_argument("--share", type=float, default=0.3, help="share to drop (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=2000, help="(default: %(default)s)")
-    parser.add_argument("--draws", type=int, default=4, help="of PyTorch for each step (default: %(default)s)")
-    parser.add_argument("--off", type=float, default=0.05, help="by how much the control's share is off (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of PyTorch (default: %(default)s)")
+    parser.add_argument("--draws", type=int, default=4, help="PyTorch's draws per step (default: %(default)s)")
+    parser.add_argument("--off", type=float, default=0.05, help="error of the control's share (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="PyTorch's seed (default: %(default)s)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(arguments.seed)
@@ -152,14 +152,15 @@ def main():
         rows = run.steps()
         first, last = (load_file(run.object("train", f"weights@{step}")) for step in (0, arguments.steps))
         if any(not torch.equal(first[name], last[name]) for name in first):
-            sys.exit("error: the weights moved: what was recorded is not one distribution")
+            sys.exit("error: the weights changed, so the recorded losses are not from one distribution")
         model, k = Model(first), arguments.draws
-        title = f"{len(rows)} steps with dropout {arguments.share} against nn.Dropout({{}}), {k} draws a step:"
+        title = f"{len(rows)} steps with dropout {arguments.share} against nn.Dropout({{}}), {k} draws per step:"
         agrees = show(title.format(arguments.share), compare(rows, draws(model, run, rows, arguments.share, k), k))
-        fair = show("the masks' own bits:", masks(run.train("seed"), arguments.share))
+        fair = show("the masks' bits:", masks(run.train("seed"), arguments.share))
         wrong = arguments.share + arguments.off
-        control = show(title.format(round(wrong, 6)) + " (a control, which must differ)", compare(rows, draws(model, run, rows, wrong, k), k))
-    print("agrees" if agrees and fair and not control else "DIFFERS" if not (agrees and fair) else "TELLS NOTHING")
+        title = title.format(round(wrong, 6)) + " (a control, which must differ)"
+        control = show(title, compare(rows, draws(model, run, rows, wrong, k), k))
+    print("agrees" if agrees and fair and not control else "DIFFERS" if not (agrees and fair) else "INCONCLUSIVE")
     sys.exit(0 if agrees and fair and not control else 1)
 
 

@@ -4,13 +4,15 @@
     check_sample.py WEIGHTS.safetensors IDS
     check_sample.py WEIGHTS.safetensors IDS --read 3000 --greedy 10000
 
-WEIGHTS is a checkpoint's weights object, IDS an ids object (tokens as unsigned 32-bit little-endian integers). Both sides
-read the first --read tokens of IDS, and behind them --greedy tokens, each the likeliest after those before it. Printed are
-the greatest difference between two logits, and how many of the likeliest tokens are the same; where one is another, the gap
-between the two in PyTorch's logits, which must be one that rounding explains. Last, PyTorch draws the greedy text by itself,
-and the two texts are compared. Exit code 1 where a logit differs by more than --tolerance, or a gap is wider.
+WEIGHTS is a checkpoint's weights object, IDS an ids object (tokens as unsigned 32-bit little-endian integers). Both
+sides read the first --read tokens of IDS and then --greedy tokens, each the likeliest after those before it. Prints the
+largest difference between two logits, and how many of the likeliest tokens are the same; where they differ, the gap
+between the two in PyTorch's logits, which must be small enough for rounding. Then PyTorch draws the greedy text by
+itself, and the two texts are compared. Exit code 1 if a logit differs by more than --tolerance, or a gap exceeds twice
+that.
 
-Build first: cargo build --release -p stages --example logits. Wants torch, safetensors and numpy; not part of `make test`.
+Build first: cargo build --release -p stages --example logits. Requires torch, safetensors and numpy; not part of
+`make test`.
 """
 
 import argparse
@@ -53,11 +55,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", help="a checkpoint's weights object")
     parser.add_argument("ids", help="an ids object of the same vocabulary")
-    parser.add_argument("--read", type=int, default=2000, help="tokens of IDS (default: %(default)s)")
-    parser.add_argument("--greedy", type=int, default=3000, help="tokens drawn behind them (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=2, help="of our side (default: %(default)s)")
-    parser.add_argument("--tolerance", type=float, default=1e-4, help="of a logit (default: %(default)s)")
-    parser.add_argument("--program", default=str(ROOT / "target/release/examples/logits"), help="bench/logits.rs, built")
+    parser.add_argument("--read", type=int, default=2000, help="tokens of IDS to read (default: %(default)s)")
+    parser.add_argument("--greedy", type=int, default=3000, help="greedy tokens to draw after them (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="our side's threads (default: %(default)s)")
+    parser.add_argument("--tolerance", type=float, default=1e-4, help="allowed error of a logit (default: %(default)s)")
+    parser.add_argument(
+        "--program", default=str(ROOT / "target/release/examples/logits"), help="the built bench/logits.rs"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
 
@@ -72,7 +76,7 @@ def main():
         bytes_ = ours.stdout.read(frame.itemsize)
         if len(bytes_) < frame.itemsize:
             sys.exit(f"error: {arguments.program} ended after {i} tokens")
-        # PyTorch reads what ours read.
+        # PyTorch reads the tokens that our side read.
         logits = model.read(tokens[i] if i < len(tokens) else likeliest)
         (found,) = numpy.frombuffer(bytes_, frame)
         likeliest = int(found["likeliest"])
@@ -84,10 +88,10 @@ def main():
     ours.wait()
     count = len(tokens) + arguments.greedy
     print(f"{count:,} tokens read, {len(tokens):,} of a text and {arguments.greedy:,} greedy")
-    print(f"logits: the greatest of {count * types:,} differences is {greatest:.2e}; the greatest logit is {size:.1f}")
+    print(f"logits: the largest of {count * types:,} differences is {greatest:.2e}; the largest logit is {size:.1f}")
     print(f"likeliest tokens: {count - len(others):,} of {count:,} are the same")
     for i, ours_, theirs, gap in others:
-        print(f"  after token {i}: {ours_}, in PyTorch {theirs}, whose logit is {gap:.2e} greater")
+        print(f"  after token {i}: {ours_}, but {theirs} in PyTorch, whose logit is {gap:.2e} larger")
 
     alone = Model(arguments.weights)
     for token in tokens:
@@ -95,11 +99,12 @@ def main():
     for i, expected in enumerate(text):
         if (best := logits.argmax().item()) != expected:
             gap = (logits[best] - logits[expected]).item()
-            print(f"greedy text: parts at token {i} of {len(text):,}: {expected}, in PyTorch {best}, whose logit is {gap:.2e} greater")
+            where = f"greedy text: first difference at token {i} of {len(text):,}"
+            print(f"{where}: {expected}, but {best} in PyTorch, whose logit is {gap:.2e} larger")
             break
         logits = alone.read(best)
     else:
-        print(f"greedy text: all {len(text):,} tokens are PyTorch's; {len(set(text)):,} of them are distinct")
+        print(f"greedy text: all {len(text):,} tokens equal PyTorch's; {len(set(text)):,} of them are distinct")
     if greatest > arguments.tolerance or any(gap > 2 * arguments.tolerance for *_, gap in others):
         sys.exit(1)
 

@@ -1,10 +1,10 @@
-"""Compares `tokenizer.json` with the ids that `pipeline` wrote, line by line, in Hugging Face's own library.
+"""Compares `tokenizer.json` with the ids that `pipeline` wrote, line by line, in Hugging Face's library.
 
     pip install tokenizers
     python bench/peers/check_tokenizer.py TOKENIZER_JSON TEXT VOCAB IDS [LINES]
 
 TOKENIZER_JSON, VOCAB and IDS are the outputs `tokenizer`, `vocab` and one of `train`, `valid`, `test` of the stage
-`vocab`. TEXT is the file that IDS came from; of a text that was split, IDS must be `train`, which holds its first lines.
+`vocab`. TEXT is the file that IDS came from; if that file was split, IDS must be `train`, which has its first lines.
 Exits with 1 at the first difference.
 """
 
@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 
 def read_vocab(path):
-    """The header (unit, lowercase, eos) and the types of a types file."""
+    """The header (unit, lowercase, eos) and the types of a types file, in the order of their ids."""
     data = open(path, "rb").read()
     assert data[:8] == b"PLTYPES1", "not a types file"
     (length,) = struct.unpack_from("<I", data, 8)
@@ -39,7 +39,7 @@ def main(tokenizer_path, text_path, vocab_path, ids_path, limit=10**12):
     cut, types = read_vocab(vocab_path)
     index = {text: id for id, text in enumerate(types)}
     assert tokenizer.get_vocab() == index, "the vocabularies differ"
-    # The id at a line's end: nothing, the token for it, or the newline that is itself a character.
+    # At a line's end: nothing, the token `eos`, or the newline, which is a character like others.
     newline = cut["eos"] or ("\n" if cut["unit"] == "char" else None)
     end = [] if newline is None else [index.get(newline, index["<unk>"])]
     ids = array("I", open(ids_path, "rb").read())
@@ -59,7 +59,7 @@ def main(tokenizer_path, text_path, vocab_path, ids_path, limit=10**12):
             at += len(expected)
             tokens += len(expected)
     if int(limit) > lines and at != len(ids):
-        print(f"{ids_path}: {len(ids) - at} ids beyond the text's end")
+        print(f"{ids_path}: {len(ids) - at} ids after the end of the text")
         return 1
     print(f"{lines} lines, {tokens} tokens, {len(types)} types ({cut['unit']}, lowercase {cut['lowercase']}): equal")
     return 0

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Holds what `pipeline show RUN --step N` says of each token against PyTorch.
+"""Compares what `pipeline show RUN --step N` says about each token with PyTorch.
 
     check_tokens.py run42 --db experiments.db --step 150
 
-PyTorch trains the run from its untouched weights up to step N, as follow.py does, and there computes of each target the
-negative log-likelihood, its rank, and the five likeliest types with their probabilities. The program replays the same
-step from its nearest state. Both in the run's precision; agreement is wanted to 1e-9 in f64 and to 1e-4 in f32, where
-rounding has grown through N updates. A rank may be off where other logits lie within that of the target's, and likeliest
-types may have changed places where their probabilities are that near.
+PyTorch trains the run from its initial weights up to step N, as follow.py does. There it computes the negative
+log-likelihood and rank of each target, and the five likeliest types with their probabilities. The program replays the
+same step from the nearest state. Both compute in the run's precision; agreement is required to 1e-9 in f64, and to 1e-4
+in f32, where rounding grows over N updates. Ranks and the order of likeliest types may differ where log-probabilities
+are closer than that.
 """
 
 import argparse
@@ -29,8 +29,8 @@ TOLERANCE = {"f64": 1e-9, "f32": 1e-4}
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     recorded.add_arguments(parser)
-    parser.add_argument("--step", type=int, required=True, help="the step that is looked at")
-    parser.add_argument("--masks", action="store_true", help="with dropout: drop what the run dropped")
+    parser.add_argument("--step", type=int, required=True, help="the step to check")
+    parser.add_argument("--masks", action="store_true", help="with dropout: drop the activations that the run dropped")
     parser.add_argument("--pipeline", default="target/release/pipeline", help="the program (default: %(default)s)")
     arguments = parser.parse_args()
     run = recorded.Run(arguments.db, arguments.run, arguments.store)
@@ -56,9 +56,9 @@ def main():
         for row in range(rows):
             for t in range(steps):
                 token, here, target = next(tokens), logs[t, row], targets[t, row]
-                assert types[token["target"]] == target, f"{token}: another target"
+                assert types[token["target"]] == target, f"{token}: a different target"
                 worst["loss"] = max(worst["loss"], abs(token["loss"] + here[target].item()))
-                # Those that are above the target for sure, and those that may be.
+                # The best and the worst rank that the tolerance allows.
                 least = int((here > here[target] + tolerance).sum()) + 1
                 most = int((here > here[target] - tolerance).sum()) + 1
                 ranks += not least <= token["rank"] <= max(most, least)
@@ -69,12 +69,12 @@ def main():
                     near = abs(here[same] - likeliest.values[place]) <= tolerance
                     swapped += not near
     print(f"run{run.number}, step {arguments.step}: {len(shown['tokens'])} tokens")
-    print(f"the replay's loss is the recorded one to the bit: {shown['replay']['identical']}")
+    print(f"replayed loss identical to the recorded loss: {shown['replay']['identical']}")
     print(
         f"largest difference from PyTorch: loss {worst['loss']:.1e} nats, probability {worst['probability']:.1e} "
-        f"(allowed {tolerance:.0e}); mean loss {figures['loss']:.1e} over the way"
+        f"(allowed {tolerance:.0e}); largest relative difference of a loss on the way there {figures['loss']:.1e}"
     )
-    print(f"ranks that are others: {ranks}; likeliest types that are others: {swapped}")
+    print(f"wrong ranks: {ranks}; wrong likeliest types: {swapped}")
     agrees = max(worst.values()) <= tolerance and not ranks and not swapped and shown["replay"]["identical"]
     print("agrees" if agrees else "DIFFERS")
     sys.exit(0 if agrees else 1)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Recomputes the loss of a split with PyTorch's nn.LSTM, to compare with what the stage `evaluate` recorded.
+"""Recomputes the loss of a split with PyTorch's nn.LSTM, for comparison with what the stage `evaluate` recorded.
 
     check_valid_loss.py WEIGHTS.safetensors IDS
 
 WEIGHTS is a checkpoint's weights object, IDS an ids object (tokens as unsigned 32-bit little-endian integers). Prints
-the token-weighted mean negative log-likelihood in nats and the count of tokens scored: every one but the first, as one
-stream from a zero state. Agreement to 1e-4 nats is expected. Wants torch, safetensors and numpy; not part of
+the mean negative log-likelihood in nats per token and the number of tokens scored: every token but the first, as one
+stream from a zero state. Agreement to 1e-4 nats is expected. Requires torch, safetensors and numpy; not part of
 `make test`.
 """
 
@@ -39,7 +39,7 @@ def main(weights: str, ids: str) -> None:
             logits = torch.nn.functional.linear(y.squeeze(1), decoder, bias).double()
             total += torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum").item()
     n = len(tokens) - 1
-    print(f"{total / n:.6f} nats a token over {n} tokens")
+    print(f"{total / n:.6f} nats per token over {n} tokens")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Trains a recorded run again in PyTorch, step by step, and compares losses and gradient norms.
+"""Repeats a recorded training in PyTorch, step by step, and compares losses and gradient norms.
 
     follow.py run42 --db experiments.db
 
-From the run's untouched weights (checkpoint 0), its batch plan and its ids, with its recorded parameters, PyTorch does
-everything else: nn.Embedding, nn.LSTM and nn.Linear, autograd, cross_entropy, clip_grad_norm_, torch.optim, and the
-schedules of torch.optim.lr_scheduler. The two trainings share no line of code, so that an error in a gradient, an update
-rule, a schedule, clipping, the order of batches or the carried state parts them within a few steps.
+Takes the run's initial weights (checkpoint 0), batch plan, ids and recorded parameters. Everything else is PyTorch's:
+nn.Embedding, nn.LSTM and nn.Linear, autograd, cross_entropy, clip_grad_norm_, torch.optim, and the schedules of
+torch.optim.lr_scheduler. The two trainings share no code, so an error in a gradient, an update rule, a schedule,
+clipping, the order of batches or the carried state makes them differ within a few steps.
 
-Agreement is wanted to 1e-9 of each value where the run computes in f64 (`train.precision`), and to 1e-4 in f32, where
-rounding alone grows with every update. Exits with 0 if every step agrees, with 1 if one does not.
+Relative agreement is required to 1e-9 if the run computes in f64 (`train.precision`), and to 1e-4 in f32, where
+rounding grows with every update. Exits with 0 if every step agrees, with 1 if not.
 
-Dropout can't be followed with PyTorch's own generator. `--masks` drops what the run dropped, computed anew from its seed:
-that checks where dropout stands and how it is scaled. That its draws are as good as PyTorch's is for check_dropout.py.
+Dropout can't be followed with PyTorch's generator. `--masks` drops the activations that the run dropped, recomputed
+from its seed: that checks where dropout is applied and how it is scaled. check_dropout.py checks the draws themselves.
 """
 
 import argparse
@@ -35,7 +35,7 @@ CHUNK = 512
 
 
 class Model(nn.Module):
-    """Embedding, LSTM layers, softmax layer. Layers are apart, so that dropout may stand between them."""
+    """Embedding, LSTM layers, softmax layer. Each LSTM layer is a module, so that dropout can come between them."""
 
     def __init__(self, tensors):
         super().__init__()
@@ -79,7 +79,7 @@ class Model(nn.Module):
 
 
 def optimiser(run, parameters):
-    """The run's update rule, of torch.optim."""
+    """The run's update rule, from torch.optim."""
     rule, rate, decay = run.train("optimizer"), run.train("learning_rate"), run.train("weight_decay")
     common = {"lr": rate, "weight_decay": decay}
     epsilon, betas = run.train("epsilon"), (run.train("beta1"), run.train("beta2"))
@@ -100,10 +100,10 @@ def optimiser(run, parameters):
 
 
 class Rates:
-    """The learning rate of each step, from PyTorch's schedulers; from a formula where it has none.
+    """The learning rate of each step, from PyTorch's schedulers, or from a formula if it has none.
 
-    Warm-up and schedule count from the first step both, and the warm-up's rate holds while it lasts: so each has a
-    scheduler of its own.
+    Both the warm-up and the schedule count from the first step, and the warm-up's rate applies while it lasts, so each
+    has its own scheduler.
     """
 
     def __init__(self, run, plan, length):
@@ -145,14 +145,14 @@ class Rates:
         self.base = base
 
     def look_due(self, step):
-        """Whether a plateau looks at the valid loss before `step`."""
+        """Whether a plateau schedule looks at the validation loss before `step`."""
         return self.plateau is not None and step > 0 and step % self.plateau == 0
 
     def look(self, loss):
         self.schedule.step(loss)
 
     def at(self, step):
-        """The rate of `step`; steps are asked for in order."""
+        """The rate of `step`; steps must be requested in order."""
         rate = self.main.param_groups[0]["lr"]
         if step < self.warmup:
             risen = self.rising.param_groups[0]["lr"]
@@ -169,7 +169,7 @@ class Rates:
 
 
 class Masks:
-    """The activations that the run dropped, from its seed: those whose number is below the share."""
+    """Drops the activations that the run dropped, from its seed: those whose random number is below the share."""
 
     def __init__(self, share, seed):
         self.share, self.seed, self.window = share, seed, 0
@@ -183,14 +183,14 @@ class Masks:
 
 
 def relative(found, recorded_value):
-    """|found − recorded| / |recorded|; 0 where neither is finite, infinite where one of them is not."""
+    """|found − recorded| / |recorded|; 0 if neither is finite, infinite if only one is."""
     if recorded_value is None or not math.isfinite(found):
         return 0.0 if recorded_value is None and not math.isfinite(found) else math.inf
     return abs(found - recorded_value) / max(abs(recorded_value), 1e-300)
 
 
 def follow(run, limit=200, masks=False, threads=1, trace=None, look=None):
-    """Follows a run and says what came of it: a dictionary of figures. `look` is shown each window's logits [T·B, V]."""
+    """Follows a run and returns a dictionary of figures. `look` is called with each window's logits [T·B, V]."""
     torch.set_num_threads(threads)
     precision = run.train("precision", "f32")
     if precision not in TOLERANCE:
@@ -198,13 +198,13 @@ def follow(run, limit=200, masks=False, threads=1, trace=None, look=None):
     share = run.train("dropout", 0.0)
     if share and not masks:
         sys.exit(
-            f"error: run{run.number} has train.dropout = {share}: PyTorch's generator would drop others\n"
-            "hint: --masks drops what the run dropped; check_dropout.py compares with PyTorch's own"
+            f"error: run{run.number} has train.dropout = {share}: PyTorch would drop other activations\n"
+            "hint: pass --masks to drop what the run dropped; check_dropout.py compares with nn.Dropout"
         )
     tensors = load_file(run.object("train", "weights@0"))
     held = {"f32": torch.float32, "f64": torch.float64}[precision]
     if (dtype := tensors["encoder.weight"].dtype) != held:
-        sys.exit(f"error: run{run.number}: train.precision is {precision}, and its weights are {dtype}")
+        sys.exit(f"error: run{run.number}: train.precision is {precision}, but its weights are {dtype}")
     model, plan, ids = Model(tensors), run.plan(), run.ids("train")
     parameters = list(model.parameters())
     update = optimiser(run, parameters)
@@ -212,7 +212,7 @@ def follow(run, limit=200, masks=False, threads=1, trace=None, look=None):
     valid = run.ids("valid") if rates.plateau else None
     looks = run.looks()
     drop = Masks(share, run.train("seed", 0))
-    # An update is the mean gradient of so many windows, one after another.
+    # An update uses the mean gradient of this many consecutive windows.
     clip, windows = run.train("clip_norm", 0.0), run.train("accumulate", 1)
     scale = plan.unroll if run.train("loss_scale", "mean") == "sum" else 1
 
@@ -243,7 +243,7 @@ def follow(run, limit=200, masks=False, threads=1, trace=None, look=None):
         norm = nn.utils.clip_grad_norm_(parameters, clip if clip else math.inf).item() / scale
         try:
             update.step()
-        except RuntimeError as error:  # A rate beyond f32.
+        except RuntimeError as error:  # A rate outside the range of f32.
             sys.exit(f"error: run{run.number}: PyTorch refuses the update of step {step}: {error}")
 
         errors = {
@@ -263,7 +263,7 @@ def follow(run, limit=200, masks=False, threads=1, trace=None, look=None):
         if first is None and max(errors.values()) > tolerance:
             first = step
         if row["loss"] is None:
-            break  # From here on both have only NaN.
+            break  # From here on both are NaN.
     verdict = first is None and followed > 0 and worst["valid"] <= tolerance
     return {
         "run": run.number,
@@ -281,10 +281,12 @@ def follow(run, limit=200, masks=False, threads=1, trace=None, look=None):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     recorded.add_arguments(parser)
-    parser.add_argument("--steps", type=int, default=200, help="how many to follow at the most (default: %(default)s)")
-    parser.add_argument("--masks", action="store_true", help="with dropout: drop what the run dropped")
-    parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: %(default)s)")
-    parser.add_argument("--trace", action="store_true", help="print every step: recorded and found, loss and norm")
+    parser.add_argument("--steps", type=int, default=200, help="steps to follow at most (default: %(default)s)")
+    parser.add_argument(
+        "--masks", action="store_true", help="with dropout: drop the activations that the run dropped"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="PyTorch's threads (default: %(default)s)")
+    parser.add_argument("--trace", action="store_true", help="print every step: recorded and found loss and norm")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
     run = recorded.Run(arguments.db, arguments.run, arguments.store)
@@ -296,11 +298,11 @@ def main():
         print(f"run{found['run']}: {found['steps']} steps, {found['epochs']} epochs, {found['clipped']} steps clipped")
         print(
             f"largest relative difference: loss {found['loss']:.1e}, gradient norm {found['grad_norm']:.1e}, "
-            f"learning rate {found['rate']:.1e}, valid loss {found['valid']:.1e} ({found['precision']}, "
+            f"learning rate {found['rate']:.1e}, validation loss {found['valid']:.1e} ({found['precision']}, "
             f"allowed {found['tolerance']:.0e})"
         )
         if found["first"] is not None:
-            print(f"step {found['first']} is the first that differs by more")
+            print(f"first step that differs by more: {found['first']}")
         print("agrees" if found["agrees"] else "DIFFERS")
     sys.exit(0 if found["agrees"] else 1)
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Trains a small model in every way that an experiment can ask for, and follows each training in PyTorch (follow.py).
+"""Trains a small model in every way that an experiment can request, and follows each training in PyTorch (follow.py).
 
     follow_all.py --pipeline target/release/pipeline -o follow.md
 
-Covers every update rule with and without clipping and weight decay, every schedule, one and two layers, tied and untied,
-both scales of the loss, every layout of batches, and dropout by its masks. One study in a scratch folder has all of them;
-its corpus is the beginning of a text, so short that each training passes over it three times. Exits with 1 if one differs.
-`--precision f64` wants agreement to 1e-9 in place of 1e-4, and then shows that the comparison can tell: with a parameter
-off by a millionth it must not agree.
+Covers every update rule with and without clipping and weight decay, every schedule, one and two layers, tied and
+untied, both scales of the loss, every layout of batches, and dropout by its masks. All are points of one study in a
+scratch folder. Its corpus is the beginning of a text, so short that each training has three epochs. Exits with 1 if one
+differs. `--precision f64` requires agreement to 1e-9 instead of 1e-4, and then checks that the comparison is sensitive:
+with a parameter off by a millionth, PyTorch must not agree.
 """
 
 import argparse
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Rates that learn within 200 steps without diverging.
 RATE = {"sgd": 2.0, "momentum": 0.3, "adagrad": 0.05, "rmsprop": 0.002, "adam": 0.005, "adamw": 0.005}
-# Norms that some steps exceed and some do not.
+# Norms that some steps exceed and others do not.
 CLIP = {"sgd": 0.3, "momentum": 0.2, "adagrad": 0.35, "rmsprop": 0.4, "adam": 0.4, "adamw": 0.4}
 SCHEDULES = {
     "exponential": '{ kind = "exponential", rate = 0.3, every = 50 }',
@@ -80,7 +80,7 @@ def cases(accumulate):
         add(f"{rule}, clipped, weight decay, 2 layers", rule, clip_norm=CLIP[rule] / 2, weight_decay=0.003, layers=2)
     for rule in ("sgd", "adam"):
         for name, schedule in SCHEDULES.items():
-            # A plateau acts only where the valid loss rises now and then.
+            # A plateau schedule acts only if the validation loss rises sometimes.
             add(f"{rule}, {name}", rule, 4.0 if "plateau" in name else 1.0, schedule=schedule)
         add(f"{rule}, range", rule, 0.01, schedule=f'{{ kind = "range", to = {2 * RATE[rule]} }}')
         add(f"{rule}, warm-up", rule, warmup=30)
@@ -106,11 +106,11 @@ def cases(accumulate):
             add(f"{rule}, 4 windows accumulated, clipped", rule, accumulate=4, clip_norm=CLIP[rule] / 2)
             add(f"{rule}, 3 windows accumulated, epoch", rule, accumulate=3, schedule=SCHEDULES["epoch (Zaremba)"], layers=2)
         add("adam, 2 windows accumulated, dropout 0.3", "adam", accumulate=2, dropout=0.3)
-    assert len({json.dumps(keys) for _, keys in all}) == len(all), "two cases are one"
+    assert len({json.dumps(keys) for _, keys in all}) == len(all), "duplicate cases"
     return all
 
 
-# A check of the check: with one of these parameters off by a millionth, PyTorch must part from the run.
+# Checks the check: with one of these parameters off by a millionth, PyTorch must differ from the run.
 CONTROLS = {
     "sgd, clipped": "clip_norm",
     "momentum": "momentum",
@@ -132,7 +132,7 @@ def write(folder, text, found, steps, extra):
 
 
 def knows(program, folder, key):
-    """Whether the program knows a key of an experiment."""
+    """Whether the program accepts a key of an experiment."""
     command = [program, "run", folder / "follow.toml", "--dry-run", "--set", key, "--db", folder / "experiments.db"]
     return subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
 
@@ -141,27 +141,27 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipeline", default=str(ROOT / "target/release/pipeline"), help="(default: %(default)s)")
     parser.add_argument("--precision", choices=("f32", "f64"), default="f32", help="(default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=200, help="of each training (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=200, help="steps of each training (default: %(default)s)")
     parser.add_argument("--text", default=str(ROOT / "data/shakespeare.txt"), help="the corpus (default: %(default)s)")
-    parser.add_argument("--bytes", type=int, default=30_000, help="of the text's beginning (default: %(default)s)")
-    parser.add_argument("--only", default="", help="only cases whose name has this in it")
-    parser.add_argument("--folder", help="work here and keep it; by default a scratch folder, deleted at the end")
-    parser.add_argument("-o", "--output", help="write the table here too")
+    parser.add_argument("--bytes", type=int, default=30_000, help="bytes of the text to use (default: %(default)s)")
+    parser.add_argument("--only", default="", help="only cases whose names contain this")
+    parser.add_argument("--folder", help="work in this folder and keep it (default: a scratch folder)")
+    parser.add_argument("-o", "--output", help="also write the table to this file")
     arguments = parser.parse_args()
     program = os.path.abspath(arguments.pipeline)
     if not os.access(program, os.X_OK):
-        sys.exit(f"error: {arguments.pipeline}: no such program\nhint: make build, or --pipeline")
+        sys.exit(f"error: {arguments.pipeline}: no such program\nhint: run make build, or pass --pipeline")
 
     scratch = tempfile.TemporaryDirectory(prefix="follow-") if arguments.folder is None else None
     folder = Path(scratch.name if scratch else arguments.folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     text = Path(arguments.text).read_bytes()[: arguments.bytes].decode(errors="ignore")
-    # "f32" is what is meant where nothing is written, so that programs without the key can be followed too.
+    # f32 is the default and is not written, so that older programs without the key can be followed too.
     extra = 'precision = "f64"' if arguments.precision == "f64" else ""
     write(folder, text, [], arguments.steps, "")
     chosen = [case for case in cases(knows(program, folder, "train.accumulate=2")) if arguments.only in case[0]]
     if not chosen:
-        sys.exit(f"error: no case has {arguments.only!r} in its name")
+        sys.exit(f"error: no case's name contains {arguments.only!r}")
     path = write(folder, text, chosen, arguments.steps, extra)
     db = folder / "experiments.db"
     ran = subprocess.run([program, "run", path, "--db", db, "--keep-going"], cwd=folder, stdout=subprocess.DEVNULL)
@@ -171,7 +171,7 @@ def main():
         "SELECT position, run_id FROM study_runs WHERE study_id = (SELECT max(study_id) FROM study_runs) ORDER BY position"
     ).fetchall()
 
-    head = ["case", "steps", "epochs", "clipped", "loss", "gradient norm", "learning rate", "valid loss", "verdict"]
+    head = ["case", "steps", "epochs", "clipped", "loss", "gradient norm", "learning rate", "validation loss", "verdict"]
     rows, failed = [], 0
     for position, number in numbers:
         name = chosen[position][0]
@@ -192,7 +192,7 @@ def main():
             run.params[key] *= 1 + 1e-6
             found = follow(run, arguments.steps)
             failed += found["agrees"]
-            told = f"differs from step {found['first']}" if not found["agrees"] else "AGREES, and should not"
+            told = f"differs from step {found['first']}" if not found["agrees"] else "AGREES, but must not"
             controls.append(f"- {name}, with `{key}` off by a millionth: {told}")
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     line = lambda row: "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
@@ -202,7 +202,7 @@ def main():
     agreeing = sum(row[-1] == "agrees" for row in rows)
     summary = f"{agreeing} of {len(rows)} agree with PyTorch {torch.__version__} ({arguments.precision}, to {tolerance})"
     if controls:
-        summary += ".\n\nThat the comparison can tell:\n\n" + "\n".join(controls)
+        summary += ".\n\nSensitivity of the comparison:\n\n" + "\n".join(controls)
     print(f"{table}\n\n{summary}")
     if arguments.output:
         Path(arguments.output).write_text(

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Hashes files with coreutils' sha256sum, and prints megabytes a second as one line of JSON.
+"""Hashes files with coreutils' sha256sum, and prints megabytes per second as one line of JSON.
 
     hash_sha256sum.py data/store/sha256/*/*
 
-`--openssl` takes `openssl dgst -sha256` instead, which uses the processor's SHA instructions everywhere; some builds of
+`--openssl` uses `openssl dgst -sha256` instead, which always uses the processor's SHA instructions; some builds of
 coreutils do not.
 """
 
@@ -19,7 +19,7 @@ import time
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="+")
-    parser.add_argument("--openssl", action="store_true", help="with openssl in place of sha256sum")
+    parser.add_argument("--openssl", action="store_true", help="use openssl instead of sha256sum")
     arguments = parser.parse_args()
     command = ["openssl", "dgst", "-sha256"] if arguments.openssl else ["sha256sum"]
     if shutil.which(command[0]) is None:

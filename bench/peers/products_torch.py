@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What matrix products reach on this machine, through PyTorch: the softmax layer's three, and a large square one.
+"""Measures matrix products on this machine, through PyTorch: the softmax layer's three, and a large square one.
 
     products_torch.py --threads 2
 
-The large one is taken for the machine's limit. Prints GFLOP/s, the best of many, as one line of JSON.
+The large one stands for the machine's limit. Prints GFLOP/s, the best of many, as one line of JSON.
 """
 
 import argparse

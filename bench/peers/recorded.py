@@ -1,7 +1,7 @@
-"""Reads what `pipeline` recorded: a run's parameters, steps, objects and batches. For the other scripts here.
+"""Reads what `pipeline` recorded: a run's parameters, steps, objects and batches. Used by the other scripts here.
 
-Independent of the program: the formats are those of docs/stage-protocol.md, and windows and random numbers are computed
-anew. Wants numpy.
+Independent of the program: formats are read as docs/stage-protocol.md describes them, and windows and random numbers
+are recomputed. Requires numpy.
 """
 
 import hashlib
@@ -15,13 +15,13 @@ MASK = (1 << 64) - 1
 
 
 def require(*modules):
-    """Ends the program with one line where a module is not installed."""
+    """Ends the program with an error if a module is not installed."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         if {"-h", "--help"} & set(sys.argv):
             print(sys.modules["__main__"].__doc__, file=sys.stderr)
         sys.exit(
-            f"error: {sys.executable} has no {', '.join(missing)}\n"
+            f"error: {sys.executable} lacks {', '.join(missing)}\n"
             "hint: pip install torch==2.11.0 numpy safetensors tokenizers"
         )
 
@@ -46,7 +46,7 @@ class Stream:
         return z ^ (z >> 31)
 
     def many(self, n):
-        """Numbers 0 to n as an array."""
+        """Numbers 0 to n − 1 as an array."""
         z = numpy.arange(1, n + 1, dtype=numpy.uint64) * numpy.uint64(0x9E3779B97F4A7C15) + numpy.uint64(self.start)
         z = (z ^ (z >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
@@ -54,12 +54,12 @@ class Stream:
 
 
 class Plan:
-    """Where each row of each step lies in the corpus."""
+    """The place of each row of each step in the corpus."""
 
     def __init__(self, path):
         plan = json.loads(Path(path).read_text())
         if plan["version"] != 1:
-            sys.exit(f"error: {path}: a plan of version {plan['version']}; this script reads 1")
+            sys.exit(f"error: {path}: a plan of version {plan['version']}; this script reads version 1")
         self.layout, self.size, self.unroll = plan["layout"], plan["size"], plan["unroll"]
         self.tokens, self.seed = plan["tokens"], plan["seed"]
         self.windows = (self.tokens - 1) // self.unroll
@@ -88,7 +88,7 @@ class Plan:
         return [self._shuffled(order, within * self.size + row) * self.unroll for row in range(self.size)]
 
     def _shuffled(self, order, place):
-        """A permutation of all windows: four Feistel rounds, walked until the result lies inside."""
+        """A permutation of all windows: four Feistel rounds, repeated until the result is in range."""
         half = max(-(-(self.windows - 1).bit_length() // 2), 1)
         mask = (1 << half) - 1
         while True:
@@ -118,7 +118,7 @@ class Run:
             (number,) = self.base.execute("SELECT max(id) FROM runs").fetchone()
         row = self.base.execute("SELECT run, experiment FROM run_summary WHERE run = ?", (number,)).fetchone()
         if row is None:
-            sys.exit(f"error: {db}: there is no run {run}")
+            sys.exit(f"error: {db}: no such run: {run}")
         self.number, self.experiment = row
         named = store or self.base.execute("SELECT value FROM meta WHERE key = 'store'").fetchone()[0]
         self.store = Path(named) if store else Path(db).resolve().parent / named
@@ -137,7 +137,9 @@ class Run:
         digest = row[0]
         path = self.store / "sha256" / digest[:2] / digest[2:]
         if not path.is_file():
-            sys.exit(f"error: {path}: {name} of run{self.number} is not in the store (--store says where it is)")
+            sys.exit(
+                f"error: {path}: {name} of run{self.number} is not in the store\nhint: pass --store FOLDER"
+            )
         return path
 
     def ids(self, split):
@@ -153,17 +155,17 @@ class Run:
         return self.base.execute(query, (self.number, -1 if limit is None else limit)).fetchall()
 
     def length(self):
-        """Steps that the training was to have."""
+        """The number of steps that the training was asked for."""
         return self.base.execute("SELECT length FROM runs WHERE id = ?", (self.number,)).fetchone()[0]
 
     def looks(self):
-        """What training itself scored: {step: loss}."""
+        """Validation losses measured during training: {step: loss}."""
         query = "SELECT step, loss FROM run_evaluations WHERE run = ? AND source = 'train'"
         return dict(self.base.execute(query, (self.number,)).fetchall())
 
 
 def add_arguments(parser):
-    """The arguments that name a run."""
+    """Adds the arguments that name a run."""
     parser.add_argument("run", nargs="?", default="latest", help="run42, 42 or latest (default)")
     parser.add_argument("--db", default="experiments.db", help="the database (default: %(default)s)")
-    parser.add_argument("--store", help="the object store (default: where the database says)")
+    parser.add_argument("--store", help="the object store (default: the one that the database names)")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Draws a text from a checkpoint in PyTorch, token by token at batch 1, as a good user would write it.
+"""Draws a sample from a checkpoint in PyTorch, token by token at batch size 1, as an experienced user would write it.
 
     sample_torch.py WEIGHTS.safetensors --tokens 10000
 
-Eager nn.LSTM without gradients; temperature 1.0 by torch.multinomial, `--greedy` by argmax. Prints tokens a second as one
-line of JSON, without the time to start and to load the weights.
+Eager nn.LSTM without gradients; torch.multinomial at temperature 1.0, or argmax with `--greedy`. Prints tokens per
+second as one line of JSON, excluding the time to start and to load the weights.
 """
 
 import argparse
@@ -25,11 +25,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", help="a checkpoint's weights object")
     parser.add_argument("--tokens", type=int, default=10_000, help="(default: %(default)s)")
-    parser.add_argument("--warmup", type=int, default=100, help="tokens before them (default: %(default)s)")
+    parser.add_argument("--warmup", type=int, default=100, help="tokens before measuring (default: %(default)s)")
     parser.add_argument("--greedy", action="store_true", help="take the likeliest token")
     parser.add_argument("--temperature", type=float, default=1.0, help="(default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="(default: %(default)s)")
-    parser.add_argument("--print", action="store_true", help="print the ids too, on standard error")
+    parser.add_argument("--print", action="store_true", help="also print the ids, to stderr")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(1)

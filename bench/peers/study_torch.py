@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Trains the model of train_torch.py at several rates, one after another, as a loop in a shell does.
+"""Trains the model of train_torch.py at several learning rates, one after another, as a shell loop does.
 
     study_torch.py --text data/ptb/ptb.train.txt --steps 200
 
-Each rate is a process of its own with all threads: it reads the text, trains, and writes its weights. `--jobs 2
---threads 1` is the better loop, `xargs -P 2` with one thread each. Prints the seconds from the first start to the last
-result, as one line of JSON.
+Each rate is a separate process with all threads: it reads the text, trains, and writes its weights. `--jobs 2
+--threads 1` is the better loop: `xargs -P 2` with one thread each. Prints the seconds from the first start to the last
+result as one line of JSON.
 """
 
 import argparse
@@ -23,11 +23,11 @@ RATES = "0.05,0.1,0.2,0.4,0.6,0.8,1.0,1.2"
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", required=True, help="a corpus")
-    parser.add_argument("--steps", type=int, default=200, help="of each training (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=200, help="steps of each training (default: %(default)s)")
     parser.add_argument("--rates", default=RATES, help="(default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=2, help="of each (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each training (default: %(default)s)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=1, help="side by side (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time (default: %(default)s)")
     arguments = parser.parse_args()
     script = Path(__file__).with_name("train_torch.py")
 

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Builds a vocabulary and encodes a text with Hugging Face's tokenizers, as a good user would write it.
+"""Builds a vocabulary and encodes a text with Hugging Face's tokenizers, as an experienced user would write it.
 
     tokenize_hf.py --text corpus.txt                 # a file
-    tokenize_hf.py --size 1e9                        # data/shakespeare.txt, repeated to so many bytes
+    tokenize_hf.py --size 1e9                        # data/shakespeare.txt, repeated up to this many bytes
 
-WordLevel with the pre-tokenizer Whitespace (the regex \\w+|[^\\w\\s]+), the same cut as `unit = "word"`: trained on the
-file, then every line encoded with encode_batch_fast and written as 32-bit ids, with the id of a line's end after each
-line. Prints megabytes of text a second, start of training to last id written, as one line of JSON, with the peak memory.
+WordLevel with the pre-tokenizer Whitespace (the regex \\w+|[^\\w\\s]+), which splits as `unit = "word"` does: trained
+on the file; then every line is encoded with encode_batch_fast and written as 32-bit ids, followed by the id of a line's
+end. Prints megabytes of text per second, from the start of training to the last id, as one line of JSON, with the peak
+memory.
 
-`--tokenizer tokenizer.json --ids IDS` checks instead of timing: it encodes with the vocabulary that the stage vocab wrote
-and compares every id with the ids that it wrote. check_tokenizer.py does the same for every unit, and names the line.
+`--tokenizer tokenizer.json --ids IDS` checks instead of timing: it encodes with the vocabulary that the stage vocab
+wrote, and compares every id with those that the stage wrote. check_tokenizer.py does the same for every unit, and names
+the line.
 """
 
 import argparse
@@ -33,7 +35,7 @@ LINES = 10_000
 
 
 def repeated(source, size, path):
-    """Writes a text over and over until it has `size` bytes, cut at a line's end."""
+    """Writes a text repeatedly up to `size` bytes, ending at a line's end."""
     text, left = Path(source).read_bytes(), int(size)
     with open(path, "wb") as out:
         while left > 0:
@@ -44,7 +46,7 @@ def repeated(source, size, path):
 
 
 def encode(tokenizer, path, end, limit=None):
-    """Arrays of ids, some thousand lines each; `end` after every line."""
+    """Arrays of ids, LINES lines each, with `end` after every line."""
     with open(path, encoding="utf-8", newline="\n") as text:
         lines = (line.removesuffix("\n").removesuffix("\r") for line in itertools.islice(text, limit))
         while chunk := list(itertools.islice(lines, LINES)):
@@ -58,16 +60,18 @@ def encode(tokenizer, path, end, limit=None):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", help="a corpus")
-    parser.add_argument("--size", type=float, help="bytes: repeat a text to this size, in a scratch file")
-    parser.add_argument("--source", default=str(ROOT / "data/shakespeare.txt"), help="what is repeated (default: %(default)s)")
+    parser.add_argument("--size", type=float, help="repeat a text up to this many bytes, in a scratch file")
+    parser.add_argument(
+        "--source", default=str(ROOT / "data/shakespeare.txt"), help="the text to repeat (default: %(default)s)"
+    )
     parser.add_argument("--vocab", type=int, default=10_000, help="types (default: %(default)s)")
-    parser.add_argument("--output", help="where ids go (default: a scratch file)")
+    parser.add_argument("--output", help="file for the ids (default: a scratch file)")
     parser.add_argument("--tokenizer", help="check: the tokenizer.json of the stage vocab")
     parser.add_argument("--ids", help="check: the ids of the stage vocab")
-    parser.add_argument("--limit", type=int, help="check: only so many lines")
+    parser.add_argument("--limit", type=int, help="check: number of lines (default: all)")
     arguments = parser.parse_args()
     if (arguments.text is None) == (arguments.size is None):
-        parser.error("exactly one of --text and --size is wanted")
+        parser.error("pass exactly one of --text and --size")
     with tempfile.TemporaryDirectory(prefix="tokenize-") as scratch:
         text = arguments.text or f"{scratch}/text.txt"
         if arguments.size:
@@ -104,7 +108,7 @@ def main():
 
 
 def check(arguments, text):
-    """Compares every id; 1 at the first difference."""
+    """Compares every id. Returns 1 at the first difference, else 0."""
     tokenizer = Tokenizer.from_file(arguments.tokenizer)
     end = tokenizer.token_to_id("<eos>")
     with open(arguments.ids, "rb") as file:
@@ -116,7 +120,7 @@ def check(arguments, text):
                 return 1
             tokens += len(ours)
             if len(ours) < len(ids):
-                break  # The rest of the text is another split's.
+                break  # The rest of the text belongs to another split.
     print(json.dumps({"what": "ids equal to tokenizers'", "value": tokens, "unit": "tokens"}))
     return 0
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Trains the small model of Zaremba, Sutskever and Vinyals 2014 in PyTorch, as a good user would write it.
+"""Trains the small model of Zaremba, Sutskever and Vinyals 2014 in PyTorch, as an experienced user would write it.
 
     train_torch.py --text data/ptb/ptb.train.txt --steps 200
 
-Eager nn.LSTM, state detached from window to window, clip_grad_norm_, torch.optim.SGD with its default
-implementation, all of it in f32, the loss and the norm read at each step as one logs them. Prints tokens a second over
-`--steps` whole steps after `--warmup` ones, as one line of JSON.
+Eager nn.LSTM, state detached between windows, clip_grad_norm_, torch.optim.SGD with its default implementation, all in
+f32; the loss and the norm are read at each step, as for logging. Prints tokens per second over `--steps` whole steps,
+after `--warmup` steps, as one line of JSON.
 
-Tokens come from a text, cut at white space with <eos> for each line's end; from a file of ids (unsigned 32-bit
+Tokens come from a text, split at white space with <eos> for each line's end; from a file of ids (unsigned 32-bit
 little-endian, such as `train` of the stage vocab); or, with `--random`, from a Zipf distribution.
 """
 
@@ -66,7 +66,9 @@ def main():
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--text", help="a corpus")
     source.add_argument("--ids", help="a file of ids")
-    source.add_argument("--random", action="store_true", help="tokens of a Zipf distribution, as many as the Penn Treebank's")
+    source.add_argument(
+        "--random", action="store_true", help="tokens from a Zipf distribution, as many as in the Penn Treebank"
+    )
     parser.add_argument("--vocab", type=int, default=10_000, help="types (default: %(default)s)")
     parser.add_argument("--hidden", type=int, default=200, help="(default: %(default)s)")
     parser.add_argument("--layers", type=int, default=2, help="(default: %(default)s)")
@@ -74,16 +76,16 @@ def main():
     parser.add_argument("--unroll", type=int, default=20, help="(default: %(default)s)")
     parser.add_argument("--rate", type=float, default=1.0, help="learning rate, for the summed loss (default: %(default)s)")
     parser.add_argument("--clip", type=float, default=5.0, help="(default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=200, help="timed (default: %(default)s)")
-    parser.add_argument("--warmup", type=int, default=10, help="steps before them (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=200, help="measured steps (default: %(default)s)")
+    parser.add_argument("--warmup", type=int, default=10, help="steps before measuring (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="(default: %(default)s)")
     parser.add_argument("--precision", choices=("f32", "bf16"), default="f32", help="bf16: torch.autocast (default: %(default)s)")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: LSTM by cuDNN (default: %(default)s)")
-    parser.add_argument("--save", help="write the weights here at the end")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: cuDNN's LSTM (default: %(default)s)")
+    parser.add_argument("--save", help="write the weights to this file at the end")
     arguments = parser.parse_args()
 
     torch.set_num_threads(arguments.threads)
-    # The same mathematics: by default cuDNN rounds the factors of a recurrent layer to TF32.
+    # For equal arithmetic: by default cuDNN rounds the factors of a recurrent layer to TF32.
     torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(1)
     ids, types = tokens(arguments)

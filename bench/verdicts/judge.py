@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Holds the verdicts of `pipeline diagnose` against the labels, and says how often they agree.
+"""Compares the verdicts of `pipeline diagnose` with the labels, and reports how often they agree.
 
     judge.py --folder /tmp/third --set third
     judge.py --folder /tmp/first --wrong --signals signals.tsv
 
-The present rules were chosen by the first and the second set; what counts is the third.
+The present rules were chosen on the first and the second set; the result that counts is that on the third.
 """
 
 import argparse
@@ -24,7 +24,7 @@ KINDS = ("data_fault", "diverged", "unstable", "too_low", "stable", "inconclusiv
 
 
 def diagnose(pipeline, folder, runs):
-    """The verdicts of some runs, with what the rules looked at."""
+    """The verdicts of some runs, with the signals that the rules read."""
     found = []
     for start in range(0, len(runs), 100):
         command = [pipeline, "diagnose", *runs[start : start + 100], "--json", "--db", "experiments.db"]
@@ -34,7 +34,7 @@ def diagnose(pipeline, folder, runs):
 
 
 def scores(pairs):
-    """Of (label, verdict) pairs: {kind: (precision, recall, F1, labelled)} for the kinds that are labelled."""
+    """The scores of (label, verdict) pairs: {kind: (precision, recall, F1, labelled)} for each kind with a label."""
     found = {}
     for kind in KINDS:
         both = sum(label == verdict == kind for label, verdict in pairs)
@@ -64,17 +64,18 @@ def tell(title, rows):
     missing = sum(row["onset"] is not None and row["said_onset"] is None for row in rows)
     if errors:
         within = sum(error <= 5 for error in errors)
-        print(f"onset: median error {statistics.median(errors):g} steps, {within} of {len(errors)} within 5, greatest "
-              f"{max(errors)}; {missing} not named")
+        print(f"onset: median error {statistics.median(errors):g} steps, {within} of {len(errors)} within 5, largest "
+              f"{max(errors)}; {missing} without an onset")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", required=True, help="where make.py recorded the runs")
-    parser.add_argument("--pipeline", default=str(HERE.parents[1] / "target/release/pipeline"), help="(default: target/release/pipeline)")
-    parser.add_argument("--set", choices=SETS, default="first", help="which set that is (default: %(default)s)")
-    parser.add_argument("--wrong", action="store_true", help="list the runs whose verdict is not their label")
-    parser.add_argument("--signals", help="write what the rules looked at, as a table")
+    program = HERE.parents[1] / "target/release/pipeline"
+    parser.add_argument("--folder", required=True, help="the folder in which make.py recorded the runs")
+    parser.add_argument("--pipeline", default=str(program), help="the program (default: target/release/pipeline)")
+    parser.add_argument("--set", choices=SETS, default="first", help="the set in that folder (default: %(default)s)")
+    parser.add_argument("--wrong", action="store_true", help="list the runs whose verdict differs from their label")
+    parser.add_argument("--signals", help="write the signals that the rules read to this file, as a table")
     arguments = parser.parse_args()
     with open(HERE / SETS[arguments.set].labels, encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))

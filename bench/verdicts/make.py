@@ -1,28 +1,29 @@
 #!/usr/bin/env python3
-"""Makes the runs that verdicts are judged by, and labels them by what came of them.
+"""Makes the runs on which verdicts are evaluated, and labels them by their outcome.
 
-    make.py --folder /tmp/first                     # everything of the first set; writes labels.tsv beside this script
+    make.py --folder /tmp/first                     # the whole first set; writes labels.tsv beside this script
     make.py --folder /tmp/second --set second
     make.py --folder /tmp/first --only shakespeare/small --limit 10
-    make.py --folder /tmp/third --set third --judged-only    # runs for judge.py, a third of the time; labels stay as they are
+    make.py --folder /tmp/third --set third --judged-only    # only the runs for judge.py, in a third of the time
 
-A verdict is given to a run of LENGTH steps. Its label never comes from a rule of the program: it comes from what was done
-to the run (its fault), from its losses, and from the held-out loss of the same training continued to three times that length. In order:
+A verdict judges a run of LENGTH steps. The run's label never comes from a rule of the program. It comes from what was
+done to the run (its fault), from its losses, and from the held-out loss of the same training continued to three times
+that length. The first that applies:
 
-1. `data_fault`: the text or the order of its batches was spoilt.
-2. `too_low`: in the end at least 0.3 nats worse than the same training at a higher rate of its grid, no worse than at any
-   lower one, and no worse than untrained (ln V).
-3. `diverged`: the valid loss in the end is more than 0.02 nats above that of word frequencies (those of train, scored on
-   valid), or is not finite. (Trainings that learn nothing else come to rest at word frequencies to the fourth digit.)
-4. `unstable`: on the way the training loss rose by 0.5 nats or more: the mean of five steps above the lowest mean of ten
-   before. (Held-out losses, looked at each 20 steps, miss what is over by then.) Recovered where the last ten steps are
-   back within 0.05 nats of that lowest mean.
+1. `data_fault`: the text or the order of its batches was corrupted.
+2. `too_low`: the final loss is at least 0.3 nats worse than that of the same training at a higher rate of its grid, no
+   worse than at any lower rate, and no worse than untrained (ln V).
+3. `diverged`: the final validation loss is more than 0.02 nats above the unigram baseline (of train, scored on valid),
+   or not finite. (Trainings that learn nothing else end at that baseline to the fourth digit.)
+4. `unstable`: the training loss rose by 0.5 nats or more on the way: a mean of five steps above the lowest mean of ten
+   before it. (Held-out losses, evaluated every 20 steps, miss short rises.) Recovered if the last ten steps are within
+   0.05 nats of that lowest mean.
 5. `stable`: none of these.
 
-Runs come in grids: a corpus, a size, an optimiser with or without clipping, and its rates; and in faults, injected into
-otherwise sound trainings. Each is made with every seed of its set. The folder holds a record, a store and what was found (runs.tsv,
-onsets.tsv), and is gone on with when the script is started again. The column `onset` is filled in for corrupted text, and
-with what onsets.py found.
+Runs come in grids (a corpus, a size, an optimiser with or without clipping, and its rates) and as faults, injected into
+otherwise sound trainings. Each is made with every seed of its set. The folder has a record, a store and the results
+(runs.tsv, onsets.tsv); when the script is started again, it continues from there. The column `onset` is set for
+corrupted text, and for what onsets.py found.
 """
 
 import argparse
@@ -41,9 +42,9 @@ from sets import DATA, SETS
 
 ROOT = Path(__file__).resolve().parents[2]
 LENGTH, CONTINUED, LOOKS = 300, 900, 20
-# What a rise is: the mean of LAST losses at least ROSE nats above the lowest mean of TEN before.
+# A rise: the mean of LAST losses is at least ROSE nats above the lowest mean of TEN before.
 TEN, LAST, ROSE = 10, 5, 0.5
-# Labels of runs that left at some state, which onsets.py finds.
+# Labels of runs whose onset onsets.py finds.
 LEFT = ("diverged", "unstable")
 # The steps whose words were replaced.
 CORRUPTED = range(150, 160)
@@ -57,29 +58,29 @@ def words(text):
 
 
 def spoil(how, words, chosen):
-    """The train words, spoilt for a set's batches."""
+    """The words of train, corrupted for a set's batches."""
     draw, unroll = random.Random(f"{how} 1"), chosen.unroll
-    if how == "shuffled":  # The same words in no order: nothing is to be learnt beyond their frequencies.
+    if how == "shuffled":  # In random order, only word frequencies can be learnt.
         words = list(words)
         draw.shuffle(words)
-    elif how == "corrupted":  # In ten steps every row reads words drawn evenly from all types.
+    elif how == "corrupted":  # In ten steps, every row reads words drawn uniformly from all types.
         types, words = sorted(set(words)), list(words)
         per_row = len(words) // chosen.rows
         for row in range(chosen.rows):
             begin = row * per_row + CORRUPTED.start * unroll
             for i in range(begin, begin + len(CORRUPTED) * unroll):
                 words[i] = draw.choice(types)
-    elif how == "tiny":  # Gone through again every few steps.
+    elif how == "tiny":  # A new epoch every few steps.
         words = words[: chosen.rows * unroll * 6]
     return words
 
 
 def corpora(folder, arguments):
-    """Writes each corpus as files of train and valid, words apart by spaces, the eos token among them; their names."""
+    """Writes train and valid of each corpus, words separated by spaces, with eos tokens; returns the corpora's names."""
     found = []
     for name, path in (("shakespeare", ROOT / "data/shakespeare.txt"), ("ptb", Path(arguments.ptb))):
         if not path.exists():
-            print(f"{name}: {path} is not there, left out", file=sys.stderr)
+            print(f"{name}: {path} does not exist, skipped", file=sys.stderr)
             continue
         tokens = words(path.read_text(encoding="utf-8"))[: arguments.words]
         cut = int(len(tokens) * 0.99)
@@ -97,7 +98,7 @@ def toml(value):
 
 
 def experiments(chosen, names):
-    """Every training of a set: (name, what tells it from others, its file's text but for its length)."""
+    """Every training of a set: (name, its columns, its experiment without the length)."""
     for corpus in names:
         for size, shape in chosen.sizes.items():
             whole = [
@@ -130,7 +131,7 @@ def ask(folder, query, *values):
 
 
 def run(arguments, folder, path, steps):
-    """Runs an experiment to `steps`; the run's number."""
+    """Runs an experiment to `steps` and returns the run's number."""
     command = [arguments.pipeline, "run", path.name, "--db", "experiments.db", "--threads", "1", "--jobs", "1"]
     done = subprocess.run(command + ["--set", f"train.steps={steps}"], cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
@@ -139,39 +140,40 @@ def run(arguments, folder, path, steps):
 
 
 def named(stdout):
-    """The number of the run that `pipeline` names."""
+    """The number of the run that `pipeline` printed."""
     for line in stdout.splitlines():
         if line.startswith("run") and line.split()[0][3:].isdigit():
             return int(line.split()[0][3:])
-    raise RuntimeError(f"no run is named in {stdout!r}")
+    raise RuntimeError(f"no run number in {stdout!r}")
 
 
 def kept(path):
-    """What an earlier start kept of a training, by its name."""
+    """The results of an earlier start, by the training's name."""
     lines = path.read_text().splitlines() if path.exists() else []
     return {name: rest for name, *rest in (line.split("\t") for line in lines)}
 
 
 def runs(folder):
-    """The runs that are there, of LENGTH and CONTINUED steps, by their training's name; None for one that was never continued."""
+    """The existing runs of LENGTH and of CONTINUED steps, by their training's name; None if it was never continued."""
     numbers = {name: [int(run) for run in made] for name, made in kept(folder / "runs.tsv").items()}
     return {name: (made + [None])[:2] for name, made in numbers.items()}
 
 
 def curve(folder, run):
-    """Valid losses by step, as training saw them; infinite where not finite."""
-    rows = ask(folder, "SELECT step, loss FROM run_evaluations WHERE run = ? AND split = 'valid' AND source = 'train' ORDER BY step", run)
+    """Validation losses by step, as measured during training; inf for those that are not finite."""
+    query = "SELECT step, loss FROM run_evaluations WHERE run = ? AND split = 'valid' AND source = 'train' ORDER BY step"
+    rows = ask(folder, query, run)
     return [(step, math.inf if loss is None else loss) for step, loss in rows]
 
 
 def baselines(folder, run):
-    """The valid losses of no knowledge, and of train's word frequencies."""
+    """The validation losses of the uniform and the unigram baseline."""
     query = "SELECT model, loss FROM run_baselines WHERE run = ? AND split = 'valid' AND model IN ('uniform', 'unigram')"
     return dict(ask(folder, query, run))
 
 
 def losses(folder, run):
-    """Training losses by step; infinite where not finite."""
+    """Training losses by step; inf for those that are not finite."""
     rows = ask(folder, "SELECT loss FROM run_steps WHERE run = ? ORDER BY step", run)
     return [math.inf if loss is None else loss for (loss,) in rows]
 
@@ -181,7 +183,7 @@ def mean(of):
 
 
 def lowest(of):
-    """For each state, the lowest mean of TEN training losses in a row before it; of fewer, where there are fewer."""
+    """For each state, the lowest mean of TEN consecutive training losses before it, or of all if there are fewer."""
     found = [of[0]]
     for state in range(1, len(of) + 1):
         found.append(min(found[-1], mean(of[max(0, state - TEN) : state])))
@@ -189,12 +191,12 @@ def lowest(of):
 
 
 def rises(of):
-    """For each state, how far the mean of the next LAST training losses stands above that."""
+    """For each state, how far the mean of the next LAST training losses is above that lowest mean."""
     return [mean(of[i : i + LAST]) - before for i, before in enumerate(lowest(of)[: len(of) - LAST + 1])]
 
 
 def label(found, grid):
-    """The label of a training among those of its grid: (label, whether it recovered)."""
+    """The label of a training in its grid: (label, whether it recovered)."""
     if found["fault"] in DATA:
         return "data_fault", ""
     beside = lambda higher: [one["last_valid"] for one in grid if (one["learning_rate"] - found["learning_rate"]) * higher > 0]
@@ -212,17 +214,24 @@ def label(found, grid):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", required=True, help="where the runs are recorded")
-    parser.add_argument("--set", choices=SETS, default="first", help="which trainings (default: %(default)s)")
-    parser.add_argument("--pipeline", default=str(ROOT / "target/release/pipeline"), help="(default: target/release/pipeline)")
-    parser.add_argument("--ptb", default=str(ROOT / "data/ptb/ptb.train.txt"), help="(default: data/ptb/ptb.train.txt)")
-    parser.add_argument("--words", type=int, default=400_000, help="of each corpus (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=2, help="trainings side by side (default: %(default)s)")
-    parser.add_argument("--only", default="", help="trainings whose names begin so")
-    parser.add_argument("--limit", type=int, help="as many at most")
-    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no further training after so long (default: never)")
-    parser.add_argument("--judged-only", action="store_true", help=f"train {LENGTH} steps, which verdicts are given to, and make no labels")
-    parser.add_argument("-o", "--output", help="(default: the set's labels beside this script, unless --only or --limit is given)")
+    program, ptb = ROOT / "target/release/pipeline", ROOT / "data/ptb/ptb.train.txt"
+    parser.add_argument("--folder", required=True, help="folder to record the runs in")
+    parser.add_argument("--set", choices=SETS, default="first", help="the set to make (default: %(default)s)")
+    parser.add_argument("--pipeline", default=str(program), help="the program (default: target/release/pipeline)")
+    parser.add_argument("--ptb", default=str(ptb), help="Penn Treebank (default: data/ptb/ptb.train.txt)")
+    parser.add_argument("--words", type=int, default=400_000, help="words of each corpus to use (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time (default: %(default)s)")
+    parser.add_argument("--only", default="", help="only trainings whose names start with this")
+    parser.add_argument("--limit", type=int, help="maximum number of trainings")
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help="start no training after this time (default: no limit)"
+    )
+    parser.add_argument(
+        "--judged-only", action="store_true", help=f"train only the {LENGTH} steps that are judged, and write no labels"
+    )
+    parser.add_argument(
+        "-o", "--output", help="file for the labels (default: the set's beside this script; none with --only or --limit)"
+    )
     arguments, begun = parser.parse_args(), time.monotonic()
     arguments.pipeline = os.path.abspath(arguments.pipeline)
     folder = Path(arguments.folder)
@@ -241,7 +250,7 @@ def main():
             short = short or run(arguments, folder, path, LENGTH)
             long = None if arguments.judged_only else run(arguments, folder, path, CONTINUED)
             numbers = [str(number) for number in (short, long) if number]
-            with open(folder / "runs.tsv", "a") as file:  # One write of a line: whole, whoever else appends.
+            with open(folder / "runs.tsv", "a") as file:  # A single write: threads append whole lines.
                 file.write("\t".join([name, *numbers]) + "\n")
         within = [loss for _, loss in curve(folder, short)]
         if arguments.judged_only:
@@ -259,7 +268,7 @@ def main():
     with ThreadPoolExecutor(arguments.jobs) as pool:
         all_found = list(pool.map(make, chosen))
     if None in all_found:
-        sys.exit(f"{all_found.count(None)} of {len(chosen)} trainings are still to be made: start it again")
+        sys.exit(f"{all_found.count(None)} of {len(chosen)} trainings are left: run the same command again")
     if arguments.judged_only:
         return
     same = lambda one: tuple(one[key] for key in ("corpus", "size", "group", "seed"))

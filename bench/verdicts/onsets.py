@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Finds where the runs that make.py labelled `diverged` or `unstable` left, by forks, and writes it into labels.tsv.
+"""Finds the onset of the runs that make.py labelled `diverged` or `unstable`, by forks, and writes it into labels.tsv.
 
-    onsets.py --folder /tmp/first                   # gone on with when started again
+    onsets.py --folder /tmp/first                   # continues when started again
 
-The onset of a run is the last state before its rise from which a tenth of the rate still regains what the run had reached.
-To regain, from state s: of a fork at s with a tenth of the rate, trained AHEAD steps, the mean loss of the last LAST is at
-most MARGIN above the lowest mean of TEN steps in a row that the run had before s (of fewer, where there are fewer; at 0: the
-first loss). It must be soon: some hundred steps on, a run that exploded has recovered after all.
+The onset of a run is the last state before its rise from which a tenth of the rate still regains what the run had
+reached. A fork at state s with a tenth of the rate, trained for AHEAD steps, regains it if the mean of its last LAST
+losses is at most MARGIN above the lowest mean of TEN consecutive losses that the run had before s (of fewer if there
+are fewer; at 0, the first loss). AHEAD is small because within some hundred steps even an exploded run may recover.
 
-The rise is where the mean loss of the next LAST steps first stands half as high above that lowest mean as it ever does, or is
-not finite. States before it are tried by halving; state 0 is not tried, it regains itself. Where that mean never stands
-ROSE above the lowest, there is no onset, and the column says `none`.
+The rise is the state at which the mean of the next LAST losses is first half as far above that lowest mean as it ever
+gets, or not finite. States before it are searched by bisection, assuming that state 0 regains. If the mean never gets
+ROSE above the lowest, there is no onset, and the column is `none`.
 """
 
 import argparse
@@ -30,7 +30,7 @@ AHEAD, MARGIN = 10, 0.2
 
 
 def rise(of):
-    """The state at which the loss has risen half as high as it ever does; None where it never rises."""
+    """The state at which the loss has risen half as far as it ever does; None if it never rises."""
     rises = make.rises(of)
     if max(rises) < make.ROSE:
         return None
@@ -45,7 +45,7 @@ class Forks:
 
     def ahead(self, run, rate, state, steps=AHEAD):
         """The losses of a fork at a tenth of the rate."""
-        # Looks and probes cost time and change no number; a look that never comes is none.
+        # Looks and probes take time and change no number: probes are off, and looks come after the end.
         sets = {"learning_rate": rate / 10, "steps": state + steps, "probes": 0, "early_stopping.every": 1 << 30}
         command = [self.pipeline, "fork", f"run{run}", "--at", str(state), "--until", "train", "--threads", "1", "--jobs", "1"]
         command += ["--db", "experiments.db"] + [word for key, value in sets.items() for word in ("--set", f"train.{key}={value!r}")]
@@ -55,7 +55,7 @@ class Forks:
         return make.losses(self.folder, make.named(done.stdout))[state:]
 
     def onset(self, run, rate):
-        """The onset of a run, or None where it never rose."""
+        """The onset of a run, or None if its loss never rose."""
         of = make.losses(self.folder, run)
         before, low, high = make.lowest(of), 0, rise(of)
         if high is None:
@@ -69,12 +69,15 @@ class Forks:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", required=True, help="what make.py was given")
-    parser.add_argument("--pipeline", default=str(make.ROOT / "target/release/pipeline"), help="(default: target/release/pipeline)")
-    parser.add_argument("--set", choices=SETS, default="first", help="which set that is (default: %(default)s)")
-    parser.add_argument("--labels", help="(default: the set's labels beside this script)")
-    parser.add_argument("--jobs", type=int, default=2, help="runs side by side (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no further run after so long (default: never)")
+    program = make.ROOT / "target/release/pipeline"
+    parser.add_argument("--folder", required=True, help="the folder that make.py was given")
+    parser.add_argument("--pipeline", default=str(program), help="the program (default: target/release/pipeline)")
+    parser.add_argument("--set", choices=SETS, default="first", help="the set in that folder (default: %(default)s)")
+    parser.add_argument("--labels", help="file of labels (default: the set's beside this script)")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help="start no run after this time (default: no limit)"
+    )
     arguments = parser.parse_args()
     begun, forks = time.monotonic(), Forks(arguments)
     labels = Path(arguments.labels or Path(__file__).with_name(SETS[arguments.set].labels))

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Holds the limits that `pipeline lr-range` finds against those of the labelled grids (labels.tsv).
+"""Compares the limits that `pipeline lr-range` finds with those of the labelled grids (labels.tsv).
 
     ranges.py --folder /tmp/ranges                              # both corpora
     ranges.py --folder /tmp/ranges --only shakespeare --steps 200
 
-A grid is one corpus, size, optimiser and clipping norm, at several rates. Its limit, with one seed, is the geometric mean of
-the highest rate that is not labelled diverged and the next above it, which is; the grid's is the median over the seeds. A
-grid in which none diverged, or all, has no limit to be held against. The test of a grid is one call of lr-range with its
-three seeds; what it predicts is the median of the limits it finds, or the last rate where it never broke. Printed are
-log2(predicted / actual) of each grid, and how many are within ± 1, which is a factor of two, of grids and of single tests.
+A grid is one corpus, size, optimiser and clipping norm, at several rates. Its limit with one seed is the geometric mean
+of the highest rate that is not labelled diverged and the next rate above; the grid's limit is the median over the
+seeds. A grid in which no rate diverged, or every rate, has no limit to compare with. The test of a grid is one call of
+lr-range with the set's seeds; its prediction is the median of the limits found, where a test whose loss never broke
+away counts with its last rate. Prints log2(predicted / actual) for each grid, and how many grids and how many single
+tests are within ± 1, a factor of two.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from sets import SETS
 
 
 def read(path):
-    """Of each (corpus, size, optimiser, clipping norm), by seed and rate: whether it diverged, and its valid loss in the end."""
+    """For each (corpus, size, optimiser, clipping norm), by seed and rate: (diverged, final validation loss)."""
     grids = {}
     with open(path) as file:
         for row in csv.DictReader(file, delimiter="\t"):
@@ -38,7 +39,7 @@ def read(path):
 
 
 def limits(grids):
-    """The actual limit of each grid that has one: the median over its seeds."""
+    """The limit of each grid that has one: the median over its seeds."""
     found = {}
     for grid, seeds in grids.items():
         of_seeds = [limit for rates in seeds.values() if (limit := bracket(rates)) is not None]
@@ -48,7 +49,7 @@ def limits(grids):
 
 
 def bracket(rates):
-    """The middle between the highest rate that is not diverged and the next above; None without either."""
+    """The geometric mean of the highest rate that did not diverge and the next above; None without either."""
     sound = [rate for rate, (diverged, _) in rates.items() if not diverged]
     if not sound:
         return None
@@ -57,7 +58,7 @@ def bracket(rates):
 
 
 def above_best(losses, rate):
-    """What the loss at a rate, read off between those of a grid, lies above the least of them. Losses by rate."""
+    """How far the loss at a rate is above the grid's best, interpolated between the grid's rates. `losses` is by rate."""
     rates = sorted(losses)
     best, rate = min(losses.values()), min(max(rate, rates[0]), rates[-1])
     low, high = next(pair for pair in zip(rates, rates[1:]) if pair[0] <= rate <= pair[1])
@@ -66,7 +67,7 @@ def above_best(losses, rate):
 
 
 def predict(arguments, folder, name, text):
-    """(limit, suggestion) that lr-range finds with each seed; the last rate for a limit where it found none."""
+    """(limit, suggestion) that lr-range finds with each seed; the limit is the last rate if it found none."""
     path = folder / (name.replace("/", "_") + "_range.toml")
     path.write_text(text)
     command = [arguments.pipeline, "lr-range", path.name, "--db", "ranges.db", "--json", "--jobs", str(arguments.jobs)]
@@ -79,14 +80,15 @@ def predict(arguments, folder, name, text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", required=True, help="where the tests are recorded")
-    parser.add_argument("--set", choices=SETS, default="first", help="whose grids (default: %(default)s)")
-    parser.add_argument("--labels", help="(default: the set's, beside this script)")
-    parser.add_argument("--pipeline", default=str(make.ROOT / "target/release/pipeline"), help="(default: target/release/pipeline)")
-    parser.add_argument("--ptb", default=str(make.ROOT / "data/ptb/ptb.train.txt"), help="(default: data/ptb/ptb.train.txt)")
-    parser.add_argument("--words", type=int, default=400_000, help="of each corpus (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=2, help="tests side by side (default: %(default)s)")
-    parser.add_argument("--only", default="", help="grids whose names begin so")
+    program, ptb = make.ROOT / "target/release/pipeline", make.ROOT / "data/ptb/ptb.train.txt"
+    parser.add_argument("--folder", required=True, help="folder to record the tests in")
+    parser.add_argument("--set", choices=SETS, default="first", help="the set of grids (default: %(default)s)")
+    parser.add_argument("--labels", help="file of labels (default: the set's beside this script)")
+    parser.add_argument("--pipeline", default=str(program), help="the program (default: target/release/pipeline)")
+    parser.add_argument("--ptb", default=str(ptb), help="Penn Treebank (default: data/ptb/ptb.train.txt)")
+    parser.add_argument("--words", type=int, default=400_000, help="words of each corpus to use (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="tests at a time (default: %(default)s)")
+    parser.add_argument("--only", default="", help="only grids whose names start with this")
     arguments, arguments.further = parser.parse_known_args()
     arguments.pipeline = os.path.abspath(arguments.pipeline)
     folder = Path(arguments.folder)
@@ -94,7 +96,7 @@ def main():
     seeds_of = read(arguments.labels or Path(__file__).with_name(SETS[arguments.set].labels))
     actual = limits(seeds_of)
 
-    # Of a grid's trainings the first: its rate and its seed are put aside.
+    # The first training of each grid; lr-range overrides its rate and its seed.
     grids = {}
     for name, facts, text in make.experiments(SETS[arguments.set], make.corpora(folder, arguments)):
         if not facts["fault"] and name.startswith(arguments.only):
@@ -121,11 +123,11 @@ def main():
     print("\n".join(lines))
     for corpus, hits in within.items():
         tests = alone[corpus]
-        print(f"\n{corpus}: {sum(hits)} of {len(hits)} grids within ± 1, {sum(tests)} of {len(tests)} tests with one seed")
-    for what, of in (("medians of seeds", worth), ("with one seed", worth_alone)):
+        print(f"\n{corpus}: {sum(hits)} of {len(hits)} grids and {sum(tests)} of {len(tests)} single tests within ± 1")
+    for what, of in (("medians over seeds", worth), ("single seeds", worth_alone)):
         if of:
-            print(f"\nsuggestions, {what}: {statistics.median(nats for nats, _ in of):.2f} "
-                  f"nats above the grid's best in the median, at most {max(of)[0]:.2f} ({max(of)[1]})")
+            print(f"\nsuggestions, {what}: median {statistics.median(nats for nats, _ in of):.2f} "
+                  f"nats above the grid's best, at most {max(of)[0]:.2f} ({max(of)[1]})")
 
 
 if __name__ == "__main__":

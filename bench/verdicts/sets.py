@@ -1,5 +1,6 @@
-"""The sets of trainings: those by which rules are chosen, and the last, by which they are tested. Each is of another kind than
-the others in everything but the corpora: seeds, shapes, batches, vocabulary, rules of update and rates."""
+"""The sets of trainings: the first two, on which rules are chosen, and the last, on which they are tested. Apart from
+the corpora they differ in everything: seeds, shapes, batches, vocabulary, optimisers and rates.
+"""
 
 from dataclasses import dataclass
 
@@ -15,18 +16,20 @@ class Set:
     types: int
     probes: int
     sizes: dict
-    # Rates by size, optimiser and clipping norm (0: none), from far too low to far too high, closest around the edge.
+    # Rates by size and (optimiser, clipping norm; 0: none), from far too low to far too high, densest around the limit.
     grids: dict
-    # What is done to a training that would be sound: the table `train`, `batch`, or the text.
+    # Changes to otherwise sound trainings: to the tables `train` or `batch`, or to the text.
     faults: dict
 
 
-# Faults of the data, whatever comes of them.
+# Faults of the data, which are labelled `data_fault` whatever the outcome.
 DATA = {"sliding", "sliding-adam", "shuffled", "corrupted", "corrupted-adam", "tiny-corpus"}
 
 
 def faults(descent, moments, rate, clip=0.0):
-    """Faults of plain descent at a rate that is sound without them, and of a rule with moments at a hundredth or so."""
+    """Faults under plain descent, at a rate that is sound without them, and under an optimiser with moments, at 0.003
+    (0.01 for the tiny corpus).
+    """
     descent = {"optimizer": descent, "learning_rate": rate, "clip_norm": clip}
     moments = {"optimizer": moments, "learning_rate": 0.003}
     return {

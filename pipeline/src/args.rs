@@ -1,4 +1,4 @@
-//! The words that a user types, parsed to typed values.
+//! The command line, parsed into typed values.
 
 mod computing;
 mod lr_range;
@@ -29,36 +29,35 @@ const STYLES: Styles = Styles::styled()
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done
-  1    a run failed or was not reproduced, a check found damage, an object is gone, or the disk or the database failed
-  2    the input is wrong, or the database can't be read; what was recorded before is unchanged
+  0    success
+  1    a run failed or was not reproduced, data is damaged or missing, or I/O failed
+  2    invalid input, or an unreadable database; existing records are unchanged
   130  interrupted; `pipeline run` resumes where it stopped";
 
-/// Runs studies of language-model training as a graph of cached stages, and records every step in SQLite.
+/// Train language models in cached stages, compare their settings in studies, and record every step in SQLite
 #[derive(Debug, Parser)]
 #[command(name = "pipeline", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 110)]
 pub struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
     #[command(flatten)]
     pub places: Places,
 }
 
-/// Where the record and the store are.
+/// Where the record and the object store are.
 #[derive(Debug, Args)]
 pub struct Places {
-    /// The database; by default experiments.db in the nearest folder upward that has one, else here
+    /// Use this database [default: the nearest experiments.db in this or a parent folder, else ./experiments.db]
     #[arg(long, global = true, env = "PIPELINE_DB", value_name = "FILE", hide_env_values = true,
           value_parser = maybe_empty(), value_hint = ValueHint::FilePath)]
     pub db: Option<PathBuf>,
-    /// The object store; by default data/store beside the database
+    /// Use this object store [default: data/store in the folder of the database]
     #[arg(long, global = true, env = "PIPELINE_STORE", value_name = "DIR", hide_env_values = true,
           value_parser = maybe_empty(), value_hint = ValueHint::DirPath)]
     pub store: Option<PathBuf>,
 }
 
-/// A path, or nothing: a variable that is set to nothing says as much as one that is not set.
+/// Parses a path that may be empty: an environment variable set to the empty string counts as unset.
 fn maybe_empty() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
@@ -82,6 +81,7 @@ pub enum Command {
     Verify(VerifyArgs),
     Backup(BackupArgs),
     Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Print a completion script for a shell
@@ -91,7 +91,23 @@ Examples:
   pipeline completions bash > ~/.local/share/bash-completion/completions/pipeline
   pipeline completions fish > ~/.config/fish/completions/pipeline.fish")]
 pub struct CompletionsArgs {
-    /// The shell
+    /// Shell that the script is for
     #[arg(value_enum)]
     pub shell: Shell,
+}
+
+/// Print a manual page
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  pipeline man | man -l -
+  pipeline man run | man -l -
+  pipeline man --to ~/.local/share/man/man1")]
+pub struct ManArgs {
+    /// Command whose page to print [default: pipeline itself]
+    #[arg(value_name = "COMMAND", conflicts_with = "to")]
+    pub command: Option<String>,
+    /// Write the pages of all commands to a folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub to: Option<PathBuf>,
 }

@@ -1,9 +1,9 @@
-//! Exit codes, as the help lists them.
+//! Exit codes, which `pipeline --help` lists.
 
 use session::failure::FailureKind;
 use session::interrupt::Interrupt;
 
-/// Done.
+/// Success.
 pub const DONE: u8 = 0;
 
 /// The exit code of a failure.
@@ -15,7 +15,7 @@ pub const fn code(kind: FailureKind) -> u8 {
     }
 }
 
-/// Takes over the signals that ask to stop.
+/// Installs handlers for the signals that ask the program to stop.
 pub fn interrupt() -> Interrupt {
     Interrupt::install(i32::from(code(FailureKind::Interrupted)))
 }

@@ -1,4 +1,4 @@
-//! `pipeline`: runs studies of language-model training as a graph of cached stages, and records every step.
+//! `pipeline`: trains language models in cached stages, compares their settings in studies, and records every step.
 
 mod args;
 mod commands;
@@ -13,13 +13,13 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     if let Err(words) = system::check_random() {
-        let hint = "is /dev/urandom there, and may this process call getrandom?";
-        return end(&Failure::failed(format!("the system has no random numbers: {words}"), hint));
+        let hint = "check that /dev/urandom exists and that this process may call getrandom";
+        return end(&Failure::failed(format!("the system provides no random numbers: {words}"), hint));
     }
-    // Its default ends the process when a file reaches the limit on its size (ulimit -f); so the write fails instead, like
-    // one to a full disk. Where the handler can't be set, the default stays.
+    // By default SIGXFSZ kills the process when a file reaches its size limit (ulimit -f). With a handler, the write
+    // fails instead, as on a full disk. If the handler can't be installed, the default applies.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
-    // For whoever debugs the program: PIPELINE_LOG=debug. What a user must read never goes through it.
+    // For debugging: PIPELINE_LOG=debug. Messages that users must see never go through it.
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_env("PIPELINE_LOG").unwrap_or_else(|_| EnvFilter::new("off")))
         .with_ansi(ui::talk_is_watched())
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
         Err(words) if words.use_stderr() => {
-            // Where nobody can read it, the exit code still says it.
+            // If printing fails, the exit code still reports the error.
             let _ = words.print();
             return ExitCode::from(exit::code(FailureKind::WrongInput));
         }
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says why it ends.
+/// Reports why the program failed.
 fn end(failure: &Failure) -> ExitCode {
     ui::failure(failure);
     ExitCode::from(exit::code(failure.kind))

@@ -1,4 +1,4 @@
-//! Everything that is printed: stdout is data, stderr is talk. Nothing else in this program prints.
+//! All output: data goes to stdout, messages go to stderr. Nothing else in this program prints.
 
 pub mod axis;
 pub mod counter;
@@ -21,10 +21,10 @@ use session::failure::Failure;
 use view::document::{Document, View};
 pub use view::format;
 
-/// Why data could not be printed, if it could not.
+/// Why data could not be printed, if printing failed.
 static LOST: OnceLock<String> = OnceLock::new();
 
-/// Prints data. A reader that went away (`| head`) is no error; anything else ends the program with one, see [`lost`].
+/// Prints data. A closed pipe (`| head`) is not an error; any other failure is remembered for [`lost`].
 pub fn data(text: &str) {
     let mut out = std::io::stdout().lock();
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -32,7 +32,7 @@ pub fn data(text: &str) {
     }
 }
 
-/// The same for what a library has printed.
+/// Checks whether a library that prints by itself, such as clap, could print.
 pub fn printed(done: std::io::Result<()>) {
     if let Err(error) = done.and_then(|()| std::io::stdout().flush()) {
         lose(&error);
@@ -46,17 +46,17 @@ fn lose(error: &std::io::Error) {
     }
 }
 
-/// The failure of a command whose data were not all printed, as on a full disk.
+/// The failure of a command whose data were not printed completely, for example because the disk was full.
 pub fn lost() -> Option<Failure> {
-    LOST.get().map(|error| Failure::failed(format!("standard output: {error}"), "what was printed is incomplete"))
+    LOST.get().map(|error| Failure::failed(format!("standard output: {error}"), "the output is incomplete"))
 }
 
-/// Where data that is too long to be held goes; a write fails when the reader went away, or the disk is full.
+/// A writer for data that is too large for memory. A write fails if the pipe is closed or the disk is full.
 pub fn sink() -> impl std::io::Write {
     std::io::BufWriter::new(Watched(std::io::stdout().lock()))
 }
 
-/// Standard output, with an eye on what could not be written.
+/// Standard output that remembers failed writes.
 struct Watched(std::io::StdoutLock<'static>);
 
 impl std::io::Write for Watched {
@@ -69,14 +69,14 @@ impl std::io::Write for Watched {
     }
 }
 
-/// A view as JSON, for data.
+/// A view as JSON.
 pub fn document(view: View<'_>) -> String {
     json(&Document::from(view))
 }
 
-/// A value as JSON, for data.
+/// A value as JSON.
 pub fn json(value: &impl serde::Serialize) -> String {
-    let mut text = serde_json::to_string_pretty(value).expect("BUG: what is shown can be written as JSON");
+    let mut text = serde_json::to_string_pretty(value).expect("BUG: a view can't be serialised as JSON");
     text.push('\n');
     text
 }
@@ -93,12 +93,12 @@ pub fn failure(failure: &Failure) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Whether a terminal shows what is talked.
+/// Whether standard error is a terminal.
 pub fn talk_is_watched() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr())
 }
 
-/// Prints a line of talk.
+/// Prints a message.
 pub fn talk(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -1,5 +1,5 @@
-//! What cargo does not carry from torch-sys to the programs and tests that link it: libtorch's folder in the run-time
-//! library path. And the C++ that reaches what tch does not bind.
+//! Adds libtorch's folder to the run-time library path of the programs and tests here, which cargo does not do for a
+//! dependency's library. Also compiles the C++ function for what tch does not bind.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ fn main() {
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
 }
 
-/// Compiles `src/shim.cpp` against libtorch's headers, which lie beside its libraries unless the user says otherwise.
+/// Compiles `src/shim.cpp` with libtorch's headers, which are beside its libraries unless `LIBTORCH_INCLUDE` names
+/// another folder.
 fn shim(lib: &Path) {
     println!("cargo::rerun-if-changed=src/shim.cpp");
     println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
@@ -25,7 +26,7 @@ fn shim(lib: &Path) {
         .include(include)
         .file("src/shim.cpp")
         .compile("neural_shim");
-    // After the shim, which names its symbols.
+    // After the shim, which uses its symbols.
     println!("cargo::rustc-link-search=native={}", lib.display());
     println!("cargo::rustc-link-lib=dylib=torch_cpu");
 }

@@ -1,4 +1,4 @@
-//! What a training writes into the folder of its order: checkpoints, and the predictions of a step.
+//! Files that the stage `train` writes into the folder of its order: checkpoints, and the predictions of one step.
 
 use std::path::PathBuf;
 
@@ -9,39 +9,39 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// n.
+    /// The number of updates, n.
     pub step: u64,
-    /// The weights' file, safetensors.
+    /// Weights, as safetensors.
     pub weights: PathBuf,
-    /// The state's file, safetensors.
+    /// Optimiser and hidden state, as safetensors.
     pub state: PathBuf,
 }
 
-/// A step's predictions, before its update: a JSON file of the rows that it read, in the order of the plan's windows and
-/// their rows, each a list of [`Predicted`].
+/// The predictions of a step before its update: a JSON file with one list of [`Predicted`] per row. Rows are in the
+/// order of the plan's windows, and within a window in the order of the batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PredictionsFile {
-    /// The step.
+    /// The step that they belong to.
     pub step: u64,
-    /// The file.
+    /// The file's path.
     pub file: PathBuf,
 }
 
-/// What a model predicted where one target stood.
+/// A model's prediction of one target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Predicted {
     /// The target's negative log-likelihood in nats.
     pub loss: Measured,
-    /// The target's place among all types, 1 for the likeliest; absent where a logit was no number.
+    /// Rank of the target among all types, 1 for the most likely; absent if a logit is NaN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rank: Option<u64>,
-    /// The likeliest types with their probabilities, the likeliest first; none where a logit was no number.
+    /// The most likely types with their probabilities, most likely first; empty if a logit is NaN.
     pub likeliest: Vec<(u32, f64)>,
 }
 
 impl Predicted {
-    /// How many of the likeliest types are named.
+    /// How many of the most likely types to report.
     pub const NAMED: usize = 5;
 }

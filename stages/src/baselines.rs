@@ -1,21 +1,21 @@
-//! The stage `baselines`: the losses of models that count, which a network's can be held against.
+//! The stage `baselines`: losses of n-gram models, with which a network's loss can be compared.
 //!
 //! Inputs: `vocab`, `train`, `valid`, `test` of `vocab`. Output: `baselines`, a JSON object of `types` (V), `order`,
-//! `counted` (tokens of train that the models rest on) and `losses`, a list of [`BaselineLoss`]es. Models, each fitted on
-//! train and scored on every split:
+//! `counted` (train tokens that the models were fitted on) and `losses`, a list of [`BaselineLoss`]es. Models, each
+//! fitted on train and scored on every split:
 //!
 //! - *uniform*: 1 / V; its loss is ln V.
-//! - *unigram*: each type's share of train. Types that train does not hold (the specials may be such) share the weight of
-//!   one token more.
-//! - *bigram* and *kn3*, *kn4* or *kn5*: interpolated, modified Kneser–Ney models, of which [`kneser_ney`] says more.
+//! - *unigram*: relative frequencies in train. Types that don't occur in train, as special tokens may not, share the
+//!   weight of one additional token.
+//! - *bigram* and *kn3*, *kn4* or *kn5*: interpolated, modified Kneser–Ney models; see [`kneser_ney`].
 //!
-//! A split is one stream, in which a line's end is a token like any other, and every token but the first is scored, as
-//! `evaluate` does it: so losses can be held against each other to the last digit. A split of fewer than two tokens has
-//! none. On train, which they have counted, the longer models are far better than anything that learns can be.
+//! Each split is one stream, a line end is a token like any other, and every token but the first is scored. `evaluate`
+//! does the same, so the losses are exactly comparable. A split of fewer than two tokens has no loss. On train, whose
+//! n-grams they have memorised, the longer models score far better than any trained network could.
 //!
-//! Nothing depends on the machine: sums are taken in the order of the sorted windows, logarithms are libm's. Memory is 8
-//! bytes for each token, or 16 where 4 tokens don't fit in 62 bits (order 5: from 32,768 types on), and about 100 for each
-//! type.
+//! Results are the same on every machine: sums follow the order of the sorted windows, and logarithms are libm's.
+//! Memory is 8 bytes per token, or 16 if 4 tokens don't fit in 62 bits (order 5: from 32,768 types on), and about 100
+//! per type.
 
 mod kneser_ney;
 mod sum;
@@ -36,7 +36,7 @@ use windows::{SplitStream, TokenCounts, TokenProgress, WindowPacking};
 /// Fits the models on train and scores them.
 ///
 /// # Errors
-/// [`StageError::Format`] for an id that is not in the vocabulary; [`StageError::Io`] when a file can't be read or written.
+/// [`StageError::Format`] for an id outside the vocabulary; [`StageError::Io`] if a file can't be read or written.
 pub fn run(params: &Baselines, context: &Context) -> Result<StageOutcome, StageError> {
     let types = count_types(context.input("vocab")?)?;
     let open = |name: &str| -> Result<SplitStream, StageError> {
@@ -70,7 +70,7 @@ pub fn run(params: &Baselines, context: &Context) -> Result<StageOutcome, StageE
             split: (*split).to_owned(),
             model: model.clone(),
             order: *order,
-            // Of a single type, rounding may leave a probability above 1.
+            // With a single type, rounding can push a probability above 1.
             loss: losses[place].max(0.0),
             tokens: stream.tokens - 1,
         }));
@@ -86,7 +86,7 @@ pub fn run(params: &Baselines, context: &Context) -> Result<StageOutcome, StageE
     Ok(outcome)
 }
 
-/// The loss of each split under the shares of types in train.
+/// The loss of each split under the unigram model: the relative frequencies of train.
 fn unigram(counts: &TokenCounts) -> [f64; 3] {
     let unseen = counts.train.iter().filter(|count| **count == 0).count() as f64;
     let total = counts.train.iter().sum::<u64>() as f64 + if unseen > 0.0 { 1.0 } else { 0.0 };

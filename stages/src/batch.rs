@@ -1,4 +1,4 @@
-//! The stage `batch`: the plan of which tokens each step reads.
+//! The stage `batch`: plans which tokens each step reads.
 //!
 //! Input: `train`, in the ids of `vocab`. Output: `plan`, a [`BatchPlan`] as compact JSON.
 
@@ -12,7 +12,7 @@ use crate::{Context, StageError, StageOutcome};
 /// Writes the batch plan.
 ///
 /// # Errors
-/// [`StageError::Input`] for a corpus too small for one batch; [`StageError::Io`] when a file can't be read or written.
+/// [`StageError::Input`] for a corpus too small for one batch; [`StageError::Io`] if a file can't be read or written.
 pub fn run(params: &Batch, context: &Context) -> Result<StageOutcome, StageError> {
     context.check()?;
     let tokens = Ids::open(context.input("train")?)?.len();
@@ -23,7 +23,7 @@ pub fn run(params: &Batch, context: &Context) -> Result<StageOutcome, StageError
         size: params.size,
         unroll: params.unroll,
         tokens,
-        // A seed that draws nothing must not make another plan.
+        // An unused seed must not change the plan.
         seed: if params.layout == Layout::Shuffled { params.seed } else { 0 },
     };
     let path = context.folder.join("plan.json");
@@ -37,7 +37,7 @@ pub fn run(params: &Batch, context: &Context) -> Result<StageOutcome, StageError
         "steps_per_epoch": steps,
         "tokens_per_step": plan.tokens_per_step(),
         "covered_per_epoch": plan.covered(steps) as f64 / tokens as f64,
-        // Where an epoch is one step, the next step reads the same tokens and that is no fault.
+        // If an epoch is one step, the next step rightly reads the same tokens.
         "overlap": if steps > 1 { json!(plan.overlap(1, 1)) } else { Value::Null },
         "dropped_tokens": plan.dropped_tokens(),
     });
@@ -45,29 +45,29 @@ pub fn run(params: &Batch, context: &Context) -> Result<StageOutcome, StageError
     Ok(outcome)
 }
 
-/// Whether one batch fits a train part of so many tokens.
+/// Checks that one batch fits into a train split of `tokens` tokens.
 ///
 /// # Errors
-/// [`StageError::Input`] when it does not.
+/// [`StageError::Input`] if it does not.
 pub fn check_fit(params: &Batch, tokens: u64) -> Result<(), StageError> {
     let Batch { size, unroll, layout, .. } = *params;
     let needed = BatchPlan::fewest_tokens(layout, size, unroll);
     if tokens >= needed {
         return Ok(());
     }
-    // The inverse of `BatchPlan::fewest_tokens`, in its size.
+    // `BatchPlan::fewest_tokens` solved for the batch size.
     let largest = match layout {
         Layout::Streams => tokens / (unroll + 1),
         Layout::Shuffled => tokens.saturating_sub(1) / unroll,
         Layout::Sliding => tokens.saturating_sub(unroll),
     };
     let hint = match (largest, tokens) {
-        (0, 0..2) => "the corpus needs at least 2 tokens".to_owned(),
-        (0, _) => format!("batch.size = 1 with batch.unroll = {} or less", tokens - 1),
-        _ => format!("batch.size = {largest} or less"),
+        (0, 0..2) => "use a corpus whose train split has at least 2 tokens".to_owned(),
+        (0, _) => format!("use batch.size = 1 with batch.unroll = {} or less", tokens - 1),
+        _ => format!("use batch.size = {largest} or less"),
     };
     let message = format!(
-        "batch.size {size} × unroll {unroll} needs {needed} tokens; train holds {tokens} token{}",
+        "batch.size {size} × unroll {unroll} needs {needed} tokens, but train has {tokens} token{}",
         if tokens == 1 { "" } else { "s" }
     );
     Err(StageError::input("batch.size", message, hint))
@@ -83,14 +83,14 @@ mod tests {
     fn batch(layout: Layout, size: u64, unroll: u64, tokens: u32) -> Result<StageOutcome, StageError> {
         let space = Space::new().with("train", bytes(&(0..tokens).collect::<Vec<_>>()));
         let outcome = run(&Batch { size, unroll, layout, seed: 9 }, &space.context)?;
-        // Read here, for the folder goes with the space.
+        // Read before `space` deletes its folder.
         let plan = BatchPlan::load(output(&outcome, "plan")).unwrap();
         assert_eq!(plan.seed, if layout == Layout::Shuffled { 9 } else { 0 });
         Ok(outcome)
     }
 
     #[test]
-    fn the_report_shows_the_sliding_window_for_what_it_is() {
+    fn the_report_exposes_the_overlap_of_sliding_windows() {
         let good = batch(Layout::Streams, 4, 3, 103).unwrap().report;
         assert_eq!(
             good,
@@ -129,8 +129,8 @@ mod tests {
     #[test]
     fn a_corpus_too_small_is_refused_with_its_numbers() {
         let error = batch(Layout::Streams, 20, 20, 100).unwrap_err();
-        assert_eq!(error.to_string(), "batch.size 20 × unroll 20 needs 420 tokens; train holds 100 tokens");
+        assert_eq!(error.to_string(), "batch.size 20 × unroll 20 needs 420 tokens, but train has 100 tokens");
         let error = batch(Layout::Streams, 20, 20, 1).unwrap_err();
-        assert!(error.to_string().ends_with("train holds 1 token"));
+        assert!(error.to_string().ends_with("train has 1 token"));
     }
 }

@@ -1,7 +1,7 @@
-//! The files that stages hand to one another.
+//! The files that stages pass to one another.
 //!
-//! - *types* (outputs `types` of `tokenize` and `vocab` of `vocab`): the distinct tokens in the order of their ids, each
-//!   with its count in train, behind a header that says how text was cut. [`Types`].
+//! - *types* (outputs `types` of `tokenize` and `vocab` of `vocab`): a header that says how text was cut, then the
+//!   distinct tokens in the order of their ids, each with its count in train. [`Types`].
 //! - *ids* (outputs `train`, `valid`, `test` of both): one token after another, each an unsigned 32-bit little-endian
 //!   integer, nothing else; `numpy.fromfile(path, "<u4")` reads it. [`Ids`].
 

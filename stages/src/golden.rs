@@ -1,7 +1,7 @@
 //! The stages' outputs for a fixed input, pinned.
 //!
-//! A stage key covers a stage's version, not its code: whoever changes what a stage writes and leaves its version as it
-//! is makes every cached result a lie. Each digest is the SHA-256 of a file; of `sample`, of its texts as JSON.
+//! A stage key covers a stage's version, not its code, so changed outputs without a new version would make every cached
+//! result wrong. Each digest is the SHA-256 of an output file; for `sample`, of its samples as JSON.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::{Context, StageOutcome, baselines, batch, sample, tokenize, vocab};
 const TEXT: &str = "Who's there? <unk>\r\nNay, answer me: stand, and unfold yourself.\n\nLong live the King—Ünïcödé, 中文 123!\n\
                     Who is there? the the the\nThe end; (so it is), said the King.\nlast line";
 
-/// What one stage wrote when its version was `version`; both change together.
+/// The pinned outputs of a stage at `version`; both change together.
 struct Pinned {
     stage: &'static str,
     version: u32,
@@ -91,7 +91,7 @@ const PINNED: &[Pinned] = &[
     },
 ];
 
-/// Every stage and option that a fixed input should cover: a label and its digests.
+/// Runs the stages on a fixed input with various options. Returns the stage, the label and the digest of each output.
 fn outputs() -> Vec<(&'static str, String, String)> {
     let mut all = Vec::new();
     let text = Space::new().with("text", TEXT);
@@ -116,7 +116,7 @@ fn outputs() -> Vec<(&'static str, String, String)> {
         let planned = batch::run(&read("batch", &params).unwrap(), &corpus.context).unwrap();
         files("batch", layout, &planned, &mut all);
     }
-    // The text is too short to have discounts of its own.
+    // The text is too short for estimated discounts.
     let vocab = std::fs::read(&corpus.context.inputs["vocab"]).unwrap();
     let draws = |split: &str, tokens: u64| {
         let draws = Stream::new(4, split);
@@ -161,7 +161,7 @@ fn digest(bytes: &[u8]) -> String {
 fn an_output_changes_only_with_its_stages_version() {
     let found = outputs();
     let mut wrong = Vec::new();
-    // Those of the worker are pinned beside it.
+    // The worker's outputs are pinned in its own crate.
     let here = STAGES.iter().map(|keys| keys.stage).filter(|stage| !["train", "evaluate"].contains(stage));
     assert_eq!(PINNED.iter().map(|pinned| pinned.stage).collect::<BTreeSet<_>>(), here.collect());
     for Pinned { stage, version, digests: pinned } in PINNED {
@@ -181,7 +181,7 @@ fn an_output_changes_only_with_its_stages_version() {
     }
     assert!(
         wrong.is_empty(),
-        "outputs changed: raise the stage's version in params.rs or restore the output; now they are\n{}",
+        "outputs changed: raise the stage's version in params.rs or restore the output; the new digests are\n{}",
         wrong.join("\n")
     );
 }

@@ -1,11 +1,11 @@
 //! The stages that need no libtorch, and the contract between `pipeline` and its worker.
 //!
-//! What stands here is shared by both programs: each stage's typed parameters ([`params`]) with the table that
-//! describes them ([`schema`]), the files that stages hand to one another ([`files`], [`plan`]), the stream of
-//! random numbers ([`random`]) and the messages on the pipe ([`protocol`]). The stages `tokenize`, `vocab`, `batch`,
-//! `baselines` and `sample` run in `pipeline`'s own process; `train` and `evaluate` run in `pipeline-neural`.
+//! Both programs share this crate: each stage's typed parameters ([`params`]) with the table that describes them
+//! ([`schema`]), the files that stages pass to one another ([`files`], [`plan`]), the random numbers ([`random`]) and
+//! the messages on the pipe ([`protocol`]). The stages `tokenize`, `vocab`, `batch`, `baselines` and `sample` run in
+//! the process of `pipeline`; `train` and `evaluate` run in `pipeline-neural`.
 //!
-//! This crate never links libtorch, names no database and prints nothing.
+//! This crate never links libtorch, uses no database and prints nothing.
 
 mod artifacts;
 pub mod baselines;

@@ -1,25 +1,27 @@
-//! Rules inside a training that look at the valid loss: when it ends early, and which of its weights are the best.
+//! Rules that read the validation loss during training: when to stop early, and which checkpoint is the best.
+//!
+//! A *look* is one evaluation of valid during training.
 
 use identity::observations::Looks;
 use serde::{Deserialize, Serialize};
 
-/// Training ends when the valid loss has stopped falling (Prechelt 1998).
+/// Stops training when the validation loss no longer improves (Prechelt 1998).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStopping {
     /// Steps between looks.
     pub every: u64,
-    /// Looks in a row without a new best that are forgiven.
+    /// How many consecutive looks without a new best are tolerated.
     pub patience: u64,
 }
 
 impl EarlyStopping {
-    /// Whether there is a look at the weights after `n` updates.
+    /// Whether valid is evaluated after `n` updates.
     pub fn looks_at(&self, n: u64) -> bool {
         n > 0 && n.is_multiple_of(self.every)
     }
 
-    /// The look at which the training ends, if it does. A loss that is not a number is no new best.
+    /// The step at which training stops, if any. NaN is never a new best.
     pub fn end(&self, looks: &Looks) -> Option<u64> {
         let (mut best, mut without) = (f64::INFINITY, 0);
         looks.iter().filter(|(step, _)| self.looks_at(**step)).find_map(|(step, loss)| {
@@ -33,8 +35,8 @@ impl EarlyStopping {
     }
 }
 
-/// Of some steps the one with the lowest loss, of equals the first; `None` where none of them was looked at. What is not a
-/// number is worse than every number.
+/// The step of `among` with the lowest loss, the earliest if several have it; `None` if none of them was evaluated. NaN
+/// counts as worse than any number.
 pub fn best(looks: &Looks, among: &[u64]) -> Option<u64> {
     let seen = among.iter().filter_map(|step| Some((*step, *looks.get(step)?)));
     let order = |loss: f64| if loss.is_nan() { f64::INFINITY } else { loss };
@@ -50,14 +52,14 @@ mod tests {
     }
 
     #[test]
-    fn a_training_ends_when_patience_does() {
+    fn training_stops_when_patience_runs_out() {
         let end = |patience, losses: &[f64]| EarlyStopping { every: 10, patience }.end(&looks(losses));
         assert_eq!(end(0, &[5.0, 4.0, 4.0, 3.0]), Some(30));
         assert_eq!(end(1, &[5.0, 4.0, 4.0, 3.0, 3.5]), None);
         assert_eq!(end(1, &[5.0, 4.0, 4.5, f64::NAN, 3.0]), Some(40));
         assert_eq!(end(0, &[]), None);
         assert_eq!(end(0, &[f64::INFINITY]), Some(10));
-        // Looks that other rules took are not its own.
+        // Looks made for other rules don't count.
         assert_eq!(EarlyStopping { every: 20, patience: 0 }.end(&looks(&[1.0, 4.0, 5.0, 3.0])), None);
     }
 

@@ -1,7 +1,7 @@
 //! Every stage's parameters: the table that describes them, and the struct that the stage reads.
 //!
-//! A struct is read from a value that the table has already checked and completed, so reading it can only fail by a
-//! fault of ours. Both stand side by side; a test reads each struct from its table's defaults.
+//! A struct is read from a value that the table has already checked and completed, so reading it fails only because of
+//! a bug. A test reads each struct from its table's defaults.
 
 mod measure;
 mod text;
@@ -25,16 +25,16 @@ pub use variants::{
     nothing_to_train, too_many_checkpoints,
 };
 
-/// One table of an experiment that belongs to a stage.
+/// The table of a stage in an experiment.
 #[derive(Debug)]
 pub struct StageKeys {
-    /// The stage, and the table's name.
+    /// The name of the stage and of the table.
     pub stage: &'static str,
-    /// The stage's version: raised whenever its output for the same input changes.
+    /// The stage's version, raised whenever its output for the same input changes.
     pub version: u32,
     /// Its keys.
     pub keys: &'static [Key],
-    /// Whether it was added when runs without it were already out there.
+    /// Whether the stage was added after runs without it existed.
     pub later: bool,
 }
 
@@ -54,10 +54,7 @@ pub fn stage_keys(stage: &str) -> Option<&'static StageKeys> {
     STAGES.iter().find(|keys| keys.stage == stage)
 }
 
-/// The version of a stage.
-///
-/// # Panics
-/// Where there is no such stage, at compile time for whoever names it in a constant.
+/// The version of a stage. Panics for an unknown stage, at compile time if used in a constant.
 pub const fn version(name: &str) -> u32 {
     let mut i = 0;
     while i < STAGES.len() {
@@ -66,10 +63,10 @@ pub const fn version(name: &str) -> u32 {
         }
         i += 1;
     }
-    panic!("BUG: a row without parameters")
+    panic!("BUG: no such stage")
 }
 
-/// `==` for texts, which is not const yet.
+/// `==` for strings, which is not const yet.
 const fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     if a.len() != b.len() {
@@ -85,8 +82,8 @@ const fn same(a: &str, b: &str) -> bool {
     true
 }
 
-/// Whether a stage reads a key at all, given its other values: momentum only with the optimiser momentum, a seed only
-/// where something is drawn. What is not read is part of no key.
+/// Whether a stage reads a key, given its other values: momentum only with the optimiser momentum, a seed only if
+/// something is drawn. A key that is not read is not part of the stage key.
 pub fn is_read(stage: &str, key: &str, params: &Value) -> bool {
     let one_of = |name: &str, words: &[&str]| params[name].as_str().is_some_and(|word| words.contains(&word));
     match (stage, key) {
@@ -102,10 +99,7 @@ pub fn is_read(stage: &str, key: &str, params: &Value) -> bool {
     }
 }
 
-/// Reads a stage's struct from its checked parameters.
-///
-/// # Errors
-/// When the value did not pass the table: a fault of ours, worded so.
+/// Reads a stage's struct from its checked parameters; a value that does not match the table is a bug.
 pub fn read<T: for<'de> Deserialize<'de>>(stage: &str, params: &Value) -> Result<T, crate::StageError> {
     T::deserialize(params).map_err(|error| crate::StageError::Bug(format!("parameters of {stage}: {error}")))
 }
@@ -121,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_struct_reads_its_tables_defaults() {
+    fn every_struct_can_be_read_from_its_tables_defaults() {
         let of = |stage: &str| defaults(stage_keys(stage).unwrap().keys);
         read::<Tokenize>("tokenize", &of("tokenize")).unwrap();
         read::<Vocab>("vocab", &of("vocab")).unwrap();
@@ -138,8 +132,8 @@ mod tests {
     }
 
     #[test]
-    fn a_default_is_written_in_its_keys_own_type() {
-        // What is not written must have the same bytes in a key as what is written and means the same.
+    fn a_default_has_the_type_of_its_key() {
+        // A default must hash to the same bytes as the same value written in an experiment.
         for key in STAGES.iter().flat_map(|stage| stage.keys).chain(SPLIT).chain(SCHEDULES.iter().flat_map(|s| s.1)) {
             let Some(value) = key.default_value(1) else { continue };
             match key.kind {
@@ -151,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn every_schedule_is_readable_with_its_defaults() {
+    fn every_schedule_can_be_read_from_its_defaults() {
         for (kind, keys) in SCHEDULES {
             let mut value = defaults(keys);
             value["kind"] = Value::from(*kind);
@@ -160,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn kept_checkpoints() {
+    fn kept_checkpoints_follow_every_and_keep() {
         let keep = |every, keep| Checkpoints { every, keep };
         assert_eq!(keep(100, Keep::Word(KeepWord::All)).kept(250), [0, 100, 200, 250]);
         assert_eq!(keep(0, Keep::Word(KeepWord::All)).kept(250), [0, 250]);
@@ -172,7 +166,7 @@ mod tests {
         assert_eq!(keep(0, Keep::Last { last: 1 }).kept(0), [0]);
         assert_eq!(keep(100, Keep::Last { last: 2 }).kept_until(1000, 330), [330]);
         assert_eq!(keep(100, Keep::Word(KeepWord::All)).kept_until(1000, 330), [0, 100, 200, 300, 330]);
-        // However long, without a list of them all.
+        // The longest runs are answered without listing all their checkpoints.
         assert_eq!(keep(1, Keep::Last { last: 1 }).kept(1 << 40), [1 << 40]);
         assert_eq!(keep(3, Keep::Word(KeepWord::All)).count(1 << 40), (1 << 40) / 3 + 2);
     }

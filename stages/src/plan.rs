@@ -1,7 +1,7 @@
-//! The batch plan: where each row of each step lies in the corpus.
+//! The batch plan: the position of each row of each step in the corpus.
 //!
-//! The stage `batch` writes one as a small JSON object; everything about batches (offsets, epochs, coverage, overlap,
-//! dropped tail tokens) is a pure function of it.
+//! The stage `batch` writes a plan as a small JSON object; everything about batches (offsets, epochs, coverage,
+//! overlap, dropped tokens) is a pure function of it.
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,42 +13,40 @@ use crate::StageError;
 use crate::params::{LONGEST_WINDOW, Layout, MOST_ROWS};
 use crate::random::Stream;
 
-/// Where each row of each step lies in the corpus.
+/// The position of each row of each step in the corpus.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchPlan {
     /// Format version, 1.
     pub version: u32,
-    /// How windows lie.
+    /// How windows are laid out in the corpus.
     pub layout: Layout,
-    /// Rows of a batch, B.
+    /// Rows per batch (B).
     pub size: u64,
-    /// Tokens of a window, T.
+    /// Tokens per window (T).
     pub unroll: u64,
-    /// Tokens of the training corpus.
+    /// Tokens of train.
     pub tokens: u64,
-    /// Seed of shuffled windows; 0 for layouts that draw nothing.
+    /// Seed for the order of shuffled windows; 0 for layouts that draw nothing.
     pub seed: u64,
 }
 
 impl BatchPlan {
-    /// Reads a plan written by the stage `batch`.
-    ///
-    /// # Errors
-    /// When the file can't be read, isn't a plan, or is one that `batch` does not write.
+    /// Reads a plan; refuses one that the stage `batch` would not write.
     pub fn load(path: &Path) -> Result<Self, StageError> {
         let text = std::fs::read(path).map_err(StageError::io(path))?;
         let plan: Self = serde_json::from_slice(&text).map_err(|error| StageError::format(path, error.to_string()))?;
         let (size, unroll, tokens) = (plan.size, plan.unroll, plan.tokens);
         let shaped = (1..=MOST_ROWS).contains(&size) && (1..=LONGEST_WINDOW).contains(&unroll);
-        // Everything else here divides by the shape, and counts tokens, of which a file of ids has fewer than this.
+        // The other functions divide by the shape and multiply numbers of tokens. A file of ids has at most
+        // u64::MAX / 4.
         if shaped && (Self::fewest_tokens(plan.layout, size, unroll)..=u64::MAX / 4).contains(&tokens) {
             return Ok(plan);
         }
-        Err(StageError::format(path, format!("no batch of {size} × {unroll} can be had from {tokens} tokens")))
+        Err(StageError::format(path, format!("a batch of {size} × {unroll} does not fit into {tokens} tokens")))
     }
 
-    /// The fewest tokens that give one batch of this shape: each window needs one token more than it has inputs.
+    /// The minimum number of tokens for one batch: each window needs one token more than it has inputs.
     pub fn fewest_tokens(layout: Layout, size: u64, unroll: u64) -> u64 {
         match layout {
             Layout::Streams => size * (unroll + 1),
@@ -57,7 +55,7 @@ impl BatchPlan {
         }
     }
 
-    /// Steps of one epoch; at least 1 for a plan that `batch` accepted.
+    /// Steps per epoch; at least 1 for a plan that `batch` accepted.
     pub fn steps_per_epoch(&self) -> u64 {
         match self.layout {
             Layout::Streams => (self.stream_length().saturating_sub(1)) / self.unroll,
@@ -71,17 +69,17 @@ impl BatchPlan {
         step / self.steps_per_epoch().max(1)
     }
 
-    /// Whether the hidden state is zeroed before `step`: at each epoch's start, and at every shuffled window.
+    /// Whether the hidden state is reset before `step`: at the start of an epoch, and for every shuffled window.
     pub fn resets_state(&self, step: u64) -> bool {
         self.layout == Layout::Shuffled || step.is_multiple_of(self.steps_per_epoch().max(1))
     }
 
-    /// Targets that one step predicts, B · T.
+    /// Targets per step, B · T.
     pub fn tokens_per_step(&self) -> u64 {
         self.size * self.unroll
     }
 
-    /// The corpus offset of each row's first input at `step`; its targets begin one token later.
+    /// The corpus offset of each row's first input at `step`; the targets start one token later.
     pub fn offsets(&self, step: u64) -> Vec<u64> {
         let within = step % self.steps_per_epoch().max(1);
         let rows = 0..self.size;
@@ -95,18 +93,18 @@ impl BatchPlan {
         }
     }
 
-    /// Tokens of the corpus that are never a target in any epoch, the first token aside.
+    /// The number of tokens that are not a target in any epoch. The first token, which can't be one, is not counted.
     pub fn dropped_tokens(&self) -> u64 {
         let used = match self.layout {
             Layout::Streams => self.size * self.steps_per_epoch() * self.unroll,
-            // Each epoch leaves out other windows, so that in the long run only the tail is never used.
+            // Each epoch leaves out different windows, so only the tokens after the last window are never used.
             Layout::Shuffled => self.windows() * self.unroll,
             Layout::Sliding => self.tokens.saturating_sub(1),
         };
         self.tokens.saturating_sub(1).saturating_sub(used)
     }
 
-    /// Distinct corpus positions that the inputs of steps `0..steps` cover.
+    /// Number of distinct corpus positions among the inputs of steps `0..steps`.
     pub fn covered(&self, steps: u64) -> u64 {
         if steps == 0 {
             return 0;
@@ -114,15 +112,15 @@ impl BatchPlan {
         let per_epoch = self.steps_per_epoch();
         match self.layout {
             Layout::Streams => steps.min(per_epoch) * self.tokens_per_step(),
-            // Each later epoch takes in some of the windows that earlier ones left out; that remainder is under one
-            // batch of windows and is not counted.
+            // Later epochs read some of the windows that earlier ones left out. These are less than a batch, and are
+            // not counted.
             Layout::Shuffled => steps.min(per_epoch) * self.tokens_per_step(),
             Layout::Sliding => steps.min(per_epoch) + self.size + self.unroll - 2,
         }
     }
 
-    /// The share of `step`'s distinct input positions that the step before also held, in [0, 1]; 0 for step 0. A step of a
-    /// training reads `windows` of this plan.
+    /// The fraction of `step`'s distinct input positions that the previous step also read, in [0, 1]; 0 for step 0. A
+    /// training step reads `windows` windows of this plan.
     pub fn overlap(&self, step: u64, windows: u64) -> f64 {
         if step == 0 {
             return 0.0;
@@ -136,8 +134,8 @@ impl BatchPlan {
         shared as f64 / now.iter().map(|run| run.end - run.start).sum::<u64>() as f64
     }
 
-    /// The distinct input positions of `step` as runs in ascending order, none touching the next: a sliding batch may
-    /// hold 2³⁶ positions, but never more than B runs for each window.
+    /// The distinct input positions of `step` as ascending ranges that don't touch. A list of positions could have 2³⁶
+    /// entries; of ranges there are at most B per window.
     fn inputs(&self, step: u64, windows: u64) -> Vec<Range<u64>> {
         let of_step = step * windows..(step + 1) * windows;
         let mut offsets: Vec<u64> = of_step.flat_map(|window| self.offsets(window)).collect();
@@ -157,15 +155,15 @@ impl BatchPlan {
         self.tokens / self.size
     }
 
-    /// Windows that do not overlap, each with its target.
+    /// Number of disjoint windows whose targets are all in the corpus.
     fn windows(&self) -> u64 {
         self.tokens.saturating_sub(1) / self.unroll
     }
 
-    /// The window at `place` in an epoch's order: a permutation of all windows that needs no table.
+    /// The window at `place` in an epoch's order, which is a permutation of all windows, computed without a table.
     ///
-    /// A four-round Feistel network over the next even power of two, walked until it lands inside (Black and Rogaway
-    /// 2002, "Ciphers with arbitrary finite domains"): under four walks on average.
+    /// The permutation is a four-round Feistel network over the next even power of two. It is repeated until the result
+    /// is in range (Black and Rogaway 2002, "Ciphers with arbitrary finite domains"), fewer than four times on average.
     fn shuffled(&self, order: &Stream, place: u64) -> u64 {
         let n = self.windows();
         let half = (64 - n.saturating_sub(1).leading_zeros()).div_ceil(2).max(1);
@@ -194,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_that_batch_does_not_write_is_refused() {
+    fn a_plan_that_batch_would_not_write_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.json");
         let load = |plan: &BatchPlan| {
@@ -209,13 +207,13 @@ mod tests {
                 [(4, 3, fewest - 1), (0, 3, 100), (4, 0, 100), (u64::MAX, 3, 100), (4, u64::MAX, 100), (4, 3, u64::MAX)]
             {
                 let refused = load(&plan(layout, size, unroll, tokens)).unwrap_err().to_string();
-                assert!(refused.contains("no batch of "), "{refused}");
+                assert!(refused.contains("does not fit"), "{refused}");
             }
         }
     }
 
     #[test]
-    fn streams_cover_each_position_once_an_epoch() {
+    fn streams_cover_each_position_once_per_epoch() {
         let plan = plan(Layout::Streams, 4, 3, 103);
         assert_eq!(plan.steps_per_epoch(), 8);
         let mut seen = std::collections::BTreeSet::new();
@@ -250,22 +248,22 @@ mod tests {
 
     #[test]
     fn the_order_of_windows_changes_only_with_the_plans_version() {
-        // The order is computed where it is read, from a plan whose bytes do not show it: whoever changes it must raise
-        // the version in the plan (batch.rs), so that no training goes on from an earlier one's state in another order.
+        // The order is not in the plan's bytes but computed from them. A change of the order must raise the version in
+        // the plan (batch.rs), or training would resume from an older checkpoint in a different order.
         let plan = plan(Layout::Shuffled, 5, 7, 1000);
         let windows: Vec<u64> = [0, 1, 28].iter().flat_map(|step| plan.offsets(*step)).map(|at| at / 7).collect();
         assert_eq!(windows, [58, 93, 8, 97, 130, 140, 11, 49, 133, 76, 13, 9, 31, 11, 140]);
     }
 
     #[test]
-    fn the_sliding_window_moves_one_token_a_step() {
-        // 500 steps of 64 neighbouring words have seen 565 tokens, targets included (unroll 2).
+    fn the_sliding_window_moves_one_token_per_step() {
+        // 500 steps of 64 adjacent rows read only 565 tokens, targets included (unroll 2).
         let plan = plan(Layout::Sliding, 64, 2, 929_589);
         assert_eq!(plan.offsets(100)[0], 100);
         assert_eq!(plan.offsets(0)[63], 63);
         assert_eq!(plan.covered(500), 564);
         assert!(plan.overlap(100, 1) > 0.98);
-        // Two windows a step: each step's first window lies in the one before, but for two tokens.
+        // Two windows per step: all but two tokens of a step were in the previous one.
         let (held, shared) = (plan.size + plan.unroll, plan.size + plan.unroll - 2);
         assert_eq!(plan.overlap(50, 2), shared as f64 / held as f64);
         assert_eq!(plan.overlap(1, plan.steps_per_epoch()), 1.0);

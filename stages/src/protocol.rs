@@ -1,11 +1,11 @@
 //! The messages between `pipeline` and its worker `pipeline-neural`.
 //!
-//! The worker reads [`Request`]s from its standard input and writes [`Reply`]s to its standard output; what it has to
-//! say to people goes to standard error. Each message is a frame: its length in bytes as an unsigned 32-bit
-//! little-endian integer, then that many bytes of JSON. `docs/stage-protocol.md` shows a session.
+//! The worker reads [`Request`]s from standard input, writes [`Reply`]s to standard output, and logs to standard error.
+//! Each message is a frame: its length in bytes as an unsigned 32-bit little-endian integer, then that many bytes of
+//! JSON. `docs/stage-protocol.md` shows a session.
 //!
-//! JSON has no NaN and no infinity; a measured float that may be either is a [`Measured`], which travels as a number
-//! or as the word `"nan"`, `"inf"` or `"-inf"`.
+//! JSON has no NaN and no infinity; a measured float that can be either is a [`Measured`], sent as a number or as the
+//! word `"nan"`, `"inf"` or `"-inf"`.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -17,21 +17,22 @@ use serde_json::Value;
 
 pub use crate::artifacts::{Checkpoint, Predicted, PredictionsFile};
 
-/// The version of this contract; both sides must agree on it.
+/// The version of this protocol; both sides must agree on it.
 pub const PROTOCOL: u32 = 6;
 
-/// Environment that `pipeline` starts a worker with, where the user has set nothing else. libtorch's OpenMP threads spin
-/// while they wait, and read this before the worker's first line: two workers of two threads on two cores finish 1.6
-/// times as much when they sleep instead, and one alone loses nothing (measured).
+/// Environment variables that `pipeline` sets for a worker, unless the user has set them. They must be set before the
+/// process starts: libtorch's OpenMP reads its variable while loading, and cuBLAS its own at startup.
 ///
-/// cuBLAS gives the same bits every time only with a workspace of a fixed size, which it reads as it starts.
+/// Waiting OpenMP threads spin by default. When they sleep instead, two workers of two threads on two cores finish 1.6
+/// times as much, and a single worker loses nothing (measured). cuBLAS is reproducible to the bit only with a workspace
+/// of a fixed size.
 pub const WORKER_ENVIRONMENT: [(&str, &str); 2] =
     [("OMP_WAIT_POLICY", "PASSIVE"), ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")];
 
-/// The longest frame that is believed, in bytes: a longer one means that the stream is out of step.
+/// The maximum frame length, in bytes: a longer one means that the stream is out of sync.
 const LONGEST: u32 = 1 << 26;
 
-/// What `pipeline-neural describe` prints, and what a worker says of itself before it works.
+/// The output of `pipeline-neural describe`, and the first message of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Describe {
     /// [`PROTOCOL`] of the worker.
@@ -40,37 +41,36 @@ pub struct Describe {
     pub version: String,
     /// Versions of its stages, by name.
     pub stages: BTreeMap<String, u32>,
-    /// Version of the libtorch that it runs with, such as `2.11.0`.
+    /// Version of its libtorch, such as `2.11.0`.
     pub libtorch: String,
-    /// Devices that it could use: `cpu`, `cuda`.
+    /// Available devices: `cpu`, `cuda`.
     pub devices: Vec<String>,
     /// The name of the GPU that `cuda` means, such as `NVIDIA H100 80GB HBM3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<String>,
-    /// The vector extensions that libtorch chose, such as `AVX512`.
+    /// Vector extensions chosen by libtorch, such as `AVX512`.
     pub cpu_capability: String,
-    /// Whether the CPU multiplies bf16 numbers by itself, which `train.precision = "bf16"` wants.
+    /// Whether the CPU has AVX512-BF16, which `train.precision = "bf16"` requires.
     pub bf16: bool,
-    /// The libraries that it was linked with: their files' paths, so that a changed one is noticed.
+    /// Paths of the libraries it is linked with, so that a changed file is noticed.
     pub libraries: Vec<PathBuf>,
 }
 
-/// What `pipeline` asks of a worker.
+/// A message from `pipeline` to a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// One execution.
     Order(Box<Order>),
-    /// End the execution in progress after its present step, write its state down, and say [`Reply::Done`] with
-    /// `stopped`.
+    /// End the current execution after its current step, write a checkpoint, and reply [`Reply::Done`] with `stopped`.
     Stop,
-    /// Compute an execution with so many threads from its next step on, or from the next part of its split; never with
-    /// fewer than its order names; as long as that is faster. On a GPU it means nothing, and neither does it once the
-    /// execution has ended.
+    /// Allow an execution to use this many threads from its next step, or the next part of its split, on. The worker
+    /// uses them only if they are faster, and never fewer than its order names. The request is ignored on a GPU, and
+    /// after the execution has ended.
     Threads {
         /// The order.
         order: u64,
-        /// How many it may use.
+        /// How many threads it may use.
         threads: u32,
     },
 }
@@ -79,7 +79,7 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// Chosen by the sender; progress and the reply that ends the order carry it.
+    /// A number chosen by the sender; progress replies and the final reply carry it.
     pub id: u64,
     /// `train` or `evaluate`.
     pub stage: String,
@@ -91,7 +91,7 @@ pub struct Order {
     pub folder: PathBuf,
     /// Threads to compute with; [`Request::Threads`] may allow more.
     pub threads: u32,
-    /// For `train` alone: the steps to compute.
+    /// For `train` only: the steps to compute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<Segment>,
 }
@@ -100,34 +100,33 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Segment {
-    /// The first step to compute; 0 begins from initial weights, anything else from `weights` and `state`.
+    /// The first step to compute: 0 starts from initial weights, any other step from `weights` and `state`.
     pub from: u64,
-    /// The step after the last; equal to `from`, when only the checkpoint there is wanted.
+    /// The step after the last; equal to `from` if only the checkpoint at `from` is needed.
     pub to: u64,
-    /// Steps in all, which some schedules read; not less than `to`.
+    /// Total number of steps, which some schedules read; at least `to`.
     pub length: u64,
     /// The weights after `from` updates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
-    /// The state after `from` updates: optimiser, hidden state, cursors.
+    /// The state after `from` updates: optimiser, hidden state, position in the corpus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<PathBuf>,
-    /// Checkpoints n, `from <= n <= to`, whose weights and state are to be written down. The last one reached is
-    /// written in any case.
+    /// The checkpoints n to write, `from <= n <= to`. The last one reached is always written.
     pub checkpoints: Vec<u64>,
-    /// The valid losses that are known of before, as pairs of step and nats: what rules that look at them remember. (A
-    /// list: the keys of a JSON object are texts, and a tagged message can't make numbers of them.)
+    /// Validation losses at earlier steps, as pairs of step and nats, for the rules that read them. This is a list,
+    /// since serde can't turn the string keys of a JSON object back into numbers inside a tagged message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub looks: Vec<(u64, Measured)>,
-    /// A checkpoint is also written when this many seconds passed since the last one, so that a kill costs little.
+    /// Also write a checkpoint this many seconds after the last one, so that a kill costs little.
     pub checkpoint_seconds: u64,
-    /// A step, `from <= inspect < to`, whose predictions are wanted token by token. Such a segment is computed for these
-    /// alone: no checkpoint is written at its end.
+    /// A step, `from <= inspect < to`, whose predictions are reported token by token. Such a segment is computed only
+    /// for these predictions: no checkpoint is written at its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inspect: Option<u64>,
 }
 
-/// What a worker says.
+/// A message from a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Reply {
@@ -137,19 +136,19 @@ pub enum Reply {
     Step(Step),
     /// A checkpoint's files are complete in the order's folder.
     Checkpoint(Checkpoint),
-    /// The predictions of the step to come are complete in the order's folder.
+    /// The predictions of the next step are complete in the order's folder.
     Predictions(PredictionsFile),
     /// A split was scored.
     Evaluation(Evaluation),
-    /// Something worth a line in the record.
+    /// Something worth recording.
     Event(Event),
-    /// Progress of an order that has no steps.
+    /// Progress of an order without steps.
     Progress {
         /// The order.
         order: u64,
         /// Units done.
         done: u64,
-        /// Units in all.
+        /// Total units.
         whole: u64,
     },
     /// The order is finished.
@@ -158,9 +157,9 @@ pub enum Reply {
     Failed {
         /// The order.
         order: u64,
-        /// One line.
+        /// The reason, in one line.
         message: String,
-        /// The system's error that was behind it, by number: 28 where the disk is full.
+        /// The number of the system error that caused it, such as 28 for a full disk.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         os_error: Option<i32>,
     },
@@ -172,35 +171,29 @@ pub enum Reply {
 pub struct Done {
     /// The order.
     pub order: u64,
-    /// For `train`: the step after the last one computed, which is before the segment's end when the loss stayed
-    /// non-finite or a stop was asked for.
+    /// For `train`: the step after the last one computed. It is before the segment's end if training ended early or was
+    /// asked to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached: Option<u64>,
-    /// Whether it ended early because of [`Request::Stop`].
+    /// Whether [`Request::Stop`] ended it early.
     pub stopped: bool,
-    /// Highest resident memory of the worker so far, in bytes.
+    /// Peak resident memory of the worker so far, in bytes.
     pub peak_memory: u64,
-    /// Small facts, such as `observe_seconds`: the time that recording took inside the training loop.
+    /// Small facts, such as `observe_seconds`: the time that reporting took inside the training loop.
     pub report: Value,
 }
 
 /// Writes one frame.
-///
-/// # Errors
-/// When the other side is gone.
 pub fn write_frame<T: Serialize>(out: &mut impl Write, message: &T) -> std::io::Result<()> {
     let mut bytes = vec![0; 4];
     serde_json::to_writer(&mut bytes, message)?;
     let length = u32::try_from(bytes.len() - 4).ok().filter(|length| *length <= LONGEST);
-    let length = length.ok_or_else(|| std::io::Error::other("a message is longer than a frame may be"))?;
+    let length = length.ok_or_else(|| std::io::Error::other("message exceeds the maximum frame length"))?;
     bytes[..4].copy_from_slice(&length.to_le_bytes());
     out.write_all(&bytes)
 }
 
-/// Reads one frame; `None` at the end of the stream.
-///
-/// # Errors
-/// When the stream ends inside a frame, or a frame is not a message.
+/// Reads one frame; `None` at the end of the stream. A stream that ends inside a frame is an error.
 pub fn read_frame<T: for<'de> Deserialize<'de>>(input: &mut impl Read) -> std::io::Result<Option<T>> {
     let mut length = [0; 4];
     let mut got = 0;
@@ -215,7 +208,7 @@ pub fn read_frame<T: for<'de> Deserialize<'de>>(input: &mut impl Read) -> std::i
     }
     let length = u32::from_le_bytes(length);
     if length > LONGEST {
-        return Err(std::io::Error::other(format!("a frame of {length} bytes: the stream is out of step")));
+        return Err(std::io::Error::other(format!("a frame announces {length} bytes: the stream is out of sync")));
     }
     let mut bytes = vec![0; length as usize];
     input.read_exact(&mut bytes)?;
@@ -239,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_comes_back_whole() {
+    fn an_order_survives_a_round_trip() {
         let looks = vec![(0, Measured(9.5)), (20, Measured(f64::INFINITY))];
         let segment = Segment {
             from: 20,
@@ -267,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_come_back_and_a_torn_one_is_an_error() {
+    fn frames_survive_a_round_trip_and_a_torn_one_is_an_error() {
         let mut bytes = Vec::new();
         let event = Event { step: Some(3), kind: "nonfinite".into(), message: "loss is NaN".into() };
         write_frame(&mut bytes, &Reply::Event(event.clone())).unwrap();

@@ -1,12 +1,12 @@
-//! Random numbers drawn from (seed, purpose, counter), never from a hidden stream.
+//! Random numbers as a function of (seed, purpose, counter), without hidden generator state.
 //!
-//! A number depends on nothing but its three coordinates, so a resumed training, a replayed step and a run with
-//! probes on draw what the undisturbed run drew. The generator is SplitMix64 (Steele, Lea and Flood 2014, "Fast
-//! splittable pseudorandom number generators") read at any position; the purpose and the seed choose its start.
+//! A resumed run, a replayed step and a run with probes therefore draw the same numbers as an undisturbed run. The
+//! generator is SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators") with random
+//! access; purpose and seed choose its start.
 
 use sha2::{Digest as _, Sha256};
 
-/// One stream of numbers: all that share a seed and a purpose.
+/// The random numbers of one purpose under one seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
     start: u64,
@@ -39,14 +39,14 @@ impl Stream {
         (self.bits(counter) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// Normal with mean 0 and variance 1 (Box and Muller 1958); reads two numbers of the stream.
+    /// Standard normal (Box and Muller 1958), from two numbers of the stream.
     pub fn normal(&self, counter: u64) -> f64 {
         // 1 − u lies in (0, 1], so that the logarithm is finite.
         let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform(2 * counter)));
         radius * libm::cos(std::f64::consts::TAU * self.uniform(2 * counter + 1))
     }
 
-    /// Uniform in 0..n without bias that matters (n far below 2⁶⁴).
+    /// Uniform in 0..n, with negligible bias for n far below 2⁶⁴.
     pub fn below(&self, counter: u64, n: u64) -> u64 {
         ((u128::from(self.bits(counter)) * u128::from(n)) >> 64) as u64
     }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_depend_on_their_coordinates_alone() {
+    fn numbers_depend_only_on_seed_purpose_and_counter() {
         let a = Stream::new(1, "init");
         assert_eq!(a.bits(7), Stream::new(1, "init").bits(7));
         assert_ne!(a.bits(7), a.bits(8));
@@ -77,8 +77,8 @@ mod tests {
             uniform += stream.uniform(i);
         }
         let n = n as f64;
-        assert!((sum / n).abs() < 0.02, "mean of a normal");
-        assert!((square / n - 1.0).abs() < 0.03, "variance of a normal");
-        assert!((uniform / n - 0.5).abs() < 0.005, "mean of a uniform");
+        assert!((sum / n).abs() < 0.02, "mean of the normal");
+        assert!((square / n - 1.0).abs() < 0.03, "variance of the normal");
+        assert!((uniform / n - 0.5).abs() < 0.005, "mean of the uniform");
     }
 }

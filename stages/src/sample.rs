@@ -1,12 +1,12 @@
-//! The stage `sample`: texts drawn from a model.
+//! The stage `sample`: draws samples from a model.
 //!
 //! Inputs: `vocab`, and `weights`, a safetensors file with PyTorch's names for an `encoder`, an `lstm` and a `decoder`.
-//! There are no output files: the texts are in [`StageOutcome::samples`], one for each way of drawing.
+//! There are no output files: the samples are in [`StageOutcome::samples`], one per entry of `decode`.
 //!
-//! The state starts at zero and reads the token for a line's end, where there is one, then the prompt, cut as the corpus
-//! was, its unknown words `<unk>`. If that is no token at all, the most frequent token (id 0) is read; it is not part of
-//! the text. Token i of the text for entry j of `decode` is drawn with number i of the stream "sample j". A text
-//! ends early where a logit is not finite.
+//! From a zero state, the model reads the token for the end of a line (if there is one), then the prompt, cut like the
+//! corpus, with unknown words as `<unk>`. If there is no token to read, it reads the most frequent one (id 0). None of
+//! these is part of the sample. Token i of the sample for entry j of `decode` uses number i of the stream "sample j". A
+//! sample ends early at a logit that is not finite.
 
 mod coarse;
 mod decode;
@@ -34,11 +34,11 @@ use kernels::Kernels;
 use model::{InferenceModel, InferenceState, Want};
 use team::Team;
 
-/// Draws one text for each entry of `decode`.
+/// Draws one sample per entry of `decode`.
 ///
 /// # Errors
-/// [`StageError::Format`] when the weights and the vocabulary don't fit; [`StageError::Io`] when one can't be read.
-/// Weights that aren't finite are no error: their texts are empty, and say why.
+/// [`StageError::Format`] if the weights don't match the vocabulary; [`StageError::Io`] if a file can't be read.
+/// Weights that aren't finite are not an error: a sample is then empty or ends early, and the reason is recorded.
 pub fn run(params: &Sample, context: &Context) -> Result<StageOutcome, StageError> {
     let vocab = Types::load(context.input("vocab")?)?;
     let mut model = InferenceModel::load(context.input("weights")?, vocab.types.len(), Kernels::detect())?;
@@ -49,7 +49,7 @@ pub fn run(params: &Sample, context: &Context) -> Result<StageOutcome, StageErro
     model.with_team(context.threads, |team| draw_all(params, context, &vocab, &model, team))
 }
 
-/// Greedy tokens from which on a rounded copy of the softmax layer pays for its making.
+/// The number of greedy tokens above which making a rounded copy of the softmax layer saves time.
 const LONG: u64 = 500;
 
 fn draw_all(
@@ -76,7 +76,7 @@ fn draw_all(
         let (tokens, fault) = drawer.draw(*decode, params.length, context, progress)?;
         total += tokens.len();
         if let Some(fault) = fault.filter(|_| !tokens.is_empty()) {
-            let message = format!("sample {entry}: {fault}, where its text ends");
+            let message = format!("sample {entry}: {fault}; the sample ends there");
             outcome.events.push(Event { step: None, kind: "nonfinite".into(), message });
         }
         outcome.samples.push(describe(vocab, params, *decode, &tokens, fault)?);
@@ -91,11 +91,8 @@ fn draw_all(
     Ok(outcome)
 }
 
-/// The logits that texts are drawn from, for checks against other programs: reads `tokens`, and after them `greedy` times
-/// the token that is likeliest, by as many `threads`. `each` is handed every token's logits and the likeliest of them.
-///
-/// # Errors
-/// As [`run`].
+/// Computes logits, for comparison with other programs. Reads `tokens`, and then `greedy` times the most likely next
+/// token. After each token, calls `each` with the most likely next token and all logits.
 pub fn logits(
     weights: &Path,
     types: usize,
@@ -118,7 +115,7 @@ pub fn logits(
     Ok(())
 }
 
-/// What the model reads before the text: at least one token.
+/// The tokens that the model reads before the sample, at least one.
 fn first_tokens(vocab: &Types, prompt: &str) -> Vec<u32> {
     let id = |text: &str| vocab.types.iter().position(|known| known == text).map(|id| id as u32);
     let end_of_line = match (vocab.cut.eos.as_str(), vocab.cut.unit) {
@@ -133,7 +130,7 @@ fn first_tokens(vocab: &Types, prompt: &str) -> Vec<u32> {
     tokens
 }
 
-/// Why a text ended early.
+/// Why a sample ended early.
 #[derive(Debug, Clone, Copy)]
 struct NonfiniteLogits {
     nan: bool,
@@ -147,7 +144,7 @@ impl std::fmt::Display for NonfiniteLogits {
     }
 }
 
-/// Draws one text.
+/// What drawing one sample needs.
 struct Drawer<'a> {
     model: &'a InferenceModel,
     team: &'a Team<'a>,
@@ -171,7 +168,7 @@ impl Drawer<'_> {
                 Some(token) => token,
                 None => {
                     let logits = self.state.logits();
-                    // No early end: like this the check is a vector instruction for every few logits.
+                    // Without an early exit, this check vectorises.
                     if logits.iter().fold(false, |bad, x| bad | !x.is_finite()) {
                         let nan = logits.iter().any(|x| x.is_nan());
                         let after = tokens.len();

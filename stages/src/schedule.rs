@@ -1,15 +1,15 @@
-//! The learning rate of each step, as [`crate::params`] words it.
+//! The learning rate of each step; [`crate::params`] describes the schedules.
 
 use crate::params::{Schedule, Train};
 
-/// What a plateau schedule remembers; part of a checkpoint's state, at its start under every other schedule.
+/// What a plateau schedule remembers, as part of a checkpoint's state; [`Plateau::START`] under any other schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plateau {
     /// Product of the reductions so far.
     pub factor: f64,
-    /// The lowest valid loss seen, in nats.
+    /// The lowest validation loss seen, in nats.
     pub best: f64,
-    /// Looks in a row without a new best.
+    /// The number of consecutive looks without a new best.
     pub looks: u64,
 }
 
@@ -17,7 +17,7 @@ impl Plateau {
     /// Before the first look.
     pub const START: Self = Self { factor: 1.0, best: f64::INFINITY, looks: 0 };
 
-    /// Takes a look at the valid loss; whether the rate is lowered. A loss that is not a number is no new best.
+    /// Takes a validation loss into account; returns whether the rate is lowered. NaN is never a new best.
     pub fn look(&mut self, loss: f64, rate: f64, patience: u64) -> bool {
         if loss < self.best {
             (self.best, self.looks) = (loss, 0);
@@ -32,11 +32,11 @@ impl Plateau {
     }
 }
 
-/// The learning rate of the update of `step`, which belongs to `epoch`, of `length` steps in all.
+/// The learning rate of `step`, which belongs to `epoch`, in a run of `length` steps.
 ///
-/// libm's functions rather than the C library's, so that the rate has the same bits on every host.
+/// Uses libm rather than the C library, so that the rate has the same bits on every host.
 pub fn rate(train: &Train, step: u64, epoch: u64, length: u64, plateau: &Plateau) -> f64 {
-    // What a plateau took away holds while the rate still rises, too.
+    // Reductions by a plateau apply during warm-up too.
     let base = train.learning_rate * plateau.factor;
     if step < train.warmup {
         return base * ((step + 1) as f64 / train.warmup as f64);
@@ -56,7 +56,7 @@ pub fn rate(train: &Train, step: u64, epoch: u64, length: u64, plateau: &Plateau
             base * libm::pow(to / base, share)
         }
     };
-    // A factor above 1 may carry it beyond every number: then it stays at the largest.
+    // A factor above 1 can make the rate overflow; it then stays at the largest finite number.
     rate.min(f64::MAX)
 }
 
@@ -75,7 +75,7 @@ mod tests {
     fn assert_close(found: &[f64], expected: &[f64]) {
         assert_eq!(found.len(), expected.len());
         for (a, b) in found.iter().zip(expected) {
-            assert!((a - b).abs() < 1e-12, "{found:?} where {expected:?} is expected");
+            assert!((a - b).abs() < 1e-12, "{found:?}, expected {expected:?}");
         }
     }
 
@@ -88,14 +88,14 @@ mod tests {
         assert_close(&rates(staircase, 0, &[0, 9, 10, 25]), &[2.0, 2.0, 0.2, 0.02]);
         let smooth = json!({"kind": "exponential", "rate": 0.25, "every": 10, "staircase": false});
         assert_close(&rates(smooth.clone(), 0, &[0, 5, 10]), &[2.0, 1.0, 0.5]);
-        // After warm-up the schedule stands where it would have stood without it.
+        // After warm-up the schedule continues where it would be without warm-up.
         assert_close(&rates(smooth, 5, &[4, 5]), &[2.0, 1.0]);
         // Zaremba small: epochs 1 to 4 at the full rate, halved from the 5th on.
         let epoch = json!({"kind": "epoch", "rate": 0.5, "after": 4});
         assert_close(&rates(epoch, 0, &[0, 39, 40, 50]), &[2.0, 2.0, 1.0, 0.5]);
         let cosine = json!({"kind": "cosine", "floor": 0.5});
         assert_close(&rates(cosine, 0, &[0, 50, 100]), &[2.0, 1.25, 0.5]);
-        // Both ends are met, and between them each rate is the same multiple of the one before.
+        // Both ends are exact, and each rate is the same multiple of the previous one.
         let range = json!({"kind": "range", "to": 2e6});
         let tests = rates(range, 0, &(0..100).collect::<Vec<u64>>());
         assert_close(&[tests[0], tests[33], tests[66] / 1e4, tests[99] / 1e6], &[2.0, 200.0, 2.0, 2.0]);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_plateau_took_away_holds_during_warm_up() {
+    fn plateau_reductions_apply_during_warm_up() {
         let mut train = train_defaults();
         (train.learning_rate, train.warmup) = (2.0, 4);
         train.schedule = Schedule::Plateau { rate: 0.5, every: 1, patience: 0 };
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plateau_is_left_after_patience() {
+    fn a_plateau_lowers_the_rate_when_patience_runs_out() {
         let mut plateau = Plateau::START;
         let lowered: Vec<bool> =
             [5.0, 4.0, 4.0, f64::NAN, 3.0, 3.5].into_iter().map(|loss| plateau.look(loss, 0.5, 1)).collect();

@@ -1,7 +1,7 @@
-//! A small language in which every key of an experiment is described once.
+//! A small language that describes every key of an experiment once.
 //!
-//! The description checks what a user typed, fills in defaults, decides what a stage key covers, and is what
-//! `docs/experiment.md` is compared with. The typed structs of [`crate::params`] are read from values that passed it.
+//! The description checks the user's values, fills in defaults, decides what a stage key covers, and generates the
+//! tables of `docs/experiment.md`. The typed structs of [`crate::params`] are read from values that passed its checks.
 
 use serde_json::Value;
 
@@ -10,20 +10,20 @@ use serde_json::Value;
 pub struct Key {
     /// Its name inside its table.
     pub name: &'static str,
-    /// What it may be.
+    /// The values it accepts.
     pub kind: KeyKind,
-    /// What it is when it is not written.
+    /// Its value if it is not written.
     pub default: Default,
-    /// What part it plays in a stage's identity.
+    /// Its role in a stage's identity.
     pub role: Role,
-    /// Whether it was added when results without it were already out there. Its default then changes nothing, and at
-    /// that value it is part of no key, so that those results stay valid.
+    /// Whether the key was added after results without it existed. Its default then stands for the old behaviour and is
+    /// left out of stage keys, so that those results stay valid.
     pub later: bool,
-    /// One line for people.
+    /// One line of help.
     pub doc: &'static str,
 }
 
-/// The values that a key may take.
+/// The values that a key accepts.
 #[derive(Debug)]
 pub enum KeyKind {
     /// `true` or `false`.
@@ -34,7 +34,7 @@ pub enum KeyKind {
     Float(Interval),
     /// Any text.
     Text,
-    /// A path, relative to the experiment's folder's root.
+    /// A path.
     Path,
     /// One of a few words.
     Choice(&'static [&'static str]),
@@ -42,40 +42,40 @@ pub enum KeyKind {
     List(&'static KeyKind),
     /// A table of keys.
     Table(&'static [Key]),
-    /// A table whose `kind` says which other keys it has.
+    /// A table whose `kind` determines its other keys.
     Tagged(&'static [(&'static str, &'static [Key])]),
     /// One of several kinds that differ in shape: a word, a number, a list, or tables told apart by their first key.
     Any(&'static [KeyKind]),
 }
 
-/// An interval of finite floats, either end open or closed.
+/// An interval of finite floats, with open or closed ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// The least value.
     pub min: f64,
     /// Whether `min` itself is allowed.
     pub min_in: bool,
-    /// The greatest value; infinite where there is none.
+    /// The greatest value; infinite for no limit.
     pub max: f64,
     /// Whether `max` itself is allowed.
     pub max_in: bool,
 }
 
 impl Interval {
-    /// Every finite number above 0.
+    /// Finite numbers above 0.
     pub const POSITIVE: Self = Self { min: 0.0, min_in: false, max: f64::INFINITY, max_in: false };
-    /// Every number above 0 that a single float can hold.
+    /// Numbers above 0 that single precision can hold.
     pub const POSITIVE_SINGLE: Self = Self { min: 0.0, min_in: false, max: 3.4e38, max_in: true };
-    /// 0 and every finite number above it.
+    /// Finite numbers from 0 on.
     pub const NOT_NEGATIVE: Self = Self { min: 0.0, min_in: true, max: f64::INFINITY, max_in: false };
-    /// From 0, to but not including 1.
+    /// From 0, below 1.
     pub const BELOW_ONE: Self = Self { min: 0.0, min_in: true, max: 1.0, max_in: false };
     /// Above 0, up to and including 1.
     pub const SHARE: Self = Self { min: 0.0, min_in: false, max: 1.0, max_in: true };
-    /// Every finite number.
+    /// All finite numbers.
     pub const FINITE: Self = Self { min: f64::NEG_INFINITY, min_in: false, max: f64::INFINITY, max_in: false };
 
-    /// Whether `x` lies in the interval; no NaN does.
+    /// Whether `x` lies in the interval; false for NaN.
     pub fn contains(&self, x: f64) -> bool {
         x.is_finite()
             && (x > self.min || (self.min_in && x == self.min))
@@ -83,7 +83,7 @@ impl Interval {
     }
 }
 
-/// What a key is when it is not written.
+/// The value of a key that is not written.
 #[derive(Debug, Clone, Copy)]
 pub enum Default {
     /// A value, written as JSON in the key's own type.
@@ -94,18 +94,18 @@ pub enum Default {
     Absent,
 }
 
-/// What part a parameter plays in a stage's identity.
+/// The role of a parameter in a stage's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It changes the numbers: part of the stage key, and of a trajectory's identity.
+    /// Changes the numbers: part of the stage key and of the trajectory's identity.
     Numbers,
-    /// It says how far to go: part of the stage key; of a trajectory's identity only where a schedule reads it.
+    /// Changes how far to train: part of the stage key, but of the trajectory's identity only if a schedule reads it.
     Length,
-    /// It says what is written down on the way: part of the stage key, never of a trajectory's identity.
+    /// Changes what is saved during training: part of the stage key, never of the trajectory's identity.
     Cadence,
-    /// It says which executions there are (which checkpoints, which splits): part of no key.
+    /// Selects executions (which checkpoints, which splits): part of no key.
     Selection,
-    /// It says where the worker computes, which keys and identities cover by themselves.
+    /// Says where the worker computes: part of both, but under a field name of its own.
     Place,
 }
 
@@ -115,19 +115,19 @@ impl Key {
         Self { name, kind, default: Default::Is(default), role: Role::Numbers, later: false, doc }
     }
 
-    /// The same key in another role.
+    /// Sets the role.
     pub const fn role(mut self, role: Role) -> Self {
         self.role = role;
         self
     }
 
-    /// The same key, added when results without it were already out there.
+    /// Marks the key as added after results without it existed.
     pub const fn later(mut self) -> Self {
         self.later = true;
         self
     }
 
-    /// A key that may be left out.
+    /// A key that can be left out.
     pub const fn optional(name: &'static str, kind: KeyKind, doc: &'static str) -> Self {
         Self { name, kind, default: Default::Absent, role: Role::Numbers, later: false, doc }
     }
@@ -138,21 +138,18 @@ impl Key {
         Self { name: "seed", kind, default: Default::Seed, role: Role::Numbers, later: false, doc }
     }
 
-    /// The default as a value; `None` where there is none.
-    ///
-    /// # Panics
-    /// Never for the tables of this crate: a test reads every default.
+    /// The default as a value; `None` if there is none. A test parses every default of this crate's tables.
     pub fn default_value(&self, seed: i64) -> Option<Value> {
         match self.default {
-            Default::Is(text) => Some(serde_json::from_str(text).expect("BUG: a default is JSON")),
+            Default::Is(text) => Some(serde_json::from_str(text).expect("BUG: a default is valid JSON")),
             Default::Seed => Some(Value::from(seed)),
             Default::Absent => None,
         }
     }
 }
 
-/// What a key covers of a table that was checked and completed: all of it but the entries for which `left_out` says so,
-/// and later keys at their default, here and in the tables inside.
+/// The part of a checked and completed table that a stage key covers. The entries that `left_out` selects are left out,
+/// and so are later keys at their default, here and in nested tables.
 pub fn covered(keys: &[Key], table: &Value, left_out: &dyn Fn(&Key) -> bool) -> Value {
     let Value::Object(entries) = table else { return table.clone() };
     let part = |(name, value): (&String, &Value)| {
@@ -168,7 +165,7 @@ fn covered_inside(kind: &KeyKind, value: &Value) -> Value {
     let keys = match kind {
         KeyKind::Table(keys) => *keys,
         KeyKind::Tagged(tags) => tags.iter().find(|(tag, _)| value["kind"] == *tag).map_or(&[][..], |(_, keys)| keys),
-        // Tables of one choice have no key in common.
+        // The tables of one choice have no keys in common.
         KeyKind::Any(kinds) => {
             let fits = |kind: &&KeyKind| match kind {
                 KeyKind::Table(keys) => keys.iter().any(|key| value.get(key.name).is_some()),
@@ -181,7 +178,7 @@ fn covered_inside(kind: &KeyKind, value: &Value) -> Value {
     covered(keys, value, &|_| false)
 }
 
-/// Opens tables to dotted names.
+/// Flattens tables to dotted names.
 pub fn flatten(name: &str, value: &Value, all: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(entries) => {
@@ -200,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_later_key_counts_only_beside_its_default() {
+    fn a_later_key_counts_only_if_it_differs_from_its_default() {
         const INNER: &[Key] =
             &[Key::new("every", KeyKind::Int(0, 9), "1", ""), Key::new("at", KeyKind::Int(0, 9), "3", "").later()];
         const KEYS: &[Key] = &[

@@ -1,4 +1,4 @@
-//! What a stage that runs in this process is handed, and what it gives back.
+//! The input and output of a stage that runs in this process.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,44 +8,38 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use identity::observations::{BaselineLoss, Event, SampleText};
 use serde_json::Value;
 
-/// What a stage may read and where it may write.
+/// What a stage can read, and where it can write.
 #[derive(Debug)]
 pub struct Context {
     /// Input objects by the name that the plan gives them (`"train"`, `"vocab"`); the files are read-only.
     pub inputs: BTreeMap<String, PathBuf>,
     /// An empty folder for this execution's outputs, on the store's filesystem.
     pub folder: PathBuf,
-    /// Threads that the stage may keep busy; what it makes does not depend on them.
+    /// The number of threads that the stage may use; its outputs don't depend on it.
     pub threads: usize,
-    /// Bytes, tokens or samples done so far, in thousandths of the whole: for progress only.
+    /// How many thousandths of the work are done so far, for showing progress.
     pub progress: Arc<AtomicU64>,
-    /// Set when the user asked to stop; a stage looks at it at least a few times a second.
+    /// Set when the user asks to stop; a stage checks it at least a few times a second.
     pub stop: Arc<AtomicBool>,
 }
 
-/// The user asked to stop.
+/// The error of a stage that ended because the user asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped")]
 pub struct Cancelled;
 
 impl Context {
-    /// The path of a named input.
-    ///
-    /// # Errors
-    /// When the plan handed over no such input, which is a fault of the plan.
+    /// The path of a named input; an input that the plan did not pass is a bug.
     pub fn input(&self, name: &str) -> Result<&Path, StageError> {
         self.inputs.get(name).map(PathBuf::as_path).ok_or_else(|| StageError::Bug(format!("no input named {name}")))
     }
 
-    /// Says how far the stage is: `done` of `whole`, in any unit.
+    /// Reports progress: `done` of `whole`, in any unit.
     pub fn advance(&self, done: u64, whole: u64) {
         self.progress.store(done.saturating_mul(1000) / whole.max(1), Ordering::Relaxed);
     }
 
-    /// Ends the stage early when the user asked for it.
-    ///
-    /// # Errors
-    /// [`Cancelled`] after a request to stop.
+    /// Fails with [`Cancelled`] if the user has asked to stop, so that the stage ends early.
     pub fn check(&self) -> Result<(), Cancelled> {
         if self.stop.load(Ordering::Relaxed) { Err(Cancelled) } else { Ok(()) }
     }
@@ -54,24 +48,24 @@ impl Context {
 /// One output file of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// The name that later stages know it by.
+    /// The name by which later stages refer to it.
     pub name: String,
     /// Where the stage wrote it, inside [`Context::folder`].
     pub path: PathBuf,
 }
 
-/// What a stage made.
+/// The results of a stage.
 #[derive(Debug, Default)]
 pub struct StageOutcome {
     /// Files for the store.
     pub outputs: Vec<Output>,
     /// Small facts about the execution (counts, coverage, entropy): a JSON object, recorded with it.
     pub report: Value,
-    /// Texts drawn, from the stage `sample` alone.
+    /// Samples; only from the stage `sample`.
     pub samples: Vec<SampleText>,
-    /// Losses of models that count, from the stage `baselines` alone.
+    /// Losses of n-gram models; only from the stage `baselines`.
     pub baselines: Vec<BaselineLoss>,
-    /// Anything worth a line in the record.
+    /// Anything worth recording as an event.
     pub events: Vec<Event>,
 }
 
@@ -85,15 +79,15 @@ impl StageOutcome {
 /// Why a stage failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    /// The user's input is at fault: a corpus or a value that only showed itself when it was read. `key` names the
-    /// experiment's key (`batch.size`, `corpus.text`), so that the message can point at its line.
+    /// The user's input is at fault, in a way that only reading the corpus reveals. `key` names the experiment's key
+    /// (`batch.size`, `corpus.text`), so that the message can point at its line.
     #[error("{message}")]
     Input {
         /// The dotted key at fault.
         key: String,
         /// One line: what is wrong, where, what is allowed.
         message: String,
-        /// What could be typed instead; may be empty.
+        /// What to type instead; may be empty.
         hint: String,
     },
     /// A file could not be read or written.
@@ -101,10 +95,10 @@ pub enum StageError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// An input object is not what its format promises.
+    /// An input object breaks its format.
     #[error("{}: {message}", path.display())]
     Format {
         /// The file.
@@ -115,13 +109,13 @@ pub enum StageError {
     /// The user asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
-    /// Something that can't happen.
+    /// A state that can't occur.
     #[error("BUG: {0}")]
     Bug(String),
 }
 
 impl StageError {
-    /// Wraps what the system said about `path`.
+    /// Wraps a system error about `path`.
     pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |error| Self::Io { path: path.to_owned(), error }
     }

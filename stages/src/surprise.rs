@@ -1,18 +1,15 @@
-//! How surprising the tokens of each step are to one who knows how often each type occurs: what is wrong with a batch is
-//! seen before any model is.
+//! The unigram loss of each step's targets, which shows what is unusual about a batch independently of any model.
 
 use crate::StageError;
 use crate::files::Ids;
 use crate::plan::BatchPlan;
 
-/// The most tokens whose batches are looked at, once all are counted.
+/// The maximum number of tokens whose batches are examined; the types are counted in all tokens.
 const MOST_TOKENS: u64 = 50_000_000;
 
-/// By step of the first `steps` (fewer where they repeat an epoch, or are too many to look at): the mean over the step's
-/// targets of −ln p, in nats, with p the share of their type in `ids`. A step reads `windows` windows of the plan.
-///
-/// # Errors
-/// The file of ids can't be read, or holds ids of another vocabulary.
+/// For each of the first `steps` steps: the mean of −ln p over its targets, in nats, where p is the relative frequency
+/// of the target's type in `ids`. Covers at most one epoch and 50 million tokens. A step reads `windows` windows of the
+/// plan.
 pub fn of_steps(plan: &BatchPlan, ids: &Ids, types: usize, steps: u64, windows: u64) -> Result<Vec<f64>, StageError> {
     let mut counts = vec![0u64; types];
     let mut strange = None;
@@ -26,7 +23,7 @@ pub fn of_steps(plan: &BatchPlan, ids: &Ids, types: usize, steps: u64, windows: 
         Ok(())
     })?;
     if let Some(id) = strange {
-        return Err(StageError::format(ids.path(), format!("no type has the id {id}")));
+        return Err(StageError::format(ids.path(), format!("token {id} is not in the vocabulary")));
     }
     let whole = ids.len() as f64;
     let costs: Vec<f64> = counts.iter().map(|count| -(*count as f64 / whole).ln()).collect();
@@ -56,10 +53,10 @@ mod tests {
     use crate::params::Layout;
 
     #[test]
-    fn rare_words_surprise_and_a_sound_step_costs_the_entropy() {
+    fn rare_types_raise_the_unigram_loss_of_a_step() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ids");
-        // Two types by turns, but for a stretch of a third that occurs nowhere else: targets 40 to 49 of 0 to 99.
+        // Two alternating types, except for ids 40 to 49, a third type that occurs nowhere else.
         let ids: Vec<u32> = (0..101).map(|at| if (40..50).contains(&at) { 2 } else { at % 2 }).collect();
         std::fs::write(&path, ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
         let ids = Ids::open(&path).unwrap();
@@ -68,10 +65,10 @@ mod tests {
         // Later steps repeat the epoch.
         assert_eq!(found.len(), 10);
         let rare = -(10.0f64 / 101.0).ln();
-        // Step 4 has nine targets of the stretch: its first is at 41.
+        // Step 4 has nine targets of the third type, since its first target is id 41.
         assert!((found[4] - (9.0 * rare - (46.0f64 / 101.0).ln()) / 10.0).abs() < 1e-12, "{found:?}");
         assert!(found[0] < 0.9 && found[9] < 0.9, "{found:?}");
-        // Two windows a step.
+        // Two windows per step.
         let pairs = of_steps(&plan, &ids, 3, 3, 2).unwrap();
         assert!((pairs[2] - (found[4] + found[5]) / 2.0).abs() < 1e-12);
         assert!(of_steps(&plan, &ids, 2, 1, 1).is_err());

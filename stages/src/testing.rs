@@ -1,4 +1,4 @@
-//! What the tests of several stages share.
+//! Helpers shared by the tests of several stages.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use crate::files::Ids;
 use crate::random::Stream;
 use crate::{Context, StageOutcome};
 
-/// A temporary folder with inputs and a place for outputs.
+/// A temporary folder with inputs and a folder for outputs.
 #[derive(Debug)]
 pub(crate) struct Space {
     folder: tempfile::TempDir,
-    /// What a stage is handed.
+    /// The context to pass to a stage.
     pub(crate) context: Context,
 }
 
@@ -32,7 +32,7 @@ impl Space {
         Self { folder, context }
     }
 
-    /// The same, with an input file.
+    /// Adds an input file.
     pub(crate) fn with(mut self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
         let path = self.folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
@@ -56,7 +56,7 @@ pub(crate) fn train_params() -> serde_json::Value {
     keys.iter().filter_map(|key| Some((key.name.to_owned(), key.default_value(1)?))).collect()
 }
 
-/// The same as they are read.
+/// The same, as the parsed struct.
 pub(crate) fn train_defaults() -> crate::params::Train {
     crate::params::read("train", &train_params()).unwrap()
 }
@@ -79,7 +79,7 @@ pub(crate) fn read_ids(path: PathBuf) -> Vec<u32> {
     all
 }
 
-/// Token ids as a file holds them.
+/// Token ids in their file format.
 pub(crate) fn bytes(ids: &[u32]) -> Vec<u8> {
     ids.iter().flat_map(|id| id.to_le_bytes()).collect()
 }
@@ -115,7 +115,7 @@ impl TestWeights {
 
     fn draw(&mut self, name: String, shape: Vec<usize>) {
         let stream = Stream::new(1, &name);
-        // Uniform, not normal: no logarithm stands between the seed and the bits.
+        // Uniform, not normal, so that the bits don't depend on a logarithm.
         let values = (0..shape.iter().product::<usize>() as u64).map(|i| (stream.uniform(i) - 0.5) as f32);
         let values = values.collect();
         self.tensors.insert(name, (shape, values));
@@ -125,7 +125,7 @@ impl TestWeights {
         &self.tensors[name].1
     }
 
-    /// The file.
+    /// The weights as the bytes of a safetensors file.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let data: BTreeMap<&str, Vec<u8>> = self
             .tensors

@@ -1,19 +1,19 @@
-//! The stage `tokenize`: text files to token ids.
+//! The stage `tokenize`: turns text files into token ids.
 //!
-//! Inputs: `text`, which is split here, or `train` and, where there are any, `valid` and `test`. Outputs: `types`, the
-//! distinct tokens in the order of their first appearance (train, then valid, then test) with their counts in train,
-//! and `train`, `valid`, `test`, the ids ([`crate::files`] describes both formats).
+//! Inputs: `text`, which is split here, or `train` and optionally `valid` and `test`. Outputs: `types`, the distinct
+//! tokens in the order of first appearance (train, then valid, then test) with their counts in train, and `train`,
+//! `valid`, `test`, the ids ([`crate::files`] describes both formats).
 //!
-//! - A line ends at `\n`, and `\r\n` is one line's end. Each line's end is the token `eos`, also the end of a last line
-//!   without `\n`; with `eos = ""` there is none, except that by character the newline is a token itself.
-//! - A byte order mark at a file's start is no part of the text.
-//! - *whitespace*: what stands between characters of the Unicode property White_Space. *word*: a match of
-//!   `\w+|[^\w\s]+`, with `\w` as UTS #18 and the `regex` crate have it. *char*: a Unicode scalar value.
-//! - A split text: train is the lines before the first line that starts at or after byte
+//! - A line ends at `\n` or `\r\n`. Each line end becomes the token `eos`, including that of a last line without `\n`.
+//!   With `eos = ""` it becomes no token, except that with unit `char` the newline itself is a token.
+//! - A byte order mark at the start of a file is skipped.
+//! - *whitespace*: a run of characters without the Unicode property White_Space. *word*: a match of `\w+|[^\w\s]+`,
+//!   with `\w` as defined by UTS #18 and the `regex` crate. *char*: a Unicode scalar value.
+//! - Splitting a text: train is the lines before the first line that starts at or after byte
 //!   ⌊bytes · (1 − valid − test)⌋, test the lines from the first that starts at or after ⌊bytes · (1 − test)⌋ on, and
-//!   valid those between; in double precision, from left to right.
+//!   valid those between, computed in double precision from left to right.
 //!
-//! Memory grows with the number of types and the longest token, never with the corpus or its longest line.
+//! Memory grows with the number of types and the longest token, but not with the corpus or its longest line.
 
 mod ahead;
 mod cutter;
@@ -39,14 +39,14 @@ use intern::Interner;
 use parts::CorpusPart;
 pub(crate) use parts::SPLITS;
 
-/// Bytes read at once: well inside a core's cache, and many times the cost of a read.
+/// Bytes per read: few enough for a core's cache, and enough to make the cost of a read negligible.
 const BLOCK: usize = 1 << 17;
 
 /// Cuts a corpus into tokens.
 ///
 /// # Errors
-/// [`StageError::Input`] for text that isn't UTF-8, a part that holds no token, and shares that leave nothing for
-/// train; [`StageError::Io`] when a file can't be read or written.
+/// [`StageError::Input`] for text that isn't UTF-8, a part without tokens, and fractions that leave nothing for train;
+/// [`StageError::Io`] if a file can't be read or written.
 pub fn run(params: &Tokenize, context: &Context) -> Result<StageOutcome, StageError> {
     run_in_blocks(params, context, BLOCK)
 }
@@ -74,12 +74,12 @@ fn run_in_blocks(params: &Tokenize, context: &Context, block: usize) -> Result<S
         outcome.output(split, path);
     }
     if corpus.interner.iter().all(|token| token == cut.eos.as_bytes()) {
-        return Err(parts[0].as_ref().map_or_else(|| StageError::Bug("no train".into()), CorpusPart::blank));
+        return Err(parts[0].as_ref().map_or_else(|| StageError::Bug("no train part".into()), CorpusPart::blank));
     }
     train_counts.resize(corpus.interner.len(), 0);
     let texts = corpus.interner.iter().map(|bytes| String::from_utf8(bytes.to_vec()));
     let texts =
-        texts.collect::<Result<_, _>>().map_err(|error| StageError::Bug(format!("a token was cut: {error}")))?;
+        texts.collect::<Result<_, _>>().map_err(|error| StageError::Bug(format!("a token is not UTF-8: {error}")))?;
     let path = context.folder.join("types");
     Types { cut, types: texts, counts: train_counts }.save(&path)?;
     outcome.output("types", path);
@@ -87,7 +87,7 @@ fn run_in_blocks(params: &Tokenize, context: &Context, block: usize) -> Result<S
     Ok(outcome)
 }
 
-/// Tokenizes the parts of a corpus, one after another; what it holds grows meanwhile.
+/// Tokenizes the parts of a corpus, one after another, with one set of types.
 #[derive(Debug)]
 struct CorpusTokenizer {
     interner: Interner,
@@ -115,8 +115,8 @@ impl CorpusTokenizer {
         let interner = &mut self.interner;
         let mut write = |ids: &mut Vec<u32>, types: usize| -> Result<(), StageError> {
             if types >= u32::MAX as usize {
-                let message = format!("{} holds more than 2^32 distinct tokens", part.text.key());
-                return Err(StageError::input(part.text.key(), message, "choose tokenize.unit = \"char\""));
+                let message = format!("{} contains more than 2^32 distinct tokens", part.text.key());
+                return Err(StageError::input(part.text.key(), message, "set tokenize.unit = \"char\""));
             }
             counts.resize(types, 0);
             bytes.clear();

@@ -1,13 +1,13 @@
-//! The stage `vocab`: which types a model knows, and the corpus in their ids.
+//! The stage `vocab`: chooses the vocabulary, and rewrites the corpus in its ids.
 //!
 //! Inputs: `types`, `train`, `valid`, `test` of `tokenize`. Outputs: `vocab` (the types kept, in the order of their
 //! ids, with their counts in train after folding), `tokenizer` (the same vocabulary as a Hugging Face
 //! `tokenizer.json`), and `train`, `valid`, `test` in those ids.
 //!
-//! The specials are `<unk>`, always, and the token for a line's end, where there is one. Beside them the types most
-//! frequent in train are kept (of equals the one whose bytes come first), none that train doesn't hold; all others are
-//! folded into `<unk>`, which a literal `<unk>` in the corpus already is. Then all are sorted by count, the greatest
-//! first, and by bytes; a type's place is its id.
+//! The special tokens are `<unk>` and, if there is one, the token for the end of a line. Besides them, the most
+//! frequent types of train are kept (ties in the order of their bytes), and only types that occur in train; all others
+//! are folded into `<unk>`, as is a literal `<unk>` in the corpus. Ids are in the order of descending counts, then
+//! bytes.
 
 mod huggingface;
 
@@ -27,8 +27,8 @@ use crate::{Context, StageError, StageOutcome};
 /// Chooses the vocabulary and writes the corpus in its ids.
 ///
 /// # Errors
-/// [`StageError::Input`] for a size below the number of specials; [`StageError::Format`] for an id that `types`
-/// doesn't hold; [`StageError::Io`] when a file can't be read or written.
+/// [`StageError::Input`] for a size below the number of special tokens; [`StageError::Format`] for an id that is not in
+/// `types`; [`StageError::Io`] if a file can't be read or written.
 pub fn run(params: &Vocab, context: &Context) -> Result<StageOutcome, StageError> {
     let all = Types::load(context.input("types")?)?;
     let ChosenVocabulary { vocab, new_ids, folded } = choose(params, all)?;
@@ -70,13 +70,13 @@ pub fn run(params: &Vocab, context: &Context) -> Result<StageOutcome, StageError
     Ok(outcome)
 }
 
-/// A vocabulary, and where each type of the corpus went.
+/// A vocabulary, and the id that each type of the corpus has in it.
 #[derive(Debug)]
 struct ChosenVocabulary {
     vocab: Types,
-    /// The new id of each old one.
+    /// By old id: the new id.
     new_ids: Vec<u32>,
-    /// Tokens of train that became `<unk>` and weren't before.
+    /// The number of train tokens that became `<unk>`, not counting literal ones.
     folded: u64,
 }
 
@@ -87,8 +87,9 @@ fn choose(params: &Vocab, all: Types) -> Result<ChosenVocabulary, StageError> {
         specials.push(&cut.eos);
     }
     let Some(room) = params.size.checked_sub(specials.len() as u64) else {
-        let message = format!("vocab.size = {} has no room for {}", params.size, specials.join(" and "));
-        return Err(StageError::input("vocab.size", message, format!("vocab.size = {} or more", specials.len() + 1)));
+        let message = format!("vocab.size = {} leaves no room for {}", params.size, specials.join(" and "));
+        let hint = format!("use vocab.size = {} or more", specials.len() + 1);
+        return Err(StageError::input("vocab.size", message, hint));
     };
     let order = |a: &(u64, &str), b: &(u64, &str)| b.0.cmp(&a.0).then_with(|| a.1.as_bytes().cmp(b.1.as_bytes()));
     let mut kept: Vec<(u64, &str)> = counts
@@ -111,7 +112,7 @@ fn choose(params: &Vocab, all: Types) -> Result<ChosenVocabulary, StageError> {
     }
     kept.sort_unstable_by(order);
 
-    // A hash without a random key, for which a system may lack the random numbers.
+    // This hash has no random key, since a system may be unable to provide random numbers.
     let ids: HashMap<&str, u32, BuildHasherDefault<DefaultHasher>> =
         kept.iter().map(|(_, text)| *text).zip(0..).collect();
     let unknown = ids[UNKNOWN];
@@ -125,13 +126,13 @@ fn new_id(vocab: &Types, text: &str) -> Result<u32, StageError> {
     id.and_then(|id| u32::try_from(id).ok()).ok_or_else(|| StageError::Bug(format!("no {text} in the vocabulary")))
 }
 
-/// How far the corpus is, over its three parts.
+/// How many tokens of all three splits are rewritten.
 struct RewriteProgress {
     done: u64,
     whole: u64,
 }
 
-/// Writes `ids` in their new ids to `out`; returns how many are `unknown`.
+/// Writes the tokens of `ids` to `out` with their new ids; returns how many of those are `unknown`.
 fn rewrite(
     ids: &Ids,
     path: &Path,
@@ -162,12 +163,12 @@ fn rewrite(
     Ok(unknowns)
 }
 
-/// A share in [0, 1]; null of nothing.
+/// A fraction in [0, 1]; null if `whole` is 0.
 fn share(part: u64, whole: u64) -> Value {
     if whole == 0 { Value::Null } else { json!(part as f64 / whole as f64) }
 }
 
-/// −Σ p ln p of the counts' shares, in nats: the loss of the best model that knows nothing but how often types occur.
+/// −Σ p ln p of the relative frequencies, in nats: the loss of the unigram model.
 fn entropy(counts: &[u64]) -> f64 {
     let total = counts.iter().sum::<u64>() as f64;
     let terms = counts.iter().filter(|count| **count > 0).map(|count| *count as f64 / total);
@@ -198,12 +199,12 @@ mod tests {
     }
 
     #[test]
-    fn the_most_frequent_are_kept_and_the_rest_folded() {
+    fn the_most_frequent_types_are_kept_and_the_rest_folded() {
         let all = || types("<eos>", &[("é", 2), ("z", 2), ("a", 5), ("<eos>", 4), ("<unk>", 1), ("b", 1), ("v", 0)]);
         assert_eq!(chosen(4, 1, all()), pairs(&[("a", 5), ("<eos>", 4), ("<unk>", 4), ("z", 2)]));
         assert_eq!(chosen(2, 1, all()), pairs(&[("<unk>", 11), ("<eos>", 4)]));
         assert_eq!(chosen(99, 3, all()), pairs(&[("<unk>", 6), ("a", 5), ("<eos>", 4)]));
-        // Never a type that train doesn't hold.
+        // Never a type that does not occur in train.
         assert_eq!(chosen(99, 1, all()).len(), 6);
     }
 
@@ -220,7 +221,7 @@ mod tests {
         match error {
             StageError::Input { key, message, .. } => {
                 assert_eq!(key, "vocab.size");
-                assert_eq!(message, "vocab.size = 1 has no room for <unk> and <eos>");
+                assert_eq!(message, "vocab.size = 1 leaves no room for <unk> and <eos>");
             }
             other => panic!("{other:?}"),
         }
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_without_a_type_is_refused() {
+    fn an_unknown_id_is_refused() {
         let space = Space::new();
         let path = space.context.folder.join("types");
         types("", &[("a", 1)]).save(&path).unwrap();

@@ -162,12 +162,15 @@ impl Ended {
         self
     }
 
-    /// How many stages it says to have executed.
+    /// The number of executed stages that the program reports.
     #[track_caller]
     pub fn executed(&self) -> usize {
+        if self.stderr.contains(" is up to date (") {
+            return 0;
+        }
         let count =
             self.stderr.split(" executed, ").next().and_then(|text| text.rsplit([' ', '(']).next()?.parse().ok());
-        count.unwrap_or_else(|| panic!("it does not say how many were executed\n{self}"))
+        count.unwrap_or_else(|| panic!("the number of executed stages is not reported\n{self}"))
     }
 }
 

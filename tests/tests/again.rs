@@ -149,7 +149,7 @@ fn where_it_is_computed_is_part_of_what_it_is_and_auto_is_settled_first() {
     };
     hidden(&[]).ok();
     let before = space.dump();
-    let refused = hidden(&["--set", "train.device=cuda"]).complains(2, "cuda wants an NVIDIA GPU");
+    let refused = hidden(&["--set", "train.device=cuda"]).complains(2, "cuda requires an NVIDIA GPU");
     assert!(refused.stderr.contains("train.device = \"auto\""), "{refused}");
     hidden(&["--set", "train.device=gpu"]).complains(2, "train.device is \"gpu\"; allowed: \"cpu\"");
     assert_eq!(space.dump(), before, "what was refused left something behind");
@@ -164,7 +164,7 @@ fn where_it_is_computed_is_part_of_what_it_is_and_auto_is_settled_first() {
 fn a_dry_run_writes_nothing() {
     let space = TestSpace::new();
     let ended = space.run("tiny", &["--dry-run"]).ok();
-    let first = "would execute tokenize (for 2 points)\nafter that, as far as it is not there: vocab (for 2 points), ";
+    let first = "would execute tokenize (for 2 points)\nthen, unless cached: vocab (for 2 points), ";
     assert!(ended.stdout.starts_with(first) && ended.stdout.contains("sample (for 2 points)"), "{ended}");
     let mut left: Vec<String> =
         std::fs::read_dir(space.path(".")).unwrap().map(|e| e.unwrap().file_name().display().to_string()).collect();
@@ -259,7 +259,7 @@ fn a_corpus_that_changes_while_others_are_computed_is_not_taken_for_what_it_was(
     assert!(started.wait_until(|_| at_work(&space, "train")));
     // The first point trains; the second text is not tokenized yet.
     space.write("data/second.txt", &text.to_uppercase());
-    started.end().complains(1, "second.txt was changed while the program ran").hints("run again");
+    started.end().complains(1, "second.txt changed while the program was running").hints("run the same command again");
     let tokenized =
         "SELECT count(*) FROM results r JOIN executions x ON x.id = r.execution_id WHERE x.stage = 'tokenize'";
     assert_eq!(space.number(tokenized), 1);
@@ -309,10 +309,10 @@ fn a_training_keeps_to_its_threads_and_says_where_the_processor_is_another() {
     };
     run("train.steps=100", &["--threads", "1"], None);
     let ended = run("train.steps=120", &["--threads", "2"], None);
-    assert!(ended.stderr.contains("began with 1 thread and keeps to that"), "{ended}");
+    assert!(ended.stderr.contains("keeps the 1 thread it started with"), "{ended}");
     assert_eq!(space.number("SELECT count(*) FROM executions WHERE stage = 'train' AND threads = 1"), 2);
     let ended = run("train.steps=140", &[], Some("default"));
-    assert!(ended.stderr.contains("goes on with DEFAULT: bits may differ"), "{ended}");
+    assert!(ended.stderr.contains("resuming on DEFAULT: recomputed steps may differ"), "{ended}");
     assert_eq!(space.texts("SELECT DISTINCT cpu_capability FROM executions WHERE stage = 'train'").len(), 2);
 }
 
@@ -325,7 +325,7 @@ fn a_schedule_that_reads_its_length_says_why_it_begins_afresh() {
     };
     assert!(!cosine("train.steps=40").stderr.contains("afresh"));
     let ended = cosine("train.steps=60");
-    assert!(ended.stderr.contains("it begins afresh, and does not go on from the 40 steps"), "{ended}");
+    assert!(ended.stderr.contains("starting over instead of resuming the 40 steps"), "{ended}");
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn a_full_store_interrupts_runs_which_resume_under_their_numbers() {
         "{ended}"
     );
     assert!(!ended.stderr.contains("I/O error"), "{ended}");
-    assert!(ended.stderr.contains("hint: free some space, then run the same again"), "{ended}");
+    assert!(ended.stderr.contains("hint: free some space, then run the same command again"), "{ended}");
     let rows = "run,status,steps,last_loss\n1,interrupted,0,\n2,interrupted,0,\n";
     assert!(free.starts_with(rows), "{ended}");
     assert!(free.contains("run1  learning_rate=0.01  finished"), "{ended}");

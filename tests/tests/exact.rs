@@ -110,7 +110,7 @@ fn every_way_to_a_training_gives_the_same_bits_with_every_optimiser() {
         assert_same("forked and left unchanged", (&whole, run), (&whole, fork), 20);
     }
     let alike = whole.pipeline(&["compare", "run1", "run7"]).ok();
-    assert!(alike.stdout.contains("identical to the bit for all 40 common steps"), "{alike}");
+    assert!(alike.stdout.contains("bitwise identical for all 40 common steps"), "{alike}");
     assert_eq!(whole.number("SELECT count(*) FROM run_events WHERE kind = 'differs'"), 0);
 }
 
@@ -168,13 +168,13 @@ fn whether_two_counts_of_threads_agree_is_told() {
         one.iter().zip(&other).position(|(one, other)| one != other)
     };
     let told = |differs: Option<usize>| match differs {
-        None => "the losses are identical to the bit for all 40 common steps".to_owned(),
-        Some(0) => "the losses differ from the first step on: at step 0 one is".to_owned(),
-        Some(step) => format!("the losses are identical to the bit up to step {}; at step {step} one is", step - 1),
+        None => "the losses are bitwise identical for all 40 common steps".to_owned(),
+        Some(0) => "the losses differ from the first step: at step 0 they are".to_owned(),
+        Some(step) => format!("the losses are bitwise identical up to step {}; at step {step} they are", step - 1),
     };
     let compare = |differs: Option<usize>| {
         let compared = space.pipeline(&["compare", "run1", "run2"]).ok();
-        assert!(compared.stdout.contains("not parameters, yet not the same: threads"), "{compared}");
+        assert!(compared.stdout.contains("differences other than parameters: threads"), "{compared}");
         let words = compared.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
         let told = told(differs);
         assert!(words.contains(&told), "by the record, {told}\n{compared}");

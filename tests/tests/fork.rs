@@ -141,23 +141,23 @@ fn what_a_checkpoint_fixes_is_refused_before_anything_runs() {
     };
     let with = |set: &'static str| ["run1", "--at", "20", "--set", set];
     refused(&["run1", "--at", "41"], "run1 has no checkpoint 41; allowed: 1 to 40", "pipeline fork run1 --at 40");
-    refused(&["run9", "--at", "20"], "there is no run9", "pipeline runs");
-    refused(&with("train.hidden=64"), "train.hidden is 64, and was 32 in run1", "a fork may change");
-    refused(&with("train.layers=2"), "train.layers is 2, and was 1 in run1", "a fork may change");
-    refused(&with("vocab.size=900"), "vocab.size is 900, and was 1000 in run1", "a fork may change");
-    refused(&with("batch.size=8"), "batch.size is 8, and was 16 in run1", "a fork may change");
-    refused(&with("train.optimizer=sgd"), "train.optimizer is \"sgd\", and was \"adam\"", "moments");
+    refused(&["run9", "--at", "20"], "run9 does not exist", "pipeline runs");
+    refused(&with("train.hidden=64"), "train.hidden is 64, but 32 in the parent run1", "a fork can change");
+    refused(&with("train.layers=2"), "train.layers is 2, but 1 in the parent run1", "a fork can change");
+    refused(&with("vocab.size=900"), "vocab.size is 900, but 1000 in the parent run1", "a fork can change");
+    refused(&with("batch.size=8"), "batch.size is 8, but 16 in the parent run1", "a fork can change");
+    refused(&with("train.optimizer=sgd"), "train.optimizer is \"sgd\", but \"adam\" in the parent", "moments");
     refused(&with("train.init={normal=0.1}"), "train.init.", "starts from the checkpoint's weights");
-    refused(&with("corpus.split.valid=0.2"), "corpus.split.valid is 0.2, and was 0.1", "a fork may change");
-    refused(&with("train.steps=20"), "nothing is left of it", "train.steps=");
-    refused(&["run1", "--at", "40"], "nothing is left of it", "train.steps=140");
+    refused(&with("corpus.split.valid=0.2"), "corpus.split.valid is 0.2, but 0.1 in the parent", "a fork can change");
+    refused(&with("train.steps=20"), "leaves nothing to train", "train.steps=");
+    refused(&["run1", "--at", "40"], "leaves nothing to train", "train.steps=140");
     refused(&with("train.hiden=64"), "train.hiden", "train.hidden");
     let named = ["run1", "--at", "20", "--name", "x y"];
-    refused(&named, "--name 'x y': allowed: letters, digits, _, - and .", "--name x_y");
+    refused(&named, "--name 'x y': only letters, digits, _, - and . are allowed", "--name x_y");
     assert_eq!(fork(&space, &["run1", "--at", "0"]).code, Some(2));
     let unknown = format!("train.fork={{trajectory=\"{}\",step=20}}", "0".repeat(64));
     let typed = ["run", "experiments/longer.toml", "--set", &unknown];
-    space.pipeline(&typed).complains(2, "there is no training 000000000000 here").hints("pipeline fork");
+    space.pipeline(&typed).complains(2, "this record has no trajectory 000000000000").hints("pipeline fork");
     space
         .pipeline(&["run", "experiments/longer.toml", "--set", "train.fork={step=20}"])
         .complains(2, "train.fork requires a trajectory")
@@ -166,7 +166,8 @@ fn what_a_checkpoint_fixes_is_refused_before_anything_runs() {
 
     let text = space.read("data/sonnets.txt");
     space.write("data/sonnets.txt", &text.to_uppercase());
-    refused(&["run1", "--at", "20"], "is not the text that run1 was trained on", "bring that text back");
+    let says = "is not the text that the parent run1 was trained on";
+    refused(&["run1", "--at", "20"], says, "restore the original file");
     space.write("data/sonnets.txt", &text);
     // The experiment's file may say something else by now; what ran is recorded.
     space.write("experiments/longer.toml", "name = \"gone\"");
@@ -207,7 +208,7 @@ fn a_fork_begins_in_the_part_that_was_trained_later() {
     let space = parent(60, 0);
     space.run("longer", &["--set", "train.learning_rate=0.01", "--set", "train.steps=120"]).ok();
     let dry = fork(&space, &["run2", "--at", "90", "--dry-run"]).ok();
-    assert!(dry.stdout.contains("after steps 60 to 90 of its parent"), "{dry}");
+    assert!(dry.stdout.contains("after recomputing steps 60 to 90 of its parent"), "{dry}");
     fork(&space, &["run2", "--at", "90"]).ok();
     let losses = |run: u32| space.rows(&format!("SELECT step, loss, grad_norm FROM run_steps WHERE run = {run}"));
     assert_eq!(losses(3), losses(2));

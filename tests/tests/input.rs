@@ -70,9 +70,9 @@ fn wrong_words_on_the_command_line_are_refused() {
         assert_eq!(space.dump(), before, "{words:?}");
     }
     let reserved = space.pipeline(&["run", "experiments/tiny.toml", "--db", "other.db-wal"]);
-    reserved.complains(2, "a name that ends in -wal").hints("name another database");
+    reserved.complains(2, "names ending in -wal are reserved").hints("name another database");
     let a_run = space.pipeline(&["run", "run1"]);
-    a_run.complains(2, "run1: no such experiment").hints("pipeline reproduce run1 computes that run again");
+    a_run.complains(2, "run1: no such experiment").hints("to recompute that run: pipeline reproduce run1");
     // The kernel answers EIO to whoever reads this from its beginning.
     space.pipeline(&["run", "/proc/self/mem"]).complains(1, "Input/output error");
     let no_folder = space.pipeline(&["run", "experiments/tiny.toml", "--db", "none/experiments.db"]);
@@ -130,10 +130,10 @@ fn what_is_no_experiment_is_refused_at_once() {
     let before = space.dump();
     std::fs::File::create(space.path("huge.toml")).unwrap().set_len(3 << 30).unwrap();
     for (path, says) in [
-        ("/dev/zero", "/dev/zero: neither a file nor a pipe"),
-        ("/dev/null", "/dev/null: neither a file nor a pipe"),
-        ("experiments", "experiments: a folder; allowed: a TOML file"),
-        ("huge.toml", "huge.toml: larger than 8 MiB"),
+        ("/dev/zero", "/dev/zero is neither a file nor a pipe"),
+        ("/dev/null", "/dev/null is neither a file nor a pipe"),
+        ("experiments", "experiments is a folder; allowed: a TOML file"),
+        ("huge.toml", "huge.toml is larger than 8 MiB"),
     ] {
         for command in ["run", "dag", "lr-range"] {
             let ended = space.pipeline(&[command, path]).complains(2, says);
@@ -148,7 +148,7 @@ fn what_is_no_experiment_is_refused_at_once() {
     let mut command = std::process::Command::new("sh");
     command.args(["-c", script]).arg(program).current_dir(space.path("."));
     let ended = Started::new(&mut command).end().ok();
-    assert!(ended.stderr.contains("2 cached; nothing to do"), "{ended}");
+    assert!(ended.stderr.contains("2 cached; nothing to compute"), "{ended}");
 }
 
 #[test]
@@ -165,17 +165,17 @@ fn paths_that_are_not_utf8_are_refused_with_their_bytes_or_work() {
     let [tiny, dry, db, set] = ["experiments/tiny.toml", "--dry-run", "--db", "--set"].map(OsStr::new);
     let store = "--store".as_ref();
     for (words, says) in [
-        (&["run".as_ref(), tiny, db, &odd(b"x\xff.db")][..], "x\\xFF.db\": the path is not UTF-8"),
-        (&["runs".as_ref(), db, &odd(b"x\xff.db")], "x\\xFF.db\": the path is not UTF-8"),
+        (&["run".as_ref(), tiny, db, &odd(b"x\xff.db")][..], "x\\xFF.db\": the path of a database must be valid UTF-8"),
+        (&["runs".as_ref(), db, &odd(b"x\xff.db")], "x\\xFF.db\": the path of a database must be valid UTF-8"),
         (
             &["run".as_ref(), tiny, db, "new.db".as_ref(), store, &odd(b"s\xff")],
-            "s\\xFF\": the store's path is not UTF-8",
+            "s\\xFF\": the store's path is not valid UTF-8",
         ),
         (
             &["run".as_ref(), &odd(b"odd\xff/experiments/tiny.toml"), dry],
-            "\"odd\\xFF/experiments/tiny.toml\": the path is not UTF-8",
+            "\"odd\\xFF/experiments/tiny.toml\": path is not valid UTF-8",
         ),
-        (&["run".as_ref(), &odd(b"none\xff.toml"), dry], "\"none\\xFF.toml\": the path is not UTF-8"),
+        (&["run".as_ref(), &odd(b"none\xff.toml"), dry], "\"none\\xFF.toml\": path is not valid UTF-8"),
         (&["report".as_ref(), "run1".as_ref(), "-o".as_ref(), &odd(b"x.\xff")], "\"x.\\xFF\": a report is HTML"),
         (&["run".as_ref(), tiny, set, &odd(b"name=\xff")], "UTF-8"),
     ] {
@@ -188,10 +188,12 @@ fn paths_that_are_not_utf8_are_refused_with_their_bytes_or_work() {
     let folder = alone.path(".").join(odd(b"odd\xff"));
     copy_folder(&alone.path("experiments"), &folder.join("experiments"));
     copy_folder(&alone.path("data"), &folder.join("data"));
-    run(&folder, &["runs".as_ref()]).complains(2, "odd\\xFF/experiments.db\": the path is not UTF-8").hints("--db");
+    run(&folder, &["runs".as_ref()])
+        .complains(2, "odd\\xFF/experiments.db\": the path of a database must be valid UTF-8")
+        .hints("--db");
     let elsewhere = alone.path("new.db");
     run(&folder, &["run".as_ref(), tiny, db, elsewhere.as_os_str()])
-        .complains(2, "odd\\xFF/data/sonnets.txt\": the path is not UTF-8");
+        .complains(2, "odd\\xFF/data/sonnets.txt\": path is not valid UTF-8");
 }
 
 #[test]
@@ -200,7 +202,7 @@ fn sql_has_no_parameters() {
     for name in [":a", "$a", "@a", "?", "?1"] {
         let ended = space.pipeline(&["sql", &format!("SELECT {name}")]);
         ended
-            .complains(2, &format!("{name} is a parameter, and parameters have no values here"))
+            .complains(2, &format!("{name} is a query parameter, and no value can be given for it"))
             .hints("pipeline sql '");
     }
     space.pipeline(&["sql", "selct 1"]).complains(2, "selct is not a statement").hints("SELECT");
@@ -212,7 +214,7 @@ fn sql_has_no_parameters() {
 fn a_run_that_stopped_as_asked_is_not_called_interrupted() {
     let space = TestSpace::new();
     let ended = space.run("tiny", &["--until", "vocab"]).ok();
-    assert!(ended.stdout.contains("stopped as asked"), "{ended}");
+    assert!(ended.stdout.contains("stopped as requested"), "{ended}");
     for words in [&["runs"][..], &["show", "run1"]] {
         let ended = space.pipeline(words).ok();
         assert!(ended.stdout.contains("stopped at vocab") && !ended.stdout.contains("interrupted"), "{ended}");
@@ -234,7 +236,7 @@ fn a_study_leaves_points_out() {
     let ended =
         space.run("grid", &[]).complains(2, "one of the study's 4 points: train.tied = true, train.embedding = 16");
     let hint = ended.stderr.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap_or_default();
-    let (exclude, _) = hint.split_once(" in [study]").unwrap_or_else(|| panic!("{ended}"));
+    let (_, exclude) = hint.split_once("add to [study]: ").unwrap_or_else(|| panic!("{ended}"));
     space.write("experiments/grid.toml", &format!("{head}{study}{exclude}\n"));
     space.run("grid", &["--set", "train.steps=4"]).ok();
     assert_eq!(space.number("SELECT count(*) FROM runs WHERE status = 'finished'"), 3);

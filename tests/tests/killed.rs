@@ -105,7 +105,7 @@ fn a_worker_killed_at_random_moments() {
                 span *= if i == 0 { 0.8 } else { 1.0 };
                 continue;
             };
-            let ended = ended.complains(1, "the worker was killed (signal 9").hints("resumes where it stopped");
+            let ended = ended.complains(1, "the worker was killed (signal 9").hints("to resume: ");
             noticed += 1;
             assert!(ended.stdout.contains("interrupted"), "{ended}");
             space.assert_nothing_runs();
@@ -142,7 +142,8 @@ fn ctrl_c_ends_in_good_order_and_the_next_run_goes_on() {
         } else {
             run.signal(libc::SIGINT);
         }
-        let ended = run.end().complains(130, "interrupted").hints("pipeline run experiments/longer.toml resumes");
+        let hint = "to resume: pipeline run experiments/longer.toml";
+        let ended = run.end().complains(130, "interrupted").hints(hint);
         assert!(ended.seconds < 60.0);
         assert!(ended.stdout.contains("run1  learning_rate=0.01  interrupted"), "{ended}");
         assert_eq!(space.texts("SELECT status FROM runs WHERE id = 1"), ["interrupted"]);
@@ -168,7 +169,8 @@ fn a_signal_to_a_program_and_to_its_group_is_one_request() {
         run.signal(signal);
         nap(0.01);
         run.signal_group(signal);
-        run.end().complains(130, "interrupted").hints("pipeline run experiments/longer.toml resumes");
+        let hint = "to resume: pipeline run experiments/longer.toml";
+        run.end().complains(130, "interrupted").hints(hint);
         space.assert_nothing_runs();
     }
 }
@@ -202,7 +204,8 @@ fn the_hint_of_an_interrupted_run_names_its_database() {
     let mut run = space.start(&own);
     assert!(run.wait_until(|run| !run.workers().is_empty()), "it ended before its training");
     run.signal(libc::SIGINT);
-    run.end().complains(130, "interrupted").hints("experiments/longer.toml --db other.db resumes where it stopped");
+    let hint = "to resume: pipeline run experiments/longer.toml --db other.db";
+    run.end().complains(130, "interrupted").hints(hint);
     space.pipeline(&["run", "experiments/longer.toml", "--db", "other.db"]).ok();
     assert!(!space.path("experiments.db").exists());
 }

@@ -12,7 +12,7 @@ fn a_range_test_is_a_cached_run_with_a_limit() {
     assert_eq!(space.number("SELECT count(*) FROM runs"), 1);
     let name = space.texts("SELECT experiment FROM run_summary");
     assert_eq!(name, ["tiny_lr_range"]);
-    for said in ["loss in nats, by learning rate", "✗ breaks at ", "▲ try ", "; try ", "--set train.learning_rate="]
+    for said in ["loss in nats, by learning rate", "✗ diverges at ", "▲ try ", "; try ", "--set train.learning_rate="]
     {
         assert!(first.stdout.contains(said), "{said} is missing\n{first}");
     }
@@ -69,7 +69,7 @@ fn what_else_is_swept_makes_a_test_each() {
     assert_eq!(space.number("SELECT count(*) FROM runs"), 2);
     let firsts = "SELECT count(DISTINCT learning_rate) FROM run_steps WHERE step = 0";
     assert_eq!(space.number(firsts), 2);
-    for said in ["optimizer=sgd", "optimizer=adam", "the lowest to try is "] {
+    for said in ["optimizer=sgd", "optimizer=adam", "the lowest suggestion is "] {
         assert!(ended.stdout.contains(said), "{said} is missing\n{ended}");
     }
     assert_eq!(space.pipeline(&words).ok().executed(), 0);
@@ -88,10 +88,12 @@ fn a_test_keeps_to_what_it_is_told() {
     );
     let words = ["lr-range", "experiments/sliding.toml", "--from", "1e-7", "--to", "1e-6", "--steps", "20"];
     let ended = space.pipeline(&words).ok();
-    assert!(ended.stdout.contains("never fell up to 1e-6: with --to 0.001 it may"), "{ended}");
+    assert!(ended.stdout.contains("did not fall up to a rate of 1e-6; try --to 0.001"), "{ended}");
     assert!(ended.stdout.contains("sliding"), "{ended}");
     assert_eq!(space.number("SELECT steps FROM run_summary"), 20);
     let words = ["lr-range", "experiments/tiny.toml", "--set", "train.learning_rate=3"];
-    space.pipeline(&words).complains(2, "pipeline lr-range sets train.learning_rate itself");
-    space.pipeline(&["lr-range", "experiments/tiny.toml", "--from", "1", "--to", "1"]).complains(2, "allowed: upwards");
+    space.pipeline(&words).complains(2, "`pipeline lr-range` sets train.learning_rate itself");
+    space
+        .pipeline(&["lr-range", "experiments/tiny.toml", "--from", "1", "--to", "1"])
+        .complains(2, "the rate must rise");
 }

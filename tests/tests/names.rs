@@ -38,8 +38,8 @@ fn a_hard_link_is_neither_written_nor_read_while_its_first_name_is_in_use() {
     let before = tests::record::dump(&a).unwrap();
     for words in [&["run", "experiments/tiny.toml", "--threads", "1"][..], &["runs"], &["objects", "gc"]] {
         let words: Vec<&str> = words.iter().chain(&["--db", "b.db"]).copied().collect();
-        let ended = space.pipeline(&words).complains(2, &format!("b.db: a hard link to {}", a.display()));
-        ended.hints(&format!("use --db {}; for a copy: pipeline backup", a.display()));
+        let ended = space.pipeline(&words).complains(2, &format!("b.db is a hard link to {}", a.display()));
+        ended.hints(&format!("use --db {}, or to make a separate copy: pipeline backup", a.display()));
     }
     assert_eq!(tests::record::dump(&a).unwrap(), before);
     assert!(!space.path("b.db-open").exists(), "a name that is refused leaves something behind");
@@ -58,7 +58,7 @@ fn a_database_whose_recorded_name_is_gone_is_read_and_its_hint_makes_it_writable
     let space = linked();
     std::fs::rename(space.path("a.db"), space.path("c.db")).unwrap();
     space.pipeline(&["runs", "--db", "c.db"]).ok();
-    let ended = run(&space, "c.db", &["--set", "vocab.size=300"]).complains(2, "c.db: a file with several names");
+    let ended = run(&space, "c.db", &["--set", "vocab.size=300"]).complains(2, "c.db has several names");
     type_hint(&space, &ended);
     run(&space, "c.db", &["--set", "vocab.size=300"]).ok();
     assert_eq!((runs(&space.path("c.db")), runs(&space.path("b.db"))), (4, 2));
@@ -132,10 +132,8 @@ fn a_log_that_a_link_left_behind_undoes_nothing() {
     let words = ["runs", "--db", "linked/experiments.db"];
     let wal = beside(&second, "-wal");
     assert!(wal.metadata().unwrap().len() > 0, "there is no log to be refused");
-    space
-        .pipeline(&["run", "experiments/longer.toml", "--db", "linked/experiments.db"])
-        .complains(2, "a log from before");
-    let refused = space.pipeline(&words).complains(2, "a log from before");
+    space.pipeline(&["run", "experiments/longer.toml", "--db", "linked/experiments.db"]).complains(2, "stale log");
+    let refused = space.pipeline(&words).complains(2, "stale log");
     type_hint(&space, &refused);
     let runs = space.pipeline(&words).ok();
     assert!(runs.stdout.contains("run2") && runs.stdout.contains("1,500"), "{runs}");

@@ -90,7 +90,7 @@ fn a_store_that_two_databases_share_loses_nothing_of_either() {
     }
     // A database that is not to be found may only be elsewhere for now.
     std::fs::remove_file(space.path("b.db")).unwrap();
-    let ended = gc("a.db").complains(2, "b.db, which is not to be found").hints("rm ");
+    let ended = gc("a.db").complains(2, "b.db, which does not exist").hints("rm ");
     let noted = ended.stderr.lines().find_map(|line| line.split_once(": rm ")).expect("a file to be removed").1;
     std::fs::remove_file(noted).unwrap();
     gc("a.db").ok();

@@ -36,7 +36,8 @@ fn an_older_record_is_kept_and_the_program_says_where() {
     space.age(7);
     let older = space.rows("SELECT * FROM runs ORDER BY id");
     let listed = space.pipeline(&["runs"]).ok();
-    let told = format!("experiments.db was updated to schema {newest}; the old one is experiments.db.schema7\n");
+    let saved = "the old version was saved as experiments.db.schema7";
+    let told = format!("updated experiments.db to schema {newest}; {saved}\n");
     assert_eq!(listed.stderr, told);
     assert_eq!(views.map(all), expected);
     let copy = space.path("experiments.db.schema7");

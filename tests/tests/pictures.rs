@@ -85,18 +85,18 @@ fn what_can_not_be_drawn_or_written_is_said_in_a_line() {
     let space = study();
     std::fs::copy(space.path("experiments.db"), space.path("odd.html")).unwrap();
     for (words, said, hint) in [
-        (&["plot", "run1", "-o", "loss.pdf"][..], "loss.pdf: a picture is .svg or .png", "-o loss.svg"),
-        (&["plot", "run1", "-o", "loss"], "loss: a picture is .svg or .png", "-o loss.svg"),
-        (&["plot", "run9", "-o", "loss.svg"], "there is no run9", "pipeline runs"),
-        (&["plot", "run1", "-o", "no/loss.svg"], "no/loss.svg: it can't be written", "folder"),
-        (&["plot", "run1", "-o", "a.png", "--theme", "auto"], "--theme auto is for SVG", "--theme light"),
+        (&["plot", "run1", "-o", "loss.pdf"][..], "loss.pdf: the file must end in .svg or .png", "-o loss.svg"),
+        (&["plot", "run1", "-o", "loss"], "loss: the file must end in .svg or .png", "-o loss.svg"),
+        (&["plot", "run9", "-o", "loss.svg"], "run9 does not exist", "pipeline runs"),
+        (&["plot", "run1", "-o", "no/loss.svg"], "no/loss.svg: can't be written", "folder"),
+        (&["plot", "run1", "-o", "a.png", "--theme", "auto"], "--theme auto requires SVG", "--theme light"),
         (&["plot", "run1", "-o", "a.svg", "--what", "entropy", "--log-y"], "", ""),
-        (&["report", "run1", "-o", "no/report.html"], "no/report.html: it can't be written", "folder"),
-        (&["report", "run1", "-o", "data"], "data: it can't be written", "-o"),
-        (&["report", "run1", "-o", "two.pdf"], "two.pdf: a report is HTML, not .pdf", "-o two.html"),
-        (&["report", "run1", "-o", "experiments.db"], "experiments.db: a report is HTML", "-o experiments.html"),
-        (&["report", "run1", "--db", "odd.html", "-o", "odd.html"], "odd.html: that is the database", "-o"),
-        (&["report", "study:none"], "there is no study none", ""),
+        (&["report", "run1", "-o", "no/report.html"], "no/report.html: can't be written", "folder"),
+        (&["report", "run1", "-o", "data"], "data: can't be written", "-o"),
+        (&["report", "run1", "-o", "two.pdf"], "two.pdf: a report is an HTML file, not .pdf", "-o two.html"),
+        (&["report", "run1", "-o", "experiments.db"], "experiments.db: a report is an HTML", "-o experiments.html"),
+        (&["report", "run1", "--db", "odd.html", "-o", "odd.html"], "odd.html: this is the database", "-o"),
+        (&["report", "study:none"], "unknown study 'none'", ""),
     ] {
         let ended = space.pipeline(words);
         if said.is_empty() {

@@ -5,6 +5,7 @@
 //! training has one order of every sum, so numbers are the same to the bit whatever the processor, and must be the
 //! README's own. Without it the last bits differ from the first step on, and what may be compared is [`near`].
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -56,8 +57,9 @@ fn first_missing<'t>(
     None
 }
 
-#[test]
-fn every_command_of_the_readme_does_what_it_shows() {
+/// Runs the commands of a page's `console` blocks, in their order, in a folder of their own that has the experiments and the
+/// corpora; returns how many there are. Each begins with `program`.
+fn check_page(page: &Path, program: &str) -> usize {
     let space = TestSpace::new();
     copy_folder(&repository().join("experiments"), &space.path("experiments"));
     std::os::unix::fs::symlink(repository().join("data/shakespeare.txt"), space.path("data/shakespeare.txt")).unwrap();
@@ -65,23 +67,25 @@ fn every_command_of_the_readme_does_what_it_shows() {
     for program in ["pipeline", "pipeline-neural"] {
         std::os::unix::fs::symlink(programs().join(program), space.path("target/release").join(program)).unwrap();
     }
-    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let path = format!("{}:{}", space.path("target/release").display(), std::env::var("PATH").unwrap());
+    let text = std::fs::read_to_string(page).unwrap();
     let mut wrong = Vec::new();
     let mut commands = 0;
-    for block in readme.split("```console\n").skip(1) {
+    for block in text.split("```console\n").skip(1) {
         for part in block.split("```").next().unwrap().split("$ ").skip(1) {
             let mut lines = part.lines();
             let words = lines.next().unwrap();
-            assert!(words.starts_with("target/release/pipeline "), "a command for somebody else: {words}");
+            assert!(words.starts_with(program), "{}: not a command of {program}: {words}", page.display());
             let mut shell = Command::new("sh");
-            shell.args(["-c", &format!("{words} 2>&1")]).current_dir(space.path("."));
+            shell.args(["-c", &format!("{words} 2>&1")]).current_dir(space.path(".")).env("PATH", &path);
             for variable in ["PIPELINE_DB", "PIPELINE_STORE", "PIPELINE_NEURAL", "PIPELINE_LOG", "PIPELINE_REDACT"] {
                 shell.env_remove(variable);
             }
             let output = shell.output().unwrap();
             let printed = String::from_utf8(output.stdout).unwrap();
-            assert!(output.status.success(), "{words}: {printed}");
             let shown: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+            let expected = if shown.first().is_some_and(|line| line.starts_with("error: ")) { 2 } else { 0 };
+            assert_eq!(output.status.code(), Some(expected), "{}: {words}: {printed}", page.display());
             commands += 1;
             let side_by_side = [" run ", " confirm "].iter().any(|command| words.contains(command));
             let printed: String =
@@ -92,12 +96,29 @@ fn every_command_of_the_readme_does_what_it_shows() {
                 first_missing(&shown, &printed, side_by_side, near)
             };
             if let Some(line) = missing {
-                wrong.push(format!("$ {words}\nthe README says `{line}`, the program:\n{printed}"));
+                wrong.push(format!("$ {words}\nthe page says `{line}`, the program:\n{printed}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(commands >= 5);
+    assert!(wrong.is_empty(), "{}\n{}", page.display(), wrong.join("\n"));
+    commands
+}
+
+#[test]
+fn every_command_of_the_readme_does_what_it_shows() {
+    assert!(check_page(&repository().join("README.md"), "target/release/pipeline ") >= 5);
+}
+
+#[test]
+fn every_command_of_the_docs_does_what_it_shows() {
+    let mut commands = 0;
+    for entry in std::fs::read_dir(repository().join("docs")).unwrap() {
+        let page = entry.unwrap().path();
+        if page.extension().is_some_and(|extension| extension == "md") {
+            commands += check_page(&page, "pipeline ");
+        }
+    }
+    assert!(commands >= 10, "{commands}");
 }
 
 #[test]

@@ -82,9 +82,10 @@ fn the_tokens_of_a_step_have_its_recorded_loss_as_their_mean() {
     assert_eq!((space.dump(), now), (before, there), "nothing is recorded, and nothing kept");
 
     let shown = show(&space, &["run1", "--step", "99"], &[]).ok();
-    assert!(shown.stdout.contains("Replayed from the state at step 80, 19 steps before, in "), "{shown}");
+    assert!(shown.stdout.contains("Replayed from the checkpoint at step 80, 19 steps earlier, in "), "{shown}");
     assert!(
-        shown.stdout.contains("\n  guesses ") && shown.stdout.contains("the 10 costliest of 160 tokens: "),
+        shown.stdout.contains("\n  guesses ")
+            && shown.stdout.contains("the 10 highest-loss tokens of 160 account for "),
         "{shown}"
     );
     let shown = show(&space, &["run1", "--step", "99", "--row", "15"], &[]).ok();
@@ -132,7 +133,7 @@ fn what_can_not_be_replayed_is_shown_as_it_was_with_the_reason() {
     let shown = |more: &[&str], variables: &[(&str, &str)], why: &str| {
         let ended = show(&space, &[&["run1", "--step", "57"], more].concat(), variables).ok();
         let text: String = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-        let said = format!("Not replayed, so without what the model predicted: {why}");
+        let said = format!("Predictions not shown: {why}");
         assert!(text.contains(&said) && text.contains(" row 7, corpus token "), "{why}: {ended}");
         let ended = show(&space, &[&["run1", "--step", "57", "--json"], more].concat(), variables).ok();
         let json: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -147,27 +148,28 @@ fn what_can_not_be_replayed_is_shown_as_it_was_with_the_reason() {
 
     // A long way is gone only where that is asked for.
     change("UPDATE steps SET seconds = 0.5");
-    shown(&[], &[], "the nearest state is 27 steps before, about 14 s away: --replay goes there");
+    shown(&[], &[], "replaying 27 steps takes about 14 s; pass --replay");
     let ended = show(&space, &["run1", "--step", "57", "--replay"], &[]).ok();
-    assert!(ended.stdout.contains("the loss is the\n  recorded one to the bit"), "{ended}");
+    let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(": the loss matches the recorded loss bit for bit."), "{ended}");
     change("UPDATE steps SET seconds = 0.001");
 
     change("UPDATE steps SET loss = loss + 1e-15 * 8 WHERE step IN (45, 57)");
     let ended = show(&space, &["run1", "--step", "57"], &[]).ok();
     let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        text.contains("replayed loss differs from the recorded: ") && text.contains("step 45 is the first"),
+        text.contains("but the recorded loss is ") && text.contains("the losses first differ at step 45"),
         "{ended}"
     );
     // On another kind of processor it says as much.
     let ended = show(&space, &["run1", "--step", "57"], &[("ATEN_CPU_CAPABILITY", "default")]).ok();
-    assert!(ended.stdout.contains("it was trained on"), "{ended}");
+    assert!(ended.stdout.contains("the run was trained on"), "{ended}");
 
     change("UPDATE trajectories SET fields = replace(fields, '\"version\",3', '\"version\",2')");
-    shown(&[], &[], "it was trained by version 2 of train, and this program has 3");
+    shown(&[], &[], "the run was trained with version 2 of the stage `train`, but this program has version 3");
     change("UPDATE trajectories SET fields = replace(fields, '\"version\",2', '\"version\",3')");
     change("UPDATE trajectories SET fields = replace(fields, '2.11.0', '2.0.0')");
-    shown(&[], &[], "it was trained with libtorch 2.0.0, and this one is 2.");
+    shown(&[], &[], "the run was trained with libtorch 2.0.0, but the worker has libtorch 2.");
 }
 
 #[test]

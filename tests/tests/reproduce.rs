@@ -44,7 +44,7 @@ fn what_differs_is_named() {
     let ended = reproduce(&space, "run1", None);
     assert_eq!((ended.code, ended.stderr.contains("error:")), (Some(1), false), "{ended}");
     assert!(ended.stdout.starts_with("not identical\n  step 7 is the first that differs: loss "), "{ended}");
-    assert!(ended.stdout.contains("versions, threads and CPU capability are what they were"), "{ended}");
+    assert!(ended.stdout.contains("versions, threads and CPU capability are the same"), "{ended}");
     assert!(!ended.stdout.contains("object"), "{ended}");
 
     change(
@@ -54,8 +54,11 @@ fn what_differs_is_named() {
     change("UPDATE samples SET text = 'other' WHERE position = 1");
     change("UPDATE executions SET libtorch = '2.0.0' WHERE stage = 'train'");
     let ended = reproduce(&space, "run1", None);
-    let said =
-        ["object train weights@30 differs; its first tensor that differs is ", "sample 0 1 ", "libtorch: 2.0.0 then, "];
+    let said = [
+        "object train weights@30 differs; the first tensor that differs is ",
+        "sample 0 1 ",
+        "libtorch: 2.0.0 in the record, ",
+    ];
     assert!(ended.code == Some(1) && said.iter().all(|words| ended.stdout.contains(words)), "{ended}");
 
     // Another kind of processor: whether bits differ or not, it is told.
@@ -69,10 +72,11 @@ fn what_can_not_be_tried_is_refused() {
     space.run("longer", &["--set", "train.learning_rate=0.02", "--until", "batch"]).ok();
     let before = space.dump();
     reproduce(&space, "run2", None).complains(2, "run2 is interrupted").hints("pipeline run experiments/longer.toml");
-    reproduce(&space, "run7", None).complains(2, "there is no run7");
+    reproduce(&space, "run7", None).complains(2, "run7 does not exist");
     let text = space.read("data/sonnets.txt");
     space.write("data/sonnets.txt", &text.to_uppercase());
-    reproduce(&space, "run1", None).complains(2, "sonnets.txt has changed since run1").hints("bring that text back");
+    let ended = reproduce(&space, "run1", None).complains(2, "sonnets.txt has changed since run1");
+    ended.hints("restore the original file");
     std::fs::remove_file(space.path("data/sonnets.txt")).unwrap();
     reproduce(&space, "run1", None).complains(2, "no file data/sonnets.txt");
     assert_eq!(space.dump(), before);

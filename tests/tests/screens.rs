@@ -1,8 +1,8 @@
-//! Whole screens of the whole program, as a reader sees them: what no assertion on a fragment notices (a column that moved, a
-//! sentence that is said twice, a hint that went) shows here as a difference.
+//! Whole screens of the whole program, as a reader sees them: what no assertion on a fragment notices (a column that
+//! moved, a sentence that is said twice, a hint that went) shows here as a difference.
 //!
-//! Under `PIPELINE_REDACT=1` a screen has placeholders for times, sizes and digests. Every other number repeats to the bit
-//! where the CPU has fused multiply-add; elsewhere it may be off by rounding.
+//! Under `PIPELINE_REDACT=1` a screen has placeholders for times, sizes and digests. Every other number repeats to the
+//! bit where the CPU has fused multiply-add; elsewhere it may be off by rounding.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -62,10 +62,10 @@ fn screen_of(space: &TestSpace, command: &mut Command) -> String {
 /// A screen without what the program can't redact: where the space is, and a time that is recorded in a sentence.
 fn masked(space: &TestSpace, text: &str) -> String {
     static CORPUS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(corpus\.text +)\S+").unwrap());
-    static PROBES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"they took [^;]*% of the time").unwrap());
+    static PROBES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"probing took [^;]*% of the time").unwrap());
     // A long path is cut.
     let text = CORPUS.replace_all(text, "${1}SPACE/data/sonnets.txt");
-    let text = PROBES.replace_all(&text, "they took [share] of the time");
+    let text = PROBES.replace_all(&text, "probing took [share] of the time");
     text.replace(&space.path(".").canonicalize().unwrap().display().to_string(), "SPACE")
 }
 
@@ -92,8 +92,8 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
       sample 0 learning_rate=0.01 done in [duration]
       sample 100 learning_rate=0.01 done in [duration]
       sample 200 learning_rate=0.01 done in [duration]
-      learning_rate=1e38: the loss is nan for the first time
-      learning_rate=1e38: the loss was not finite for 20 steps in a row: training ends
+      learning_rate=1e38: the loss first became nan
+      learning_rate=1e38: the loss was NaN or Inf for 20 consecutive steps; training stopped
       train learning_rate=1e38 done in [duration]
       evaluate 21 valid learning_rate=1e38 done in [duration]
       evaluate 21 test learning_rate=1e38 done in [duration]
@@ -104,7 +104,7 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
     run1  learning_rate=0.01  finished  stable
     run2  learning_rate=1e38  finished  diverged at step 1
     --- stderr
-    nothing to do: tiny answered already (0 executed, 16 cached)
+    tiny is up to date (16 cached)
     ");
     let longer = "--set train.learning_rate=0.001 --set train.steps=300 --explain";
     assert_snapshot!(show(&format!("{RUN} {longer}")), @"
@@ -144,8 +144,8 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
 
     verdict
       stable
-        the training loss went from 6.91 to 4.52 without leaving its way
-      pipeline diagnose run1 has the evidence
+        the training loss fell steadily from 6.91 to 4.52
+      to see the evidence: pipeline diagnose run1
 
     parameters
       batch.size           16                train.embedding      32
@@ -155,7 +155,7 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
       sample.length        30                vocab.size           1000
       tokenize.lowercase   true
       corpus.text          SPACE/data/sonnets.txt
-      by default: baselines.order=5 baselines.tokens=50000000 batch.layout=streams
+      defaults: baselines.order=5 baselines.tokens=50000000 batch.layout=streams
       batch.seed=1 evaluate.test=last evaluate.valid=all sample.at=all
       sample.decode=greedy, temperature=1.0 sample.prompt="" sample.seed=1 seed=1
       tokenize.eos=<eos> tokenize.unit=word train.accumulate=1 train.alpha=0.99
@@ -171,7 +171,7 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
       stage      item   how               time  key       facts
       tokenize          executed    [duration]  [digest]  19,499 tokens, 2,832 types
       vocab             executed    [duration]  [digest]  1,000 types, coverage 89.8 %
-      batch             executed    [duration]  [digest]  epoch 121 steps, overlap 0 %
+      batch             executed    [duration]  [digest]  121 steps per epoch, overlap 0 %
       baselines         executed    [duration]  [digest]  19,499 tokens counted
       train             executed    [duration]  [digest]  200 steps, 1 thread, cpu
       evaluate   0–200  4 executed  [duration]
@@ -195,7 +195,7 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
             └┬─────────────┬──────────────┬─────────────┬──────────────┬
              0            50             100           150            200
     ┄ n-gram models on valid: ln V 6.91, unigram 4.66, bigram 4.19, KN5 4.14
-    last 4.7355, best 4.1982
+    last loss 4.7355, best loss 4.1982
 
     evaluations
       step  split    loss  perplexity  tokens
@@ -210,10 +210,10 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
       unigram  4.6631       106.0  4.6358       103.1
       bigram   4.1870        65.8  4.0903        59.8
       KN5      4.1352        62.5  4.0440        57.1
-    the last valid loss, 4.2939, is between word frequencies (unigram 4.66) and a
-    bigram model (4.19)
+    the last validation loss, 4.2939, is between the unigram baseline (4.66) and the
+    bigram baseline (4.19)
 
-    samples of checkpoint 200
+    samples from checkpoint 200
       greedy
         distinct-1 0.03, distinct-2 0.03, seq-rep-4 0.96, loops over one token from
         token 0 on
@@ -225,15 +225,14 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
         held nature whom, to better
     "#);
     assert_snapshot!(show("compare run1 run2"), @"
-    run1 and run2 differ in train.learning_rate (0.01, 1e38) alone; their losses
-    part at step 1, at once by more than steps differ from their neighbours.
-    run1 is stable: the training loss went from 6.91 to 4.52 without leaving its
-    way.
-    run2 diverged: the loss left for good at step 1: it is not finite now.
-    Consistent with a learning rate that is too high.
+    run1 and run2 differ only in train.learning_rate (0.01, 1e38); losses first
+    differ at step 1, by more than step-to-step noise.
+    run1 is stable: the training loss fell steadily from 6.91 to 4.52.
+    run2 diverged: the loss diverged at step 1 and is now NaN or Inf. Consistent
+    with a learning rate that is too high.
 
     the runs differ in train.learning_rate
-                           run1  run2  of the parting
+                           run1  run2  first difference
       train.learning_rate  0.01  1e38  can explain it
 
        run   verdict        status    steps  last loss    best  valid ppl  test ppl  non-finite  first at
@@ -259,12 +258,12 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
           4 ┤
             └○✗✗✗✗✗✗───────┬──────────────┬─────────────┬──────────────┬
              0            50             100           150            200
-    a mark is the mean of its steps, │ reaches to a lone high or low; ┄ n-gram
-    models on valid: ln V 6.91, unigram 4.66, bigram 4.19, KN5 4.14; on the axis a
-    mark is that run's onset; ✗ a loss is not finite
+    each mark is the mean of its steps, │ extends to an isolated high or low; ┄
+    n-gram models on valid: ln V 6.91, unigram 4.66, bigram 4.19, KN5 4.14; a run's
+    mark on the axis is its onset; ✗ a non-finite loss
 
-    the losses are identical to the bit up to step 0; at step 1 one is 6.8830
-    (run1), the other nan (run2)
+    the losses are bitwise identical up to step 0; at step 1 they are 6.8830 (run1)
+    and nan (run2)
 
     around step 1, the onset of run2
       step  run1 loss   norm      ρ  logit  run2 loss   norm    ρ  logit
@@ -274,8 +273,8 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
         10     5.2826  0.674  0.885   3.57        nan    nan  nan    nan
         20     5.2026  0.603  0.935   5.89        nan    nan  nan    nan
         30     5.4098  0.380  0.946   5.46          –      –    –      –
-      norm: the gradient's, before clipping; ρ: what a step gained, over what its
-      gradient promised; logit: the largest
+      norm: gradient norm before clipping; ρ: overshoot ratio, actual over predicted
+      decrease of the loss; logit: largest logit
 
     evaluations
       step  split  run1 loss  run2 loss  run1 ppl  run2 ppl
@@ -285,12 +284,12 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
        200  valid     4.2939          –      73.3         –
        200  test      4.2484          –      70.0         –
 
-    the last valid loss of run1, 4.2939, is between word frequencies (unigram 4.66)
-    and a bigram model (4.19)
-    the last valid loss of run2, nan, is no number, and so worse than every model
-    that counts
+    the last validation loss of run1, 4.2939, is between the unigram baseline (4.66)
+    and the bigram baseline (4.19)
+    the last validation loss of run2, nan, is not finite and so worse than every
+    n-gram model
 
-    samples of the last checkpoint of each run
+    samples from the last checkpoint of each run
       greedy
         run1 at 200                          │ run2 at 21
         distinct-1 0.03, distinct-2 0.03,    │
@@ -308,13 +307,12 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
         held nature whom, to better          │
     ");
     assert_snapshot!(show("compare run1 run2 run3"), @"
-    run1 is stable: the training loss went from 6.91 to 4.52 without leaving its
-    way.
-    run2 diverged: the loss left for good at step 1: it is not finite now.
-    Consistent with a learning rate that is too high.
-    run3 learns too slowly: the training loss went from 6.91 to 4.94, never left its
-    way, and the model has learned little beyond word frequencies. Consistent with a
-    rate that is too low.
+    run1 is stable: the training loss fell steadily from 6.91 to 4.52.
+    run2 diverged: the loss diverged at step 1 and is now NaN or Inf. Consistent
+    with a learning rate that is too high.
+    run3 learns too slowly: the training loss fell steadily from 6.91 to 4.94, and
+    the model has learned little beyond the unigram baseline. Consistent with a
+    learning rate that is too low.
 
     the runs differ in train.learning_rate, train.steps
 
@@ -323,10 +321,10 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
     run2           1e38    200  diverged at 1  finished     21        nan  6.9082        nan       nan          20         1
     run3          0.001    300  too low        finished    300     4.6810  4.6285      104.1     101.2           0
 
-    best: learning_rate=0.01 steps=200 (run1), last valid loss 4.2939; 0.3516 lower
-    than learning_rate=0.001 steps=300 (run3); each has one seed, so how far seeds
-    spread is not known; left out, for a run that diverged, has a data fault or no
-    loss: learning_rate=1e38 steps=200 (run2)
+    best: learning_rate=0.01 steps=200 (run1), last validation loss 4.2939; 0.3516
+    lower than learning_rate=0.001 steps=300 (run3); one seed each, so seed variance
+    is unknown; excluded because a run diverged, has a data fault or has no loss:
+    learning_rate=1e38 steps=200 (run2)
 
     loss in nats, by step
              learning_rate=0.001 steps=300       learning_rate=0.01 steps=200
@@ -355,7 +353,7 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
             └▲✗✗───────────────────────────────┬
              0                              300
     ┄ n-gram models on valid: ln V 6.91, unigram 4.66, bigram 4.19, KN5 4.14; ▲ an
-    onset; ✗ a loss is not finite
+    onset; ✗ a non-finite loss
 
     evaluations
       step  split  run1 ppl  run2 ppl  run3 ppl
@@ -368,14 +366,14 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
        300  valid         –         –     104.1
        300  test          –         –     101.2
 
-    the last valid loss of run1, 4.2939, is between word frequencies (unigram 4.66)
-    and a bigram model (4.19)
-    the last valid loss of run2, nan, is no number, and so worse than every model
-    that counts
-    the last valid loss of run3, 4.6456, is between word frequencies (unigram 4.66)
-    and a bigram model (4.19)
+    the last validation loss of run1, 4.2939, is between the unigram baseline (4.66)
+    and the bigram baseline (4.19)
+    the last validation loss of run2, nan, is not finite and so worse than every
+    n-gram model
+    the last validation loss of run3, 4.6456, is between the unigram baseline (4.66)
+    and the bigram baseline (4.19)
 
-    samples of checkpoint 200
+    samples from checkpoint 200
       greedy
         run1 distinct-1 0.03, distinct-2 0.03, seq-rep-4 0.96, loops over one
           token from token 0 on
@@ -394,7 +392,7 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
           i st. anew wouldst well look when'poor my
           <unk> ere jewel can my majesty grief stain <unk> by this
 
-    samples of the last checkpoint of run2 and run3
+    samples from the last checkpoint of run2 and run3
       greedy
         run2 at 21
           (no text: logits are NaN after 0 tokens)
@@ -413,16 +411,16 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
     assert_snapshot!(show("diagnose run2"), @"
     run2  tiny  learning_rate=1e38  finished, 21 steps
       diverged at step 1 (rate too high)
-        the loss left for good at step 1: it is not finite now. Consistent with a
+        the loss diverged at step 1 and is now NaN or Inf. Consistent with a
         learning rate that is too high
         try a third of the rate: --set train.learning_rate=3e37
-        pipeline confirm run2 tries whether that is the cause
+        to test whether that is the cause: pipeline confirm run2
 
     evidence
-      nonfinite 20.0000 (bound 0) at step 1: 20 losses are not finite, from step 1
-        on
-      above_frequencies inf (bound 0.0200): the loss is not finite now, worse than
-        word frequencies alone (4.66)
+      nonfinite 20.0000 (bound 0) at step 1: 20 losses are not finite, the first
+        at step 1
+      above_frequencies inf (bound 0.0200): the loss is now NaN or Inf, worse than
+        the unigram baseline (4.66)
 
     loss in nats, by step
           7 ┤⠤⠤⠤┄┊┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ ln V 6.91
@@ -441,7 +439,7 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
           4 ┤    ┊
             └┬─✗✗▲✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗✗─
              0            5            10            15            20
-    ▲ the onset, step 1
+    ▲ onset at step 1
 
     around step 1
       step    loss  grad norm  clipped  overshoot   logit  entropy
@@ -454,26 +452,27 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
          6     nan        nan
 
     checks
-      coverage: 0 % of the positions of a step were in the step before; 100 % of
-        what could have been read for the first time was
-      odd batches: of 21 steps none hold words of unlike frequencies (at most
-        0.250 nats off)
-      amount of text: 19,499 tokens, 19.5 for each type of the vocabulary, gone
-        through 0.172 times
-      order of words: what comes before takes 0.528 nats off the frequencies' loss
-        on held-out text
-      splits alike: frequencies of train cost 4.96 nats on train and 4.66 on valid
-      finite losses: 20 of 21 are not, the first at step 1
-      loss against the baselines: the last held-out loss is not finite, beside
-        word frequencies alone (4.66)
-      course of the loss: from 6.91 to what is not finite, the lowest mean of ten
-        steps 6.91 at step 0; the most it rose is what is not finite; 0 lone spikes
+      coverage: 0 % of the positions of a step were also in the previous step; the
+        steps covered 100 % of the text that they could have covered
+      odd batches: of 21 steps, none contain unusual words (their unigram loss is
+        at most 0.250 nats from the median)
+      amount of text: 19,499 tokens, 19.5 per type of the vocabulary, read 0.172
+        times
+      order of words: on held-out text, the preceding tokens lower the n-gram loss
+        by 0.528 nats
+      splits alike: the unigram baseline is 4.96 nats on train and 4.66 on valid
+      finite losses: 20 of 21 losses are not finite, the first at step 1
+      loss against the baselines: the last held-out loss is not finite and so
+        worse than the unigram baseline (4.66)
+      course of the loss: the loss went from 6.91 to NaN or Inf; its lowest mean
+        over ten steps was 6.91 at step 0; it rose by at most NaN or Inf; 0 isolated
+        spikes
       gradient norm: 0 % of steps were clipped
-      probes: 3 steps: none was a number; they took [share] of the time
+      probes: 3 steps: no value was finite; probing took [share] of the time
 
     not checked
-      samples: none of the last checkpoint was drawn at random
-    by version 10 of the rules
+      samples: no sample was drawn at random from the last checkpoint
+    judged by version 11 of the rules
     ");
     assert_snapshot!(show("objects size"), @"
     stage          objects   bytes
@@ -483,7 +482,7 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
     train state          7  [size]
     train weights        7  [size]
     vocab                5  [size]
-    all                 25  [size]
+    total               25  [size]
 
     run       objects   bytes  shared  shared bytes
     run1            4  [size]      13        [size]
@@ -491,12 +490,12 @@ fn an_experiment_from_its_first_run_to_its_verdicts() {
     run3            6  [size]      12        [size]
     (shared)        0  [size]      13        [size]
 
-    folder                 entries   bytes
-    logs (workers' words)        2  [size]
+    folder                entries   bytes
+    logs (worker output)        2  [size]
     ");
     assert_snapshot!(show("verify"), @"
-    SPACE/experiments.db: 3 runs, 521 steps, all sound
-    25 objects, [size], all sound
+    SPACE/experiments.db: 3 runs, 521 steps, no damage found
+    25 objects, [size], no damage found
     ");
 }
 
@@ -520,8 +519,8 @@ fn a_run_that_fails() {
       baselines (for 2 points) done in [duration]
       train learning_rate=0.01 failed after [duration]
     tiny: 4 executed, 0 cached
-    error: run1: the worker ended with exit code 3; its last words: out of luck
-    hint: pipeline show run1 --log
+    error: run1: the worker ended with exit code 3; last output: out of luck
+    hint: to see the worker's log: pipeline show run1 --log
     ");
     assert_snapshot!(screen(&space, "runs"), @"
     run   experiment  point               status                verdict       steps  loss  best loss  valid ppl  test ppl  nan/inf        time  started (UTC)
@@ -535,14 +534,14 @@ fn a_graph() {
     let (space, _bound) = space();
     assert_snapshot!(screen(&space, "dag experiments/tiny.toml"), @"
     tiny: 2 points
-    stage      needs         for                             keys                      swept
-    tokenize   corpus        once                            shared by all 2 points
-    vocab      tokenize      once                            shared by all 2 points
-    batch      vocab         once                            shared by all 2 points
-    baselines  vocab         once                            shared by all 2 points
-    train      vocab, batch  once                            one for each of 2 points  train.learning_rate
-    evaluate   vocab, train  each kept checkpoint and split  one for each of 2 points
-    sample     vocab, train  each kept checkpoint            one for each of 2 points
+    stage      needs         for                             keys                  swept
+    tokenize   corpus        once                            shared by all points
+    vocab      tokenize      once                            shared by all points
+    batch      vocab         once                            shared by all points
+    baselines  vocab         once                            shared by all points
+    train      vocab, batch  once                            one per point         train.learning_rate
+    evaluate   vocab, train  each kept checkpoint and split  one per point
+    sample     vocab, train  each kept checkpoint            one per point
     ");
 }
 
@@ -555,7 +554,7 @@ fn a_range_test() {
         return;
     }
     assert_snapshot!(shown, @"
-    run1  adam, 200 steps from 1e-5 to 10
+    run1  adam, learning rate from 1e-5 to 10 in 200 steps
 
     loss in nats, by learning rate
          10 ┤                                 ┊       ┊     ┊
@@ -574,11 +573,13 @@ fn a_range_test() {
           4 ┤                                 ┊       ┊     ┊
             └┬────────┬─────────┬─────────┬───▲────┬──◆─────✗┬────────┬─
            1e-5     1e-4      0.001     0.01      0.1        1       10
-    ▲ try 0.03   ◆ lowest, 5.04   ✗ breaks at 0.766   (cut off at 9.1)
+    ▲ try 0.03   ◆ lowest, 5.04   ✗ diverges at 0.766   (losses cut off at 9.1)
 
-    The loss fell from 6.91 to 5.04 at 0.178 (step 141), the fastest around 0.00277
+    The loss fell from 6.91 to 5.04 at a rate of 0.178 (step 141), fastest around
+    0.00277
 
-    breaks at 0.766 (step 162), in a longer training from about 0.192 on; try 0.03:
+    the loss diverges at a rate of 0.766 (step 162), and in longer training at about
+    0.192; try 0.03:
       pipeline run experiments/tiny.toml --set train.learning_rate=0.03
     --- stderr
       tokenize done in [duration]
@@ -627,13 +628,13 @@ fn complaints_and_their_hints() {
     assert_snapshot!(show("show run9"), @"
     exit code 2
     --- stderr
-    error: there is no run9; there are 2 from run1 to run2
-    hint: pipeline runs lists them
+    error: run9 does not exist; there are 2 runs, run1 to run2
+    hint: to list all runs: pipeline runs
     ");
     assert_snapshot!(show("runs --where train.learning_rte>1"), @"
     exit code 2
     --- stderr
-    error: there is no column or parameter train.learning_rte
+    error: unknown column or parameter 'train.learning_rte'
     hint: did you mean train.learning_rate?
     ");
 }

@@ -59,12 +59,14 @@ fn a_lock_or_a_companion_of_the_database_that_is_no_file_is_named() {
     for name in ["data/store/locks/content", "experiments.db-open", "experiments.db-wal", "experiments.db-shm"] {
         fifo(&space, name);
         let ended = space.run("tiny", &["--until", "batch"]);
-        ended.complains(2, &format!("{name}: a FIFO, not a regular file")).hints("move it away");
+        ended.complains(2, &format!("{name}: not a regular file, but a FIFO")).hints("move it away");
         std::fs::remove_file(space.path(name)).unwrap();
         for target in [name.rsplit('/').next().unwrap(), "missing"] {
             std::os::unix::fs::symlink(target, space.path(name)).unwrap();
             let ended = space.run("tiny", &["--until", "batch"]);
-            ended.complains(2, &format!("{name}: a symbolic link that leads to no file")).hints("move it away");
+            ended
+                .complains(2, &format!("{name}: not a regular file, but a dangling symbolic link"))
+                .hints("move it away");
             std::fs::remove_file(space.path(name)).unwrap();
         }
     }
@@ -119,7 +121,7 @@ fn a_clock_before_1970_is_no_reason_to_panic() {
 fn a_limit_that_is_reached_is_named() {
     let space = TestSpace::new();
     let ended = shell(&space, &format!("ulimit -n 6; {RUN}")).end();
-    ended.complains(1, "the limit of open files is too low (ulimit -n)").hints("ulimit -n 4096");
+    ended.complains(1, "the limit on open files is too low (ulimit -n)").hints("ulimit -n 4096");
     for blocks in [20, 100, 200, 400, 1000] {
         // Blocks of 512 bytes; wherever it is reached first.
         let ended = shell(&space, &format!("ulimit -f {blocks}; {RUN}")).end();
@@ -133,7 +135,14 @@ fn a_limit_that_is_reached_is_named() {
 #[test]
 fn help_that_can_not_be_printed_is_an_error() {
     let space = TestSpace::new();
-    for words in [&["--help"][..], &["--version"], &["run", "--help"], &["help", "sql"], &["completions", "bash"]] {
+    for words in [
+        &["--help"][..],
+        &["--version"],
+        &["run", "--help"],
+        &["help", "sql"],
+        &["completions", "bash"],
+        &["man", "run"],
+    ] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = space.command(words).stdout(full).stderr(Stdio::piped()).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
@@ -146,6 +155,28 @@ fn help_that_can_not_be_printed_is_an_error() {
     let ended = space.pipeline(&["--version"]).ok();
     assert!(ended.stdout.starts_with("pipeline ") && ended.stderr.is_empty(), "{ended}");
     assert_eq!(space.pipeline(&["nonsense"]).code, Some(2));
+}
+
+#[test]
+fn each_command_has_a_manual_page() {
+    let space = TestSpace::new();
+    space.pipeline(&["man", "--to", "share/man1"]).ok();
+    let help = space.pipeline(&["--help"]).ok().stdout;
+    let listed = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let commands: Vec<&str> =
+        listed.lines().filter_map(|line| line.split_whitespace().next()).filter(|word| *word != "help").collect();
+    assert!(commands.len() > 15, "{help}");
+    for command in &commands {
+        let page = space.read(&format!("share/man1/pipeline-{command}.1"));
+        assert!(page.contains(".TH") && page.contains(".SH SYNOPSIS"), "{command}: {page}");
+        assert_eq!(space.pipeline(&["man", command]).ok().stdout, page, "{command}");
+    }
+    let page = space.read("share/man1/pipeline.1");
+    assert!(commands.iter().all(|command| page.contains(&command.replace('-', "\\-"))), "{page}");
+    assert_eq!(space.pipeline(&["man"]).ok().stdout, page);
+    space.pipeline(&["man", "walk"]).complains(2, "unknown command 'walk'; allowed: run, fork").hints("pipeline man");
+    space.write("file", "");
+    space.pipeline(&["man", "--to", "file/man1"]).complains(2, "file/man1: can't be written").hints("--to");
 }
 
 #[test]
@@ -203,7 +234,7 @@ fn a_schedulers_warning_ends_a_run_in_good_order() {
         for _ in 0..twice {
             run.workers().into_iter().chain([run.pid()]).for_each(|pid| process::send(pid, signal));
         }
-        run.end().complains(130, "interrupted").hints("resumes where it stopped");
+        run.end().complains(130, "interrupted").hints("to resume: ");
         space.assert_nothing_runs();
         // The state of its last step is kept: nothing is computed twice.
         let state = "SELECT max(step) FROM checkpoints WHERE trajectory_id = 1 AND state IS NOT NULL";

@@ -29,12 +29,35 @@ fn verify(space: &TestSpace) -> Ended {
 }
 
 #[test]
+fn a_run_whose_stages_select_nothing_is_sound() {
+    let space = TestSpace::new();
+    space.pipeline(&["lr-range", "experiments/tiny.toml", "--steps", "20"]).ok();
+    let short = ["--set", "train.learning_rate=0.01", "--set", "train.steps=20"];
+    let none = ["--set", "evaluate.valid=none", "--set", "evaluate.test=none", "--set", "sample.at=none"];
+    space.run("tiny", &[&short[..], &none].concat()).ok();
+    space.run("tiny", &[&short[..], &["--set", "corpus.split={valid=0.0,test=0.0}"]].concat()).ok();
+    assert_eq!(space.number("SELECT count(*) FROM run_stages WHERE stage = 'evaluate'"), 0);
+    let ended = space.pipeline(&["verify"]).ok();
+    assert!(!ended.stdout.contains("run1: "), "{ended}");
+    // What a run does select is still missed.
+    space.run("tiny", &short).ok();
+    let newest = space.number("SELECT max(run) FROM run_summary");
+    let database = rusqlite::Connection::open(space.path("experiments.db")).unwrap();
+    database.execute("DELETE FROM run_stages WHERE run_id = ?1 AND stage IN ('evaluate', 'sample')", [newest]).unwrap();
+    drop(database);
+    let ended = space.pipeline(&["verify"]).complains(1, "");
+    for stage in ["evaluate", "sample"] {
+        assert!(ended.stdout.contains(&format!("run{newest}: no execution of stage {stage} is recorded")), "{ended}");
+    }
+}
+
+#[test]
 fn a_sound_record_and_store_are_said_to_be_so() {
     let space = tiny();
     let ended = verify(&space).ok();
     let lines: Vec<&str> = ended.stdout.lines().collect();
-    assert!(lines[0].ends_with("experiments.db: 1 run, 200 steps, all sound"), "{ended}");
-    assert!(lines[1].contains(" objects, ") && lines[1].ends_with("all sound"), "{ended}");
+    assert!(lines[0].ends_with("experiments.db: 1 run, 200 steps, no damage found"), "{ended}");
+    assert!(lines[1].contains(" objects, ") && lines[1].ends_with("no damage found"), "{ended}");
     assert_eq!(space.pipeline(&["objects", "verify"]).ok().stdout, ended.stdout);
     // A fork that begins in the middle of a block sums up its parent's steps of that block.
     space.pipeline(&["fork", "run1", "--at", "100", "--set", "train.learning_rate=0.1"]).ok();
@@ -61,11 +84,11 @@ fn damaged_steps_are_told_from_a_damaged_block_which_is_repaired() {
         ("UPDATE step_blocks SET sum = sum * 1.0000001", "(sum)"),
         ("UPDATE step_blocks SET minimum = 0.5, maximum = 99.0", "(minimum, maximum)"),
         ("UPDATE step_blocks SET chain = zeroblob(32)", "(chain)"),
-        ("DELETE FROM step_blocks", "(it is missing)"),
+        ("DELETE FROM step_blocks", "(missing)"),
     ] {
         change(&space, damage);
         let ended = verify(&space).complains(1, "1 fault in the record").hints("pipeline verify --repair");
-        let block = format!("block: run1, steps 0 to 199: the steps are sound, their sums are not {figure}");
+        let block = format!("run1, steps 0 to 199: the steps are intact, but their stored summary is wrong {figure}");
         assert_eq!(ended.stdout.lines().next(), Some(&*block), "{damage}\n{ended}");
         space.pipeline(&["verify", "--repair"]).ok();
         verify(&space).ok();
@@ -73,16 +96,19 @@ fn damaged_steps_are_told_from_a_damaged_block_which_is_repaired() {
     }
     let sound = std::fs::read(space.path("experiments.db")).unwrap();
     for (damage, what) in [
-        ("UPDATE steps SET loss = loss * 1.0000000001 WHERE step = 150", "they have other losses than were recorded"),
-        ("DELETE FROM steps WHERE step = 50", "they are missing: 199 of 200 are there"),
+        (
+            "UPDATE steps SET loss = loss * 1.0000000001 WHERE step = 150",
+            " have losses that do not match their stored summary",
+        ),
+        ("DELETE FROM steps WHERE step = 50", " are incomplete: 199 of 200 are recorded"),
         ("UPDATE steps SET tokens = tokens + 1 WHERE step = 20", "were recorded"),
-        ("DELETE FROM steps", "they are missing: 0 of 200 are there"),
+        ("DELETE FROM steps", " are missing: 0 of 200 are recorded"),
     ] {
         std::fs::write(space.path("experiments.db"), &sound).unwrap();
         change(&space, damage);
         let ended = verify(&space).complains(1, "in the record").hints("restore a backup");
         assert!(
-            ended.stdout.lines().any(|line| line.starts_with("steps: run1, steps 0 to 199: ") && line.ends_with(what)),
+            ended.stdout.lines().any(|line| line.starts_with("run1, steps 0 to 199 ") && line.ends_with(what)),
             "{damage}\n{ended}"
         );
     }
@@ -93,28 +119,37 @@ fn damaged_steps_are_told_from_a_damaged_block_which_is_repaired() {
 #[test]
 fn rows_that_are_missing_beside_others_are_found() {
     for (damage, words) in [
-        ("DELETE FROM params WHERE name = 'train.learning_rate'", "its parameters differ from its point"),
-        ("UPDATE params SET value = 999 WHERE name = 'train.steps'", "its parameters differ from its point"),
+        (
+            "DELETE FROM params WHERE name = 'train.learning_rate'",
+            "its rows in the table params differ from the column runs.point",
+        ),
+        (
+            "UPDATE params SET value = 999 WHERE name = 'train.steps'",
+            "its rows in the table params differ from the column runs.point",
+        ),
         (
             "PRAGMA ignore_check_constraints = ON; UPDATE steps SET loss_kind = 'finate' WHERE step = 7",
             "CHECK constraint failed in steps",
         ),
-        ("UPDATE params SET value = 0.25 WHERE name = 'train.learning_rate'", "its parameters differ from its point"),
-        ("DELETE FROM evaluations WHERE source = 'evaluate'", "0 of its 1 losses are there"),
-        ("DELETE FROM baselines", "0 of its 4 losses are there"),
-        ("DELETE FROM baselines WHERE model = 'bigram'", "9 of its 12 losses are there"),
-        ("DELETE FROM run_stages WHERE stage = 'evaluate'", "run1: no execution of its stage evaluate is recorded"),
-        ("UPDATE runs SET steps = 250", "it has 250 steps, and its training ended after 200"),
-        ("DELETE FROM samples WHERE position = 1", "1 of its 2 samples are there"),
-        ("UPDATE runs SET steps = 150", "it has 150 steps, and its training ended after 200"),
-        ("DELETE FROM study_runs", "it has 1 points, and 0 are recorded"),
+        (
+            "UPDATE params SET value = 0.25 WHERE name = 'train.learning_rate'",
+            "its rows in the table params differ from the column runs.point",
+        ),
+        ("DELETE FROM evaluations WHERE source = 'evaluate'", "0 of 1 losses are recorded"),
+        ("DELETE FROM baselines", "0 of 4 losses are recorded"),
+        ("DELETE FROM baselines WHERE model = 'bigram'", "9 of 12 losses are recorded"),
+        ("DELETE FROM run_stages WHERE stage = 'evaluate'", "run1: no execution of stage evaluate is recorded"),
+        ("UPDATE runs SET steps = 250", "has 250 steps, but its training ended after 200"),
+        ("DELETE FROM samples WHERE position = 1", "1 of 2 samples are recorded"),
+        ("UPDATE runs SET steps = 150", "has 150 steps, but its training ended after 200"),
+        ("DELETE FROM study_runs", "0 of 1 points are recorded"),
         ("DELETE FROM trajectory_parts", "the last part of its lineage is missing"),
-        ("UPDATE evaluations SET loss = loss * 1.001", "its perplexity is not exp(loss)"),
+        ("UPDATE evaluations SET loss = loss * 1.001", "perplexity is not exp(loss)"),
         (
             "UPDATE executions SET fields = replace(fields, '200', '201') WHERE stage = 'train'",
-            "are not those of its key",
+            "fields do not match the key",
         ),
-        ("DELETE FROM objects WHERE digest IN (SELECT weights FROM checkpoints)", "refer to a row of objects"),
+        ("DELETE FROM objects WHERE digest IN (SELECT weights FROM checkpoints)", "refer to a missing row of objects"),
     ] {
         let space = tiny();
         change(&space, damage);
@@ -129,7 +164,7 @@ fn rows_that_are_missing_beside_others_are_found() {
     ] {
         change(&space, damage);
         let ended = verify(&space).complains(1, "1 fault in the record").hints("pipeline verify --repair");
-        assert!(ended.stdout.starts_with("verdict: run1: "), "{damage}\n{ended}");
+        assert!(ended.stdout.starts_with("run1: part of its verdict "), "{damage}\n{ended}");
         space.pipeline(&["verify", "--repair"]).ok();
         space.pipeline(&["show", "run1"]).ok();
         verify(&space).ok();
@@ -182,8 +217,8 @@ fn a_size_that_the_record_has_wrong_moves_no_object() {
     let space = tiny();
     let before = space.objects();
     change(&space, "UPDATE objects SET bytes = bytes + 1");
-    let ended = verify(&space).complains(1, "objects recorded with another size").hints("restore a backup");
-    assert!(ended.stdout.contains("sound, but recorded with "), "{ended}");
+    let ended = verify(&space).complains(1, "objects recorded with the wrong size").hints("restore a backup");
+    assert!(ended.stdout.contains("intact, but recorded as "), "{ended}");
     assert_eq!(space.objects(), before);
     assert_eq!(run_one(&space).executed(), 0);
 }
@@ -225,8 +260,8 @@ fn what_is_not_there_is_said_in_one_line() {
     }
     run_one(&space);
     std::fs::rename(space.path("data/store"), space.path("elsewhere")).unwrap();
-    let ended = verify(&space).complains(2, "no such store; the record refers to ").hints("--store");
-    assert!(ended.stdout.ends_with("200 steps, all sound\n"), "{ended}");
+    let ended = verify(&space).complains(2, "no such store, but the record refers to ").hints("--store");
+    assert!(ended.stdout.ends_with("200 steps, no damage found\n"), "{ended}");
     space.pipeline(&["verify", "--store", "elsewhere"]).ok();
 }
 
@@ -272,7 +307,7 @@ fn a_backup_takes_the_place_of_nothing_by_mistake() {
     let backup = |words: &[&str]| space.pipeline(&[&["backup"], words].concat());
     backup(&["copy.db"]).ok();
     let before = std::fs::read(space.path("copy.db")).unwrap();
-    backup(&["copy.db"]).complains(2, "exists already").hints("--force");
+    backup(&["copy.db"]).complains(2, "already exists").hints("--force");
     assert!(std::fs::read(space.path("copy.db")).unwrap() == before);
     backup(&["copy.db", "--force"]).ok();
     // What others may not read they may not read in a copy either.
@@ -286,11 +321,11 @@ fn a_backup_takes_the_place_of_nothing_by_mistake() {
     }
     std::os::unix::fs::symlink("experiments.db", space.path("link.db")).unwrap();
     backup(&["link.db", "--force"]).complains(2, "this is the database");
-    backup(&["data"]).complains(2, "a folder").hints("pipeline backup data/experiments.db");
-    backup(&["/dev/full"]).complains(2, "not a regular file").hints("name another file");
+    backup(&["data"]).complains(2, "is a folder").hints("pipeline backup data/experiments.db");
+    backup(&["/dev/full"]).complains(2, "not a regular file").hints("choose another file");
     backup(&["/dev/full", "--force"]).complains(2, "not a regular file");
     backup(&["none/copy.db"]).complains(2, "none/copy.db").hints("mkdir -p ");
-    backup(&["experiments/tiny.toml", "--force"]).complains(2, "not a database").hints("name another file");
+    backup(&["experiments/tiny.toml", "--force"]).complains(2, "not a database").hints("choose another file");
     // A log that was left behind would be played into the copy.
     space.write("other.db-wal", "a log");
     backup(&["other.db"]).complains(2, "other.db-wal");
@@ -321,7 +356,7 @@ fn a_backup_that_is_killed_or_finds_no_space_leaves_nothing_under_its_name() {
         if signal == 9 {
             assert!(ended.signal == Some(9), "it was over before it was killed: {ended}");
         } else {
-            ended.complains(130, "copy.db is not written");
+            ended.complains(130, "copy.db was not written");
             assert_eq!(unfinished(), Vec::<String>::new());
         }
         assert!(!space.path("copy.db").exists());
@@ -348,5 +383,5 @@ fn a_view_that_is_gone_is_found() {
     space.run("tiny", &["--until", "tokenize"]).ok();
     change(&space, "DROP VIEW run_summary");
     let ended = verify(&space).complains(1, "");
-    assert!(ended.stdout.contains("the view run_summary is missing"), "{ended}");
+    assert!(ended.stdout.contains("view run_summary is missing"), "{ended}");
 }

@@ -65,13 +65,13 @@ fn the_end_of_a_worker_is_noticed_though_its_child_holds_the_pipe() {
 
 #[test]
 fn answers_to_another_order_are_no_answers() {
-    for (reply, words) in [("done", "the end of the order"), ("failed", "the failure of the order")] {
+    for (reply, words) in [("done", "the end of job"), ("failed", "the failure of job")] {
         let space = TestSpace::new();
         let other = match reply {
             "done" => "if r['reply'] == 'done': r['order'] += 7",
             _ => "if n == 3: r = {'reply': 'failed', 'order': 7, 'message': 'no'}",
         };
-        with_worker(&space, &liar(other)).complains(1, "does not keep to its order").complains(1, words).hints("--log");
+        with_worker(&space, &liar(other)).complains(1, "broke the protocol").complains(1, words).hints("--log");
         space.assert_nothing_runs();
     }
 }
@@ -79,10 +79,10 @@ fn answers_to_another_order_are_no_answers() {
 #[test]
 fn numbers_that_can_not_be_are_refused() {
     let lies = [
-        ("r['loss'] = -1.0", "step 3 says the loss -1.0, and none can be below 0"),
-        ("r['tokens'] = 2**64 - 1", "step 3 says 18446744073709551615 tokens, and its plan has 160"),
-        ("r['seconds'] = -1.0", "step 3 says that it took -1.0 s"),
-        ("r['learning_rate'] = 0.02", "step 3 says the learning rate 0.02, and its schedule has 0.01"),
+        ("r['loss'] = -1.0", "step 3 reports loss -1.0, which can't be negative"),
+        ("r['tokens'] = 2**64 - 1", "step 3 reports 18446744073709551615 tokens, but the batch plan says 160"),
+        ("r['seconds'] = -1.0", "step 3 reports the impossible duration -1.0 s"),
+        ("r['learning_rate'] = 0.02", "step 3 reports learning rate 0.02, but the schedule says 0.01"),
     ];
     for (lie, words) in lies {
         let space = TestSpace::new();
@@ -160,9 +160,9 @@ fn a_worker_that_does_nothing_is_not_waited_for() {
     let worker = run.workers()[0];
     process::send(worker, libc::SIGSTOP);
     run.signal(libc::SIGTERM);
-    let ended = run.end().complains(130, "interrupted").hints("resumes where it stopped");
-    assert!(ended.stderr.contains("it is suspended, and kill -CONT"), "{ended}");
-    assert!(ended.stderr.contains(&format!("(process {worker}) has done nothing for 20 s, and is ended")), "{ended}");
+    let ended = run.end().complains(130, "interrupted").hints("to resume: ");
+    assert!(ended.stderr.contains("it is suspended (to resume it: kill -CONT"), "{ended}");
+    assert!(ended.stderr.contains(&format!("(process {worker}) has been idle for 20 s; killing it")), "{ended}");
     assert!(ended.seconds < 60.0, "{ended}");
     let kept = space.number("SELECT steps FROM runs WHERE status = 'interrupted'");
     assert_eq!(kept, space.number("SELECT count(*) FROM steps"));
@@ -179,7 +179,7 @@ fn a_worker_that_does_not_greet_goes_with_the_first_signal() {
     let mut run = start(&space, &serves("touch silent; exec sleep 100"), &[]);
     assert!(run.wait_until(|_| space.path("silent").exists()));
     run.signal(libc::SIGINT);
-    let ended = run.end().complains(130, "interrupted").hints("resumes where it stopped");
+    let ended = run.end().complains(130, "interrupted").hints("to resume: ");
     assert!(ended.seconds < 60.0, "{ended}");
 }
 
@@ -188,7 +188,7 @@ fn a_worker_killed_as_it_describes_itself_is_interrupted() {
     let space = TestSpace::new();
     for signal in [1, 2, 9, 15] {
         let ended = with_worker(&space, &describes(&format!("kill -{signal} $$; sleep 9")));
-        ended.complains(1, "while it said what it is").hints("pipeline run experiments/tiny.toml");
+        ended.complains(1, "while describing itself").hints("pipeline run experiments/tiny.toml");
     }
     let ended = with_worker(&space, &describes("kill -11 $$")).complains(2, "segmentation fault");
     assert!(!ended.stderr.contains("cargo build"), "{ended}");

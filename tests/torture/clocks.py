@@ -1,4 +1,4 @@
-"""Clocks that are wrong by up to two thousand years, and that jump while the program runs."""
+"""Clocks that are wrong by up to two thousand years, or that jump while the program runs."""
 
 import time
 from pathlib import Path
@@ -11,22 +11,22 @@ LIBRARY = "libfaketimeMT.so.1"
 
 
 def library():
-    """Where faketime's library is."""
+    """The path of faketime's library, if it is installed."""
     places = [Path(folder) / "faketime" / LIBRARY for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")]
     return next((path for path in places if path.exists()), None)
 
 
 def why_not(lab):
-    """Whether faketime is installed."""
+    """Requires faketime."""
     return None if library() else "faketime is not installed (Debian: apt install faketime)"
 
 
 def case(space):
-    """A run under a wrong clock, and one under a right one."""
+    """A run under a wrong clock, then one under a correct clock."""
     draw = space.draw
     years = draw.choice([draw.uniform(-2000, -1), draw.uniform(-2000, -50), draw.uniform(-60, 0), draw.uniform(0, 100), 100, -2000, -57, -56.9, 11.15, 12])
     jumps = draw.random() < 0.4
-    # What the clock says since the machine began runs on: only the time of day is set by hand.
+    # The monotonic clock stays correct: in practice only the time of day is ever set.
     env = {"LD_PRELOAD": str(library()), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"}
     rate = space.root / "clock"
     if jumps:
@@ -45,13 +45,14 @@ def case(space):
         time.sleep(draw.random() * 0.7)
         years = draw.uniform(-2000, 100) if draw.random() < 0.6 else draw.uniform(-0.001, 0.001)
         rate.write_text(offset(years))
-        space.history.append(f"it jumps to {years:.4f} years off after {time.monotonic() - process.began:.2f} s\n")
+        space.history.append(f"the clock jumps to {years:.4f} years off after {time.monotonic() - process.began:.2f} s\n")
     ended = process.end()
     if space.hung:
         raise Stop
     space.manners(ended)
     if ended.code != 0 and ended.code != 101:
-        space.find("a wrong clock ends it", f"{years:.1f} years off: exit {ended.code}: {ended.error() or ended.err[-300:]}")
+        text = f"{years:.1f} years off: exit {ended.code}: {ended.error() or ended.err[-300:]}"
+        space.find("a wrong clock ends the program", text)
     space.orphans()
     if scene == "longer":
         space.finish(["first", "longer"], LONGER, numbers=ended.code == 0)
@@ -66,5 +67,5 @@ def case(space):
 
 
 def offset(years):
-    """An offset as faketime reads it."""
+    """An offset in faketime's syntax."""
     return f"{'+' if years >= 0 else '-'}{abs(years) * 365.2425 * 86400:.0f}"

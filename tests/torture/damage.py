@@ -1,4 +1,6 @@
-"""Damage: flipped bits, other lengths, and what is no file at all, in place of objects, logs, caches, locks and the database."""
+"""Damage: flipped bits, other lengths, and things that are not files, in place of objects, logs, caches, locks and the
+database.
+"""
 
 import os
 import resource
@@ -14,7 +16,7 @@ LIMITS = [(resource.RLIMIT_AS, 12 << 30)]
 
 
 def why_not(lab):
-    """Files can be damaged everywhere."""
+    """Requires nothing."""
     return None
 
 
@@ -24,9 +26,9 @@ def case(space):
 
 
 def objects(space):
-    """Objects: noticed by verify, computed again by a run."""
+    """Damages objects: verify must notice, and a run must recompute them."""
     space.fill("first")
-    # Old enough for their times to be trusted.
+    # Make the files old enough for the stat cache to trust their times.
     for path in (space.store / "sha256").rglob("*"):
         os.utime(path, (1_600_000_000, 1_600_000_000), follow_symlinks=False)
     space.run(*RUN)
@@ -47,23 +49,23 @@ def objects(space):
             space.find("damage goes unnoticed", f"{what}: {' '.join(words)} exits with {ended.code}")
         for digest in hit:
             if digest not in ended.out + ended.err:
-                space.find("damage goes unnoticed", f"{digest} is not named: {what}")
+                space.find("damage goes unnoticed", f"the output does not name {digest}: {what}")
     ended = space.run(*LONGER, limits=LIMITS)
     stop_if_hung(space, what)
     if ended.code != 0:
-        space.find("damage is not healed", f"{what}: exit {ended.code}: {ended.error()}")
+        space.find("damage is not repaired", f"{what}: exit {ended.code}: {ended.error()}")
         again = space.run(*LONGER)
         if again.code != 0:
-            space.find("damage is never healed", f"{what}: exit {again.code}: {again.error()}")
+            space.find("damage is never repaired", f"{what}: exit {again.code}: {again.error()}")
             raise Stop
     if space.run(*RUN).code != 0:
-        space.find("damage is not healed", f"{what}: {space.history[-1]}")
+        space.find("damage is not repaired", f"{what}: {space.history[-1]}")
         raise Stop
     space.orphans()
     expected = dict(space.lab.reference("longer").picture)
     expected.update(space.lab.reference("first").picture)
     space.find_all(oracle.compare(expected, oracle.picture(space.database)))
-    # What nobody has asked for since may still be damaged; what is there must be sound.
+    # An object that no command has used since may still be damaged, unless verify set it aside.
     for digest, _ in hit.items():
         path = space.store / "sha256" / digest[:2] / digest[2:]
         if path.is_file() and path.stat().st_size < 1 << 30 and oracle.digest_of(path) != digest and verified:
@@ -72,14 +74,14 @@ def objects(space):
 
 
 def stop_if_hung(space, what):
-    """A hang says what was damaged."""
+    """Ends the case after a hang, and adds to its findings what was damaged."""
     if space.hung:
         space.findings = [(kind, f"{what}: {text}") for kind, text in space.findings]
         raise Stop
 
 
 def spoil(space, path):
-    """Damages a file in one of many ways, and says how."""
+    """Damages a file in one of many ways, and returns which."""
     draw = space.draw
     if path.exists():
         os.chmod(path, 0o644)
@@ -124,7 +126,7 @@ def spoil(space, path):
 
             here = os.getcwd()
             with socket.socket(socket.AF_UNIX) as end:
-                # A path of a socket is short.
+                # The path of a socket must be short.
                 short = space.root / "s"
                 end.bind(str(short))
             os.rename(short, path)
@@ -134,7 +136,7 @@ def spoil(space, path):
 
 
 def flip(path, at, bit):
-    """Turns one bit."""
+    """Flips one bit."""
     with open(path, "r+b") as file:
         file.seek(at)
         byte = file.read(1)[0]
@@ -143,7 +145,7 @@ def flip(path, at, bit):
 
 
 def caches(space):
-    """Caches, locks and logs: what can be lost without a loss. A run comes to its end, or says in a line what is in its way."""
+    """Damages caches, locks and logs, which hold no results. A run must finish, or name what is in its way."""
     space.fill("first")
     store = space.store
     logs = sorted(path.relative_to(store) for path in (store / "logs").glob("*"))
@@ -165,16 +167,19 @@ def caches(space):
     ended = space.run(*LONGER, limits=LIMITS)
     stop_if_hung(space, what)
     if ended.code == 0:
-        space.finish(["first", "longer"], LONGER, aside=("a temporary file is left",))
+        space.finish(["first", "longer"], LONGER, aside=("a temporary file was left",))
     else:
-        # Something that is no file stands where one is wanted: it may be refused, by name.
+        # Something that is not a file is in a file's place: the program may refuse it, but must name it.
         if not any(name in ended.error() for name in ("experiments.db-open", "/data/store", "store/")):
-            space.find("what is in the way is not named", f"{what}: exit {ended.code}: {ended.error() or ended.err[-300:]}")
+            text = f"{what}: exit {ended.code}: {ended.error() or ended.err[-300:]}"
+            space.find("the error does not name what is in the way", text)
         space.find_all(oracle.sound(space.database))
 
 
 def pages(space):
-    """The database: what SQLite or the steps' hashes can tell is damaged must be noticed by verify, and no command may hang or panic."""
+    """Damages the database. Damage that SQLite or the steps' hashes reveal must be noticed by verify, and no command
+    may hang or panic.
+    """
     space.fill("first")
     with sqlite3.connect(space.database) as c:
         c.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -204,7 +209,7 @@ def pages(space):
     space.attacks += 1
     faults = oracle.sound(space.database)
     missing = "" if faults else missing_rows(whole, rows(space.database))
-    what = f"{how}: {faults[0][1][:200] if faults else missing or 'nothing that can be told'}"
+    what = f"{how}: {faults[0][1][:200] if faults else missing or 'nothing detectable'}"
     space.history.append(f"database: {what}\n")
     words = ("verify",) if "verify" in space.lab.has else ("objects", "verify")
     ended = space.run(*words)
@@ -218,7 +223,7 @@ def pages(space):
 
 
 def rows(database):
-    """How many rows each table has, as a reader finds them."""
+    """The number of rows that a reader finds in each table."""
     counts = {}
     try:
         with oracle.reading(database) as c:
@@ -233,5 +238,5 @@ def rows(database):
 
 
 def missing_rows(before, now):
-    """Tables that have other numbers of rows."""
-    return ", ".join(f"{table} has {now.get(table)} rows of {count}" for table, count in before.items() if now.get(table) != count)
+    """The tables whose number of rows has changed, in words."""
+    return ", ".join(f"{table} has {now.get(table)} of {count} rows" for table, count in before.items() if now.get(table) != count)

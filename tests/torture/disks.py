@@ -1,4 +1,4 @@
-"""Disks that fill up: the store's, the database's, both, no inodes, a limit of file sizes; then there is room again."""
+"""Disks that fill up (the store's, the database's or both; bytes or inodes) and file size limits; then room again."""
 
 import os
 import resource
@@ -12,13 +12,13 @@ NAME, PER_HOUR = "disks", 132
 
 
 def why_not(lab):
-    """Whether this user may mount."""
+    """Requires the right to mount."""
     probe = subprocess.run(["unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt"], capture_output=True)
-    return None if probe.returncode == 0 and os.environ.get("TORTURE_INSIDE") else "this user may not mount (root may)"
+    return None if probe.returncode == 0 and os.environ.get("TORTURE_INSIDE") else "mounting requires root"
 
 
 def case(space):
-    """One or two runs on a disk that is too small, and one on a disk with room."""
+    """One or two runs on a disk that is too small, then one on a disk with room."""
     draw = space.draw
     kind = draw.choice(["store", "database", "both", "inodes", "limit", "blocks"])
     space.history.append(f"kind: {kind}\n")
@@ -40,9 +40,9 @@ def case(space):
     met = False
     for _ in range(draw.choice([1, 1, 2])):
         met = fill(space, words, space_database) or met
-    # There is room again.
+    # Make room.
     if kind == "blocks":
-        # The same files on a larger disk.
+        # Move the files to a larger disk.
         spare = space.root / "spare"
         subprocess.run(["cp", "-a", disk, spare], check=True)
         subprocess.run(["umount", disk], check=True)
@@ -57,20 +57,22 @@ def case(space):
 
 
 def format_image(image, size):
-    """An ext4 of some size, in a file. Blocks are as large as pages: with smaller ones SQLite's shared memory can have holes."""
+    """Makes an ext4 filesystem in a file. Its blocks are as large as pages: with smaller blocks, SQLite's shared memory
+    can have holes.
+    """
     with open(image, "wb") as file:
         file.truncate(size)
     subprocess.run(["mkfs.ext4", "-q", "-m0", "-b", "4096", "-O", "^has_journal", image], check=True)
 
 
 def mount(space, where, options, what, *more):
-    """Mounts something, and sees that it goes again."""
+    """Mounts something until the case ends."""
     subprocess.run(["mount", *more, "-o", options, what, where], check=True)
     space.undo.append(lambda: subprocess.run(["umount", "-l", where], capture_output=True))
 
 
 def limited(space):
-    """No file may grow beyond a limit (ulimit -f): the system sends SIGXFSZ, and refuses."""
+    """A run under a file size limit (ulimit -f): the system sends SIGXFSZ and refuses the write."""
     words = RUN + ("--db", "experiments.db", "--store", "store")
     limit = int(2 ** space.draw.uniform(9, 20))
     space.history.append(f"limit: {limit} bytes\n")
@@ -79,7 +81,7 @@ def limited(space):
 
 
 def fill(space, words, database, limits=()):
-    """A run that meets the end of the disk, or does not."""
+    """Runs, and returns whether the run met the end of the disk."""
     before = oracle.seen(database)
     ended = space.run(*words, limits=limits)
     if space.hung:
@@ -98,7 +100,7 @@ def fill(space, words, database, limits=()):
         with oracle.reading(database) as c:
             failed = c.execute("SELECT count(*) FROM runs WHERE status = 'failed'").fetchone()[0]
         if failed:
-            space.find("a full disk counts as a failure", f"{failed} runs have failed, after: {ended.error()}")
+            space.find("a full disk counts as a failure", f"{failed} runs failed after: {ended.error()}")
     except oracle.sqlite3.DatabaseError:
         # Nothing was committed yet.
         pass
@@ -106,17 +108,19 @@ def fill(space, words, database, limits=()):
 
 
 def recover(space, words, database, store):
-    """With room, all comes to its end: under the same numbers, with the same bits, and what had ended shows what it showed."""
+    """Runs with room: everything must finish under the same run numbers with the same bits, and runs that had ended
+    must show what they showed.
+    """
     ended_before = oracle.ended(database) if database.exists() else {}
     before = oracle.seen(database)
     ended = space.run(*words)
     if space.hung:
         raise Stop
     if ended.code != 0:
-        space.find("the honest run fails", f"exit {ended.code}: {ended.error()}")
+        space.find("the run after the attack failed", f"exit {ended.code}: {ended.error()}")
         raise Stop
     if space.run(*words).executed() not in (0, None):
-        space.find("computed again", space.history[-1])
+        space.find("recomputed", space.history[-1])
     space.orphans()
     space.find_all(oracle.changed(ended_before, oracle.ended(database)))
     space.find_all(oracle.lost(before, oracle.seen(database)))

@@ -1,4 +1,4 @@
-"""Faults made on purpose in a copy of a sound record, each of which the oracle must notice: `torture.py --check-oracle`."""
+"""Deliberate faults in a copy of a sound record, each of which the oracle must find: `torture.py --check-oracle`."""
 
 import os
 import sqlite3
@@ -9,18 +9,18 @@ from lab import Space
 STATEMENTS = {
     "a step is deleted": "DELETE FROM steps WHERE trajectory_id = 1 AND step = 500",
     "the last step is deleted": "DELETE FROM steps WHERE trajectory_id = 1 AND step = (SELECT max(step) FROM steps WHERE trajectory_id = 1)",
-    "a step too many": "INSERT INTO steps (trajectory_id, step, epoch, loss, loss_kind, learning_rate, clipped, tokens, seconds)"
+    "an extra step": "INSERT INTO steps (trajectory_id, step, epoch, loss, loss_kind, learning_rate, clipped, tokens, seconds)"
     " SELECT 1, max(step) + 1, 0, 1.0, 'finite', 0.1, 0, 64, 0.1 FROM steps WHERE trajectory_id = 1",
     "a step moves to another trajectory": "UPDATE steps SET trajectory_id = 3 WHERE trajectory_id = 1 AND step = 1099",
     "one bit of a loss": "UPDATE steps SET loss = loss * (1 + 2.3e-16) WHERE trajectory_id = 1 AND step = 700",
     "one bit of a gradient norm": "UPDATE steps SET grad_norm = grad_norm * (1 + 2.3e-16) WHERE trajectory_id = 1 AND step = 700",
-    "a loss that was no number": "UPDATE steps SET loss_kind = 'inf' WHERE trajectory_id = 3 AND step = 10",
+    "the kind of a loss": "UPDATE steps SET loss_kind = 'inf' WHERE trajectory_id = 3 AND step = 10",
     "a learning rate": "UPDATE steps SET learning_rate = 0.02 WHERE trajectory_id = 1 AND step = 700",
     "a block's sum": "UPDATE step_blocks SET sum = sum + 1e-9 WHERE trajectory_id = 1 AND block = 0",
     "a block's hash": "UPDATE step_blocks SET chain = zeroblob(32) WHERE trajectory_id = 1 AND block = 1",
     "a block is deleted": "DELETE FROM step_blocks WHERE trajectory_id = 1 AND block = 1",
     "an evaluation is deleted": "DELETE FROM evaluations WHERE id = 5",
-    "an evaluation is there twice": "INSERT INTO evaluations SELECT 99999, execution_id, source, trajectory_id, step, split, loss, loss_kind, perplexity,"
+    "a duplicate evaluation": "INSERT INTO evaluations SELECT 99999, execution_id, source, trajectory_id, step, split, loss, loss_kind, perplexity,"
     " tokens, seconds, source_id, place FROM evaluations WHERE source = 'evaluate' LIMIT 1",
     "one bit of an evaluation": "UPDATE evaluations SET loss = loss * (1 + 2.3e-16) WHERE source = 'evaluate' AND loss IS NOT NULL",
     "a sample's text": "UPDATE samples SET text = text || '.' WHERE position = 0",
@@ -29,12 +29,12 @@ STATEMENTS = {
     "a checkpoint is deleted": "DELETE FROM checkpoints WHERE trajectory_id = 1 AND step = 500",
     "a checkpoint's weights": "UPDATE checkpoints SET weights = (SELECT weights FROM checkpoints WHERE trajectory_id = 2 AND step = 500) WHERE trajectory_id = 1 AND step = 500",
     "an accepted result is deleted": "DELETE FROM results WHERE stage_key = (SELECT stage_key FROM executions WHERE stage = 'vocab')",
-    "a run is deleted": "UPDATE runs SET status = 'interrupted' WHERE id = 2",
+    "a finished run is interrupted": "UPDATE runs SET status = 'interrupted' WHERE id = 2",
     "a run is running": "UPDATE runs SET status = 'running' WHERE id = 2",
     "an execution is running": "UPDATE executions SET status = 'running' WHERE id = 2",
-    "a run is longer than it was": "UPDATE runs SET steps = 1000 WHERE id = 1",
+    "a run has another length": "UPDATE runs SET steps = 1000 WHERE id = 1",
     "a run's parameter": "UPDATE params SET value = 0.5 WHERE run_id = 1 AND name = 'train.learning_rate'",
-    "another run number": "PRAGMA foreign_keys = OFF; UPDATE runs SET id = 77 WHERE id = 1; UPDATE params SET run_id = 77 WHERE run_id = 1;"
+    "a different run number": "PRAGMA foreign_keys = OFF; UPDATE runs SET id = 77 WHERE id = 1; UPDATE params SET run_id = 77 WHERE run_id = 1;"
     " UPDATE run_stages SET run_id = 77 WHERE run_id = 1; UPDATE study_runs SET run_id = 77 WHERE run_id = 1;"
     " UPDATE verdicts SET run_id = 77 WHERE run_id = 1",
     "a verdict": "UPDATE verdicts SET verdict = 'inconclusive' WHERE run_id = 1",
@@ -42,7 +42,7 @@ STATEMENTS = {
     "an event": "DELETE FROM events WHERE kind = 'nonfinite'",
     "negative seconds": "UPDATE steps SET seconds = -1 WHERE trajectory_id = 1 AND step = 5",
     "an escape in an event": "UPDATE events SET message = char(27) || '[2J'",
-    "a run is there twice": "INSERT INTO runs SELECT 9, 'x', run_key, experiment_id, status, point, seed, trajectory_id, length, steps, process, created_at,"
+    "a duplicate run": "INSERT INTO runs SELECT 9, 'x', run_key, experiment_id, status, point, seed, trajectory_id, length, steps, process, created_at,"
     " finished_at, seconds, host, program_version, git_commit, git_dirty, error, last_evaluation, name, directory, loss_unit, vocabulary"
     " FROM runs WHERE id = 1;"
     " INSERT INTO params SELECT 9, name, value FROM params WHERE run_id = 1",
@@ -50,7 +50,7 @@ STATEMENTS = {
 
 
 def two_objects(space):
-    """Two objects in each other's place."""
+    """Swaps two objects."""
     a, b = sorted((space.store / "sha256").rglob("*/*"))[:2]
     a.rename(space.root / "a")
     b.rename(a)
@@ -65,7 +65,7 @@ def needed(space, n):
 
 
 def one_bit(space):
-    """A bit of an object."""
+    """Flips one bit of an object."""
     path = needed(space, 3)
     os.chmod(path, 0o644)
     data = bytearray(path.read_bytes())
@@ -74,7 +74,7 @@ def one_bit(space):
 
 
 def page(space, value):
-    """A page of the database, in the middle of the steps."""
+    """Overwrites the root page of the steps."""
     with sqlite3.connect(space.database) as c:
         c.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         root = c.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'steps'").fetchone()[0]
@@ -84,18 +84,18 @@ def page(space, value):
 
 
 FILES = {
-    "two objects in each other's place": two_objects,
+    "two objects are swapped": two_objects,
     "an object is gone": lambda space: needed(space, 2).unlink(),
     "one bit of an object": one_bit,
-    "a page of zeros": lambda space: page(space, bytes(4096)),
+    "a page is zeroed": lambda space: page(space, bytes(4096)),
     "a file in the store's tmp": lambda space: (space.store / "tmp/x").write_text("x"),
-    "a lock of a process": lambda space: (space.store / "locks/process-x").write_text(""),
-    "a database's note, half-way": lambda space: (space.store / "databases/new-12").write_text(""),
+    "a process's lock is left": lambda space: (space.store / "locks/process-x").write_text(""),
+    "an unfinished note of a database": lambda space: (space.store / "databases/new-12").write_text(""),
 }
 
 
 def check(lab, say):
-    """Makes each fault, and says which ones the oracle does not notice."""
+    """Makes each fault, reports which ones the oracle misses, and returns how many."""
     blind = 0
     for name, fault in [("no fault", None), *STATEMENTS.items(), *FILES.items()]:
         space = Space(lab, "check", 0)
@@ -114,6 +114,7 @@ def check(lab, say):
             found.append(("a damaged database", str(error)))
         if bool(found) != bool(fault):
             blind += 1
-        say(f"{'ok  ' if bool(found) == bool(fault) else 'BLIND'} {name}: {found[0][0] + ': ' + found[0][1][:90] if found else 'nothing is found'}")
+        verdict = "ok    " if bool(found) == bool(fault) else "MISSED" if fault else "WRONG "
+        say(f"{verdict} {name}: {found[0][0] + ': ' + found[0][1][:90] if found else 'nothing found'}")
         space.close()
     return blind

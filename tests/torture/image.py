@@ -1,4 +1,4 @@
-"""Disks in a file: ext4 in an image that is mounted by a loop device, for power cuts and for disks that turn read-only."""
+"""Disks in a file: ext4 in an image mounted through a loop device, for power cuts and for disks that turn read-only."""
 
 import os
 import shutil
@@ -17,17 +17,17 @@ GATE = threading.Lock()
 
 
 def call(*words, check=True):
-    """Runs a tool of the system."""
+    """Runs a system tool."""
     return subprocess.run([str(word) for word in words], check=check, capture_output=True, text=True)
 
 
 def why_not(lab):
-    """Whether this user may mount an image, and what is needed for it is there."""
+    """Requires the right to mount an image, and the tools for it."""
     missing = next((tool for tool in ("losetup", "mkfs.ext4", "e2fsck", "mount") if not shutil.which(tool)), None)
     if missing:
         return f"{missing} is not installed"
     if not os.environ.get("TORTURE_INSIDE"):
-        return "this user may not mount (root may)"
+        return "mounting requires root"
     template = lab.folder / "ext4"
     try:
         if not template.exists():
@@ -39,13 +39,14 @@ def why_not(lab):
         call("mount", "-o", "loop", template, probe)
         call("umount", probe)
     except (subprocess.CalledProcessError, OSError) as error:
-        return f"no loop device can be mounted here: {getattr(error, 'stderr', error)}".strip()
+        return f"loop devices can't be mounted here: {getattr(error, 'stderr', error)}".strip()
     return None
 
 
 def shelf(lab):
-    """A folder for images. On a filesystem with reflinks (XFS, itself in an image) a copy takes an instant, which is what a
-    power cut is; elsewhere programs are stopped while it is made."""
+    """A folder for images. On a filesystem with reflinks (XFS, itself in an image) a copy is instantaneous, like a
+    power cut; elsewhere programs are stopped while the copy is made.
+    """
     with lab.lock:
         if not hasattr(lab, "shelf"):
             lab.shelf, lab.reflinks = lab.folder / "images", False
@@ -62,7 +63,7 @@ def shelf(lab):
                 except (subprocess.CalledProcessError, OSError):
                     pass
                 finally:
-                    # The mount holds the file; it goes with the namespace.
+                    # The mount keeps the file, and ends with the namespace.
                     holder.unlink()
         return lab.shelf
 
@@ -77,16 +78,16 @@ class Disk:
         space.undo.append(self.gone)
 
     def mount(self, options="loop"):
-        """Mounts it; the log of the filesystem is played back."""
+        """Mounts the image, which replays the filesystem's journal."""
         call("mount", "-o", options, self.image, self.where)
         self.mounted = True
 
     def device(self):
-        """Its loop device, such as loop3."""
+        """The name of its loop device, such as loop3."""
         return Path(call("findmnt", "-no", "SOURCE", self.where).stdout.strip()).name
 
     def unmount(self):
-        """Takes it away; what still uses it is waited for."""
+        """Unmounts the image, after waiting for what still uses it."""
         for _ in range(100):
             if call("umount", self.where, check=False).returncode == 0:
                 break
@@ -96,7 +97,7 @@ class Disk:
         self.mounted = False
 
     def gone(self):
-        """Takes everything away."""
+        """Unmounts and deletes the image."""
         if self.mounted:
             self.unmount()
         if self.image.exists():
@@ -104,7 +105,7 @@ class Disk:
 
 
 def new_disk(space):
-    """A mounted disk with corpus and experiment, written back."""
+    """A mounted disk that contains the corpus and the experiment."""
     folder = shelf(space.lab)
     image = folder / f"{space.mark}.img"
     call("cp", "--sparse=always", space.lab.folder / "ext4", image)
@@ -117,7 +118,9 @@ def new_disk(space):
 
 
 def scene(space):
-    """What runs while the disk is attacked: its commands, the records that must come out, and what is done in the end."""
+    """What runs during the attack: the commands, the records that must result, the last command, and whether run
+    numbers must match.
+    """
     which = space.draw.choices(["first", "longer", "two", "resume"], [4, 2, 2, 3])[0]
     space.history.append(f"scene: {which}\n")
     if which == "longer":
@@ -135,29 +138,29 @@ def scene(space):
 
 
 def stop_all(space):
-    """Ends what runs."""
+    """Ends all processes of the case."""
     for pid in marked(space.mark):
         end(pid)
 
 
 def held(space, before, done, said, database):
-    """What had been reported as done, or seen as accepted, is there."""
+    """Checks that what was reported as done, or seen as accepted, is still in the record."""
     space.find_all(oracle.lost(before, oracle.seen(database, what=oracle.DURABLE)))
     counts = oracle.finished_by_stage(database)
     for stage, count in said.items():
         if counts.get(stage, 0) < count + done.get(stage, 0):
             there = counts.get(stage, 0) - done.get(stage, 0)
-            space.find("reported as done and not there", f"{stage}: {count} reported, {there} there")
+            space.find("reported as done but missing", f"{stage}: {count} reported, {there} found")
 
 
 def add(counts, more):
-    """Adds counts to counts."""
+    """Adds `more` to `counts`."""
     for stage, count in more.items():
         counts[stage] = counts.get(stage, 0) + count
     return counts
 
 
 def stop_if_hung(space):
-    """What follows a hang says nothing."""
+    """Ends the case after a hang."""
     if space.hung:
         raise Stop

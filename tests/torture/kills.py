@@ -1,4 +1,4 @@
-"""Signals at random moments: to the program, its workers, or both, while it does what it can do."""
+"""Signals at random moments, to the program, its workers or both, during everything that the program can do."""
 
 import hashlib
 import os
@@ -19,12 +19,12 @@ SHARED = ("run", "attack.toml", "--jobs", "1", "--threads", "1")
 
 
 def why_not(lab):
-    """Signals need nothing."""
+    """Requires nothing."""
     return None
 
 
 def case(space):
-    """A scene, disturbed some times, then done to its end."""
+    """A scene, disturbed several times, then run to its end."""
     scenes = [(first, 5), (longer, 3), (fork, 2), (two, 3), (three, 2), (gc, 2), (verify, 1), (reproduce, 1), (migrate, 2), (look, 1)]
     if "backup" in space.lab.has:
         scenes.append((backup, 2))
@@ -34,13 +34,13 @@ def case(space):
 
 
 def first(space):
-    """The first run, and those that resume it."""
+    """The first run, and the runs that resume it."""
     disturb_often(space, [RUN])
     space.finish("first")
 
 
 def longer(space):
-    """A record that is there, and then more steps of it."""
+    """A finished record, extended by more steps."""
     space.fill("first")
     disturb_often(space, [LONGER])
     space.finish(["first", "longer"], LONGER)
@@ -55,22 +55,22 @@ def fork(space):
 
 
 def two(space):
-    """Two processes on one record and study."""
+    """Two processes on the same record and study."""
     disturb_often(space, [SHARED, SHARED])
     space.finish("first", numbers=False)
 
 
 def three(space):
-    """Three, one of which trains longer."""
+    """Three processes, one of which trains longer."""
     disturb_often(space, [SHARED, SHARED, LONGER])
-    # Those of the shorter study may have been interrupted, and nothing below resumes them before it looks for them.
+    # Runs of the shorter study may have been interrupted, and the first check below expects them to be finished.
     space.run(*RUN)
     space.finish(["first", "longer"], LONGER, numbers=False)
     space.finish(["first", "longer"], numbers=False)
 
 
 def gc(space):
-    """Objects that nobody needs are removed, beside a run or alone."""
+    """Removal of unneeded objects, during a run or alone."""
     space.fill("first")
     spare = []
     for _ in range(400):
@@ -85,22 +85,23 @@ def gc(space):
     space.finish(["first", "longer"], LONGER) if beside else space.finish("first")
     ended = space.run("objects", "gc")
     if ended.code != 0 or any(path.exists() for path in spare):
-        space.find("gc leaves objects", f"exit {ended.code}, {sum(path.exists() for path in spare)} of {len(spare)} are there")
+        left = sum(path.exists() for path in spare)
+        space.find("gc leaves objects", f"exit {ended.code}, {left} of {len(spare)} are left")
     space.finish(["first", "longer"] if beside else "first")
 
 
 def verify(space):
-    """Everything is read and compared."""
+    """Verification of the record and its objects."""
     space.fill("first")
     words = ("verify",) if "verify" in space.lab.has and space.draw.random() < 0.5 else ("objects", "verify")
     disturb_often(space, [words])
     if space.run(*words).code != 0:
-        space.find("verify finds fault with a sound record", space.history[-1])
+        space.find("verify rejects a sound record", space.history[-1])
     space.finish("first")
 
 
 def reproduce(space):
-    """A run is computed again beside the record."""
+    """Reproduction of a run beside the record."""
     space.fill("first")
     disturb_often(space, [("reproduce", "run1")])
     ended = space.run("reproduce", "run1")
@@ -108,12 +109,12 @@ def reproduce(space):
         space.find("reproduce fails", str(ended))
     left = list((space.root / "temporary").iterdir())
     if left:
-        space.find("a temporary file is left", ", ".join(map(str, left)))
+        space.find("a temporary file was left", ", ".join(map(str, left)))
     space.finish("first")
 
 
 def migrate(space):
-    """A record of an earlier version is brought to this one."""
+    """Migration of a record from an earlier schema."""
     space.fill("first")
     age(space, space.draw.choice([3, 4, 5, 6, 7]))
     commands = [[("runs",)], [RUN], [("runs",), ("show", "run1")], [RUN, SHARED]]
@@ -122,27 +123,27 @@ def migrate(space):
 
 
 def look(space):
-    """Commands that only look, and files that they write."""
+    """Commands that only read, and the files that they write."""
     space.fill("first")
     words = space.draw.choice([("report", "study:attack"), ("diagnose", "study:attack"), ("plot", "study:attack", "-o", "p.svg"), ("compare", "run1", "run2")])
     disturb_often(space, [words])
     for name, sign in (("report.html", "</html>"), ("p.svg", "</svg>")):
         path = space.work / name
         if path.exists() and not path.read_text(errors="replace").rstrip().endswith(sign):
-            space.find("half a file", f"{name} has {path.stat().st_size} bytes and no {sign}")
+            space.find("an incomplete file", f"{name} has {path.stat().st_size} bytes and no {sign}")
     space.run(*words)
     space.finish("first")
 
 
 def backup(space):
-    """The record is copied while it is written."""
+    """A backup while the record is written."""
     space.fill("first")
     beside = space.draw.random() < 0.6
     copy = space.work / "copy.db"
     for i in range(space.draw.randint(2, 4)):
         disturb(space, [("backup", "copy.db")] + [LONGER] * beside)
         if copy.exists():
-            # Whatever has the name is whole.
+            # A copy that has its name must be complete.
             space.find_all((f"backup: {kind}", text) for kind, text in oracle.sound(copy))
             copy.rename(space.work / f"copy{i}.db")
     ended = space.run("backup", "copy.db")
@@ -154,7 +155,7 @@ def backup(space):
 
 
 def age(space, version):
-    """Makes the record what an earlier version would have left: its migrations, with the rows that they have room for."""
+    """Rewrites the record as an earlier version would have left it: its schema, with the rows that fit into it."""
     old = space.work / "old.db"
     new = sqlite3.connect(old)
     with sqlite3.connect(space.database) as now:
@@ -173,12 +174,12 @@ def age(space, version):
             list_ = ", ".join(column for column in columns if column in there)
             new.execute(f"INSERT INTO main.{table} ({list_}) SELECT {list_} FROM now.{table}")
     if version < 8:
-        # Records have an identity of their own since the eighth.
+        # Records have had a uid since version 8.
         new.execute("DELETE FROM main.meta WHERE key = 'uid'")
     new.execute("INSERT OR REPLACE INTO main.sqlite_sequence SELECT name, seq FROM now.sqlite_sequence WHERE 0")
     new.commit()
     if version < 4:
-        # The stage baselines was added with the fourth.
+        # The stage baselines came with version 4.
         new.executescript("".join(f"DELETE FROM main.{table} WHERE execution_id IN {OF_BASELINES};" for table in ("run_stages", "results", "execution_inputs", "execution_outputs")))
         new.executescript("DELETE FROM main.executions WHERE stage = 'baselines'; DELETE FROM main.params WHERE name LIKE 'baselines.%';")
     match = re.search(r"CREATE TRIGGER trajectory_has_parts.*?END;", trigger, re.S)
@@ -200,7 +201,7 @@ def age(space, version):
 
 
 def disturb_often(space, commands):
-    """Disturbs some times in a row; what has come to its end meanwhile can't be disturbed again."""
+    """Disturbs several times in a row, until a command ends undisturbed."""
     for i in range(space.draw.randint(2, 7)):
         met = disturb(space, commands, min(i, 2))
         if not met and commands[0][0] in ("run", "fork", "runs"):
@@ -208,7 +209,7 @@ def disturb_often(space, commands):
 
 
 def disturb(space, commands, before_it=0):
-    """Starts programs together, sends signals at random moments, and looks at what they left. Says whether one met something."""
+    """Starts programs together, sends signals at random moments, checks what is left; returns whether a signal hit."""
     draw = space.draw
     name = " + ".join(" ".join(words[:2] if words[0] == "objects" else words[:1]) + str(len(words)) for words in commands) + f" {before_it}"
     span = space.lab.span(name)
@@ -217,7 +218,7 @@ def disturb(space, commands, before_it=0):
     processes = [space.start(*words) for words in commands]
     met = []
     for _ in range(draw.choice([1, 1, 1, 2])):
-        # Now and then right at the start, where files are made.
+        # Sometimes right at the start, when files are created.
         space.moment(processes, span if draw.random() < 0.85 else 0.05)
         sign = draw.choices([name for name, _ in SIGNALS], [weight for _, weight in SIGNALS])[0]
         whom = draw.choices(["program", "worker", "both", "all"], [5, 3, 2, 2])[0]
@@ -249,7 +250,7 @@ def disturb(space, commands, before_it=0):
         if not met:
             space.lab.span(name, 0.8 * ended.seconds)
         judge(space, ended, hits)
-        # What reproduce computes goes into a record of its own.
+        # `reproduce` computes into a record of its own.
         for stage, count in oracle.said(ended.err).items() if process.words[0] in ("run", "fork") else ():
             said[stage] = said.get(stage, 0) + count
     if space.hung:
@@ -262,30 +263,32 @@ def disturb(space, commands, before_it=0):
     counts = oracle.finished_by_stage(space.database)
     for stage, count in said.items():
         if counts.get(stage, 0) < count + done.get(stage, 0):
-            space.find("reported as done and not there", f"{stage}: {count} reported, {counts.get(stage, 0) - done.get(stage, 0)} there")
+            found = counts.get(stage, 0) - done.get(stage, 0)
+            space.find("reported as done but missing", f"{stage}: {count} reported, {found} found")
     return bool(met)
 
 
 def judge(space, ended, hits):
-    """Whether a program ended as the signals that it met allow."""
+    """Checks that a program ended in a way that the signals it received allow."""
     own = {sign for sign, whom in hits if whom != "worker"}
     if "KILL" in own and ended.code == -9:
         return
     if ended.code is not None and ended.code < 0 and own:
         sign = signal.Signals(-ended.code).name[3:]
         if sign in own:
-            # Before the program has said what signals mean to it they mean what they do to every program.
-            # What has nothing to keep leaves it at that; of what has, no signal may take more than the start, which on a busy
-            # machine lasts a while: the system loads a program before that can say anything.
+            # A signal kills a program that has not installed its handlers yet. A command with nothing to save installs
+            # none. One with something to save may be killed only at its very start, which takes a while on a busy
+            # machine: the system has to load the program first.
             keeps = ended.words[0] in ("run", "reproduce", "confirm", "lr-range")
             if keeps and ended.seconds > 0.3:
-                space.find(f"SIG{sign} ends it at once", f"exit {ended.code} after {ended.seconds:.2f} s: pipeline {' '.join(ended.words)}")
+                text = f"exit {ended.code} after {ended.seconds:.2f} s: pipeline {' '.join(ended.words)}"
+                space.find(f"SIG{sign} kills the program", text)
             return
     if ended.code == 130 and own and not ended.err.strip():
-        # A Ctrl-C before anything has begun needs no word.
+        # Ctrl-C before anything has started needs no message.
         return
     if ended.code == 130 and sum(whom != "worker" and sign in DEMANDS for sign, whom in hits) > 1:
-        # A second one ends it at once.
+        # A second request ends the program at once.
         return
     space.manners(ended)
     if hits and ended.code == 2:

@@ -1,4 +1,4 @@
-"""Where attacks take place: folders, programs under a time-out, references that nobody disturbed, findings that are kept."""
+"""Where attacks take place: folders, programs with a time limit, undisturbed reference records, and kept findings."""
 
 import os
 import random
@@ -17,7 +17,7 @@ from process import MARK, Process, end, marked, stack
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-# Whatever takes longer on an idle machine hangs.
+# Seconds: a command that takes longer on an idle machine counts as a hang.
 PATIENCE = 60.0
 KEPT_OF_A_KIND = 2
 KEPT_IN_ALL = 40
@@ -53,16 +53,16 @@ decode = ["greedy", { temperature = 1.0 }]
 RUN = ("run", "attack.toml", "--jobs", "2", "--threads", "1")
 LONGER = RUN + ("--set", "train.steps=1700")
 FORK = ("fork", "run1", "--at", "300", "--set", "train.learning_rate=0.02", "--name", "forked", "--threads", "1")
-# What is made once, undisturbed: each a list of commands.
+# The undisturbed records, each made once by a list of commands.
 RECORDS = {"first": [RUN], "longer": [RUN, LONGER], "fork": [RUN, FORK]}
 
 
 class Stop(Exception):
-    """Ends a case: what follows would say nothing."""
+    """Ends a case whose further checks would be meaningless."""
 
 
 class Space:
-    """A folder of its own for a case: corpus, experiment, record, store."""
+    """A case's own folder: corpus, experiment, record, store."""
 
     def __init__(self, lab, name, number):
         self.lab, self.name, self.number = lab, name, number
@@ -81,7 +81,7 @@ class Space:
     store = property(lambda self: self.work / "data/store")
 
     def environment(self, more=None):
-        """The harness's own, without the program's variables, and with what marks the case."""
+        """The harness's environment, without the program's variables and with the case's mark."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("PIPELINE_")}
         env.update({MARK: self.mark, "TMPDIR": str(self.root / "temporary"), "PIPELINE_CACHE": str(self.root / "cache")})
         env.update(more or {})
@@ -92,7 +92,7 @@ class Space:
         return Process(self, words, **how)
 
     def run(self, *words, patience=None, codes=None, **how):
-        """Runs the program to its end, and looks at its manners."""
+        """Runs the program to its end and checks how it ended."""
         ended = self.start(*words, **how).end(patience)
         self.manners(ended, codes)
         return ended
@@ -102,17 +102,17 @@ class Space:
         shutil.copytree(self.lab.reference(record).folder, self.work, symlinks=True, dirs_exist_ok=True)
 
     def find(self, kind, text):
-        """Notes something that must not be."""
+        """Notes a finding."""
         self.findings.append((kind, text))
         self.history.append(f"FOUND {kind}: {text}\n")
 
     def find_all(self, pairs):
-        """Notes several."""
+        """Notes several findings."""
         for kind, text in pairs:
             self.find(kind, text)
 
     def manners(self, ended, codes=None):
-        """What holds for every end: no panic, a code that is documented, one line that says what is wrong."""
+        """Checks what holds for every end: no panic, a documented exit code, and one error line if that is not 0."""
         if self.hung:
             return
         words = next((word for word in ("panicked", "RUST_BACKTRACE", "BUG") if word in ended.err), None)
@@ -124,12 +124,13 @@ class Space:
         elif ended.code not in (0, None):
             lines = [line for line in ended.err.splitlines() if line.startswith("error: ")]
             if len(lines) != 1:
-                self.find("not one error line", f"exit {ended.code}, {len(lines)} error lines: {ended.err[-400:]}")
+                text = f"exit {ended.code}, {len(lines)} error lines: {ended.err[-400:]}"
+                self.find("not exactly one error line", text)
         if "\x1b" in ended.out + ended.err:
-            self.find("a terminal escape is printed", repr(ended.err[-300:]))
+            self.find("a terminal escape was printed", repr(ended.err[-300:]))
 
     def orphans(self):
-        """Nothing of a case outlives its programs."""
+        """Checks that no process of the case outlives its programs."""
         until = time.monotonic() + self.lab.patience() / 4
         while True:
             left = marked(self.mark)
@@ -138,23 +139,23 @@ class Space:
             if time.monotonic() > until:
                 break
             time.sleep(0.02)
-        self.find("a process is left", "; ".join(stack(pid) for pid in left))
+        self.find("a process is left running", "; ".join(stack(pid) for pid in left))
         for pid in left:
             end(pid)
 
     def finish(self, records, words=RUN, numbers=True, aside=(), code=0):
-        """Runs a command to its end, honestly, and compares what is there with undisturbed records."""
+        """Runs a command to its end without an attack, and compares the result with undisturbed records."""
         if self.hung:
             raise Stop
         ended = self.run(*words)
         if ended.code != code and not self.hung:
-            self.find("the honest run fails", f"exit {ended.code}: {ended.error() or ended.err[-500:]}")
+            self.find("the run after the attack failed", f"exit {ended.code}: {ended.error() or ended.err[-500:]}")
         if self.hung:
             raise Stop
         if words[0] == "run":
             again = self.run(*words)
             if again.executed() not in (0, None) or again.code != 0:
-                self.find("computed again", f"exit {again.code}, {again.executed()} executed where all was there")
+                self.find("recomputed", f"exit {again.code}, {again.executed()} executed, but everything was cached")
         self.orphans()
         self.check(records, numbers)
         self.find_all(found for found in oracle.leftovers(self.work) if found[0] not in aside)
@@ -163,21 +164,21 @@ class Space:
         """Compares the record with undisturbed ones."""
         self.find_all(oracle.examine(self.database, self.store))
         expected = {}
-        # A run that ended before others trained on shows what it had then: earlier records count.
+        # A run that ended before another extended its training shows what it had then, so earlier records win.
         for record in [records] if isinstance(records, str) else reversed(records):
             expected.update(self.lab.reference(record).picture)
         try:
             self.find_all(oracle.compare(expected, oracle.picture(self.database), numbers))
-        except Exception as error:  # noqa: BLE001, a record that can't be read is what is looked for
+        except Exception as error:  # noqa: BLE001, an unreadable record is a finding
             self.find("a damaged database", f"{type(error).__name__}: {error}")
 
     def keep(self):
-        """Keeps the folder, as it is now."""
+        """Keeps the folder in its present state."""
         self.kept = True
         self.lab.keep(self)
 
     def moment(self, processes, span):
-        """Waits for a random moment: by the clock, or, however busy the machine is, by the steps that are recorded."""
+        """Waits for a random moment: by the clock, or by recorded steps, which works however busy the machine is."""
         if self.draw.random() < 0.5:
             time.sleep(self.draw.random() * span)
             return
@@ -192,7 +193,7 @@ class Space:
         time.sleep(wait)
 
     def close(self):
-        """Ends what still runs, takes mounts away, keeps the folder where something was found."""
+        """Ends what still runs, removes mounts, and keeps the folder if something was found."""
         for pid in marked(self.mark):
             end(pid)
         if self.findings and not self.kept:
@@ -203,7 +204,7 @@ class Space:
 
 
 def make_writable(function, path, _info):
-    """What can't be removed may be read-only, or gone by now."""
+    """Handles what could not be removed: it may be read-only, or gone by now."""
     try:
         os.chmod(os.path.dirname(path), 0o700)
         os.chmod(path, 0o700)
@@ -213,7 +214,7 @@ def make_writable(function, path, _info):
 
 
 class Reference:
-    """A record that nobody disturbed: its folder and its picture."""
+    """An undisturbed record: its folder and its picture."""
 
     def __init__(self, lab, name):
         self.folder = lab.folder / "references" / name
@@ -233,7 +234,7 @@ class Reference:
 
 
 class Lab:
-    """What all cases share."""
+    """What all cases share: programs, options, references."""
 
     def __init__(self, options, folder):
         self.program, self.worker = str(options.pipeline), str(options.pipeline.with_name("pipeline-neural"))
@@ -246,28 +247,28 @@ class Lab:
         self.has = set(re.findall(r"^  ([a-z-]+)  ", help_text, re.M))
 
     def close(self):
-        """Takes away what is mounted for all."""
+        """Removes the mount that all cases share."""
         if hasattr(self, "shelf"):
             subprocess.run(["umount", "-l", self.shelf], capture_output=True)
 
     def furnish(self, folder):
-        """Puts the corpus and the experiment there."""
+        """Writes the corpus and the experiment into a folder."""
         (folder / "text.txt").write_text(self.text)
         (folder / "attack.toml").write_text(EXPERIMENT)
 
     def patience(self):
-        """How long a command may take: more where the machine is busy."""
+        """How long a command may take in seconds; more on a busy machine."""
         return PATIENCE * max(1.0, min(4.0, os.getloadavg()[0] / (2 * (os.cpu_count() or 1))))
 
     def reference(self, name):
-        """An undisturbed record, made once."""
+        """An undisturbed record, made on first use."""
         with self.lock:
             if name not in self.references:
                 self.references[name] = Reference(self, name)
             return self.references[name]
 
     def span(self, name, seconds=None):
-        """How long something takes that is to be met at a random moment; what is measured is averaged in."""
+        """How long something takes, for hitting it at a random moment. A measurement in `seconds` is averaged in."""
         with self.lock:
             known = self.spans.get(name)
             if seconds is not None:
@@ -275,7 +276,7 @@ class Lab:
             return self.spans.get(name, 1.5)
 
     def keep(self, space):
-        """Keeps a case's folder, unless there are enough of its kind."""
+        """Keeps a case's folder, unless enough of its kind are kept."""
         with self.lock:
             kinds = {(space.name, kind) for kind, _ in space.findings}
             wanted = any(self.kinds.get(kind, 0) < KEPT_OF_A_KIND for kind in kinds)
@@ -285,9 +286,9 @@ class Lab:
                 return
             target = self.kept / f"{space.name}-{space.number}"
             target.mkdir(parents=True, exist_ok=True)
-            text = f"again: make torture TORTURE='{self.arguments} --only {space.name} --case {space.number}'\n\n"
+            text = f"repeat: make torture TORTURE='{self.arguments} --only {space.name} --case {space.number}'\n\n"
             (target / "history.txt").write_text(text + "\n".join(space.history), errors="replace")
-            # Blocks, not lengths: a file may be one large hole.
+            # Count blocks, not lengths: a file may be one large hole.
             size = sum(p.lstat().st_blocks * 512 for p in space.root.rglob("*"))
             if size < 64 << 20:
                 subprocess.run(["cp", "-a", "--sparse=always", f"{space.root}/.", str(target)], stderr=subprocess.DEVNULL)

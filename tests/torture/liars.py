@@ -1,5 +1,6 @@
-"""Workers that lie: a proxy passes on what the real one says, but for one thing (proxy.py). None of it may be recorded as
-true, nobody waits for ever, and an honest worker afterwards comes to the same bits."""
+"""Workers that lie: a proxy passes on what the real worker says, with one change (proxy.py). No lie may be recorded as
+true, no wait may be endless, and a run with an honest worker afterwards must give the same bits.
+"""
 
 import json
 import os
@@ -38,19 +39,19 @@ DESCRIBE = [
     {"act": "endless"}, {"act": "empty"}, {"act": "fails"}, {"act": "killed"}, {"act": "garbage"}, {"act": "child"}, {"act": "others", "set": {"protocol": 99}},
     {"act": "others", "set": {"libtorch": "\x1b[2J"}}, {"act": "others", "set": {"stages": {"train": 10**6}}}, {"act": "others", "set": {"devices": []}},
 ]  # fmt: skip
-# How long a program may take to leave when it is asked to, or when its worker is gone.
+# Seconds that a program may take to end when it is asked to, or when its worker is gone.
 LEAVE = 45.0
-# Harmless: what it says is true, or is nobody's fact.
+# Acts after which the run may succeed: everything that is recorded is true.
 TRUE = ("chatter", "child_after_all")
 
 
 def why_not(lab):
-    """A proxy needs Python alone."""
+    """Requires nothing."""
     return None
 
 
 def lie(draw):
-    """One lie, and how many replies come before it."""
+    """One lie, and which reply of its kind tells it."""
     kind = draw.choices(["step", "checkpoint", "done", "evaluation", "frame", "silent", "hello", "describe"], [8, 4, 4, 3, 8, 2, 1, 2])[0]
     if kind == "step":
         return {"what": "step", "nth": draw.randint(1, 1100), **draw.choice(STEP)}
@@ -71,7 +72,7 @@ def lie(draw):
 
 
 def case(space):
-    """A run with a liar, and one without."""
+    """A run with a lying worker, then one with an honest worker."""
     told = space.root / "told"
     what = lie(space.draw)
     for name, value in dict(what.get("set", {})).items():
@@ -99,7 +100,7 @@ def case(space):
     if space.hung:
         name_it(space, before, described)
         raise Stop
-    # Asked to end before anything has begun, it needs no word.
+    # Asked to end before anything has started, the program needs no message.
     at_once = ended.code in (-15, -9) or ended.code == 130 and not ended.err.strip()
     if not (silent and at_once):
         space.manners(ended)
@@ -108,10 +109,10 @@ def case(space):
         if ended.code == 0 and what.get("act") not in TRUE and "progress" not in described:
             honest = compare_quietly(space)
             if honest:
-                space.find("a lie is taken for true", f"exit 0; {honest[0][0]}: {honest[0][1]}")
+                space.find("a lie is accepted", f"exit 0; {honest[0][0]}: {honest[0][1]}")
         if ended.seconds > LEAVE and not silent:
             space.find("a long wait", f"{ended.seconds:.0f} s")
-    # What the proxy left behind by intent is not the program's to end.
+    # Children that the proxy leaves on purpose are not the program's to end.
     left_child = "child" in str(what.get("act")) or silent
     if left_child:
         for pid in marked(space.mark):
@@ -119,10 +120,11 @@ def case(space):
     space.orphans()
     if space.database.exists() and space.database.stat().st_size:
         space.find_all(oracle.sound(space.database))
-        space.find_all(found for found in oracle.examine(space.database, space.store) if found[0] in ("a false value is recorded", "running without a process"))
+        kinds = ("an impossible value was recorded", "running without a process")
+        space.find_all(found for found in oracle.examine(space.database, space.store) if found[0] in kinds)
     size = sum(path.stat().st_size for path in (space.store / "logs").glob("*")) if (space.store / "logs").exists() else 0
     if size > 32 << 20:
-        space.find("an endless log", f"{size >> 20} MiB of a worker's standard error are kept")
+        space.find("an endless log", f"{size >> 20} MiB of a worker's stderr are kept")
     for words in (("show", "run1", "--log"), ("runs",)):
         if space.database.exists():
             space.run(*words, codes=(0, 1, 2))
@@ -133,7 +135,7 @@ def case(space):
 
 
 def compare_quietly(space):
-    """What differs from an undisturbed record, right after a liar's run."""
+    """What differs from an undisturbed record right after the run with a lying worker."""
     try:
         return oracle.compare(space.lab.reference("first").picture, oracle.picture(space.database), numbers=False)
     except Exception as error:  # noqa: BLE001
@@ -141,12 +143,12 @@ def compare_quietly(space):
 
 
 def name_it(space, before, described):
-    """Each finding says which lie was told."""
+    """Adds the lie to each new finding."""
     space.findings[before:] = [(kind, f"{described}: {text}") for kind, text in space.findings[before:]]
 
 
 def ask_to_end(space, process):
-    """A worker that says nothing keeps nobody from leaving: one TERM is enough, in a bounded time."""
+    """Checks that one SIGTERM ends the program in bounded time, even if its worker is silent."""
     if not process.alive():
         return
     process.signal(signal.SIGTERM)
@@ -154,5 +156,6 @@ def ask_to_end(space, process):
     while process.alive() and time.monotonic() < until:
         time.sleep(0.05)
     if process.alive():
-        space.find("the first TERM does not end it", f"{LEAVE:.0f} s after it: {process.said()[1][-200:]}")
+        text = f"{LEAVE:.0f} s after SIGTERM: {process.said()[1][-200:]}"
+        space.find("the first SIGTERM does not end the program", text)
         process.signal(signal.SIGTERM)

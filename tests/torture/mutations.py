@@ -1,4 +1,6 @@
-"""Experiments that no one would write: shipped ones with random edits, and random --set. One line and a documented code."""
+"""Experiments that no one would write: shipped ones with random edits, and random --set. Each must end with a
+documented exit code and, if that is not 0, one error line.
+"""
 
 import re
 import resource
@@ -23,27 +25,27 @@ TABLES = [
 ]  # fmt: skip
 KEYS = re.compile(r"^\| `([a-z_.0-9]+)` \| (.*?) \|", re.M)
 SECTIONS = re.compile(r"<!-- keys of ([a-z.]+) -->(.*?)<!-- end of ", re.S)
-# A mutated experiment may ask for any size; it gets this much.
+# A mutated experiment may ask for any size; these limits apply.
 LIMITS = [(resource.RLIMIT_AS, 6 << 30), (resource.RLIMIT_FSIZE, 64 << 20), (resource.RLIMIT_CPU, 60)]
 WAIT = 6.0
 
 
 def why_not(lab):
-    """Texts can be changed everywhere."""
+    """Requires nothing."""
     return None
 
 
 def keys():
-    """Every key that is documented, with what it may be."""
+    """Every documented key, with its allowed values in words."""
     text = (ROOT / "docs/experiment.md").read_text()
     found = {f"{section}.{key}": allowed for section, body in SECTIONS.findall(text) for key, allowed in KEYS.findall(body)}
-    return {**found, "seed": "a whole number from 0 on", "name": "a text"}
+    return {**found, "seed": "a whole number, at least 0", "name": "a string"}
 
 
 def plausible(draw, allowed):
-    """A value at or near the edge of what a key may be."""
+    """A value at or near the edge of a key's range."""
     choices = re.findall(r'"[a-z0-9]+"', allowed.split(", or")[0])
-    whole = re.search(r"a whole number from (\d+)(?: to (\d+))?", allowed)
+    whole = re.search(r"a whole number(?: from|, at least) (\d+)(?: to (\d+))?", allowed)
     if "true or false" in allowed:
         return draw.choice(["true", "false"])
     if allowed.startswith("{") or allowed.startswith("a table"):
@@ -53,13 +55,13 @@ def plausible(draw, allowed):
     if whole:
         least, most = int(whole[1]), int(whole[2] or 2**63 - 1)
         return str(draw.choice([least, least + 1, least + 2, 3, 7, 33, most, most - 1, least - 1, most + 1]))
-    if "a number" in allowed:
+    if "number" in allowed:
         return draw.choice(["0.0", "1e-300", "1e-30", "1e-7", "0.5", "0.999999", "0.99999999999999999", "1.0", "2.5", "1e30", "3.4e38", "3.5e38", "1.7e308"])
     return draw.choice(VALUES)
 
 
 def case(space):
-    """Some experiments in one folder; most are only planned, some are computed."""
+    """Several experiments in one folder, some computed and some only planned."""
     draw = space.draw
     shutil.copytree(ROOT / "experiments", space.work / "experiments")
     (space.work / "data").mkdir(exist_ok=True)
@@ -72,7 +74,7 @@ def case(space):
         computed = draw.random() < 0.5
         text = EXPERIMENT.replace("1100", "30") if computed or draw.random() < 0.3 else draw.choice(shipped).read_text()
         words = ["run", "mutated.toml", "--jobs", "2", "--threads", "1"]
-        # What is spoilt in one place is read to the end; what is sound but odd is computed.
+        # A broken text tests the parser. An intact text with odd values tests the computation.
         spoilt = draw.random() < 0.5
         if spoilt and draw.random() < 0.75:
             text = mutate(draw, text, known)
@@ -89,7 +91,7 @@ def case(space):
         if not computed:
             words.append("--dry-run")
         try_it(space, words, data)
-    # Whatever was computed is sound, and what is honest is as it always was.
+    # Whatever was computed must be sound.
     shutil.rmtree(space.work / "data/store", ignore_errors=True)
     space.orphans()
     if space.database.exists():
@@ -97,7 +99,7 @@ def case(space):
 
 
 def try_it(space, words, data):
-    """One experiment: its end comes by itself, or soon after it is asked for."""
+    """Runs one experiment, which must end by itself or soon after it is asked to."""
     process = space.start(*words, limits=LIMITS)
     until = time.monotonic() + WAIT
     while process.alive() and time.monotonic() < until:
@@ -123,13 +125,13 @@ def try_it(space, words, data):
 
 
 def difference(data):
-    """The lines that no shipped experiment has."""
+    """The lines that are in no shipped experiment."""
     known = {line for path in (ROOT / "experiments").glob("*.toml") for line in path.read_text().splitlines()} | set(EXPERIMENT.splitlines())
     return " | ".join(line for line in data.decode(errors="replace").splitlines() if line not in known and line != "steps = 30")[:400]
 
 
 def mutate(draw, text, known):
-    """A text with some edits of lines and values."""
+    """Edits some lines and values of a text."""
     lines = text.splitlines()
     for _ in range(draw.choice([1, 1, 2, 4])):
         i = draw.randrange(len(lines))
@@ -161,7 +163,7 @@ def mutate(draw, text, known):
 
 
 def bytes_of(draw, data):
-    """A text with some edits of bytes."""
+    """Edits some bytes of a text."""
     data = bytearray(data)
     for _ in range(draw.choice([1, 1, 3, 20])):
         i = draw.randrange(len(data)) if data else 0

@@ -1,8 +1,8 @@
-"""What a record must be, read past the program's own code: with sqlite3 and hashlib alone.
+"""Checks what a record must be, without the program's own code: with sqlite3 and hashlib only.
 
-`picture` is what finished runs show, to the bit. `compare` holds it against that of undisturbed runs. `seen` is what a reader
-found committed at some moment, and `lost` what of it is there no longer. `examine` checks a record and its store for
-themselves. Each returns findings as pairs (kind, text); none raises on a damaged database.
+`picture` is what finished runs show, to the bit; `compare` compares it with the picture of undisturbed runs. `seen` is
+what a reader found committed at some moment; `lost` is what of it is missing later. `examine` checks a record and its
+store by themselves. Findings are pairs (kind, text). No function raises on a damaged database, except `picture`.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ PARTS = {
 
 
 def exact(value):
-    """A value that is equal to another only to the bit: every NaN is one, and −0 is not 0."""
+    """A value that compares bit by bit, except that all NaNs are equal: −0 is not 0."""
     if isinstance(value, float):
         return "f" + struct.pack(">d", value).hex() if value == value else "nan"
     return value
@@ -42,7 +42,7 @@ def exact(value):
 
 @contextlib.contextmanager
 def reading(database, alive=False):
-    """A connection to a database, or, where nobody writes, to a copy: looking must not roll the log back into it."""
+    """A connection to the database while it is written (`alive`), else to a copy: reading must not apply its log."""
     with contextlib.ExitStack() as stack:
         if not alive:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="torture-look-")))
@@ -58,11 +58,11 @@ def reading(database, alive=False):
 
 
 def picture(database):
-    """Each finished run by all its parameters: its number and its parts."""
+    """The number and the parts of each finished run, by all the run's parameters."""
     with reading(database) as c:
         params = {}
         for run, name, value in c.execute("SELECT run, name, value FROM run_params ORDER BY run, name"):
-            # Where the corpus lies is no part of what a run is; runs from before the stage baselines have no word of it.
+            # A run's identity does not include the corpus's folder, nor `baselines`, which older runs do not have.
             if name.startswith("baselines."):
                 continue
             params.setdefault(run, []).append((name, Path(value).name if name == "corpus.text" else exact(value)))
@@ -79,30 +79,30 @@ def picture(database):
 
 
 def compare(expected, found, numbers=True):
-    """How the finished runs of a record differ from those of undisturbed ones. `expected` is a picture, or several."""
+    """How the finished runs of a record differ from undisturbed ones. `expected` is a picture, or several merged."""
     findings = []
     for key, runs in expected.items():
         there = found.get(key, [])
         if not there:
-            findings.append(("a run is missing", f"run{runs[0][0]} of the reference is not among the finished ones"))
+            findings.append(("a run is missing", f"run{runs[0][0]} of the reference is not among the finished runs"))
             continue
         if len(there) > len(runs):
-            findings.append(("a run is there twice", f"runs {[run for run, _ in there]} have the same parameters"))
+            findings.append(("a duplicate run", f"runs {[run for run, _ in there]} have the same parameters"))
         for (number, wanted), (run, parts) in zip(runs, there):
             if numbers and number != run:
-                findings.append(("another run number", f"run{number} of the reference is run{run} here"))
+                findings.append(("a different run number", f"run{number} of the reference is run{run} here"))
             for part in sorted(set(wanted) | set(parts)):
                 if part == "verdict" and part not in parts:
                     continue
                 difference = first_difference(wanted.get(part, []), parts.get(part, []))
                 more = sorted(set(parts.get(part, [])) - set(wanted.get(part, [])), key=repr) if part == "evaluations" else []
                 if len(more) == len(parts.get(part, [])) - len(wanted.get(part, [])) == 1 and more[0][6] == "train":
-                    # Training beyond the run's end looks at the valid loss there, which the run itself did not.
-                    findings.append(("an ended run shows a look of a longer one", f"run{run} evaluations: {more[0]}"))
+                    # A longer training evaluated the validation loss at this run's end; the run itself did not.
+                    findings.append(("an ended run shows a later evaluation", f"run{run} evaluations: {more[0]}"))
                 elif difference:
-                    findings.append((f"other {part}", f"run{run} {part}: {difference}"))
+                    findings.append((f"different {part}", f"run{run} {part}: {difference}"))
     for key in set(found) - set(expected):
-        findings.append(("a run that nobody asked for", f"run{found[key][0][0]}: {key[:300]}"))
+        findings.append(("an unexpected run", f"run{found[key][0][0]}: {key[:300]}"))
     return findings
 
 
@@ -119,7 +119,7 @@ def first_difference(wanted, found):
 SEEN = {
     "step": "SELECT t.identity, s.step, s.loss, s.loss_kind, s.grad_norm FROM steps s JOIN trajectories t ON t.id = s.trajectory_id",
     "accepted result": "SELECT r.stage_key, x.uid FROM results r JOIN executions x ON x.id = r.execution_id",
-    # One that a stop left between two that are kept goes again.
+    # Those between two kept checkpoints, which a stop leaves, are pruned later.
     "checkpoint": "SELECT t.identity, c.step, c.weights FROM checkpoints c JOIN trajectories t ON t.id = c.trajectory_id"
     " WHERE c.step % 100 = 0",
     "finished execution": "SELECT uid, stage, stage_key FROM executions WHERE status = 'finished'",
@@ -129,12 +129,12 @@ SEEN = {
     "sample": "SELECT x.uid, s.position, s.text FROM samples s JOIN executions x ON x.id = s.execution_id"
     " WHERE x.status = 'finished'",
 }
-# What a power cut must leave: steps that are not yet under a checkpoint are computed again.
+# What must survive a power cut. Steps after the last checkpoint may be recomputed.
 DURABLE = ("accepted result", "checkpoint", "finished execution", "evaluation", "sample")
 
 
 def seen(database, alive=False, what=SEEN):
-    """What is committed now; nothing where there is no record yet."""
+    """What is committed now; nothing if there is no record yet."""
     found = {name: set() for name in what}
     try:
         with reading(database, alive) as c:
@@ -142,13 +142,13 @@ def seen(database, alive=False, what=SEEN):
             for name in what:
                 found[name] = {tuple(exact(value) for value in row) for row in c.execute(SEEN[name])}
     except sqlite3.DatabaseError:
-        # No file, no table yet, or a moment at which the first process makes them.
+        # There is no file or no table yet, or the first process is just creating them.
         return {name: set() for name in what}
     return found
 
 
 def lost(before, now):
-    """What was committed and is there no longer."""
+    """What was committed and is now missing."""
     return [
         (f"a {name} was lost", f"{len(rows - now.get(name, set()))} lost, such as {sorted(map(str, rows - now[name]))[0]}")
         for name, rows in before.items()
@@ -157,7 +157,7 @@ def lost(before, now):
 
 
 def count_steps(database):
-    """How many steps are committed, while programs write."""
+    """The number of committed steps, while programs write."""
     try:
         with reading(database, alive=True) as c:
             return c.execute("SELECT count(*) FROM steps").fetchone()[0]
@@ -171,7 +171,7 @@ ENDED = """SELECT r.id, r.uid, r.status, r.finished_at, s.steps, s.last_loss, s.
 
 
 def ended(database):
-    """What each run shows that has ended for good."""
+    """What each finished or failed run shows."""
     try:
         with reading(database) as c:
             return {row[1]: tuple(exact(value) for value in row) for row in c.execute(ENDED)}
@@ -180,13 +180,13 @@ def ended(database):
 
 
 def changed(before, now):
-    """Ended runs that show something else now, though nothing was computed for them since."""
+    """Failed runs that show something else now, although nothing was computed for them since."""
     findings = []
     for uid, row in before.items():
         after = now.get(uid)
         if after and after[2:4] == row[2:4] and after[:10] != row[:10] and row[2] == "failed":
-            text = f"run{row[0]} {row[2]} showed {row[4]} steps ({row[8]} rows), and now {after[4]} ({after[8]} rows)"
-            findings.append(("an ended run shows another's steps", text))
+            text = f"run{row[0]} {row[2]} showed {row[4]} steps ({row[8]} rows), now {after[4]} ({after[8]} rows)"
+            findings.append(("an ended run shows another run's steps", text))
     return findings
 
 
@@ -194,7 +194,7 @@ SAID = re.compile(r"^\s+(tokenize|vocab|batch|baselines|train|evaluate|sample)\b
 
 
 def said(text):
-    """How often each stage was reported as done."""
+    """How many times each stage was reported as done."""
     counts = {}
     for line in text.splitlines():
         match = SAID.match(line)
@@ -204,7 +204,7 @@ def said(text):
 
 
 def finished_by_stage(database, alive=False):
-    """How many executions of each stage are finished."""
+    """The number of finished executions of each stage."""
     try:
         with reading(database, alive) as c:
             return dict(c.execute("SELECT stage, count(*) FROM executions WHERE status = 'finished' GROUP BY stage"))
@@ -222,11 +222,11 @@ def digest_of(path):
 
 
 def sound(database):
-    """The database alone: its pages, its references, its blocks against its steps."""
+    """Checks the database by itself: its pages, its references, its blocks against its steps."""
     try:
         with reading(database) as c:
             if c.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
-                # A file in which nothing has been committed yet.
+                # Nothing has been committed yet.
                 return []
             findings = []
             pages = [row[0] for row in c.execute("PRAGMA integrity_check(3)")]
@@ -240,24 +240,25 @@ def sound(database):
         return [("a damaged database", str(error))]
 
 
-# What a loss may be.
+# The kinds of a loss.
 KINDS = ("finite", "nan", "inf", "-inf")
 
 
 def steps_and_blocks(c):
-    """Steps of each trajectory without a gap, and each block what its steps come to."""
+    """Checks that the steps of each trajectory have no gap, and that each block is the summary of its steps."""
     findings = []
     for trajectory, parent, start in c.execute("SELECT id, parent_id, coalesce(parent_step, 0) FROM trajectories").fetchall():
         own = c.execute("SELECT step FROM steps WHERE trajectory_id = ? ORDER BY step", (trajectory,)).fetchall()
         if [step for (step,) in own] != list(range(start, start + len(own))):
-            findings.append(("a gap between steps", f"trajectory {trajectory} has {len(own)} steps from {start}, not in a row"))
+            text = f"trajectory {trajectory} has {len(own)} steps from {start}, not consecutive"
+            findings.append(("a gap between steps", text))
             continue
         rows = c.execute(
             "SELECT step, loss, loss_kind, tokens FROM trajectory_steps WHERE trajectory_id = ? ORDER BY step", (trajectory,)
         ).fetchall()
         odd = [row for row in rows if row[2] not in KINDS or not isinstance(row[3], int) or not isinstance(row[1], (float, int, type(None)))]
         if odd:
-            findings.append(("a step that can't be", f"trajectory {trajectory}: {odd[0]}"))
+            findings.append(("an impossible step", f"trajectory {trajectory}: {odd[0]}"))
             continue
         blocks, chain = {}, bytes(32)
         for step, loss, kind, tokens in rows:
@@ -282,7 +283,8 @@ def steps_and_blocks(c):
         ).fetchall()
         wanted = [(number, *block) for number, block in sorted(blocks.items()) if own and number >= start // BLOCK]
         if [tuple(map(exact, row)) for row in kept] != [tuple(map(exact, row)) for row in wanted]:
-            findings.append(("a block is not its steps", f"trajectory {trajectory}: {first_difference(wanted, kept)}"))
+            text = f"trajectory {trajectory}: {first_difference(wanted, kept)}"
+            findings.append(("a block contradicts its steps", text))
     return findings
 
 
@@ -302,7 +304,7 @@ NEEDED = """SELECT digest, bytes FROM objects WHERE digest IN (
 
 
 def examine(database, store, missing_weights=False):
-    """A record at rest and its store: sound, whole, nothing running, every object what its name says."""
+    """Checks a record that nobody is writing, and its store: sound, complete, nothing running, every object intact."""
     findings = sound(database)
     try:
         with reading(database) as c:
@@ -312,10 +314,11 @@ def examine(database, store, missing_weights=False):
                     findings.append(("running without a process", f"{table} {', '.join(running)}"))
             for run, steps, rows, last, length in c.execute(WHOLE):
                 if not steps == rows == last + 1 or rows > (length or 0):
-                    findings.append(("a finished run is not whole", f"run{run}: {steps} steps, {rows} rows, last {last}"))
+                    text = f"run{run}: {steps} steps, {rows} rows, last {last}"
+                    findings.append(("an incomplete finished run", text))
             wrong = [row[0] for row in c.execute(WRONG)]
             if wrong:
-                findings.append(("a false value is recorded", ", ".join(wrong[:5])))
+                findings.append(("an impossible value was recorded", ", ".join(wrong[:5])))
             needed = dict(c.execute(NEEDED))
     except sqlite3.DatabaseError as error:
         return findings + [("a damaged database", str(error))]
@@ -324,12 +327,12 @@ def examine(database, store, missing_weights=False):
         if not path.is_file():
             findings.append(("an object is missing", digest))
         elif path.stat().st_size != size or digest_of(path) != digest:
-            findings.append(("a damaged object", f"{digest} has other bytes"))
+            findings.append(("a damaged object", f"the content of {digest} differs from its name"))
     return findings
 
 
 def leftovers(folder):
-    """Temporary files below a folder that holds a record and its store, and whose processes have all ended."""
+    """Temporary files in a folder with a record and its store, whose processes have all ended."""
     signs = re.compile(r"(/tmp/.+|/locks/(process|key)-[^/]+|[.-](new|tmp|part|partial|unfinished)(-journal)?|/(new|tmp|part|partial)-[^/]*)$")
     found = [str(path) for path in Path(folder).rglob("*") if signs.search("/" + str(path.relative_to(folder)))]
-    return [("a temporary file is left", ", ".join(found[:4]))] if found else []
+    return [("a temporary file was left", ", ".join(found[:4]))] if found else []

@@ -1,4 +1,4 @@
-"""Power cuts: the image under a mounted disk is copied while programs write. The copy has lost exactly what was not synced."""
+"""Power cuts: the image of a mounted disk is copied while programs write. The copy lacks what was not synced."""
 
 import os
 import signal
@@ -14,12 +14,12 @@ NAME, PER_HOUR = "power", 50
 
 
 def why_not(lab):
-    """Whether images can be mounted."""
+    """Requires the right to mount images."""
     return image.why_not(lab)
 
 
 def case(space):
-    """Some cuts at random moments of one session; each copy is mounted, looked at, and worked on to the end."""
+    """Power cuts at random moments of one session; each copy is mounted, checked, and used until all is finished."""
     disk = image.new_disk(space)
     commands, records, last, numbers = image.scene(space)
     done = oracle.finished_by_stage(space.database)
@@ -30,7 +30,7 @@ def case(space):
         space.moment(processes, space.lab.span(name) * 0.6)
         if cuts and not any(process.alive() for process in processes):
             break
-        # First what was said and seen, then the cut: what is claimed before it must be there after it.
+        # Collect what was reported and committed before the cut: it must survive.
         said = {}
         for process in processes:
             image.add(said, oracle.said(process.said()[1]))
@@ -40,7 +40,7 @@ def case(space):
         if not cut(space, disk, copy):
             copy.unlink(missing_ok=True)
             continue
-        space.history.append(f"cut after {time.monotonic() - processes[0].began:.3f} s; said {said}, alive {alive}\n")
+        space.history.append(f"cut after {time.monotonic() - processes[0].began:.3f} s; reported {said}, alive {alive}\n")
         cuts.append((copy, said, seen))
         space.attacks += alive
     image.stop_all(space)
@@ -57,7 +57,7 @@ def case(space):
             image.held(space, seen, done, said, space.database)
             space.find_all(oracle.sound(space.database) if space.database.stat().st_size else [])
         elif any(seen.values()) or said:
-            space.find("reported as done and not there", f"no database; said {said}")
+            space.find("reported as done but missing", f"no database; reported {said}")
         began = time.monotonic()
         try:
             space.finish(records, last, numbers)
@@ -65,16 +65,16 @@ def case(space):
             pass
         space.lab.span(name, time.monotonic() - began)
         if space.findings and not space.kept:
-            # The folder that is kept shows the disk as it is now.
+            # Keep the disk in its present state.
             space.keep()
         after.gone()
 
 
 def cut(space, disk, copy):
-    """Copies the image as it is at one instant."""
+    """Copies the image at one instant. Returns whether that succeeded."""
     if space.lab.reflinks:
         return call("cp", "--reflink=always", disk.image, copy, check=False).returncode == 0
-    # Nobody writes while it is copied: programs are stopped, and the device must not have been written to meanwhile.
+    # Nothing may write during the copy: programs are stopped, and the device's counters must not change.
     stat = f"/sys/block/{disk.device()}/stat"
     try:
         for _ in range(5):
@@ -97,7 +97,7 @@ def cut(space, disk, copy):
 
 
 def send(pid, number):
-    """Sends a signal to a process that may be gone."""
+    """Sends a signal to a process that may have ended."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

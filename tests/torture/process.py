@@ -1,4 +1,4 @@
-"""Programs that run: under a time-out, in a process group of their own, found again by a mark that their children inherit."""
+"""Programs that run: with a time limit, in their own process group, found by a mark that their children inherit."""
 
 import os
 import re
@@ -27,18 +27,20 @@ class Ended:
         return next((line for line in self.err.splitlines() if line.startswith("error: ")), "")
 
     def executed(self):
-        """How many stages it says to have executed."""
+        """The number of executed stages that the program reports."""
+        if " is up to date (" in self.err:
+            return 0
         match = re.search(r"(\d+) executed, ", self.err)
         return int(match[1]) if match else None
 
 
 def clip(text, size=3000):
-    """A text that is short enough to be kept."""
+    """A text, shortened in the middle if it is long."""
     return text if len(text) <= size else f"{text[: size // 2]}\n… {len(text) - size} characters …\n{text[-size // 2 :]}"
 
 
 class Process:
-    """A program that runs, in a process group of its own, with its output in files."""
+    """A running program, in its own process group, with its output in files."""
 
     def __init__(self, space, words, env=None, limits=(), program=None):
         self.space, self.words, self.began = space, [str(word) for word in words], time.monotonic()
@@ -47,10 +49,10 @@ class Process:
         self.files[0].parent.mkdir(exist_ok=True)
 
         def limit():
-            # What a program that is ended by a signal leaves of itself is not wanted.
+            # No core dumps.
             for kind, value in ((resource.RLIMIT_CORE, 0), *limits):
                 resource.setrlimit(kind, (value, value))
-            # nohup and background jobs of a shell ignore some; the program would inherit that.
+            # Under nohup, or as a background job of a shell, the program would inherit ignored signals.
             for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
 
@@ -70,15 +72,15 @@ class Process:
             self.child.send_signal(number)
 
     def workers(self):
-        """The processes that it started and that live."""
+        """Its living child processes."""
         return [pid for pid in marked(self.space.mark) if pid != self.child.pid and parent(pid) == self.child.pid]
 
     def said(self):
-        """What it has printed so far."""
+        """What it has printed so far, to stdout and to stderr."""
         return [path.read_text(errors="replace") if path.exists() else "" for path in self.files]
 
     def end(self, patience=None):
-        """Waits for its end; one that does not come is a finding."""
+        """Waits for its end; a time-out is a finding."""
         patience = patience or self.space.lab.patience()
         try:
             self.child.wait(max(0.1, self.began + patience - time.monotonic()))
@@ -104,7 +106,7 @@ def parent(pid):
 
 
 def stack(pid):
-    """Where a process's threads wait."""
+    """What a process's threads are waiting in."""
     lines = []
     for task in sorted(Path(f"/proc/{pid}/task").glob("*"))[:8]:
         try:
@@ -116,7 +118,7 @@ def stack(pid):
 
 
 def marked(mark):
-    """The living processes of a case, whoever their parents are."""
+    """The living processes of a case, whatever their parents."""
     sign = f"{MARK}={mark}\0".encode()
     found = []
     for entry in os.listdir("/proc"):

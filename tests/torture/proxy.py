@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Stands in for `pipeline-neural`: passes everything on but for one lie, which TORTURE_LIE names as JSON.
+"""Replaces `pipeline-neural`: passes everything on except for one lie, which TORTURE_LIE describes in JSON.
 
-    {"what": "step", "nth": 30, "set": {"loss": -1.0}}    the thirtieth reply of that kind has other fields
-    {"what": "step", "nth": 30, "act": "torn"}            or something else takes its place (see `act`)
+    {"what": "step", "nth": 30, "set": {"loss": -1.0}}    change fields of the thirtieth reply of that kind
+    {"what": "step", "nth": 30, "act": "torn"}            or do something else in its place (see `act`)
 
-TORTURE_REAL is the worker. TORTURE_TOLD names a file that is made when the lie was told.
+TORTURE_REAL is the real worker. TORTURE_TOLD names a file that is created when the lie is told.
 """
 
 import json
@@ -33,7 +33,7 @@ def write(data):
 
 
 def act(how, data, worker):
-    """Does something that no worker does. What it returns is passed on after it."""
+    """Does something that no worker does, and returns the data to pass on afterwards, or None."""
     if how == "torn":
         write(frame(data)[: 4 + len(data) // 2])
         leave(worker)
@@ -73,7 +73,7 @@ def act(how, data, worker):
         worker.kill()
         os.abort()
     elif how == "child":
-        # What it leaves behind holds the pipe.
+        # The child keeps the pipe open.
         if os.fork() == 0:
             time.sleep(90)
             os._exit(0)
@@ -86,7 +86,7 @@ def act(how, data, worker):
         worker.send_signal(19)
         time.sleep(3600)
     elif how == "stopped":
-        # The whole worker sleeps, as after Ctrl-Z.
+        # The worker and the proxy are stopped, as by Ctrl-Z.
         worker.send_signal(19)
         os.kill(os.getpid(), 19)
     elif how == "chatter":

@@ -1,4 +1,4 @@
-"""Disks that turn read-only, or fail altogether, under programs that write; then they are checked, mounted again, and worked on."""
+"""Disks that turn read-only or fail under programs that write; then they are repaired, mounted and used again."""
 
 import fcntl
 import os
@@ -10,17 +10,17 @@ import oracle
 from image import call
 
 NAME, PER_HOUR = "readonly", 50
-# EXT4_IOC_SHUTDOWN: the filesystem goes down at once. 2: its log is not written.
+# EXT4_IOC_SHUTDOWN shuts the filesystem down at once; flag 2 means without flushing its journal.
 SHUTDOWN, NOLOGFLUSH = 0x8004587D, 2
 
 
 def why_not(lab):
-    """Whether images can be mounted."""
+    """Requires the right to mount images."""
     return image.why_not(lab)
 
 
 def case(space):
-    """One session on a disk that fails at a random moment, and one on the repaired disk."""
+    """One session on a disk that fails at a random moment, then one on the repaired disk."""
     disk = image.new_disk(space)
     commands, records, last, numbers = image.scene(space)
     done = oracle.finished_by_stage(space.database)
@@ -44,10 +44,10 @@ def case(space):
         ended = process.end()
         if not alive:
             space.lab.span(name, ended.seconds)
-        # A disk that fails says so: nothing that is said afterwards may be untrue either.
+        # The failure is visible to the program, so what it reports afterwards must be true as well.
         image.add(said, oracle.said(ended.err))
         if how == "shutdown" and ended.code == -7:
-            # SIGBUS: the shared memory of SQLite is a page of a file that can no longer be read.
+            # SQLite's shared memory maps a file whose page can no longer be read.
             space.find("SIGBUS", str(ended)[-400:])
         else:
             space.manners(ended)
@@ -62,7 +62,7 @@ def case(space):
         image.held(space, seen, done, said, space.database)
         space.find_all(oracle.sound(space.database) if space.database.stat().st_size else [])
     elif said or any(seen.values()):
-        space.find("reported as done and not there", f"no database; said {said}")
+        space.find("reported as done but missing", f"no database; reported {said}")
     if ended_before:
         space.find_all(oracle.changed(ended_before, oracle.ended(space.database)))
     failed = []

@@ -1,6 +1,6 @@
-/* Lets one call of the C library fail: LD_PRELOAD this with TORTURE_FAIL=function:errno:nth:times and TORTURE_WHO=program's
-   name. TORTURE_COUNT names a file that is told at the end how often each function was called, TORTURE_FIRED one that gets a
-   line for each call that was made to fail. */
+/* Makes calls of one C library function fail. LD_PRELOAD this with TORTURE_FAIL=function:errno:nth:times and
+   TORTURE_WHO=program's name. At exit, the number of calls of each function is appended to the file TORTURE_COUNT. For
+   each call that was made to fail, a line is appended to the file TORTURE_FIRED. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -61,7 +61,7 @@ static int fails(int event) {
     return 1;
 }
 
-/* A disk can be full for a file alone; what the program says is kept in files too, and is not attacked. */
+/* Only a regular file can meet a full disk. stdout and stderr, which are files here too, are not attacked. */
 static int of(int file, int event, int piped) {
     if (file <= STDERR_FILENO) return -1;
     struct stat meta;
@@ -109,5 +109,5 @@ WRAP(int, chmod, CHMOD, -1, (const char *path, mode_t mode), (path, mode))
 WRAP(int, fchmod, CHMOD, -1, (int file, mode_t mode), (file, mode))
 WRAP(int, pipe2, PIPE, -1, (int files[2], int flags), (files, flags))
 WRAP(int, pthread_create, THREAD, code, (pthread_t *thread, const pthread_attr_t *how, void *(*work)(void *), void *with), (thread, how, work, with))
-/* A file that could not be closed is closed all the same. */
+/* The file is closed even when close fails. */
 int close(int file) { REAL(close); int failed = fails(CLOSE); int result = real(file); if (failed) { errno = code; return -1; } return result; }

@@ -1,27 +1,27 @@
-//! The numbers beside an axis, and the lines across a picture.
+//! Axis ticks, and the baselines across a chart.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// A value that a curve can be compared with, as ln V or the unigram entropy for a loss.
+/// A value to compare a curve with, such as ln V or the unigram entropy for a loss.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Baseline {
-    /// What it is.
+    /// Its name.
     pub label: String,
-    /// Where it lies.
+    /// Its value.
     pub value: f64,
 }
 
-/// Its name and value.
+/// Shows the name and the value: `unigram 6.50`.
 impl fmt::Display for Baseline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:.2}", self.label, self.value)
     }
 }
 
-/// 1, 2 or 5 times a power of ten, not less than `x`.
+/// The smallest 1, 2 or 5 times a power of ten that is at least `x`.
 pub fn nice(x: f64) -> f64 {
     let power = 10f64.powf(x.log10().floor());
     [1.0, 2.0, 5.0, 10.0]
@@ -31,13 +31,13 @@ pub fn nice(x: f64) -> f64 {
         .unwrap_or(10.0 * power)
 }
 
-/// A tick in a few characters.
+/// A short label for a tick.
 pub fn tick_label(tick: f64) -> String {
     let size = tick.abs();
     if size >= 1e5 || (size > 0.0 && size < 1e-3) {
         return format!("{tick:.0e}");
     }
-    // Rounded, for 0.1 + 0.2 is no label.
+    // Rounded, because 0.1 + 0.2 has too many digits for a label.
     let text = format!("{tick:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -1,4 +1,4 @@
-//! Curves of one quantity, and what they can be compared with.
+//! Curves of one quantity with their baselines.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -7,48 +7,48 @@ use crate::axis::Baseline;
 use crate::quantity::Quantity;
 use identity::{Bucket, Hole, RunId};
 
-/// Of more curves than this, the bands and marks of some would hide the others.
+/// With more curves than this, the bands and marks of some would hide the others.
 pub const CROWD: usize = 60;
 
 /// Curves of one quantity.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Chart {
-    /// What is drawn.
+    /// The quantity that is drawn.
     pub quantity: Quantity,
-    /// What it is of: a study's name.
+    /// The name of the study, or of the runs.
     pub of: String,
-    /// Steps that the axis holds.
+    /// Steps on the x axis.
     pub steps: i64,
-    /// A curve for each run.
+    /// One curve per run.
     pub lines: Vec<Curve>,
-    /// What they can be compared with.
+    /// Values to compare the curves with.
     pub baselines: Vec<Baseline>,
 }
 
 /// One run's curve.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Curve {
-    /// Its number.
+    /// The run.
     pub run: RunId,
-    /// What tells it from the others.
+    /// What distinguishes it from the other runs.
     pub label: String,
-    /// Its colour, by place among the runs.
+    /// Its position among the runs, which determines its colour.
     pub place: usize,
-    /// What it was, step by step or coarser.
+    /// Its values, per step or coarser.
     pub buckets: Vec<Bucket>,
-    /// Where it was not a number.
+    /// The steps at which its values are not finite.
     pub holes: Vec<Hole>,
-    /// The step at which a verdict says that it began.
+    /// The step of the onset in the run's verdict.
     pub onset: Option<i64>,
 }
 
 impl Chart {
-    /// Whether there are so many curves that each is a line and no more.
+    /// Whether there are too many curves to draw more than a line for each.
     pub fn is_crowded(&self) -> bool {
         self.lines.len() > CROWD
     }
 
-    /// Whether anything is there to be drawn.
+    /// Whether there is nothing to draw.
     pub fn is_empty(&self) -> bool {
         self.lines.iter().all(|line| line.buckets.iter().all(|bucket| bucket.finite == 0) && line.holes.is_empty())
     }
@@ -60,13 +60,13 @@ impl Curve {
         self.buckets.iter().rev().find_map(Bucket::mean)
     }
 
-    /// What it was at its end, where that was no number.
+    /// The kind of its last value, if that is not finite.
     pub fn ends_as(&self) -> Option<&str> {
         let (hole, bucket) = (self.holes.last()?, self.buckets.last()?);
         (hole.last + 1 >= bucket.first + bucket.steps).then_some(&hole.kind)
     }
 
-    /// Its greatest value.
+    /// Its highest value.
     pub fn peak(&self) -> Option<f64> {
         self.buckets.iter().filter_map(|bucket| bucket.maximum).reduce(f64::max)
     }

@@ -1,29 +1,29 @@
-//! Colours of curves: told apart by colour-blind eyes, and three times as bright or dark as the ground.
+//! Colours of curves: distinguishable by colour-blind readers, with a contrast of more than 4 against the background.
 
-/// The colours of a theme: its ground and its inks.
+/// The colours of a theme.
 #[derive(Debug)]
 pub struct Palette {
-    /// What all is drawn on.
+    /// The background.
     pub ground: &'static str,
     /// Titles.
     pub text: &'static str,
-    /// Labels of axes, baselines.
+    /// Labels of axes, and baselines.
     pub faint: &'static str,
-    /// Lines behind the curves.
+    /// Grid lines behind the curves.
     pub grid: &'static str,
-    /// What went wrong.
+    /// Errors and warnings.
     pub bad: &'static str,
     /// The opacity of a band.
     pub band: f64,
-    /// Colours of curves, by class.
+    /// Colours of curves, by index.
     pub curves: [&'static str; CURVES],
 }
 
-/// Colours before they come again, dashed.
+/// The number of colours. Curves beyond it reuse the colours, with dashes.
 pub const CURVES: usize = 8;
 
-/// On white.
-// After Okabe and Ito, whose own yellow and sky blue are too faint on white.
+/// The theme with a white background.
+// Based on Okabe and Ito, whose yellow and sky blue are too faint on white.
 pub const LIGHT: Palette = Palette {
     ground: "#ffffff",
     text: "#1f2328",
@@ -34,7 +34,7 @@ pub const LIGHT: Palette = Palette {
     curves: ["#c44e00", "#0072b2", "#00805a", "#a8467f", "#946200", "#1584b8", "#6a6a6a", "#7a3fd0"],
 };
 
-/// On black.
+/// The theme with a black background.
 pub const DARK: Palette = Palette {
     ground: "#0d1117",
     text: "#e6edf3",
@@ -45,18 +45,18 @@ pub const DARK: Palette = Palette {
     curves: ["#ff9147", "#58b0f0", "#35cfa0", "#ea9bd0", "#efc24a", "#9bdcff", "#b8b8b8", "#b79bff"],
 };
 
-/// The class of a curve's colour, by its place.
+/// The index of a curve's colour, from its position among the runs.
 pub fn class(place: usize) -> usize {
     place % CURVES
 }
 
-/// The dashes of a curve whose colour was there before; none for the first eight.
+/// The dashes of a curve whose colour is a repeat; none for the first eight curves.
 pub fn dashes(place: usize) -> Option<&'static str> {
     [None, Some("7 3"), Some("2 3"), Some("9 3 2 3")][place / CURVES % 4]
 }
 
 impl Palette {
-    /// Rules for the classes of a picture.
+    /// CSS rules for the classes of a chart.
     pub fn rules(&self) -> String {
         let mut css = format!(
             ".ground{{fill:{}}}.ink{{fill:{}}}.faint{{fill:{}}}.grid{{stroke:{}}}.base{{stroke:{}}}.bad{{stroke:{}}}\
@@ -90,7 +90,7 @@ impl Palette {
 mod tests {
     use super::*;
 
-    /// Relative luminance, by WCAG.
+    /// Relative luminance as WCAG defines it.
     fn luminance(colour: &str) -> f64 {
         let channel = |at: usize| {
             let x = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
@@ -105,10 +105,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_can_be_seen_and_what_is_written_can_be_read() {
+    fn curves_and_labels_have_enough_contrast() {
         for theme in [LIGHT, DARK] {
             for colour in theme.curves {
-                // Labels are written in these too.
+                // The labels of the curves have the same colours.
                 assert!(contrast(colour, theme.ground) > 4.0, "{colour} {}", contrast(colour, theme.ground));
             }
             for colour in [theme.text, theme.faint, theme.bad] {

@@ -1,6 +1,6 @@
-//! Labels beside one another: how wide a text is, and how labels are kept apart.
+//! Layout of labels: how wide a text is, and how labels are kept apart.
 
-/// The width of a text in a font with Arial's proportions, in parts of its size.
+/// The width of a text in a font with Arial's metrics, as a multiple of the font size.
 pub fn width(text: &str) -> f64 {
     let of = |c: char| match c {
         'i' | 'j' | 'l' | '\'' | '|' => 0.23,
@@ -8,15 +8,15 @@ pub fn width(text: &str) -> f64 {
         'm' | 'M' | 'W' | '@' | '%' => 0.87,
         'A'..='Z' | 'w' => 0.7,
         c if c.is_ascii() => 0.556,
-        // The wide scripts, roughly.
+        // Roughly the scripts with wide characters, such as Chinese.
         '\u{1100}'.. => 1.0,
         _ => 0.6,
     };
     text.chars().map(of).sum()
 }
 
-/// Moves heights apart to at least `gap`, within `top` and `floor`, as little as possible in order; they come back in their
-/// places. Where they can't all fit, they come closer than that.
+/// Moves heights so that they are at least `gap` apart, between `top` and `floor`. Heights move as little as possible,
+/// and none passes another. If they don't all fit, the gap shrinks. The result is in the order of `heights`.
 pub fn spread(heights: &[f64], gap: f64, top: f64, floor: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..heights.len()).collect();
     order.sort_by(|a, b| heights[*a].total_cmp(&heights[*b]));
@@ -35,7 +35,7 @@ pub fn spread(heights: &[f64], gap: f64, top: f64, floor: f64) -> Vec<f64> {
     placed
 }
 
-/// Which of many labels are shown where there is room for few: the lowest, the highest, and those at equal ranks between.
+/// Which labels to show if only `room` fit: the lowest, the highest, and an even selection by rank in between.
 pub fn chosen(heights: &[f64], room: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..heights.len()).collect();
     if order.len() <= room {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_stand_apart_and_inside() {
+    fn labels_are_kept_apart_and_inside() {
         assert_eq!(spread(&[10.0, 50.0, 11.0], 15.0, 0.0, 100.0), [10.0, 50.0, 25.0]);
         assert_eq!(spread(&[99.0, 98.0, 97.0], 15.0, 0.0, 100.0), [100.0, 85.0, 70.0]);
         let many = spread(&[50.0; 21], 15.0, 0.0, 100.0);

@@ -1,10 +1,11 @@
-//! Pictures of curves and of parameters: what is drawn, as plain values, and their drawing as SVG or PNG.
+//! Charts of curves and of parameters: the data to draw, as plain values, and the drawing as SVG or PNG.
 //!
-//! One drawing serves papers (`pipeline plot`) and the report, in which it stands where there is no JavaScript and in print.
+//! `pipeline plot` writes a drawing to a file. The report contains the same drawing, which is shown on paper and where
+//! JavaScript is off.
 //!
-//! It draws what it is handed. It reads no record, parses no argument and knows no terminal: which runs a picture shows, and
-//! in how many buckets, is its callers' choice, and curves in characters are drawn elsewhere. What these share with pictures
-//! is here: the arithmetic of [`axis`] and the few characters of [`text`].
+//! This crate does not read the record, parse arguments or know about terminals. Callers choose which runs a chart
+//! shows, and in how many buckets. The program itself draws curves for the terminal, with the arithmetic of [`axis`]
+//! and the formats of [`text`].
 
 pub mod axis;
 mod chart;

@@ -1,4 +1,4 @@
-//! Parallel coordinates: an axis for each parameter that differs, the last one for what came of it, and a line for each run.
+//! Parallel coordinates: one axis per parameter that differs, a last axis for the outcome, and one line per run.
 
 use maud::{Markup, html};
 
@@ -10,31 +10,31 @@ use crate::svg::FONT;
 use crate::text::{NOTHING, cut};
 use identity::RunId;
 
-/// A value: where it lies among numbers, and how it is written.
+/// A parameter value or an outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Value {
-    /// `None` for a word, and for what is not there.
+    /// `None` for a value that is not a number, and for a missing or non-finite outcome.
     pub number: Option<f64>,
-    /// As people read it.
+    /// The text to show.
     pub words: String,
 }
 
 /// A run with its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Strand {
-    /// Its number.
+    /// The run.
     pub run: RunId,
-    /// What it is called.
+    /// Its name.
     pub label: String,
-    /// Its colour, by place among the runs.
+    /// Its position among the runs, which determines its colour.
     pub place: usize,
-    /// One for each axis; `None` where the run has no such parameter.
+    /// One value per axis; `None` if the run has no such parameter.
     pub values: Vec<Option<Value>>,
-    /// What came of it; without a number where that was not finite, or is not there.
+    /// The outcome, without a number if it is missing or not finite.
     pub outcome: Value,
 }
 
-/// Axes that fit beside one another.
+/// The most axes that fit side by side.
 pub const MOST_AXES: usize = 9;
 
 const WIDTH: f64 = 860.0;
@@ -43,7 +43,7 @@ const TOP: f64 = 46.0;
 const FLOOR: f64 = HEIGHT - 22.0;
 const LEFT: f64 = 70.0;
 
-/// An axis with the places of values on it.
+/// An axis with the heights of its values.
 struct Axis {
     name: String,
     ticks: Vec<(f64, String)>,
@@ -51,7 +51,7 @@ struct Axis {
     heights: Vec<f64>,
 }
 
-/// The picture; empty where nothing differs or nothing came of any run.
+/// The picture; empty if no parameter differs or there are fewer than two runs.
 pub fn svg(names: &[String], outcome: &str, strands: &[Strand]) -> Markup {
     if names.is_empty() || strands.len() < 2 {
         return html! {};
@@ -104,7 +104,7 @@ fn of_values(name: &str, at: usize, strands: &[Strand]) -> Axis {
     if let Some(numbers) = numbers {
         return scaled(name, &numbers, 0.0);
     }
-    // Words, or a parameter that some runs do not have: one place for each value.
+    // Values that are not numbers, or a parameter that some runs lack: one height per distinct value.
     let word = |value: &Option<&Value>| value.map_or(NOTHING.to_owned(), |value| cut(&value.words, 16));
     let mut words: Vec<String> = Vec::new();
     for value in &values {
@@ -123,7 +123,7 @@ fn of_values(name: &str, at: usize, strands: &[Strand]) -> Axis {
     }
 }
 
-/// Losses, with a place above the axis for those that are no number.
+/// The axis of losses. Non-finite and missing losses are at its top, above all others.
 fn of_losses(name: &str, strands: &[Strand]) -> Axis {
     let losses: Vec<f64> = strands.iter().map(|strand| strand.outcome.number.unwrap_or(f64::NAN)).collect();
     let broken = losses.iter().any(|loss| loss.is_nan());
@@ -134,11 +134,11 @@ fn of_losses(name: &str, strands: &[Strand]) -> Axis {
     axis
 }
 
-/// Numbers on an axis that begins `below` the top; those that are none stand at the top.
+/// An axis of numbers. The highest finite number lies `below` units under the top; non-finite numbers are at the top.
 fn scaled(name: &str, numbers: &[f64], below: f64) -> Axis {
     let finite = || numbers.iter().copied().filter(|x| x.is_finite());
     let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-    // From one power of ten to another, or to a loss that left: equal distances are factors.
+    // The axis is logarithmic if the values span a factor of 8 or more, for example because a loss diverged.
     let log = low > 0.0 && high / low >= 8.0;
     let at = |x: f64| if log { x.log10() } else { x };
     let share = |x: f64| if high > low { (at(x) - at(low)) / (at(high) - at(low)) } else { 0.5 };
@@ -153,7 +153,7 @@ fn scaled(name: &str, numbers: &[f64], below: f64) -> Axis {
             false => ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|i| i as f64 * step).collect(),
         };
     }
-    // Two labels that would touch are one.
+    // A label that would touch the previous one is dropped.
     let mut ticks: Vec<(f64, String)> = Vec::new();
     for value in marked {
         if ticks.last().is_none_or(|(y, _)| (y - height(value)).abs() >= 12.0) {
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_lie_in_order_and_what_is_no_number_lies_above() {
+    fn values_are_in_order_and_nonfinite_ones_are_above() {
         let strand = |run: i64, rate: f64, rule: &str, loss: Option<f64>| Strand {
             run: RunId(run),
             label: format!("run{run}"),
@@ -183,7 +183,7 @@ mod tests {
             [strand(1, 0.001, "sgd", Some(5.0)), strand(2, 0.01, "adam", Some(4.0)), strand(3, 100.0, "sgd", None)];
         let rates = of_values("rate", 0, &strands);
         assert_eq!((rates.heights[0], rates.heights[2]), (FLOOR, TOP));
-        // On a logarithmic axis, a fifth of the way.
+        // A fifth of the way up a logarithmic axis.
         assert!((rates.heights[1] - (FLOOR - 0.2 * (FLOOR - TOP))).abs() < 1e-9);
         assert_eq!(of_values("rule", 1, &strands).ticks.len(), 2);
         let losses = of_losses("valid loss", &strands);

@@ -1,23 +1,23 @@
-//! What can be drawn over steps.
+//! Quantities that can be drawn over steps.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::axis::Baseline;
 
-/// What a picture shows over steps.
+/// A quantity that a chart shows over steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
     /// Training loss.
     Loss,
-    /// Loss on valid, by checkpoint.
+    /// Validation loss, by checkpoint.
     Valid,
     /// Gradient norm before clipping.
     GradNorm,
-    /// Size of the update over that of the weights.
+    /// Norm of the update divided by the norm of the weights.
     UpdateRatio,
-    /// Overshoot ratio: below 0 a step raised its own loss.
+    /// Actual over predicted decrease of the loss (overshoot ratio); below 0, the step raised its own loss.
     Overshoot,
     /// Largest logit.
     LogitMax,
@@ -30,7 +30,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// Its column in the record.
+    /// The name of its column in the record.
     pub fn column(self) -> &'static str {
         match self {
             Self::Loss => "loss",
@@ -45,13 +45,13 @@ impl Quantity {
         }
     }
 
-    /// In words, with its unit where it has one.
+    /// Its title, with its unit if it has one.
     pub fn title(self) -> &'static str {
         match self {
-            Self::Loss => "training loss, nats a token",
-            Self::Valid => "valid loss, nats a token",
+            Self::Loss => "training loss, nats per token",
+            Self::Valid => "validation loss, nats per token",
             Self::GradNorm => "gradient norm before clipping",
-            Self::UpdateRatio => "update over weights",
+            Self::UpdateRatio => "update-to-weight ratio",
             Self::Overshoot => "overshoot ratio ρ",
             Self::LogitMax => "largest logit",
             Self::Entropy => "entropy of the predictions, nats",
@@ -60,14 +60,14 @@ impl Quantity {
         }
     }
 
-    /// Whether a loss of models that count is a line to compare it with.
+    /// Whether n-gram baselines can be compared with it.
     pub fn is_loss(self) -> bool {
         matches!(self, Self::Loss | Self::Valid)
     }
 
-    /// A value that means something by itself.
+    /// A threshold of the quantity, drawn like a baseline.
     pub fn mark(self) -> Option<Baseline> {
-        // Below it a step raised the loss that it was to lower.
-        (self == Self::Overshoot).then(|| Baseline { label: "raises its own loss below".to_owned(), value: 0.0 })
+        // Below 0, a step raised the loss that it should have lowered.
+        (self == Self::Overshoot).then(|| Baseline { label: "loss rises below".to_owned(), value: 0.0 })
     }
 }

@@ -1,27 +1,27 @@
-//! Which values an axis holds, and where they lie on it.
+//! The values that an axis spans, and their positions on it.
 
 use crate::axis::nice;
 use crate::chart::{Chart, Curve};
 
-/// Values between two ends.
+/// The span of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
-    /// At the bottom.
+    /// The value at the bottom.
     pub low: f64,
-    /// At the top.
+    /// The value at the top.
     pub high: f64,
-    /// Whether equal distances are equal factors.
+    /// Whether the axis is logarithmic.
     pub log: bool,
-    /// Whether some curve leaves it at the top.
+    /// Whether some curve is cut off at the top.
     pub cut: bool,
 }
 
-/// A curve that rises past this many times the height at which all began, and past every baseline, is cut off on a linear
-/// axis: on one that held it, the other curves would be one line at the bottom.
+/// A curve that rises above this multiple of the highest first value and baseline, measured from the lowest value, is
+/// cut off on a linear axis. Otherwise the other curves would look like flat lines at the bottom.
 const CUT: f64 = 1.6;
 
 impl Range {
-    /// The values of a chart; `None` where it has none, or none that a logarithmic axis can hold.
+    /// The range of a chart; `None` if it has no values, or if `log` is set and some are not positive.
     pub fn of(chart: &Chart, log: bool) -> Option<Self> {
         let buckets = || chart.lines.iter().flat_map(|line| &line.buckets);
         let marks = || chart.baselines.iter().map(|baseline| baseline.value);
@@ -38,13 +38,13 @@ impl Range {
         let reference = begins.chain(marks()).reduce(f64::max).unwrap_or(high);
         let cut = chart.quantity.is_loss() && low >= 0.0 && high > reference + (CUT - 1.0) * (reference - low);
         let top = if cut { reference + 0.08 * (reference - low) } else { high };
-        // Between neighbours among floats there is no step to be taken.
+        // The step has a minimum, because the bounds can be adjacent floats.
         let step = nice(((top - low) / 5.0).max(1e-9 * top.abs().max(low.abs()).max(1.0)));
         let (floor, ceiling) = ((low / step).floor() * step, (top / step).ceil() * step);
         Some(Self { low: floor, high: if ceiling > floor { ceiling } else { floor + step }, log, cut })
     }
 
-    /// Where a value lies, from 0 at the bottom to 1 at the top; beyond them where it lies beyond.
+    /// The position of a value: 0 at the bottom of the range, 1 at its top, less or more outside it.
     pub fn share(&self, value: f64) -> f64 {
         if self.log {
             let (low, high) = (self.low.log10(), self.high.log10());
@@ -53,7 +53,7 @@ impl Range {
         (value - self.low) / (self.high - self.low)
     }
 
-    /// Values worth a line and a label.
+    /// Values that get a grid line and a label.
     pub fn ticks(&self) -> Vec<f64> {
         if !self.log {
             let step = nice((self.high - self.low) / 6.0);
@@ -76,7 +76,7 @@ impl Range {
 }
 
 impl Chart {
-    /// Whether a linear axis would show one spike and a floor: no loss, and spread over two powers of ten.
+    /// Whether a linear axis would show only a spike: the quantity is not a loss and spans two orders of magnitude.
     pub fn wants_log(&self) -> bool {
         !self.quantity.is_loss() && Range::of(self, true).is_some_and(|range| range.high > 100.0 * range.low)
     }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_leaves_does_not_flatten_the_others() {
+    fn a_diverged_loss_does_not_flatten_the_others() {
         let range = Range::of(&chart(&[&[9.2, 6.0, 4.4], &[9.2, 40.0, 62.0]]), false).unwrap();
         assert!(range.cut && range.high <= 11.0 && range.high > 9.21, "{range:?}");
         let range = Range::of(&chart(&[&[9.2, 6.0, 4.4], &[9.2, 9.9, 4.0]]), false).unwrap();

@@ -1,4 +1,4 @@
-//! A chart as SVG: one line a run, over a band from the least to the greatest value of each of its buckets.
+//! A chart as SVG: one line per run, over a band from the minimum to the maximum of each bucket.
 
 mod area;
 mod curves;
@@ -17,12 +17,12 @@ use area::{LEFT, PlotArea, px};
 use curves::{curve, marks};
 use legend::{ending, endings, notes};
 
-/// How large a picture is, in units that a browser shows as a pixel each, and on what ground.
+/// The size of a picture in CSS pixels, and its theme.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Canvas {
-    /// From left to right.
+    /// Its width.
     pub width: u32,
-    /// From top to bottom.
+    /// Its height.
     pub height: u32,
     /// Its theme.
     pub shade: Shade,
@@ -31,17 +31,17 @@ pub struct Canvas {
 /// The theme of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shade {
-    /// On white.
+    /// A white background.
     Light,
-    /// On black.
+    /// A black background.
     Dark,
-    /// As the reader has it: SVG that follows the page it is shown on.
+    /// An SVG that follows the theme of the page around it.
     Auto,
-    /// A part of a page, whose rules have the colours.
+    /// Part of a page whose CSS sets the colours.
     Page,
 }
 
-/// Arial where it is, else what has its proportions.
+/// Arial if it is installed, else a font with the same metrics.
 pub(super) const FONT: &str = "Helvetica, Arial, Arimo, 'Liberation Sans', sans-serif";
 
 const SIZE: f64 = 12.0;
@@ -60,7 +60,7 @@ pub fn svg(chart: &Chart, range: Range, canvas: Canvas) -> String {
         right,
         top: if page { 14.0 } else { 40.0 },
         floor: h - 62.0,
-        // Of very many runs each is drawn coarser; none loses a spike.
+        // With very many runs, each curve has fewer buckets, but no spike is lost.
         bucket: thin::width(chart.steps, ((right - LEFT) / 4.0).min(6000.0 / chart.lines.len().max(1) as f64) as i64),
     };
     let name = format!("{}: {}", chart.of, chart.quantity.title());
@@ -117,7 +117,7 @@ fn axes(area: &PlotArea<'_>) -> Markup {
             text class="faint" x=(px(area.x(step as f64))) y=(area.floor + 18.0) text-anchor="middle" { (count(step)) }
         }
         text class="faint" x=(px((LEFT + area.right) / 2.0)) y=(area.floor + 35.0) text-anchor="middle" {
-            @if area.range.log { "step (the other axis is logarithmic)" } @else { "step" }
+            @if area.range.log { "step (the y axis is logarithmic)" } @else { "step" }
         }
     }
 }

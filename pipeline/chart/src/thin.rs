@@ -1,8 +1,8 @@
-//! Fewer, wider buckets, without losing an extreme.
+//! Merges buckets into fewer, wider ones that keep every extreme.
 
 use identity::Bucket;
 
-/// Buckets of `width` steps each, aligned to multiples of it, so that those of several curves lie over one another.
+/// Merges buckets into buckets of `width` steps, aligned to multiples of `width` so that those of several curves agree.
 pub fn thin(buckets: &[Bucket], width: i64) -> Vec<Bucket> {
     let group = |bucket: &Bucket| (bucket.first + (bucket.steps - 1) / 2) / width.max(1);
     let merged = |same: &[Bucket]| {
@@ -24,7 +24,7 @@ pub fn thin(buckets: &[Bucket], width: i64) -> Vec<Bucket> {
     buckets.chunk_by(|a, b| group(a) == group(b)).map(merged).collect()
 }
 
-/// The width of buckets of which about `parts` hold all steps.
+/// The width at which about `parts` buckets cover all steps.
 pub fn width(steps: i64, parts: i64) -> i64 {
     (steps / parts.max(1)).max(1)
 }

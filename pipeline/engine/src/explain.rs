@@ -1,4 +1,5 @@
-//! Why a job is computed: the fields in which it differs from the nearest earlier execution of its stage.
+//! Explains why a job is computed: names the fields in which it differs from the nearest earlier execution of its
+//! stage.
 
 use std::collections::HashSet;
 
@@ -7,21 +8,18 @@ use serde_json::Value;
 use identity::{Difference, ExecutionId, Fields, StageName};
 use record::{Record, RecordError};
 
-/// Explains jobs, those of upstream stages first.
+/// Explains why jobs are computed; those of upstream stages must be explained first.
 #[derive(Debug, Default)]
 pub struct Explainer {
-    /// What the executions made that jobs were compared with so far.
+    /// Outputs of the executions that jobs have been compared with so far.
     compared: HashSet<String>,
 }
 
 impl Explainer {
-    /// One line for each field that differs from the nearest earlier execution: the one with the fewest differing fields;
-    /// of equals the one whose inputs were made by executions that are nearest to this job's upstream jobs; and of those
-    /// the newest. Without the second rule, which of two points that were computed side by side a stage is compared with
-    /// would be left to which ended last.
-    ///
-    /// # Errors
-    /// When the record can't be read.
+    /// One line for each field that differs from the nearest earlier execution. The nearest is the one with the fewest
+    /// differing fields; among equals, the one whose inputs come from the executions that this job's upstream jobs were
+    /// compared with; then the newest. Without the second rule, the choice between two points computed side by side
+    /// would depend on which ended last.
     pub fn why(&mut self, record: &mut Record, stage: &StageName, fields: &Fields) -> Result<Vec<String>, RecordError> {
         let strange = |difference: &&Difference| {
             difference.name.starts_with("input.")
@@ -34,28 +32,28 @@ impl Explainer {
             // The list is newest first, and `min_by_key` takes the first of equals.
             .min_by_key(|(_, differences)| (differences.len(), differences.iter().filter(strange).count()));
         let Some((execution, differences)) = nearest else {
-            return Ok(vec![format!("{stage} was never executed before")]);
+            return Ok(vec![format!("{stage} has not been executed before")]);
         };
         self.compared.extend(record.made_by(ExecutionId(execution))?);
         Ok(match differences.is_empty() {
-            true => vec!["its result was there, but an object of it is gone or damaged".to_owned()],
+            true => vec!["the result is cached, but one of its files in the store is missing or damaged".to_owned()],
             false => differences.iter().map(line).collect(),
         })
     }
 }
 
-/// A difference in one line.
+/// A difference, described in one line.
 pub(super) fn line(difference: &Difference) -> String {
     let name = difference.name.strip_prefix("param.").unwrap_or(&difference.name);
     match (&difference.before, &difference.now) {
         (Some(before), Some(now)) => format!("{name}: {} -> {}", short(before), short(now)),
-        (None, Some(now)) => format!("{name}: {}, which was not there", short(now)),
-        (Some(before), None) => format!("{name}: no longer there, was {}", short(before)),
+        (None, Some(now)) => format!("{name}: added, now {}", short(now)),
+        (Some(before), None) => format!("{name}: removed, was {}", short(before)),
         (None, None) => name.to_owned(),
     }
 }
 
-/// A value as people read it; a digest by its first digits.
+/// A value for display; a digest is cut to its first digits.
 fn short(value: &Value) -> String {
     match value.as_str() {
         Some(text) if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) => text[..12].to_owned(),

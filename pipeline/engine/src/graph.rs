@@ -1,4 +1,4 @@
-//! What there is to compute: stages in a directed acyclic graph, and for each point the nodes that a stage expands to.
+//! The work to do: stages in a directed acyclic graph, and for each point the nodes that a stage expands to.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,21 +12,21 @@ use stages::{Context, StageError, StageOutcome};
 use identity::observations::Looks;
 use identity::{Digest, Fields, ObjectId, OutputName, StageName, TrajectoryId};
 
-/// A stage: a row of the plan.
+/// A stage of the plan.
 #[derive(Debug, Clone)]
 pub struct Stage {
     /// Its name.
     pub name: StageName,
-    /// Raised whenever its output for the same input changes.
+    /// Its version, raised whenever its output for the same input changes.
     pub version: u32,
     /// The stages whose outputs it reads.
     pub needs: Vec<StageName>,
-    /// In words, what it is executed for when not just once: `each kept checkpoint`.
+    /// Describes its executions per point if there can be several: `each kept checkpoint`.
     pub each: Option<Cow<'static, str>>,
-    /// Whether it was added when runs without it were already out there. A run that was finished before answers all the
-    /// same: what it lacks is computed for it when it is asked for again.
+    /// Whether the stage was added after runs without it existed. A finished run without it is still up to date; the
+    /// stage is computed for that run when the run is requested again.
     pub later: bool,
-    /// How it is run.
+    /// How the stage is run.
     pub way: Way,
 }
 
@@ -39,20 +39,20 @@ pub enum Way {
     Worker,
 }
 
-/// One execution that a point asks of a stage.
+/// One execution of a stage that a point requires.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// Tells the executions of one stage apart: empty, `100`, `100 valid`.
+    /// Distinguishes the executions of one stage: empty, `100`, `100 valid`.
     pub item: String,
-    /// The checkpoint that it reads, where it reads one.
+    /// The checkpoint that it reads, if any.
     pub step: Option<u64>,
-    /// What the stage is handed.
+    /// The stage's parameters.
     pub params: Value,
-    /// The same without what is no part of the key.
+    /// The parameters that are part of the key.
     pub key_params: Value,
-    /// What it reads.
+    /// Its input files.
     pub inputs: Vec<Input>,
-    /// For a stage whose outputs accumulate along steps.
+    /// How to train; set for a stage that computes a trajectory.
     pub training: Option<Training>,
 }
 
@@ -61,56 +61,56 @@ pub struct Node {
 pub struct Input {
     /// The name that the stage knows it by.
     pub name: String,
-    /// Its content.
+    /// The digest of its content.
     pub digest: Digest,
-    /// Where it is, when it is not an object of the store.
+    /// Its path, if it is not an object of the store.
     pub file: Option<PathBuf>,
 }
 
 /// How a node computes a trajectory.
 #[derive(Debug, Clone)]
 pub struct Training {
-    /// The parameters that fix its numbers; `length` among them where its rates depend on it.
+    /// The parameters that determine its numbers, including `length` if the learning rate depends on it.
     pub identity: Value,
-    /// Steps in all.
+    /// Total number of steps.
     pub length: u64,
-    /// The length that its rates are computed for: another than `length` where only a part of it is made again.
+    /// The length for which learning rates are computed; differs from `length` when only a part is recomputed.
     pub horizon: u64,
     /// Which checkpoints are kept.
     pub checkpoints: Checkpoints,
     /// Steps between probes; 0 is off.
     pub probes: u64,
-    /// It ends after this many steps in a row with a loss that is not finite.
+    /// Stop after this many consecutive steps with a NaN or infinite loss.
     pub stop_after: Option<u64>,
-    /// It ends when its valid loss has stopped falling.
+    /// Stop when the validation loss no longer improves.
     pub early_stopping: Option<EarlyStopping>,
-    /// Inputs that it reads and that change none of its numbers.
+    /// Inputs that don't affect its numbers.
     pub aside: Vec<String>,
-    /// Whether the last checkpoint is wanted with its state: a fork begins there.
+    /// Whether the last checkpoint needs its state, because a fork starts there.
     pub whole: bool,
-    /// What it was forked from; none where it begins with initial weights.
+    /// The checkpoint that it was forked from; none if it starts from initial weights.
     pub parent: Option<Parent>,
 }
 
-/// A checkpoint of another trajectory, from which one begins.
+/// The checkpoint of another trajectory that a fork starts from.
 #[derive(Debug, Clone)]
 pub struct Parent {
-    /// That trajectory.
+    /// The identity of that trajectory.
     pub identity: TrajectoryId,
-    /// The checkpoint, and the first step of the fork.
+    /// The step of the checkpoint, which is also the first step of the fork.
     pub step: u64,
-    /// Computes the parent up to there, for where its state was let go.
+    /// The node that computes the parent up to that step, in case its state was pruned.
     pub node: Box<Node>,
 }
 
 impl Training {
-    /// The first step that is its own.
+    /// The first step that belongs to this trajectory.
     pub fn origin(&self) -> u64 {
         self.parent.as_ref().map_or(0, |parent| parent.step)
     }
 
-    /// The checkpoints that it keeps when it ends after `reached` steps, ascending: those before a fork are its parent's.
-    /// Where the best is kept, those that `looks` says nothing of may yet be it.
+    /// The checkpoints to keep if it ends after `reached` steps, ascending, without those of a fork's parent. If only
+    /// the best is kept, those not yet evaluated stay too.
     pub fn kept_until(&self, reached: u64, looks: &Looks) -> Vec<u64> {
         let mut kept = self.checkpoints.kept_until(self.length, reached);
         kept.retain(|step| *step >= self.origin());
@@ -121,26 +121,27 @@ impl Training {
         kept
     }
 
-    /// The checkpoint with the lowest valid loss, where that one is kept.
+    /// The checkpoint with the lowest validation loss, if `keep` is `best`.
     pub fn best_until(&self, reached: u64, looks: &Looks) -> Option<u64> {
         let made = self.checkpoints.kept_until(self.length, reached);
         let made: Vec<u64> = made.into_iter().filter(|step| *step >= self.origin()).collect();
         looks::best(looks, &made).filter(|_| self.checkpoints.keep_the_best())
     }
 
-    /// Whether it looks at its valid loss for a rule of its own.
+    /// Whether a rule for stopping or keeping checkpoints reads the validation loss.
     pub fn looks(&self) -> bool {
         self.early_stopping.is_some() || self.checkpoints.keep_the_best()
     }
 
-    /// Where it ends: at a loss that stayed non-finite as long as `lost` says, at a valid loss that has stopped falling,
-    /// or at its length.
+    /// The step at which it ends: its length, or earlier at `lost`, where the loss stayed NaN or infinite for too long,
+    /// or where the validation loss stopped improving.
     pub fn end(&self, lost: Option<u64>, looks: &Looks) -> u64 {
         let early = self.early_stopping.and_then(|rule| rule.end(looks));
         [lost, early].into_iter().flatten().fold(self.length, u64::min)
     }
 
-    /// The first look that its rules want of the first `computed` steps, which `end` as said, and that was not taken.
+    /// The step of the first evaluation on the validation split that the rules require within the first `computed`
+    /// steps and that is missing; training ends at step `end`.
     pub fn first_unlooked(&self, computed: u64, end: u64, looks: &Looks) -> Option<u64> {
         let rule = self.early_stopping.and_then(|rule| {
             let wanted = (1..=computed / rule.every).map(|i| i * rule.every);
@@ -154,41 +155,36 @@ impl Training {
     }
 }
 
-/// What the stages before made, for one point.
+/// The products of the upstream stages, for one point.
 #[derive(Debug, Default)]
 pub struct Upstream {
     made: BTreeMap<StageName, Products>,
 }
 
-/// What one stage made.
+/// The products of one stage.
 #[derive(Debug, Clone, Default)]
 pub struct Products {
     /// Output objects by name.
     pub outputs: BTreeMap<OutputName, ObjectId>,
-    /// Small facts.
+    /// Facts about the execution, as JSON.
     pub report: Value,
-    /// For a trajectory: the step after the last.
+    /// For a stage that trains: the step after the last.
     pub reached: Option<u64>,
 }
 
 impl Upstream {
-    /// Adds what a stage made.
+    /// Adds the products of a stage.
     pub fn put(&mut self, stage: StageName, made: Products) {
         self.made.insert(stage, made);
     }
 
-    /// What a stage made.
-    ///
-    /// # Errors
-    /// When the plan asks for a stage that it did not say it needs.
+    /// The products of a stage. The plan must have declared that it needs the stage.
     pub fn of(&self, stage: &str) -> Result<&Products, StageError> {
-        self.made.get(stage).ok_or_else(|| StageError::Bug(format!("the plan reads {stage} without needing it")))
+        let bug = || StageError::Bug(format!("the plan reads outputs of {stage}, but declares no need for this stage"));
+        self.made.get(stage).ok_or_else(bug)
     }
 
     /// The output `name` of a stage, as an input called `called`.
-    ///
-    /// # Errors
-    /// As [`Self::of`], or when there is no such output.
     pub fn input(&self, stage: &str, name: &str, called: &str) -> Result<Input, StageError> {
         let id = self.of(stage)?.outputs.get(name);
         let id = id.ok_or_else(|| StageError::Bug(format!("{stage} has no output {name}")))?;
@@ -196,20 +192,14 @@ impl Upstream {
     }
 }
 
-/// What a point asks of each stage.
+/// What a point requires of each stage.
 pub trait Plan {
-    /// The nodes of a stage, once all stages that it needs are done.
-    ///
-    /// # Errors
-    /// When the outputs so far rule the point out.
+    /// The nodes of a stage, once all stages that it needs are done. Fails if their outputs make the point impossible.
     fn nodes(&self, stage: &StageName, upstream: &Upstream) -> Result<Vec<Node>, StageError>;
 }
 
-/// Checks that every need is a stage and that no stage needs itself, and gives the stages in an order in which each
-/// comes after what it needs.
-///
-/// # Errors
-/// One line: the unknown name, or the cycle as a path `a -> b -> a`.
+/// Sorts the stages so that each comes after those it needs. Fails for an unknown name or a cycle, which the error
+/// shows as a path `a -> b -> a`.
 pub fn order(stages: &[Stage]) -> Result<Vec<Stage>, String> {
     let mut placed: Vec<Stage> = Vec::with_capacity(stages.len());
     let mut path = Vec::new();
@@ -236,7 +226,7 @@ fn place<'s>(
         let need = stages
             .iter()
             .find(|other| other.name == *need)
-            .ok_or_else(|| format!("stage {} needs {need}, which is no stage", stage.name))?;
+            .ok_or_else(|| format!("stage {} needs {need}, which is not a stage", stage.name))?;
         place(need, stages, placed, path)?;
     }
     path.pop();
@@ -244,36 +234,36 @@ fn place<'s>(
     Ok(())
 }
 
-/// The facts of the worker that change its numbers.
+/// Facts about the worker that affect the numbers that it computes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerFacts {
     /// libtorch's version, a field of every key.
     pub libtorch: String,
-    /// The vector extensions of the CPU that libtorch uses.
+    /// The CPU's vector extensions that libtorch uses.
     pub cpu_capability: String,
     /// The name of the GPU.
     pub gpu: Option<String>,
 }
 
 impl WorkerFacts {
-    /// What computes on `device`: other hardware than this may compute other bits, which no key covers.
+    /// The hardware behind `device`. Results on other hardware may differ in the last bits, which no key covers.
     pub fn capability(&self, device: &str) -> String {
         let gpu = self.gpu.iter().filter(|_| device != CPU).map(String::as_str);
         std::iter::once(self.cpu_capability.as_str()).chain(gpu).collect::<Vec<_>>().join(", ")
     }
 }
 
-/// Where the worker computes unless an order says otherwise.
+/// The default device.
 pub const CPU: &str = "cpu";
 
 impl Node {
-    /// Where the worker is to compute it.
+    /// The device on which the worker computes this node.
     pub fn device(&self) -> &str {
         self.params.get("device").and_then(Value::as_str).unwrap_or(CPU)
     }
 }
 
-/// What the key of a node covers.
+/// The fields that a node's stage key covers.
 pub fn key_fields(stage: &Stage, node: &Node, worker: &WorkerFacts) -> Fields {
     let mut fields = fields_of(stage, &node.key_params, node.device(), worker);
     for input in &node.inputs {
@@ -282,7 +272,7 @@ pub fn key_fields(stage: &Stage, node: &Node, worker: &WorkerFacts) -> Fields {
     fields
 }
 
-/// What the identity of a node's trajectory covers.
+/// The fields that the identity of a node's trajectory covers.
 pub fn trajectory_fields(stage: &Stage, node: &Node, training: &Training, worker: &WorkerFacts) -> Fields {
     let mut fields = fields_of(stage, &training.identity, node.device(), worker);
     fields.put("trajectory", true);
@@ -315,12 +305,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_comes_after_what_it_needs() {
+    fn a_stage_comes_after_the_stages_it_needs() {
         let names =
             |stages: &[Stage]| order(stages).map(|all| all.iter().map(|s| s.name.to_string()).collect::<Vec<_>>());
         assert_eq!(names(&[stage("c", &["a", "b"]), stage("b", &["a"]), stage("a", &[])]).unwrap(), ["a", "b", "c"]);
         let cycle = [stage("x", &["a"]), stage("a", &["b"]), stage("b", &["a"])];
         assert_eq!(names(&cycle).unwrap_err(), "stages need each other: a -> b -> a");
-        assert_eq!(names(&[stage("a", &["z"])]).unwrap_err(), "stage a needs z, which is no stage");
+        assert_eq!(names(&[stage("a", &["z"])]).unwrap_err(), "stage a needs z, which is not a stage");
     }
 }

@@ -1,4 +1,4 @@
-//! Where executions run: an order goes out; what is observed on the way, and what came of it, come back as messages.
+//! Decides where executions run. A launcher takes tasks, and sends back observations and results as messages.
 
 mod local;
 mod pool;
@@ -22,131 +22,131 @@ pub use pool::Pool;
 
 /// Runs executions somewhere: in this process and its workers ([`Local`]), or on other machines.
 pub trait Launcher {
-    /// Starts an execution. All that it observes, and then its end, is sent to `to`; it ends exactly once, also where it
-    /// could not be started.
+    /// Starts an execution. Its observations, then its end, are sent to `to`. It ends exactly once, even if it could
+    /// not be started.
     fn launch(&mut self, task: Task, to: &Sender<Message>);
 
-    /// How far an execution is that reports nothing by itself, in thousandths.
+    /// The progress, in thousandths, of an execution that doesn't report it by messages.
     fn share(&self, key: StageKey) -> Option<u64>;
 
-    /// Allows an execution so many threads from now on, as soon as it can use them; not fewer than its task says.
+    /// Allows an execution this many threads from now on; the number is never lower than that of its task.
     fn allow(&mut self, key: StageKey, threads: u32);
 
-    /// Asks all executions to end early, those that are launched later included.
+    /// Asks all executions to end early, including those launched later.
     fn stop(&mut self);
 }
 
-/// What an execution is to compute.
+/// The task of an execution.
 #[derive(Debug)]
 pub struct Task {
     /// The key of its results.
     pub key: StageKey,
-    /// The execution's own name, under which its files lie while it runs.
+    /// The execution's unique name, which also names its scratch folder.
     pub uid: String,
     /// The stage.
     pub stage: StageName,
     /// How the stage is run.
     pub way: Way,
-    /// What the stage is handed.
+    /// The stage's parameters.
     pub params: Value,
-    /// What it reads.
+    /// Its input files.
     pub inputs: Vec<Input>,
-    /// Threads that it begins with.
+    /// Number of threads at the start.
     pub threads: u32,
-    /// The part of a trajectory that is wanted.
+    /// The part of a trajectory to compute.
     pub segment: Option<Segment>,
-    /// Whether a training may end before its segment does, since its loss stayed non-finite.
+    /// Whether NaN or infinite losses may end training before the end of the segment.
     pub may_give_up: bool,
-    /// Whether it may at a look at its valid loss.
+    /// Whether an evaluation on the validation split may do so.
     pub may_stop_early: bool,
 }
 
-/// What is told of an execution.
+/// A message about an execution.
 #[derive(Debug)]
 pub enum Message {
-    /// Something was observed.
+    /// An observation was made.
     Observed(StageKey, Observation),
     /// It has ended.
     Ended(StageKey, Result<Made, TaskError>),
 }
 
-/// What is observed while an execution runs.
+/// An observation of a running execution.
 #[derive(Debug)]
 pub enum Observation {
-    /// Where the words of the worker go that is about to take the order.
+    /// Where the worker that is about to take the order writes its log.
     Log {
         /// A file of the store's logs.
         name: String,
-        /// Where in it they begin, in bytes.
+        /// The offset, in bytes, at which the part for this order begins.
         from: u64,
     },
     /// One optimiser step.
     Step(Step),
     /// A checkpoint whose objects are durable.
     Checkpoint {
-        /// Updates done.
+        /// The number of updates done.
         step: u64,
         /// The weights.
         weights: Put,
-        /// What it takes to resume from them.
+        /// The state needed to resume.
         state: Put,
     },
-    /// A split was scored.
+    /// A split was evaluated.
     Evaluation(Evaluation),
-    /// Something worth a line.
+    /// Something worth recording.
     Event(Event),
-    /// Thousandths done of an execution that has no steps.
+    /// Progress in thousandths, of an execution without steps.
     Progress(u64),
-    /// A line for whoever watches.
+    /// A message for the user.
     Note(String),
 }
 
-/// What an execution made.
+/// The results of an execution.
 #[derive(Debug, Default)]
 pub struct Made {
     /// Its outputs by name, in the store.
     pub outputs: Vec<(OutputName, Put)>,
-    /// Small facts.
+    /// Facts about the execution, as JSON.
     pub report: Value,
-    /// Texts that were sampled.
+    /// Samples.
     pub samples: Vec<SampleText>,
-    /// Losses of models that count.
+    /// Losses of n-gram models.
     pub baselines: Vec<BaselineLoss>,
-    /// What is worth a line.
+    /// Events.
     pub events: Vec<Event>,
-    /// How long it took.
+    /// Duration.
     pub seconds: f64,
-    /// The most memory that its process had, in bytes.
+    /// Peak memory of its process, in bytes.
     pub peak_memory: Option<u64>,
-    /// For a trajectory: the step after the last.
+    /// For a stage that trains: the step after the last.
     pub reached: Option<u64>,
 }
 
-/// Why an execution made nothing.
+/// Why an execution has no results.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
-    /// The stage said why.
+    /// The stage failed.
     #[error(transparent)]
     Stage(#[from] StageError),
-    /// The worker said why, or died.
+    /// The worker failed or died.
     #[error(transparent)]
     Worker(WorkerError),
     /// The user asked to stop.
     #[error("stopped")]
     Stopped,
-    /// A file of the user's is no longer what its digest says.
-    #[error("{} was changed while the program ran", .0.display())]
+    /// A file of the user no longer matches its digest.
+    #[error("{} changed while the program was running", .0.display())]
     Changed(PathBuf),
     /// The store's disk failed.
     #[error("{}: {error}", path.display())]
     Disk {
         /// The file.
         path: PathBuf,
-        /// In the system's words.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// The system has no thread to give.
-    #[error("no thread could be started: {0}")]
+    /// The system could not start a thread.
+    #[error("can't start a thread: {0}")]
     Thread(std::io::Error),
 }
 
@@ -156,7 +156,7 @@ impl From<WorkerError> for TaskError {
     }
 }
 
-/// Where inputs lie.
+/// The paths of inputs by name.
 fn paths(store: &Store, inputs: &[Input]) -> BTreeMap<String, PathBuf> {
     let place = |input: &Input| input.file.clone().unwrap_or_else(|| store.path(ObjectId(input.digest)));
     inputs.iter().map(|input| (input.name.clone(), place(input))).collect()

@@ -1,7 +1,7 @@
-//! The engine: keys, the store, the state machine, the worker.
+//! The engine: stage keys, the store, the state machine, the worker.
 //!
-//! It knows no stage by name, no flag and no terminal: what there is to compute comes as a plan, and whoever watches is told
-//! by a trait.
+//! It knows no stage by name, no flag and no terminal: the work comes as a plan, and progress is reported through a
+//! trait.
 
 mod conduct;
 mod explain;

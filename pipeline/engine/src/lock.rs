@@ -1,4 +1,5 @@
-//! Claims and liveness by advisory file locks: they vanish with their holder, so there is no heartbeat and no timeout.
+//! Advisory file locks that show which process is alive and which work it has claimed. A lock vanishes with its holder,
+//! so no heartbeat or timeout is needed.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -7,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use system::{files, locks};
 
-/// How long somebody who adds objects waits for somebody who removes some.
+/// How long a process that adds objects waits for another that is removing objects.
 const REMOVING: Duration = Duration::from_secs(120);
 
-/// How long a process waits for its own lock, at which another may look for a moment.
+/// How long a process waits for its own lock, which another process may hold briefly to test it.
 const OWN: Duration = Duration::from_secs(30);
 
-/// A held lock; its file goes with it.
+/// A held lock; dropping it removes its file.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -22,8 +23,8 @@ pub struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Removed while the lock is still held: whoever opened the file before finds, once it has the lock, that the
-        // name is gone, and tries anew (see `try_lock`).
+        // The file is removed while the lock is still held: a process that opened the file before finds, once it has
+        // the lock, that the name is gone, and tries again (see `try_lock_at`).
         let _ = std::fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }
@@ -34,23 +35,17 @@ fn folder(store: &Path) -> PathBuf {
     store.join("locks")
 }
 
-/// The lock that a living process holds.
+/// The path of the lock that a process holds while it lives.
 pub fn process_path(store: &Path, process: &str) -> PathBuf {
     folder(store).join(format!("process-{process}"))
 }
 
-/// Takes the lock `name`; `None` while another holds it, in this process or any other.
-///
-/// # Errors
-/// When the folder can't be written, or the filesystem has no working locks.
+/// Takes the lock `name`; `None` while it is held, by this process or another.
 pub fn try_lock(store: &Path, name: &str) -> io::Result<Option<Lock>> {
     try_lock_at(folder(store).join(name))
 }
 
-/// The same of a lock file anywhere.
-///
-/// # Errors
-/// As of [`try_lock`].
+/// Like [`try_lock`], for a lock file anywhere.
 pub fn try_lock_at(path: PathBuf) -> io::Result<Option<Lock>> {
     use std::os::unix::fs::MetadataExt as _;
     loop {
@@ -60,7 +55,7 @@ pub fn try_lock_at(path: PathBuf) -> io::Result<Option<Lock>> {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // A holder that ended in between removed the name: then this lock is on a file that nobody else will open.
+        // If the previous holder has just removed the name, this lock is on a file that no other process will open.
         match std::fs::metadata(&path) {
             Ok(named) if named.ino() == file.metadata()?.ino() => return Ok(Some(Lock { file, path })),
             Ok(_) => {}
@@ -70,15 +65,15 @@ pub fn try_lock_at(path: PathBuf) -> io::Result<Option<Lock>> {
     }
 }
 
-/// Takes this process's own lock, which says that it lives.
+/// Takes this process's own lock, which shows that it is alive.
 ///
 /// # Errors
-/// When the folder can't be written, or locks do not work there: a lock that can be taken twice is none.
+/// If the folder can't be written, or file locks don't work there: taking the lock twice must fail.
 pub fn enlist(store: &Path, process: &str) -> io::Result<Lock> {
     std::fs::create_dir_all(folder(store))?;
     let path = process_path(store, process);
-    // The name is nobody else's; but another process that sweeps, or looks who lives, may hold the lock for a moment; one
-    // that is stopped in that moment, for longer.
+    // The name is unique, but another process that sweeps or checks for living processes may hold the lock for a
+    // moment, or for longer if it is suspended at that moment.
     let begun = Instant::now();
     let lock = loop {
         match try_lock_at(path.clone())? {
@@ -90,16 +85,16 @@ pub fn enlist(store: &Path, process: &str) -> io::Result<Lock> {
             None => std::thread::sleep(Duration::from_millis(1)),
         }
     };
-    // What every output needs later is looked at now, before anything is computed.
+    // Every output needs this file later, so open it once before anything is computed.
     drop(content_file(store)?);
     if try_lock_at(path)?.is_some() {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "this filesystem has no working file locks"));
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "file locks don't work on this filesystem"));
     }
     Ok(lock)
 }
 
-/// Whether a process still holds its lock. One whose lock can't be looked at, another user's for one, may well live: to take
-/// it for dead would end its runs.
+/// Whether a process still holds its lock. A process whose lock can't be tested, such as another user's, counts as
+/// alive, since its runs would be ended otherwise.
 pub fn is_alive(store: &Path, process: &str) -> bool {
     match files::open(&process_path(store, process)) {
         Ok(file) => file.try_lock_shared().is_err(),
@@ -107,7 +102,7 @@ pub fn is_alive(store: &Path, process: &str) -> bool {
     }
 }
 
-/// Whether any process but `own` holds its lock.
+/// Whether any process other than `own` holds its lock.
 pub fn is_anyone_alive(store: &Path, own: Option<&str>) -> bool {
     let entries = std::fs::read_dir(folder(store)).into_iter().flatten().flatten();
     entries
@@ -115,21 +110,18 @@ pub fn is_anyone_alive(store: &Path, own: Option<&str>) -> bool {
         .any(|process| own != Some(process.as_str()) && is_alive(store, &process))
 }
 
-/// Removes the lock files that killed processes left.
+/// Removes the lock files of killed processes.
 pub fn sweep(store: &Path) {
     for entry in std::fs::read_dir(folder(store)).into_iter().flatten().flatten() {
         let name = entry.file_name();
         if name.to_str().is_some_and(|name| name.starts_with("process-") || name.starts_with("key-")) {
-            // Taking it and letting it go removes it.
+            // Taking and dropping a lock removes its file.
             drop(try_lock_at(entry.path()));
         }
     }
 }
 
-/// A shared hold on the store's content, during which nothing is removed from it.
-///
-/// # Errors
-/// When the folder can't be written.
+/// A shared lock on the store's content, during which nothing is removed from it.
 pub fn hold_content(store: &Path) -> io::Result<File> {
     let file = content_file(store)?;
     let begun = Instant::now();
@@ -149,10 +141,7 @@ pub fn hold_content(store: &Path) -> io::Result<File> {
     }
 }
 
-/// The right to remove objects; `None` while any process is adding some.
-///
-/// # Errors
-/// When the folder can't be written.
+/// An exclusive lock on the store's content, for removing objects; `None` while any process is adding some.
 pub fn try_own_content(store: &Path) -> io::Result<Option<File>> {
     let file = content_file(store)?;
     match file.try_lock() {
@@ -168,7 +157,7 @@ fn content_file(store: &Path) -> io::Result<File> {
     files::open_for_locking(&path).map_err(files::at(&path))
 }
 
-/// Who holds a file's lock, as a parenthesis; nothing where the system does not tell.
+/// The process that holds a file's lock, in parentheses; empty if the system does not say.
 fn by(path: &Path) -> String {
     locks::holder(path).map(|holder| format!(" ({holder})")).unwrap_or_default()
 }
@@ -200,10 +189,10 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_a_lock_that_can_not_be_opened_may_well_live() {
+    fn a_process_whose_lock_can_not_be_opened_counts_as_alive() {
         let store = tempfile::tempdir().unwrap();
         let own = enlist(store.path(), "own").unwrap();
-        // Nobody can open this, whatever they may read: it leads to itself.
+        // A link to itself, which no user can open, whatever their permissions.
         std::os::unix::fs::symlink("process-theirs", process_path(store.path(), "theirs")).unwrap();
         assert!(is_alive(store.path(), "theirs"));
         assert!(is_anyone_alive(store.path(), Some("own")));

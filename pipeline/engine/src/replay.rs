@@ -1,4 +1,5 @@
-//! Steps of a trajectory computed again, beside the record and the store, up to one whose predictions are wanted.
+//! Recomputes steps of a trajectory, without touching the record or the store, up to one whose predictions are
+//! requested.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,40 +13,37 @@ use crate::worker::{Worker, WorkerError};
 use identity::StageName;
 use identity::observations::{Measured, Step};
 
-/// Steps `from..to` of one trajectory. A fork is reached on a leg of its parent's and one of its own.
+/// Steps `from..to` of one trajectory. A fork takes two legs: one of its parent, then one of its own.
 #[derive(Debug)]
 pub struct Leg {
-    /// What the stage is handed.
+    /// The stage's parameters.
     pub params: Value,
-    /// What it reads, by name.
+    /// Input files by name.
     pub inputs: BTreeMap<String, PathBuf>,
-    /// The threads that the trajectory began with.
+    /// The number of threads that the trajectory started with.
     pub threads: u32,
-    /// Steps in all, which some schedules read.
+    /// Total number of steps, which some schedules read.
     pub length: u64,
     /// The first step.
     pub from: u64,
     /// The step after the last.
     pub to: u64,
-    /// Weights and state of checkpoint `from`; none where it begins with initial weights, or where the leg before ended.
+    /// Weights and state of checkpoint `from`; none to start from initial weights, or from the end of the previous leg.
     pub start: Option<(PathBuf, PathBuf)>,
-    /// The valid losses that it saw before.
+    /// Validation losses of earlier steps.
     pub looks: Vec<(u64, Measured)>,
 }
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Debug)]
 pub struct Replayed {
-    /// The losses of all its steps, the inspected one's last.
+    /// The losses of all steps; the inspected step is the last.
     pub losses: Vec<(u64, f64)>,
-    /// What that step predicted, row by row and token by token.
+    /// The predictions of that step, by row and token.
     pub rows: Vec<Vec<Predicted>>,
 }
 
-/// Goes along the legs; the last ends with the step that is inspected. `watch` sees every step.
-///
-/// # Errors
-/// Those of the worker and of `watch`.
+/// Replays the legs; the last leg ends with the step to inspect. `watch` is called for every step.
 pub fn replay(
     worker: &mut Worker,
     stage: &StageName,
@@ -86,7 +84,7 @@ pub fn replay(
         let conduct = Conduct::new(&order, false, false);
         let mut conduct = conduct.map_err(|error| WorkerError::failed(error.to_string()))?;
         worker.send(order, None)?;
-        // The worker is ended with its order, of which a part is worth nothing.
+        // A request to stop kills the worker at once, because a partial result of this order is of no use.
         let done = worker.follow(id, true, |mut reply| {
             conduct.hear(&mut reply).map_err(WorkerError::Astray)?;
             match reply {
@@ -102,9 +100,10 @@ pub fn replay(
         })?;
         conduct.end(&done, &goes_on).map_err(WorkerError::Astray)?;
     }
-    let file = predictions.ok_or_else(|| WorkerError::Astray("BUG: a replay without an end".to_owned()))?;
+    let file =
+        predictions.ok_or_else(|| WorkerError::Astray("BUG: the replay ended without predictions".to_owned()))?;
     let text = std::fs::read(&file).map_err(disk(&file))?;
-    let rows =
-        serde_json::from_slice(&text).map_err(|error| WorkerError::Astray(format!("its predictions: {error}")))?;
+    let rows = serde_json::from_slice(&text)
+        .map_err(|error| WorkerError::Astray(format!("sent invalid predictions ({error})")))?;
     Ok(Replayed { losses, rows })
 }

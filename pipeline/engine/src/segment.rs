@@ -1,8 +1,8 @@
-//! Which part of a trajectory is still to be computed, and from where.
+//! Determines which part of a trajectory is still missing, and where to start computing it.
 //!
-//! Resuming after a kill, training longer, adding checkpoints and making the state again from which a fork begins are one
-//! mechanism: steps and checkpoints that are there are not computed again, except those between the state that a training
-//! can start from and what is missing.
+//! Resuming after a kill, training longer, adding checkpoints and recomputing the state that a fork starts from are one
+//! mechanism: recorded steps and checkpoints are not recomputed, except those between the state to start from and the
+//! first missing one.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +11,23 @@ use identity::ObjectId;
 use identity::observations::Looks;
 use record::rows::Trajectory;
 
-/// What is to be computed: steps `from..to`, writing down some checkpoints.
+/// The part to compute: steps `from..to`, with some checkpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// The first step.
     pub from: u64,
     /// The step after the last.
     pub to: u64,
-    /// Weights and state to start from; none where the trajectory itself begins, be it a fork or not.
+    /// Weights and state to start from; none at the start of the trajectory, whether a fork or not.
     pub start: Option<(ObjectId, ObjectId)>,
-    /// Checkpoints to be written down.
+    /// Checkpoints to write.
     pub checkpoints: Vec<u64>,
 }
 
-/// The part of a trajectory that a training of some length still lacks; `None` when it lacks nothing.
+/// The part of a trajectory that a training run of `length` steps still lacks; `None` if it is complete.
 ///
-/// `length` is where it ends; `looks` the valid losses that it has seen; `sound` says whether an object is in the store;
-/// `unmeasured` the first of the computed steps that lacks probes, or a look, that are asked for now.
+/// `looks` are the validation losses recorded so far; `sound` says whether an object is in the store and intact;
+/// `unmeasured` is the first recorded step that lacks a probe or a validation loss that is requested now.
 pub fn missing(
     trajectory: &Trajectory,
     training: &Training,
@@ -45,7 +45,7 @@ pub fn missing(
     let kept = training.kept_until(length, looks);
     let stateless = training.whole && there.get(&length).is_some_and(|(_, state)| !state);
     let unmade = kept.into_iter().filter(|step| !there.contains_key(step));
-    // Also one on the way, which only resuming needs: what is recorded is there, or is made again.
+    // Checkpoints needed only for resuming are included: every recorded checkpoint is recomputed if it is damaged.
     let damaged = trajectory.checkpoints.range(..=length).filter(|(step, (_, state))| {
         let (weights_sound, state_sound) = there[step];
         !weights_sound || (state.is_some() && !state_sound)
@@ -60,7 +60,7 @@ pub fn missing(
     if !steps_missing && checkpoints.is_empty() && unmeasured.is_none() {
         return None;
     }
-    // No later than the first thing that is missing.
+    // Start no later than the first missing step, checkpoint or measurement.
     let mut latest = if steps_missing { trajectory.steps } else { to };
     for first in checkpoints.first().into_iter().chain(&unmeasured) {
         latest = latest.min(*first);
@@ -74,8 +74,8 @@ pub fn missing(
     Some(Missing { from, to, start, checkpoints })
 }
 
-/// Of the steps whose state is there, ascending, those that may let it go: the newest stays, and of the older ones at
-/// most one for each doubling of the distance to it, so that n checkpoints keep about log n states.
+/// Chooses from `steps` (ascending), whose states are stored, those whose state can be pruned. The newest state stays,
+/// and of the older ones at most one per doubling of the distance to it, so that n checkpoints keep about log n states.
 pub fn states_to_drop(steps: &[u64]) -> Vec<u64> {
     let Some((newest, older)) = steps.split_last() else { return Vec::new() };
     let mut kept_at = 0;
@@ -117,7 +117,7 @@ mod tests {
         }
     }
 
-    /// What a training lacks that looks at no valid loss.
+    /// What a training run lacks if its rules don't read the validation loss.
     fn lacks(
         trajectory: &Trajectory,
         training: &Training,
@@ -156,29 +156,29 @@ mod tests {
         // Killed at step 130 with a state at 100: resumes from there.
         let killed = trajectory(130, &[(0, true), (100, true)]);
         assert_eq!(segment(&killed, &training(200, 100)), Some((100, 200, vec![200])));
-        // Complete; longer; shorter; with further checkpoints.
+        // A complete trajectory, requested as it is, longer, shorter, and with more checkpoints.
         let done = trajectory(200, &[(0, false), (100, true), (200, true)]);
         assert_eq!(segment(&done, &training(200, 100)), None);
         assert_eq!(segment(&done, &training(300, 100)), Some((200, 300, vec![300])));
         assert_eq!(segment(&done, &training(100, 100)), None);
         assert_eq!(segment(&done, &training(200, 50)), Some((0, 150, vec![50, 150])));
         assert_eq!(segment(&done, &training(150, 0)), Some((100, 150, vec![150])));
-        // Ended early by a loss that stayed non-finite.
+        // Stopped early by a loss that stayed NaN or infinite.
         let ended = lacks(&trajectory(30, &[(0, true), (30, true)]), &training(200, 100), Some(30), None, |_| true);
         assert_eq!(ended, None);
-        // Probes asked for afterwards are replayed from the state before the first of them.
+        // Probes that are requested afterwards require a replay from the state before the first of them.
         for (first, from) in [(0, 0), (90, 0), (130, 100)] {
             let probed = lacks(&done, &training(200, 100), None, Some(first), |_| true).unwrap();
             assert_eq!((probed.from, probed.to, probed.checkpoints), (from, 200, vec![]));
         }
-        // Of the checkpoints asked for, those that it reached before it ended early, and the end.
+        // After an early stop, only the requested checkpoints that were reached and the last one are needed.
         let last =
             Training { checkpoints: Checkpoints { every: 100, keep: Keep::Last { last: 2 } }, ..training(1000, 100) };
         let ended = trajectory(330, &[(0, true), (330, true)]);
         assert_eq!(lacks(&ended, &last, Some(330), None, |_| true), None);
     }
 
-    /// A training forked at `step`.
+    /// A training run forked at `step`.
     fn fork(step: u64, length: u64, every: u64) -> Training {
         let node = Node {
             item: String::new(),
@@ -193,14 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn a_fork_begins_where_its_parent_is_left() {
-        // A fork's steps are counted from its parent's on, also before it has one of its own.
+    fn a_fork_starts_at_its_parents_checkpoint() {
+        // The steps of a fork continue the numbers of its parent's steps, even before it has any.
         let begun = |checkpoints: &[(u64, bool)], fork: &Training| {
             lacks(&trajectory(300, checkpoints), fork, None, None, |_| true).unwrap()
         };
         let fresh = begun(&[], &fork(300, 500, 100));
         assert_eq!((fresh.from, fresh.to, fresh.start), (300, 500, None));
-        assert_eq!(fresh.checkpoints, [300, 400, 500], "what lies before is the parent's");
+        assert_eq!(fresh.checkpoints, [300, 400, 500], "earlier checkpoints belong to the parent");
         assert_eq!(begun(&[(300, true)], &fork(300, 500, 100)).start, Some((object("w300"), object("s300"))));
         let done = trajectory(500, &[(300, false), (400, true), (500, true)]);
         assert_eq!(segment(&done, &fork(300, 500, 100)), None);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_was_let_go_is_made_again_where_a_fork_begins() {
+    fn a_pruned_state_is_recomputed_where_a_fork_starts() {
         let done = trajectory(400, &[(0, false), (100, true), (300, false), (400, true)]);
         let keep = Checkpoints { every: 0, keep: Keep::Steps(vec![300]) };
         let up_to = Training { checkpoints: keep, whole: true, ..training(300, 0) };
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_objects_are_made_again_from_the_nearest_sound_state() {
+    fn damaged_objects_are_recomputed_from_the_nearest_sound_state() {
         let done = trajectory(300, &[(0, false), (100, true), (200, true), (300, true)]);
         let lost = object("w300");
         let again = lacks(&done, &training(300, 100), None, None, |id| id != lost).unwrap();
@@ -226,14 +226,14 @@ mod tests {
         let lost = object("s200");
         let again = lacks(&done, &training(300, 100), None, None, |id| id != lost).unwrap();
         assert_eq!((again.from, again.to, again.checkpoints), (100, 200, vec![200]));
-        assert_eq!(lacks(&done, &training(100, 100), None, None, |id| id != lost), None, "no part of a shorter one");
+        assert_eq!(lacks(&done, &training(100, 100), None, None, |id| id != lost), None, "not needed at 100 steps");
         let lost = [object("w300"), object("s200")];
         let again = lacks(&done, &training(300, 100), None, None, |id| !lost.contains(&id)).unwrap();
         assert_eq!((again.from, again.start), (100, Some((object("w100"), object("s100")))));
     }
 
     #[test]
-    fn states_thin_out_with_their_distance() {
+    fn states_are_pruned_by_their_distance() {
         assert_eq!(states_to_drop(&[0, 100, 200, 300, 400, 500, 600, 700, 800]), [500, 300, 200, 100]);
         assert_eq!(states_to_drop(&[5]), Vec::<u64>::new());
         assert_eq!(states_to_drop(&[]), Vec::<u64>::new());

@@ -1,4 +1,4 @@
-//! Remembers the digests of files by what the filesystem says of them, so that an unchanged file is not read again.
+//! Caches the digests of files by their metadata, so that an unchanged file is not read again.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,19 +10,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use identity::Digest;
 use system::files;
 
-/// A change that happens this soon after a look may leave the same times behind, on the coarsest filesystems.
+/// On filesystems with the coarsest timestamps, a change within this time after a read may not change the file's times.
 const TOO_YOUNG_NS: i128 = 2_000_000_000;
 
-/// What the cache says of a file.
+/// The result of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
-    /// It stands as it did when its digest was this.
+    /// The file is unchanged since it had this digest.
     Known(Digest),
-    /// It is new or has changed; it stands so now.
+    /// The file is new or has changed; its current metadata.
     Unknown(Stat),
 }
 
-/// What the filesystem says of a file.
+/// A file's metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     size: u64,
@@ -31,17 +31,17 @@ pub struct Stat {
     inode: u64,
 }
 
-/// A file's digest, and how the file stood when it was read.
+/// A file's digest, and its metadata when it was read.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     digest: Digest,
     stat: Stat,
-    /// Whether the file was old enough when it was read. A younger one is trusted by this process alone, which would
-    /// otherwise read each of its own outputs once more.
+    /// Whether the file was old enough when it was read. Only this process trusts a younger one, so that it need not
+    /// read its own outputs again.
     old: bool,
 }
 
-/// The cache, one line a file in a text file that any process may replace as a whole: a lost line costs one reading.
+/// The cache: a text file of one line per file, which any process may replace as a whole. A lost line costs one read.
 #[derive(Debug)]
 pub struct StatCache {
     path: PathBuf,
@@ -50,23 +50,23 @@ pub struct StatCache {
 }
 
 impl StatCache {
-    /// Reads the cache; one that is missing or damaged is empty.
+    /// Reads the cache; a missing or damaged one is empty.
     pub fn load(path: &Path) -> Self {
         let text = String::from_utf8(files::read(path).unwrap_or_default()).unwrap_or_default();
         let entries = text.lines().filter_map(parse).collect();
         Self { path: path.to_owned(), entries, changed: false }
     }
 
-    /// Looks a file up. What is not known is for the caller to read, and to tell with [`Self::learn`]: others look files up
-    /// meanwhile.
+    /// Looks up a file. The caller reads an unknown file and passes its digest to [`Self::learn`], so that others can
+    /// use the cache meanwhile.
     pub fn look(&self, file: &Path) -> io::Result<Lookup> {
         let stat = Stat::of(file)?;
         let known = name_of(file).and_then(|name| self.entries.get(name)).filter(|entry| entry.stat == stat);
         Ok(known.map_or(Lookup::Unknown(stat), |entry| Lookup::Known(entry.digest)))
     }
 
-    /// Remembers the digest of a file that was looked up before it was read, unless it has changed since. `now` says how
-    /// old the file is.
+    /// Remembers the digest of a file that was looked up and then read, unless it has changed since. The file's age is
+    /// measured at `now`.
     pub fn learn(&mut self, file: &Path, before: Stat, digest: Digest, now: SystemTime) -> io::Result<()> {
         let after = Stat::of(file)?;
         if let Some(name) = name_of(file).filter(|_| after == before) {
@@ -83,10 +83,10 @@ impl StatCache {
         entry.is_some_and(|entry| Stat::of(file).is_ok_and(|stat| stat == entry.stat))
     }
 
-    /// Whether a file is known to have this digest and stands as it did when it was read.
+    /// Whether a file is known to have this digest and is unchanged since it was read.
     pub fn vouches(&self, file: &Path, digest: Digest) -> bool {
         let entry = file.to_str().and_then(|name| self.entries.get(name)).filter(|entry| entry.digest == digest);
-        // Of a link what it leads to is not looked at: it is no object.
+        // Links are not followed: a link is not an object.
         entry.is_some_and(|entry| std::fs::symlink_metadata(file).is_ok_and(|meta| Stat::from(&meta) == entry.stat))
     }
 
@@ -97,7 +97,7 @@ impl StatCache {
         }
     }
 
-    /// Writes the cache down, when it changed. It is only a cache: a failure is no error.
+    /// Writes the cache if it changed. It is only a cache, so failing is not an error.
     pub fn save(&mut self) {
         if !std::mem::take(&mut self.changed) {
             return;
@@ -112,13 +112,13 @@ impl StatCache {
     }
 }
 
-/// A file's name in the cache. Names that would break the line format have none, and are read each time.
+/// A file's name in the cache; `None` for names that would break the line format. Such files are read every time.
 fn name_of(file: &Path) -> Option<&str> {
     file.to_str().filter(|name| !name.contains(['\t', '\n']))
 }
 
 fn parse(line: &str) -> Option<(String, Entry)> {
-    // A line that was damaged would make a file pass for another.
+    // A damaged line could make one file pass for another.
     let (line, check) = line.rsplit_once('\t')?;
     if Digest::of(line.as_bytes()).to_string() != check {
         return None;
@@ -152,7 +152,7 @@ impl Stat {
         Ok(Self::from(&std::fs::metadata(file)?))
     }
 
-    /// How long before `now` the file last changed.
+    /// Time from the last change of the file to `now`.
     fn age_ns(&self, now: SystemTime) -> i128 {
         let now = now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i128);
         now - self.mtime_ns.max(self.ctime_ns)
@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    /// The digest of a file, as the store comes by it some time from now.
+    /// The digest of a file as the store finds it, with the clock `later` ahead.
     fn digest(cache: &mut StatCache, file: &Path, later: Duration) -> Digest {
         match cache.look(file).unwrap() {
             Lookup::Known(digest) => digest,
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_young_file_is_read_again_and_a_changed_one_is_noticed() {
+    fn a_young_file_is_read_again_and_a_change_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "one").unwrap();
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(digest(&mut cache, &file, Duration::ZERO), Digest::of(b"one"));
         cache.save();
         let mut cache = StatCache::load(&folder.path().join("cache"));
-        assert!(cache.entries.is_empty(), "a file that had just changed is trusted by no other process");
+        assert!(cache.entries.is_empty(), "a file that had just changed was saved for other processes");
         digest(&mut cache, &file, Duration::from_millis(2100));
         cache.save();
         let mut cache = StatCache::load(&folder.path().join("cache"));
@@ -196,6 +196,6 @@ mod tests {
         let text = std::fs::read_to_string(folder.path().join("cache")).unwrap();
         let other = Digest::of(b"other").to_string();
         std::fs::write(folder.path().join("cache"), text.replace(&Digest::of(b"one").to_string(), &other)).unwrap();
-        assert!(StatCache::load(&folder.path().join("cache")).entries.is_empty(), "a damaged line is believed");
+        assert!(StatCache::load(&folder.path().join("cache")).entries.is_empty(), "a damaged line was accepted");
     }
 }

@@ -3,13 +3,13 @@
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whoever may ask what runs to stop in good order. It is looked at again and again, from several threads.
+/// A source of requests to stop gracefully. It is polled repeatedly, from several threads.
 pub trait Stop: Debug + Send + Sync {
-    /// Whether it has asked.
+    /// Whether a stop was requested.
     fn is_asked(&self) -> bool;
 }
 
-/// True once it has asked.
+/// True once a stop was requested.
 impl Stop for AtomicBool {
     fn is_asked(&self) -> bool {
         self.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! The object store: files named by the SHA-256 of their content, `sha256/ab/cdef…`, read-only, never changed.
+//! The object store: read-only files named by the SHA-256 of their content, `sha256/ab/cdef…`.
 
 mod advice;
 mod databases;
@@ -16,17 +16,17 @@ pub use advice::advice;
 use identity::{Digest, ObjectId};
 use system::files;
 
-/// Bytes of an object that is read whatever its recorded size: it takes a moment.
+/// Objects up to this size are read even if their size is wrong, since that takes only a moment.
 const SMALL: u64 = 64 << 20;
 
-/// A store folder. Shared by the threads of a process.
+/// A store folder, shared by the threads of a process.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
     cache: Mutex<StatCache>,
 }
 
-/// An object that was put, and the hold that keeps it from being removed until its reference is recorded.
+/// A stored object, with a lock that prevents its removal until a reference to it is recorded.
 #[derive(Debug)]
 pub struct Put {
     /// Its name.
@@ -36,27 +36,24 @@ pub struct Put {
     _hold: File,
 }
 
-/// How an object stands.
+/// The condition of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// Its bytes are what its name says.
+    /// Its content matches its name.
     Sound,
-    /// There is no such file.
+    /// The file does not exist.
     Missing,
-    /// Its bytes are something else; it was set aside, where that was possible.
+    /// Its content does not match its name; it was set aside if possible.
     Damaged,
 }
 
 impl Store {
-    /// Opens a store, making its folders.
-    ///
-    /// # Errors
-    /// When they can't be made.
+    /// Opens a store, creating its folders.
     pub fn open(root: &Path) -> io::Result<Self> {
         for folder in ["sha256", "locks", "logs", "tmp"] {
             let folder = root.join(folder);
             std::fs::create_dir_all(&folder).map_err(|error| match error.kind() {
-                // `create_dir_all` says no more than that.
+                // The error of `create_dir_all` doesn't say which folder.
                 io::ErrorKind::AlreadyExists => {
                     io::Error::new(io::ErrorKind::NotADirectory, format!("{}: not a folder", folder.display()))
                 }
@@ -66,7 +63,7 @@ impl Store {
         Ok(Self::over(root))
     }
 
-    /// A store that is only read: no folder is made.
+    /// A store for reading only: no folder is created.
     pub fn over(root: &Path) -> Self {
         Self { root: root.to_owned(), cache: Mutex::new(StatCache::load(&root.join("stat-cache"))) }
     }
@@ -76,32 +73,26 @@ impl Store {
         &self.root
     }
 
-    /// Where an object's file is, if it is there.
+    /// The path of an object's file, whether it exists or not.
     pub fn path(&self, id: ObjectId) -> PathBuf {
         let name = id.to_string();
         self.root.join("sha256").join(&name[..2]).join(&name[2..])
     }
 
-    /// A new, empty folder for an execution's outputs, on the store's filesystem.
-    ///
-    /// # Errors
-    /// When it can't be made.
+    /// Creates an empty folder for an execution's outputs, on the store's filesystem.
     pub fn scratch(&self, name: &str) -> io::Result<PathBuf> {
         let folder = self.root.join("tmp").join(name);
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
     }
 
-    /// The scratch folders that are there: each is named by the uid of its execution.
+    /// The existing scratch folders, each named by the uid of its execution.
     pub fn scratch_folders(&self) -> Vec<PathBuf> {
         std::fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
     }
 
-    /// Takes a finished file into the store: hashed, synced, made read-only and renamed, so that an object is there
-    /// whole or not at all, also after a power cut.
-    ///
-    /// # Errors
-    /// When the disk says so.
+    /// Moves a finished file into the store: hashes, syncs, makes read-only and renames it, so that even after a power
+    /// cut an object is complete or does not exist.
     pub fn put(&self, file: &Path) -> io::Result<Put> {
         let hold = lock::hold_content(&self.root)?;
         let id = ObjectId(files::digest(file)?);
@@ -125,56 +116,48 @@ impl Store {
         Ok(Put { id, bytes, _hold: hold })
     }
 
-    /// Makes a file read-only, for those who can read the folder of objects: a worker may have written it for its own user
-    /// alone, whatever the umask says.
+    /// Makes a file read-only, and readable for every user who can read the folder of objects: a worker may have made
+    /// it readable only for its own user, whatever the umask.
     fn open_to_readers(&self, file: &Path) -> io::Result<()> {
         let mode = self.root.join("sha256").metadata()?.permissions().mode() & 0o444;
         std::fs::set_permissions(file, Permissions::from_mode(mode))
     }
 
-    /// Sets aside what stands in place of a folder of objects.
+    /// Sets aside whatever is in place of a folder of objects.
     fn clear(&self, folder: &Path) {
         if folder.symlink_metadata().is_ok() {
             let aside = self.root.join("damaged");
             let name = format!("{}-is-no-folder", folder.file_name().unwrap_or_default().display());
-            // Where that fails, so does the making of the folder, which says why.
+            // If this fails, creating the folder fails too, and reports why.
             let _ = std::fs::create_dir_all(&aside).and_then(|()| std::fs::rename(folder, aside.join(name)));
         }
     }
 
-    /// Looks at an object before its use; a damaged one is set aside.
-    ///
-    /// # Errors
-    /// When it can't be read.
+    /// Checks an object before use; a damaged one is set aside.
     pub fn check(&self, id: ObjectId) -> io::Result<Health> {
         self.health(id, false, || None)
     }
 
-    /// The same of an object whose recorded size `bytes` looks up: one of another size is damaged, and is not read.
-    ///
-    /// # Errors
-    /// When it can't be read.
+    /// Like [`Self::check`], with the recorded size from `bytes`: a large object of a different size counts as damaged
+    /// without being read.
     pub fn check_sized(&self, id: ObjectId, bytes: impl FnOnce() -> Option<u64>) -> io::Result<Health> {
         self.health(id, false, bytes)
     }
 
-    /// Whether objects are there as they were when they were last read; one that may not be is for [`Self::check`] to look at.
+    /// Whether all objects are unchanged since they were last read. If not, use [`Self::check`].
     pub fn are_unchanged(&self, objects: &[ObjectId]) -> bool {
         let cache = self.lock();
         objects.iter().all(|id| cache.vouches(&self.path(*id), id.0))
     }
 
-    /// Reads every byte of an object of the recorded size, whatever the cache says; a damaged one is set aside.
-    ///
-    /// # Errors
-    /// When it can't be read.
+    /// Checks an object of recorded size `bytes` without the cache, by reading all of it; a damaged one is set aside.
     pub fn verify(&self, id: ObjectId, bytes: Option<u64>) -> io::Result<Health> {
         self.health(id, true, || bytes)
     }
 
     fn health(&self, id: ObjectId, read: bool, bytes: impl FnOnce() -> Option<u64>) -> io::Result<Health> {
         let path = self.path(id);
-        // Whatever stands in an object's place and is no file is not read: it might never end.
+        // Anything but a regular file is not read, since that might never end.
         if files::irregular(&path).is_some() {
             self.lock().forget(&path);
             let aside = self.root.join("damaged");
@@ -185,7 +168,8 @@ impl Store {
         if read {
             self.lock().forget(&path);
         }
-        // Asked only where the file would be read. A small one is read all the same: the record may be what is wrong.
+        // The recorded size matters only if the file must be read. A small file is read anyway: the record may be
+        // wrong.
         if !self.lock().knows(&path)
             && let Ok(there) = path.metadata()
             && there.len() > SMALL
@@ -193,14 +177,14 @@ impl Store {
             && there.len() != bytes
         {
             let size = there.len();
-            tracing::warn!(%id, bytes, size, "of another size");
+            tracing::warn!(%id, bytes, size, "wrong size");
             let aside = self.root.join("damaged");
             let _ = std::fs::create_dir_all(&aside)
                 .and_then(|()| std::fs::rename(&path, aside.join(format!("{id}-has-{size}-bytes"))));
             return Ok(Health::Damaged);
         }
         let read = match self.digest_of(&path) {
-            // One's own file is made readable; another user's stays, and is no damage.
+            // Make this user's own file readable; failing for another user's file is an error, not damage.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => match self.open_to_readers(&path) {
                 Ok(()) => self.digest_of(&path),
                 Err(_) => Err(error),
@@ -210,7 +194,7 @@ impl Store {
         let found = match read {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Health::Missing),
-            // Something else stands in place of its folder; `put` sets that aside.
+            // Something else is in place of its folder; `put` sets that aside.
             Err(_) if path.parent().is_some_and(|folder| folder.symlink_metadata().is_ok() && !folder.is_dir()) => {
                 return Ok(Health::Missing);
             }
@@ -219,25 +203,22 @@ impl Store {
         if found == id.0 {
             return Ok(Health::Sound);
         }
-        // Nothing is condemned unread.
+        // The digest may be from the cache: read the file before calling it damaged.
         self.lock().forget(&path);
         if self.digest_of(&path)? == id.0 {
             return Ok(Health::Sound);
         }
         tracing::warn!(%id, %found, "damaged");
         self.lock().forget(&path);
-        // Where nothing can be written it stays, and is found damaged again at each look.
+        // If the file can't be moved, it stays, and every check finds it damaged again.
         let aside = self.root.join("damaged");
         let _ = std::fs::create_dir_all(&aside)
             .and_then(|()| std::fs::rename(&path, aside.join(format!("{id}-is-{found}"))));
         Ok(Health::Damaged)
     }
 
-    /// The digest of a file: an object, or one outside the store, such as a corpus. It is read without the cache's lock, so
-    /// that large files are hashed side by side.
-    ///
-    /// # Errors
-    /// When it can't be read.
+    /// The digest of an object or of a file outside the store, such as a corpus. Reads without holding the cache's
+    /// lock, so that large files are hashed in parallel.
     pub fn digest_of(&self, file: &Path) -> io::Result<Digest> {
         let looked = self.lock().look(file)?;
         match looked {
@@ -250,10 +231,7 @@ impl Store {
         }
     }
 
-    /// Every object that is there, with its size.
-    ///
-    /// # Errors
-    /// When the folders can't be read.
+    /// All objects in the store, with their sizes.
     pub fn objects(&self) -> io::Result<Vec<(ObjectId, u64)>> {
         let mut found = Vec::new();
         let sha256 = self.root.join("sha256");
@@ -277,11 +255,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Removes objects for which `unneeded` says so under the lock that keeps others from adding references; none
-    /// while another process adds some. Says how many bytes went.
-    ///
-    /// # Errors
-    /// When a file can't be removed.
+    /// Removes the objects that `unneeded` returns; calls it under a lock that keeps other processes from adding
+    /// references. Returns the number of bytes removed, or `None` if another process is adding objects.
     pub fn remove<E: From<io::Error>>(
         &self,
         unneeded: impl FnOnce() -> Result<Vec<ObjectId>, E>,
@@ -303,13 +278,13 @@ impl Store {
         Ok(Some(bytes))
     }
 
-    /// Writes the cache of digests down.
+    /// Saves the cache of digests.
     pub fn save_cache(&self) {
         self.lock().save();
     }
 
     fn lock(&self) -> MutexGuard<'_, StatCache> {
-        // A panic elsewhere leaves a cache that is at worst incomplete.
+        // After a panic elsewhere, the cache is at worst incomplete.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,10 @@
 //! The state machine: from the points of a study to accepted results.
 //!
-//! 1. Every point walks its stages in order, and asks for nodes; nodes with equal keys are one job (`walk`, [`jobs`]).
-//! 2. A job whose result is in the record is done at once; the others wait, by rank.
-//! 3. As long as there are places, the first that waits is claimed and launched (`start`, [`crate::launch`]).
-//!    Cores that are then left are lent to what runs (`lend`).
-//! 4. What an execution tells is written down as it comes; its end is accepted or given up (`hear`, [`recorder`]).
+//! 1. Every point walks its stages in order and requests nodes. Nodes with equal keys are one job (`walk`, [`jobs`]).
+//! 2. A job whose result is in the record is done at once; the others wait, ordered by rank.
+//! 3. While slots are free, the first waiting job is claimed and launched (`start`, [`crate::launch`]).
+//!    Idle cores are lent to running jobs (`lend`).
+//! 4. Observations are recorded as they arrive; an ended execution is accepted or given up (`hear`, [`recorder`]).
 //! 5. When a job is done, its points continue with step 1; when it fails, they end (`end`).
 
 mod end;
@@ -38,25 +38,25 @@ use crate::lock;
 use crate::store::Store;
 use record::Record;
 
-/// How often a claim that another holds is tried again, and progress is shown.
+/// How often claims held by other processes are retried, and progress is shown.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How often a training asks whether others that its runs are of have died: what they have is theirs, and no more.
+/// How often to check for dead processes during training: their runs keep the steps they have and get no more.
 const SWEEP: Duration = Duration::from_millis(500);
 
-/// The stages that points walk, and what runs them.
+/// The stages that points pass through, and facts about the worker that runs them.
 #[derive(Debug, Clone)]
 pub struct Graph {
-    /// In an order in which each comes after what it needs.
+    /// The stages, sorted so that each comes after the stages it needs.
     pub stages: Vec<Stage>,
-    /// What of the worker changes its numbers.
+    /// Facts about the worker that affect the numbers that it computes.
     pub facts: WorkerFacts,
 }
 
 /// The state machine.
 pub struct Work<'a> {
     graph: Graph,
-    /// Whether its stages were cut short.
+    /// Whether `until` leaves out some stages.
     partial: bool,
     settings: Settings,
     points: Vec<PointJobs<'a>>,
@@ -64,17 +64,17 @@ pub struct Work<'a> {
     recorder: Recorder<'a>,
     explainer: Explainer,
     launcher: &'a mut dyn Launcher,
-    /// Executions hold a sender each, and so does this side.
+    /// The channel for messages: each execution holds a sender, and so does this side.
     told: (Sender<Message>, Receiver<Message>),
     watch: &'a mut dyn WorkObserver,
-    /// Nothing new is started.
+    /// If set, nothing new is started.
     stopping: bool,
     executed: usize,
     cached: usize,
 }
 
 impl<'a> Work<'a> {
-    /// Sets the work on some points up; nothing runs yet.
+    /// Sets up the work on some points; nothing runs yet.
     pub fn new(
         record: &'a mut Record,
         store: Arc<Store>,
@@ -106,13 +106,13 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Works until every point has ended, or the user asked to stop and what runs has ended.
+    /// Works until every point has ended, or until the user asked to stop and all executions have ended.
     ///
     /// # Errors
-    /// When the record or the store fails as a whole; failures of stages are in the summary.
+    /// If the record or the store fails as a whole; failures of stages are in the summary.
     pub fn run(mut self) -> Result<WorkSummary, WorkError> {
         let (points, jobs, threads) = (self.points.len(), self.settings.jobs, self.settings.threads);
-        tracing::info!(points, jobs, threads, "work begins");
+        tracing::info!(points, jobs, threads, "work started");
         for point in 0..points {
             self.advance(point)?;
         }
@@ -125,7 +125,7 @@ impl<'a> Work<'a> {
         let mut swept = Instant::now();
         loop {
             if self.is_asked_to_stop() && !self.stopping {
-                self.watch.note("stopping: what is done is kept (again to stop at once)");
+                self.watch.note("stopping; finished work is kept (press Ctrl-C again to stop at once)");
                 self.stop_all();
             }
             let tick = ticked.is_none_or(|last| last.elapsed() >= TICK);
@@ -152,14 +152,14 @@ impl<'a> Work<'a> {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                // This side holds a sender too.
+                // Unreachable, since this side holds a sender too.
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         ground.stands()?;
         self.finish_points()?;
         Ok(WorkSummary {
-            ends: self.points.iter().map(|point| point.end.clone().expect("BUG: a point without an end")).collect(),
+            ends: self.points.iter().map(|point| point.end.clone().expect("BUG: a point has not ended")).collect(),
             partial: self.partial,
             executed: self.executed,
             cached: self.cached,

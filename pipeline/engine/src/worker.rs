@@ -1,7 +1,7 @@
 //! The worker `pipeline-neural` as a child process.
 //!
-//! It is spoken to over a pair of sockets, whose reads and writes have time limits: every wait for it is looked after
-//! ([`ear`]), ends when it ends, and needs no thread.
+//! This program and the worker communicate over two pairs of sockets, whose reads and writes time out, so that every
+//! wait is checked ([`ear`]), ends when the worker ends, and needs no thread.
 
 mod ear;
 mod error;
@@ -30,13 +30,14 @@ use stages::protocol::{Describe, Done, Order, Reply, Request, read_frame, write_
 
 use crate::stop::Stop;
 
-/// How long a worker may take to say who it is: libtorch is half a gigabyte, or several, perhaps on a slow disk.
+/// How long a worker can take to describe itself: loading libtorch, half a gigabyte or more, from a slow disk takes
+/// time.
 const GREETING: Duration = Duration::from_secs(120);
 
-/// How long the rest of a message may take. A worker writes one at once.
+/// How long the rest of a message can take. A worker writes each message at once.
 const MESSAGE: Duration = Duration::from_secs(60);
 
-/// Characters of a worker's reason for a failure.
+/// Maximum number of characters in a worker's error message.
 const LONGEST_REASON: usize = 2000;
 
 /// A running worker.
@@ -46,20 +47,17 @@ pub struct Worker {
     output: BufReader<Ear>,
 }
 
-/// Asks something of a worker in the middle of an order, from any thread.
+/// Sends requests to a worker in the middle of an order, from any thread.
 #[derive(Debug, Clone)]
 pub struct Asker(Arc<Mutex<UnixStream>>);
 
 impl Asker {
-    /// Asks it to end its order early. A worker that is gone needs no asking, and one that reads nothing would not hear it.
+    /// Asks the worker to end its order early. Errors don't matter: the worker is gone, or does not read.
     pub fn stop(&self) {
         let _ = self.ask(&Request::Stop);
     }
 
-    /// Allows an order so many threads.
-    ///
-    /// # Errors
-    /// When the worker is gone, or reads nothing.
+    /// Allows an order `threads` threads. Fails if the worker is gone or does not read.
     pub fn allow(&self, order: u64, threads: u32) -> io::Result<()> {
         self.ask(&Request::Threads { order, threads })
     }
@@ -70,11 +68,8 @@ impl Asker {
 }
 
 impl Worker {
-    /// Starts a worker whose output for people goes to the file `log`, and checks that it is the one `expected`. What
-    /// `stop` asks ends the wait for it.
-    ///
-    /// # Errors
-    /// When it does not start or is another.
+    /// Starts a worker that logs to the file `log`, and checks that it matches `expected`. A request to `stop` ends the
+    /// wait.
     pub fn start(program: &Path, log: &Path, expected: &Describe, stop: Arc<dyn Stop>) -> Result<Self, WorkerError> {
         let (worker, describe) = Self::greet(program, log, stop)?;
         let facts = |it: &Describe| (it.libtorch.clone(), it.stages.clone(), it.cpu_capability.clone(), it.gpu.clone());
@@ -88,10 +83,7 @@ impl Worker {
         Err(WorkerError::Changed(format!("{} became {}", words(expected), words(&describe))))
     }
 
-    /// Starts a worker, whatever it is, and hears what that is.
-    ///
-    /// # Errors
-    /// When it does not start.
+    /// Starts a worker and reads its description.
     pub fn greet(program: &Path, log: &Path, stop: Arc<dyn Stop>) -> Result<(Self, Describe), WorkerError> {
         let unstarted = |error: io::Error| WorkerError::unstarted(program, &error);
         let in_log = |error: io::Error| match Shortage::of(&error) {
@@ -113,11 +105,11 @@ impl Worker {
                     .filter(|(name, _)| std::env::var_os(name).is_none())
                     .copied(),
             )
-            // A Ctrl-C at the terminal is for this program, which asks its workers to stop in good order.
+            // Ctrl-C at the terminal must reach only this program, which asks its workers to stop gracefully.
             .process_group(0)
             .spawn()
             .map_err(unstarted)?;
-        tracing::debug!(pid = child.id(), log = %log.path.display(), "a worker starts");
+        tracing::debug!(pid = child.id(), log = %log.path.display(), "worker started");
         let mut ear = Ear::new(child, output, log).map_err(unstarted)?;
         (ear.stop, ear.ends_at_stop, ear.patience) = (Some(stop), true, Some(GREETING));
         let mut worker = Self { input: Arc::new(Mutex::new(input)), output: BufReader::new(ear) };
@@ -129,7 +121,7 @@ impl Worker {
                 Ok((worker, describe))
             }
             Ok(_) => {
-                let message = "its first word is no greeting".to_owned();
+                let message = "the first message is not a greeting".to_owned();
                 Err(WorkerError::Broken { path: program.to_owned(), message })
             }
             Err(WorkerError::Astray(message)) => Err(WorkerError::Broken { path: program.to_owned(), message }),
@@ -141,12 +133,12 @@ impl Worker {
         self.output.get_mut()
     }
 
-    /// Whether it still runs.
+    /// Whether it is still running.
     pub fn lives(&mut self) -> bool {
         self.ear().lives()
     }
 
-    /// How long its log is now: there the next order's part begins.
+    /// Starts the next order's part of the log, and returns its offset.
     pub fn begin_log(&mut self) -> u64 {
         self.ear().log.begin()
     }
@@ -156,19 +148,17 @@ impl Worker {
         self.output.get_ref().log.path.file_name().unwrap_or_default().display().to_string()
     }
 
-    /// A handle that can ask it something in the middle of an order.
+    /// A handle for requests in the middle of an order.
     pub fn asker(&self) -> Asker {
         Asker(Arc::clone(&self.input))
     }
 
-    /// Hands an order over. What is to be said of the worker's silence goes to `tell`.
-    ///
-    /// # Errors
-    /// When the worker is dead, or a stop came before it took the order.
+    /// Sends an order. Messages about the worker's silence go to `tell`. Fails if the worker is dead, or if a request
+    /// to stop comes before it has taken the order.
     pub fn send(&mut self, order: Order, tell: Option<Tell>) -> Result<(), WorkerError> {
         let mut bytes = Vec::new();
         write_frame(&mut bytes, &Request::Order(Box::new(order)))
-            .map_err(|error| WorkerError::failed(format!("the order can't be put into words: {error}")))?;
+            .map_err(|error| WorkerError::failed(format!("can't encode the job: {error}")))?;
         let (input, ear) = (Arc::clone(&self.input), self.ear());
         (ear.ends_at_stop, ear.patience) = (true, None);
         ear.tells(tell);
@@ -179,11 +169,8 @@ impl Worker {
         })
     }
 
-    /// Follows the order `id` to its end; every observation goes to `observe`. Where `ends_at_stop`, a stop ends the wait
-    /// at once: nothing of the order is to be kept.
-    ///
-    /// # Errors
-    /// When the order fails, the worker dies, or `observe` can't go on.
+    /// Follows the order `id` to its end, passing every observation to `observe`. With `ends_at_stop`, a request to
+    /// stop ends the wait at once, because nothing of the order will be kept.
     pub fn follow(
         &mut self,
         id: u64,
@@ -191,9 +178,7 @@ impl Worker {
         mut observe: impl FnMut(Reply) -> Result<(), WorkerError>,
     ) -> Result<Done, WorkerError> {
         self.ear().ends_at_stop = ends_at_stop;
-        let astray = |what: &str, of: u64| {
-            WorkerError::Astray(format!("it told of {what} of the order {of}, and was given the order {id}"))
-        };
+        let astray = |what: &str, of: u64| WorkerError::Astray(format!("sent {what} of job {of}, expected job {id}"));
         loop {
             match self.read()? {
                 Reply::Done(done) if done.order == id => return Ok(done),
@@ -203,13 +188,13 @@ impl Worker {
                 Reply::Done(done) => return Err(astray("the end", done.order)),
                 Reply::Failed { order, .. } => return Err(astray("the failure", order)),
                 Reply::Progress { order, .. } if order != id => return Err(astray("the progress", order)),
-                Reply::Hello(_) => return Err(WorkerError::Astray("it said who it is once more".to_owned())),
+                Reply::Hello(_) => return Err(WorkerError::Astray("sent a second greeting".to_owned())),
                 reply => observe(reply)?,
             }
         }
     }
 
-    /// The next message, for which a worker may take as long as it lives; but once it begins, it comes.
+    /// The next message. A worker can take any time to begin one, but then must finish it within [`MESSAGE`].
     fn read(&mut self) -> Result<Reply, WorkerError> {
         (self.ear().patience, self.ear().since) = (None, None);
         let said = match self.output.fill_buf() {
@@ -231,32 +216,35 @@ impl Worker {
         };
         let why = ended(&error).map(|why| match why {
             Ended::Stopped => WorkerError::Stopped,
-            Ended::Silent(_) => WorkerError::Astray(format!("{why}, where a message was due")),
+            Ended::Silent(_) => WorkerError::Astray(format!("{why} when a message was due")),
         });
-        // Its words are lost, and with them what it would still say.
+        // The stream can't be read any further.
         let _ = self.ear().end();
         Err(why.unwrap_or_else(|| {
-            let ending = format!("spoke nonsense ({})", brief(&error.to_string(), LONGEST_REASON));
+            let ending = format!("sent an invalid message ({})", brief(&error.to_string(), LONGEST_REASON));
             WorkerError::Died { ending, killed: false, tail: self.tail() }
         }))
     }
 
-    /// Says how a worker ended that closed its pipes.
+    /// Finds out how a worker that closed its pipes ended.
     fn post_mortem(&mut self) -> WorkerError {
-        tracing::debug!(pid = self.ear().child.id(), "a worker closed its pipes");
-        // One that closed its pipes and lives on would be waited for for ever.
+        tracing::debug!(pid = self.ear().child.id(), "worker closed its pipes");
+        // A worker that closes its pipes but lives on must not be waited for forever.
         let begun = Instant::now();
         while self.lives() && begun.elapsed() < Duration::from_secs(2) {
             std::thread::sleep(Duration::from_millis(5));
         }
         if self.lives() {
             let _ = self.ear().end();
-            let ending = "stopped listening or speaking, and was ended".to_owned();
+            let ending = "closed its pipes and was killed".to_owned();
             return WorkerError::Died { ending, killed: false, tail: self.tail() };
         }
         match self.ear().end() {
             Ok(status) => WorkerError::Died { ending: ending(status), killed: killed(status), tail: self.tail() },
-            Err(error) => WorkerError::Died { ending: format!("is lost ({error})"), killed: false, tail: self.tail() },
+            Err(error) => {
+                let ending = format!("ended in an unknown way ({error})");
+                WorkerError::Died { ending, killed: false, tail: self.tail() }
+            }
         }
     }
 
@@ -267,29 +255,29 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // An idle worker ends by itself when its input ends; one that is dropped in the middle of an order must not
-        // go on computing for nobody.
+        // An idle worker ends by itself when its input is closed, but one that is dropped in the middle of an order
+        // would keep computing.
         let _ = self.ear().end();
     }
 }
 
-/// Why the wait for a living worker ended, where that is what an error says.
+/// Why the wait for a living worker ended, if that caused this error.
 fn ended(error: &io::Error) -> Option<&Ended> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Whether it was ended from outside, by a person, a scheduler's warning that came before it listened, the kernel's want of
-/// memory or a limit on CPU time: nothing is wrong with what it computed.
+/// Whether the worker was ended from outside, so that what it computed is sound: by a user, by a scheduler's warning
+/// before the worker handled signals, by the kernel for lack of memory, or by a limit on CPU time.
 fn killed(status: ExitStatus) -> bool {
     matches!(status.signal(), Some(1 | 2 | 9 | 10 | 12 | 14 | 15 | 24))
 }
 
 fn ending(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
-        (Some(9), _) => "was killed (signal 9; was memory short?)".to_owned(),
+        (Some(9), _) => "was killed (signal 9; out of memory?)".to_owned(),
         (Some(11), _) => "crashed (signal 11, segmentation fault)".to_owned(),
         (Some(6), _) => "crashed (signal 6, aborted)".to_owned(),
-        (Some(signal), _) => format!("was ended by signal {signal}"),
+        (Some(signal), _) => format!("was terminated by signal {signal}"),
         (None, Some(code)) => format!("ended with exit code {code}"),
         (None, None) => "ended".to_owned(),
     }

@@ -1,16 +1,16 @@
-//! A key with a value for it: what an axis, a listed point and an exclusion are made of.
+//! A key with its value: what axes, listed points and exclusions are made of.
 
 use super::tree::{Raw, TomlNode};
 
-/// A key by its dotted name, and a value for it.
+/// A dotted key and its value.
 pub type Assignment = (String, TomlNode);
 
-/// A point as it would be written.
+/// A point as it would be written in TOML.
 pub fn words(point: &[Assignment]) -> String {
     point.iter().map(|(key, node)| format!("{key} = {}", node.raw)).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether two values are one value: `1` is `1.0` wherever a number may be either.
+/// Whether two values are equal; `1` equals `1.0`, since a float key accepts either.
 pub fn same(a: &Raw, b: &Raw) -> bool {
     match (a, b) {
         (Raw::Int(a), Raw::Float(b)) | (Raw::Float(b), Raw::Int(a)) => *a as f64 == *b,

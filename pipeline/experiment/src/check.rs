@@ -1,4 +1,4 @@
-//! Checks what a user wrote against the table of keys, and gives it its canonical form: JSON in each key's own type,
+//! Checks what the user wrote against the table of keys and puts it in canonical form: JSON in each key's own type,
 //! with every default filled in.
 
 use serde_json::{Map, Value};
@@ -8,10 +8,10 @@ use super::problem::{Location, Problem};
 use super::slips;
 use super::tree::{Raw, TomlNode};
 
-/// Keys of `[study]` that are no axes.
+/// Keys of `[study]` that are not axes.
 pub const OF_STUDY: [&str; 2] = ["points", "exclude"];
 
-/// The canonical value of `node`, which stands at the dotted `path`.
+/// The canonical value of `node`, the value of the dotted key `path`.
 pub fn check(kind: &KeyKind, node: &TomlNode, path: &str, seed: i64) -> Result<Value, Problem> {
     let wrong = || {
         let hint = listed(kind, node, path).or_else(|| swept(node, path)).or_else(|| meant(kind, &node.raw));
@@ -21,7 +21,7 @@ pub fn check(kind: &KeyKind, node: &TomlNode, path: &str, seed: i64) -> Result<V
     match (kind, &node.raw) {
         (KeyKind::Bool, Raw::Bool(value)) => Ok(Value::from(*value)),
         (KeyKind::Int(min, max), Raw::Int(value)) if min <= value && value <= max => Ok(Value::from(*value)),
-        // 1 is 1.0 where a float is meant, so that both spell one key; −0 is 0 for the same reason.
+        // A float key turns 1 into 1.0 and −0 into 0, so that equal values give equal stage keys.
         (KeyKind::Float(range), Raw::Int(value)) if range.contains(*value as f64) => Ok(Value::from(*value as f64)),
         (KeyKind::Float(range), Raw::Float(value)) if range.contains(*value) => Ok(Value::from(*value + 0.0)),
         (KeyKind::Text | KeyKind::Path, Raw::Text(value)) => Ok(Value::from(value.as_str())),
@@ -48,7 +48,7 @@ pub fn check(kind: &KeyKind, node: &TomlNode, path: &str, seed: i64) -> Result<V
     }
 }
 
-/// Checks a table's entries and fills in what is not written.
+/// Checks a table's entries and fills in defaults.
 pub fn check_table(keys: &[Key], node: &TomlNode, path: &str, seed: i64) -> Result<Map<String, Value>, Problem> {
     let Raw::Table(entries) = &node.raw else {
         return Err(problem(node, format!("{path} is {}; allowed: a table", node.raw)));
@@ -82,7 +82,7 @@ pub fn check_table(keys: &[Key], node: &TomlNode, path: &str, seed: i64) -> Resu
     Ok(checked)
 }
 
-/// The list that was probably meant on the command line: `--set seed=1,2` has no brackets.
+/// A hint with the list that was probably meant by a `--set` without brackets, such as `--set seed=1,2`.
 fn listed(kind: &KeyKind, node: &TomlNode, path: &str) -> Option<String> {
     let (Location::Set(_), Raw::Text(word)) = (&node.location, &node.raw) else { return None };
     let number = |word: &str| slips::number(word.trim()).and_then(|number| number.parse::<f64>().ok());
@@ -94,19 +94,20 @@ fn listed(kind: &KeyKind, node: &TomlNode, path: &str) -> Option<String> {
         _ => false,
     };
     let parts: Vec<&str> = word.split(',').collect();
-    // 0,1 and 10,000 are numbers in other countries' spelling.
+    // 0,1 and 10,000 are single numbers in some locales, so they are not taken for lists.
     let is_list = parts.len() > 1 && !fits(word) && parts.iter().all(|part| fits(part));
     is_list.then(|| format!("--set '{path}=[{}]'", parts.join(",")))
 }
 
-/// Where a list belongs that a key can't take: `learning_rate = [1, 0.1]` in `[train]` is a sweep.
+/// A hint for a list given to a key that takes one value: `learning_rate = [1, 0.1]` in `[train]` was probably meant as
+/// a sweep, which belongs in `[study]`.
 fn swept(node: &TomlNode, path: &str) -> Option<String> {
     let is_key = path.contains('.') && !path.contains('[');
     let is_sweep = is_key && matches!(node.location, Location::Line(_)) && matches!(&node.raw, Raw::List(_));
     is_sweep.then(|| format!("to sweep it, write \"{path}\" = {} in [study]", node.raw))
 }
 
-/// What was probably meant by a value of another type, as a hint.
+/// What was probably meant by a value of the wrong type, as a hint.
 fn meant(kind: &KeyKind, raw: &Raw) -> Option<String> {
     match (kind, raw) {
         (KeyKind::Bool, Raw::Text(word)) => slips::truth(word).map(|word| format!("did you mean {word}?")),
@@ -118,7 +119,7 @@ fn meant(kind: &KeyKind, raw: &Raw) -> Option<String> {
                 return None;
             }
             Some(if number == *word {
-                format!("leave out the quotes: {number}")
+                format!("remove the quotes: {number}")
             } else {
                 format!("did you mean {number}?")
             })
@@ -137,7 +138,7 @@ fn meant(kind: &KeyKind, raw: &Raw) -> Option<String> {
     }
 }
 
-/// Whether a word is among those that a kind allows.
+/// Whether a value of this kind can be the string `word`.
 fn has_word(kind: &KeyKind, word: &str) -> bool {
     match kind {
         KeyKind::Choice(words) => words.contains(&word),
@@ -146,7 +147,7 @@ fn has_word(kind: &KeyKind, word: &str) -> bool {
     }
 }
 
-/// How a key is turned off, for a value that says "none" in other words.
+/// A hint how to turn a key off, if the value given for it means "none"; empty otherwise.
 fn without(key: &Key, node: &TomlNode, path: &str) -> String {
     let none = match &node.raw {
         Raw::Text(word) => slips::is_nothing(word) || slips::truth(word) == Some("false"),
@@ -155,9 +156,9 @@ fn without(key: &Key, node: &TomlNode, path: &str) -> String {
     match key.default {
         _ if !none => String::new(),
         _ if key.doc.ends_with("; 0 is off") => format!("{path} = 0 turns it off"),
-        Default::Absent => format!("leave {path} out: there is none by default"),
-        Default::Is(value) => format!("leave {path} out: its default is {value}"),
-        Default::Seed => format!("leave {path} out: its default is the experiment's seed"),
+        Default::Absent => format!("omit {path}: it is unset by default"),
+        Default::Is(value) => format!("omit {path}: its default is {value}"),
+        Default::Seed => format!("omit {path}: its default is the experiment's seed"),
     }
 }
 
@@ -177,7 +178,7 @@ fn check_tagged(tags: &[(&str, &'static [Key])], node: &TomlNode, path: &str, se
         && let Some((name, entry)) = entries.iter().find(|(name, _)| keys.iter().all(|key| key.name != name))
     {
         let names = std::iter::once("kind").chain(keys.iter().map(|key| key.name)).collect::<Vec<_>>().join(", ");
-        let message = format!("{path}.{name} is no key of kind = \"{kind}\"; allowed: {names}");
+        let message = format!("{path}.{name} does not apply to kind = \"{kind}\"; allowed: {names}");
         return Err(Problem { hint: did_you_mean(name, keys.iter().map(|key| key.name)), ..problem(entry, message) });
     }
     let mut checked = check_table(keys, &rest, path, seed)?;
@@ -185,7 +186,8 @@ fn check_tagged(tags: &[(&str, &'static [Key])], node: &TomlNode, path: &str, se
     Ok(Value::from(checked))
 }
 
-/// Whether a value has the outer form of a kind, so that complaints are about what the user meant.
+/// Whether a value has the TOML type of a kind. Among alternative kinds, this finds the one that the user meant, so
+/// that the error is about that one.
 fn has_shape(kind: &KeyKind, node: &TomlNode) -> bool {
     match (kind, &node.raw) {
         (KeyKind::Choice(_) | KeyKind::Text | KeyKind::Path, Raw::Text(_))
@@ -194,7 +196,7 @@ fn has_shape(kind: &KeyKind, node: &TomlNode) -> bool {
         | (KeyKind::Float(_), Raw::Float(_) | Raw::Int(_))
         | (KeyKind::List(_), Raw::List(_))
         | (KeyKind::Tagged(_), Raw::Table(_)) => true,
-        // Tables of one choice are told apart by their first key, unless that has a default.
+        // Alternative tables are told apart by their first key, unless that key has a default.
         (KeyKind::Table(keys), Raw::Table(_)) => {
             !matches!(keys[0].default, Default::Absent) || node.get(keys[0].name).is_some()
         }
@@ -202,7 +204,7 @@ fn has_shape(kind: &KeyKind, node: &TomlNode) -> bool {
     }
 }
 
-/// Whether a key may itself be a list, so that a list is its value and not a sweep.
+/// Whether a key accepts a list, so that a list is its value and not a sweep.
 pub fn takes_list(kind: &KeyKind) -> bool {
     match kind {
         KeyKind::List(_) => true,
@@ -211,24 +213,27 @@ pub fn takes_list(kind: &KeyKind) -> bool {
     }
 }
 
-/// What a kind allows, in words.
+/// A description of the values that a kind allows, for messages and docs.
 pub fn allowed(kind: &KeyKind) -> String {
     match kind {
         KeyKind::Bool => "true or false".to_owned(),
-        KeyKind::Int(min, i64::MAX) => format!("a whole number from {min} on"),
+        KeyKind::Int(min, i64::MAX) => format!("a whole number, at least {min}"),
         KeyKind::Int(min, max) => format!("a whole number from {min} to {max}"),
-        KeyKind::Float(range) => format!("a number{}", bounds(range)),
-        KeyKind::Text => "a text in quotes".to_owned(),
+        KeyKind::Float(range) => match bounds(range) {
+            bounds if bounds.is_empty() => "a finite number".to_owned(),
+            bounds => format!("a number{bounds}"),
+        },
+        KeyKind::Text => "a string in quotes".to_owned(),
         KeyKind::Path => "a path in quotes".to_owned(),
         KeyKind::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "),
-        KeyKind::List(item) => format!("a list, each item {}", allowed(item)),
+        KeyKind::List(item) => format!("a list of items, each {}", allowed(item)),
         KeyKind::Table(keys) => {
             let names = keys.iter().map(|key| format!("{} = {}", key.name, allowed(&key.kind))).collect::<Vec<_>>();
             format!("{{ {} }}", names.join(", "))
         }
         KeyKind::Tagged(tags) => {
             let tags = tags.iter().map(|(tag, _)| format!("\"{tag}\"")).collect::<Vec<_>>().join(", ");
-            format!("a table with kind = one of {tags}")
+            format!("a table whose kind is one of {tags}")
         }
         KeyKind::Any(kinds) => kinds.iter().map(allowed).collect::<Vec<_>>().join(", or "),
     }
@@ -238,7 +243,7 @@ fn bounds(range: &Interval) -> String {
     let short = |x: f64| if x.abs() < 1e7 { x.to_string() } else { format!("{x:e}") };
     let from = match (range.min.is_finite(), range.min_in) {
         (false, _) => String::new(),
-        (true, true) => format!(" from {}", short(range.min)),
+        (true, true) => format!(", at least {}", short(range.min)),
         (true, false) => format!(" above {}", short(range.min)),
     };
     let to = match (range.max.is_finite(), range.max_in) {
@@ -246,19 +251,19 @@ fn bounds(range: &Interval) -> String {
         (true, true) => format!(", at most {}", short(range.max)),
         (true, false) => format!(", below {}", short(range.max)),
     };
-    if from.is_empty() && to.is_empty() { " that is finite".to_owned() } else { format!("{from}{to}") }
+    format!("{from}{to}")
 }
 
 fn problem(node: &TomlNode, message: String) -> Problem {
     Problem { location: node.location.clone(), message, hint: String::new() }
 }
 
-/// `did you mean X?` for the nearest of some names, or nothing when none is near.
+/// `did you mean X?` for the nearest of some names, or nothing if none is near.
 pub fn did_you_mean<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> String {
     nearest(typed, names).map_or(String::new(), |name| format!("did you mean {name}?"))
 }
 
-/// What other programs call some of the words.
+/// Other programs' names for some keys and values, each with the name used here.
 const ELSEWHERE: [(&str, &str); 8] = [
     ("gpu", "cuda"),
     ("fp32", "f32"),
@@ -270,7 +275,7 @@ const ELSEWHERE: [(&str, &str); 8] = [
     ("weight_tying", "tied"),
 ];
 
-/// The nearest of some names, when one is near.
+/// The nearest of some names, if one is near.
 pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     names
@@ -279,9 +284,10 @@ pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<
         .map(|(_, name)| name)
 }
 
-/// How far a word is from a name, if it is near; 0 is the name itself, its initials (`lr`) or what it is called elsewhere.
+/// The edit distance from a word to a name, or `None` if they differ too much; 0 for the name itself, its initials
+/// (`lr`) and the names in [`ELSEWHERE`].
 fn distance(typed: &str, name: &str) -> Option<usize> {
-    // Two keys of one table differ by what follows it.
+    // Keys of the same table are compared without the table's name.
     let (typed, name) = match (typed.rsplit_once('.'), name.rsplit_once('.')) {
         (Some((table, typed)), Some((same, name))) if table == same => (typed, name),
         _ => (typed, name),

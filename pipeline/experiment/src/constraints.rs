@@ -1,4 +1,4 @@
-//! Constraints between keys: what no table of keys says, since it ties several values together.
+//! Constraints between keys, which the table of keys cannot express.
 
 use stages::params;
 use stages::plan::BatchPlan;
@@ -14,19 +14,21 @@ pub fn check(tree: &TomlNode, point: &Point) -> Result<(), Problem> {
     let (vocab, batch, train, eos) = (&vocab.read, &batch.read, &train.read, tokenize.read.eos.as_str());
     let specials = if eos.is_empty() { 1 } else { 2 };
     if eos == stages::files::UNKNOWN {
-        let message = format!("tokenize.eos is \"{eos}\", the type for unknown tokens; allowed: any other text");
+        let message =
+            format!("tokenize.eos is \"{eos}\", which is reserved for unknown tokens; allowed: any other string");
         return Err(Problem::new(location("tokenize.eos"), message, "eos = \"<eos>\""));
     }
     if vocab.size < specials {
         let names = if specials == 1 { "<unk>".to_owned() } else { format!("<unk> and {eos}") };
-        let message = format!("vocab.size is {}; allowed: at least {specials}, for the specials {names}", vocab.size);
+        let message =
+            format!("vocab.size is {}; allowed: at least {specials}, for the special tokens {names}", vocab.size);
         return Err(Problem::new(location("vocab.size"), message, "vocab.size = 10000"));
     }
     if train.steps.is_some() && train.epochs.is_some() {
         let message = "set train.steps or train.epochs, not both";
-        return Err(Problem::new(location("train.epochs"), message, ""));
+        return Err(Problem::new(location("train.epochs"), message, "delete one of them"));
     }
-    // With epochs, the length is known only once the corpus is cut.
+    // With epochs, the length is known only once the corpus is tokenised.
     if let Some(fork) = train.fork.as_ref().filter(|_| train.epochs.is_none())
         && let Some((message, hint)) = params::nothing_to_train(fork, train.length(0))
     {
@@ -34,7 +36,8 @@ pub fn check(tree: &TomlNode, point: &Point) -> Result<(), Problem> {
         return Err(Problem::new(location(key), message, hint));
     }
     if train.tied && train.embedding != train.hidden {
-        let message = format!("train.tied wants embedding = hidden; they are {} and {}", train.embedding, train.hidden);
+        let message =
+            format!("train.tied requires embedding = hidden; they are {} and {}", train.embedding, train.hidden);
         return Err(Problem::new(location("train.tied"), message, format!("train.embedding = {}", train.hidden)));
     }
     if train.reads_valid() {
@@ -48,8 +51,12 @@ pub fn check(tree: &TomlNode, point: &Point) -> Result<(), Problem> {
                 (Some(_), _) => "train.early_stopping",
                 (None, _) => "train.checkpoints",
             };
-            let message = format!("{key} looks at the valid loss, and the corpus has no valid part");
-            return Err(Problem::new(location(key), message, "corpus.split = { valid = 0.05, test = 0.05 }"));
+            let message = format!("{key} requires the validation loss, but the corpus has no validation text");
+            let hint = match &point.corpus.split {
+                Some(_) => "corpus.split = { valid = 0.05, test = 0.05 }",
+                None => "corpus.valid = \"data/valid.txt\"",
+            };
+            return Err(Problem::new(location(key), message, hint));
         }
     }
     if let Some((message, hint)) = train.steps.and_then(|steps| params::too_many_checkpoints(&train.checkpoints, steps))
@@ -59,23 +66,23 @@ pub fn check(tree: &TomlNode, point: &Point) -> Result<(), Problem> {
     if sample.as_ref().is_some_and(|sample| sample.read.decode.is_empty()) {
         return Err(Problem::new(
             location("sample.decode"),
-            "sample.decode is empty; allowed: at least one way to draw",
+            "sample.decode is empty; allowed: at least one decoding method",
             "decode = [\"greedy\"]",
         ));
     }
-    // A token takes at least a byte, or is a line's end, so that a batch beyond the bytes can be refused at once; a
-    // closer look is taken when the tokens have been counted.
+    // A token takes at least one byte, and the end of the file can add one more token. A batch that needs more tokens
+    // than that can be refused now; the exact check follows once the tokens are counted.
     let trained = point.corpus.sources.iter().find(|source| matches!(source.name.as_str(), "text" | "train"));
     if let Some(CorpusFile { origin: CorpusOrigin::File(path), bytes: Some(bytes), .. }) = trained {
         let needed = BatchPlan::fewest_tokens(batch.layout, batch.size, batch.unroll);
         if needed > bytes.saturating_add(1) {
             let message = format!(
-                "batch.size {} × unroll {} needs {needed} tokens; {} has {bytes} bytes",
+                "batch.size {} × unroll {} needs {needed} tokens; {} has only {bytes} bytes",
                 batch.size,
                 batch.unroll,
                 path.display()
             );
-            return Err(Problem::new(location("batch.size"), message, "a smaller batch.size or batch.unroll"));
+            return Err(Problem::new(location("batch.size"), message, "reduce batch.size or batch.unroll"));
         }
     }
     Ok(())

@@ -13,42 +13,42 @@ use super::tree::{Raw, TomlNode};
 
 const SOURCE: KeyKind = KeyKind::Any(&[
     KeyKind::Path,
-    KeyKind::Table(&[Key::optional("path", KeyKind::Path, "a file"), SHA256]),
-    KeyKind::Table(&[Key::optional("url", KeyKind::Text, "an address, http or https"), SHA256]),
+    KeyKind::Table(&[Key::optional("path", KeyKind::Path, "the path of a file"), SHA256]),
+    KeyKind::Table(&[Key::optional("url", KeyKind::Text, "an http or https URL"), SHA256]),
 ]);
 
-const SHA256: Key = Key::optional("sha256", KeyKind::Text, "the SHA-256 that the file's bytes must have");
+const SHA256: Key = Key::optional("sha256", KeyKind::Text, "the expected SHA-256 of the file");
 
 /// The keys of `[corpus]`.
 pub const CORPUS: &[Key] = &[
-    Key::optional("text", SOURCE, "one text, cut in three by split: a path, { path, sha256 } or { url, sha256 }"),
-    Key::optional("train", SOURCE, "the training text, in place of text"),
-    Key::optional("valid", SOURCE, "the validation text beside train"),
-    Key::optional("test", SOURCE, "the test text beside train"),
-    Key::optional("url", KeyKind::Text, "the address of one text, in place of text"),
+    Key::optional("text", SOURCE, "a text that split divides into parts: a path, { path, sha256 } or { url, sha256 }"),
+    Key::optional("train", SOURCE, "the training text; use it instead of text"),
+    Key::optional("valid", SOURCE, "the validation text; requires train"),
+    Key::optional("test", SOURCE, "the test text; requires train"),
+    Key::optional("url", KeyKind::Text, "the URL of the text; use it instead of text"),
     SHA256,
-    Key::optional("split", KeyKind::Table(params::SPLIT), "the shares of one text that are held out"),
+    Key::optional("split", KeyKind::Table(params::SPLIT), "the fractions of text to hold out for validation and test"),
 ];
 
-/// The folders in which a relative path is looked for, in order.
+/// The folders in which to search for a relative path, in order.
 pub type SearchPath = Vec<PathBuf>;
 
-/// Where relative corpus paths are looked for.
+/// The folders to search: the working directory, the database's folder, then the experiment's folder and its ancestors.
 pub fn search_path(experiment: &Path, here: &Path, root: &Path) -> SearchPath {
     let mut folders = vec![here.to_owned(), root.to_owned()];
     folders.extend(experiment.ancestors().skip(1).map(Path::to_owned));
     folders
 }
 
-/// The split of a corpus that is one text; `None` for three files.
+/// The split of a corpus that is a single text; `None` if the parts are separate files.
 pub fn split(tree: &TomlNode, seed: i64) -> Result<Option<Value>, Problem> {
     let written = tree.at("corpus.split");
     if tree.at("corpus.train").is_some() {
         return match written {
             Some(node) => Err(Problem::new(
                 node.location.clone(),
-                "corpus.split goes with corpus.text, not with corpus.train",
-                "",
+                "corpus.split applies to corpus.text, not to corpus.train",
+                "delete split: corpus.valid and corpus.test name the held-out texts",
             )),
             None => Ok(None),
         };
@@ -62,7 +62,7 @@ pub fn split(tree: &TomlNode, seed: i64) -> Result<Option<Value>, Problem> {
         return Err(Problem::new(
             node.location.clone(),
             format!(
-                "corpus.split leaves nothing for train: valid {} + test {}; allowed: a sum below 1",
+                "corpus.split leaves nothing to train on: valid is {} and test is {}; their sum must be below 1",
                 shares.valid, shares.test
             ),
             "split = { valid = 0.05, test = 0.05 }",
@@ -71,7 +71,7 @@ pub fn split(tree: &TomlNode, seed: i64) -> Result<Option<Value>, Problem> {
     Ok(Some(value))
 }
 
-/// The corpus, found.
+/// The corpus, with its files located.
 pub fn corpus(tree: &TomlNode, folders: &SearchPath, seed: i64) -> Result<Corpus, Problem> {
     let hint = "[corpus]\ntext = \"data/shakespeare.txt\"".replace('\n', " ");
     let Some(table) = tree.get("corpus") else {
@@ -81,18 +81,20 @@ pub fn corpus(tree: &TomlNode, folders: &SearchPath, seed: i64) -> Result<Corpus
     let has = |key: &str| table.get(key).is_some();
     let forms = [has("text"), has("url"), has("train")];
     if forms.iter().filter(|has| **has).count() != 1 {
-        return Err(Problem::new(table.location.clone(), "corpus wants exactly one of text, url and train", hint));
+        return Err(Problem::new(table.location.clone(), "corpus requires exactly one of text, url and train", hint));
     }
     if !has("train")
         && let Some(extra) = ["valid", "test"].iter().find_map(|key| table.get(key))
     {
-        return Err(Problem::new(extra.location.clone(), "corpus.valid and corpus.test go with corpus.train", ""));
+        let message = "corpus.valid and corpus.test require corpus.train";
+        let hint = "to hold out parts of one text: split = { valid = 0.05, test = 0.05 }";
+        return Err(Problem::new(extra.location.clone(), message, hint));
     }
     if has("sha256") && has("train") {
         let location = table.get("sha256").map_or(Location::Default, |node| node.location.clone());
         return Err(Problem::new(
             location,
-            "corpus.sha256 goes with text or url",
+            "corpus.sha256 applies to text or url, not to train",
             "train = { path = \"…\", sha256 = \"…\" }",
         ));
     }
@@ -120,7 +122,8 @@ fn source(
     if let Some(digest) = sha256
         && !(digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit()))
     {
-        return Err((format!("sha256 is \"{digest}\"; allowed: 64 hexadecimal digits"), String::new()));
+        let message = format!("sha256 is \"{digest}\"; allowed: 64 hexadecimal digits");
+        return Err((message, "to compute it: sha256sum FILE".to_owned()));
     }
     let sha256 = sha256.map(str::to_lowercase);
     let (origin, bytes) = match (path, url) {
@@ -130,16 +133,13 @@ fn source(
                 Some("http" | "https") => {}
                 Some("file") => return Err(local(url)),
                 Some(other) => {
-                    let message = format!("{url}: {other} is not fetched; allowed: http and https");
-                    return Err((message, "fetch it by hand, and name the file: text = \"…\"".to_owned()));
+                    let message = format!("{url}: unsupported scheme {other}; allowed: http and https");
+                    return Err((message, "download the file and give its path: text = \"…\"".to_owned()));
                 }
-                None => return Err((format!("{url} is not an address"), "url = \"https://…\"".to_owned())),
+                None => return Err((format!("{url} is not a URL"), "url = \"https://…\"".to_owned())),
             }
             if sha256.is_none() {
-                return Err((
-                    format!("{url} has no sha256: what is fetched must be checked"),
-                    "sha256 = \"…\"".to_owned(),
-                ));
+                return Err((format!("{url} has no sha256, which a download requires"), "sha256 = \"…\"".to_owned()));
             }
             (CorpusOrigin::Url(url.to_owned()), None)
         }
@@ -148,8 +148,8 @@ fn source(
             let found = folders.iter().map(|folder| folder.join(path)).find(|path| path.is_file());
             let found = found.ok_or_else(|| no_file(path, folders))?;
             if found.to_str().is_none() {
-                let message = format!("{found:?}: the path is not UTF-8, and is to be recorded");
-                return Err((message, "put the corpus into a folder with a name in UTF-8".to_owned()));
+                let message = format!("{found:?}: path is not valid UTF-8, so it can't be recorded");
+                return Err((message, "move the corpus to a folder with a UTF-8 name".to_owned()));
             }
             let bytes = found.metadata().map_err(|error| (format!("{path}: {error}"), String::new()))?.len();
             if bytes == 0 {
@@ -161,19 +161,19 @@ fn source(
     Ok(CorpusFile { name: name.to_owned(), origin, sha256, bytes })
 }
 
-/// Why there is no corpus file of that name, and what could be typed.
+/// The error for a path at which no corpus file was found, and its hint.
 fn no_file(path: &str, folders: &SearchPath) -> (String, String) {
     if path.starts_with("file:") {
         return local(path);
     }
     if path.starts_with("http://") || path.starts_with("https://") {
-        let message = format!("{path} is an address; allowed: a path");
+        let message = format!("{path} is a URL; allowed: a path");
         return (message, "text = { url = \"https://…\", sha256 = \"…\" }".to_owned());
     }
     if let Some(rest) = path.strip_prefix("~/") {
         let home = std::env::var("HOME").ok().filter(|home| home.starts_with('/'));
-        let hint = home.map_or_else(|| "write the whole path".to_owned(), |home| format!("{home}/{rest}"));
-        return (format!("no file {path}; ~ is the shell's, and stands for nothing here"), hint);
+        let hint = home.map_or_else(|| "write the full path".to_owned(), |home| format!("{home}/{rest}"));
+        return (format!("no file {path}; ~ is not expanded here"), hint);
     }
     if let Some(there) =
         folders.iter().map(|folder| folder.join(path)).find(|path| path.exists()).filter(|_| !path.is_empty())
@@ -181,22 +181,22 @@ fn no_file(path: &str, folders: &SearchPath) -> (String, String) {
         return match there.is_dir() {
             true => (
                 format!("{path} is a folder; allowed: a text file"),
-                format!("a file in it: {}", there.join("NAME").display()),
+                format!("give a file in it: {}", there.join("NAME").display()),
             ),
             false => {
                 let message = format!("{path} is not a regular file; allowed: a text file");
-                (message, "a corpus is read more than once: write it to a file first".to_owned())
+                (message, "a corpus is read more than once, so write it to a file first".to_owned())
             }
         };
     }
     let shown = if path.is_empty() { "\"\"" } else { path };
-    let hint = "paths are looked for from the working directory, then beside the database, then beside the experiment";
+    let hint = "searched: the working directory, the database's folder, the experiment's folder and its parent folders";
     (format!("no file {shown}"), hint.to_owned())
 }
 
-/// A file that is named by an address.
+/// The error for a local file given as a `file:` URL, and its hint.
 fn local(url: &str) -> (String, String) {
     let path = url.trim_start_matches("file:").trim_start_matches("//");
     let path = path.strip_prefix("localhost").unwrap_or(path);
-    (format!("{url} is a file of this machine; allowed: its path"), format!("text = \"{path}\""))
+    (format!("{url} is the URL of a local file; allowed: its path"), format!("text = \"{path}\""))
 }

@@ -1,4 +1,4 @@
-//! `docs/experiment.md` is compared with the tables that check an experiment; `UPDATE_DOCS=1` writes its tables anew.
+//! Compares `docs/experiment.md` with the tables that check an experiment; `UPDATE_DOCS=1` rewrites the page.
 
 use serde_json::Value;
 use stages::params::{SPLIT, STAGES};
@@ -21,10 +21,13 @@ fn the_page_has_every_key() {
         std::fs::write(PAGE, &fresh).unwrap();
         return;
     }
-    assert!(page == fresh, "docs/experiment.md is out of date: UPDATE_DOCS=1 cargo test --release -p experiment docs");
+    assert!(
+        page == fresh,
+        "docs/experiment.md is out of date; to update it: UPDATE_DOCS=1 cargo test --release -p experiment docs"
+    );
 }
 
-/// The page with what stands between a table's two marks replaced.
+/// The page with the text between a table's two marks replaced.
 fn replace(page: &str, name: &str, table: &str) -> String {
     let (begin, end) = (format!("<!-- keys of {name} -->\n"), format!("<!-- end of {name} -->\n"));
     let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("docs/experiment.md has no {begin}"));
@@ -32,7 +35,7 @@ fn replace(page: &str, name: &str, table: &str) -> String {
     format!("{before}{begin}{table}{end}{after}")
 }
 
-/// The keys of `[corpus]`, which have neither defaults nor roles: of a corpus the bytes count, not where they are.
+/// The keys of `[corpus]`, which have neither defaults nor roles: only the bytes of a corpus are part of a stage key.
 fn sources() -> String {
     let mut text = String::from("| key | allowed | meaning |\n| --- | --- | --- |\n");
     for key in CORPUS {
@@ -50,8 +53,8 @@ fn table(keys: &[Key]) -> String {
     text
 }
 
-/// A key's row, and below it those of the tables that it may be. `of` says which of several tables that is, `role` the
-/// outermost key's role, which is the one that counts.
+/// Appends a key's row, then the rows of the keys inside it if its value is a table. `of` says which of several
+/// alternative tables the key belongs to; `role` is the outermost key's role, which applies to all keys inside it.
 fn row(text: &mut String, prefix: &str, of: &str, role: Role, key: &Key) {
     let name = format!("{prefix}{}", key.name);
     let default = match key.default {
@@ -85,7 +88,7 @@ fn inside(text: &mut String, prefix: &str, role: Role, kind: &KeyKind) {
     }
 }
 
-/// Words as they stand in a cell: what Markdown would take for a tag, a column or emphasis is escaped.
+/// A cell's text, with the characters escaped that Markdown would take for a tag, a column or emphasis.
 fn plain(words: &str) -> String {
     words.replace('\\', "\\\\").replace('|', "\\|").replace('<', "\\<").replace('*', "\\*")
 }

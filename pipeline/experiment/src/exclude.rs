@@ -1,4 +1,4 @@
-//! `exclude` in `[study]`: combinations that are not run, such as those that no training can have.
+//! `exclude` in `[study]`: combinations that are not run, such as invalid ones.
 
 use super::assignment::{Assignment, same, words};
 use super::check::takes_list;
@@ -12,30 +12,31 @@ const PROPOSED: usize = 4;
 /// One entry of `exclude`: every point that has all of these values is left out.
 #[derive(Debug, Clone)]
 pub struct Exclusion {
-    /// Where it stands.
+    /// Where it was written.
     pub location: Location,
-    /// The values.
+    /// The values that a point must have to be left out.
     pub entries: Vec<Assignment>,
 }
 
 impl Exclusion {
-    /// An entry of a study that sweeps what `is_swept` says.
+    /// Checks an entry and makes the exclusion; `is_swept` says whether the study sweeps a key.
     pub fn of(location: Location, entries: Vec<Assignment>, is_swept: impl Fn(&str) -> bool) -> Result<Self, Problem> {
         if entries.is_empty() {
             return Err(Problem::new(
                 location,
-                "an empty table in exclude leaves out every point",
+                "exclude has an empty table, which matches every point",
                 "exclude = [{ seed = 1 }]",
             ));
         }
         for (key, node) in &entries {
             if !is_swept(key) {
                 let message = format!("exclude names {key}, which the study does not sweep");
-                return Err(Problem::new(node.location.clone(), message, ""));
+                let hint = format!("delete {key} from exclude, or sweep it in [study]");
+                return Err(Problem::new(node.location.clone(), message, hint));
             }
             if matches!(node.raw, Raw::List(_)) && !keys::kind_at(key).is_some_and(takes_list) {
                 let message = format!("exclude gives {key} a list; allowed: one value");
-                let hint = "a table for each combination that is left out: exclude = [{ … }, { … }]";
+                let hint = "write one table per combination: exclude = [{ … }, { … }]";
                 return Err(Problem::new(node.location.clone(), message, hint));
             }
         }
@@ -50,7 +51,7 @@ impl Exclusion {
     }
 }
 
-/// The complaint about a study of which some points can't be, with the exclusions that leave them out.
+/// The error for a study with some invalid points; its hint proposes exclusions that leave them out.
 pub fn some_fail(points: &[Vec<Assignment>], failed: &[(usize, Problem)], excludes_some: bool) -> Problem {
     let fails = |at: usize| failed.binary_search_by_key(&at, |(at, _)| *at).is_ok();
     let mut proposed: Vec<Vec<Assignment>> = Vec::new();
@@ -64,7 +65,7 @@ pub fn some_fail(points: &[Vec<Assignment>], failed: &[(usize, Problem)], exclud
         if proposed.len() == PROPOSED {
             break;
         }
-        // As few keys as leave out no point that can be.
+        // Drop each key that the pattern does not need: even without it, the pattern matches no valid point.
         let mut pattern = points[*at].clone();
         for key in points[*at].iter().map(|(key, _)| key) {
             let fewer: Vec<Assignment> = pattern.iter().filter(|(other, _)| other != key).cloned().collect();
@@ -74,7 +75,7 @@ pub fn some_fail(points: &[Vec<Assignment>], failed: &[(usize, Problem)], exclud
                 pattern = fewer;
             }
         }
-        // A listed point that is empty can't be told by its values.
+        // An empty listed point has no values to match.
         if !pattern.is_empty() {
             proposed.push(pattern);
         }
@@ -87,14 +88,16 @@ pub fn some_fail(points: &[Vec<Assignment>], failed: &[(usize, Problem)], exclud
     let tables: Vec<String> = proposed.iter().map(|pattern| format!("{{ {} }}", words(pattern))).collect();
     let more = if proposed.len() == PROPOSED { ", …" } else { "" };
     let tables = format!("{}{more}", tables.join(", "));
-    // What the command line sweeps, the file's [study] does not.
+    // The file's [study] can't exclude values that only the command line sweeps.
     let is_written = |(_, node): &Assignment| !matches!(node.location, Location::Set(_));
     let hint = match proposed.is_empty() || !proposed.iter().flatten().all(is_written) {
         true => problem.hint.clone(),
-        false if excludes_some => format!("add {tables} to exclude, which leaves out what can't be"),
-        false => format!("exclude = [{tables}] in [study] leaves out what can't be"),
+        false if excludes_some => format!("to leave out the invalid points, add to exclude: {tables}"),
+        false => format!("to leave out the invalid points, add to [study]: exclude = [{tables}]"),
     };
     let point = words(&points[failed[0].0]);
-    let message = format!("{}; {share} of the study's {} points: {point}", problem.message, points.len());
+    let first = if failed.len() == 1 { ":" } else { "; the first is" };
+    let of = points.len();
+    let message = format!("{}; this affects {share} of the study's {of} points{first} {point}", problem.message);
     Problem { message, hint, ..problem }
 }

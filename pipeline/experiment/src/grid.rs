@@ -12,8 +12,8 @@ use super::tables::Interned;
 use super::tree::{self, Raw, TomlNode};
 use super::{constraints, exclude, keys, study, tables};
 
-/// Takes `[study]` out of the tree and applies the overrides, which may add axes and replace them. A text `as_recorded`
-/// ran before, and may list a point twice.
+/// Removes `[study]` from the tree and applies the overrides, which can add and replace axes. A text from the record
+/// (`as_recorded`) may list a point twice, since it has been run before.
 pub fn axes(tree: &mut TomlNode, overrides: &[String], as_recorded: bool) -> Result<Axes, Problem> {
     let mut found = match tree.remove("study") {
         Some(study) => study::read(&study)?,
@@ -38,7 +38,7 @@ pub fn axes(tree: &mut TomlNode, overrides: &[String], as_recorded: bool) -> Res
             }
         }
     }
-    // Points may differ in nothing but what was overridden.
+    // Listed points that differed only in overridden keys are equal now; keep one of them.
     let mut seen = HashSet::new();
     found.listed.retain(|(_, point)| seen.insert(words(point)));
     Ok(found)
@@ -48,7 +48,7 @@ fn is_list_of_lists(values: &[TomlNode]) -> bool {
     !values.is_empty() && values.iter().all(|value| matches!(value.raw, Raw::List(_)))
 }
 
-/// A complaint about a `--set` whose value could not be read, with what its key takes.
+/// Adds what the key allows, as a hint, to the error for a `--set` whose value is not TOML.
 fn said_of_key(problem: Problem) -> Problem {
     let Location::Set(set) = &problem.location else { return problem };
     let kind = set.split_once('=').and_then(|(key, _)| keys::kind_at(key.trim()));
@@ -64,7 +64,7 @@ fn said_of_key(problem: Problem) -> Problem {
 pub fn points(tree: &TomlNode, axes: &Axes, folders: &SearchPath) -> Result<Vec<Point>, Problem> {
     let combinations = axes.combinations()?;
     let mut points: Vec<Point> = Vec::with_capacity(combinations.len());
-    let mut before: Option<TomlNode> = None; // the tree of the last of them
+    let mut before: Option<TomlNode> = None; // the tree of the last point
     let mut failed: Vec<(usize, Problem)> = Vec::new();
     let mut seen: HashMap<_, usize> = HashMap::new();
     let mut interned = Interned::default();
@@ -78,7 +78,7 @@ pub fn points(tree: &TomlNode, axes: &Axes, folders: &SearchPath) -> Result<Vec<
             failed.push((at, problem));
             continue;
         }
-        // In its canonical form.
+        // The checked value, in canonical form; `corpus` paths have none, so they stay as written.
         let value = |key: &str, node: &TomlNode| point.written(key).unwrap_or_else(|| node.raw.to_json());
         point.swept = combination.iter().map(|(key, node)| (key.clone(), value(key, node))).collect();
         if let Some(before) = seen.insert(point.fingerprint(), at) {
@@ -91,7 +91,7 @@ pub fn points(tree: &TomlNode, axes: &Axes, folders: &SearchPath) -> Result<Vec<
         let combinations: Vec<Vec<Assignment>> = combinations.into_iter().map(|(_, combination)| combination).collect();
         return Err(exclude::some_fail(&combinations, &failed, !axes.excluded.is_empty()));
     }
-    // Where no point can be, it is not the combinations that are wrong.
+    // If every point is invalid, no exclusion would help, so the first error is reported as it is.
     match failed.into_iter().next() {
         Some((_, problem)) => Err(problem),
         None => Ok(points),

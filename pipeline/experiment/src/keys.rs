@@ -1,4 +1,4 @@
-//! Keys by their dotted names: which there are, which exclude one another, and how one is set.
+//! Keys by dotted name: which exist, which exclude one another, and how to set one.
 
 use stages::params::{self, STAGES};
 use stages::schema::{Key, KeyKind};
@@ -10,10 +10,10 @@ use super::tree::TomlNode;
 
 const NAME: KeyKind = KeyKind::Text;
 
-/// What the experiment's seed may be.
+/// The values that the experiment's seed can have.
 pub const SEED: KeyKind = KeyKind::Int(0, i64::MAX);
 
-/// The kind of the key at a dotted path, `study` aside.
+/// The kind of the key at a dotted path; the keys of `study` are not included.
 pub fn kind_at(path: &str) -> Option<&'static KeyKind> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     match (first, rest) {
@@ -41,7 +41,7 @@ fn kind_inside(kind: &'static KeyKind, path: &str) -> Option<&'static KeyKind> {
     }
 }
 
-/// Keys that exclude `key`: setting one takes the others away.
+/// The keys that `key` excludes: setting it removes them.
 pub fn rivals(key: &str) -> Vec<String> {
     let fixed: &[&str] = match key {
         "train.steps" => &["train.epochs"],
@@ -52,7 +52,8 @@ pub fn rivals(key: &str) -> Vec<String> {
         _ => &[],
     };
     let mut all: Vec<String> = fixed.iter().map(|key| (*key).to_owned()).collect();
-    // Of tables that are told apart by their keys, the keys of the others: init.normal of init.uniform.
+    // If the key belongs to one of several alternative tables, it excludes the keys of the others: init.uniform
+    // excludes init.normal.
     if let Some((table, last)) = key.rsplit_once('.')
         && let Some(KeyKind::Any(kinds)) = kind_at(table)
     {
@@ -63,7 +64,8 @@ pub fn rivals(key: &str) -> Vec<String> {
     all
 }
 
-/// Sets a key, and takes those away that it excludes. Another `kind` has other keys: its table begins empty.
+/// Sets a key and removes those that it excludes. If it changes the `kind` of a table, the keys of the old kind are
+/// removed too.
 pub fn put(tree: &mut TomlNode, key: &str, value: TomlNode) {
     for rival in rivals(key) {
         tree.remove(&rival);
@@ -77,12 +79,12 @@ pub fn put(tree: &mut TomlNode, key: &str, value: TomlNode) {
     tree.put(key, value);
 }
 
-/// The complaint about a path that is no key, with the nearest that is.
+/// The error for an unknown key, with the nearest known one.
 pub fn unknown(path: &str, location: Location) -> Problem {
     if path == "corpus" || params::stage_keys(path).is_some() {
         return Problem::new(
             location,
-            format!("{path} is a table; its keys are set one by one"),
+            format!("{path} is a table; set its keys one by one"),
             format!("--set {path}.KEY=VALUE"),
         );
     }

@@ -1,7 +1,7 @@
-//! An experiment's TOML text, read to typed values and expanded to the points of its study.
+//! An experiment's TOML, parsed into typed values and expanded into the points of its study.
 //!
-//! Whatever is wrong is found here, before anything runs, and is said with its line. It runs nothing, asks no record, and
-//! fetches no corpus: it only says where one is.
+//! Every mistake is found here, before anything runs, and reported with its line. This crate runs nothing, queries no
+//! record and fetches no corpus: it only locates one.
 
 mod assignment;
 mod axes;
@@ -34,34 +34,34 @@ use problem::{Location, Problem};
 pub use tables::is_name;
 use tree::TomlNode;
 
-/// An experiment with what the command line overrode.
+/// An experiment, with the command line's overrides applied.
 #[derive(Debug, Clone)]
 pub struct Experiment {
-    /// Its file, as it was named.
+    /// The path of its file, as given.
     pub path: PathBuf,
     /// The file's text.
     pub text: String,
-    /// The `--set` texts.
+    /// The `--set` arguments.
     pub overrides: Vec<String>,
     /// Its name.
     pub name: String,
-    /// The points of its study, in grid order: one where nothing is swept.
+    /// The points of its study, in grid order; a single one if nothing is swept.
     pub points: Vec<Point>,
-    /// Where each written key stands, for complaints that only turn up when a stage runs or its corpus is looked at.
+    /// Where each key was written, for errors that are found only when the corpus is read or a stage runs.
     root: TomlNode,
-    /// Where each swept key is swept.
+    /// Where each swept key is listed.
     axes: Vec<(String, Location)>,
 }
 
 impl Experiment {
-    /// Reads and checks an experiment. Relative corpus paths are looked for from the working directory `here`, then
-    /// from `root` (the database's folder), then from the experiment's own folder and those above it.
+    /// Reads and checks an experiment. A relative corpus path is searched for in the working directory `here`, then in
+    /// `root` (the database's folder), then in the experiment's folder and its ancestors.
     pub fn load(path: &Path, overrides: &[String], here: &Path, root: &Path) -> Result<Self, Refusal> {
         let text = file::read(path, &here.join(path))?;
         Self::read(path, text, overrides, (here, root), false)
     }
 
-    /// The same of a text that is at hand, which stood in the file `path` when it ran.
+    /// Like [`Self::load`], for a text from the record: the content that the file `path` had when it was run.
     pub fn of_text(path: &Path, text: String, overrides: &[String], here: &Path, root: &Path) -> Result<Self, Refusal> {
         Self::read(path, text, overrides, (here, root), true)
     }
@@ -93,7 +93,7 @@ impl Experiment {
         })
     }
 
-    /// The overrides that make one of the points of a study the only one: each swept key at that point's value.
+    /// The overrides that reduce the study to `point`: each swept key set to that point's value.
     pub fn pins(&self, point: &Point) -> Vec<String> {
         let mut pins: Vec<String> = Vec::new();
         for (key, _) in &self.axes {
@@ -107,10 +107,10 @@ impl Experiment {
         pins
     }
 
-    /// The same with each `auto` for a device settled: for a GPU where there is one.
+    /// The experiment with each device `auto` resolved: to the GPU if there is one.
     pub fn settled(&self, gpu: bool) -> Cow<'_, Self> {
         let is_open = |point: &Point| point.stages.train.read.device == Device::Auto;
-        // A copy of many points takes as long as all else that is done to find that they are up to date.
+        // Copying a large study takes as long as all else that is done to find it up to date, so copy only if needed.
         if !self.points.iter().any(is_open) {
             return Cow::Borrowed(self);
         }
@@ -126,9 +126,9 @@ impl Experiment {
         Cow::Owned(this)
     }
 
-    /// Words a complaint about `key` that turned up while a stage ran, with the key's line.
+    /// An error about `key` that was found only after loading, with the key's line.
     pub fn complain(&self, key: &str, message: &str, hint: &str) -> Refusal {
-        // The nearest written key above it, when the key itself is a default.
+        // If the key itself was not written, take the location of the nearest enclosing table that was.
         let mut path = key;
         let location = loop {
             let swept = self.axes.iter().find(|(axis, _)| axis == path).map(|(_, location)| location);

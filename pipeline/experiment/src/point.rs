@@ -1,4 +1,4 @@
-//! A point of a study: one full set of values, its corpus among them.
+//! A point of a study: one full set of values, including its corpus.
 
 use std::ops::Index;
 use std::path::PathBuf;
@@ -15,42 +15,43 @@ pub struct Point {
     pub swept: Vec<(String, Value)>,
     /// The experiment's seed.
     pub seed: i64,
-    /// The corpus, which points share as they share tables.
+    /// The corpus; points with equal corpora share it.
     pub corpus: Arc<Corpus>,
-    /// What each stage is handed.
+    /// The parameters of each stage.
     pub stages: Stages,
 }
 
-/// The tables of all stages. The points of a study share those that are equal: most stages read nothing of what it sweeps.
+/// The parameter tables of all stages. Points of a study share the tables in which they are equal: most stages read
+/// none of the swept keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stages {
     /// How text becomes tokens.
     pub tokenize: Arc<StageTable<Tokenize>>,
-    /// Which tokens are types.
+    /// Which tokens are in the vocabulary.
     pub vocab: Arc<StageTable<Vocab>>,
     /// How tokens become batches.
     pub batch: Arc<StageTable<Batch>>,
-    /// The models that count.
+    /// The n-gram baselines.
     pub baselines: Arc<StageTable<Baselines>>,
-    /// The training.
+    /// How the model is trained.
     pub train: Arc<StageTable<Train>>,
-    /// Which checkpoints are scored; absent where the experiment leaves it out.
+    /// Which checkpoints are scored; absent if the experiment has no `[evaluate]`.
     pub evaluate: Option<Arc<StageTable<Evaluate>>>,
-    /// How texts are drawn; absent where the experiment leaves it out.
+    /// How samples are drawn; absent if the experiment has no `[sample]`.
     pub sample: Option<Arc<StageTable<Sample>>>,
 }
 
-/// The table of one stage: checked, complete, and read once.
+/// The table of one stage: checked, with defaults filled in, and parsed once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageTable<T> {
-    /// As it is hashed, recorded and sent.
+    /// The table as it is hashed, recorded and sent to the worker.
     pub json: Value,
-    /// The same as the stage reads it.
+    /// The parsed table.
     pub read: T,
 }
 
 impl Stages {
-    /// The tables that are there, by their stages' names, in alphabetical order.
+    /// The tables that the point has, by stage name, in alphabetical order.
     pub fn tables(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         let Self { tokenize, vocab, batch, baselines, train, evaluate, sample } = self;
         let tables = [
@@ -65,7 +66,7 @@ impl Stages {
         tables.into_iter().filter_map(|(name, table)| Some((name, table?)))
     }
 
-    /// The table of a stage, where the experiment has that stage.
+    /// The table of a stage, if the experiment has that stage.
     pub fn table(&self, stage: &str) -> Option<&Value> {
         self.tables().find(|(name, _)| *name == stage).map(|(_, table)| table)
     }
@@ -83,9 +84,9 @@ impl Index<&str> for Stages {
 /// Where the text comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corpus {
-    /// `text`, or `train` with perhaps `valid` and `test`.
+    /// Either `text` alone, or `train` with `valid` and `test` if given.
     pub sources: Vec<CorpusFile>,
-    /// How one text is cut in three.
+    /// How a single text is divided into train, valid and test.
     pub split: Option<Value>,
 }
 
@@ -96,9 +97,9 @@ pub struct CorpusFile {
     pub name: String,
     /// Where it is.
     pub origin: CorpusOrigin,
-    /// The digest that its bytes must have, in lower-case hexadecimal.
+    /// The expected SHA-256, in lower-case hexadecimal.
     pub sha256: Option<String>,
-    /// How many bytes it has, where it is a file.
+    /// Its size in bytes, if it is a file.
     pub bytes: Option<u64>,
 }
 
@@ -107,17 +108,17 @@ pub struct CorpusFile {
 pub enum CorpusOrigin {
     /// A file.
     File(PathBuf),
-    /// To be fetched.
+    /// An address to fetch it from.
     Url(String),
 }
 
-/// What tells a point from the others of its study.
+/// Distinguishes a point from the others of its study.
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint(Vec<usize>);
 
 impl Point {
-    /// What tells it from those other points of its study that have other values, whatever is swept: where its corpus and
-    /// tables are, since equal ones are shared.
+    /// The memory addresses of the corpus and the tables. Since points share equal ones, two points of a study have the
+    /// same fingerprint exactly if all their values are equal.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let Stages { tokenize, vocab, batch, baselines, train, evaluate, sample } = &self.stages;
         Fingerprint(vec![
@@ -132,7 +133,7 @@ impl Point {
         ])
     }
 
-    /// Every parameter by its dotted name, tables opened: what the record keeps of a run.
+    /// Every parameter by dotted name, with tables flattened, as the record stores them for a run.
     pub fn flat(&self) -> Vec<(String, Value)> {
         let mut all = vec![("seed".to_owned(), Value::from(self.seed))];
         for source in &self.corpus.sources {
@@ -147,7 +148,7 @@ impl Point {
         }
         for (stage, table) in self.stages.tables() {
             let Value::Object(entries) = table else { continue };
-            // The split is handed to the stage that cuts, and is the corpus's to everybody else.
+            // The split is passed to `tokenize`, but is recorded with the corpus.
             for (key, value) in entries.iter().filter(|(key, _)| self.corpus.split.is_none() || *key != "split") {
                 flatten(&format!("{stage}.{key}"), value, &mut all);
             }
@@ -155,7 +156,7 @@ impl Point {
         all
     }
 
-    /// A key's value, where it has one that can be written down again.
+    /// A key's value, if it has one that an override can set.
     pub(crate) fn written(&self, key: &str) -> Option<Value> {
         let inside = |table: &Value, path: &str| table.pointer(&format!("/{}", path.replace('.', "/"))).cloned();
         match key.split_once('.') {

@@ -1,4 +1,4 @@
-//! What is wrong with an experiment, and where that was written.
+//! What is wrong with an experiment, and where it was written.
 
 use std::path::Path;
 
@@ -18,9 +18,9 @@ pub enum Location {
 /// What is wrong with an experiment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    /// Where.
+    /// Where the problem is.
     pub location: Location,
-    /// What, and what is allowed.
+    /// What is wrong, and what is allowed.
     pub message: String,
     /// What could be typed instead; may be empty.
     pub hint: String,
@@ -31,7 +31,7 @@ impl Problem {
         Self { location, message: message.into(), hint: hint.into() }
     }
 
-    /// As a user reads it: with the experiment's path.
+    /// The problem as shown to the user, with the experiment's path.
     pub fn at(self, path: &Path) -> Refusal {
         let message = match self.location {
             Location::Line(line) => format!("{}:{line}: {}", path.display(), self.message),
@@ -50,12 +50,12 @@ pub struct Refusal {
     pub message: String,
     /// What could be typed instead; may be empty.
     pub hint: String,
-    /// Whether the system failed, not the experiment: the same command may work later.
+    /// Whether the system is at fault, not the experiment: the same command may succeed later.
     pub is_system: bool,
 }
 
 impl Refusal {
-    /// Whatever an experiment holds, a terminal only shows it.
+    /// Escapes control characters, so that text from an experiment can't control the terminal.
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: plain::line(&message.into()), hint: plain::line(&hint.into()), is_system: false }
     }

@@ -1,14 +1,14 @@
-//! Values that are not TOML, or not of the type that a key takes, and what was probably meant: `.5`, `True`, `adam`.
+//! What was probably meant by values that are not valid TOML or have the wrong type: `.5`, `True`, `adam`.
 
 use toml::de::DeValue;
 
-/// Lists and tables are followed this deep; TOML's own parser stops not much later.
+/// How many levels of nested lists and tables to follow; TOML's own parser does not go much deeper.
 const DEEP: usize = 16;
 
-/// What is longer fits in no hint.
+/// The longest value that is corrected in a hint, in bytes.
 const LONGEST: usize = 400;
 
-/// The TOML that was probably meant by a value that is none.
+/// The TOML that was probably meant by a value that is not valid TOML.
 pub fn mended(value: &str) -> Option<String> {
     if value.trim().is_empty() || value.len() > LONGEST {
         return None;
@@ -17,8 +17,8 @@ pub fn mended(value: &str) -> Option<String> {
     (fixed != value && is_toml(&fixed)).then_some(fixed)
 }
 
-/// A list or a table whose bare words have their quotes: `[adam, sgd]` is `["adam", "sgd"]`. Nothing else is mended, so
-/// that a slip is not taken for a word.
+/// A list or a table with its bare words quoted: `[adam, sgd]` becomes `["adam", "sgd"]`. Nothing else is corrected, so
+/// that a typing error is not silently taken for a string.
 pub fn quoted(value: &str) -> Option<String> {
     let mut fixed = String::with_capacity(value.len() + 8);
     let mut rest = value;
@@ -43,12 +43,12 @@ pub fn quoted(value: &str) -> Option<String> {
     is_toml(&fixed).then_some(fixed)
 }
 
-/// Whether a value is how other languages write that there is none.
+/// Whether a value is another language's null.
 pub fn is_nothing(value: &str) -> bool {
     matches!(value.to_lowercase().as_str(), "none" | "null" | "nil" | "undefined")
 }
 
-/// A truth in another language's spelling.
+/// A boolean in another language's spelling, as TOML writes it.
 pub fn truth(word: &str) -> Option<&'static str> {
     match word.to_lowercase().as_str() {
         "true" | "yes" | "on" => Some("true"),
@@ -57,7 +57,7 @@ pub fn truth(word: &str) -> Option<&'static str> {
     }
 }
 
-/// A number as TOML writes it: `.5`, `5.`, `010`, `0,1`, `10,000` and `10k` are not.
+/// A number as TOML writes it, from other spellings: `.5`, `5.`, `010`, `0,1`, `10,000`, `10k`.
 pub fn number(word: &str) -> Option<String> {
     let word = word.replace(DASHES, "-");
     let word = word.as_str();
@@ -108,12 +108,12 @@ pub fn number(word: &str) -> Option<String> {
     is_number.then_some(fixed)
 }
 
-/// A text in TOML's quotes. JSON's escapes are TOML's too.
+/// A string in TOML's quotes. JSON's escapes are valid TOML.
 pub fn text(word: &str) -> String {
     serde_json::Value::from(word).to_string()
 }
 
-/// Quotes that word processors make.
+/// Quotes that word processors insert.
 pub const CURLED: [char; 8] = ['“', '”', '„', '‘', '’', '‚', '«', '»'];
 
 /// Characters that look like the minus of a number.
@@ -147,13 +147,13 @@ fn mend(value: &str, depth: usize) -> String {
         return format!("{{ {} }}", apart(inner).into_iter().map(entry).collect::<Vec<_>>().join(", "));
     }
     match value.strip_suffix(']') {
-        // The list's beginning was forgotten.
+        // The opening bracket is missing.
         Some(inner) if !inner.contains('[') => format!("[{}]", items(inner, depth).join(", ")),
         _ => word(value),
     }
 }
 
-/// The items of a list, mended; where no comma parts them, white space does.
+/// The items of a list, mended; without commas, they are split at white space.
 fn items(inner: &str, depth: usize) -> Vec<String> {
     let parts = apart(inner);
     let parts = match parts[..] {
@@ -163,7 +163,7 @@ fn items(inner: &str, depth: usize) -> Vec<String> {
     parts.into_iter().filter(|item| !item.trim().is_empty()).map(|item| mend(item, depth + 1)).collect()
 }
 
-/// A text cut at the commas that lie in no quotes and no brackets.
+/// A text split at the commas outside quotes and brackets.
 fn apart(text: &str) -> Vec<&str> {
     let (mut parts, mut from, mut open, mut quote) = (Vec::new(), 0, 0_i32, None);
     for (at, c) in text.char_indices() {
@@ -191,7 +191,7 @@ fn word(value: &str) -> String {
         return fixed;
     }
     let bare = value.trim_matches(['"', '\'']);
-    // A backslash in double quotes begins an escape; in single quotes it is itself.
+    // A backslash starts an escape in double quotes; in single quotes it is literal.
     if bare.contains('\\') && !bare.contains('\'') {
         return format!("'{bare}'");
     }
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_probably_meant() {
+    fn values_are_mended_to_what_was_probably_meant() {
         for (typed, meant) in [
             (".5", "0.5"),
             ("-.5", "-0.5"),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn bare_words_in_lists_and_tables_have_their_quotes() {
+    fn bare_words_in_lists_and_tables_are_quoted() {
         for (typed, meant) in [
             ("[adam,sgd]", "[\"adam\",\"sgd\"]"),
             ("[ \"a,b\", sgd]", "[ \"a,b\", \"sgd\"]"),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_list_is_not_followed_for_ever() {
+    fn a_deeply_nested_list_is_given_up_on() {
         let deep = "[".repeat(100_000);
         assert_eq!(mended(&deep), None);
         assert_eq!(quoted(&deep), None);

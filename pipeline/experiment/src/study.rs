@@ -1,4 +1,4 @@
-//! `[study]` as it is written.
+//! Reads `[study]`.
 
 use stages::schema::KeyKind;
 
@@ -10,7 +10,7 @@ use super::keys;
 use super::problem::{Location, Problem};
 use super::tree::{Raw, TomlNode};
 
-/// What `[study]` sweeps, lists and leaves out.
+/// What `[study]` sweeps, lists and excludes.
 pub fn read(study: &TomlNode) -> Result<Axes, Problem> {
     let mut found = Axes::default();
     let Raw::Table(entries) = &study.raw else {
@@ -36,7 +36,7 @@ pub fn read(study: &TomlNode) -> Result<Axes, Problem> {
         let swept: Vec<&String> = found.axes.iter().map(|(key, _)| key).chain(listed).collect();
         found.excluded.push(Exclusion::of(location, entries, |key| swept.iter().any(|swept| *swept == key))?);
     }
-    // One key must not get its value from two places.
+    // A key must not get its value from two places.
     let listed = found.listed.iter().flat_map(|(_, point)| point).map(|(key, _)| key);
     let mut before: Vec<&String> = listed.collect();
     for (axis, values) in &found.axes {
@@ -47,22 +47,22 @@ pub fn read(study: &TomlNode) -> Result<Axes, Problem> {
         if let Some(other) = before.iter().find(meets) {
             let location = values.first().map_or(Location::Default, |value| value.location.clone());
             let message = if *other == axis {
-                format!("{axis} is both an axis and in [[study.points]]")
+                format!("{axis} is swept in [study] and also set in [[study.points]]")
             } else {
-                format!("{axis} and {other} are swept both; allowed: one of them")
+                format!("{axis} and {other} are both swept; allowed: one of them")
             };
-            return Err(Problem::new(location, message, ""));
+            return Err(Problem::new(location, message, "delete one of them"));
         }
         before.push(axis);
     }
     Ok(found)
 }
 
-/// The tables of a list that is an own key of `[study]`, opened.
+/// The tables listed under `points` or `exclude` in `[study]`, each flattened to dotted keys.
 fn tables(study: &TomlNode, key: &str, hint: &str) -> Result<Vec<(Location, Vec<Assignment>)>, Problem> {
     let Some(list) = study.get(key) else { return Ok(Vec::new()) };
     let wrong = |node: &TomlNode| {
-        Problem::new(node.location.clone(), format!("study.{key} holds {}; allowed: tables", node.raw), hint)
+        Problem::new(node.location.clone(), format!("study.{key} contains {}; allowed: tables", node.raw), hint)
     };
     let Raw::List(items) = &list.raw else { return Err(wrong(list)) };
     items
@@ -74,16 +74,16 @@ fn tables(study: &TomlNode, key: &str, hint: &str) -> Result<Vec<(Location, Vec<
         .collect()
 }
 
-/// A table's entries by their dotted names, so that `train.learning_rate = …` needs no quotes.
+/// A table's entries by dotted name, so that `train.learning_rate = …` needs no quotes.
 fn opened(table: &TomlNode) -> Result<Vec<Assignment>, Problem> {
     let mut entries = Vec::new();
     open(table, "", &mut entries);
     for (key, node) in &entries {
         keys::kind_at(key).ok_or_else(|| match did_you_mean(key, OF_STUDY.into_iter()) {
-            // A table in [study] has no [study] in it.
+            // `points` and `exclude` are keys of [study] itself, not of a table within it.
             _ if OF_STUDY.contains(&key.as_str()) => {
-                let message = format!("{key} is in a table within [study]; it belongs in [study] itself");
-                Problem::new(node.location.clone(), message, "move it to the line below [study]")
+                let message = format!("{key} is inside a table of [study], but belongs in [study] itself");
+                Problem::new(node.location.clone(), message, "move it directly below [study]")
             }
             hint if hint.is_empty() => keys::unknown(key, node.location.clone()),
             hint => Problem { hint, ..keys::unknown(key, node.location.clone()) },
@@ -100,13 +100,13 @@ fn open(node: &TomlNode, name: &str, entries: &mut Vec<Assignment>) {
     }
 }
 
-/// Whether what stands at a path is no value but a table of keys.
+/// Whether the node at a path is a table of keys, not a value.
 fn is_opened(path: &str, node: &TomlNode) -> bool {
     let Raw::Table(inner) = &node.raw else { return false };
     match keys::kind_at(path) {
-        // An unknown one is opened only to name the key in it.
+        // An unknown table is opened only so that the error names a key in it.
         None | Some(KeyKind::Table(_)) => true,
-        // { kind = "cosine" } is a value; rate = [0.5, 0.9] inside of it is a sweep of one of its keys.
+        // A table with a kind, { kind = "cosine" }, is one value; without it, { rate = [0.5, 0.9] } sweeps a key.
         Some(KeyKind::Tagged(_)) => node.get("kind").is_none_or(|kind| matches!(kind.raw, Raw::List(_))),
         Some(_) => inner.iter().any(|(_, value)| matches!(value.raw, Raw::List(_))),
     }

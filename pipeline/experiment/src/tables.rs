@@ -1,4 +1,4 @@
-//! One point's values, read from its tree: the name, the seed, the corpus, and the table of each stage.
+//! One point's values, read from its tree: the name, the seed, the corpus and the table of each stage.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::point::{Corpus, Point, StageTable, Stages};
 use super::problem::{Location, Problem};
 use super::tree::{Raw, TomlNode};
 
-/// Whether an experiment may be named so.
+/// Whether a text is a valid name of an experiment.
 pub fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c))
 }
@@ -36,10 +36,10 @@ pub fn name(tree: &TomlNode) -> Result<String, Problem> {
     }
 }
 
-/// A point, and the tree that it was read from.
+/// The previous point of the study, if any, and the tree that it was read from.
 pub type Before<'a> = Option<(&'a TomlNode, &'a Point)>;
 
-/// Every corpus and every table of the points of a study, each once, however many points have it.
+/// The corpora and tables of a study's points, each stored once however many points share it.
 #[derive(Default)]
 pub struct Interned {
     corpora: Vec<Arc<Corpus>>,
@@ -55,8 +55,8 @@ pub struct Interned {
 /// The tables of a stage, by their JSON.
 type Tables<T> = HashMap<String, Arc<StageTable<T>>>;
 
-/// One point's values, each checked, and complete; what ties them together is not looked at. Values that are equal in two
-/// points are shared by them; those of the point `before` need not even be checked.
+/// One point's values, each checked, with defaults filled in; constraints between keys are not checked here. Points
+/// share equal tables, and tables written the same as in the point `before` are not checked again.
 pub fn point(
     tree: &TomlNode,
     folders: &SearchPath,
@@ -64,7 +64,7 @@ pub fn point(
     interned: &mut Interned,
 ) -> Result<Point, Problem> {
     let Raw::Table(entries) = &tree.raw else {
-        return Err(Problem::new(tree.location.clone(), "an experiment is a table", ""));
+        return Err(Problem::new(tree.location.clone(), "an experiment must be a table", ""));
     };
     let known = ["name", "seed", "corpus", "study"].into_iter().chain(STAGES.iter().map(|stage| stage.stage));
     for (key, node) in entries {
@@ -96,7 +96,7 @@ pub fn point(
         batch: read(at, "batch", |it| Some(&it.batch), &mut interned.batch, plain)?,
         baselines: read(at, "baselines", |it| Some(&it.baselines), &mut interned.baselines, plain)?,
         train: read(at, "train", |it| Some(&it.train), &mut interned.train, fork)?,
-        // What is measured is asked for; what everything stands on is not.
+        // Evaluation and sampling run only if the experiment has their tables; a point needs every other stage.
         evaluate: match tree.get("evaluate") {
             Some(_) => Some(read(at, "evaluate", |it| it.evaluate.as_ref(), &mut interned.evaluate, plain)?),
             None => None,
@@ -107,7 +107,7 @@ pub fn point(
         },
     };
     let corpus = match before {
-        // No key of it defaults to the seed.
+        // An equal table means an equal corpus, since no key of a corpus defaults to the seed.
         Some((other, point)) if tree.get("corpus") == other.get("corpus") => Arc::clone(&point.corpus),
         _ => {
             let found = corpus::corpus(tree, folders, seed)?;
@@ -123,7 +123,7 @@ pub fn point(
     Ok(Point { swept: Vec::new(), seed, corpus, stages })
 }
 
-/// A stage's table, checked, made complete and read, unless it is one of the `tables` that were read.
+/// A stage's table, checked, completed by `complete` and parsed; or the equal one that is already in `tables`.
 fn read<T: for<'de> Deserialize<'de>>(
     (tree, seed, before): (&TomlNode, i64, Before<'_>),
     stage: &str,
@@ -153,12 +153,12 @@ fn read<T: for<'de> Deserialize<'de>>(
     Ok(made)
 }
 
-/// A fork names what it is forked from.
+/// A fork must name the trajectory and the step that it starts from.
 fn check_fork(tree: &TomlNode, fork: &Value) -> Result<(), Problem> {
     if fork.is_object() && (fork["trajectory"].as_str().is_none_or(|id| !is_digest(id)) || fork["step"].is_null()) {
         let location = tree.at("train.fork").map_or(Location::Default, |node| node.location.clone());
         let message = "train.fork requires a trajectory (64 hexadecimal digits) and a step";
-        return Err(Problem::new(location, message, "pipeline fork run42 --at 300 writes it"));
+        return Err(Problem::new(location, message, "to fork a run: pipeline fork run42 --at 300"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Experiments as they are loaded, whole.
+//! Tests that load whole experiments.
 
 mod complaints;
 mod fixture;

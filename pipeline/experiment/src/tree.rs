@@ -8,16 +8,16 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Location, Problem};
 use super::{slips, syntax};
 
-/// A value as the user wrote it, in the tree of an experiment's text or of a `--set`.
+/// A value as the user wrote it, in an experiment's text or a `--set`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TomlNode {
     /// The value.
     pub raw: Raw,
-    /// Where it stands.
+    /// Where it was written.
     pub location: Location,
 }
 
-/// What TOML knows.
+/// TOML's types, except dates.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Raw {
     Bool(bool),
@@ -76,7 +76,7 @@ impl TomlNode {
         path.split('.').try_fold(self, |node, key| node.get(key))
     }
 
-    /// Puts `value` at a dotted path, making tables on the way.
+    /// Sets the value at a dotted path, creating the tables that contain it if necessary.
     pub fn put(&mut self, path: &str, value: Self) {
         let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
         if !matches!(self.raw, Raw::Table(_)) {
@@ -96,7 +96,7 @@ impl TomlNode {
         }
     }
 
-    /// Takes the value at a dotted path away.
+    /// Removes the value at a dotted path.
     pub fn remove(&mut self, path: &str) -> Option<Self> {
         let Raw::Table(entries) = &mut self.raw else { return None };
         match path.split_once('.') {
@@ -114,7 +114,7 @@ pub fn toml(value: &Value) -> String {
             format!("{{ {} }}", entries.join(", "))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
-        // JSON's texts, numbers and words are TOML's too.
+        // JSON strings, numbers and booleans are valid TOML.
         value => value.to_string(),
     }
 }
@@ -127,8 +127,8 @@ pub fn parse(text: &str) -> Result<TomlNode, Problem> {
     convert_table(table.get_ref(), Location::Line(1), &line)
 }
 
-/// Parses `KEY=VALUE` of the command line. A value that is not TOML is taken as text, and so are the words in a list or
-/// a table, so that a word needs no quotes.
+/// Parses `KEY=VALUE` from the command line. A value that is not TOML is taken as a string, and so are bare words in a
+/// list or a table, so that a word needs no quotes.
 pub fn parse_set(set: &str) -> Result<(String, TomlNode), Problem> {
     let location = Location::Set(set.to_owned());
     let wrong = |message: &str| Problem {
@@ -153,7 +153,7 @@ pub fn parse_set(set: &str) -> Result<(String, TomlNode), Problem> {
                 Some(node) => node?,
                 None => {
                     let hint = slips::mended(value).map_or(String::new(), |value| format!("--set '{key}={value}'"));
-                    return Err(Problem { hint, ..wrong("the value is not TOML") });
+                    return Err(Problem { hint, ..wrong("the value is not valid TOML") });
                 }
             }
         }
@@ -170,7 +170,7 @@ fn convert_table(
     let entries = table
         .iter()
         .map(|(key, value)| {
-            // An entry is said to stand where its key stands: a list may run over many lines.
+            // An entry's location is that of its key, since a list may span many lines.
             let node = convert(value.get_ref(), line(key.span().start), line)?;
             Ok((key.get_ref().to_string(), node))
         })
@@ -190,7 +190,7 @@ fn convert(value: &DeValue<'_>, location: Location, line: &dyn Fn(usize) -> Loca
             Raw::Float(value.as_str().parse().map_err(|_| wrong(format!("{value} is not a number")))?)
         }
         DeValue::String(value) => Raw::Text(value.to_string()),
-        DeValue::Datetime(value) => return Err(wrong(format!("{value} is a date; no key takes one"))),
+        DeValue::Datetime(value) => return Err(wrong(format!("{value} is a date; no key takes a date"))),
         DeValue::Array(items) => Raw::List(
             items
                 .iter()

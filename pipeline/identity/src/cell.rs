@@ -1,4 +1,4 @@
-//! One value of a table whose columns are not known beforehand.
+//! A value of a table whose columns are not known in advance.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::Loss;
 
-/// A value as SQLite holds it.
+/// A value as SQLite stores it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     /// Nothing.
@@ -25,7 +25,7 @@ pub enum Cell {
 }
 
 impl From<Value> for Cell {
-    /// A parameter as the record holds it: booleans as 0 and 1, lists and tables as JSON.
+    /// A parameter as the record stores it: booleans as 0 and 1, lists and tables as JSON.
     fn from(value: Value) -> Self {
         match value {
             Value::Null => Self::Null,
@@ -56,7 +56,7 @@ impl Cell {
         }
     }
 
-    /// Whether it stands to the right of its column.
+    /// Whether it is right-aligned in its column.
     pub fn is_number(&self) -> bool {
         matches!(self, Self::Integer(_) | Self::Real(_))
     }
@@ -78,7 +78,7 @@ impl Serialize for Cell {
             Self::Null => serializer.serialize_unit(),
             Self::Integer(value) => serializer.serialize_i64(*value),
             Self::Real(value) if value.is_finite() => serializer.serialize_f64(*value),
-            // JSON has no infinity: the word, as everywhere in this program.
+            // JSON has no NaN and no infinity, so their names are used, as everywhere in this program.
             other => serializer.serialize_str(&other.text()),
         }
     }

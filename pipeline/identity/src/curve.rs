@@ -1,20 +1,20 @@
-//! A curve over steps, as it is read and drawn.
+//! Curves over steps, as they are read and drawn.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Step numbers that one block of a curve stands for; the record's views say the same.
+/// The length of a block of steps, in step numbers; the record's views use the same length.
 pub const BLOCK: i64 = 1024;
 
-/// Neighbouring steps in one row.
+/// Consecutive steps, summarised in one row.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 #[serde(into = "BucketView")]
 pub struct Bucket {
     /// The first step.
     pub first: i64,
-    /// How many there are: fewer than up to the next bucket where some are left out.
+    /// The number of steps; fewer than its width if there are gaps.
     pub steps: i64,
-    /// How many had a finite value; what follows is over them.
+    /// The number of finite values; the figures below are computed from these values.
     pub finite: i64,
     /// The least value.
     pub minimum: Option<f64>,
@@ -35,14 +35,14 @@ impl Bucket {
     }
 }
 
-/// A bucket as JSON has it: with the mean in place of the sum, which is only a means to it.
+/// A bucket in JSON: with the mean instead of the sum, which serves only to compute it.
 #[derive(JsonSchema, Serialize)]
 struct BucketView {
     /// The first step.
     first: i64,
-    /// How many.
+    /// The number of steps.
     steps: i64,
-    /// How many had a finite value; what follows is over them.
+    /// The number of finite values; the figures below are computed from these values.
     finite: i64,
     minimum: Option<f64>,
     maximum: Option<f64>,
@@ -58,7 +58,7 @@ impl From<Bucket> for BucketView {
     }
 }
 
-/// Neighbouring steps without a finite value.
+/// Consecutive steps without a finite value.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Hole {
     /// The first step.

@@ -1,4 +1,4 @@
-//! SHA-256 digests, and the types that keep what they name apart.
+//! SHA-256 digests, with one type for each kind of thing that they name.
 
 use std::fmt;
 use std::io::Read;
@@ -6,25 +6,25 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
-/// Thirty-two bytes that stand for a content.
+/// The SHA-256 of some content: 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
-/// What determines a stage's outputs.
+/// The digest of everything that determines a stage's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StageKey(pub Digest);
 
-/// A file in the store, named by its content.
+/// The digest of the content of a file in the store, which is also its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectId(pub Digest);
 
-/// What fixes the numbers of a training.
+/// The digest of everything that determines the numbers of a trajectory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrajectoryId(pub Digest);
 
-/// A text that is no digest.
+/// The error for a text that is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no digest: expected 64 hexadecimal digits")]
+#[error("`{0}` is not a digest: expected 64 hexadecimal digits")]
 pub struct NoDigest(String);
 
 impl Digest {
@@ -33,10 +33,10 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The digest of what is read to its end, a megabyte at a time.
+    /// The digest of everything that a reader returns, read a megabyte at a time.
     ///
     /// # Errors
-    /// As reading.
+    /// Those of the reader.
     pub fn of_reader(mut bytes: impl Read) -> std::io::Result<Self> {
         let mut hash = Sha256::new();
         let mut block = vec![0; 1 << 20];
@@ -58,7 +58,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As one text: a study of a thousand points writes ten thousand of them.
+        // Written as one string, to be fast: a study of a thousand points formats ten thousand digests.
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = String::with_capacity(2 * self.0.len());
         for byte in self.0 {

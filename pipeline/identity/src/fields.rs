@@ -1,13 +1,14 @@
-//! What a key covers, as a list of named fields, and the byte format in which it is hashed.
+//! The named fields that a key covers, and the byte format in which they are hashed.
 //!
-//! The same list is hashed, kept with the execution and compared by `--explain`, so that an explanation can't disagree
+//! The same list is hashed, recorded with the execution and compared by `--explain`, so an explanation can't disagree
 //! with the key.
 //!
-//! The format: `pipeline key 1\n`; the number of fields as an unsigned 64-bit integer; each field in the order of its
-//! name: the name, the value. A text is its length in bytes (unsigned 64-bit) and its bytes; a value is a byte for its
-//! type and then 0 null; 1 a boolean as one byte; 2 an integer as signed 64-bit; 3 a float as the 64 bits of IEEE 754,
-//! −0 made 0; 4 a text; 5 a list: the number of items (unsigned 64-bit) and the items; 6 a map: the number of entries
-//! and each key (a text) and value in the order of the keys. All integers are little-endian.
+//! The format: `pipeline key 1\n`; the number of fields as an unsigned 64-bit integer; then the fields in order of
+//! their names, each as name and value. A text is its length in bytes (unsigned 64-bit) and its bytes. A value is a
+//! type byte and the content: 0 null, nothing; 1 a boolean, one byte; 2 an integer, signed 64-bit; 3 a float, the 64
+//! bits of IEEE 754, with −0 as 0; 4 a text; 5 a list, the number of items (unsigned 64-bit) and the items; 6 a map,
+//! the number of entries (unsigned 64-bit) and each key (a text) and value in order of the keys. All integers are
+//! little-endian.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -17,18 +18,18 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
 
-/// Named values, each name once.
+/// Values with unique names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Fields(BTreeMap<String, Value>);
 
-/// A field in which two lists differ: its name, and its value in each, where it has one.
+/// A field in which two lists differ: its name, and its value in each list, if present.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// The field's.
+    /// The field's name.
     pub name: String,
-    /// In the earlier list.
+    /// The value in the earlier list.
     pub before: Option<Value>,
-    /// In the later one.
+    /// The value in the later list.
     pub now: Option<Value>,
 }
 
@@ -37,7 +38,7 @@ impl Fields {
     pub fn put(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         match self.0.entry(name.into()) {
             Entry::Vacant(free) => drop(free.insert(value.into())),
-            Entry::Occupied(taken) => debug_assert!(false, "BUG: field {} twice", taken.key()),
+            Entry::Occupied(taken) => debug_assert!(false, "BUG: field {} was put twice", taken.key()),
         }
     }
 
@@ -60,7 +61,7 @@ impl Fields {
         self.0.get(name)
     }
 
-    /// Hands every field to `visit`, in the order in which they are hashed.
+    /// Passes every field to `visit`, in the order in which they are hashed.
     pub fn walk<'a>(&'a self, mut visit: impl FnMut(&'a str, &'a Value)) {
         self.0.iter().for_each(|(name, value)| visit(name, value));
     }
@@ -70,12 +71,12 @@ impl Fields {
         Self::digest_of([self])
     }
 
-    /// The digest of the fields of several lists, no name in two of them: that of one list with all of them, which need
-    /// not be made.
+    /// The digest of the fields of several lists that have no name in common. It is the same as that of one list with
+    /// all the fields, which need not be built.
     pub fn digest_of<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Digest {
         let mut all: Vec<(&String, &Value)> = parts.into_iter().flat_map(|part| &part.0).collect();
         all.sort_unstable_by_key(|(name, _)| *name);
-        debug_assert!(all.windows(2).all(|pair| pair[0].0 != pair[1].0), "BUG: a field in two lists");
+        debug_assert!(all.windows(2).all(|pair| pair[0].0 != pair[1].0), "BUG: a field is in two lists");
         let mut hash = Sha256::new();
         hash.update(b"pipeline key 1\n");
         hash.update((all.len() as u64).to_le_bytes());
@@ -86,14 +87,14 @@ impl Fields {
         Digest::from_bytes(hash.finalize().into())
     }
 
-    /// The fields as JSON, `[[name, value], …]`: what the record keeps.
+    /// The fields as JSON, `[[name, value], …]`, as the record stores them.
     pub fn to_json(&self) -> String {
         let mut list = Vec::with_capacity(self.0.len());
         self.walk(|name, value| list.push(Value::from(vec![Value::from(name), value.clone()])));
         Value::from(list).to_string()
     }
 
-    /// Reads what [`Self::to_json`] wrote; `None` when the text is something else.
+    /// Reads what [`Self::to_json`] wrote; `None` if the text is anything else.
     pub fn from_json(text: &str) -> Option<Self> {
         let pairs: Vec<(String, Value)> = serde_json::from_str(text).ok()?;
         Some(Self(pairs.into_iter().collect()))
@@ -117,7 +118,7 @@ impl Fields {
     }
 }
 
-/// The bytes of one value: equal bytes, equal values.
+/// The digest of one value; values are equal exactly if their digests are.
 fn canonical(value: &Value) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash_value(&mut hash, value);
@@ -138,7 +139,7 @@ fn hash_value(hash: &mut Sha256, value: &Value) {
                 hash.update([2]);
                 hash.update(value.to_le_bytes());
             }
-            // JSON has no NaN; adding 0 makes −0 and 0 one.
+            // JSON has no NaN; adding 0 turns −0 into 0.
             (None, Some(value)) => {
                 hash.update([3]);
                 hash.update((value + 0.0).to_bits().to_le_bytes());
@@ -157,7 +158,7 @@ fn hash_value(hash: &mut Sha256, value: &Value) {
         Value::Object(entries) => {
             hash.update([6]);
             hash.update((entries.len() as u64).to_le_bytes());
-            // Sorted here, not by whatever map the JSON crate was built with.
+            // Sorted here, because the order of the JSON crate's map depends on its features.
             let sorted: BTreeMap<&String, &Value> = entries.iter().collect();
             for (key, value) in sorted {
                 hash_text(hash, key);
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn borders_types_and_order() {
+    fn boundaries_types_and_order_are_hashed() {
         assert_ne!(digest(&[("ab", json!("c"))]), digest(&[("a", json!("bc"))]));
         assert_ne!(digest(&[("a", json!(["b", "c"]))]), digest(&[("a", json!(["bc"]))]));
         assert_ne!(digest(&[("a", json!([["b"], "c"]))]), digest(&[("a", json!(["b", ["c"]]))]));
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_hashed_comes_back_and_explains_itself() {
+    fn fields_survive_a_round_trip_and_explain_a_difference() {
         let mut before = Fields::default();
         before.put_all("param", &json!({"rate": 0.1, "schedule": {"kind": "constant"}}));
         before.put("version", 1);

@@ -1,4 +1,4 @@
-//! What was set and measured in runs, as rows that are read, judged and shown.
+//! Parameters and measurements of runs, as rows that are read, judged and shown.
 
 #![allow(missing_docs, reason = "fields are columns, which docs/sql.md explains; comments go into the JSON Schema")]
 
@@ -14,7 +14,7 @@ pub struct StepRow {
     pub step: i64,
     pub epoch: Option<i64>,
     pub loss: Option<f64>,
-    /// `None` where no loss was measured.
+    /// `None` if no loss was measured.
     pub loss_kind: Option<LossKind>,
     pub learning_rate: Option<f64>,
     pub grad_norm: Option<f64>,
@@ -31,18 +31,19 @@ pub struct StepRow {
 }
 
 impl StepRow {
-    /// What a column was in place of a number: `inf`. What has neither value nor kind was not measured.
+    /// The kind of value that a column had if it was not finite: `inf`. A column with neither a value nor a kind was
+    /// not measured.
     pub fn odd(&self, column: &str) -> Option<&str> {
         let named = self.nonfinite.as_deref().unwrap_or_default().split([',', ' ']);
         named.filter_map(|entry| entry.split_once(':')).find(|(name, _)| *name == column).map(|(_, kind)| kind)
     }
 }
 
-/// What a verdict reads of one step.
+/// The columns of a step that verdicts read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceRow {
     pub step: i64,
-    /// `None` where it was not finite.
+    /// `None` if it was not finite.
     pub loss: Option<f64>,
     pub learning_rate: Option<f64>,
     pub grad_norm: Option<f64>,
@@ -57,7 +58,7 @@ pub struct LossPair {
     pub b: f64,
 }
 
-/// A split scored at one checkpoint.
+/// The loss of one checkpoint on one split.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct EvaluationRow {
     pub step: Option<i64>,
@@ -67,29 +68,30 @@ pub struct EvaluationRow {
     pub perplexity: Option<f64>,
     pub tokens: Option<i64>,
     pub seconds: Option<f64>,
-    /// `evaluate`, or `train` where a rule inside training needed it; `command` or `import` where another program did.
+    /// `evaluate`; `train` if it was measured during training, for early stopping or to keep the best checkpoint;
+    /// `command` or `import` if another program measured it.
     pub source: String,
 }
 
-/// What a model that counts n-grams comes to on one split.
+/// The loss of an n-gram model on one split.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct NgramLoss {
     pub split: String,
     /// `uniform`, `unigram`, `bigram`, `kn5`.
     pub model: String,
-    /// Tokens of its longest n-grams; 0 for `uniform`.
+    /// The length of its longest n-grams; 0 for `uniform`.
     pub n: i64,
     pub loss: f64,
     pub perplexity: f64,
     pub tokens: i64,
 }
 
-/// A text drawn at one checkpoint.
+/// A sample drawn at one checkpoint.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct SampleRow {
     pub step: Option<i64>,
     pub position: i64,
-    /// How it was drawn: JSON in the record, a value when it is printed.
+    /// The decoding method: JSON text in the record, a JSON value when printed.
     #[serde(serialize_with = "text_as_json")]
     #[schemars(with = "serde_json::Value")]
     pub decode: String,
@@ -112,10 +114,10 @@ pub struct Param {
     pub value: Cell,
 }
 
-/// A text of JSON as a value when it is printed; null where it is none.
+/// Serialises JSON text as a value; null if it is not JSON.
 ///
 /// # Errors
-/// The serializer's own.
+/// Those of the serialiser.
 pub fn text_as_json<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
 }

@@ -1,8 +1,8 @@
-//! What names things: digests and what they stand for, the named fields behind a key, stages and their outputs, the
-//! numbers of runs, and the words of the record. And what is said of them: curves, measured figures and verdicts.
+//! Names, and the values recorded under them. Names are digests, the fields of a key, stages and their outputs, run
+//! numbers and the words of the record; values are curves, measured figures and verdicts.
 //!
-//! Plain values that every other crate may hold. It reads no file, asks no database, and knows no stage: where bytes come
-//! from and what fields a key has is its callers' business.
+//! All of them are plain values that every other crate may use. This crate reads no file, queries no database and knows
+//! no stage: its callers decide where bytes come from and which fields a key has.
 
 mod cell;
 mod curve;

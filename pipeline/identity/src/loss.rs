@@ -1,4 +1,4 @@
-//! Losses, and other figures of a training, as they were measured: finite or not, and honest about it.
+//! Losses and other figures measured during training, which may be NaN or infinite.
 
 use std::borrow::Cow;
 
@@ -8,37 +8,38 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::words::words;
 
 words! {
-    /// What kind of number a loss is: SQL and JSON have no number for the last three, and keep the kind beside it.
+    /// What kind of number a loss is. SQL and JSON have no number for the last three, so the kind is stored with the
+    /// value.
     LossKind, "kind of loss":
-    /// A number.
+    /// A finite number.
     Finite = "finite",
     /// Not a number.
     Nan = "nan",
-    /// Beyond any number.
+    /// Positive infinity.
     Infinite = "inf",
-    /// Below any number.
+    /// Negative infinity.
     NegativeInfinite = "-inf",
 }
 
-/// A loss, or another measured figure: a finite number, NaN or an infinity. In JSON it is a number, or the word of its kind.
+/// A loss or another measured figure: finite, NaN or infinite. In JSON it is a number, or the word for its kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Loss(pub f64);
 
-/// A value and a kind that contradict each other: a finite loss has a value, and no other has one.
+/// The error for a value and a kind that contradict each other: only a finite loss has a value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("a loss of the kind {kind} can't have the value {value:?}")]
+#[error("a loss of kind {kind} can't have the value {value:?}")]
 pub struct NoLoss {
     /// The value.
     pub value: Option<f64>,
-    /// What it is said to be.
+    /// The kind.
     pub kind: LossKind,
 }
 
 impl Loss {
-    /// The loss that two columns of the record stand for.
+    /// The loss that two columns of the record contain.
     ///
     /// # Errors
-    /// When they contradict each other.
+    /// If the columns contradict each other.
     pub fn new(value: Option<f64>, kind: LossKind) -> Result<Self, NoLoss> {
         match (value, kind) {
             (Some(value), LossKind::Finite) if value.is_finite() => Ok(Self(value)),
@@ -59,12 +60,12 @@ impl Loss {
         }
     }
 
-    /// The value, where it is a number that SQL can hold: SQLite has no NaN, and an infinity would poison sums.
+    /// The value if it is finite: SQLite has no NaN, and an infinity would spoil sums.
     pub fn finite(self) -> Option<f64> {
         self.0.is_finite().then_some(self.0)
     }
 
-    /// Both, as the record's columns have them.
+    /// The value and the kind, as the record's columns store them.
     pub fn columns(self) -> (Option<f64>, LossKind) {
         (self.finite(), self.kind())
     }
@@ -102,7 +103,7 @@ impl<'de> Deserialize<'de> for Loss {
             Either::Word(word) => {
                 let kind = word.parse().ok();
                 let loss = kind.and_then(|kind| Self::new(None, kind).ok());
-                loss.ok_or_else(|| serde::de::Error::custom(format!("`{word}` is no measured number")))
+                loss.ok_or_else(|| serde::de::Error::custom(format!("`{word}` is not a number, nan, inf or -inf")))
             }
         }
     }
@@ -115,7 +116,7 @@ mod tests {
     const ALL: [f64; 7] = [0.0, -0.0, 2.5, f64::MIN_POSITIVE, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
 
     #[test]
-    fn a_loss_comes_back_from_its_columns_and_from_json() {
+    fn a_loss_survives_a_round_trip_through_columns_and_json() {
         for x in ALL {
             let (value, kind) = Loss(x).columns();
             assert_eq!(value.is_some(), kind == LossKind::Finite);
@@ -131,10 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_contradict_each_other_are_no_loss() {
+    fn columns_that_contradict_each_other_are_refused() {
         assert_eq!(
             Loss::new(None, LossKind::Finite).unwrap_err().to_string(),
-            "a loss of the kind finite can't have the value None"
+            "a loss of kind finite can't have the value None"
         );
         for kind in [LossKind::Nan, LossKind::Infinite, LossKind::NegativeInfinite] {
             assert!(Loss::new(Some(1.0), kind).is_err());

@@ -1,4 +1,4 @@
-//! Names of stages and of their outputs: texts that are checked once, where they come in, and cheap to clone.
+//! Names of stages and of their outputs: strings that are checked once, on input, and cheap to clone.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,14 +11,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StageName(Arc<str>);
 
-/// The name of one output of a stage, such as `vocab` or `weights@100`: letters, digits and `_`, `.`, `-`, `@`, the first
-/// of them a letter, a digit or `_`.
+/// The name of an output of a stage, such as `vocab` or `weights@100`: letters, digits, `_`, `.`, `-` and `@`, starting
+/// with a letter, a digit or `_`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutputName(Arc<str>);
 
-/// A text that can't be such a name.
+/// The error for a text that is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no name of {what}: expected {rule}")]
+#[error("`{text}` is not a valid name for {what}: expected {rule}")]
 pub struct NoName {
     text: String,
     what: &'static str,
@@ -37,24 +37,25 @@ impl StageName {
 
 impl OutputName {
     const WHAT: &str = "an output";
-    const RULE: &str = "letters, digits, _, ., - and @, the first a letter, a digit or _";
+    const RULE: &str = "letters, digits, _, ., - and @, starting with a letter, a digit or _";
 
     fn is_one(text: &str) -> bool {
         let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         text.starts_with(part) && text.chars().all(|c| part(c) || matches!(c, '.' | '-' | '@'))
     }
 
-    /// The name of a checkpoint's weights among a training's outputs: `weights@100`.
+    /// The name of a checkpoint's weights among the outputs of training: `weights@100`.
     pub fn weights(step: u64) -> Self {
         Self(format!("weights@{step}").into())
     }
 
-    /// The name of what it takes to resume from them: `state@100`. It is no output; damage and sizes are told by it.
+    /// The name of the state that is needed to resume: `state@100`. It is not an output, but reports of damage and
+    /// sizes use this name.
     pub fn state(step: u64) -> Self {
         Self(format!("state@{step}").into())
     }
 
-    /// The checkpoint whose weights are called so; `None` of any other output.
+    /// The checkpoint whose weights have this name; `None` for any other output.
     pub fn weights_step(&self) -> Option<u64> {
         match self.at_step()? {
             ("weights", step) => Some(step),
@@ -62,7 +63,7 @@ impl OutputName {
         }
     }
 
-    /// What is before the `@` of a name such as `state@100`, and the checkpoint behind it.
+    /// The part before the `@` of a name such as `state@100`, and the checkpoint after it.
     pub fn at_step(&self) -> Option<(&str, u64)> {
         let (what, step) = self.0.split_once('@')?;
         Some((what, step.parse().ok()?))
@@ -75,7 +76,7 @@ macro_rules! a_checked_text {
             /// Checks a text.
             ///
             /// # Errors
-            /// When it can't be such a name.
+            /// If it is not a valid name.
             pub fn new(text: impl Into<Arc<str>>) -> Result<Self, NoName> {
                 let text = text.into();
                 match Self::is_one(&text) {
@@ -108,7 +109,7 @@ macro_rules! a_checked_text {
             }
         }
 
-        // A map by such names is asked by texts too: both hash and compare alike.
+        // Allows a map keyed by names to be searched by `&str`: both have the same hash and order.
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
@@ -175,12 +176,13 @@ mod tests {
         }
         assert_eq!(
             StageName::new("My stage").unwrap_err().to_string(),
-            "`My stage` is no name of a stage: expected a lowercase letter, then lowercase letters, digits and _"
+            "`My stage` is not a valid name for a stage: expected a lowercase letter, then lowercase letters, digits \
+             and _"
         );
     }
 
     #[test]
-    fn an_output_may_be_a_file_name_or_a_checkpoint() {
+    fn an_output_can_be_a_file_name_or_a_checkpoint() {
         for name in ["vocab", "model.pt", "weights@100", "run-2.JSON", "_x", "7"] {
             assert_eq!(OutputName::new(name).unwrap(), *name);
         }
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_plain_texts_outside() {
+    fn names_are_plain_strings_in_json() {
         let json = serde_json::to_string(&StageName::new("train").unwrap()).unwrap();
         assert_eq!(json, "\"train\"");
         assert_eq!(serde_json::from_str::<StageName>(&json).unwrap(), "train");

@@ -1,4 +1,4 @@
-//! Numbers of rows in the record, each of a type of its own.
+//! Numbers of rows in the record, each with its own type.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,14 +6,14 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A run. `run42` is 42; in JSON it is the number.
+/// The number of a run: 42 for `run42`. In JSON it is a plain number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub i64);
 
-/// A text that is no run.
+/// The error for a text that does not name a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names no run: expected run42 or 42")]
+#[error("`{0}` is not a run: expected a run such as run42 or 42")]
 pub struct NoRun(String);
 
 impl fmt::Display for RunId {
@@ -25,7 +25,7 @@ impl fmt::Display for RunId {
 impl FromStr for RunId {
     type Err = NoRun;
 
-    /// Reads `run42` or `42`: nothing but digits, so that no sign or blank passes.
+    /// Reads `run42` or `42`; only digits are accepted, so signs and blanks are refused.
     fn from_str(text: &str) -> Result<Self, NoRun> {
         let digits = text.strip_prefix("run").unwrap_or(text);
         let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
@@ -39,11 +39,11 @@ impl From<i64> for RunId {
     }
 }
 
-/// An execution's row.
+/// The number of an execution's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExecutionId(pub i64);
 
-/// A trajectory's row.
+/// The number of a trajectory's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrajectoryRow(pub i64);
 
@@ -60,7 +60,8 @@ mod tests {
         for text in ["", "run", "run-1", "-1", "+1", "run 1", "Run1", "runrun1", "1.0", "99999999999999999999"] {
             assert!(text.parse::<RunId>().is_err(), "{text}");
         }
-        assert_eq!("run-1".parse::<RunId>().unwrap_err().to_string(), "`run-1` names no run: expected run42 or 42");
+        let error = "run-1".parse::<RunId>().unwrap_err();
+        assert_eq!(error.to_string(), "`run-1` is not a run: expected a run such as run42 or 42");
         assert_eq!(serde_json::to_string(&[RunId(1), RunId(42)]).unwrap(), "[1,42]");
         assert_eq!(serde_json::from_str::<RunId>("42").unwrap(), RunId(42));
     }

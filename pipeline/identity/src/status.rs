@@ -1,33 +1,33 @@
-//! How runs and executions stand, and how a stage came by its result.
+//! The status of runs and executions, and how a stage got its result.
 
 use crate::words::words;
 
 words! {
-    /// How a run or an execution stands.
+    /// The status of a run or an execution.
     Status, "status":
-    /// A process works on it, or did when it was killed.
+    /// A process is working on it, or was when it was killed.
     Running = "running",
-    /// It was stopped before its end; the same command resumes it.
+    /// It was stopped before the end; the same command resumes it.
     Interrupted = "interrupted",
-    /// Something went wrong that is worth a look.
+    /// Something went wrong that needs attention.
     Failed = "failed",
-    /// All of it is accepted.
+    /// All of its results are accepted.
     Finished = "finished",
 }
 
 impl Status {
-    /// Whether it is over: an interrupted one can be resumed.
+    /// Whether it has ended for good; an interrupted one can be resumed.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Failed | Self::Finished)
     }
 }
 
 words! {
-    /// How a stage of a run came by its result.
-    How, "way to a result":
+    /// How a stage of a run got its result.
+    How, "result source":
     /// It was computed for this run.
     Executed = "executed",
-    /// It was there.
+    /// It was already in the record.
     Cached = "cached",
 }
 
@@ -42,11 +42,11 @@ mod tests {
         assert!(Status::ALL.iter().all(|status| status.as_str().parse() == Ok(*status)));
         assert_eq!(serde_json::to_string(&How::ALL).unwrap(), r#"["executed","cached"]"#);
         assert_eq!(serde_json::from_str::<Status>("\"finished\"").unwrap(), Status::Finished);
-        assert_eq!("done".parse::<Status>().unwrap_err().to_string(), "`done` is no status");
+        assert_eq!("done".parse::<Status>().unwrap_err().to_string(), "`done` is not a status");
     }
 
     #[test]
-    fn what_is_over_is_not_resumed() {
+    fn failed_and_finished_are_over() {
         let over: Vec<Status> = Status::ALL.iter().copied().filter(|status| status.is_over()).collect();
         assert_eq!(over, [Status::Failed, Status::Finished]);
     }

@@ -1,4 +1,4 @@
-//! Verdicts, and their words: what a run came to, what that is consistent with, and what it rests on.
+//! Verdicts and their words: what happened to a run, the likely cause, and the evidence.
 
 mod conclusion;
 #[cfg(test)]
@@ -14,34 +14,34 @@ use crate::words::{NoWord, shown_as_its_word, words};
 pub use conclusion::{Check, Confirmation, Evidence, Finding, Headline, Verdict};
 
 words! {
-    /// What a run came to, the gravest first.
+    /// What happened to a run, the gravest first.
     Kind, "verdict":
-    /// What it reads is not what a language model can learn from. Outranks the others.
+    /// A language model can't learn from the data that it reads. Outranks the others.
     DataFault = "data_fault",
     /// The loss diverged.
     Diverged = "diverged",
-    /// The loss rose far, and may have come back.
+    /// The loss rose far, and may have recovered.
     Unstable = "unstable",
-    /// The rate is so low that most of the training does nothing.
+    /// The learning rate is so low that most of the training has no effect.
     TooLow = "too_low",
-    /// The loss never left its way.
+    /// The loss fell steadily.
     Stable = "stable",
-    /// There is too little to say.
+    /// There is too little data to judge.
     Inconclusive = "inconclusive",
 }
 
 words! {
-    /// What a verdict is consistent with; confirmed by trial alone.
+    /// A cause that a verdict is consistent with; only a trial confirms it.
     Cause, "cause":
-    /// Batches that move on by so little that each is mostly the one before.
+    /// Batches that advance by so little that consecutive batches mostly overlap.
     SlidingWindow = "sliding_window",
-    /// Steps whose words are not those of the other steps.
+    /// Steps whose batches contain unusual words compared with the other steps.
     CorruptedBatches = "corrupted_batches",
     /// So little text that it is memorised.
     TooLittleText = "too_little_text",
-    /// A text whose order of words tells nothing.
+    /// A text in which the order of the words carries no information.
     NoOrder = "no_order",
-    /// A held-out text of another kind than the one that is trained on.
+    /// A held-out text of a different kind from the training text.
     SplitsDiffer = "splits_differ",
     /// A learning rate that is too high.
     RateTooHigh = "rate_too_high",
@@ -56,34 +56,34 @@ words! {
     FindingKind, "finding":
     /// The first loss is not that of an untrained model.
     OddStart = "odd_start",
-    /// Lone steps stand far above those around them.
+    /// The losses of single steps are far above those of the steps around them.
     Spikes = "spikes",
     /// The held-out loss rises while the training loss does not.
     Overfitting = "overfitting",
     /// The loss no longer falls.
     Plateau = "plateau",
-    /// The largest logits are so large that the softmax is sure of what it says.
+    /// The logits are so large that the softmax is saturated.
     SaturatedSoftmax = "saturated_softmax",
     /// Nearly every gradient was clipped.
     ClippedThroughout = "clipped_throughout",
-    /// Texts drawn at random repeat the same tokens.
+    /// Random samples repeat the same tokens.
     CollapsedSamples = "collapsed_samples",
-    /// One or two steps hold words of unlike frequencies.
+    /// One or two steps contain words with unusual frequencies.
     OddBatches = "odd_batches",
-    /// Beside a data fault: the loss diverged.
+    /// With a data fault: the loss diverged.
     CourseDiverged = "course_diverged",
-    /// Beside a data fault: the loss rose far.
+    /// With a data fault: the loss rose far.
     CourseUnstable = "course_unstable",
-    /// Beside a data fault: the rate is too low.
+    /// With a data fault: the learning rate is too low.
     CourseTooLow = "course_too_low",
-    /// Beside a data fault: the loss never left its way.
+    /// With a data fault: the loss fell steadily.
     CourseStable = "course_stable",
-    /// Beside a data fault: there is too little to say of the loss.
+    /// With a data fault: there is too little data to judge the loss.
     CourseInconclusive = "course_inconclusive",
 }
 
 impl FindingKind {
-    /// What the loss did, told beside a data fault, which says nothing of it.
+    /// The finding that reports what the loss did, for a run whose verdict is a data fault.
     pub fn course(kind: Kind) -> Option<Self> {
         match kind {
             Kind::DataFault => None,
@@ -97,70 +97,70 @@ impl FindingKind {
 }
 
 words! {
-    /// A figure that rules look at.
+    /// A figure that the rules for verdicts read.
     Signal, "signal":
-    /// How far the loss is above what word frequencies cost.
+    /// How far the loss is above the unigram baseline.
     AboveFrequencies = "above_frequencies",
-    /// The share of steps whose gradient was clipped.
+    /// The fraction of steps whose gradient was clipped.
     Clipped = "clipped",
-    /// What the last steps cost above what frequencies make of their words.
+    /// How far the loss of the last steps is above the unigram loss of the same tokens.
     Excess = "excess",
-    /// By how much that fell in the last fifth of steps.
+    /// How much the excess fell in the last fifth of the steps.
     Falling = "falling",
-    /// How far the first loss is above an even guess.
+    /// How far the first loss is above that of a uniform guess.
     FirstAboveEven = "first_above_even",
-    /// What the excess will be, if it falls on as it does.
+    /// Where the excess will end if it keeps falling at this rate.
     Heading = "heading",
-    /// By how much the rate could be raised until steps overshoot.
+    /// The factor by which the learning rate could be raised before steps overshoot.
     Headroom = "headroom",
     /// How far the held-out loss rose above its lowest.
     HeldOutRise = "held_out_rise",
     /// The largest logit.
     Logit = "logit",
-    /// Tokens that a sample repeats.
+    /// The period, in tokens, of the loop in which a sample ends.
     LoopPeriod = "loop_period",
-    /// Losses that are not finite.
+    /// The number of losses that are not finite.
     Nonfinite = "nonfinite",
-    /// Distinct positions over positions read.
+    /// The number of distinct positions of the text that were read, divided by the number of positions read.
     Novelty = "novelty",
-    /// How far a step's words are from those of the others.
+    /// How far the word frequencies of a step differ from those of the other steps.
     OddBatch = "odd_batch",
-    /// What a word's context takes off the loss of frequencies.
+    /// How much lower than the unigram loss the loss becomes when a word's context is known.
     Order = "order",
-    /// The share of a step's positions that the step before held too.
+    /// The fraction of a step's positions that the previous step contained too.
     Overlap = "overlap",
-    /// The least of what updates took off the loss over what their gradients promised.
+    /// The smallest overshoot ratio: how much an update lowered the loss, divided by what its gradient predicted.
     OvershootLeast = "overshoot_least",
     /// The learning rate times the sharpness.
     RateTimesSharpness = "rate_times_sharpness",
-    /// How far the loss rose above its lowest mean before.
+    /// How far the loss rose above its lowest earlier mean.
     Rise = "rise",
-    /// That the window slides, by the parameters alone.
+    /// Whether the parameters alone make the window slide.
     Sliding = "sliding",
-    /// Lone steps that stand out.
+    /// Single steps whose losses stand out.
     Spikes = "spikes",
-    /// What frequencies of train cost more on valid.
+    /// How much higher the unigram loss is on valid than on train.
     SplitGap = "split_gap",
-    /// Tokens of text for each type of the vocabulary.
+    /// The number of tokens of text per word of the vocabulary.
     TokensPerType = "tokens_per_type",
 }
 
 words! {
-    /// A check that is made of every run, where what it needs was recorded.
+    /// A check made for every run for which the required data was recorded.
     CheckName, "check":
     /// How much of the text the batches read.
     Coverage = "coverage",
-    /// Whether steps hold words of unlike frequencies.
+    /// Whether steps contain words with unusual frequencies.
     OddBatches = "odd batches",
     /// Whether there is enough text.
     AmountOfText = "amount of text",
-    /// Whether the order of words tells anything.
+    /// Whether the order of the words carries information.
     OrderOfWords = "order of words",
-    /// Whether train and valid are of one kind.
+    /// Whether train and valid are of the same kind.
     SplitsAlike = "splits alike",
     /// Whether losses are finite.
     FiniteLosses = "finite losses",
-    /// Where the loss stands among models that count.
+    /// How the loss compares with the n-gram baselines.
     Baselines = "loss against the baselines",
     /// Whether there is a held-out loss at all.
     HeldOutLoss = "held-out loss",
@@ -168,20 +168,20 @@ words! {
     Course = "course of the loss",
     /// How gradients were clipped, and whether they grew.
     GradientNorm = "gradient norm",
-    /// What was measured at probed steps.
+    /// The measurements at probed steps.
     Probes = "probes",
-    /// Whether drawn texts go round in a circle.
+    /// Whether samples end in loops.
     Samples = "samples",
 }
 
 words! {
-    /// What came of trying a cause.
-    TrialOutcome, "outcome of a trial":
-    /// Without the cause the run comes to something else.
+    /// The outcome of testing a cause.
+    TrialOutcome, "trial outcome":
+    /// Without the cause, the run's verdict changes.
     Confirmed = "confirmed",
-    /// Without it, it comes to the same.
+    /// Without the cause, the verdict stays the same.
     NotConfirmed = "not_confirmed",
-    /// What the trial came to says too little.
+    /// The trial is inconclusive.
     Open = "open",
 }
 
@@ -195,7 +195,7 @@ pub enum About {
 }
 
 impl About {
-    /// The word: no verdict is called like a finding.
+    /// The word; no verdict has the same word as a finding.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Verdict(kind) => kind.as_str(),

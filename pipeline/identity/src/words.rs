@@ -1,4 +1,4 @@
-//! Closed lists of words: what the record and JSON have as text is one of so many things to a program.
+//! Fixed lists of words that are text in the record and in JSON, and an enum in the program.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,17 +7,17 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A text that is none of the words of a list.
+/// The error for a text that is not one of the words of a list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no {what}")]
+#[error("`{text}` is not a {what}")]
 pub struct NoWord {
     /// The text.
     pub text: String,
-    /// What it would have to be.
+    /// What was expected.
     pub what: &'static str,
 }
 
-/// Declares an enum, each of whose variants is a word in the record and in JSON.
+/// Declares an enum whose variants are words in the record and in JSON.
 macro_rules! words {
     ($(#[$about:meta])* $name:ident, $what:literal: $($(#[$doc:meta])* $variant:ident = $word:literal,)+) => {
         $(#[$about])*
@@ -27,7 +27,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Each of them.
+            /// All variants.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// The word.
@@ -64,7 +64,7 @@ macro_rules! words {
     };
 }
 
-/// What every type has that is a word outside of the program: it has `as_str` and `FromStr`.
+/// Implements the conversions of a type that is a word outside the program and has `as_str` and `FromStr`.
 macro_rules! shown_as_its_word {
     ($name:ident) => {
         impl std::fmt::Display for $name {
@@ -110,18 +110,18 @@ macro_rules! shown_as_its_word {
 pub(crate) use shown_as_its_word;
 pub(crate) use words;
 
-/// A word of an open column of the record. Another version of the program may have written one that this one does not know:
-/// it is shown as it is, and nothing is concluded from it.
+/// A word from a column of the record that may contain unknown words. Another version of the program may have written
+/// a word that this one does not know: it is shown as it is, and nothing is concluded from it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Word<T> {
-    /// One that this program writes too.
+    /// A word that this program knows.
     Known(T),
-    /// Any other.
+    /// Any other word.
     Other(String),
 }
 
 impl<T: Copy> Word<T> {
-    /// What this program knows by the word, if it does.
+    /// The variant, if this program knows the word.
     pub fn known(&self) -> Option<T> {
         match self {
             Self::Known(known) => Some(*known),

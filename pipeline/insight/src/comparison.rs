@@ -1,4 +1,4 @@
-//! What differs between runs, and what they have at equal steps.
+//! What differs between runs, and their scores and samples at the same steps.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,18 +8,19 @@ use serde::Serialize;
 use crate::explanation::Explains;
 use identity::{Cell, EvaluationRow, Param, RunId, SampleRow, text_as_json};
 
-/// Something that is not the same for all of some runs.
+/// Something, such as a parameter, that differs between runs.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Differing {
     pub name: String,
-    /// One for each run; `None` where the run has no such thing.
+    /// One value for each run; `None` if the run does not have it.
     pub values: Vec<Option<Cell>>,
-    /// Of two runs that part: whether this can have made them do so.
+    /// For two runs whose losses differ: whether this can explain the first difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explains: Option<Explains>,
 }
 
-/// The parameters that differ between `runs`. A parameter that only some runs have (a schedule's) differs.
+/// The parameters that differ between `runs`. A parameter that only some runs have, such as one of a schedule, counts
+/// as differing.
 pub fn differing(params: &[Param], runs: &[RunId]) -> Vec<Differing> {
     let places: HashMap<RunId, usize> = runs.iter().zip(0..).map(|(run, place)| (*run, place)).collect();
     let mut by_name: BTreeMap<&str, Vec<Option<&Cell>>> = BTreeMap::new();
@@ -27,7 +28,7 @@ pub fn differing(params: &[Param], runs: &[RunId]) -> Vec<Differing> {
         let Some(&place) = places.get(&param.run) else { continue };
         by_name.entry(&param.name).or_insert_with(|| vec![None; runs.len()])[place] = Some(&param.value);
     }
-    // A stage's seed that is the run's own says nothing that `seed` does not say.
+    // A stage's seed that equals `seed` in every run would only repeat it.
     let seed = by_name.get("seed").cloned();
     by_name.retain(|name, values| !name.ends_with(".seed") || Some(&*values) != seed.as_ref());
     by_name
@@ -42,13 +43,13 @@ pub fn differing(params: &[Param], runs: &[RunId]) -> Vec<Differing> {
 }
 
 impl Differing {
-    /// Whether some run has another value than the first.
+    /// Whether the runs' values differ.
     pub fn differs(&self) -> bool {
         self.values.windows(2).any(|pair| pair[0] != pair[1])
     }
 }
 
-/// The scores of one split at one checkpoint, for the runs that have one.
+/// The evaluations of several runs at one checkpoint and on one split.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Scores {
     pub step: i64,
@@ -56,13 +57,14 @@ pub struct Scores {
     pub runs: Vec<Option<EvaluationRow>>,
 }
 
-/// Scores at the checkpoints that at least two runs share, and at the last of each run, by step; valid before test.
+/// Evaluations at the checkpoints that at least two runs have in common, and at the last checkpoint of each run, sorted
+/// by step; valid comes before test.
 pub fn scores(runs: &[Vec<EvaluationRow>]) -> Vec<Scores> {
     let keys: BTreeSet<(i64, std::cmp::Reverse<&str>)> =
         runs.iter().flatten().filter_map(|e| Some((e.step?, std::cmp::Reverse(e.split.as_str())))).collect();
     let row = |(step, split): (i64, std::cmp::Reverse<&str>)| {
         let of = |run: &Vec<EvaluationRow>| {
-            // Where training scored a split too, the stage's own score counts.
+            // If a split was also evaluated during training, the result of the stage `evaluate` takes precedence.
             let mut found = run.iter().filter(|e| e.step == Some(step) && e.split == split.0).collect::<Vec<_>>();
             found.sort_by_key(|e| e.source != "evaluate");
             found.first().map(|e| (*e).clone())
@@ -77,12 +79,12 @@ pub fn scores(runs: &[Vec<EvaluationRow>]) -> Vec<Scores> {
     keys.into_iter().map(row).filter(told).collect()
 }
 
-/// Texts drawn alike from checkpoints of several runs.
+/// Samples drawn in the same way from checkpoints of several runs.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Texts {
-    /// The checkpoint; `None` where it is each run's last.
+    /// The step of the checkpoint; `None` if the samples are from the last checkpoint of each run.
     pub step: Option<i64>,
-    /// JSON, as the experiment says it.
+    /// The decoding settings as JSON, as in the experiment.
     #[serde(serialize_with = "text_as_json")]
     #[schemars(with = "serde_json::Value")]
     pub decode: String,
@@ -90,13 +92,13 @@ pub struct Texts {
     pub runs: Vec<Option<SampleRow>>,
 }
 
-/// Texts at the checkpoints that at least two runs share, drawn in the same way, by step; and behind them, of each run
-/// that did not end at the last of these, those of its own last.
+/// Samples drawn in the same way from the checkpoints that at least two runs have in common, sorted by step. They are
+/// followed by the samples from the last checkpoint of each run that ended at a different step.
 pub fn texts(runs: &[Vec<SampleRow>]) -> Vec<Texts> {
     let ends: Vec<Option<i64>> = runs.iter().map(|run| run.iter().filter_map(|sample| sample.step).max()).collect();
     let mut rows = joined(runs, |_, sample| sample.step.map(Some));
     rows.retain(|texts| texts.runs.iter().flatten().count() > 1);
-    // Stable: within a step, texts stay in the order in which the experiment lists them.
+    // The sort is stable: within a step, samples keep the order in which the experiment lists them.
     rows.sort_by_key(|texts| texts.step);
     let shared = rows.last().and_then(|texts| texts.step);
     let elsewhere = |place: usize| ends[place].is_some() && ends[place] != shared;
@@ -104,7 +106,8 @@ pub fn texts(runs: &[Vec<SampleRow>]) -> Vec<Texts> {
     rows
 }
 
-/// The texts that are drawn in the same way, and that belong to the same row by `row`, beside each other.
+/// Groups the samples that were drawn in the same way and for which `row` returns the same step. Samples for which it
+/// returns `None` are left out. `row` is given the index of the run and the sample.
 fn joined(runs: &[Vec<SampleRow>], row: impl Fn(usize, &SampleRow) -> Option<Option<i64>>) -> Vec<Texts> {
     let mut rows: Vec<Texts> = Vec::new();
     let mut places: BTreeMap<(Option<i64>, &str, &str), usize> = BTreeMap::new();
@@ -131,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs() {
+    fn only_differing_parameters_are_listed() {
         let params = vec![
             param(RunId(1), "a", 1.0),
             param(RunId(2), "a", 1.0),
@@ -147,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn scores_at_shared_checkpoints() {
+    fn scores_are_listed_at_shared_and_last_checkpoints() {
         let score = |step: i64, split: &str| EvaluationRow {
             step: Some(step),
             split: split.into(),
@@ -164,7 +167,7 @@ mod tests {
             scores(runs).into_iter().map(|row| (row.step, row.split)).collect()
         };
         assert_eq!(rows(&runs), [(9, "valid".to_owned()), (9, "test".to_owned())]);
-        // A run that ended elsewhere: its last score is told all the same.
+        // The last evaluation of a run that ended at another step is listed too.
         let runs = [runs[0].clone(), vec![score(0, "valid"), score(3, "valid"), score(5, "valid")]];
         let expected = [(0, "valid"), (5, "valid"), (9, "valid"), (9, "test")];
         assert_eq!(rows(&runs), expected.map(|(step, split)| (step, split.to_owned())));

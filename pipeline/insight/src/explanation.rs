@@ -1,8 +1,9 @@
-//! Whether a parameter that differs can explain that the losses of two runs part at a step.
+//! Whether a differing parameter can explain where the losses of two runs first differ.
 //!
-//! A loss at step p is measured after the updates of the steps before it. So what only an update reads shows from the next
-//! step on, a learning rate from the step behind the first that has another, and a clipping norm from the step behind the
-//! first that was clipped. What a training does not read at all shows nowhere.
+//! The loss of a step is measured before the update of that step. A parameter that only the update reads therefore
+//! affects the loss of the next step at the earliest: a different learning rate shows one step after the rates first
+//! differ, and a different clipping norm one step after the first gradient was clipped. A parameter that training does
+//! not read never affects a loss.
 
 use std::collections::BTreeMap;
 
@@ -14,79 +15,85 @@ use stages::schema::Role;
 
 use identity::Cell;
 
-/// What a parameter can explain of a parting.
+/// Whether a parameter can explain the first difference between two losses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Explains {
-    /// It can have made the losses part where they do.
+    /// It can explain the difference.
     Can,
-    /// No loss before this step can show it.
+    /// It can't affect a loss before this step.
     NotBefore { step: i64 },
-    /// It can't.
+    /// It can't explain the difference.
     No { why: Why },
 }
 
-/// Why a parameter explains nothing.
+/// Why a parameter can't explain the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// Training doesn't read it.
     NotRead,
-    /// It says how far training goes, or what it keeps.
+    /// It only sets how long training runs, or what is kept or measured during training.
     NoNumber,
-    /// What training read was the same all the same.
+    /// Training read the same data in both runs in spite of it.
     SameData,
-    /// Every step had the same rate.
+    /// Every step had the same learning rate in both runs.
     SameRates,
-    /// No gradient was clipped before.
+    /// No gradient was clipped before the difference.
     NothingClipped,
-    /// Nothing was drawn with it.
+    /// It is a seed with which nothing was drawn.
     NothingDrawn,
 }
 
-/// What is known of two runs that part.
+/// What is known about two runs whose losses differ.
 #[derive(Debug, Clone)]
 pub struct Circumstances {
     /// The first step whose losses differ.
     pub step: i64,
-    /// Steps that both have from one lineage; 0 where neither is a fork.
+    /// The number of steps that the runs share through a fork; 0 if neither is a fork.
     pub shared: i64,
-    /// Their parameters.
+    /// The parameters of the runs.
     pub params: [BTreeMap<String, Cell>; 2],
-    /// Whether tokens and batches that they read are the same.
+    /// Whether both read the same tokens and batches.
     pub same_data: bool,
-    /// Where the rates of steps part, and where the shapes of their schedules do.
+    /// Where the learning rates first differ.
     pub rates: Rates,
+    /// Where the learning rates, relative to `train.learning_rate`, first differ.
     pub shapes: Rates,
-    /// Whether a gradient of either was clipped before `step`.
+    /// Whether a gradient of either run was clipped before `step`.
     pub clipped: bool,
 }
 
-/// Where rates part.
+/// Where learning rates first differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rates {
-    /// The first step that has another, or one before which it lies.
+    /// The rates first differ at this step or earlier.
     From(i64),
-    /// None before this step has another.
+    /// The rates don't differ before this step.
     NotBefore(i64),
-    /// None has another.
+    /// The rates never differ.
     Same,
 }
 
 /// What a parameter of `train` acts on.
 enum Acts {
-    /// The model, before any update.
+    /// The model before any update.
     Start,
     /// Each update.
     Update,
+    /// The learning rate.
     Rate,
+    /// The shape of the learning rate schedule.
     Shape,
+    /// The clipping of gradients.
     Clip,
+    /// Random draws.
     Draws,
+    /// Nothing that affects a loss.
     Nothing,
 }
 
-/// What `name` can explain.
+/// Whether the parameter `name` can explain the difference.
 pub fn explains(name: &str, ground: &Circumstances) -> Explains {
     let (stage, key) = name.split_once('.').unwrap_or(("", name));
     let key = key.split('.').next().unwrap_or(key);
@@ -94,7 +101,8 @@ pub fn explains(name: &str, ground: &Circumstances) -> Explains {
     match (stage, key) {
         ("", "seed") if ground.differs("train.seed") => explains("train.seed", ground),
         ("", "seed") if ground.differs("batch.seed") => explains("batch.seed", ground),
-        // A held-out text is looked at by rules, which say how far training goes; of rates, `rates` tells.
+        // Training reads held-out text only for early stopping, which sets how long it runs, and for the plateau
+        // schedule, which lowers the rate, as `rates` shows.
         ("corpus", "valid" | "test") if !ground.plateau() => no(Why::NotRead),
         ("corpus", "valid") => by_rate(ground.rates, ground.step),
         ("corpus" | "tokenize" | "vocab" | "batch", _) => match ground.same_data {
@@ -118,12 +126,12 @@ pub fn explains(name: &str, ground: &Circumstances) -> Explains {
     }
 }
 
-/// What shows at `first` at the earliest.
+/// The answer for a parameter that can affect losses from step `first` on.
 fn from(first: i64, step: i64) -> Explains {
     if first <= step { Explains::Can } else { Explains::NotBefore { step: first } }
 }
 
-/// A rate of step k shows at step k + 1.
+/// The answer for a parameter that acts through the rate: the rate of step k affects the loss of step k + 1.
 fn by_rate(rates: Rates, step: i64) -> Explains {
     match rates {
         Rates::From(first) => from(first + 1, step),
@@ -137,7 +145,7 @@ impl Circumstances {
         self.params[0].get(name) != self.params[1].get(name)
     }
 
-    /// Whether either run's stage reads the key, beside its other values.
+    /// Whether either run's stage reads the key, given its other parameters.
     fn reads(&self, stage: &str, key: &str) -> bool {
         self.params.iter().any(|params| {
             let of_stage = params.iter().filter_map(|(name, cell)| {
@@ -156,7 +164,7 @@ impl Circumstances {
         self.has("train.schedule.kind", "plateau")
     }
 
-    /// Whether `train.seed` draws anything behind the steps that are shared: initial weights, or dropout.
+    /// Whether anything is drawn with `train.seed` after the shared steps: initial weights, or dropout.
     fn draws(&self) -> bool {
         let drops = |params: &BTreeMap<String, Cell>| match params.get("train.dropout") {
             Some(Cell::Real(share)) => *share > 0.0,
@@ -171,7 +179,7 @@ impl Circumstances {
         match (key, role) {
             ("learning_rate", _) => Acts::Rate,
             ("schedule" | "warmup", _) => Acts::Shape,
-            // The schedules that know how long training is.
+            // These schedules depend on the length of training.
             ("steps" | "epochs", _) if ["cosine", "range"].iter().any(|kind| self.has("train.schedule.kind", kind)) => {
                 Acts::Shape
             }
@@ -213,7 +221,7 @@ mod tests {
     const NOT_READ: Explains = Explains::No { why: Why::NotRead };
 
     #[test]
-    fn what_training_does_not_read_explains_nothing() {
+    fn a_parameter_that_training_does_not_read_explains_nothing() {
         for name in [
             "evaluate.valid",
             "sample.length",
@@ -239,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_update_reads_shows_a_step_later() {
+    fn a_parameter_of_updates_affects_the_next_step() {
         for name in [
             "train.hidden",
             "train.init.uniform",
@@ -264,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn schedules_clipping_and_data_by_what_was_recorded() {
+    fn schedules_clipping_and_data_are_explained_by_the_record() {
         let at = |step: i64, shapes: Rates| explains("train.schedule.rate", &Circumstances { shapes, ..ground(step) });
         assert_eq!(at(300, Rates::From(299)), Explains::Can);
         assert_eq!(at(300, Rates::From(300)), Explains::NotBefore { step: 301 });

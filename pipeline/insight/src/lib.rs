@@ -1,8 +1,8 @@
 //! Pure functions from records to conclusions: verdicts, comparisons, range tests.
 //!
-//! They are handed rows and return values. No file is read here, no database is asked, and nothing is printed.
+//! These functions take rows and return values. Nothing here reads a file, queries a database or prints.
 
-#![allow(missing_docs, reason = "fields whose names say all: run, step, split, name, sentence")]
+#![allow(missing_docs, reason = "fields such as run, step, split, name and sentence explain themselves")]
 
 pub mod comparison;
 pub mod explanation;

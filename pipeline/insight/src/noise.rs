@@ -1,60 +1,61 @@
-//! From which step on two losses differ by more than losses do from one step to the next.
+//! The first step at which two losses differ by more than step-to-step noise.
 //!
-//! Two losses a and b of one step are *beyond the noise* where |a − b| is more than [`TIMES`] the noise, and more than
-//! [`ROUNDING`] of either. The noise of a run is the median of |xₜ − xₜ₋₁| over the [`WINDOW`] steps before a stretch, and
-//! the noisier run's counts: for normal noise eight medians are 5.4 standard deviations of such a change. Where too few
-//! steps lie before, which is in the first stretch, the steps of that stretch stand in, and the calmer run's count, since
-//! the other may be on its way already. A loss that is not a number is beyond the noise of one that is.
+//! Two losses a and b of one step differ by more than noise if |a − b| is more than [`TIMES`] times the noise and more
+//! than the fraction [`ROUNDING`] of either loss. The noise is measured for stretches of steps: it is the median of
+//! |xₜ − xₜ₋₁| over the [`WINDOW`] steps before a stretch, in the noisier of the two runs. (If the noise is normally
+//! distributed, eight medians are 5.4 standard deviations of xₜ − xₜ₋₁.) The first stretch has no steps before it. Its
+//! noise is measured on its own steps, in the calmer run, because the other run may already be diverging. A loss that
+//! is not finite always differs from a finite one by more than noise.
 //!
-//! Stretches are short while a loss falls fast ([`stretch`]). What blocks say of their least and greatest losses spares
-//! most of the steps.
+//! Stretches are short at the beginning, where a loss falls fast ([`stretch`]). The lowest and highest losses of blocks
+//! make it unnecessary to read most of the steps.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use identity::{BLOCK, Bucket, LossPair};
 
-/// How many times the noise two losses must differ by.
+/// Two losses must differ by this many times the noise.
 pub const TIMES: f64 = 8.0;
 
-/// What rounding may come to in training, in parts of a loss.
+/// The relative difference that rounding can cause during training.
 const ROUNDING: f64 = 1e-6;
 
-/// Steps over which noise is measured.
+/// The number of steps over which noise is measured.
 const WINDOW: i64 = 64;
 
-/// The fewest changes that make a median.
+/// The fewest changes from one step to the next whose median is used.
 const FEWEST: usize = 8;
 
-/// Blocks that are read step by step though their extremes alone don't say that there is something to find. What is behind
-/// the last of them is found where a run's least or greatest loss shows it, which a spike does.
+/// The most blocks that are read step by step although their lowest and highest losses don't prove a difference. In
+/// later blocks, only differences that show in a lowest or highest loss are found, such as spikes.
 const MOST_DOUBTS: usize = 32;
 
-/// The first step beyond the noise.
+/// The first step at which the losses differ by more than noise.
 #[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 pub struct Beyond {
     pub step: i64,
-    /// How far the losses are apart; `None` where one of them is no number.
+    /// The difference of the losses; `None` if one of them is not finite.
     pub apart: Option<f64>,
-    /// The median change from one step to the next.
+    /// The median change of the loss from one step to the next.
     pub noise: f64,
-    /// Whether that is the calmer run's, as in the first stretch, and not the noisier one's.
+    /// Whether `noise` is that of the calmer run, as in the first stretch, instead of that of the noisier one.
     pub calmer: bool,
 }
 
-/// Where losses come from.
+/// A source of the losses of two runs.
 pub trait Losses {
     type Error;
 
-    /// The pairs of the steps `from..to`.
+    /// The losses of both runs at the steps `from..to`.
     fn pairs(&mut self, from: i64, to: i64) -> Result<Vec<LossPair>, Self::Error>;
 
-    /// The first pair of the steps `from..to` that is further apart than `least` and than `share` of either loss, or whose
-    /// losses are not both of one kind.
+    /// The first pair whose losses differ by more than `least` and by more than the fraction `share` of either, or are
+    /// of different kinds (finite, NaN, Inf). `steps` are the first step to look at and the step after the last.
     fn first_apart(&mut self, steps: (i64, i64), least: f64, share: f64) -> Result<Option<LossPair>, Self::Error>;
 }
 
-/// The first step of the stretch that `step` lies in, and the first behind it.
+/// The first step of the stretch that contains `step`, and the first step after it.
 fn stretch(step: i64) -> (i64, i64) {
     let length = match step {
         ..BLOCK => WINDOW,
@@ -64,7 +65,7 @@ fn stretch(step: i64) -> (i64, i64) {
     (step / length * length, step / length * length + length)
 }
 
-/// The median change from one step to the next of one side.
+/// The median change of one run's loss from one step to the next.
 fn change(pairs: &[LossPair], side: impl Fn(&LossPair) -> f64) -> Option<f64> {
     let changes = pairs.windows(2).filter(|two| two[1].step == two[0].step + 1);
     let mut changes: Vec<f64> = changes.map(|two| (side(&two[1]) - side(&two[0])).abs()).collect();
@@ -73,33 +74,33 @@ fn change(pairs: &[LossPair], side: impl Fn(&LossPair) -> f64) -> Option<f64> {
     (changes.len() >= FEWEST).then(|| changes[changes.len() / 2])
 }
 
-/// The noise of a stretch that has `before` before it and begins with `own`.
+/// The noise of a stretch that follows the steps `before` and starts with the steps `own`.
 fn noise(before: &[LossPair], own: &[LossPair]) -> f64 {
     let of = |pairs: &[LossPair]| (change(pairs, |pair| pair.a), change(pairs, |pair| pair.b));
     match (of(before), of(own)) {
         ((Some(a), Some(b)), _) => a.max(b),
-        // A run that is no number any more has no noise.
+        // A run whose losses are no longer finite has no noise.
         ((Some(one), None) | (None, Some(one)), _) => one,
         (_, (Some(a), Some(b))) => a.min(b),
         (_, (Some(one), None) | (None, Some(one))) => one,
-        // So few steps tell nothing.
+        // With so few steps, no difference counts as more than noise.
         _ => f64::INFINITY,
     }
 }
 
-/// What a difference must pass.
+/// The bound that a difference between losses of this size must exceed.
 fn bound(noise: f64, size: f64) -> f64 {
     (TIMES * noise).max(ROUNDING * size)
 }
 
-/// What two blocks say of the steps within.
+/// What the lowest and highest losses of two blocks say about the steps in them.
 #[derive(Debug, PartialEq)]
 enum BlockComparison {
-    /// None can be beyond the noise.
+    /// No step can differ by more than noise.
     Nothing,
-    /// One may be.
+    /// A step may differ by more than noise.
     Doubt,
-    /// One is.
+    /// A step differs by more than noise.
     Certain,
 }
 
@@ -116,7 +117,8 @@ fn look(a: &Bucket, b: &Bucket, noise: f64) -> BlockComparison {
     };
     let size = [low_a, high_a, low_b, high_b].iter().fold(0.0, |most: f64, loss| most.max(loss.abs()));
     let widest = (high_a - low_b).max(high_b - low_a);
-    // Where one run's greatest is that far above the other's, so is it above the other's loss at the same step.
+    // The step with the highest loss of one run shows at least the difference between the highest losses of both runs,
+    // because the other run's loss at that step is no higher than its highest. The same holds for the lowest losses.
     let sure = (high_a - high_b).abs().max((low_a - low_b).abs());
     match bound(noise, size) {
         most if sure > most => BlockComparison::Certain,
@@ -125,8 +127,8 @@ fn look(a: &Bucket, b: &Bucket, noise: f64) -> BlockComparison {
     }
 }
 
-/// The first step beyond the noise of the steps `from..to`, none before which differ; `blocks` are those that begin at
-/// every 1,024th step, of both runs.
+/// The first step in `from..to` at which the losses differ by more than noise, given that no earlier step differs.
+/// `blocks` are the blocks of each run; a block begins at every 1,024th step.
 pub fn first_beyond<L: Losses>(
     losses: &mut L,
     (from, to): (i64, i64),
@@ -150,7 +152,7 @@ pub fn first_beyond<L: Losses>(
             };
             let seen = match (of(blocks.0), of(blocks.1)) {
                 (Some(a), Some(b)) if a.steps == BLOCK && b.steps == BLOCK => look(&a, &b, noise),
-                // The last block of a run tells of other steps than the two have in common.
+                // The steps of an incomplete block are read, as its extremes may be at steps that the other run lacks.
                 _ => BlockComparison::Certain,
             };
             let reads = match seen {
@@ -174,7 +176,7 @@ pub fn first_beyond<L: Losses>(
 mod tests {
     use super::*;
 
-    /// Losses in memory; counts the steps that are read.
+    /// Losses in memory, and the number of steps that were read.
     struct Kept(Vec<LossPair>, usize);
 
     impl Losses for Kept {
@@ -218,7 +220,7 @@ mod tests {
         (found, kept.1)
     }
 
-    /// Every step by itself, as the head of this file words it.
+    /// Finds the step by applying the definition at the top of this file to every step.
     fn naive(a: &[f64], b: &[f64]) -> Option<i64> {
         let median = |losses: &[f64]| {
             let mut changes: Vec<f64> = losses.windows(2).map(|two| (two[1] - two[0]).abs()).collect();
@@ -246,7 +248,7 @@ mod tests {
             .map(|step| step as i64)
     }
 
-    /// Normal enough: the sum of four even numbers.
+    /// Nearly normal noise: the sum of four uniform numbers.
     fn noisy(seed: u64, steps: usize, size: f64) -> Vec<f64> {
         let draw = stages::random::Stream::new(seed, "noise");
         let even = |at: u64| draw.bits(at) as f64 / u64::MAX as f64 - 0.5;
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_walk_over_every_step_finds() {
+    fn the_search_finds_what_a_walk_over_every_step_finds() {
         for steps in [1, 2, 40, 64, 65, 1000, 1024, 5000, 20_000] {
             let (a, calm) = (noisy(1, steps, 0.1), noisy(2, steps, 0.1));
             assert_eq!(found(&a, &calm).0.map(|it| it.step), naive(&a, &calm), "{steps}");
@@ -269,7 +271,7 @@ mod tests {
                 assert_eq!(seen, naive(&a, &b), "{steps} {at} {by}");
                 assert!(seen == Some(at as i64) || steps < 40, "{steps} {at} {by} {seen:?}");
             }
-            // One leaves for good, ever faster.
+            // One run drifts away from the other, ever faster.
             let drift: Vec<f64> =
                 a.iter().enumerate().map(|(step, loss)| loss + (step as f64 / 3000.0).powi(3)).collect();
             assert_eq!(found(&a, &drift).0.map(|it| it.step), naive(&a, &drift), "{steps}");
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spike_in_many_steps_is_found_without_reading_them() {
+    fn a_spike_among_many_steps_is_found_without_reading_most_of_them() {
         let (a, mut b) = (noisy(1, 400_000, 0.1), noisy(2, 400_000, 0.1));
         let (nothing, read) = found(&a, &b);
         assert!(nothing.is_none() && read < 100_000, "{nothing:?} {read}");

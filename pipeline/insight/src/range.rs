@@ -1,31 +1,33 @@
-//! What a learning-rate range test shows: where the loss falls, where it breaks away, and a rate well below that.
+//! What a learning-rate range test shows: where the loss falls, where it diverges (the *break*), and a rate well below
+//! that.
 //!
-//! Smith 2017 (arXiv 1506.01186). The rate rises from step to step while the model trains, so that the rate at which the
-//! loss breaks away is that of a model which has learned at every lower one.
+//! The test is that of Smith 2017 (arXiv 1506.01186). The rate rises from step to step while the model trains, so at
+//! the break the model has already trained at every lower rate.
 //!
-//! The numbers here were chosen on the half of the labelled grids that is Shakespeare, in tests of 200 steps over five
-//! decades, and held against the other half (bench/verdicts/README.md).
+//! The constants here were chosen on the Shakespeare half of the labelled grids, with tests of 200 steps over five
+//! orders of magnitude, and checked on the other half (bench/verdicts/README.md).
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use stages::params::Optimizer;
 
-/// Steps over which a loss is smoothed: the middle one of as many neighbours. One batch that is hard, or one step that went
-/// wrong and was made good by the next, is no break.
+/// The number of neighbouring steps whose median is the smoothed loss. Smoothing ensures that a single hard batch, or
+/// one bad step that the next one undoes, is not a break.
 const NEIGHBOURS: usize = 9;
 
-/// The loss has broken away where it is above this many times its best so far.
+/// The loss has diverged if it exceeds its lowest value so far by this factor.
 const BROKEN: f64 = 1.25;
 
-/// The loss has fallen where its best is below this share of where it began. In a few steps at a rate far too low it stays
-/// within a hundredth.
+/// The loss has fallen if its lowest value is below this fraction of its first value. At a rate that is far too low,
+/// the loss changes by less than a hundredth in the steps of a test.
 const FALLEN: f64 = 0.97;
 
-/// How far below the break the limit of a longer training lies, and how far below that limit a rate is suggested.
+/// Two factors: by how much the limit for a longer run is below the break, and by how much the suggested rate is below
+/// that limit.
 ///
-/// A rule that averages gradients over steps feels a rate only after some of them, while a test's has gone on rising. A
-/// third of the limit is near the best rate of rules that take the gradient as it is; those that divide by its size have
-/// theirs lower.
+/// An optimizer that averages gradients over steps responds to a rate only some steps later, when the rate of the test
+/// has risen further. For optimizers that use the gradient as it is, the best rate is near a third of the limit; for
+/// optimizers that divide by the size of the gradient, it is lower.
 fn margins(rule: Optimizer) -> (f64, f64) {
     match rule {
         Optimizer::Sgd => (1.0, 3.0),
@@ -40,30 +42,30 @@ fn margins(rule: Optimizer) -> (f64, f64) {
 pub struct Tried {
     pub step: i64,
     pub learning_rate: f64,
-    /// Infinite where it was no number.
+    /// Infinite for a loss that is not finite.
     pub loss: f64,
 }
 
-/// A step that stands out.
+/// A step of interest.
 #[derive(Debug, Clone, Copy, PartialEq, JsonSchema, Serialize)]
 pub struct RangePoint {
     pub step: i64,
     pub learning_rate: f64,
-    /// Smoothed; `None` where it is not finite.
+    /// The smoothed loss; `None` if it is not finite.
     pub loss: Option<f64>,
 }
 
-/// What became of the loss.
+/// What the loss did during a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RangeOutcome {
-    /// It fell, and broke away.
+    /// It fell and then diverged.
     Broke,
-    /// It fell, and did not break away up to the last rate.
+    /// It fell and did not diverge up to the last rate.
     NeverBroke,
-    /// It broke away before it had fallen.
+    /// It diverged before it had fallen.
     BrokeAtOnce,
-    /// It neither fell nor broke away.
+    /// It neither fell nor diverged.
     NeverFell,
 }
 
@@ -71,21 +73,21 @@ pub enum RangeOutcome {
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Conclusion {
     pub outcome: RangeOutcome,
-    /// Where the loss began.
+    /// The first loss; `None` if it is not finite.
     pub start: Option<f64>,
-    /// Where it was lowest before it broke away.
+    /// The step with the lowest loss before the break.
     pub best: Option<RangePoint>,
-    /// Where it fell the fastest for each factor of the rate.
+    /// The step at which the loss fell fastest, relative to the logarithm of the rate.
     pub steepest: Option<RangePoint>,
     /// The first step of the break.
     pub breaks: Option<RangePoint>,
-    /// The rate from which a longer training is expected to break.
+    /// The lowest rate at which a longer run is expected to diverge.
     pub limit: Option<f64>,
     /// A rate to try.
     pub suggestion: Option<f64>,
 }
 
-/// Reads a test's steps, which ascend.
+/// Draws conclusions from a test's steps, which ascend.
 pub fn conclude(steps: &[Tried], rule: Optimizer) -> Conclusion {
     let smooth = smoothed(steps);
     let broken = breaks_at(steps, &smooth);
@@ -103,13 +105,13 @@ pub fn conclude(steps: &[Tried], rule: Optimizer) -> Conclusion {
         (false, Some(_)) => RangeOutcome::BrokeAtOnce,
         (false, None) => RangeOutcome::NeverFell,
     };
-    // Over as many steps as are smoothed, so that a fall is not that of one batch.
+    // The fall is measured over as many steps as the smoothing covers, so that a single batch can't cause it.
     let falls = (NEIGHBOURS..sound.len()).map(|at| (at - NEIGHBOURS / 2, sound[at - NEIGHBOURS] - sound[at]));
     let steepest = falls.filter(|fall| fall.1 > 0.0).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(at, _)| point(at));
     let breaks = broken.map(point);
     let (lag, below) = margins(rule);
     let limit = breaks.map(|point| point.learning_rate / lag);
-    // Where none was met, it lies higher than if the last rate were one.
+    // Without a break, the limit is at least what it would be if the loss had diverged at the last rate.
     let highest = limit.or(steps.last().map(|tried| tried.learning_rate / lag));
     Conclusion {
         outcome,
@@ -122,7 +124,7 @@ pub fn conclude(steps: &[Tried], rule: Optimizer) -> Conclusion {
     }
 }
 
-/// The middle loss of each step's neighbours; of fewer at both ends.
+/// For each step, the median loss of the step and its neighbours, of which there are fewer at both ends.
 pub fn smoothed(steps: &[Tried]) -> Vec<f64> {
     let around = NEIGHBOURS / 2;
     let middle = |at: usize| {
@@ -135,7 +137,7 @@ pub fn smoothed(steps: &[Tried]) -> Vec<f64> {
     (0..steps.len()).map(middle).collect()
 }
 
-/// The place of the first step of the break.
+/// The index of the first step of the break.
 fn breaks_at(steps: &[Tried], smooth: &[f64]) -> Option<usize> {
     let mut best = f64::INFINITY;
     (0..steps.len()).find(|&at| {
@@ -145,11 +147,12 @@ fn breaks_at(steps: &[Tried], smooth: &[f64]) -> Option<usize> {
     })
 }
 
-/// To two digits below 2, and to halves of the first from there on: what a suggestion is good for.
+/// Rounds to two significant digits if the first is 1, and otherwise to a multiple of half the first digit's unit. A
+/// suggestion is no more precise than that.
 fn round(rate: f64) -> f64 {
     let power = 10f64.powf(rate.log10().floor());
     let unit = if rate < 2.0 * power { power / 10.0 } else { power / 2.0 };
-    // Through its words, so that 0.3 is 0.3.
+    // Parsing the decimal text gives exactly 0.3, where arithmetic might give 0.30000000000000004.
     format!("{:.1e}", (rate / unit).round() * unit).parse().unwrap_or(rate)
 }
 
@@ -161,7 +164,7 @@ mod tests {
         super::conclude(steps, Optimizer::Sgd)
     }
 
-    /// A test from 0.01 to 1000 in 101 steps, whose losses are a function of the rate.
+    /// A test from 0.01 to 1000 in 101 steps, whose losses are a function of step and rate.
     fn tried(loss: impl Fn(usize, f64) -> f64) -> Vec<Tried> {
         let rate = |step: usize| 0.01 * 1e5f64.powf(step as f64 / 100.0);
         let tried = |step: usize| Tried { step: step as i64, learning_rate: rate(step), loss: loss(step, rate(step)) };
@@ -188,18 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn a_spike_that_recovers_is_no_break() {
+    fn a_spike_that_recovers_is_not_a_break() {
         let spiked = |step: usize| if (70..72).contains(&step) { 100.0 } else { 0.0 };
         let found = conclude(&tried(|step, rate| falling(rate) + spiked(step)));
         assert_eq!((found.outcome, found.breaks), (RangeOutcome::NeverBroke, None));
-        // Nor is one in the last step.
+        // Nor is a spike in the last step.
         let found = conclude(&tried(|step, rate| if step == 100 { 50.0 } else { falling(rate) }));
         assert_eq!(found.outcome, RangeOutcome::NeverBroke);
         assert_eq!(found.suggestion, Some(350.0));
     }
 
     #[test]
-    fn a_loss_that_is_no_number_is_a_break_at_once() {
+    fn a_loss_that_is_not_finite_is_a_break_at_once() {
         for bad in [f64::INFINITY, f64::NAN] {
             let mut steps = tried(|_, rate| falling(rate));
             steps.truncate(81);
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_of_batches_is_no_break() {
+    fn noise_of_batches_is_not_a_break() {
         let noise = |step: usize| (((step * 7919) % 101) as f64 / 101.0 - 0.5) * 2.0;
         let found =
             conclude(&tried(|step, rate| noise(step) + if rate < 30.0 { falling(rate) } else { 0.3 * rate + 9.0 }));
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_with_a_memory_break_later_in_a_test_than_in_a_training() {
+    fn optimizers_that_average_gradients_break_later_in_a_test_than_in_a_run() {
         let steps = tried(|_, rate| if rate < 30.0 { falling(rate) } else { 0.3 * rate + 9.0 });
         let of = |rule| super::conclude(&steps, rule);
         let (sgd, momentum, adam) = (of(Optimizer::Sgd), of(Optimizer::Momentum), of(Optimizer::Adam));

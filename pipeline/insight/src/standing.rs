@@ -1,35 +1,35 @@
-//! Where a loss stands among those of models that count n-grams.
+//! Where a loss ranks among the n-gram baselines.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use identity::NgramLoss;
 
-/// Losses that are no further apart than this, in nats, are as good as each other: one in a hundred of a perplexity.
+/// Losses that differ by less than this, in nats, count as equally good. It is a difference of 1 % in perplexity.
 const ALIKE: f64 = 0.01;
 
-/// A loss among those of models.
+/// A loss and how it ranks among the baselines.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Standing {
     pub loss: f64,
     pub place: Place,
 }
 
-/// Its neighbours.
+/// The neighbours of a loss among the baselines.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
-    /// A model with practically the same loss.
+    /// A baseline with practically the same loss.
     AsGoodAs(NgramLoss),
-    /// Every model is better, this one by the least.
+    /// Every baseline is better; this one is the nearest.
     WorseThan(NgramLoss),
-    /// The nearest that is worse, and the nearest that is better.
+    /// The nearest worse baseline, and the nearest better one.
     Between(NgramLoss, NgramLoss),
-    /// Every model is worse, this one by the least.
+    /// Every baseline is worse; this one is the nearest.
     BetterThan(NgramLoss),
 }
 
-/// Where a loss on one split stands among the models' on that split; `None` where there are none.
+/// Where a loss on a split ranks among the baselines on that split; `None` if there are none.
 pub fn standing(loss: f64, split: &str, models: &[NgramLoss]) -> Option<Standing> {
     let models: Vec<&NgramLoss> = models.iter().filter(|model| model.split == split).collect();
     let nearest = |fits: &dyn Fn(f64) -> bool| {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_found_on_the_split_alone() {
+    fn neighbours_are_found_on_the_same_split() {
         let words = |loss: f64| match standing(loss, "valid", &models()).unwrap().place {
             Place::AsGoodAs(a) => format!("= {}", a.model),
             Place::WorseThan(a) => format!("> {}", a.model),

@@ -1,4 +1,4 @@
-//! Which of many runs did best, and whether that is more than their seeds make.
+//! Finds the best of many runs, and compares its lead with the variation between seeds.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -7,39 +7,40 @@ use crate::comparison::Differing;
 use identity::Cell;
 use identity::verdict::Kind;
 
-/// Runs that differ in their seeds alone.
+/// Runs that differ only in their seeds.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Group {
-    /// Their places among the runs.
+    /// The indices of these runs.
     pub places: Vec<usize>,
-    /// The mean of their losses, where each has one and none is out.
+    /// The mean of their losses; `None` if one of the runs diverged, has a data fault or has no finite loss.
     pub loss: Option<f64>,
 }
 
-/// What runs are held against each other by.
+/// The loss by which runs are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// The valid loss of the last checkpoint.
+    /// The validation loss of the last checkpoint.
     Valid,
-    /// The mean training loss of the last steps, where no run has a valid loss.
+    /// The mean training loss of the last steps, if no run has a validation loss.
     Tail,
 }
 
 /// The best group.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Winner {
-    /// The group, and the next.
+    /// The index of the best group.
     pub group: usize,
+    /// The index of the second best group.
     pub next: Option<usize>,
-    /// How much lower its loss is than the next one's.
+    /// How much lower the loss of the best group is than that of the second best.
     pub margin: Option<f64>,
-    /// The standard deviation of a loss over seeds, pooled over the groups that have several.
+    /// The standard deviation of the loss over seeds, pooled over the groups that have several runs.
     pub spread: Option<f64>,
     pub by: Measure,
 }
 
-/// What is known of one run.
+/// The verdict and the losses of one run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
     pub verdict: Kind,
@@ -52,7 +53,7 @@ pub fn is_seed(name: &str) -> bool {
     name == "seed" || name.ends_with(".seed")
 }
 
-/// Groups the runs by all that differs but seeds, in the order of their first runs.
+/// Groups the runs by all differing parameters except seeds. Groups are in the order of their first runs.
 pub fn groups(parameters: &[Differing], runs: usize) -> Vec<Group> {
     let point = |place: usize| -> Vec<&Option<Cell>> {
         parameters.iter().filter(|row| !is_seed(&row.name)).map(|row| &row.values[place]).collect()
@@ -68,7 +69,8 @@ pub fn groups(parameters: &[Differing], runs: usize) -> Vec<Group> {
     found.into_iter().map(|(_, group)| group).collect()
 }
 
-/// The group with the lowest mean loss, of those in which no run diverged or read wrong data; notes each group's loss.
+/// The group with the lowest mean loss, among those in which no run diverged or has a data fault. Also sets the loss of
+/// each group.
 pub fn winner(groups: &mut [Group], runs: &[Scored]) -> Option<Winner> {
     let by = if runs.iter().any(|run| run.valid.is_some()) { Measure::Valid } else { Measure::Tail };
     let (mut squares, mut freedom) = (0.0, 0usize);
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_margin_stands_beside_what_seeds_do() {
+    fn a_margin_is_given_with_the_spread_of_seeds() {
         let mut found = groups(&rows(&[0.1, 0.1, 1.0, 1.0], &[1, 2, 1, 2]), 4);
         assert_eq!(found.iter().map(|group| group.places.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2, 3]]);
         let runs = [5.0, 5.2, 4.0, 4.2].map(|loss| scored(Kind::Stable, loss));
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_diverged_or_read_wrong_data_never_wins() {
+    fn a_run_that_diverged_or_has_a_data_fault_never_wins() {
         let mut found = groups(&rows(&[0.1, 1.0, 10.0], &[1, 1, 1]), 3);
         let runs = [scored(Kind::DataFault, 1.0), scored(Kind::Unstable, 5.0), scored(Kind::Diverged, 2.0)];
         let best = winner(&mut found, &runs).unwrap();

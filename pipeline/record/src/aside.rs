@@ -1,4 +1,4 @@
-//! The database as it was, kept beside it before it is brought to another schema.
+//! Makes a copy of the database, in the same folder, before its schema is updated.
 
 use std::fs::{File, Permissions};
 use std::io;
@@ -8,27 +8,27 @@ use std::path::{Path, PathBuf};
 use super::open::refused;
 use super::{Record, RecordError, Result, beside, options};
 
-/// What the name of a copy ends in while it is written.
+/// The ending of a copy's name while it is being written.
 const UNFINISHED: &str = ".unfinished";
 
-/// A copy that has no name of its own yet. It is gone with the value.
+/// A copy without its final name. It is removed when the value is dropped.
 pub(super) struct Aside {
     database: PathBuf,
     unfinished: PathBuf,
 }
 
 impl Aside {
-    /// Copies what is committed. Whoever calls holds the write lock, so that nothing is committed until the copy has its name;
-    /// and the gate, so that nobody else writes one.
+    /// Copies the committed rows. The caller holds the write lock, so that nothing more is committed until the copy has
+    /// its final name, and the gate, so that no other process writes a copy at the same time.
     ///
     /// # Errors
-    /// Where there is no room for it.
+    /// [`RecordError::NoRoom`] if the disk is full.
     pub(super) fn write(database: &Path) -> Result<Self> {
         let aside = Self { database: database.to_owned(), unfinished: beside(database, UNFINISHED) };
         aside.clear();
         let written = aside.fill();
         match written {
-            // It has no name yet, so that the disk's failure is told of the database.
+            // The copy has no name yet, so the error names the database.
             Err(RecordError::Disk { .. }) => Err(RecordError::NoRoom {
                 path: database.to_owned(),
                 bytes: database.metadata().map_or(0, |meta| meta.len()),
@@ -40,7 +40,7 @@ impl Aside {
     fn fill(&self) -> Result<()> {
         let failed = |error: io::Error| refused(&self.unfinished, &error);
         let meta = self.database.metadata().map_err(|error| refused(&self.database, &error))?;
-        // SQLite writes into an empty file, which nobody else may read from the start.
+        // VACUUM INTO accepts an empty file, so create one that other users can't read.
         let file = File::options().write(true).create_new(true).mode(0o600).open(&self.unfinished).map_err(failed)?;
         let mut reader = Record::connect(&self.database, options(&self.database).read_only(true))?;
         let name = self.unfinished.display().to_string();
@@ -50,7 +50,7 @@ impl Aside {
         file.sync_all().map_err(failed)
     }
 
-    /// Gives the copy its name, which is none that is there: `experiments.db.schema7`, or else `experiments.db.schema7-2`.
+    /// Gives the copy a name that is not taken: `experiments.db.schema7`, or else `experiments.db.schema7-2`.
     pub(super) fn name(self, version: i64) -> Result<PathBuf> {
         let taken = |path: &Path| path.symlink_metadata().is_ok();
         let first = beside(&self.database, &format!(".schema{version}"));
@@ -66,7 +66,8 @@ impl Aside {
 }
 
 impl Aside {
-    /// Removes what is unfinished, also by a process that was killed: its journal would be played back into the next copy.
+    /// Removes an unfinished copy, possibly left by a killed process, and its journal, which SQLite would replay into
+    /// the next copy.
     fn clear(&self) {
         remove(&self.unfinished);
         remove(&beside(&self.unfinished, "-journal"));
@@ -79,7 +80,7 @@ impl Drop for Aside {
     }
 }
 
-/// Removes a copy of a database that stays as it is. Where that fails the next attempt removes it, or it does no harm.
+/// Removes a copy that is not needed because the database was not changed. If that fails, the copy does no harm.
 pub(super) fn remove(copy: &Path) {
     let _ = std::fs::remove_file(copy);
 }

@@ -1,4 +1,5 @@
-//! Losses by block: what curves of many steps and the search for the first differing bit read.
+//! Summaries of the losses in blocks of consecutive steps, for curves of many steps and for finding the first step at
+//! which two trajectories differ.
 
 use identity::observations::Step;
 use identity::{BLOCK, TrajectoryRow};
@@ -7,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::{Record, Result, sql};
 
-/// One row of `step_blocks` as it grows.
+/// One row of the table `step_blocks`, to which steps can be added.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub(super) struct Block {
     pub steps: i64,
@@ -18,12 +19,12 @@ pub(super) struct Block {
     pub first_nonfinite: Option<i64>,
     pub tokens: Option<i64>,
     pub chain: Vec<u8>,
-    /// The last of its steps, or the one before the block while it has none.
+    /// The last of its steps; while it has none, the last step before the block.
     pub last_step: i64,
     pub missing: i64,
 }
 
-/// What a block sums up of a step.
+/// The columns of a step that a block summarises.
 #[derive(sqlx::FromRow)]
 pub(super) struct BlockRow {
     pub step: i64,
@@ -32,7 +33,7 @@ pub(super) struct BlockRow {
     pub tokens: Option<i64>,
 }
 
-/// Adds new steps to their blocks.
+/// Adds new steps to the summaries of their blocks.
 pub(super) async fn summarise(c: &mut SqliteConnection, trajectory: TrajectoryRow, steps: &[Step]) -> sqlx::Result<()> {
     let number = |step: &Step| step.step as i64 / BLOCK;
     for steps in steps.chunk_by(|a, b| number(a) == number(b)) {
@@ -50,7 +51,7 @@ pub(super) async fn summarise(c: &mut SqliteConnection, trajectory: TrajectoryRo
 }
 
 impl Record {
-    /// Sums up the steps of a trajectory that nobody is writing again, after some of them were changed.
+    /// Recomputes the blocks of a trajectory after some of its steps were changed; no process may be writing to it.
     pub fn sum_up(&mut self, trajectory: TrajectoryRow) -> Result<()> {
         self.transaction(async |c| {
             let rows: Vec<BlockRow> = sqlx::query_as(sql!("block_rows")).bind(trajectory.0).fetch_all(&mut *c).await?;
@@ -67,7 +68,7 @@ impl Record {
     }
 }
 
-/// Writes a block, in the place of the one that is there.
+/// Writes a block, replacing an existing one.
 pub(super) async fn put(
     c: &mut SqliteConnection,
     trajectory: TrajectoryRow,
@@ -92,7 +93,8 @@ pub(super) async fn put(
         .map(|_| ())
 }
 
-/// The block of a trajectory's step `own` before that step is added: the parent's steps, where a fork begins in its middle.
+/// The block of step `own` of a trajectory, before that step is added. It already contains the parent's steps if a fork
+/// begins within the block, and is empty otherwise.
 pub(super) async fn begin(c: &mut SqliteConnection, trajectory: TrajectoryRow, own: i64) -> sqlx::Result<Block> {
     let number = own / BLOCK;
     let query = sqlx::query_as(sql!("block_before")).bind(trajectory.0).bind(number).bind(BLOCK);
@@ -107,12 +109,12 @@ pub(super) async fn begin(c: &mut SqliteConnection, trajectory: TrajectoryRow, o
     Ok(block)
 }
 
-/// The loss of a step; `None` where none was measured. The kind may be left out where the loss is finite.
+/// The loss of a step; `None` if none was measured. The kind can be omitted if the loss is finite.
 pub(super) fn loss_of(loss: Option<f64>, kind: Option<&str>) -> Option<f64> {
     loss.or_else(|| kind.map(float_of))
 }
 
-/// The loss that a kind other than `finite` stands for.
+/// The loss for a kind other than `finite`.
 fn float_of(kind: &str) -> f64 {
     match kind {
         "inf" => f64::INFINITY,
@@ -122,24 +124,24 @@ fn float_of(kind: &str) -> f64 {
 }
 
 impl Block {
-    /// One without steps, at the beginning of a trajectory.
+    /// A block without steps, at the beginning of a trajectory.
     pub(super) fn first() -> Self {
         Self::after(vec![0; 32], -1)
     }
 
-    /// One without steps, behind a block whose chain and last step are those.
+    /// A block without steps that follows a block with this chain and last step.
     pub(super) fn after(chain: Vec<u8>, last_step: i64) -> Self {
         let (steps, finite, missing, sum) = (0, 0, 0, 0.0);
         let (minimum, maximum, first_nonfinite, tokens) = (None, None, None, None);
         Self { steps, finite, minimum, maximum, sum, first_nonfinite, tokens, chain, last_step, missing }
     }
 
-    /// Adds a step as it is recorded.
+    /// Adds a step as it was recorded.
     pub(super) fn add_row(&mut self, row: &BlockRow) {
         self.add(row.step, loss_of(row.loss, row.loss_kind.as_deref()), row.tokens);
     }
 
-    /// Adds a step; a loss is `None` where none was measured.
+    /// Adds a step; the loss is `None` if none was measured.
     pub(super) fn add(&mut self, step: i64, loss: Option<f64>, tokens: Option<i64>) {
         self.steps += 1;
         if let Some(tokens) = tokens {
@@ -161,8 +163,8 @@ impl Block {
         self.last_step = step;
     }
 
-    /// Continues the chain. A step that follows the one before is its loss alone, which is all that dense trajectories, the
-    /// older ones among them, ever hash; the others are told apart by what is hashed besides.
+    /// Extends the chain of hashes by a step. A step that directly follows the previous one adds only its loss, so that
+    /// trajectories without gaps have the same chains as in older versions; a step after a gap also adds its number.
     fn link(&mut self, step: i64, loss: Option<f64>) {
         let mut hash = Sha256::new();
         hash.update(&self.chain);
@@ -171,7 +173,7 @@ impl Block {
             hash.update(step.to_le_bytes());
         }
         match loss {
-            // One bit pattern for every NaN: which one arises depends on the processor.
+            // One bit pattern for every NaN, because the pattern depends on the processor.
             Some(loss) if loss.is_nan() => hash.update(f64::NAN.to_bits().to_le_bytes()),
             Some(loss) => hash.update(loss.to_bits().to_le_bytes()),
             None => hash.update(b"none"),

@@ -1,7 +1,8 @@
-//! A copy of the record as it is at one moment, while others write.
+//! Copies the record as it is at one moment, while other processes write to it.
 //!
-//! What SQLite's VACUUM INTO does, as plain statements in one transaction: so the counts that the copy is checked by are of
-//! the same moment, pages are checked before anything is copied from them, and it can say how far it is.
+//! The result is that of SQLite's VACUUM INTO, but the copy is made by plain statements in one transaction. So the row
+//! counts used to check the copy belong to the same moment, pages are checked before they are copied, and progress can
+//! be shown.
 
 use std::path::Path;
 
@@ -11,10 +12,10 @@ use sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use super::sound::pages;
 use super::{Record, RecordError, Result, beside, now, options, sql};
 
-/// Instructions of SQLite's machine between two looks at how large the copy is.
+/// The number of instructions of SQLite's virtual machine between two progress reports.
 const BETWEEN: i32 = 50_000;
 
-/// What a copy holds.
+/// What a copy contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Copied {
     pub runs: i64,
@@ -25,12 +26,12 @@ pub struct Copied {
 type Counts = Vec<(String, i64)>;
 
 impl Record {
-    /// Copies the record into an empty file, in which `store` is where the objects are and nothing runs; and compares the
-    /// copy. `progress` is told how many more bytes are written, and of how many in all; where it returns false, the copy
-    /// ends with an error.
+    /// Copies the record into an empty file and checks the copy. In the copy, `store` is recorded as the path of the
+    /// store, and running runs are marked as interrupted. `progress` gets the bytes written since the last call and the
+    /// total; if it returns false, copying ends with an error.
     ///
     /// # Errors
-    /// Where the record is damaged, or the file can't be written.
+    /// If the record is damaged or the file can't be written.
     pub fn copy(
         &mut self,
         target: &Path,
@@ -41,7 +42,7 @@ impl Record {
         let options = options(target)
             .foreign_keys(false)
             .journal_mode(SqliteJournalMode::Off)
-            // Whoever names the file syncs it first.
+            // The caller syncs the file before naming it.
             .synchronous(SqliteSynchronous::Off);
         let mut copy = Self::connect(target, options)?;
         copy.wait(async |c| {
@@ -56,7 +57,7 @@ impl Record {
         })?;
         let attached = copy.wait(async |c| attach(c, &uri(&self.path, "mode=ro")).await);
         match attached {
-            // As when a record is opened to be read: where no log can be made and there is none, the file is all there is.
+            // As in `open`: if there is no log and none can be created, the file alone holds everything.
             Err(RecordError::Filesystem { .. })
                 if beside(&self.path, "-wal").metadata().map_or(0, |it| it.len()) == 0 =>
             {
@@ -75,7 +76,7 @@ impl Record {
             transaction.commit().await?;
             Ok(Ok(counts))
         });
-        // All that is read is the source's.
+        // Only the source is read, so the damage is in the source.
         let counts = match counts {
             Err(RecordError::Damaged { message, .. }) | Ok(Err(message)) => {
                 return Err(RecordError::Damaged { path: source, message });
@@ -87,7 +88,7 @@ impl Record {
         check(target, &counts)
     }
 
-    /// Closes the database, and says what went wrong.
+    /// Closes the database, and returns the error if that fails.
     fn close(mut self) -> Result<()> {
         match self.connection.take() {
             Some(connection) => {
@@ -108,7 +109,7 @@ async fn attach(c: &mut SqliteConnection, uri: &str) -> sqlx::Result<()> {
     read.map(|_| ())
 }
 
-/// A file's name as SQLite reads it in a URI.
+/// A path as a `file:` URI for SQLite, with a parameter.
 fn uri(path: &Path, parameter: &str) -> String {
     let mut text = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
@@ -121,7 +122,7 @@ fn uri(path: &Path, parameter: &str) -> String {
     format!("{text}?{parameter}")
 }
 
-/// Makes the tables with their rows, then what is built over them; says how many rows there are.
+/// Copies the tables with their rows, then indexes, views and triggers; returns the number of rows of each table.
 async fn fill(c: &mut SqliteConnection, store: Option<&str>) -> sqlx::Result<Counts> {
     let schema: Vec<(String, String, String)> = sqlx::query_as(sql!("copy_schema")).fetch_all(&mut *c).await?;
     let (tables, over): (Vec<_>, Vec<_>) = schema.into_iter().partition(|(of, ..)| of == "table");
@@ -133,7 +134,7 @@ async fn fill(c: &mut SqliteConnection, store: Option<&str>) -> sqlx::Result<Cou
         let query = format!("SELECT count(*) FROM source.\"{quoted}\"");
         counts.push((quoted, sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&mut *c).await?));
     }
-    // The numbers that were given already, so that none is given twice.
+    // Copy the largest id that each table has ever used, so that no id is used twice.
     run(
         c,
         "DELETE FROM main.sqlite_sequence; INSERT INTO main.sqlite_sequence SELECT * FROM source.sqlite_sequence"
@@ -149,7 +150,7 @@ async fn fill(c: &mut SqliteConnection, store: Option<&str>) -> sqlx::Result<Cou
         let value: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(&mut *c).await?;
         run(c, format!("PRAGMA main.{pragma} = {value}")).await?;
     }
-    // No process works on what is copied.
+    // No process works on what was running when the copy was made, so mark it as interrupted.
     sqlx::query(sql!("copy_interrupt_runs")).execute(&mut *c).await?;
     sqlx::query(sql!("copy_interrupt_executions")).bind(now()).execute(&mut *c).await?;
     let own = sqlx::query(sql!("copy_other_meta")).execute(&mut *c).await?.rows_affected();
@@ -160,7 +161,7 @@ async fn fill(c: &mut SqliteConnection, store: Option<&str>) -> sqlx::Result<Cou
         sqlx::query(sql!("set_store_path")).bind(store).execute(&mut *c).await?;
     }
     sqlx::query(sql!("set_uid")).execute(&mut *c).await?;
-    // Last, so that none of this counts as a change.
+    // Create the triggers last, so that nothing above counts as a change.
     for (_, _, text) in triggers {
         run(c, text).await?;
     }
@@ -171,7 +172,7 @@ async fn run(c: &mut SqliteConnection, text: String) -> sqlx::Result<()> {
     sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(c).await.map(|_| ())
 }
 
-/// Opens the copy as any command does, and compares it with what was copied.
+/// Opens the copy as any command does, and compares the number of rows of each table.
 fn check(target: &Path, counts: &Counts) -> Result<Copied> {
     let mut copy = Record::open(target)?;
     let wrong = |message| RecordError::Damaged { path: target.to_owned(), message };
@@ -183,7 +184,7 @@ fn check(target: &Path, counts: &Counts) -> Result<Copied> {
         let query = format!("SELECT count(*) FROM \"{table}\"");
         let found: i64 = copy.wait(async |c| sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(c).await)?;
         if found != *rows {
-            return Err(wrong(format!("{found} of {rows} rows of {table} were copied")));
+            return Err(wrong(format!("only {found} of {rows} rows of {table} were copied")));
         }
         match table.as_str() {
             "runs" => copied.runs = found,

@@ -1,4 +1,4 @@
-//! Executions: attempts to compute a stage key, and what of them is accepted.
+//! Executions: attempts to compute a stage key, and their accepted results.
 
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnection;
@@ -31,7 +31,7 @@ impl Record {
         })
     }
 
-    /// Begins an attempt.
+    /// Records that an attempt begins.
     pub fn begin(&mut self, new: &NewExecution<'_>) -> Result<ExecutionId> {
         self.transaction(async |c| {
             let id: i64 = sqlx::query_scalar(sql!("insert_execution"))
@@ -65,14 +65,14 @@ impl Record {
         })
     }
 
-    /// Says where the worker's words about an attempt begin.
+    /// Records where the worker's log of an attempt begins.
     pub fn set_log(&mut self, execution: ExecutionId, log: &str, from: u64) -> Result<()> {
         self.transaction(async |c| {
             sqlx::query(sql!("set_log")).bind(execution.0).bind(log).bind(from as i64).execute(c).await.map(|_| ())
         })
     }
 
-    /// Accepts an attempt with all that it made, in one transaction that is synced to the disk.
+    /// Accepts an attempt with everything that it produced, in one transaction that is synced to the disk.
     pub fn accept(&mut self, done: &Finished<'_>) -> Result<()> {
         self.durable(async |c| {
             for (name, object, bytes) in &done.outputs {
@@ -137,7 +137,7 @@ impl Record {
         })
     }
 
-    /// Ends an attempt that made nothing to accept.
+    /// Ends an attempt that produced nothing to accept.
     pub fn give_up(
         &mut self,
         execution: ExecutionId,
@@ -160,7 +160,7 @@ impl Record {
         })
     }
 
-    /// Says which executions served a stage of a run.
+    /// Records which executions served a stage of a run.
     pub fn serve(&mut self, run: RunId, stage: &str, served: &[Served]) -> Result<()> {
         self.transaction(async |c| {
             for served in served {
@@ -171,23 +171,23 @@ impl Record {
         })
     }
 
-    /// Whether some execution served a stage of a run.
+    /// Whether any execution served a stage of a run.
     pub fn is_served(&mut self, run: RunId, stage: &str) -> Result<bool> {
         self.wait(async |c| sqlx::query_scalar(sql!("is_served")).bind(run.0).bind(stage).fetch_one(c).await)
     }
 
-    /// The process that an execution runs in, by the uid that names its scratch folder: `None` where there is no such
-    /// execution, `Some(None)` where it has ended.
+    /// The process that an execution runs in, by the uid that names its scratch folder; `None` if there is no such
+    /// execution, `Some(None)` if it has ended.
     pub fn scratch_process(&mut self, uid: &str) -> Result<Option<Option<String>>> {
         self.wait(async |c| sqlx::query_scalar(sql!("scratch_process")).bind(uid).fetch_optional(c).await)
     }
 
-    /// The earlier executions of a stage and their fields, newest first: what `--explain` compares with.
+    /// The earlier executions of a stage and their fields, newest first, for `--explain` to compare with.
     pub fn earlier_fields(&mut self, stage: &str) -> Result<Vec<(i64, String)>> {
         self.wait(async |c| sqlx::query_as(sql!("earlier_fields")).bind(stage).fetch_all(c).await)
     }
 
-    /// The digests of what an execution made.
+    /// The digests of an execution's outputs.
     pub fn made_by(&mut self, execution: ExecutionId) -> Result<Vec<String>> {
         let outputs: Vec<(String, String)> =
             self.wait(async |c| sqlx::query_as(sql!("outputs")).bind(execution.0).fetch_all(c).await)?;
@@ -230,7 +230,7 @@ pub(super) async fn insert_event(
         .map(|_| ())
 }
 
-/// `trajectory` is given where training itself scored the split.
+/// Inserts an evaluation; `trajectory` is given if it was made during training.
 pub(super) async fn insert_evaluation(
     c: &mut SqliteConnection,
     execution: ExecutionId,

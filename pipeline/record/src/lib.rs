@@ -1,10 +1,12 @@
-//! The only door to `experiments.db`, and the only place that names `sqlx`.
+//! All access to `experiments.db`; no other crate uses `sqlx`.
 //!
-//! Every statement is a file in the folder `sql`, read into the program by [`sql!`]; a test prepares each against the
-//! migrations. Calls are plain functions that wait: one thread of a process talks to the database, and SQLite answers
-//! in microseconds, so callers need not know that the driver is asynchronous.
+//! Every SQL statement is a file in the folder `sql`, included by [`sql!`]; a test prepares each one on a database that
+//! the migrations created.
+//! Calls block: one thread of a process uses the database, and SQLite answers in microseconds, so callers need not know
+//! that the driver is asynchronous.
 //!
-//! It keeps rows and finds them again. It concludes nothing from them, words nothing for a screen, and knows no stage by name.
+//! This crate stores and finds rows. It draws no conclusions from them, formats nothing for a screen and knows no stage
+//! by name.
 
 #![allow(missing_docs, reason = "most public fields are columns, which the migrations and docs/sql.md explain")]
 
@@ -54,58 +56,62 @@ pub enum RecordError {
     /// There is no database.
     #[error("{}: no such database", .0.display())]
     Missing(PathBuf),
-    /// There is no folder to make it in.
+    /// The folder to create it in does not exist.
     #[error("{}: no such folder", .0.display())]
     NoFolder(PathBuf),
-    /// There is nothing in it.
-    #[error("{}: an empty file", .0.display())]
+    /// The file is empty.
+    #[error("{} is an empty file, not a database", .0.display())]
     Empty(PathBuf),
-    /// It is a database, and no record.
-    #[error("{}: a database of another program", .0.display())]
+    /// It is a database, but not a record.
+    #[error("{} is another program's database", .0.display())]
     Foreign(PathBuf),
     /// It was written by a later version.
-    #[error("{}: written by a newer version of pipeline (schema {found}, this program knows {known})", path.display())]
+    #[error("{} was written by a newer pipeline (schema {found}; this one supports up to {known})", path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
-    /// It is no database, or a damaged one.
-    #[error("{}: not a sound database: it is damaged, or not one at all ({message})", path.display())]
+    /// It is damaged or not a database.
+    #[error("{} is damaged or not a database ({message})", path.display())]
     Damaged { path: PathBuf, message: String },
-    /// Its schema is not the one that its version names.
-    #[error("{}: its tables are not this program's: it was altered or is damaged ({message})", path.display())]
+    /// Its schema is not the one of its version.
+    #[error("{}: the schema was altered or is damaged ({message})", path.display())]
     Altered { path: PathBuf, message: String, version: Option<i64> },
-    /// SQLite takes its path as UTF-8.
-    #[error("{0:?}: the path is not UTF-8, which the database's must be")]
+    /// SQLite requires a UTF-8 path.
+    #[error("{0:?}: the path of a database must be valid UTF-8")]
     NotUtf8(PathBuf),
-    /// SQLite keeps a file of its own under such a name.
-    #[error("{}: a name that ends in {ending} belongs to the database before it", path.display())]
+    /// SQLite or this program uses such a name for a file that accompanies a database.
+    #[error("{}: names ending in {ending} are reserved for files that accompany a database", path.display())]
     Reserved { path: PathBuf, ending: &'static str },
-    /// It is one file under several names, and this is not the one that may be used.
+    /// The file has several names, and this is not the one that may be used.
     #[error("{}", names::words(path, recorded, *same))]
     SecondName { path: PathBuf, recorded: PathBuf, same: bool },
-    /// Beside it lies a log that is older than it is.
-    #[error("{}-wal: a log from before this database was last written, under another name (a hard link)", .0.display())]
+    /// The log beside it is older than the database.
+    #[error("{}-wal is a stale log: the database was last written under another name (a hard link)", .0.display())]
     StaleLog(PathBuf),
     /// This user lacks a permission.
     #[error("{}: this user has no {} permission", .0.path.display(), .0.right)]
     Denied(Denied),
-    /// Something else stands in the place of the database, or of a file beside it.
+    /// The database, or a file beside it, is not a regular file.
     #[error("{}: {what}", path.display())]
     NotRegular { path: PathBuf, what: NotRegular },
-    /// A limit of this process is reached.
+    /// This process has reached a limit.
     #[error("{}: {limit}", path.display())]
     Limit { path: PathBuf, limit: Limit },
-    /// Its filesystem has no working locks: SQLite gave up on them.
-    #[error("{}: this filesystem has no working locks", .0.display())]
+    /// File locks do not work on its filesystem: SQLite failed to take one.
+    #[error("{}: file locks do not work on this filesystem", .0.display())]
     NoLocks(PathBuf),
-    /// Its filesystem refuses what a database needs.
+    /// Its filesystem lacks something that a database requires.
     #[error("{}: {message}", path.display())]
     Filesystem { path: PathBuf, message: String },
-    /// Another program holds it for too long.
+    /// Another program has held it for too long.
     #[error("{}: another program has held the database for {} seconds{holder}", path.display(), BUSY.as_secs())]
     Busy { path: PathBuf, holder: String },
-    /// There is no room for the copy that an update to another schema begins with.
-    #[error("{}: the disk has no room to copy it before it is updated to schema {}; nothing was changed", path.display(), migrate::KNOWN)]
+    /// The disk has no room for the copy that is made before a schema update.
+    #[error(
+        "{}: can't update the database to schema {}, because the disk has no space for a copy; nothing was changed",
+        path.display(),
+        migrate::KNOWN
+    )]
     NoRoom { path: PathBuf, bytes: u64 },
-    /// The disk failed while it was written.
+    /// The disk failed, or is full.
     #[error("{}: {message}", path.display())]
     Disk { path: PathBuf, message: String },
     /// A statement failed.
@@ -114,7 +120,7 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    /// Whether the database can't be written now, or here, or by this user, though it may well be read.
+    /// Whether the database can't be written now, here or by this user, although reading it may work.
     pub fn is_refusal(&self) -> bool {
         use RecordError as E;
         match self {
@@ -133,10 +139,10 @@ impl RecordError {
     }
 }
 
-/// How long a write waits for another's to end. Measured with eight writers: one batch waited 4.2 s.
+/// How long a write waits for another to end. Measured with eight writers: one batch waited 4.2 s.
 const BUSY: Duration = Duration::from_secs(30);
 
-/// Files that SQLite opens at once: the database, its log, the log's index, and one more while it looks at folders.
+/// Files that SQLite has open at once: the database, its log, the log's index, and one more while it checks folders.
 const OPENED: u64 = 4;
 
 pub type Result<T> = std::result::Result<T, RecordError>;
@@ -148,14 +154,14 @@ pub struct Record {
     runtime: tokio::runtime::Runtime,
     /// `None` only while it is being closed.
     connection: Option<SqliteConnection>,
-    /// Whether its filesystem is known to have locks.
+    /// Whether locks are known to work on its filesystem.
     locks: bool,
-    /// What was done to an older database as it was opened.
+    /// The schema update made when an older database was opened.
     migrated: Option<Migrated>,
 }
 
 impl Record {
-    /// Opens the database for writing; makes it, and brings it to this version, where needed.
+    /// Opens the database for writing. Creates it if missing, and updates an older schema.
     pub fn create(path: &Path) -> Result<Self> {
         check_files(path)?;
         check_new_name(path)?;
@@ -165,10 +171,10 @@ impl Record {
         make(path)?;
         let mut record = Self::connect(path, options(path))?;
         migrate::is_older(&mut record)?;
-        // Only now: a database of somebody else would be changed by this.
+        // Only now, because this changes the file: before the check, it could have been another program's database.
         let mode: String = record.wait(async |c| sqlx::query_scalar("PRAGMA journal_mode = WAL").fetch_one(c).await)?;
         if mode != "wal" {
-            let message = "this filesystem has no write-ahead log (WAL)".to_owned();
+            let message = "this filesystem does not support write-ahead logs (WAL)".to_owned();
             return Err(RecordError::Filesystem { path: path.to_owned(), message });
         }
         record.migrated = migrate::bring_up(&mut record)?;
@@ -177,7 +183,7 @@ impl Record {
         Ok(record)
     }
 
-    /// Opens an existing database for reading; an older one is brought to this version first.
+    /// Opens an existing database for reading, after updating an older schema.
     pub fn open(path: &Path) -> Result<Self> {
         check_name(path)?;
         if !path.exists() {
@@ -196,8 +202,8 @@ impl Record {
         };
         let options = options(path).read_only(true);
         let (record, older) = match attempt(options.clone()) {
-            // Even to read, SQLite keeps an index of the log beside the database. Where that can't be written and there
-            // is no log, nobody writes, and the file alone is all there is.
+            // Even a reader needs an index of the log beside the database. If that can't be written and there is no
+            // log, there is no writer either, and the file alone holds everything.
             Err(
                 RecordError::NoLocks(_)
                 | RecordError::Filesystem { .. }
@@ -207,7 +213,7 @@ impl Record {
             other => other?,
         };
         if older {
-            // Opened anew: what was seen so far may be the state before a journal was played back.
+            // Reopen it, because what was read so far may predate the replay of a journal.
             drop(record);
             let migrated = Self::create(path)?.migrated.take();
             let mut record = Self::connect(path, self::options(path).read_only(true))?;
@@ -217,7 +223,7 @@ impl Record {
         Ok(record)
     }
 
-    /// An empty record that is nowhere.
+    /// An empty record in memory.
     pub fn imagine() -> Result<Self> {
         let mut record = Self::blank()?;
         migrate::bring_up(&mut record)?;
@@ -244,29 +250,29 @@ impl Record {
         &self.path
     }
 
-    /// Says that the database was of an earlier schema, and where it is as it was; once.
+    /// The schema update made on opening, if any; only the first call returns it.
     pub fn take_migrated(&mut self) -> Option<Migrated> {
         self.migrated.take()
     }
 
     /// Runs `work` on the connection and waits for it.
     pub fn wait<T>(&mut self, work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>) -> Result<T> {
-        let connection = self.connection.as_mut().expect("BUG: the connection is open until the drop");
+        let connection = self.connection.as_mut().expect("BUG: the connection is already closed");
         self.runtime.block_on(work(connection)).map_err(|error| match explain(&self.path, error) {
             RecordError::NoLocks(path) if self.locks => {
-                RecordError::Disk { path, message: "the disk failed: locks worked, and now they don't".to_owned() }
+                RecordError::Disk { path, message: "disk error: file locks have stopped working".to_owned() }
             }
             other => other,
         })
     }
 
-    /// From here on waits for another's writing a moment only, for what can as well be written another time.
+    /// From now on, waits only briefly for another writer: for writes that can be made later just as well.
     pub fn hurry(&mut self) -> Result<()> {
         self.wait(async |c| sqlx::query("PRAGMA busy_timeout = 250").execute(c).await.map(|_| ()))
     }
 
-    /// Runs `work` in a transaction that takes the write lock at its start, so that no reader turns writer half-way
-    /// and meets "database is locked".
+    /// Runs `work` in a transaction that takes the write lock at its start, because a reader that becomes a writer
+    /// half-way can fail with "database is locked".
     pub fn transaction<T>(&mut self, work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>) -> Result<T> {
         self.wait(async |connection| {
             let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
@@ -276,7 +282,8 @@ impl Record {
         })
     }
 
-    /// The same, synced to the disk before it returns: for what must survive a pulled plug.
+    /// Like [`Self::transaction`], but synced to the disk before it returns, for writes that must survive a power
+    /// failure.
     pub fn durable<T>(&mut self, work: impl AsyncFnOnce(&mut SqliteConnection) -> sqlx::Result<T>) -> Result<T> {
         self.wait(async |connection| {
             sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
@@ -294,9 +301,10 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         if let Some(mut connection) = self.connection.take() {
-            // Closing writes the log back into the database, but only the last connection does so, and one that only reads
-            // can't: who has written empties the log where nobody else needs it, so that a copy that is put in the
-            // database's place meets no log. A failure leaves the log, which the next open reads.
+            // Closing writes the log back into the database, but only on the last connection, and never on a read-only
+            // one. So a writer empties the log here unless another connection needs it; otherwise a backup restored
+            // over the database would find the log of the old one. If this fails, the next process to open the
+            // database reads the log.
             if self.locks {
                 let empty = async |c: &mut SqliteConnection| -> sqlx::Result<()> {
                     sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *c).await?;
@@ -309,12 +317,12 @@ impl Drop for Record {
     }
 }
 
-/// The file beside the database whose name goes on with `ending`.
+/// The file beside the database with `ending` appended to its name.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     path.with_file_name(format!("{}{ending}", path.file_name().unwrap_or_default().display()))
 }
 
-/// Now, as the record writes times: UTC, ISO 8601, milliseconds.
+/// The current time as the record stores it: UTC, ISO 8601, milliseconds.
 fn now() -> String {
     format!("{:.3}", jiff::Timestamp::now())
 }
@@ -325,7 +333,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .synchronous(SqliteSynchronous::Normal)
-        // Rows come from another thread: with the driver's 50, most of what many rows cost is waking each other.
+        // Rows come from another thread: with the driver's default buffer of 50 rows, the two threads spend most of
+        // the time waking each other.
         .row_buffer_size(1024)
         .disable_statement_logging()
 }

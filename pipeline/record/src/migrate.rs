@@ -1,14 +1,14 @@
-//! Brings a database to this program's schema.
+//! Updates a database to this program's schema.
 //!
-//! Migrations are only ever appended. `user_version` counts those that were applied; SQLite itself would let two
-//! processes race on a fresh file, so the whole is done in one transaction that takes the write lock first.
+//! Migrations are only ever appended, and `user_version` counts those applied. They run in a single transaction that
+//! takes the write lock first, because two processes could otherwise race on a new file.
 
 use std::path::PathBuf;
 
 use super::aside::{self, Aside};
 use super::{Record, RecordError, Result, sql};
 
-/// Each migration, in order; the position is its number.
+/// The migrations in order, numbered from 1.
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_forks.sql"),
@@ -22,21 +22,21 @@ pub(super) const MIGRATIONS: &[&str] = &[
 
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
 
-/// That a database was brought to this program's schema.
+/// An update of a database to this program's schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
-    /// The schema that it had.
+    /// The schema before.
     pub from: i64,
-    /// The one that it has.
+    /// The schema after.
     pub to: i64,
-    /// The database as it was.
+    /// A copy of the database from before the update.
     pub copy: PathBuf,
 }
 
-/// What `file` and SQLite call an application's own format: "plrc".
+/// The application id in the file's header, which `file` and SQLite show: "plrc".
 pub(super) const APPLICATION: i64 = 0x706c_7263;
 
-/// Whether migrations are missing. A database of somebody else is refused, and left as it is.
+/// Whether the database lacks migrations. Another program's database is refused and left unchanged.
 pub(super) fn is_older(record: &mut Record) -> Result<bool> {
     let application = pragma(record, "PRAGMA application_id")?;
     if application != APPLICATION {
@@ -52,13 +52,14 @@ pub(super) fn is_older(record: &mut Record) -> Result<bool> {
     Ok(found < KNOWN)
 }
 
-/// Applies the migrations that are missing, to a database that has rows after it was copied aside.
+/// Applies the missing migrations; a database with rows is copied aside first.
 pub(super) fn bring_up(record: &mut Record) -> Result<Option<Migrated>> {
     if !is_older(record)? {
         return Ok(None);
     }
-    // Tables are rebuilt under another name: meanwhile nothing refers to what is dropped, and what a user's own view asks for
-    // is not looked up. SQLite heeds the first only outside of a transaction.
+    // Tables are rebuilt under another name. Meanwhile references to dropped tables must not be enforced, and the
+    // tables that a user's own views name must not be looked up. SQLite accepts the first setting only outside a
+    // transaction.
     run(record, "PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON; PRAGMA synchronous = FULL")?;
     let done = in_one_transaction(record);
     run(record, "PRAGMA synchronous = NORMAL; PRAGMA legacy_alter_table = OFF; PRAGMA foreign_keys = ON")?;
@@ -68,11 +69,11 @@ pub(super) fn bring_up(record: &mut Record) -> Result<Option<Migrated>> {
             let found = version(record)?;
             let version = look_alike(record)?.filter(|version| *version != found);
             let message = match error {
-                // The tables are those of its version: some of their rows can't be.
+                // The tables are those of its version, so some rows must have prevented the update.
                 RecordError::Statement { error, .. } if version.is_none() => {
-                    format!("it can't be updated from schema {found} to {KNOWN}: {error}")
+                    format!("can't update schema {found} to {KNOWN}: {error}")
                 }
-                _ => format!("user_version is {found}, and its tables are of another version"),
+                _ => format!("user_version is {found}, but the tables are not those of that version"),
             };
             Err(RecordError::Altered { path, message, version })
         }
@@ -80,13 +81,13 @@ pub(super) fn bring_up(record: &mut Record) -> Result<Option<Migrated>> {
     }
 }
 
-/// The migrations, their stamp and the name of the copy, or nothing of them.
+/// Applies the migrations, stamps the version and names the copy: all of it or nothing.
 fn in_one_transaction(record: &mut Record) -> Result<Option<Migrated>> {
     run(record, "BEGIN IMMEDIATE")?;
     let done = apply(record);
     let committed = done.as_ref().map_or(Ok(()), |_| run(record, "COMMIT"));
     if done.is_err() || committed.is_err() {
-        // A COMMIT that failed may have rolled back already.
+        // A failed COMMIT may have rolled back already.
         let _ = run(record, "ROLLBACK");
     }
     if let (Ok(Some(migrated)), Err(_)) = (&done, &committed) {
@@ -96,7 +97,7 @@ fn in_one_transaction(record: &mut Record) -> Result<Option<Migrated>> {
 }
 
 fn apply(record: &mut Record) -> Result<Option<Migrated>> {
-    // Read again under the lock: another process may have been first.
+    // Read again under the lock: another process may have been faster.
     let found = version(record)?;
     let has_rows = (1..KNOWN).contains(&found);
     let aside = if has_rows { Some(Aside::write(record.path())?) } else { None };
@@ -107,15 +108,16 @@ fn apply(record: &mut Record) -> Result<Option<Migrated>> {
         record.wait(async |c| sqlx::raw_sql(sqlx::AssertSqlSafe(stamp)).execute(c).await.map(|_| ()))?;
     }
     let Some(aside) = aside else { return Ok(None) };
-    // One that was broken before is for `pipeline verify` to name, which must be able to open the database.
+    // References that were broken before the update are reported by `pipeline verify`, which must be able to open the
+    // database.
     if broken_references(record)? != broken {
-        let message = "BUG: references were lost while its schema was updated".to_owned();
+        let message = "BUG: the schema update lost references".to_owned();
         return Err(RecordError::Damaged { path: record.path().to_owned(), message });
     }
     Ok(Some(Migrated { from: found, to: KNOWN, copy: aside.name(found)? }))
 }
 
-/// How many rows of which table refer to rows of which other that are missing.
+/// For each table and parent table, the number of rows that refer to a missing row.
 fn broken_references(record: &mut Record) -> Result<Vec<(String, String, i64)>> {
     record.wait(async |c| sqlx::query_as(sql!("sound_references")).fetch_all(c).await)
 }
@@ -124,7 +126,7 @@ fn run(record: &mut Record, text: &'static str) -> Result<()> {
     record.wait(async |c| sqlx::raw_sql(text).execute(c).await.map(|_| ()))
 }
 
-/// The latest version whose tables, indexes and views are all there, word for word.
+/// The latest schema version whose tables, indexes and views are all present, with exactly the same SQL.
 fn look_alike(record: &mut Record) -> Result<Option<i64>> {
     type Rows = Vec<(String, String)>;
     const SCHEMA: &str = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL";
@@ -141,17 +143,17 @@ fn look_alike(record: &mut Record) -> Result<Option<i64>> {
     Ok(found)
 }
 
-/// What of the schema is missing or not as this program made it, in words.
+/// One message for each part of the schema that is missing or was altered.
 pub(super) fn altered(record: &mut Record) -> Result<Vec<String>> {
     type Rows = Vec<(String, String, String)>;
     const SCHEMA: &str = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name";
     let there: Rows = record.wait(async |c| sqlx::query_as(SCHEMA).fetch_all(c).await)?;
     let wanted: Rows = Record::imagine()?.wait(async |c| sqlx::query_as(SCHEMA).fetch_all(c).await)?;
     let altered = wanted.iter().filter(|object| !there.contains(object));
-    Ok(altered.map(|(kind, name, _)| format!("the {kind} {name} is missing, or is not this program's")).collect())
+    Ok(altered.map(|(kind, name, _)| format!("{kind} {name} is missing or was altered")).collect())
 }
 
-/// How many migrations were applied.
+/// The number of migrations applied.
 pub(super) fn version(record: &mut Record) -> Result<i64> {
     pragma(record, "PRAGMA user_version")
 }
@@ -167,7 +169,7 @@ mod tests {
     use super::*;
     use crate::options;
 
-    /// A training of 3 steps with its run, as the first form of the record had it.
+    /// A trajectory of 3 steps and its run, as rows of the first schema.
     const FIRST: &str = "
         INSERT INTO experiments VALUES (1, 'e', 'e.toml', '', '[]', 'T');
         INSERT INTO trajectories VALUES (1, 'one', '[]', 2, 'AVX2', 'T');
@@ -180,7 +182,7 @@ mod tests {
     ";
 
     #[test]
-    fn a_version_that_was_set_back_is_told_by_the_tables() {
+    fn a_version_that_was_changed_is_recognised_by_the_tables() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("experiments.db");
         drop(Record::create(&path).unwrap());

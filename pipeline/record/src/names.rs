@@ -1,13 +1,15 @@
-//! Under which name a database may be used.
+//! Decides under which name a database may be used.
 //!
-//! SQLite keeps the log of what was committed beside the database, under the database's name. A file with two names (a
-//! hard link, as some backups make them) so gets two logs, and whoever comes by one name neither sees what the other log
-//! holds nor keeps off what is written there: rows are lost, and the file ends malformed. So the record keeps its own
-//! path. While the file has one name, that is brought up to date; while it has several, the recorded one alone may be
-//! written, whichever is opened first. Where the recorded name is gone, as after a folder was moved, none may: another
-//! name could have a log that nobody here can see.
+//! SQLite keeps the log of committed changes beside the database, under the database's name. A file with two names
+//! (hard links, as some backups make them) therefore gets two logs. A program that uses one name neither sees the
+//! changes in the other name's log nor is kept from overwriting them, so rows are lost and the file ends up malformed.
 //!
-//! A name that may not be written can be read where nobody can write another: where the recorded path is not this file.
+//! So the record stores its own path. While the file has one name, that path is kept up to date; while it has several,
+//! only the recorded name may be written, whichever is opened first. If the recorded name is gone, as after its folder
+//! was moved, no name may be written, because another name could have a log that is not visible here.
+//!
+//! A name that may not be written may still be read if no other name can be written, that is, if the recorded path is
+//! not this file.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -18,18 +20,18 @@ use sqlx::sqlite::SqliteLockingMode;
 use super::{Record, RecordError, Result, beside, explain, migrate, options, sql};
 use system::quoted;
 
-/// How many names a file has.
+/// The number of names that a file has.
 fn links(path: &Path) -> u64 {
     path.metadata().map_or(1, |meta| meta.nlink())
 }
 
-/// Whether both are names of one file.
+/// Whether both are names of the same file.
 fn same(one: &Path, other: &Path) -> bool {
     let file = |path: &Path| path.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
     file(one).is_some_and(|it| Some(it) == file(other))
 }
 
-/// The path as it is recorded. A path that is not UTF-8 never gets here: SQLite opens none.
+/// The path in the form in which it is recorded. It is valid UTF-8, because SQLite opens no other paths.
 fn own(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
@@ -49,9 +51,9 @@ fn refuse(path: &Path, recorded: PathBuf) -> RecordError {
     RecordError::SecondName { path: path.to_owned(), recorded, same }
 }
 
-/// Refuses a stale log. `cp -al` links the log as well as the database; the first name then starts a new log, and the second
-/// keeps the old one, which would overwrite newer pages when replayed. Only a file last used under another name can have a
-/// stale log, and such a file has newer rows without the log than with it.
+/// Refuses a stale log. `cp -al` links the log as well as the database; the first name then starts a new log, and the
+/// second keeps the old one, which would overwrite newer pages when replayed. Only a file last used under another name
+/// can have a stale log, and such a file has newer rows without the log than with it.
 pub(super) fn check_log(path: &Path) -> Result<()> {
     if !beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0) {
         return Ok(());
@@ -61,7 +63,7 @@ pub(super) fn check_log(path: &Path) -> Result<()> {
             record.wait(async |c| sqlx::query_as(sql!("newest_rows")).fetch_one(c).await)?;
         Ok(found.into())
     };
-    // Without its log a file may end in the middle of what is being written, and then has no log of another time.
+    // Without its log, a file that is being written may be incomplete; its log is then not stale.
     let alone = || -> Result<Option<(Record, [i64; 4])>> {
         let mut alone = Record::connect(path, options(path).read_only(true).immutable(true))?;
         match recorded(&mut alone)? {
@@ -83,19 +85,20 @@ pub(super) fn check_log(path: &Path) -> Result<()> {
         Err(error) => return Err(error),
         Ok((mut with, newest)) => {
             let is_older = rows.iter().zip(&newest).any(|(alone, with)| alone > with);
-            // Pages of two times may hold the newest rows, and make no database.
+            // A mixture of old and new pages may contain the newest rows and still not be a valid database.
             is_older || !is_sound(&mut with) && is_sound(&mut alone)
         }
     };
     if is_stale { Err(RecordError::StaleLog(path.to_owned())) } else { Ok(()) }
 }
 
-/// Whether every page and index is as it should be.
+/// Whether every page and index is sound.
 fn is_sound(record: &mut Record) -> bool {
     record.damaged_pages().is_ok_and(|damaged| damaged.is_empty())
 }
 
-/// Refuses to write a file with several names under any but the recorded one. One without a recorded path gets this one.
+/// Refuses to write a file with several names under any but the recorded one. If no path is recorded yet, this one is
+/// recorded.
 pub(super) fn settle(path: &Path) -> Result<()> {
     if links(path) < 2 {
         return Ok(());
@@ -109,8 +112,8 @@ pub(super) fn settle(path: &Path) -> Result<()> {
     }
 }
 
-/// The recorded path, read without a trace: a connection that may write would, when it is closed, put a log that lies
-/// beside this name into the file.
+/// The recorded path, read without changing anything: a connection that can write would, on closing, write a log beside
+/// this name into the file.
 fn look(path: &Path) -> Result<Option<PathBuf>> {
     let log = beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
     let mut record = Record::connect(path, options(path).read_only(true).immutable(!log))?;
@@ -118,8 +121,8 @@ fn look(path: &Path) -> Result<Option<PathBuf>> {
     recorded(&mut record)
 }
 
-/// Records the path while nobody else has the file open, under whatever name, and in the file itself: whoever comes by
-/// another name next would not see it in a log.
+/// Records the path while no other connection has the file open under any name. The path is written to the file itself
+/// and not only to the log, which would not be seen under another name.
 fn adopt(path: &Path) -> Result<()> {
     let alone = options(path).locking_mode(SqliteLockingMode::Exclusive);
     let mut record = Record::connect(path, alone)?;
@@ -128,12 +131,12 @@ fn adopt(path: &Path) -> Result<()> {
     }
     let text = text(path);
     record.durable(async |c| sqlx::query(sql!("adopt_database_path")).bind(text).execute(c).await.map(|_| ()))?;
-    // Closing writes the log back.
-    let connection = record.connection.take().expect("BUG: the connection is open until the drop");
+    // Closing writes the log back into the file.
+    let connection = record.connection.take().expect("BUG: the connection is already closed");
     record.runtime.block_on(connection.close()).map_err(|error| explain(path, error))
 }
 
-/// Brings the recorded path up to date.
+/// Updates the recorded path.
 pub(super) fn note(record: &mut Record) -> Result<()> {
     let path = own(record.path());
     if recorded(record)?.is_some_and(|recorded| recorded == path) {
@@ -141,7 +144,7 @@ pub(super) fn note(record: &mut Record) -> Result<()> {
     }
     let text = text(&path);
     record.durable(async |c| sqlx::query(sql!("set_database_path")).bind(text).execute(c).await.map(|_| ()))?;
-    // Into the file, as far as no reader is in the way: a second name would not show the log.
+    // Write it to the file, unless readers prevent that: the log would not be seen under a second name.
     record.wait(async |c| sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(c).await.map(|_| ()))
 }
 
@@ -149,7 +152,7 @@ fn text(path: &Path) -> String {
     own(path).display().to_string()
 }
 
-/// Refuses to read a file under a second name while the first may be written.
+/// Refuses to read a file under a second name while the recorded name can be written.
 pub(super) fn check_read(record: &mut Record) -> Result<()> {
     let path = own(record.path());
     if links(&path) < 2 {
@@ -161,26 +164,27 @@ pub(super) fn check_read(record: &mut Record) -> Result<()> {
     }
 }
 
-/// What is wrong with a name.
+/// The message of [`RecordError::SecondName`].
 pub(super) fn words(path: &Path, recorded: &Path, same: bool) -> String {
     let (path, recorded) = (path.display(), recorded.display());
     if same {
-        return format!("{path}: a hard link to {recorded}; a database can be used under one name only");
+        return format!("{path} is a hard link to {recorded}; a database can be used under only one name");
     }
-    format!("{path}: a file with several names (hard links), to be written as {recorded}, which is not this file now")
+    format!("{path} has several names (hard links), and {recorded}, the one recorded in it, is no longer this file")
 }
 
-/// The commands that make it a file of its own.
+/// A hint with the commands that make `path` a separate file.
 pub fn hint(path: &Path, recorded: &Path, same: bool) -> String {
     let new = beside(path, ".new");
     let [path_, recorded, new, wal, shm] = [path, recorded, &new, &beside(path, "-wal"), &beside(path, "-shm")]
         .map(|it| quoted(&it.display().to_string()));
     if !same {
-        // Its log, if there is one, goes with the name.
-        return format!("to make it a file of its own: cp -p {path_} {new} && mv {new} {path_}");
+        // The log of this name, if any, belongs to the file and stays where it is.
+        return format!("to make it a separate file: cp -p {path_} {new} && mv {new} {path_}");
     }
-    // A log under the second name is none of the copy's.
+    // A log under the second name does not belong to the copy.
     let log = beside(path, "-wal").symlink_metadata().is_ok();
     let clear = if log { format!("rm -f {wal} {shm} && ") } else { String::new() };
-    format!("use --db {recorded}; for a copy: pipeline backup {new} --db {recorded} && {clear}mv {new} {path_}")
+    let copy = format!("pipeline backup {new} --db {recorded} && {clear}mv {new} {path_}");
+    format!("use --db {recorded}, or to make a separate copy: {copy}")
 }

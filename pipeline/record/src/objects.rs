@@ -1,4 +1,4 @@
-//! Which objects the record refers to, and for whom.
+//! Which objects the record refers to, and for which stages and runs.
 
 use identity::{ObjectId, OutputName, RunId};
 
@@ -10,44 +10,44 @@ use super::{Record, Result, sql};
 pub struct Reference {
     /// The object's digest.
     pub digest: String,
-    /// The stage that made it.
+    /// The stage that produced it.
     pub stage: String,
-    /// What it is to that stage: an output's name, `weights@100`, `state@100`.
+    /// Its name in that stage: an output's name, `weights@100`, `state@100`.
     #[sqlx(try_from = "String")]
     pub name: OutputName,
-    /// A run that it belongs to, where there is one.
+    /// A run that it belongs to, if any.
     #[sqlx(try_from = "Nullable<i64>")]
     pub run: Option<RunId>,
-    /// The experiment's file of that run.
+    /// The path of that run's experiment.
     pub experiment: Option<String>,
-    /// What the command line overrode in it: a JSON list of texts.
+    /// The `--set` arguments of that experiment: a JSON list of strings.
     pub overrides: Option<String>,
-    /// Whether an accepted result or a run still wants it; else a newer execution took its place.
+    /// Whether an accepted result or a run still needs it; if not, a newer execution has replaced it.
     pub needed: bool,
 }
 
-/// An execution, as far as what it may have left behind goes.
+/// An execution, with what it may have left behind.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct Trace {
-    /// Its identity, which names its scratch folder.
+    /// Its identifier, which names its scratch folder.
     pub uid: String,
     pub stage: String,
     /// The log that it wrote to, in the store's folder of logs.
     pub log: Option<String>,
-    /// The process that works on it, while it is said to be running.
+    /// The process that works on it, while its status is `running`.
     pub process: Option<String>,
-    /// A run that it belongs to, where there is one.
+    /// A run that it belongs to, if any.
     #[sqlx(try_from = "Nullable<i64>")]
     pub run: Option<RunId>,
 }
 
 impl Record {
-    /// Every reference to an object, one row for each run that has it.
+    /// Every reference to an object, one row for each run that has the reference.
     pub fn references(&mut self) -> Result<Vec<Reference>> {
         self.wait(async |c| sqlx::query_as(sql!("objects_references")).fetch_all(c).await)
     }
 
-    /// The size of each object as it was recorded, by digest.
+    /// The recorded size of each object, by digest.
     pub fn sizes(&mut self) -> Result<Vec<(String, i64)>> {
         self.wait(async |c| sqlx::query_as(sql!("objects_sizes")).fetch_all(c).await)
     }
@@ -65,8 +65,8 @@ impl Record {
         self.wait(async |c| sqlx::query_as(sql!("objects_executions")).fetch_all(c).await)
     }
 
-    /// Forgets the checkpoints' objects that are gone and that no run would make again: states, and weights of
-    /// checkpoints that were only steps on the way.
+    /// Deletes references to missing checkpoint objects that no run would recompute: states, and the weights of
+    /// intermediate checkpoints.
     pub fn forget_checkpoints(&mut self, digests: &[&str]) -> Result<()> {
         self.transaction(async |c| {
             for digest in digests {

@@ -1,4 +1,4 @@
-//! Opening a database: what stands in its place, who passes first, and what a refusal means to a user.
+//! Helps to open a database: checks its path, admits one process at a time, and explains errors to users.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,16 +11,16 @@ use system::{locks, permission};
 /// Files that SQLite, and this program, keep beside a database.
 pub const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", "-open"];
 
-/// SQLite's code for a file that ends where a page should go on.
+/// SQLite's code for a file that ends within a page.
 const SHORT_READ: i64 = 522;
 
-/// Refuses a path that SQLite can't be given.
+/// Refuses a path that SQLite does not accept.
 pub(super) fn check_name(path: &Path) -> Result<()> {
     if path.to_str().is_some() { Ok(()) } else { Err(RecordError::NotUtf8(path.to_owned())) }
 }
 
-/// Refuses to make a database under a name that SQLite, or this program, gives to a file beside one: the next run there would
-/// overwrite it. One that has such a name already is used as it is.
+/// Refuses to create a database under a name that SQLite or this program gives to a file beside one, because the next
+/// run there would overwrite it. An existing database with such a name is used as it is.
 pub(super) fn check_new_name(path: &Path) -> Result<()> {
     let name = path.to_string_lossy();
     match BESIDE.into_iter().find(|ending| name.ends_with(ending)) {
@@ -29,7 +29,7 @@ pub(super) fn check_new_name(path: &Path) -> Result<()> {
     }
 }
 
-/// Refuses what SQLite would wait for, or stumble over: the database and the files beside it are regular files.
+/// Refuses files that SQLite would hang or fail on: the database and the files beside it must be regular files.
 pub(super) fn check_files(path: &Path) -> Result<()> {
     check_name(path)?;
     let beside = BESIDE.map(|ending| beside(path, ending));
@@ -41,7 +41,7 @@ pub(super) fn check_files(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the system's refusal of a file means to a user.
+/// The error to show for a system error about a file.
 pub(super) fn refused(path: &Path, error: &std::io::Error) -> RecordError {
     let path = path.to_owned();
     if let Some(limit) = Limit::of_open_files(OPENED).filter(|_| limits::is_outside(error)) {
@@ -60,7 +60,7 @@ pub(super) fn refused(path: &Path, error: &std::io::Error) -> RecordError {
     }
 }
 
-/// The permission that this user lacks to write some files in the database's folder, or the folder itself.
+/// The permission that this user lacks to read the database, or to write `files` or their folder.
 fn denied(path: &Path, files: &[PathBuf]) -> Option<RecordError> {
     if let Some(denied) = permission::unreadable(path) {
         return Some(RecordError::Denied(denied));
@@ -68,8 +68,8 @@ fn denied(path: &Path, files: &[PathBuf]) -> Option<RecordError> {
     permission::unwritable(files.iter().map(PathBuf::as_path).chain(path.parent())).map(RecordError::Denied)
 }
 
-/// Two processes that meet on a fresh file race for the journal's mode as well as for the tables: one at a time passes
-/// this gate, as long as it holds the file.
+/// Two processes that open a new file at once race to set the journal mode and to create the tables, so only the
+/// process that holds the lock on the returned file may proceed.
 pub(super) fn gate(path: &Path) -> Result<std::fs::File> {
     let gate = beside(path, "-open");
     let lock = files::open_for_locking(&gate).map_err(|error| refused(&gate, &error))?;
@@ -84,10 +84,10 @@ pub(super) fn gate(path: &Path) -> Result<std::fs::File> {
     }
 }
 
-/// Makes the database's file where there is none. SQLite's own would be 0644 whatever the umask allows, and the log
-/// beside it gets the mode of the database.
+/// Creates the database's file if missing. SQLite would create it with mode 0644 even if the umask allows more, and
+/// gives the log beside it the same mode.
 pub(super) fn make(path: &Path) -> Result<()> {
-    // One that is there is not touched: to close it would free the locks of every connection of this process to it.
+    // An existing file is not opened: closing it would release the locks of every connection of this process to it.
     match std::fs::File::options().write(true).create_new(true).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
@@ -95,73 +95,73 @@ pub(super) fn make(path: &Path) -> Result<()> {
     }
 }
 
-/// Whether a file can be made beside the database.
+/// Tries to create a file beside the database.
 fn try_file(path: &Path) -> std::io::Result<()> {
     let tried = beside(path, &format!("-try-{}", std::process::id()));
     std::fs::File::options().write(true).create_new(true).open(&tried)?;
     std::fs::remove_file(&tried)
 }
 
-/// Who holds a lock, as a parenthesis; nothing where the system does not tell.
+/// The process that holds a lock, in parentheses; empty if the system does not say.
 fn holder(path: &Path) -> String {
     locks::holder(path).map(|holder| format!(" ({holder})")).unwrap_or_default()
 }
 
-/// Says what a driver's error means to a user.
+/// The error to show for an error of the driver.
 pub(super) fn explain(path: &Path, error: sqlx::Error) -> RecordError {
     let path = path.to_owned();
     let code = match &error {
         sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0),
         _ => 0,
     };
-    // The driver starts a thread that speaks to SQLite.
+    // The driver couldn't start its thread for SQLite.
     if let sqlx::Error::Io(error) = &error
         && error.kind() == std::io::ErrorKind::WouldBlock
     {
         return RecordError::Limit { path, limit: Limit::Threads };
     }
-    // Without the driver's own words around SQLite's.
+    // SQLite's message, without the driver's prefix.
     let message = match &error {
         sqlx::Error::Database(error) => error.message().to_owned(),
         error => error.to_string(),
     };
-    // A damaged schema is quoted as it is.
+    // SQLite quotes a damaged schema verbatim, so the message can contain control characters.
     let message: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if let sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) = error {
         return RecordError::Damaged { path, message };
     }
-    // A truncated file ends within a page; SQLite counts that among the disk's failures.
+    // A truncated file ends within a page, which SQLite reports as a disk error.
     if code == SHORT_READ {
-        return RecordError::Damaged { path, message: "the file is too short".to_owned() };
+        return RecordError::Damaged { path, message: "the file is truncated".to_owned() };
     }
     // The low byte is SQLite's primary result code.
     match code & 0xff {
         11 | 26 => RecordError::Damaged { path, message },
-        // Our own statements fit our own schema.
+        // This program's statements fit its own schema, so a missing table or column shows that it was altered.
         1 if message.starts_with("no such ") => RecordError::Altered { path, message, version: None },
         8 | 14 => {
             let files = [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")];
             if let Some(limit) = Limit::of_open_files(OPENED) {
                 return RecordError::Limit { path, limit };
             }
-            // SQLite does not say why it could not make its log.
+            // SQLite does not say why it could not create its log.
             if code & 0xff == 14
                 && let Err(error) = try_file(&path)
             {
                 return refused(&path, &error);
             }
-            let verb = if code & 0xff == 8 { "written" } else { "opened" };
-            let message = format!("the database can't be {verb} here");
+            let verb = if code & 0xff == 8 { "write" } else { "open" };
+            let message = format!("can't {verb} the database here");
             denied(&path, &files).unwrap_or(RecordError::Filesystem { path, message })
         }
-        // Who writes holds a byte of the log's index.
+        // A writer holds a lock on a byte of the log's index, by which it can be found.
         5 | 6 => RecordError::Busy { holder: holder(&beside(&path, "-shm")), path },
         10 => {
             let files = [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")];
-            // A page with its header in the log.
+            // The log grows by whole pages of at most 64 KiB.
             match Limit::of_file_size(files.iter().map(PathBuf::as_path), 1 << 16) {
                 Some(limit) => RecordError::Limit { path, limit },
-                None => RecordError::Disk { path, message: format!("the disk failed; is it full? ({message})") },
+                None => RecordError::Disk { path, message: format!("disk error; is the disk full? ({message})") },
             }
         }
         13 => RecordError::Disk { path, message: "the disk is full".into() },

@@ -1,4 +1,4 @@
-//! What goes into the record and comes out of it, as plain values.
+//! Rows that are written to and read from the record, as plain values.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ pub struct NewExperiment<'a> {
     pub name: &'a str,
     pub path: &'a str,
     pub toml: &'a str,
-    /// JSON list of the `--set` texts.
+    /// JSON list of the `--set` arguments.
     pub overrides: &'a str,
 }
 
 /// One point of a study about to run.
 #[derive(Debug, Clone)]
 pub struct NewRun {
-    /// Equal keys, equal runs.
+    /// Runs with equal keys are the same run.
     pub run_key: String,
-    /// Every parameter, dotted.
+    /// Every parameter, by dotted name.
     pub params: Vec<(String, Value)>,
-    /// The swept ones, as JSON.
+    /// The swept parameters, as JSON.
     pub swept: String,
     pub seed: i64,
 }
 
-/// Where a run was made.
+/// Where a run was created.
 #[derive(Debug, Clone)]
 pub struct Provenance {
     pub process: String,
@@ -37,52 +37,52 @@ pub struct Provenance {
     pub program_version: String,
     pub git_commit: Option<String>,
     pub git_dirty: Option<bool>,
-    /// The absolute path of the working directory; `None` where it is not UTF-8.
+    /// The absolute path of the working directory; `None` if it is not UTF-8.
     pub directory: Option<String>,
 }
 
-/// What some runs are made of.
+/// The executions and objects of a set of runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// How many executions served them, shared ones counted once.
+    /// The number of executions that served them, shared ones counted once.
     pub executions: usize,
-    /// What these made, and the states that trainings resume from.
+    /// Their outputs, and the checkpoints from which training resumes.
     pub objects: Vec<ObjectId>,
 }
 
-/// A run that answers a point.
+/// The run of a point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
     pub id: RunId,
     pub status: Status,
-    /// The process that works on it, while it is said to be running.
+    /// The process that works on it, while its status is `running`.
     pub process: Option<String>,
-    /// Whether it was made just now.
+    /// Whether it was created just now.
     pub new: bool,
 }
 
-/// An execution as a stage of a run has it.
+/// An execution that serves a stage of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
-    /// Tells apart the executions of one stage: `100`, `100 valid`.
+    /// Distinguishes the executions of one stage: `100`, `100 valid`.
     pub item: String,
-    /// The checkpoint that it read, where it read one.
+    /// The checkpoint that it read, if any.
     pub step: Option<u64>,
     pub execution: ExecutionId,
     pub how: How,
 }
 
-/// Why an execution ended whose process is gone.
+/// The error of an execution whose process is gone.
 pub const KILLED: &str = "the program was killed";
 
-/// How a sitting of a run ended.
+/// How the work of one process on a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunEnd {
     pub run: RunId,
     pub status: Status,
-    /// Steps that it reached, where its training is done.
+    /// The steps that it reached, if its training is done.
     pub steps: Option<u64>,
-    /// How long something was computed for it.
+    /// The time spent computing for it.
     pub seconds: f64,
     pub error: Option<String>,
 }
@@ -93,13 +93,13 @@ pub struct Accepted {
     pub execution: ExecutionId,
     /// Output objects by name.
     pub outputs: BTreeMap<OutputName, ObjectId>,
-    /// Small facts about the execution.
+    /// Facts about the execution, as JSON.
     pub report: Value,
-    /// For a trajectory: the step after the last.
+    /// For an execution that trained: the step after the last.
     pub reached: Option<u64>,
 }
 
-/// An attempt that begins.
+/// An attempt about to begin.
 #[derive(Debug, Clone)]
 pub struct NewExecution<'a> {
     pub uid: &'a str,
@@ -108,7 +108,7 @@ pub struct NewExecution<'a> {
     pub fields: &'a Fields,
     pub process: &'a str,
     pub inputs: Vec<(String, String)>,
-    /// The runs that it is for, and what it is to them: they show it while it runs, and if it fails.
+    /// The runs that it serves, which show it while it runs and if it fails; `item` and `step` are recorded for each.
     pub runs: Vec<RunId>,
     pub item: &'a str,
     pub step: Option<u64>,
@@ -120,7 +120,7 @@ pub struct NewExecution<'a> {
     pub from_step: Option<u64>,
 }
 
-/// What an attempt made, to be accepted.
+/// What an attempt produced, to be accepted.
 #[derive(Debug, Clone)]
 pub struct Finished<'a> {
     pub execution: ExecutionId,
@@ -141,28 +141,28 @@ pub struct Finished<'a> {
 pub struct NewTrajectory<'a> {
     pub identity: TrajectoryId,
     pub fields: &'a Fields,
-    /// What it keeps to from now on; a fork keeps to what its parent keeps to.
+    /// The number of threads, fixed from now on like the CPU capability; a fork takes both from its parent.
     pub threads: u32,
     pub cpu_capability: &'a str,
     /// For a fork: the trajectory and the checkpoint from which it begins.
     pub parent: Option<(TrajectoryId, u64)>,
 }
 
-/// A trajectory as it stands.
+/// A trajectory in its current state.
 #[derive(Debug, Clone)]
 pub struct Trajectory {
     pub row: TrajectoryRow,
-    /// Fixed when it started.
+    /// The number of threads, fixed when it started.
     pub threads: u32,
     /// The vector extensions it started with.
     pub cpu_capability: String,
-    /// Steps recorded: 0..steps, those before a fork by its parents.
+    /// Steps recorded: 0..steps, including those of the parents before a fork.
     pub steps: u64,
-    /// Its checkpoints by step: weights, and state where it is still there.
+    /// Its checkpoints by step: weights, and the state unless it was pruned.
     pub checkpoints: BTreeMap<u64, (ObjectId, Option<ObjectId>)>,
 }
 
-/// A step that was computed again and came out differently.
+/// A step that was recomputed with a different result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mismatch {
     pub step: u64,

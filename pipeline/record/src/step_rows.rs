@@ -1,4 +1,4 @@
-//! Steps as rows of `steps`, many in one statement.
+//! Inserts steps into the table `steps`, many in one statement.
 
 use identity::TrajectoryRow;
 use identity::observations::{Measured, Step};
@@ -6,18 +6,18 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::sql;
 
-/// Rows of one INSERT at most; more gains nothing. A power of two, as are the numbers below it that a batch is cut into:
-/// so a batch of any length is inserted by the same few statements, which the driver keeps prepared.
+/// The most rows inserted by one statement; more would not be faster. A batch is split into powers of two up to this
+/// number, so batches of any length use the same few statements, which the driver keeps prepared.
 const ROWS: usize = 256;
 
-/// What stands for a row, behind its trajectory, whose numbers are all finite, as nearly every row's are: a value that stands
-/// there costs less than one that is bound. A training's own loss is that of one step.
+/// The placeholders for a row's columns after the trajectory, if all its numbers are finite, which is nearly always so:
+/// a literal costs less than a bound value. The final 1 is the window, the number of steps that the loss is a mean of.
 const FINITE: &str = "?, ?, ?, 'finite', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 1)";
-/// What stands for any row.
+/// The placeholders for any row's columns after the trajectory.
 const ANY: &str = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)";
 
-/// The statement that inserts so many rows. Their trajectory is the last value, named by its place, so that it is bound once and
-/// not for each of them.
+/// The statement that inserts `rows` rows. Their trajectory is the last value, referred to by number, so that it is
+/// bound only once.
 pub(super) fn statement(rows: usize, all_finite: bool) -> String {
     let row = if all_finite { FINITE } else { ANY };
     let last = rows * row.matches('?').count() + 1;
@@ -26,7 +26,7 @@ pub(super) fn statement(rows: usize, all_finite: bool) -> String {
     text
 }
 
-/// Inserts steps that are not there yet.
+/// Inserts steps that are not recorded yet.
 pub(super) async fn insert(c: &mut SqliteConnection, trajectory: TrajectoryRow, steps: &[Step]) -> sqlx::Result<()> {
     let mut rest = steps;
     while !rest.is_empty() {
@@ -114,12 +114,12 @@ mod tests {
     type Row = (i64, i64, Option<f64>, String, Option<f64>, i64, Option<f64>, Option<f64>, i64, f64, Option<String>);
 
     #[test]
-    fn every_length_of_a_batch_and_every_kind_of_loss_comes_back() {
+    fn batches_of_every_length_and_losses_of_every_kind_are_read_back() {
         let mut record = Record::imagine().unwrap();
         let (fields, identity) = (Fields::default(), TrajectoryId(Digest::of(b"rows")));
         let new = NewTrajectory { identity, fields: &fields, threads: 1, cpu_capability: "", parent: None };
         let row = record.start_trajectory(&new).unwrap().row;
-        // 0 + 1 + 2 + … steps, then more than one statement holds, the last of them not finite.
+        // 0 + 1 + 2 + … steps, then more than one statement holds; the last of them are not finite.
         let (mut from, mut all) = (0, Vec::new());
         for length in (0..20).chain([700]) {
             let loss = |n: u64| if from + n > 800 { f64::NEG_INFINITY } else { (from + n) as f64 };
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_are_filled_in_where_a_step_comes_out_the_same_and_nowhere_else() {
+    fn probes_are_filled_in_only_if_a_step_comes_out_the_same() {
         let mut record = Record::imagine().unwrap();
         let (fields, identity) = (Fields::default(), TrajectoryId(Digest::of(b"probes")));
         let new = NewTrajectory { identity, fields: &fields, threads: 1, cpu_capability: "", parent: None };
@@ -164,7 +164,7 @@ mod tests {
             let one = Some(Measured(0.5));
             Step { update_ratio: one, overshoot: one, entropy: one, sharpness: one, ..step(n, loss, norm) }
         };
-        // As a program wrote them that knew no overshoot; the last one's norm was infinite.
+        // As written by a version without overshoot; the last step's norm was infinite.
         let older = Step { update_ratio: Some(Measured(0.5)), entropy: Some(Measured(0.5)), ..bare(1, 1.0) };
         record.append_steps(row, 0, &[bare(0, 1.0), older, bare(2, 1.0), bare(3, f64::INFINITY)]).unwrap();
         let again = [probed(0, 2.0, 1.0), probed(1, 2.0, 1.0), probed(2, 2.5, 1.0), probed(3, 2.0, 1.0)];

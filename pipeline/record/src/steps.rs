@@ -13,7 +13,7 @@ use identity::observations::{Evaluation, Event, Looks, Measured, Step};
 use identity::{ExecutionId, ObjectId, TrajectoryId, TrajectoryRow};
 
 impl Record {
-    /// Makes a trajectory, or finds it as it stands.
+    /// Creates a trajectory, or finds the existing one.
     pub fn start_trajectory(&mut self, new: &NewTrajectory<'_>) -> Result<Trajectory> {
         self.transaction(async |c| {
             sqlx::query(sql!("insert_trajectory"))
@@ -30,16 +30,16 @@ impl Record {
         })
     }
 
-    /// A trajectory as it stands, where there is one.
+    /// A trajectory in its current state, if it exists.
     pub fn find_trajectory(&mut self, identity: TrajectoryId) -> Result<Option<Trajectory>> {
         self.wait(async |c| load(c, identity).await)
     }
 
-    /// Begins another realisation of a trajectory, whose numbers came out otherwise behind checkpoint `from_step`: what it had
-    /// before stays, and what is computed from there on is the new one's. From then on the identity names it.
+    /// Begins another realisation of a trajectory whose numbers came out differently after checkpoint `from_step`. The
+    /// earlier realisation stays; what is computed from there on belongs to the new one, which the identity now names.
     ///
     /// # Errors
-    /// Where there is no such trajectory, or it begins later than there.
+    /// If there is no such trajectory, or it begins after `from_step`.
     pub fn begin_realisation(&mut self, identity: TrajectoryId, from_step: u64) -> Result<Trajectory> {
         self.transaction(async |c| {
             let query = sqlx::query(sql!("begin_realisation")).bind(identity.to_string()).bind(from_step as i64);
@@ -50,8 +50,8 @@ impl Record {
         })
     }
 
-    /// Begins to compute a trajectory, under its claim: where nothing of it is computed yet, these threads and this
-    /// capability are what it keeps to from now on.
+    /// Begins to compute a trajectory, under its claim. If none of it is computed yet, its threads and CPU capability
+    /// are fixed to those of `new`.
     pub fn begin_trajectory(&mut self, new: &NewTrajectory<'_>) -> Result<Trajectory> {
         self.start_trajectory(new)?;
         self.transaction(async |c| {
@@ -72,7 +72,7 @@ impl Record {
         })
     }
 
-    /// The fields and steps of trainings whose schedule reads their length, newest first.
+    /// The fields and numbers of steps of trajectories whose schedule depends on their length, newest first.
     pub fn other_lengths(&mut self) -> Result<Vec<(String, i64)>> {
         self.wait(async |c| sqlx::query_as(sql!("other_lengths")).fetch_all(c).await)
     }
@@ -89,7 +89,7 @@ impl Record {
         })
     }
 
-    /// The step after the first `in_a_row` steps whose losses were all not finite, where there were as many.
+    /// The step after the first `in_a_row` consecutive steps with losses that are not finite, if there are that many.
     pub fn ended_early(&mut self, trajectory: TrajectoryRow, in_a_row: u64) -> Result<Option<u64>> {
         self.wait(async |c| {
             let query = sqlx::query_scalar(sql!("ended_early")).bind(trajectory.0).bind(in_a_row as i64);
@@ -98,7 +98,7 @@ impl Record {
         })
     }
 
-    /// The valid losses that a training has looked at, its parents' before a fork among them.
+    /// The validation losses measured during training, including those of the parents before a fork.
     pub fn looks(&mut self, trajectory: TrajectoryRow) -> Result<Looks> {
         self.wait(async |c| {
             let rows: Vec<(i64, Option<f64>)> = sqlx::query_as(sql!("looks")).bind(trajectory.0).fetch_all(c).await?;
@@ -106,8 +106,8 @@ impl Record {
         })
     }
 
-    /// Appends steps, in one transaction with their blocks. `recorded` says how many steps the trajectory had: one
-    /// that is there already is compared, not doubled; the first that differs in its loss or gradient norm is
+    /// Appends steps, in one transaction with their blocks. `recorded` is the number of steps that the trajectory has:
+    /// a step below it is compared instead of inserted, and the first that differs in its loss or gradient norm is
     /// returned. Probes that were not measured before are filled in.
     pub fn append_steps(
         &mut self,
@@ -153,7 +153,7 @@ impl Record {
         })
     }
 
-    /// Lets go of states and checkpoints that are no longer wanted; their objects stay until they are removed.
+    /// Prunes states and checkpoints that are no longer needed; their objects stay until they are removed.
     pub fn thin_checkpoints(&mut self, trajectory: TrajectoryRow, states: &[u64], whole: &[u64]) -> Result<()> {
         self.transaction(async |c| {
             for step in states {
@@ -166,7 +166,7 @@ impl Record {
         })
     }
 
-    /// Records something that happened in a training.
+    /// Records an event that happened during training.
     pub fn trajectory_event(&mut self, trajectory: TrajectoryRow, event: &Event) -> Result<()> {
         self.transaction(async |c| {
             let seen: bool = sqlx::query_scalar(sql!("event_is_known"))
@@ -176,12 +176,12 @@ impl Record {
                 .bind(&event.message)
                 .fetch_one(&mut *c)
                 .await?;
-            // A resumed training tells the same again.
+            // A resumed training run reports the same events again.
             if seen { Ok(()) } else { insert_event(c, None, Some(trajectory), event).await }
         })
     }
 
-    /// Records a split that training itself scored.
+    /// Records an evaluation made during training.
     pub fn trajectory_evaluation(
         &mut self,
         trajectory: TrajectoryRow,
@@ -191,7 +191,7 @@ impl Record {
         self.transaction(async |c| insert_evaluation(c, execution, evaluation, Some(trajectory)).await)
     }
 
-    /// Of some objects, those that nothing in the record refers to.
+    /// Those of the given objects to which nothing in the record refers.
     pub fn unreferenced(&mut self, objects: &[ObjectId]) -> Result<Vec<ObjectId>> {
         self.wait(async |c| {
             let mut found = Vec::new();
@@ -206,7 +206,7 @@ impl Record {
         })
     }
 
-    /// Takes the rows of removed objects away.
+    /// Deletes the rows of removed objects.
     pub fn forget_objects(&mut self, objects: &[ObjectId]) -> Result<()> {
         self.transaction(async |c| {
             for object in objects {
@@ -237,7 +237,7 @@ async fn load(c: &mut SqliteConnection, identity: TrajectoryId) -> sqlx::Result<
     }))
 }
 
-/// Compares a step with its recorded self, and fills in probes that were not measured then.
+/// Compares a recomputed step with the recorded one, and fills in probes that were not measured then.
 async fn compare(c: &mut SqliteConnection, trajectory: TrajectoryRow, step: &Step) -> sqlx::Result<Option<Mismatch>> {
     let row: Option<(Option<f64>, Option<String>, Option<f64>)> =
         sqlx::query_as(sql!("step_numbers")).bind(trajectory.0).bind(step.step as i64).fetch_optional(&mut *c).await?;
@@ -247,7 +247,7 @@ async fn compare(c: &mut SqliteConnection, trajectory: TrajectoryRow, step: &Ste
     let same = bits(loss) == bits(step.loss.finite())
         && kind == step.loss.kind().as_str()
         && bits(grad_norm) == bits(step.grad_norm.finite());
-    // Of a step that came out otherwise, probes say nothing about the recorded one.
+    // If a step came out differently, its probes say nothing about the recorded one.
     if let Some(entropy) = step.entropy.filter(|_| same) {
         let measured = |x: Option<Measured>| x.and_then(Measured::finite);
         sqlx::query(sql!("fill_probes"))

@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use super::rows::{Held, NewExperiment, NewRun, Provenance, RunEnd, RunRow};
 use super::{Record, Result, now, sql};
 
-/// A statement with a JSON scalar bound in its own type: booleans 0 and 1, lists and tables as their text.
+/// Binds a JSON value in its own type: booleans as 0 and 1, lists and tables as JSON text.
 fn bind_value<'q>(
     query: Query<'q, sqlx::Sqlite, SqliteArguments>,
     value: &Value,
@@ -25,7 +25,7 @@ fn bind_value<'q>(
 }
 
 impl Record {
-    /// The store's path as it was recorded.
+    /// The recorded path of the store.
     pub fn store_path(&mut self) -> Result<Option<String>> {
         self.wait(async |c| sqlx::query_scalar(sql!("store_path")).fetch_optional(c).await)
     }
@@ -35,7 +35,7 @@ impl Record {
         self.transaction(async |c| sqlx::query(sql!("set_store_path")).bind(path).execute(c).await.map(|_| ()))
     }
 
-    /// Marks what dead processes left running as interrupted, `why` in a word for its executions.
+    /// Marks the runs and executions of dead processes as interrupted; `why` is the error of the executions.
     pub fn sweep(&mut self, is_alive: impl Fn(&str) -> bool, why: &str) -> Result<()> {
         let processes: Vec<String> =
             self.wait(async |c| sqlx::query_scalar(sql!("running_processes")).fetch_all(c).await)?;
@@ -57,7 +57,7 @@ impl Record {
         })
     }
 
-    /// The newest run that answers each point, `None` where none does; failed ones do not count.
+    /// The newest run of each point, ignoring failed runs; `None` if there is none.
     pub fn answers(&mut self, keys: &[String]) -> Result<Vec<Option<RunRow>>> {
         let newest: HashMap<String, RunRow> = self.wait(async |c| {
             let keys = Value::from(keys).to_string();
@@ -69,7 +69,7 @@ impl Record {
         Ok(keys.iter().map(|key| newest.get(key).cloned()).collect())
     }
 
-    /// What finished runs are made of; `None` unless each has been served by all of so many stages.
+    /// The executions and objects of the given finished runs; `None` unless each run has executions in `stages` stages.
     pub fn held(&mut self, runs: &[RunId], stages: usize) -> Result<Option<Held>> {
         let ids = Value::from(runs.iter().map(|run| run.0).collect::<Vec<_>>()).to_string();
         self.wait(async |c| {
@@ -84,12 +84,12 @@ impl Record {
         })
     }
 
-    /// Whether a study of this experiment already holds exactly these runs.
+    /// Whether the newest study of this experiment consists of exactly these runs.
     pub fn study_stands(&mut self, experiment: &NewExperiment<'_>, runs: &[RunId]) -> Result<bool> {
         self.wait(async |c| holds(c, experiment, runs).await)
     }
 
-    /// Registers a study: finds or makes a run for each point, in one transaction, so that two processes that start
+    /// Registers a study: finds or creates a run for each point, in one transaction, so that two processes that start
     /// the same experiment share its runs.
     pub fn register(
         &mut self,
@@ -142,8 +142,8 @@ impl Record {
         })
     }
 
-    /// Takes unfinished runs over: each is `running`, in this process, unless another took it since it was looked at.
-    /// Says which it took.
+    /// Takes over unfinished runs: each becomes `running` in this process, unless another process has taken it since
+    /// `rows` was read. Returns which runs were taken.
     pub fn take_runs(&mut self, rows: &[&RunRow], process: &str) -> Result<Vec<bool>> {
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -158,7 +158,7 @@ impl Record {
         })
     }
 
-    /// Ties a run to the trajectory that it shows, up to `length`.
+    /// Ties a run to the trajectory that it shows, up to step `length`.
     pub fn tie_run(&mut self, run: RunId, trajectory: TrajectoryRow, length: u64) -> Result<()> {
         self.transaction(async |c| {
             let query = sqlx::query(sql!("tie_run")).bind(run.0).bind(trajectory.0).bind(length as i64);
@@ -166,7 +166,7 @@ impl Record {
         })
     }
 
-    /// Ends the sittings of runs that `process` owns; others stay as they are.
+    /// Ends the work on the runs that `process` owns; other runs are left unchanged.
     pub fn end_runs(&mut self, ends: &[RunEnd], process: &str) -> Result<()> {
         if ends.is_empty() {
             return Ok(());
@@ -188,13 +188,13 @@ impl Record {
         })
     }
 
-    /// The process that works on a run, or did when it died.
+    /// The process that works on a run, or did until it died.
     pub fn process_of(&mut self, run: RunId) -> Result<Option<String>> {
         self.wait(async |c| Ok(sqlx::query_scalar(sql!("run_process")).bind(run.0).fetch_optional(c).await?.flatten()))
     }
 }
 
-/// Whether the newest study of an experiment holds exactly these runs.
+/// Whether the newest study of an experiment consists of exactly these runs.
 async fn holds(c: &mut SqliteConnection, experiment: &NewExperiment<'_>, runs: &[RunId]) -> sqlx::Result<bool> {
     let held: Option<String> = sqlx::query_scalar(sql!("study_of"))
         .bind(experiment.name)
@@ -212,7 +212,7 @@ async fn answer(c: &mut SqliteConnection, run_key: &str) -> sqlx::Result<Option<
     row.map(|(id, status, process)| found_run(id, &status, process)).transpose()
 }
 
-/// A run that was there.
+/// A run that already existed.
 fn found_run(id: i64, status: &str, process: Option<String>) -> sqlx::Result<RunRow> {
     let status = status.parse().map_err(|error: NoWord| sqlx::Error::Decode(Box::new(error)))?;
     Ok(RunRow { id: RunId(id), status, process, new: false })

@@ -1,4 +1,4 @@
-//! The record's statements, and databases that are none of ours.
+//! The record's statements, and databases that are refused.
 
 use serde_json::json;
 
@@ -16,13 +16,13 @@ mod sparse;
 fn every_statement_fits_the_migrations() {
     let folder = tempfile::tempdir().unwrap();
     let mut record = Record::create(&folder.path().join("experiments.db")).unwrap();
-    // What a copy is made from.
+    // Some statements read the attached source of a copy.
     record.wait(async |c| sqlx::query("ATTACH ':memory:' AS source").execute(c).await.map(|_| ())).unwrap();
     let mut checked = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sql")).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        // Its rows are added when it is used.
+        // The rows of this statement are appended when it is used.
         let texts = match path.ends_with("insert_steps.sql") {
             true => vec![step_rows::statement(3, true), step_rows::statement(3, false)],
             false => vec![text],
@@ -41,7 +41,7 @@ fn every_statement_fits_the_migrations() {
 }
 
 #[test]
-fn another_programs_database_is_left_as_it_is() {
+fn another_programs_database_is_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("theirs.db");
     let mut theirs = Record::connect(&path, options(&path).create_if_missing(true)).unwrap();
@@ -71,7 +71,7 @@ fn a_runs_summary_reads_that_run_alone() {
             .unwrap();
         rows.into_iter().map(|row| row.3).collect()
     };
-    // Of the runs' own table a list may be read; of what grows with every step and score nothing may.
+    // The table of runs may be scanned; tables that grow with every step and evaluation may not.
     for statement in [
         "SELECT * FROM run_summary WHERE run = 7",
         sql!("read_runs"),
@@ -110,14 +110,14 @@ fn a_newer_database_and_a_damaged_one_are_refused() {
     drop(record);
     assert!(matches!(Record::create(&path), Err(RecordError::Newer { found: 999, .. })));
     assert!(matches!(Record::open(&path), Err(RecordError::Newer { .. })));
-    std::fs::write(&path, "this is no database, and long enough to be sure about it.".repeat(100)).unwrap();
+    std::fs::write(&path, "this is not a database, and long enough to be sure.".repeat(100)).unwrap();
     assert!(matches!(Record::create(&path), Err(RecordError::Damaged { .. })));
     assert!(matches!(Record::open(&folder.path().join("none.db")), Err(RecordError::Missing(_))));
     assert!(matches!(Record::open(folder.path()), Err(RecordError::NotRegular { .. })));
 }
 
 #[test]
-fn a_run_that_has_ended_keeps_its_steps_whoever_trains() {
+fn a_run_that_has_ended_keeps_its_steps_while_others_train() {
     let fixture = Fixture::new();
     fixture.change("UPDATE runs SET status = 'interrupted', steps = 7 WHERE id = 1", json!([]));
     fixture.change("UPDATE runs SET status = 'running', steps = 7 WHERE id = 2", json!([]));
@@ -133,11 +133,11 @@ fn a_run_that_has_ended_keeps_its_steps_whoever_trains() {
             .unwrap()
     };
     assert_eq!(trained(&mut record, RunId(1)), Some(7));
-    assert_eq!(trained(&mut record, RunId(2)), None, "it shows its trajectory as it grows");
+    assert_eq!(trained(&mut record, RunId(2)), None, "a running run shows its trajectory as it grows");
 }
 
 #[test]
-fn an_objects_size_is_what_was_measured_last() {
+fn an_objects_size_is_the_one_recorded_last() {
     let folder = tempfile::tempdir().unwrap();
     let mut record = Record::create(&folder.path().join("experiments.db")).unwrap();
     let digest = ObjectId(Digest::of(b"object"));
@@ -149,13 +149,13 @@ fn an_objects_size_is_what_was_measured_last() {
 }
 
 #[test]
-fn runs_are_held_by_what_their_executions_made_and_by_their_checkpoints() {
+fn finished_runs_consist_of_their_outputs_and_checkpoints() {
     let fixture = Fixture::new();
     let mut record = Record::open(&fixture.db).unwrap();
     let held = |record: &mut Record, runs: &[RunId], stages| record.held(runs, stages).unwrap();
     let (one, both) =
         (held(&mut record, &[RunId(1)], 7).unwrap(), held(&mut record, &[RunId(1), RunId(2)], 7).unwrap());
-    // Their text stages are shared.
+    // The two runs share their text stages.
     assert!(one.executions < both.executions && both.executions < 2 * one.executions);
     let digest = Digest::of(b"a state").to_string();
     fixture.change("INSERT INTO objects VALUES (?1, 9, 'T')", json!([digest]));
@@ -166,5 +166,5 @@ fn runs_are_held_by_what_their_executions_made_and_by_their_checkpoints() {
     assert!(more.contains(&digest.parse().unwrap()));
     assert_eq!(held(&mut record, &[RunId(1)], 6), None);
     assert_eq!(held(&mut record, &[RunId(1), RunId(99)], 7), None);
-    assert_eq!(held(&mut record, &[RunId(4)], 7), None, "its process died before it had trained");
+    assert_eq!(held(&mut record, &[RunId(4)], 7), None, "its process died before it was trained");
 }

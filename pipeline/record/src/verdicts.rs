@@ -1,4 +1,4 @@
-//! Verdicts: what was concluded of a run, and what it rests on.
+//! Verdicts: what was concluded about a run, and on what evidence.
 
 use identity::verdict::{Check, Confirmation, Headline, Kind, Verdict};
 use identity::{RunId, StepRow, TraceRow, Word};
@@ -6,15 +6,15 @@ use identity::{RunId, StepRow, TraceRow, Word};
 use super::read::{each, each_plain, list, many, plain};
 use super::{Record, Result, now, sql};
 
-/// Whether a run's verdict is still that of the run.
+/// Whether a run's verdict is up to date.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct VerdictState {
     #[sqlx(try_from = "i64")]
     pub run: RunId,
-    /// Of the verdict that is there, if one is.
+    /// The version of the rules of the recorded verdict, if there is one.
     pub rules: Option<i64>,
     pub seen: Option<String>,
-    /// What `seen` would be of a verdict that is made now.
+    /// What `seen` would be for a new verdict.
     pub now: String,
 }
 
@@ -47,24 +47,24 @@ impl Checks {
 }
 
 impl Record {
-    /// Of some runs, or all: whether their verdicts still hold, ascending.
+    /// Whether the verdicts of the given runs, or all, are up to date; ascending by run.
     pub fn verdict_states(&mut self, runs: Option<&[RunId]>) -> Result<Vec<VerdictState>> {
         let runs = runs.map(list);
         self.wait(async |c| many(sqlx::query_as(sql!("read_verdict_states")).bind(runs).fetch_all(c)).await)
     }
 
-    /// A run's verdict as it was concluded last.
+    /// A run's latest verdict.
     pub fn verdict(&mut self, run: RunId) -> Result<Option<Verdict>> {
         Ok(self.verdicts(&[run])?.pop().flatten())
     }
 
-    /// The verdicts of some runs as they were concluded last, without what they rest on, in the order of the runs.
+    /// The latest verdicts of the given runs, without findings, evidence and checks, in the order of the runs.
     pub fn headlines(&mut self, runs: &[RunId]) -> Result<Vec<Option<Headline>>> {
         self.wait(async |c| each_plain(c, runs, sqlx::query_as(sql!("read_headlines")).bind(list(runs))).await)
             .map(|found: Vec<Vec<Headline>>| found.into_iter().map(|mut of| of.pop()).collect())
     }
 
-    /// The verdicts of some runs as they were concluded last, in the order of the runs.
+    /// The latest verdicts of the given runs, in the order of the runs.
     pub fn verdicts(&mut self, runs: &[RunId]) -> Result<Vec<Option<Verdict>>> {
         let names = || list(runs);
         self.wait(async |c| {
@@ -94,11 +94,11 @@ impl Record {
         })
     }
 
-    /// Writes verdicts down, each in the place of the one before.
+    /// Records verdicts, each replacing the previous one of its run.
     pub fn conclude(&mut self, verdicts: &[(RunId, Verdict)]) -> Result<()> {
         self.transaction(async |c| {
             for (run, verdict) in verdicts {
-                // Whoever removed a verdict by hand may have left what hangs on it.
+                // If a verdict was deleted by hand, its findings, evidence and checks may still be there.
                 for forget in
                     [sql!("forget_findings"), sql!("forget_evidence"), sql!("forget_checks"), sql!("forget_verdict")]
                 {
@@ -144,17 +144,17 @@ impl Record {
         })
     }
 
-    /// What came of trying the causes of a run, in the order of the trials.
+    /// The outcomes of a run's trials, in the order of the trials.
     pub fn confirmations(&mut self, run: RunId) -> Result<Vec<Confirmation>> {
         Ok(self.confirmations_of(&[run])?.pop().unwrap_or_default())
     }
 
-    /// The same of each of some runs.
+    /// The outcomes of the trials of each of the given runs.
     pub fn confirmations_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<Confirmation>>> {
         self.wait(async |c| each_plain(c, runs, sqlx::query_as(sql!("read_confirmations")).bind(list(runs))).await)
     }
 
-    /// Writes down what came of a trial, in the place of what was written of the same before.
+    /// Records the outcome of a trial, replacing an earlier one of the same trial.
     pub fn confirm(&mut self, run: RunId, found: &Confirmation) -> Result<()> {
         self.transaction(async |c| {
             let query =
@@ -163,12 +163,12 @@ impl Record {
         })
     }
 
-    /// What a verdict reads of every step of a run, by step.
+    /// The columns of a run's steps that verdicts read, by step.
     pub fn trace(&mut self, run: RunId) -> Result<Vec<TraceRow>> {
         self.wait(async |c| many(sqlx::query_as(sql!("read_trace")).bind(run.0).fetch_all(c)).await.map(plain))
     }
 
-    /// The steps of a run at which more was measured.
+    /// The probed steps of a run.
     pub fn probes(&mut self, run: RunId) -> Result<Vec<StepRow>> {
         self.wait(async |c| sqlx::query_as(sql!("read_probes")).bind(run.0).fetch_all(c).await.map(plain))
     }

@@ -1,4 +1,4 @@
-//! A run computed again in a folder that goes when it is done.
+//! Recomputes a run in a temporary folder.
 
 use crate::Session;
 use crate::failure::Failure;
@@ -13,29 +13,30 @@ use identity::{RunId, StageName};
 use record::Record;
 use record::read::Forked;
 
-/// A record and a store of its own, both gone with the value.
+/// A temporary record with a temporary store, both removed on drop.
 #[derive(Debug)]
 pub struct Scratch(Temporary);
 
 impl Scratch {
-    /// In the folder of temporary files.
+    /// Creates the record and the store in the system's temporary folder.
     ///
     /// # Errors
-    /// When that can't be written to.
+    /// When that folder can't be written to.
     pub fn new() -> Result<Self, Failure> {
         Temporary::new("reproduce").map(Self)
     }
 
-    /// Where both are.
+    /// The paths of the record and the store.
     pub fn paths(&self) -> Paths {
         let folder = self.0.path();
         Paths { db: folder.join("experiments.db"), named: true, store: Some(folder.join("store")) }
     }
 
-    /// Computes a run of `record`, which is the session's, again, and before it what it was forked from; its number here.
+    /// Recomputes a run of `record`, the session's record, and before it the runs that it was forked from. Returns its
+    /// number in the temporary record.
     ///
     /// # Errors
-    /// When it can't be computed, fails, or is interrupted.
+    /// When the run can't be computed, fails, or is interrupted.
     pub fn compute(&self, session: &mut Session<'_>, record: &mut Record, run: RunId) -> Result<RunId, Failure> {
         self.compute_until(session, record, run, None)
     }
@@ -51,7 +52,7 @@ impl Scratch {
         let mut further = Vec::new();
         if let Some(Forked { step, parent: Some(parent) }) = record.forks(run)?.first().cloned() {
             let parent = self.compute_until(session, record, parent, Some(training()))?;
-            // Under another libtorch the same training has another identity.
+            // With another version of libtorch, the recomputed parent has a different identity.
             let identity = Record::open(&self.paths().db)?.trained(parent)?.map(|trained| trained.identity);
             further.push(fork_at(&identity.unwrap_or_default(), step));
         }
@@ -64,12 +65,12 @@ impl Scratch {
         let (row, end) = done.rows.first().zip(done.summary.ends.first()).ok_or_else(nothing)?;
         match end {
             End::Finished => Ok(row.id),
-            End::Failed { message, hint, .. } => Err(Failure::failed(format!("{run}, again: {message}"), hint)),
+            End::Failed { message, hint, .. } => Err(Failure::failed(format!("recomputing {run}: {message}"), hint)),
             End::Interrupted { cause: Some(Interruption { message, hint }) } => {
-                Err(Failure::failed(format!("{run}, again: {message}"), hint))
+                Err(Failure::failed(format!("recomputing {run}: {message}"), hint))
             }
             End::Interrupted { cause: None } if session.interrupt.is_asked() => {
-                let hint = "nothing is kept of a run that is computed again";
+                let hint = "no partial result was kept; run the same command again to start over";
                 Err(Failure::interrupted("interrupted", hint))
             }
             End::Interrupted { cause: None } => Err(nothing()),

@@ -1,4 +1,4 @@
-//! Corpus files brought to hand: found on disk or fetched, and checked against their digests.
+//! Obtains corpus files: finds them on disk or fetches them, and checks their digests.
 
 mod fetch;
 
@@ -15,22 +15,22 @@ use identity::Digest;
 
 /// Where fetched corpora are kept, and whether more may be fetched.
 pub struct Shelf<'a> {
-    /// The folder, one file a corpus, named by its digest; `None` where nothing says whose cache it would be.
+    /// The folder, with one file per corpus, named by its digest; `None` if no cache folder is known.
     pub folder: Option<PathBuf>,
-    /// Whether nothing may be fetched.
+    /// Whether fetching is forbidden.
     pub dry_run: bool,
-    /// Told what is being fetched.
+    /// Receives the events of a fetch.
     pub watch: &'a mut dyn FnMut(News<'_>),
 }
 
-/// Why a corpus file can't be had.
+/// Why a corpus file can't be obtained.
 #[derive(Debug)]
 pub struct Refused {
     /// What is wrong.
     pub message: String,
-    /// What could be done about it; empty where there is nothing.
+    /// What to do about it; can be empty.
     pub hint: String,
-    /// Whether the disk is at fault, and not the experiment.
+    /// Whether the cause is a full disk rather than the experiment.
     pub is_full: bool,
 }
 
@@ -50,7 +50,7 @@ impl From<FetchError> for Refused {
 /// The path and digest of a corpus file.
 ///
 /// # Errors
-/// When it is not there, can't be fetched, or holds other bytes than its digest says.
+/// When the file is missing, can't be fetched, or doesn't have the expected digest.
 pub fn obtain(source: &CorpusFile, store: &Store, shelf: &mut Shelf<'_>) -> Result<(PathBuf, Digest), Refused> {
     let path = match &source.origin {
         CorpusOrigin::File(path) => path.clone(),
@@ -60,35 +60,35 @@ pub fn obtain(source: &CorpusFile, store: &Store, shelf: &mut Shelf<'_>) -> Resu
     match &source.sha256 {
         Some(expected) if *expected != digest.to_string() => {
             let message = format!("{} has SHA-256 {digest}; expected {expected}", path.display());
-            Err((message, "another edition of the corpus? correct the path or the digest".to_owned()).into())
+            Err((message, "if this is another edition of the corpus, correct the path or the digest".to_owned()).into())
         }
         _ => Ok((path, digest)),
     }
 }
 
-/// A fetched corpus: from the shelf, or brought there now.
+/// The path and digest of a corpus in the cache folder. The corpus is fetched first if necessary.
 fn from_shelf(url: &str, sha256: &str, store: &Store, shelf: &mut Shelf<'_>) -> Result<(PathBuf, Digest), Refused> {
     let expected: Digest = sha256.parse().map_err(|error| (format!("{url}: {error}"), String::new()))?;
     let Some(folder) = &shelf.folder else {
-        let message = format!("{url}: there is no home folder to keep it in");
-        return Err((message, "name a folder in the environment variable PIPELINE_CACHE".to_owned()).into());
+        let message =
+            format!("{url} can't be fetched: there is no cache folder, as neither HOME nor PIPELINE_CACHE is set");
+        return Err((message, "set PIPELINE_CACHE to a folder".to_owned()).into());
     };
     let path = folder.join(sha256);
-    // A file that was changed or damaged since is no longer what its name says: it is fetched anew.
+    // A file that was changed or damaged no longer matches its name and is fetched again.
     let sound = |path: &PathBuf| store.digest_of(path).is_ok_and(|found| found == expected);
     if sound(&path) {
         return Ok((path, expected));
     }
     if shelf.dry_run {
-        let message = format!("{url} is not fetched yet, and a dry run fetches nothing");
-        return Err(
-            (message, "without --dry-run, `--until tokenize` fetches it and stops soon after".to_owned()).into()
-        );
+        let message = format!("{url} has not been fetched yet, and --dry-run fetches nothing");
+        return Err((message, "to fetch it: use --until tokenize instead of --dry-run".to_owned()).into());
     }
-    // Before that time no certificate is valid, and the library that checks them panics.
+    // Before 1970 no certificate is valid, and the library that checks certificates panics.
     if SystemTime::now() < SystemTime::UNIX_EPOCH {
-        let message = format!("{url} can't be fetched: the clock says that it is before 1970");
-        return Err((message, "set the clock, or name a file: { path = \"…\", sha256 = \"…\" }".to_owned()).into());
+        let message = format!("{url} can't be fetched: the system clock is set to before 1970");
+        let hint = "set the clock, or download the file yourself and give its path: { path = \"…\", sha256 = \"…\" }";
+        return Err((message, hint.to_owned()).into());
     }
     let fetcher = Fetcher::new(folder.clone());
     fetcher.fetch(url, expected, shelf.watch)?;

@@ -1,4 +1,4 @@
-//! An error as a user sees it: its kind, one line that says what is wrong and where, and a hint that can be typed.
+//! Errors as users see them: a kind, one line that says what is wrong and where, and a hint that can be typed.
 
 use std::path::Path;
 use std::{fmt, io};
@@ -7,25 +7,25 @@ use engine::store::advice;
 use engine::work::WorkError;
 use system::{files, limits, permission, quoted};
 
-/// What kind of failure it is. The program has an exit code for each.
+/// The kind of a failure. The program has an exit code for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The input is wrong; nothing that was recorded before is changed.
+    /// The input is wrong; nothing recorded earlier was changed.
     WrongInput,
-    /// A run failed, an object is damaged, or the system refused something that it may grant later.
+    /// A run failed, an object is damaged, or the system refused something for now, such as space on a full disk.
     Failed,
-    /// A user asked to stop.
+    /// The user asked to stop.
     Interrupted,
 }
 
-/// Why what was asked for was not done.
+/// Why a request was not carried out.
 #[derive(Debug)]
 pub struct Failure {
-    /// Its kind.
+    /// The kind, which decides the exit code.
     pub kind: FailureKind,
-    /// What is wrong, where, and what is allowed; empty when all was said already.
+    /// What is wrong, where, and what is allowed; empty if it has been printed already.
     pub message: String,
-    /// What could be typed instead; empty when there is nothing.
+    /// What to do or to type instead; can be empty.
     pub hint: String,
 }
 
@@ -43,19 +43,19 @@ impl Failure {
         Self { kind: FailureKind::WrongInput, message: message.into(), hint: hint.into() }
     }
 
-    /// Something failed while it ran.
+    /// Something failed while running.
     pub fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { kind: FailureKind::Failed, message: message.into(), hint: hint.into() }
     }
 
-    /// A user asked to stop before it was done.
+    /// The user asked to stop before the end.
     pub fn interrupted(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { kind: FailureKind::Interrupted, message: message.into(), hint: hint.into() }
     }
 
-    /// A place that can't be used, as a user sees it: `elsewhere` says how to name another.
+    /// A path that can't be used; `elsewhere` is the hint that says how to name another one.
     pub fn refused(place: &Path, error: &io::Error, elsewhere: &str) -> Self {
-        // Some errors name a path of their own, which lies there.
+        // Some errors already begin with this path, or with a path inside it.
         let own = error.to_string();
         let message = match own.starts_with(&place.display().to_string()) {
             true => own,
@@ -72,7 +72,7 @@ impl Failure {
             io::ErrorKind::TimedOut => advice(error).to_owned(),
             _ => elsewhere.to_owned(),
         };
-        // Wrong is a place where nothing can ever be written; a full disk is not.
+        // A path that can never be written to is wrong input; a full disk is a failure that can pass.
         let passes = limits::is_outside(error) && error.kind() != io::ErrorKind::ReadOnlyFilesystem
             || error.kind() == io::ErrorKind::TimedOut;
         if passes { Self::failed(message, hint) } else { Self::input(message, hint) }
@@ -84,52 +84,53 @@ impl From<record::RecordError> for Failure {
         use record::{RecordError as E, name_hint};
         let words;
         let hint = match &error {
-            E::Foreign(_) => "name the record with --db, or a new file for one",
+            E::Foreign(_) => "name another database, or a new file, with --db",
             E::Missing(_) | E::Empty(_) => {
-                "run an experiment first (pipeline run experiments/tiny.toml), or name a database with --db"
+                "to run an experiment first: pipeline run experiments/tiny.toml; or name another database with --db"
             }
-            E::Newer { .. } => "use the newer pipeline, or another database with --db",
+            E::Newer { .. } => "use the newer version of pipeline, or name another database with --db",
             E::Damaged { path, .. } => {
                 let name = quoted(&path.display().to_string());
                 words = format!(
-                    "pipeline verify --db {name} says what is damaged; restore a copy that pipeline backup made, or name \
-                     another database with --db"
+                    "to list the damage: pipeline verify --db {name}; then restore a copy made with `pipeline backup`, \
+                     or name another database with --db"
                 );
                 &words
             }
             E::NoFolder(path) => {
-                words = format!("mkdir -p {}", quoted(&path.display().to_string()));
+                words = format!("to create the folder: mkdir -p {}", quoted(&path.display().to_string()));
                 &words
             }
             E::SecondName { path, recorded, same } => &name_hint(path, recorded, *same),
             E::StaleLog(path) => {
                 let [wal, shm] = ["-wal", "-shm"].map(|ending| quoted(&format!("{}{ending}", path.display())));
-                words = format!("what it holds is in the database: rm -f {wal} {shm}");
+                words = format!("its content is already in the database; to remove it: rm -f {wal} {shm}");
                 &words
             }
             E::Reserved { .. } => "name another database with --db",
-            E::NotUtf8(_) => "give its folder and its file names in UTF-8, or name another place with --db",
-            E::Denied(denied) => &format!("{}; or name another place with --db and --store", denied.hint),
+            E::NotUtf8(_) => "give the folder or the file a name that is valid UTF-8, or name another path with --db",
+            E::Denied(denied) => &format!("{}; or name another path with --db and --store", denied.hint),
             E::NotRegular { .. } => "move it away, or name another database with --db",
             E::Limit { limit, .. } => limit.hint(),
             E::Altered { path, version: Some(version), .. } => {
                 let name = quoted(&path.display().to_string());
                 words = format!(
-                    "its tables are those of version {version}: sqlite3 {name} 'PRAGMA user_version = {version}'"
+                    "its tables are those of version {version}; to set the version to match: sqlite3 {name} 'PRAGMA \
+                     user_version = {version}'"
                 );
                 &words
             }
-            E::Altered { .. } => "bring back a copy from before, or name another database with --db",
+            E::Altered { .. } => "restore an earlier copy, or name another database with --db",
             E::NoRoom { bytes, .. } => {
-                words = format!(
-                    "free some space there, about {} MB, then run the same again",
-                    3 * bytes.div_ceil(1_000_000)
-                );
+                let megabytes = 3 * bytes.div_ceil(1_000_000);
+                words = format!("free about {megabytes} MB on that disk, then run the same command again");
                 &words
             }
-            E::NoLocks(_) | E::Filesystem { .. } => "name a writable place on a local disk with --db and --store",
-            E::Busy { .. } => "close what has it open for writing, then run the same again: what is done is kept",
-            E::Disk { .. } => "free some space, then run the same again: what is done is kept",
+            E::NoLocks(_) | E::Filesystem { .. } => "name a writable path on a local disk with --db and --store",
+            E::Busy { .. } => {
+                "close the program that is writing to it, then run the same command again: finished work is kept"
+            }
+            E::Disk { .. } => "free some space, then run the same command again: finished work is kept",
             E::Statement { .. } => "",
         };
         let failed =
@@ -146,14 +147,16 @@ impl From<experiment::Refusal> for Failure {
     }
 }
 
-/// Work that ended as a whole.
+/// An error that ended the work on all runs.
 impl From<WorkError> for Failure {
     fn from(error: WorkError) -> Self {
         let hint = match &error {
             WorkError::Record(_) => "",
             WorkError::Store { error, .. } | WorkError::Disk(error) => advice(error),
-            WorkError::NoCheckpoint(_) => "pipeline objects verify",
-            WorkError::Gone(_) => "leave experiments.db and its store alone during a run, then run the same again",
+            WorkError::NoCheckpoint(_) => "to check the store: pipeline objects verify",
+            WorkError::Gone(_) => {
+                "don't move or change experiments.db or its store during a run; run the same command again"
+            }
         };
         match error {
             WorkError::Record(error) => error.into(),

@@ -1,4 +1,4 @@
-//! `--where` and `--sort`: any column of `run_summary`, any parameter.
+//! `--where` and `--sort`, by any column of `run_summary` or any parameter.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use experiment::nearest;
 use identity::verdict::Kind;
 use record::read::RunSummary;
 
-/// One comparison, as a user typed it.
+/// One comparison, as the user typed it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
     name: String,
@@ -30,7 +30,7 @@ enum Operator {
     MoreOrIs,
 }
 
-/// Two-character operators first: `<=` is no `<`.
+/// The operators as they are written. Those with two characters come first, so that `<=` is not read as `<`.
 const OPERATORS: [(&str, Operator); 7] = [
     ("!=", Operator::IsNot),
     ("<=", Operator::LessOrIs),
@@ -49,7 +49,7 @@ impl FromStr for Filter {
         let found = at.and_then(|at| {
             let (sign, operator) = OPERATORS.iter().find(|(sign, _)| text[at..].starts_with(sign))?;
             let (name, value) = (text[..at].trim(), unquoted(text[at + sign.len()..].trim()));
-            // `=>1` is no comparison with the word `>1`.
+            // `=>1` must not be read as a comparison with the text `>1`.
             (!name.is_empty() && !value.starts_with(['=', '!', '<', '>'])).then(|| Self {
                 name: name.into(),
                 operator: *operator,
@@ -59,22 +59,22 @@ impl FromStr for Filter {
         found.ok_or_else(|| {
             let fixed = [("<>", "!="), ("=>", ">="), ("=<", "<=")].into_iter().find(|(sign, _)| text.contains(sign));
             Failure::input(
-                format!("--where '{text}': no comparison; allowed: COLUMN=VALUE, with =, !=, <, <=, > or >="),
-                fixed.map_or("--where 'train.learning_rate>=0.1'".to_owned(), |(sign, meant)| {
-                    format!("--where '{}'", text.replacen(sign, meant, 1))
+                format!("--where '{text}' is not a comparison; allowed: COLUMN=VALUE, with =, !=, <, <=, > or >="),
+                fixed.map_or("for example: --where 'train.learning_rate>=0.1'".to_owned(), |(sign, meant)| {
+                    format!("did you mean --where '{}'?", text.replacen(sign, meant, 1))
                 }),
             )
         })
     }
 }
 
-/// A value without the quotes that SQL would have around it: the shell's own are gone already.
+/// A value without SQL quotes; the shell has already removed its own.
 fn unquoted(value: &str) -> &str {
     let inside = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
     inside('\'').or_else(|| inside('"')).unwrap_or(value)
 }
 
-/// What the table calls some columns.
+/// Titles in the table of runs, with the names of the columns that they stand for.
 const SHORT: [(&str, &str); 8] = [
     ("loss", "last_loss"),
     ("best", "best_loss"),
@@ -86,17 +86,17 @@ const SHORT: [(&str, &str); 8] = [
     ("started", "created_at"),
 ];
 
-/// The values that runs can be compared by.
+/// The values that runs can be filtered and sorted by.
 #[derive(Debug)]
 pub struct Columns {
-    /// By run, then by name.
+    /// The values by run, then by the name of the column or parameter.
     values: BTreeMap<RunId, BTreeMap<String, Cell>>,
     columns: BTreeSet<String>,
     params: BTreeSet<String>,
 }
 
 impl Columns {
-    /// Of some runs, with their parameters.
+    /// The columns of these runs and their parameters.
     pub fn of(summaries: &[RunSummary], params: Vec<Param>) -> Self {
         let mut this = Self { values: BTreeMap::new(), columns: BTreeSet::new(), params: BTreeSet::new() };
         for summary in summaries {
@@ -106,7 +106,7 @@ impl Columns {
                 this.columns.insert(name.clone());
                 values.insert(name, cell(value));
             }
-            // `last_loss=nan` is what one types.
+            // Users filter by `last_loss=nan`.
             if summary.last_loss.is_none()
                 && let Some(kind) = &summary.last_loss_kind
             {
@@ -120,7 +120,8 @@ impl Columns {
         this
     }
 
-    /// The whole name of what a user named: a column, a parameter, or a parameter's last segment if it is alone.
+    /// The full name for what the user typed, which can be a column, a title in the table of runs, a parameter, or the
+    /// last segment of a parameter's name if it is unique.
     fn name(&self, typed: &str) -> Result<String, Failure> {
         if self.columns.contains(typed) || self.params.contains(typed) || self.values.is_empty() {
             return Ok(typed.to_owned());
@@ -136,13 +137,15 @@ impl Columns {
                 let names = self.columns.iter().chain(&self.params).map(String::as_str).chain(last);
                 let hint = match nearest(typed, names) {
                     Some(near) => format!("did you mean {near}?"),
-                    None => "pipeline sql --schema lists columns, pipeline show latest parameters".to_owned(),
+                    None => {
+                        "to list columns: pipeline sql --schema; to list parameters: pipeline show latest".to_owned()
+                    }
                 };
-                Err(Failure::input(format!("there is no column or parameter {typed}"), hint))
+                Err(Failure::input(format!("unknown column or parameter '{typed}'"), hint))
             }
             ref several => {
                 let names: Vec<&str> = several.iter().map(|name| name.as_str()).collect();
-                Err(Failure::input(format!("{typed} may be {}", names.join(" or ")), "name one of them"))
+                Err(Failure::input(format!("{typed} is ambiguous: {}", names.join(" or ")), "use the full name"))
             }
         }
     }
@@ -152,20 +155,23 @@ impl Columns {
     }
 }
 
-/// A filter by verdict: as the table words it, or as SQL has it.
+/// A filter by verdict, whose value can be written as in the table (`too low`) or as in SQL (`too_low`).
 fn of_verdict(filter: &Filter) -> Result<Filter, Failure> {
     let value = filter.value.replace(' ', "_");
     let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
     match known.contains(&value.as_str()) {
         true => Ok(Filter { value, ..filter.clone() }),
         false => Err(Failure::input(
-            format!("--where: there is no verdict '{}'; allowed: {}", filter.value, known.join(", ")),
-            format!("--where verdict={}", nearest(&value, known.iter().copied()).unwrap_or(Kind::Diverged.as_str())),
+            format!("--where: '{}' is not a verdict; allowed: {}", filter.value, known.join(", ")),
+            format!(
+                "for example: --where verdict={}",
+                nearest(&value, known.iter().copied()).unwrap_or(Kind::Diverged.as_str())
+            ),
         )),
     }
 }
 
-/// The words for losses that are no numbers.
+/// How losses that are not finite are written.
 const NO_NUMBER: [&str; 3] = ["nan", "inf", "-inf"];
 
 fn check_status(typed: &str) -> Result<(), Failure> {
@@ -174,11 +180,11 @@ fn check_status(typed: &str) -> Result<(), Failure> {
     }
     let known: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
     let meant = nearest(typed, known.iter().copied()).unwrap_or(Status::Finished.as_str());
-    let message = format!("--where: there is no status '{typed}'; allowed: {}", known.join(", "));
-    Err(Failure::input(message, format!("--where status={meant}")))
+    let message = format!("--where: '{typed}' is not a status; allowed: {}", known.join(", "));
+    Err(Failure::input(message, format!("for example: --where status={meant}")))
 }
 
-/// The runs that pass every filter, sorted by `sort`, which a leading `-` reverses.
+/// The runs that pass every filter, sorted by `sort`; a leading `-` reverses the order.
 pub fn apply(
     mut runs: Vec<RunSummary>,
     columns: &Columns,
@@ -189,13 +195,13 @@ pub fn apply(
         let name = columns.name(&filter.name)?;
         let filter = &if name == "verdict" { of_verdict(filter)? } else { filter.clone() };
         let numbers = runs.iter().any(|run| rank(columns.value(run.run, &name)) == 0);
-        // The kind of a loss that is not finite is a word too.
+        // `nan` and `inf` don't make a column of losses a column of text.
         let is_word = |cell: &Cell| rank(cell) == 1 && !NO_NUMBER.contains(&cell.text().as_str());
         let words = runs.iter().any(|run| is_word(columns.value(run.run, &name)));
         let filter = &if numbers { filter.in_lower_case() } else { filter.clone() };
         if numbers && !words && !["true", "false"].contains(&&*filter.value) && filter.value.parse::<f64>().is_err() {
-            let message = format!("--where: {name} is a number, and '{}' is none", filter.value);
-            return Err(Failure::input(message, format!("--where '{name}>=1'")));
+            let message = format!("--where: {name} is a number, but '{}' is not", filter.value);
+            return Err(Failure::input(message, format!("for example: --where '{name}>=1'")));
         }
         if name == "status" && matches!(filter.operator, Operator::Is | Operator::IsNot) {
             check_status(&filter.value)?;
@@ -204,20 +210,23 @@ pub fn apply(
     }
     let Some(sort) = sort else { return Ok(runs) };
     if sort.trim_matches('-').is_empty() {
-        return Err(Failure::input(format!("--sort '{sort}' names no column"), "--sort=-valid_perplexity"));
+        return Err(Failure::input(
+            format!("--sort '{sort}' names no column"),
+            "for example: --sort=-valid_perplexity",
+        ));
     }
     let (reversed, typed) = sort.strip_prefix('-').map_or((false, sort), |typed| (true, typed));
     let name = columns.name(typed)?;
     runs.sort_by(|a, b| {
         let (a, b) = (columns.value(a.run, &name), columns.value(b.run, &name));
-        // What has no value, or none that is a number among numbers, stands last whichever way.
+        // Runs without a value come last in either order. So do texts in a column of numbers.
         match (rank(a), rank(b)) {
             (0, 0) if reversed => order(b, a),
             (0, 0) => order(a, b),
             (a, b) => a.cmp(&b),
         }
     });
-    // Runs whose values are all words are sorted by them.
+    // Texts are sorted only if no value is a number.
     if runs.iter().all(|run| rank(columns.value(run.run, &name)) > 0) {
         runs.sort_by(|a, b| {
             let (a, b) = (columns.value(a.run, &name), columns.value(b.run, &name));
@@ -230,14 +239,14 @@ pub fn apply(
 }
 
 impl Filter {
-    /// The same of `True`, `NaN` and `Inf` as this program writes them.
+    /// The same filter with `True`, `NaN` and `Inf` in lower case, as this program writes them.
     fn in_lower_case(&self) -> Self {
         let lower = self.value.to_lowercase();
         let known = ["true", "false"].contains(&lower.as_str()) || NO_NUMBER.contains(&lower.as_str());
         Self { value: if known { lower } else { self.value.clone() }, ..self.clone() }
     }
 
-    /// Whether a value compares so, in a column that has `numbers` or not. As in SQL, what has no value passes nothing.
+    /// Whether a value passes; `numbers` says whether its column has numbers. As in SQL, a missing value never passes.
     fn passes(&self, cell: &Cell, numbers: bool) -> bool {
         let typed = match self.value.as_str() {
             "true" if matches!(cell, Cell::Integer(_)) => "1",
@@ -246,10 +255,10 @@ impl Filter {
         };
         let order = match (cell, number(cell), typed.parse::<f64>()) {
             (Cell::Null, ..) => return false,
-            // Times begin like numbers.
+            // Values are compared as text, because times begin like numbers.
             (Cell::Text(word), ..) if !numbers => word.as_str().cmp(typed),
-            // A word never lies on either side of a number: `last_loss<5` finds no diverged run.
-            // But a word may look like one: an experiment may be called 2024.
+            // A text is neither below nor above a number, so `last_loss<5` finds no run whose loss is NaN. But a text
+            // can look like a number, because an experiment can be called 2024.
             (Cell::Text(word), None, Ok(number)) if number.is_finite() => {
                 return (self.operator == Operator::Is && word == typed)
                     || (self.operator == Operator::IsNot && word != typed);
@@ -280,7 +289,7 @@ fn number(cell: &Cell) -> Option<f64> {
     }
 }
 
-/// Numbers before words before nothing.
+/// Ranks numbers before texts, and texts before missing values.
 fn rank(cell: &Cell) -> u8 {
     match cell {
         Cell::Integer(_) | Cell::Real(_) => 0,

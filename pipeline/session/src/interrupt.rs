@@ -11,25 +11,26 @@ use signal_hook::iterator::Signals;
 use engine::stop::Stop;
 use system::process::is_ignored;
 
-/// Ctrl-C, termination, a closed terminal, an alarm that a parent has set: a second one ends the program at once.
+/// Demands to stop: Ctrl-C, termination, a closed terminal, or an alarm set by a parent process. The second demand
+/// ends the program at once.
 const DEMANDS: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGALRM];
 
-/// A scheduler's warnings that time is nearly up, and the kernel's that CPU time is. The latter comes again each second,
-/// so a second one asks for no more than the first.
+/// Warnings by a scheduler that the time limit is near, or by the kernel that the CPU time limit is reached. The kernel
+/// repeats its warning every second, so a second warning means no more than the first.
 const WARNINGS: [i32; 3] = [SIGUSR1, SIGUSR2, SIGXCPU];
 
-/// How long after a first demand another one still counts as the same: `timeout` and `kill` send it to a program and then
-/// to its group.
+/// How long after the first demand another one still counts as the same demand: `timeout` and `kill` send a signal to a
+/// program and then to its process group.
 const SAME: Duration = Duration::from_millis(200);
 
-/// What a signal does.
+/// What the next signal does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InterruptState {
-    /// Nothing is at stake: a first signal ends the program at once.
+    /// No work is in progress: a signal ends the program at once.
     Idle,
-    /// Something is being computed: a first signal is a request to stop in good order.
+    /// Work is in progress: a signal is a request to stop cleanly.
     Listening,
-    /// One has asked: a second demand ends the program at once.
+    /// A request was made: a second demand ends the program at once.
     Asked,
 }
 
@@ -43,30 +44,30 @@ impl InterruptState {
     }
 }
 
-/// Requests to stop that come as signals. Clones are one.
+/// Requests to stop that arrive as signals. Clones share their state.
 #[derive(Debug, Clone)]
 pub struct Interrupt {
-    /// A [`InterruptState`].
+    /// The [`InterruptState`], as a number.
     state: Arc<AtomicUsize>,
-    /// Whether a demand ends the program: where it is idle, and a moment after the first demand.
+    /// Whether a demand ends the program. True when idle, and from shortly after the first demand.
     demands_end: Arc<AtomicBool>,
-    /// Whether a warning ends the program: where it is idle.
+    /// Whether a warning ends the program. True when idle.
     warnings_end: Arc<AtomicBool>,
 }
 
 impl Interrupt {
-    /// Takes the signals over. One that ends the program does so with the exit code `status`.
+    /// Installs handlers for the signals. A signal that ends the program does so with the exit code `status`.
     pub fn install(status: i32) -> Self {
         let this = Self::idle();
-        // A signal that can't be taken over ends the program, as it would anyway.
-        // Under nohup a closed terminal is to change nothing.
+        // If a handler can't be installed, the signal ends the program, which is the default.
+        // Under nohup, a closed terminal must have no effect.
         let demands = DEMANDS.into_iter().filter(|signal| *signal != SIGHUP || !is_ignored(SIGHUP));
         for signal in demands.clone() {
             let _ = register_conditional_shutdown(signal, status, Arc::clone(&this.demands_end));
             let _ = register_usize(signal, Arc::clone(&this.state), InterruptState::Asked as usize);
         }
         if this.insist_later(demands.clone()).is_err() {
-            // Where no thread can be started, each signal counts for itself.
+            // Without the thread, every signal counts separately.
             for signal in demands {
                 let _ = register(signal, Arc::clone(&this.demands_end));
             }
@@ -87,7 +88,7 @@ impl Interrupt {
         }
     }
 
-    /// Makes the next demand end the program, a moment after the first.
+    /// Lets another demand end the program, from shortly after the first one.
     fn insist_later(&self, demands: impl Iterator<Item = i32>) -> std::io::Result<()> {
         let (mut signals, demands_end) = (Signals::new(demands)?, Arc::clone(&self.demands_end));
         let wait = move || {
@@ -104,7 +105,7 @@ impl Interrupt {
         InterruptState::of(self.state.load(Ordering::Relaxed))
     }
 
-    /// From here on a first signal is a request. One that was made before, while something else was computed, stands.
+    /// From here on, the first signal is a request to stop. A request made during earlier work is kept.
     pub fn listen(&self) {
         if self.state() == InterruptState::Idle {
             self.state.store(InterruptState::Listening as usize, Ordering::Relaxed);
@@ -112,7 +113,7 @@ impl Interrupt {
         }
     }
 
-    /// From here on a signal ends the program again; says whether one asked to stop.
+    /// From here on, a signal ends the program again. Returns whether a signal had asked to stop.
     pub fn release(&self) -> bool {
         self.set_ends(true);
         InterruptState::of(self.state.swap(InterruptState::Idle as usize, Ordering::Relaxed)) == InterruptState::Asked
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_stands_until_nothing_is_at_stake() {
+    fn a_request_is_kept_until_release() {
         let interrupt = Interrupt::idle();
         let ends = |it: &Interrupt| [&it.demands_end, &it.warnings_end].map(|ends| ends.load(Ordering::Relaxed));
         assert_eq!((interrupt.state(), ends(&interrupt)), (InterruptState::Idle, [true; 2]));
@@ -145,14 +146,14 @@ mod tests {
 
         interrupt.listen();
         interrupt.state.store(InterruptState::Asked as usize, Ordering::Relaxed);
-        // What is computed next does not forget it.
+        // The request must not be forgotten when the next work begins.
         interrupt.listen();
         assert!(interrupt.clone().is_asked());
         assert!(interrupt.release() && !interrupt.is_asked());
     }
 
     #[test]
-    fn a_warning_asks_and_a_second_one_asks_for_no_more() {
+    fn a_second_warning_does_not_end_the_program() {
         let interrupt = Interrupt::install(130);
         interrupt.listen();
         for _ in 0..2 {

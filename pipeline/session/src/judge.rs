@@ -1,4 +1,4 @@
-//! Verdicts of runs: read where they still hold, made and written down where they do not.
+//! Verdicts of runs. They are read from the record if they still hold, and otherwise made and recorded.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,16 @@ use record::read::StageRow;
 use record::verdicts::VerdictState;
 use view::{Source as _, defaults};
 
-/// Batches of how many kinds are kept while runs are judged.
+/// How many different sets of batches are kept in memory while runs are judged.
 const KNOWN: usize = 4;
 
-/// Verdicts that are written down together.
+/// How many verdicts are recorded in one transaction.
 const PORTION: usize = 64;
 
-/// The verdicts of some runs, in their order.
+/// The verdicts of some runs, in the given order.
 ///
 /// # Errors
-/// Where the record fails, or says something that can't be.
+/// When the record fails or contradicts itself.
 pub fn verdicts(reader: &mut Reader, runs: &[RunId]) -> Result<Vec<Verdict>, Failure> {
     let states: BTreeMap<RunId, _> =
         reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
@@ -43,7 +43,7 @@ pub fn verdicts(reader: &mut Reader, runs: &[RunId]) -> Result<Vec<Verdict>, Fai
         all.push(verdict);
         let left = (runs.len() - all.len() + 1) as u64;
         advance.get_or_insert_with(|| reader.watch.judging(left))();
-        // In portions, so that whoever is interrupted has not judged in vain.
+        // Verdicts are recorded in portions, so that an interruption loses few of them.
         if made.len() >= PORTION {
             write_down(reader.record.path(), &std::mem::take(&mut made))?;
         }
@@ -54,10 +54,10 @@ pub fn verdicts(reader: &mut Reader, runs: &[RunId]) -> Result<Vec<Verdict>, Fai
     Ok(all)
 }
 
-/// A run's verdict made anew, whatever was concluded before, and what the rules looked at.
+/// Judges a run again, whatever the record says, and returns the verdict with its facts.
 ///
 /// # Errors
-/// Where the record fails, or says something that can't be.
+/// When the record fails or contradicts itself.
 pub fn anew(reader: &mut Reader, run: RunId) -> Result<(Verdict, Facts), Failure> {
     let state = reader.record.verdict_states(Some(&[run]))?.pop().ok_or_else(gone)?;
     let facts = facts(reader, run)?;
@@ -68,10 +68,11 @@ pub fn anew(reader: &mut Reader, run: RunId) -> Result<(Verdict, Facts), Failure
     Ok((verdict.0, facts))
 }
 
-/// The same of some runs, handed to `visit` one by one, since what the rules look at is large.
+/// Judges some runs again and hands the verdict and facts of each to `visit`, one run at a time, because the facts of a
+/// run are large.
 ///
 /// # Errors
-/// Where the record fails, or says something that can't be.
+/// When the record fails or contradicts itself.
 pub fn each_anew(reader: &mut Reader, runs: &[RunId], mut visit: impl FnMut(Verdict, &Facts)) -> Result<(), Failure> {
     let states: BTreeMap<RunId, _> =
         reader.record.verdict_states(Some(runs))?.into_iter().map(|state| (state.run, state)).collect();
@@ -95,11 +96,11 @@ pub fn each_anew(reader: &mut Reader, runs: &[RunId], mut visit: impl FnMut(Verd
     Ok(())
 }
 
-/// Makes the verdicts of some runs, or all, where they do not hold any more. Those that are new, which a database that can't
-/// be written does not have.
+/// Judges the runs whose verdicts no longer hold, among some runs or among all. Returns the new verdicts, because they
+/// are not in a database that can't be written.
 ///
 /// # Errors
-/// Where the record fails, or says something that can't be.
+/// When the record fails or contradicts itself.
 pub fn refresh(reader: &mut Reader, runs: Option<&[RunId]>) -> Result<BTreeMap<RunId, Headline>, Failure> {
     let states = reader.record.verdict_states(runs)?;
     let mut stale = Vec::new();
@@ -112,24 +113,24 @@ pub fn refresh(reader: &mut Reader, runs: Option<&[RunId]>) -> Result<BTreeMap<R
     Ok(stale.into_iter().zip(made.iter().map(Verdict::headline)).collect())
 }
 
-/// The verdicts of some runs in a few words, in their order: what they rest on, which is most of them, is not read.
+/// The headlines of some runs' verdicts, in the given order. The evidence, which is the bulk of a verdict, is not read.
 ///
 /// # Errors
-/// Where the record fails, or says something that can't be.
+/// When the record fails or contradicts itself.
 pub fn headlines(reader: &mut Reader, runs: &[RunId]) -> Result<Vec<Headline>, Failure> {
     let made = refresh(reader, Some(runs))?;
     let kept = reader.record.headlines(runs)?;
     runs.iter().zip(kept).map(|(run, kept)| made.get(run).copied().or(kept).ok_or_else(gone)).collect()
 }
 
-/// Whether a run's verdict is one by these rules or newer ones, of the run as it is.
+/// Whether a run's verdict was made by these rules or newer ones, and for the present state of the run.
 fn holds(reader: &mut Reader, state: &VerdictState) -> Result<bool, Failure> {
     if state.rules.is_none_or(|rules| rules < verdict::RULES) {
         return Ok(false);
     }
     let seen = state.seen.as_deref();
     Ok(match seen.and_then(|seen| seen.strip_suffix(UNSEEN)) {
-        // What was judged without what it had read is judged again once that is there.
+        // A run that was judged without its batches is judged again once they can be read.
         Some(seen) => seen == state.now && !reader.has(state.run, &READ)?,
         None => seen == Some(&*state.now),
     })
@@ -138,21 +139,21 @@ fn holds(reader: &mut Reader, state: &VerdictState) -> Result<bool, Failure> {
 /// The outputs that the rules read.
 const READ: [(&str, &str); 3] = [("batch", "plan"), ("vocab", "vocab"), ("vocab", "train")];
 
-/// Stands behind what there was of a run when it was judged, where what it had read could not be looked at.
+/// Appended to a verdict's `seen`, the state in which its run was judged, if the run's batches could not be read.
 const UNSEEN: &str = " unseen";
 
 fn judge(state: &VerdictState, facts: &Facts) -> Verdict {
-    // Where nothing was read yet, nothing is unseen.
+    // A run without steps has read no batches, so none are missing.
     let unseen = facts.batches.is_err() && !facts.trace.is_empty();
     Verdict { seen: format!("{}{}", state.now, if unseen { UNSEEN } else { "" }), ..verdict::judge(facts) }
 }
 
 fn gone() -> Failure {
-    Failure::failed("BUG: the run is gone", "")
+    Failure::failed("BUG: the run is missing from the record", "")
 }
 
-/// The verdict of a run, and whether it is a new one: what was seen when the store was there is not forgotten because it is
-/// away, and newer rules know better.
+/// The verdict of a run, and whether it is new. A recorded verdict that still holds is kept if newer rules made it, or
+/// if it is based on more checks, for example because the store was available then.
 fn settled(reader: &mut Reader, state: &VerdictState, facts: &Facts) -> Result<(Verdict, bool), Failure> {
     let verdict = judge(state, facts);
     if holds(reader, state)?
@@ -168,8 +169,8 @@ fn checks_made(verdict: &Verdict) -> usize {
     verdict.checks.iter().filter(|check| check.made).count()
 }
 
-/// Writes verdicts down, where the database can be written: whoever may only read sees them all the same, and while others
-/// write nobody waits for it.
+/// Records verdicts if the database can be written immediately. Otherwise they are only shown: the user may have no
+/// write access, and a command must not wait for another writer.
 fn write_down(path: &std::path::Path, made: &[(RunId, Verdict)]) -> Result<(), Failure> {
     let written = Record::create(path).and_then(|mut record| {
         record.hurry()?;
@@ -177,14 +178,14 @@ fn write_down(path: &std::path::Path, made: &[(RunId, Verdict)]) -> Result<(), F
     });
     match written {
         Err(error) if error.is_refusal() => {
-            tracing::debug!(path = %path.display(), "verdicts are not kept: the database can't be written");
+            tracing::debug!(path = %path.display(), "verdicts are not recorded: the database can't be written");
             Ok(())
         }
         other => Ok(other?),
     }
 }
 
-/// What the rules look at.
+/// The facts that the rules judge.
 fn facts(reader: &mut Reader, run: RunId) -> Result<Facts, Failure> {
     let status = reader.summaries(Some(&[run]))?.pop().map_or(Status::Interrupted, |summary| summary.status);
     let params = defaults::with_later(reader.record.params(&[run])?, &[run]);
@@ -192,7 +193,7 @@ fn facts(reader: &mut Reader, run: RunId) -> Result<Facts, Failure> {
     let trace = reader.record.trace(run)?;
     let steps = trace.len() as u64;
     let accumulate = params.get("train.accumulate").and_then(|value| value.text().parse().ok()).unwrap_or(1u64);
-    // What a run from before the stage baselines has instead.
+    // Runs from before the stage `baselines` have these figures in `vocab` instead.
     let stages = reader.stages(run)?;
     let vocab = stages.iter().find(|stage| stage.stage == "vocab").map(StageRow::facts).unwrap_or_default();
     let trained = stages.iter().filter(|stage| stage.stage == "train").map(StageRow::facts);
@@ -214,11 +215,11 @@ fn facts(reader: &mut Reader, run: RunId) -> Result<Facts, Failure> {
     })
 }
 
-/// What a run's batches are made of, read from the store.
+/// A run's batches, read from the store.
 fn batches(reader: &mut Reader, run: RunId, steps: u64, windows: u64) -> Result<Batches, Failure> {
     let [plan, types, ids] = READ.map(|(stage, name)| reader.object(run, stage, name));
     let (plan, types, ids) = (plan?, types?, ids?);
-    // The paths name the content.
+    // The paths identify the content: objects are named by their digests.
     let read: Read = ([&plan, &types, &ids].map(|path| path.display().to_string()), steps, windows);
     if let Some((_, known)) = reader.batches.iter().find(|(of, _)| *of == read) {
         return Ok(known.clone());

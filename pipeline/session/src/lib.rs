@@ -1,9 +1,9 @@
-//! What commands, page and agents share: the places of a project, the runs that a user means, the stages wired into a
-//! graph, an experiment computed as far as it is not there, requests to stop, and every error as a user sees it.
+//! What commands, the page and agents share: the paths of a project, the selection of runs, the built-in stages wired
+//! into a graph, the computation of an experiment, requests to stop, and every error as a user sees it.
 //!
-//! It is not for screens: it prints nothing and knows no terminal, no command line and no exit code. Whoever asks is told
-//! by values, and while something is computed by a trait, [`Watch`]. Nor does it say what runs show or what is wrong with
-//! them.
+//! This crate is not for screens: it prints nothing and knows nothing about terminals, command lines or exit codes.
+//! Callers get values back and follow a computation through a trait, [`Watch`]. Views of runs and the rules for
+//! verdicts are in other crates.
 
 pub mod again;
 mod corpus;
@@ -33,14 +33,14 @@ pub use source::Chosen;
 pub use updated::updated;
 pub use watch::Watch;
 
-/// Where something is computed, and who watches.
+/// Where a computation runs, and who watches it.
 pub struct Session<'a> {
     /// The record and the store.
     pub paths: &'a Paths,
     /// The working directory.
     pub here: &'a Path,
-    /// Asks to stop.
+    /// Requests to stop.
     pub interrupt: &'a Interrupt,
-    /// Is told what goes on.
+    /// Receives notes and the progress of the work.
     pub watch: &'a mut dyn Watch,
 }

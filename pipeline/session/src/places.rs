@@ -1,11 +1,11 @@
-//! Where the record and the store are.
+//! The paths of the record, the store and the corpus cache.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use system::quoted;
 
-/// The database's usual name; the folder that holds it is the root.
+/// The default name of the database. Its folder is the root.
 const DATABASE: &str = "experiments.db";
 
 /// The paths of one invocation.
@@ -13,15 +13,15 @@ const DATABASE: &str = "experiments.db";
 pub struct Paths {
     /// The database.
     pub db: PathBuf,
-    /// Whether the command line or the environment names it.
+    /// Whether the command line or the environment names the database.
     pub named: bool,
-    /// The store's folder, where the command line or the environment names one.
+    /// The store's folder, if the command line or the environment names one.
     pub store: Option<PathBuf>,
 }
 
 impl Paths {
-    /// Finds the database: named, or in the nearest folder upward that has one, or else to be made here. An empty name
-    /// is none.
+    /// Finds the database: the one that is named, or else the one in `here` or its nearest ancestor folder with one, or
+    /// else a new one in `here`. An empty name counts as none.
     pub fn find(db: Option<PathBuf>, store: Option<PathBuf>, here: &Path) -> Self {
         let named = |place: Option<PathBuf>| place.filter(|place| !place.as_os_str().is_empty());
         let (db, store) = (named(db), named(store));
@@ -32,14 +32,14 @@ impl Paths {
                 .find(|db| db.exists())
                 .unwrap_or_else(|| here.join(DATABASE))
         });
-        // One database has one root, whatever links lead to it: its locks lie there.
+        // Symbolic links are followed: a database has only one root, the folder of its file, which holds its locks.
         let folder = db.parent().and_then(|folder| folder.canonicalize().ok());
         let real = folder.zip(db.file_name()).map(|(folder, name)| folder.join(name));
         let db = db.canonicalize().ok().or(real).unwrap_or(db);
         Self { db, named: is_named, store: store.map(|store| here.join(store)) }
     }
 
-    /// What names these places again on a command line: nothing where a default or the environment does.
+    /// The flags that name these paths on a command line; empty if a default or the environment names them.
     pub fn flags(&self) -> String {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let here = std::env::current_dir().unwrap_or_default();
@@ -50,12 +50,12 @@ impl Paths {
         store.map_or(db.clone(), |store| format!("{db} --store {}", shown(store)))
     }
 
-    /// The folder of the database: what relative paths of an experiment are looked for in, after the experiment's own.
+    /// The folder of the database. An experiment's relative paths are looked up here after the experiment's own folder.
     pub fn root(&self) -> &Path {
         self.db.parent().unwrap_or(Path::new("."))
     }
 
-    /// The store's folder: named, or as `recorded` in the database, or data/store beside the database.
+    /// The store's folder: the named one, or the one `recorded` in the database, or data/store beside the database.
     pub fn store(&self, recorded: Option<&str>) -> PathBuf {
         self.store.clone().unwrap_or_else(|| match recorded {
             Some(path) => self.root().join(path),
@@ -63,15 +63,15 @@ impl Paths {
         })
     }
 
-    /// The store's path as the database keeps it: relative to the database's folder where it lies in there, so that
+    /// The store's path as recorded in the database: relative if the store is inside the database's folder, so that
     /// both can be moved together.
     pub fn to_be_recorded(&self, store: &Path) -> String {
         store.strip_prefix(self.root()).unwrap_or(store).display().to_string()
     }
 }
 
-/// The folder of fetched corpora, for all projects of a user: in `PIPELINE_CACHE`, or else where the XDG base directory
-/// specification puts caches, whose relative paths count as none.
+/// The folder of fetched corpora, shared by all projects of a user. It is in `PIPELINE_CACHE`, or else where the XDG
+/// Base Directory Specification puts caches. (That specification says to ignore relative paths.)
 pub fn corpora(variable: impl Fn(&str) -> Option<OsString>, here: &Path) -> Option<PathBuf> {
     let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn fetched_corpora_are_in_the_users_cache() {
+    fn fetched_corpora_go_to_the_users_cache() {
         let found = |variables: &[(&str, &str)]| {
             let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
             corpora(variable, Path::new("/here")).map(|path| path.display().to_string())

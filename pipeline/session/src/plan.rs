@@ -1,4 +1,4 @@
-//! The built-in stages wired into a graph, where a further one is one more row, and what a point asks of each.
+//! The graph of the built-in stages, one row per stage, and what a point requires of each stage.
 
 mod again;
 mod keys;
@@ -25,7 +25,7 @@ pub use keys::{key_params, reads};
 pub use training::Ancestor;
 use training::train;
 
-/// The stages of this program: those of an experiment that brings none of its own.
+/// The built-in stages.
 pub fn built_in() -> Arc<[Stage]> {
     static STAGES: LazyLock<Arc<[Stage]>> = LazyLock::new(|| {
         Arc::new([
@@ -54,7 +54,7 @@ pub fn built_in() -> Arc<[Stage]> {
 /// The built-in stage that trains.
 const TRAIN: &str = "train";
 
-/// Its name.
+/// The name of the built-in stage that trains.
 pub fn training() -> StageName {
     name(TRAIN)
 }
@@ -65,9 +65,9 @@ fn row(stage: &str, needs: &[&str], way: Way) -> Stage {
     Stage { name: name(stage), version: params::version(stage), needs, each: None, later, way }
 }
 
-/// A name that is written in this program.
+/// The name of a built-in stage.
 fn name(text: &str) -> StageName {
-    StageName::new(text).expect("BUG: the name of a built-in stage")
+    StageName::new(text).expect("BUG: a built-in stage has an invalid name")
 }
 
 fn run<P: for<'de> serde::Deserialize<'de>>(
@@ -78,38 +78,38 @@ fn run<P: for<'de> serde::Deserialize<'de>>(
     stage(&params::read("the stage", params)?, context)
 }
 
-/// A corpus file: its name, its digest, where it is.
+/// A corpus file: its name, digest and path.
 pub type FileAtHand = (String, Digest, PathBuf);
 
-/// What one point asks of each stage.
+/// What one point requires of each stage.
 #[derive(Debug)]
 pub struct PointPlan {
-    /// The stages of its experiment.
+    /// The stages of the experiment.
     graph: Arc<[Stage]>,
-    /// What each of them is handed.
+    /// The parameters of each stage.
     tables: Stages,
-    /// Most points of a study share them.
+    /// The corpus files, which most points of a study share.
     sources: Arc<[FileAtHand]>,
-    /// For a fork: its parent, and that one's, as far as they are forks.
+    /// For a fork: its parent, then the parent's parent if the parent is a fork too, and so on.
     ancestors: Vec<Ancestor>,
 }
 
 impl PointPlan {
-    /// The plan of a point of an experiment with these stages, whose corpus files are at hand.
+    /// The plan of a point of an experiment with these stages and corpus files.
     pub fn new(point: &Point, graph: Arc<[Stage]>, sources: Arc<[FileAtHand]>, ancestors: Vec<Ancestor>) -> Self {
         Self { graph, tables: point.stages.clone(), sources, ancestors }
     }
 
-    /// What [`Self::look_ahead`] reads: points that agree in it need one look.
+    /// A text of everything that [`Self::look_ahead`] reads. Points with the same text need only one check.
     pub fn looked_at(&self) -> String {
         let sources: Vec<_> = self.sources.iter().map(|(name, digest, _)| (name, digest)).collect();
         format!("{} {} {sources:?}", self.tables.tokenize.json, self.tables.batch.json)
     }
 
-    /// Refuses what the first lines of the corpus rule out: a blank corpus, and a batch that it can't fill.
+    /// Refuses a blank corpus, and a batch that the corpus can't fill, from the first lines of the corpus.
     ///
     /// # Errors
-    /// With the key that is at fault.
+    /// Names the key at fault.
     pub fn look_ahead(&self) -> Result<(), StageError> {
         let (tokenize, batch) = (&self.tables.tokenize.read, &self.tables.batch.read);
         let inputs = self.sources.iter().map(|(name, _, path)| (name.clone(), path.clone())).collect();
@@ -117,13 +117,14 @@ impl PointPlan {
         stages::batch::check_fit(batch, stages::tokenize::look_ahead(tokenize, &inputs, needed)?)
     }
 
-    /// What tells this point's runs from all others: every parameter that is read, the corpus, the versions. A later stage
-    /// counts only where it isn't as it first was, so that runs from before it answer.
+    /// The key that identifies this point's run: every parameter that is read, the corpus, and the versions. A stage
+    /// that was added in a later version of the program counts only if its version or parameters have changed since, so
+    /// that older runs still match.
     fn run_key(&self, worker: &WorkerFacts, known: &mut HashMap<*const Value, Rc<Fields>>) -> Digest {
         let mut parts = Vec::with_capacity(self.graph.len() + 1);
         for stage in self.graph.iter() {
             if let Some(params) = self.tables.table(stage.name.as_str()) {
-                // Points share their tables.
+                // Points share tables, so each table is hashed once.
                 parts.push(Rc::clone(known.entry(params).or_insert_with(|| Rc::new(table_fields(stage, params)))));
             }
         }
@@ -201,7 +202,7 @@ impl Plan for PointPlan {
                 };
                 steps.into_iter().map(node).collect()
             }
-            _ => Err(StageError::Bug(format!("the plan knows no stage {stage}"))),
+            _ => Err(StageError::Bug(format!("the plan does not know the stage {stage}"))),
         }
     }
 }
@@ -211,7 +212,7 @@ impl PointPlan {
         let tokens = &upstream.of("vocab")?.report["tokens"];
         let mut nodes = Vec::new();
         for (split, at) in [("valid", read.valid), ("test", read.test)] {
-            // The first token is not predicted: a split of one has nothing to score.
+            // The first token is not predicted, so a split of one token has nothing to score.
             if tokens[split].as_u64().unwrap_or(0) < 2 {
                 continue;
             }
@@ -233,7 +234,7 @@ impl PointPlan {
     }
 }
 
-/// The kept checkpoints at which something is measured, ascending.
+/// The steps of the kept checkpoints that are selected, in ascending order.
 fn chosen(at: CheckpointSelection, upstream: &Upstream) -> Result<Vec<u64>, StageError> {
     let made = upstream.of("train")?;
     let mut steps: Vec<u64> = made.outputs.keys().filter_map(OutputName::weights_step).collect();

@@ -1,4 +1,4 @@
-//! A run's experiment as the record has it, which its file need no longer say.
+//! A run's experiment as it was recorded; the experiment's file may have changed since.
 
 use std::path::{Path, PathBuf};
 
@@ -18,23 +18,23 @@ pub struct Recorded {
     path: String,
     text: String,
     overrides: Vec<String>,
-    /// The folder from which its relative paths lead to the corpus that it read, where that is still there.
+    /// The folder from which relative paths lead to the corpus that the run read, if it still exists.
     home: Option<PathBuf>,
 }
 
-/// The override that makes an experiment's trainings begin at a checkpoint of a trajectory.
+/// The override with which an experiment starts training from a checkpoint of a trajectory.
 pub fn fork_at(identity: &str, step: i64) -> String {
     format!("train.fork={{ trajectory = \"{identity}\", step = {step} }}")
 }
 
 impl Recorded {
-    /// Reads it, and pins what its study sweeps to this run's values.
+    /// Reads the recorded experiment, and pins what its study sweeps to this run's values.
     ///
     /// # Errors
-    /// When this program reads the experiment otherwise than the one that ran it, or its corpus is gone.
+    /// When this version reads the experiment differently from the one that ran it, or when the corpus is missing.
     pub fn of(record: &mut Record, run: RunId, paths: &Paths, here: &Path) -> Result<Self, Failure> {
         let row = record.recorded(run)?.ok_or_else(|| {
-            Failure::input(format!("{run} has no experiment"), "name a run that pipeline run or pipeline fork made")
+            Failure::input(format!("{run} has no experiment"), "name a run made with `pipeline run` or `pipeline fork`")
         })?;
         let overrides: Vec<String> = serde_json::from_str(&row.overrides).unwrap_or_default();
         let mut this = Self { run, path: row.experiment_path, text: row.toml, overrides, home: None };
@@ -44,18 +44,18 @@ impl Recorded {
             row.point.as_deref().and_then(|point| serde_json::from_str(point).ok()).unwrap_or_default();
         let is_it = |swept_now: &[(String, Value)]| swept_now.iter().cloned().collect::<Map<_, _>>() == swept;
         let Some(point) = whole.points.iter().find(|point| is_it(&point.swept)) else {
-            let message = format!("{run} is no point of its experiment as this program reads it");
-            return Err(Failure::input(message, "use the version of pipeline that made it"));
+            let message = format!("{run} is not a point of its experiment as this version of pipeline reads it");
+            return Err(Failure::input(message, "use the version of pipeline that made the run"));
         };
         this.overrides.extend(whole.pins(point));
         if this.with(&[], paths, here)?.points.len() != 1 {
-            let message = format!("{run} is a point that no --set tells from its siblings");
-            return Err(Failure::input(message, format!("write its values to a copy of {}", this.path)));
+            let message = format!("no --set distinguishes {run} from the other points of its study");
+            return Err(Failure::input(message, format!("write the run's values to a copy of {}", this.path)));
         }
         Ok(this)
     }
 
-    /// The experiment's file, as it was named.
+    /// The path of the experiment's file, as it was typed.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -68,14 +68,14 @@ impl Recorded {
     /// The experiment, with further overrides.
     ///
     /// # Errors
-    /// When it can't be read with these.
+    /// When the experiment can't be read with them.
     pub fn with(&self, further: &[String], paths: &Paths, here: &Path) -> Result<Experiment, Failure> {
         let overrides = [&self.overrides[..], further].concat();
         let here = self.home.as_deref().unwrap_or(here);
         Ok(Experiment::of_text(Path::new(&self.path), self.text.clone(), &overrides, here, paths.root())?)
     }
 
-    /// Refuses a corpus that is no longer what the run read. One that is gone was missed when the experiment was read.
+    /// Refuses a corpus that has changed since the run. (A missing corpus is refused when the experiment is read.)
     ///
     /// # Errors
     /// When a file has changed, or can't be read.
@@ -91,15 +91,17 @@ impl Recorded {
                 .to_string();
             if found != *digest {
                 let message = format!("{} has changed since {run}: its SHA-256 was {digest}", path.display());
-                return Err(experiment.complain(&format!("corpus.{name}"), &message, "bring that text back").into());
+                let hint = "restore the original file";
+                return Err(experiment.complain(&format!("corpus.{name}"), &message, hint).into());
             }
         }
         Ok(())
     }
 
-    /// A namesake in the working directory of now is another text. The working directory of then is recorded, but for runs of
-    /// earlier versions, and for a fork it may be another than that of the experiment: then one is sought above the corpus,
-    /// whose whole path is recorded too.
+    /// Finds the folder that the experiment's relative paths start from. The current working directory won't do, as a
+    /// file with the same name there may be another text. The original working directory is recorded, but not by
+    /// earlier versions, and a fork may have been made in another one. The search therefore continues in the folders
+    /// above the corpus, whose full path is recorded too.
     fn find_home(
         &self,
         record: &mut Record,

@@ -1,4 +1,4 @@
-//! A run's training replayed up to one step: from the nearest state that is kept, in a folder that goes when it is done.
+//! Replays a run's training up to one step, starting from the nearest checkpoint, in a temporary folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,31 +29,31 @@ use record::rows::Trajectory;
 /// The stage that is replayed.
 const STAGE: &str = "train";
 
-/// The way to a step.
+/// How to replay up to a step.
 pub struct ReplayPlan {
     run: RunId,
     step: u64,
     legs: Vec<Leg>,
-    /// What fixed the numbers of each leg, and the hardware that it began on.
+    /// For each leg: the fields of its trajectory, and the hardware on which the trajectory began.
     trained: Vec<(Fields, String)>,
 }
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Debug)]
 pub struct Found {
-    /// The state that it began with.
+    /// The step of the checkpoint that the replay began with.
     pub from: u64,
-    /// All that it took, with the worker's start.
+    /// The total time, including the start of the worker.
     pub seconds: f64,
-    /// Why losses may not be the recorded ones, where something is known.
+    /// Why the losses might differ from the recorded ones, if a reason is known.
     pub suspicion: Option<String>,
-    /// The losses of its steps, and what the last one predicted.
+    /// The losses of the replayed steps, and the predictions of the last one.
     pub replayed: Replayed,
 }
 
 impl ReplayPlan {
-    /// Finds the nearest state at or before a step, in the trajectory that has the step or in one that it was forked from.
-    /// `Err` of the inner result is why there is no way, in a line.
+    /// Finds the nearest checkpoint at or before a step, in the trajectory that has the step or in one that it was
+    /// forked from. The inner `Err` is one line that says why the step can't be replayed.
     ///
     /// # Errors
     /// When the record fails.
@@ -64,7 +64,7 @@ impl ReplayPlan {
         let mut identity = holder.ok_or_else(|| bug("part with that step"))?;
         let store = Store::over(store);
         let (mut legs, mut trained) = (Vec::<Leg>::new(), Vec::new());
-        // Where this leg ends, and the last checkpoint that it could begin with.
+        // The end of this leg, and the last checkpoint that it can start from.
         let (mut to, mut latest) = (step + 1, step);
         loop {
             let origin = record.origin(&identity)?.ok_or_else(|| bug("trajectory of that identity"))?;
@@ -82,7 +82,10 @@ impl ReplayPlan {
             if fields.get("version").and_then(Value::as_u64) != Some(u64::from(params::version(STAGE))) {
                 let version = fields.get("version").map_or("none".to_owned(), Value::to_string);
                 let now = params::version(STAGE);
-                return Ok(Err(format!("it was trained by version {version} of {STAGE}, and this program has {now}")));
+                return Ok(Err(format!(
+                    "the run was trained with version {version} of the stage `{STAGE}`, but this program has version \
+                     {now}"
+                )));
             }
             let inputs = match inputs(&store, record, &ancestor.inputs) {
                 Ok(inputs) => inputs,
@@ -108,12 +111,12 @@ impl ReplayPlan {
         Ok(Ok(Self { run, step, legs, trained }))
     }
 
-    /// The state that it begins with.
+    /// The step of the checkpoint that the replay begins with.
     pub fn from(&self) -> u64 {
         self.legs.first().map_or(0, |leg| leg.from)
     }
 
-    /// Goes there. `Err` of the inner result is why that can't be, in a line.
+    /// Replays the steps. The inner `Err` is one line that says why that failed.
     ///
     /// # Errors
     /// When a signal asked to stop.
@@ -122,12 +125,12 @@ impl ReplayPlan {
             Ok(folder) => folder,
             Err(failure) => return Ok(Err(failure.message)),
         };
-        // A first signal is a request from here on.
+        // From here on, the first signal is a request to stop.
         interrupt.listen();
         let found = self.compute(&folder, interrupt, watch);
         drop(folder);
         if interrupt.release() {
-            let hint = "nothing is kept of a replay; --replay=never shows the step without one";
+            let hint = "no partial result was kept; to show the step without predictions: --replay=never";
             return Err(Failure::interrupted("interrupted", hint));
         }
         Ok(found)
@@ -145,14 +148,15 @@ impl ReplayPlan {
         let mut told = watch.replay(self.run, self.step + 1 - from);
         let replayed = replay(&mut worker, &training(), self.legs, folder.path(), |_| {
             told();
-            // The worker is ended with its order.
+            // An error ends the replay and the worker.
             if interrupt.is_asked() { Err(WorkerError::failed("interrupted")) } else { Ok(()) }
         });
         let replayed = replayed.map_err(words)?;
         Ok(Found { from, seconds: began.elapsed().as_secs_f64(), suspicion, replayed })
     }
 
-    /// Refuses a worker that would compute something else; says what may change bits.
+    /// Refuses a worker that would compute different numbers. If the hardware differs, which can change the last bits,
+    /// returns what differs.
     fn check(&self, worker: &Describe) -> Result<Option<String>, String> {
         let facts = facts(worker);
         let mut suspicion = None;
@@ -160,22 +164,24 @@ impl ReplayPlan {
             let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
             let libtorch = text("worker.libtorch");
             if libtorch != worker.libtorch {
-                return Err(format!("it was trained with libtorch {libtorch}, and this one is {}", worker.libtorch));
+                let now = &worker.libtorch;
+                return Err(format!("the run was trained with libtorch {libtorch}, but the worker has libtorch {now}"));
             }
             let device = text("worker.device");
             if device != CPU && worker.gpu.is_none() {
-                return Err(format!("it was trained on {device}, and the worker finds no GPU"));
+                return Err(format!("the run was trained on {device}, but the worker finds no GPU"));
             }
             let now = facts.capability(device);
             if now != *before {
-                suspicion = Some(format!("it was trained on {before}, and this is {now}"));
+                suspicion = Some(format!("the run was trained on {before}, but this machine has {now}"));
             }
         }
         Ok(suspicion)
     }
 }
 
-/// The last checkpoint up to `latest` whose two files are sound. Checkpoint 0 is drawn anew.
+/// The last checkpoint up to `latest` whose two files are intact. Checkpoint 0 is never returned, because it is not
+/// kept: its weights are drawn again.
 fn nearest(
     store: &Store,
     record: &mut Record,
@@ -189,18 +195,18 @@ fn nearest(
     kept.filter_map(|(step, (weights, state))| Some((*step, (sound(*weights)?, sound((*state)?)?)))).next()
 }
 
-/// Where the files lie that a training read.
+/// The paths of the training inputs in the store.
 fn inputs(
     store: &Store,
     record: &mut Record,
     digests: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, PathBuf>, String> {
     let place = |(name, digest): (&String, &String)| {
-        let id = ObjectId(digest.parse::<Digest>().map_err(|_| format!("BUG: {digest} is no digest"))?);
+        let id = ObjectId(digest.parse::<Digest>().map_err(|_| format!("BUG: not a digest: {digest}"))?);
         match store.check_sized(id, || record.size(id).ok().flatten()) {
             Ok(Health::Sound) => Ok((name.clone(), store.path(id))),
-            Ok(Health::Missing) => Err(format!("an object that it read is gone from the store ({name})")),
-            Ok(Health::Damaged) => Err(format!("an object that it read was damaged, and is set aside ({name})")),
+            Ok(Health::Missing) => Err(format!("the training input `{name}` is missing from the store")),
+            Ok(Health::Damaged) => Err(format!("the training input `{name}` was damaged and has been set aside")),
             Err(error) => Err(format!("{}: {error}", store.path(id).display())),
         }
     };

@@ -1,4 +1,4 @@
-//! An experiment computed, as far as it is not there.
+//! Computes the parts of an experiment that are not cached.
 
 mod ahead;
 mod answered;
@@ -35,18 +35,18 @@ use record::Record;
 use record::rows::{KILLED, NewExperiment, NewRun, RunRow};
 use system::uid;
 
-/// What an experiment came to.
+/// The result of computing an experiment.
 #[derive(Debug)]
 pub struct Computed {
-    /// The runs of its points; none after a dry run.
+    /// The runs of its points; empty after a dry run.
     pub rows: Vec<RunRow>,
-    /// What was done for them.
+    /// What was computed and what was cached.
     pub summary: WorkSummary,
 }
 
-/// What was opened for a computation.
+/// What a computation keeps open.
 struct Opened {
-    /// Held as long as this process works on runs; a dry run works on none.
+    /// Held while this process works on runs; `None` in a dry run, which works on none.
     _alive: Option<Lock>,
     process: String,
     store: Arc<Store>,
@@ -55,10 +55,10 @@ struct Opened {
 }
 
 impl Session<'_> {
-    /// Computes what an experiment asks for, as far as it is not there.
+    /// Computes the parts of an experiment that are not cached.
     ///
     /// # Errors
-    /// When the input is wrong, or the work failed as a whole; how each point ended is in the summary.
+    /// When the input is wrong, or the work failed as a whole. How each point ended is in the summary.
     pub fn compute(&mut self, experiment: &Experiment, how: &RunOptions) -> Result<Computed, Failure> {
         let Self { paths, here, .. } = *self;
         let stages = built_in();
@@ -107,10 +107,10 @@ impl Session<'_> {
         Ok(Computed { rows, summary })
     }
 
-    /// Opens the record and the store, and clears away what dead processes left.
+    /// Opens the record and the store, and cleans up after dead processes.
     fn open(&mut self, how: &RunOptions) -> Result<Opened, Failure> {
         let paths = self.paths;
-        // A dry run writes nothing, so that where there is no record yet it imagines an empty one.
+        // A dry run writes nothing: if there is no record yet, it uses an empty one in memory.
         let mut record = match how.dry_run {
             true if paths.db.exists() => updated(Record::open(&paths.db)?, self.watch),
             true => Record::imagine()?,
@@ -119,9 +119,9 @@ impl Session<'_> {
         let root = store_of(paths, &mut record)?;
         tracing::info!(database = %paths.db.display(), store = %root.display(), "places");
         if paths.root() != self.here && !paths.named {
-            self.watch.note(&format!("recording in {}", paths.db.display()));
+            self.watch.note(&format!("recording to {}", paths.db.display()));
         }
-        let elsewhere = "name a writable place on a local disk with --store";
+        let elsewhere = "name a writable path on a local disk with --store";
         let unusable = |error: std::io::Error| Failure::refused(&root, &error, elsewhere);
         let store = Arc::new(if how.dry_run { Store::over(&root) } else { Store::open(&root).map_err(unusable)? });
         let process = uid();
@@ -136,7 +136,7 @@ impl Session<'_> {
         Ok(Opened { _alive: alive, process, store, root, record })
     }
 
-    /// The points' plans, with their corpora at hand and digested.
+    /// The plans of the points. Also obtains their corpora and checks the digests.
     fn plans(
         &mut self,
         experiment: &Experiment,
@@ -156,7 +156,7 @@ impl Session<'_> {
                 None => {
                     let mut sources = Vec::new();
                     for source in &point.corpus.sources {
-                        // Corpora that differ may have files in common.
+                        // Different corpora can share files.
                         let (path, digest) = match files.iter().find(|(of, _)| *of == source) {
                             Some((_, found)) => found.clone(),
                             None => {
@@ -179,7 +179,7 @@ impl Session<'_> {
         Ok(plans)
     }
 
-    /// Has the engine do it. From here on a first signal is a request to stop.
+    /// Hands the work to the engine. From here on, the first signal is a request to stop.
     fn work(
         &mut self,
         how: &RunOptions,
@@ -202,7 +202,8 @@ impl Session<'_> {
                 Ok(summary)
             }
             Err(error) => {
-                // On a disk that is full this may fail too; then the next run does it, as after a kill.
+                // This can fail too, for example because the disk is full. Then the next process cleans up, as after a
+                // kill.
                 let _ = record.hurry().and_then(|()| record.sweep(|other| other != process, &error.to_string()));
                 Err(error.into())
             }
@@ -210,7 +211,7 @@ impl Session<'_> {
     }
 }
 
-/// Why a corpus file is not to be had, with the line of its key.
+/// The failure to obtain a corpus file, with the line of its key in the experiment.
 fn unobtained(experiment: &Experiment, source: &CorpusFile, refused: &corpus::Refused) -> Failure {
     let failure = experiment.complain(&format!("corpus.{}", source.name), &refused.message, &refused.hint).into();
     if refused.is_full { Failure { kind: FailureKind::Failed, ..failure } } else { failure }

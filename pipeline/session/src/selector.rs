@@ -1,4 +1,4 @@
-//! Which runs a user means: `run42`, `42`, `latest`, `study:lr_study`.
+//! Selects runs by `run42`, `42`, `latest` or `study:lr_study`.
 
 use std::str::FromStr;
 
@@ -8,14 +8,14 @@ use identity::{NoRun, RunId};
 use record::Record;
 use record::read::Study;
 
-/// One word that names runs.
+/// A selector of runs: an argument such as `run42` or `study:lr_study`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
     /// A run by its number.
     Run(RunId),
     /// The run with the highest number.
     Latest,
-    /// The newest study of a name, or the one of that number; its runs in grid order.
+    /// The runs of the newest study of this name, or of the study with this number, in grid order.
     Study(String, Option<i64>),
 }
 
@@ -32,36 +32,36 @@ impl FromStr for Selector {
                 None => (name, None),
             };
             if name.is_empty() {
-                let message = format!("`{word}` names no study; allowed: study:NAME, or study:NAME@NUMBER");
-                return Err(Failure::input(message, "pipeline runs lists the runs of all studies"));
+                let message = format!("`{word}` is not a study; allowed: study:NAME or study:NAME@NUMBER");
+                return Err(Failure::input(message, "to list the runs of all studies: pipeline runs"));
             }
             return match number.map(digits) {
                 None => Ok(Self::Study(name.to_owned(), None)),
                 Some(Some(number)) => Ok(Self::Study(name.to_owned(), Some(number))),
                 Some(None) => {
-                    let message = format!("`{word}` names no study; allowed: study:{name}, or study:{name}@NUMBER");
-                    Err(Failure::input(message, format!("pipeline runs study:{name}")))
+                    let message = format!("`{word}` is not a study; allowed: study:{name} or study:{name}@NUMBER");
+                    Err(Failure::input(message, format!("to list its runs: pipeline runs study:{name}")))
                 }
             };
         }
         word.parse().map(Self::Run).map_err(|_: NoRun| {
-            Failure::input(format!("`{word}` names no run; allowed: run42, 42, latest, study:NAME"), meant(word))
+            Failure::input(format!("`{word}` is not a run; allowed: run42, 42, latest, study:NAME"), meant(word))
         })
     }
 }
 
-/// A number of nothing but digits.
+/// A number written in digits alone.
 fn digits(text: &str) -> Option<i64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// What could be typed in place of a word that names nothing.
+/// The hint for a word that is not a selector.
 fn meant(word: &str) -> String {
     let lower = word.trim().to_lowercase();
     let known = |word: &str| word.parse::<Selector>().is_ok();
     let several: Vec<&str> = word.split([',', ' ']).filter(|part| !part.is_empty()).collect();
     if several.len() > 1 && several.iter().all(|part| known(part)) {
-        return format!("one word for each: {}", several.join(" "));
+        return format!("separate runs by spaces: {}", several.join(" "));
     }
     let shorter = lower.trim_end_matches(['-', ':', ',', '.']);
     if shorter != word && known(shorter) {
@@ -71,19 +71,19 @@ fn meant(word: &str) -> String {
     if stripped != word && digits(stripped).is_some_and(|_| !stripped.is_empty()) {
         return format!("did you mean run{stripped}?");
     }
-    "pipeline runs lists them".to_owned()
+    "to list all runs: pipeline runs".to_owned()
 }
 
-/// What some words name.
+/// Runs that were selected.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Named {
-    /// Runs in the order of the words, each once.
+    /// The runs in the order of the selectors, each once.
     pub runs: Vec<RunId>,
-    /// What else the words could have meant.
+    /// Notes on what else the selectors could have meant.
     pub notes: Vec<String>,
 }
 
-/// The runs that some words name.
+/// The runs that the selectors `words` select.
 pub fn resolve(record: &mut Record, words: &[String]) -> Result<Named, Failure> {
     let Named { mut runs, mut notes } = Named::default();
     for word in words {
@@ -100,7 +100,7 @@ pub fn resolve(record: &mut Record, words: &[String]) -> Result<Named, Failure> 
     Ok(Named { runs, notes })
 }
 
-/// The one run that a word names.
+/// The single run that the selector `word` selects.
 pub fn one(record: &mut Record, word: &str) -> Result<RunId, Failure> {
     match resolve(record, &[word.to_owned()])?.runs[..] {
         [run] => Ok(run),
@@ -108,8 +108,8 @@ pub fn one(record: &mut Record, word: &str) -> Result<RunId, Failure> {
             let names: Vec<String> = runs.iter().take(8).map(|run| run.to_string()).collect();
             let more = if runs.len() > 8 { ", …" } else { "" };
             Err(Failure::input(
-                format!("{word} is {} runs ({}{more}); one is wanted here", runs.len(), names.join(", ")),
-                format!("pipeline compare {word}"),
+                format!("{word} matches {} runs ({}{more}); this command takes only one", runs.len(), names.join(", ")),
+                format!("to compare them: pipeline compare {word}"),
             ))
         }
     }
@@ -127,11 +127,11 @@ fn runs_of(record: &mut Record, selector: &Selector, notes: &mut Vec<String>) ->
                 return Ok(vec![*run]);
             }
             let what = match (numbers.first(), numbers.last()) {
-                (Some(first), Some(last)) if first == last => format!("the only one is {first}"),
-                (Some(first), Some(last)) => format!("there are {} from {first} to {last}", numbers.len()),
+                (Some(first), Some(last)) if first == last => format!("the only run is {first}"),
+                (Some(first), Some(last)) => format!("there are {} runs, {first} to {last}", numbers.len()),
                 _ => return Err(none()),
             };
-            Err(Failure::input(format!("there is no {run}; {what}"), "pipeline runs lists them"))
+            Err(Failure::input(format!("{run} does not exist; {what}"), "to list all runs: pipeline runs"))
         }
         Selector::Study(name, number) => {
             let studies = record.studies()?;
@@ -150,20 +150,20 @@ fn runs_of(record: &mut Record, selector: &Selector, notes: &mut Vec<String>) ->
                 && !named.is_empty()
                 && named.iter().all(|study| study.id != *number)
             {
-                let message = format!("the study {name} has no number {number}; there is {}", numbers());
-                return Err(Failure::input(message, format!("pipeline runs study:{name}")));
+                let message = format!("study:{name}@{number} does not exist; allowed: {}", numbers());
+                return Err(Failure::input(message, format!("to list the newest: pipeline runs study:{name}")));
             }
             if let Some(study) = named.iter().find(|study| number.is_none_or(|number| study.id == number)) {
                 if number.is_none() && named.len() > 1 {
                     let n = named.len();
                     notes.push(format!(
-                        "study:{name} is the newest of {n} studies of that name; before it: {}",
+                        "study:{name} is the newest of {n} studies with that name; earlier: {}",
                         numbers()
                     ));
                 }
                 let runs = record.study_runs(study.id)?;
                 if runs.is_empty() {
-                    return Err(Failure::input(format!("the study {name} has no runs yet"), ""));
+                    return Err(Failure::input(format!("study {name} has no runs yet"), ""));
                 }
                 return Ok(runs);
             }
@@ -178,14 +178,14 @@ fn runs_of(record: &mut Record, selector: &Selector, notes: &mut Vec<String>) ->
             }
             let near = nearest(name, names.iter().copied());
             let hint =
-                near.map_or("pipeline runs lists the runs".to_owned(), |near| format!("did you mean study:{near}?"));
+                near.map_or("to list all runs: pipeline runs".to_owned(), |near| format!("did you mean study:{near}?"));
             let listed: Vec<&str> = names.iter().copied().take(8).collect();
-            Err(Failure::input(format!("there is no study {name}; studies: {}", listed.join(", ")), hint))
+            Err(Failure::input(format!("unknown study '{name}'; studies: {}", listed.join(", ")), hint))
         }
     }
 }
 
-/// A word that is no selector but a study's name, or nearly one.
+/// Replaces the hint of `failure` if the word is close to the name of a study.
 fn perhaps_a_study(record: &mut Record, word: &str, failure: Failure) -> Result<Failure, Failure> {
     let studies = record.studies()?;
     let near = nearest(word, studies.iter().map(|study| study.name.as_str()));
@@ -196,7 +196,7 @@ fn perhaps_a_study(record: &mut Record, word: &str, failure: Failure) -> Result<
 }
 
 fn none() -> Failure {
-    Failure::input("there are no runs yet", "pipeline run experiments/lr_study.toml")
+    Failure::input("no runs yet", "to run an experiment: pipeline run experiments/lr_study.toml")
 }
 
 #[cfg(test)]
@@ -205,7 +205,7 @@ mod tests {
     use fixture::Fixture;
 
     #[test]
-    fn words_name_runs() {
+    fn selectors_select_runs_or_are_refused_with_a_hint() {
         let fixture = Fixture::new();
         let mut record = fixture.record();
         let mut named = |words: &[&str]| {
@@ -219,15 +219,15 @@ mod tests {
         let mut said = said;
         said(
             &["study:tiny@7"],
-            "the study tiny has no number 7; there is study:tiny@2 (1 run) | pipeline runs study:tiny",
+            "study:tiny@7 does not exist; allowed: study:tiny@2 (1 run) | to list the newest: pipeline runs study:tiny",
         );
-        said(&["run99"], "there is no run99; there are 4 from run1 to run4 | pipeline runs lists them");
-        said(&["study:lr_stdy"], "there is no study lr_stdy; studies: tiny, lr_study | did you mean study:lr_study?");
+        said(&["run99"], "run99 does not exist; there are 4 runs, run1 to run4 | to list all runs: pipeline runs");
+        said(&["study:lr_stdy"], "unknown study 'lr_stdy'; studies: tiny, lr_study | did you mean study:lr_study?");
         said(
             &["lr_study"],
-            "`lr_study` names no run; allowed: run42, 42, latest, study:NAME | did you mean study:lr_study?",
+            "`lr_study` is not a run; allowed: run42, 42, latest, study:NAME | did you mean study:lr_study?",
         );
-        let allowed = "names no run; allowed: run42, 42, latest, study:NAME";
+        let allowed = "is not a run; allowed: run42, 42, latest, study:NAME";
         for (word, hint) in [
             ("-3", "did you mean run3?"),
             ("run1-", "did you mean run1?"),
@@ -238,10 +238,10 @@ mod tests {
             (" run3", "did you mean run3?"),
             ("Latest", "did you mean latest?"),
             ("latest:", "did you mean latest?"),
-            ("run1,run2", "one word for each: run1 run2"),
-            ("run", "pipeline runs lists them"),
-            ("", "pipeline runs lists them"),
-            ("run99999999999999999999", "pipeline runs lists them"),
+            ("run1,run2", "separate runs by spaces: run1 run2"),
+            ("run", "to list all runs: pipeline runs"),
+            ("", "to list all runs: pipeline runs"),
+            ("run99999999999999999999", "to list all runs: pipeline runs"),
         ] {
             said(&[word], &format!("`{word}` {allowed} | {hint}"));
         }
@@ -249,18 +249,20 @@ mod tests {
             said(
                 &[word],
                 &format!(
-                    "`{word}` names no study; allowed: study:NAME, or study:NAME@NUMBER | pipeline runs lists the runs of all studies"
+                    "`{word}` is not a study; allowed: study:NAME or study:NAME@NUMBER | to list the runs of all \
+                     studies: pipeline runs"
                 ),
             );
         }
         said(
             &["study:tiny@-1"],
-            "`study:tiny@-1` names no study; allowed: study:tiny, or study:tiny@NUMBER | pipeline runs study:tiny",
+            "`study:tiny@-1` is not a study; allowed: study:tiny or study:tiny@NUMBER | to list its runs: pipeline \
+             runs study:tiny",
         );
     }
 
     #[test]
-    fn an_earlier_study_of_a_name_is_named_by_its_number() {
+    fn an_earlier_study_of_a_name_is_selected_by_its_number() {
         let fixture = Fixture::new();
         fixture.study(3, "lr_study", &[4]);
         let mut record = fixture.record();
@@ -269,7 +271,7 @@ mod tests {
         assert_eq!(newest.runs, [RunId(4)]);
         assert_eq!(
             newest.notes,
-            ["study:lr_study is the newest of 2 studies of that name; before it: study:lr_study@1 (3 runs)"]
+            ["study:lr_study is the newest of 2 studies with that name; earlier: study:lr_study@1 (3 runs)"]
         );
         assert_eq!(
             named(&mut record, "study:lr_study@1"),
@@ -278,11 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn one_run_is_one() {
+    fn one_accepts_a_single_run_only() {
         let fixture = Fixture::new();
         let mut record = fixture.record();
         assert_eq!(one(&mut record, "latest").unwrap(), RunId(4));
         let failure = one(&mut record, "study:lr_study").unwrap_err();
-        assert_eq!(failure.message, "study:lr_study is 3 runs (run1, run2, run3); one is wanted here");
+        assert_eq!(failure.message, "study:lr_study matches 3 runs (run1, run2, run3); this command takes only one");
     }
 }

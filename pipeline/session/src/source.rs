@@ -1,4 +1,4 @@
-//! The record as views are gathered from it: runs that are chosen, their verdicts, and the outputs of their stages.
+//! [`Reader`] as the source of views: selected runs, their verdicts, and the outputs of their stages.
 
 use std::path::PathBuf;
 
@@ -15,22 +15,22 @@ use record::Record;
 use view::Source;
 use view::runs::RunsView;
 
-/// Which runs are listed, as a user said it.
+/// Which runs to list, as typed by the user.
 #[derive(Debug, Clone, Copy)]
 pub struct Chosen<'a> {
-    /// Names of runs and studies; none for all runs.
+    /// Runs and studies; empty for all runs.
     pub selectors: &'a [String],
-    /// Comparisons that all hold: `train.learning_rate>=0.1`.
+    /// Comparisons that must all hold: `train.learning_rate>=0.1`.
     pub filters: &'a [String],
-    /// A column or parameter, which a leading `-` reverses.
+    /// The column or parameter to sort by; a leading `-` reverses the order.
     pub sort: Option<&'a str>,
 }
 
 impl Reader {
-    /// The runs that are chosen, with their verdicts; in the order in which they were named, unless they are sorted.
+    /// The selected runs with their verdicts, in the order in which they were named unless `sort` says otherwise.
     ///
     /// # Errors
-    /// Where a selector, a comparison or the order names nothing that there is.
+    /// When a selector, a comparison or `sort` names something that does not exist.
     pub fn choose(&mut self, chosen: &Chosen<'_>) -> Result<RunsView, Failure> {
         let filters: Vec<Filter> = chosen.filters.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         let named = match chosen.selectors.is_empty() {

@@ -1,4 +1,4 @@
-//! A folder for what is computed beside the record and the store.
+//! A temporary folder, for files that belong neither in the record nor in the store.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,26 +7,28 @@ use crate::failure::Failure;
 use engine::lock::{self, Lock};
 use system::uid;
 
-/// How the name of the lock ends that a folder's owner holds while it lives. It lies beside the folder and is there first,
-/// so that no folder is without one.
+/// The suffix of the lock file beside a folder. The process that owns the folder creates the file before the folder and
+/// holds the lock for as long as it lives.
 const LOCK: &str = ".lock";
 
-/// How long another may take to sweep.
+/// How long to wait for another process that is removing old folders.
 const SWEEPING: Duration = Duration::from_secs(30);
 
-/// A folder among the temporary ones, gone with the value; or, where a process was killed, with the next that makes one.
+/// A temporary folder, removed on drop. If the process is killed, the next process that creates such a folder removes
+/// the old one.
 #[derive(Debug)]
 pub struct Temporary {
     folder: PathBuf,
-    /// Let go after the folder is gone. None where files can't be locked: there nobody sweeps.
+    /// Released after the folder is removed. `None` if files can't be locked; then no process removes the folders of
+    /// others.
     _lock: Option<Lock>,
 }
 
 impl Temporary {
-    /// Makes it; `what` it is for stands in its name.
+    /// Creates a folder, whose name contains its purpose, `what`.
     ///
     /// # Errors
-    /// When the folder of temporary files can't be written to.
+    /// When the system's temporary folder can't be written to.
     pub fn new(what: &str) -> Result<Self, Failure> {
         let (among, name) = (std::env::temp_dir(), format!("pipeline-{what}-"));
         sweep(&among, &name);
@@ -34,7 +36,7 @@ impl Temporary {
         let begun = Instant::now();
         let lock = loop {
             match lock::try_lock_at(lock_of(&folder)) {
-                // Another that sweeps may hold it for a moment, and would take the folder along.
+                // A process that is removing old folders may hold the lock for a moment, and would remove this folder.
                 Ok(None) if begun.elapsed() < SWEEPING => std::thread::sleep(Duration::from_millis(1)),
                 other => break other.ok().flatten(),
             }
@@ -42,13 +44,13 @@ impl Temporary {
         match std::fs::create_dir(&folder) {
             Ok(()) => Ok(Self { folder, _lock: lock }),
             Err(error) => {
-                let elsewhere = "name a folder that can be written to in the environment variable TMPDIR";
+                let elsewhere = "set TMPDIR to a writable folder";
                 Err(Failure::refused(&folder, &error, elsewhere))
             }
         }
     }
 
-    /// Where it is.
+    /// The folder's path.
     pub fn path(&self) -> &Path {
         &self.folder
     }
@@ -56,24 +58,24 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // What can't be removed lies where temporary files are looked for.
+        // If the folder can't be removed, it is at least among temporary files.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-/// The lock of a folder.
+/// The path of a folder's lock.
 fn lock_of(folder: &Path) -> PathBuf {
     let mut name = folder.as_os_str().to_owned();
     name.push(LOCK);
     name.into()
 }
 
-/// Removes what processes left behind that could not: nobody holds its lock.
+/// Removes the folders of killed processes, which are those whose lock is free.
 fn sweep(among: &Path, name: &str) {
     for entry in std::fs::read_dir(among).into_iter().flatten().flatten() {
         let found = entry.file_name().to_string_lossy().into_owned();
         let Some(folder) = found.strip_suffix(LOCK).filter(|folder| folder.starts_with(name)) else { continue };
-        // The lock's file goes with the lock.
+        // Dropping the lock removes its file.
         if let Ok(Some(_lock)) = lock::try_lock_at(entry.path()) {
             let _ = std::fs::remove_dir_all(among.join(folder));
         }
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_killed_process_left_is_swept_and_what_another_holds_is_not() {
+    fn folders_of_killed_processes_are_removed_and_those_in_use_are_not() {
         let among = tempfile::tempdir().unwrap();
         let path = |name: &str| among.path().join(name);
         for name in ["pipeline-x-1", "pipeline-x-2", "y"] {
@@ -93,7 +95,7 @@ mod tests {
             std::fs::write(path(name).join("large"), "").unwrap();
             std::fs::write(path(&format!("{name}.lock")), "").unwrap();
         }
-        // Killed before it had made its folder.
+        // This lock was left by a process that was killed before it created its folder.
         std::fs::write(path("pipeline-x-3.lock"), "").unwrap();
         let lock = lock::try_lock_at(path("pipeline-x-2.lock")).unwrap().unwrap();
         sweep(among.path(), "pipeline-x-");

@@ -1,30 +1,30 @@
-//! What is said while something is computed.
+//! What a computation reports while it runs.
 
 use crate::corpus::News;
 use crate::places::Paths;
 use experiment::{Experiment, Point};
 use identity::RunId;
 
-/// Whoever watches: a terminal, a page. It chooses the words that session does not have.
+/// Follows a computation, as a terminal or a page does, and supplies the texts that this crate leaves to it.
 pub trait Watch {
-    /// Something that a user should read.
+    /// Shows a note to the user.
     fn note(&mut self, words: &str);
 
-    /// Who is told of what is fetched, as long as corpora are brought to hand.
+    /// A callback for events while corpora are fetched.
     fn fetches(&mut self) -> Box<dyn FnMut(News<'_>) + '_>;
 
-    /// Who is told of the work, as long as it lasts.
+    /// An observer of the engine's work.
     fn work(&mut self) -> Box<dyn engine::work::WorkObserver + '_>;
 
-    /// Who is told of each of so many steps of a run that are replayed.
+    /// A callback for each of the `steps` of a replay.
     fn replay(&mut self, run: RunId, steps: u64) -> Box<dyn FnMut() + '_>;
 
-    /// Who is told of each of so many runs that are judged.
+    /// A callback for each of the `runs` that are judged.
     fn judging(&self, runs: u64) -> Box<dyn FnMut()>;
 
-    /// What tells a point from its siblings, in a few characters.
+    /// A short label that distinguishes a point from its siblings.
     fn label(&self, point: &Point) -> String;
 
-    /// What resumes the work on an experiment, as a hint.
+    /// A hint that says how to resume the work on an experiment.
     fn resumes(&self, experiment: &Experiment, paths: &Paths) -> String;
 }

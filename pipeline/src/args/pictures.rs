@@ -1,4 +1,4 @@
-//! The words of the commands that draw: `plot`, `report`, `dag`.
+//! Arguments of the commands that draw: `plot`, `report`, `dag`.
 
 use std::path::PathBuf;
 
@@ -7,54 +7,66 @@ use clap::{Args, ValueEnum, ValueHint};
 use chart::Quantity;
 use chart::svg::Shade;
 
-/// Draw curves of runs as SVG or PNG, for papers
-///
-/// A line a run over a band from the least to the greatest value of neighbouring steps, so that no spike is averaged away;
-/// dashed lines for what counting comes to on the same corpus; a triangle where a verdict says that it began, crosses where
-/// there was no number. Without --log-y a loss that rises far above where all began leaves the picture, which its label says.
+/// Plot curves of runs as SVG or PNG
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Each run is a line of means over a band from the minimum to the maximum of neighbouring steps, so that spikes stay \
+visible. Dashed lines are n-gram baselines on the same corpus, a triangle marks the onset (the step at which the \
+trouble in a run's verdict began), and crosses mark NaN or Inf. Without --log-y, losses far above all initial losses \
+are cut off, and the label of the curve gives its peak.
+
+Quantities for --what:
+  loss           training loss
+  valid          validation loss, by checkpoint
+  grad_norm      gradient norm before clipping
+  update_ratio   norm of the update divided by the norm of the weights
+  overshoot      actual over predicted decrease of the loss; below 0, the step raised its own loss
+  logit_max      largest logit
+  entropy        mean entropy of the predictions
+  sharpness      estimate of the largest curvature
+  learning_rate  learning rate
+
 Examples:
   pipeline plot run42 run57 -o loss.svg
   pipeline plot study:lr_study --log-y -o loss.png
   pipeline plot study:lr_study --what grad_norm --width 640 --height 320 -o norms.svg")]
 pub struct PlotArgs {
-    /// Runs: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER
+    /// Runs to plot: run42, 42, latest, study:NAME, or study:NAME@N for an earlier version
     #[arg(value_name = "RUN", required = true)]
     pub selectors: Vec<String>,
-    /// The file, .svg or .png; - writes SVG to standard output
+    /// File to write (.svg or .png); - writes SVG to standard output
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
-    /// What is drawn
-    #[arg(long, value_enum, default_value_t = What::Loss)]
+    /// Quantity to plot
+    #[arg(long, value_enum, default_value_t = What::Loss, hide_possible_values = true)]
     pub what: What,
-    /// A logarithmic axis
+    /// Use a logarithmic y axis
     #[arg(long)]
     pub log_y: bool,
-    /// Width; PNG has two pixels for each unit
+    /// Width of the picture in SVG units (a PNG has two pixels per unit)
     #[arg(long, value_name = "N", default_value_t = 860, value_parser = clap::value_parser!(u32).range(240..=8000))]
     pub width: u32,
-    /// Height
+    /// Height of the picture in SVG units
     #[arg(long, value_name = "N", default_value_t = 440, value_parser = clap::value_parser!(u32).range(160..=8000))]
     pub height: u32,
-    /// The ground
+    /// Colour theme; with auto, an SVG follows the theme of the page that contains it
     #[arg(long, value_enum, default_value_t = Theme::Light)]
     pub theme: Theme,
 }
 
-/// What can be drawn, named as its column.
+/// A quantity to plot, with the name of its column in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum What {
     /// Training loss
     Loss,
-    /// Loss on valid, by checkpoint
+    /// Validation loss, by checkpoint
     Valid,
     /// Gradient norm before clipping
     GradNorm,
-    /// Size of the update over that of the weights
+    /// Norm of the update divided by the norm of the weights
     UpdateRatio,
-    /// Overshoot ratio: below 0 a step raised its own loss
+    /// Actual over predicted decrease of the loss (overshoot ratio); below 0, the step raised its own loss
     Overshoot,
     /// Largest logit
     LogitMax,
@@ -82,14 +94,11 @@ impl From<What> for Quantity {
     }
 }
 
-/// The theme of a file; a part of a page has the page's.
+/// The theme of a plot in a file. Plots in a report follow the report's theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Theme {
-    /// On white
     Light,
-    /// On black
     Dark,
-    /// As the reader has it: SVG that follows the page it is shown on
     Auto,
 }
 
@@ -103,25 +112,26 @@ impl From<Theme> for Shade {
     }
 }
 
-/// Write a study, or any runs, as one page that needs no network: curves, verdicts, samples, lineage
-///
-/// The page can be zoomed and filtered, read on a phone and printed; its tables and texts need no JavaScript.
+/// Write a study or any runs as one self-contained HTML page
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The page shows curves, verdicts, samples and lineage. It loads nothing from the network, can be read on a phone and \
+printed, and needs JavaScript only to zoom and filter curves.
+
 Examples:
   pipeline report study:lr_study
   pipeline report run42 run57 -o two.html
   pipeline report latest -o - | ssh elsewhere 'cat > report.html'")]
 pub struct ReportArgs {
-    /// Runs: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER
+    /// Runs to report: run42, 42, latest, study:NAME, or study:NAME@N for an earlier version
     #[arg(value_name = "RUN", required = true)]
     pub selectors: Vec<String>,
-    /// The file, .html; - writes to standard output
+    /// File to write (.html); - writes to standard output
     #[arg(short, long, value_name = "FILE", default_value = "report.html", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
 }
 
-/// Draw the graph of an experiment's stages
+/// Draw the stage graph of an experiment
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -129,13 +139,13 @@ Examples:
   pipeline dag experiments/lr_study.toml --format mermaid
   pipeline dag experiments/lr_study.toml --format dot | dot -Tsvg > dag.svg")]
 pub struct DagArgs {
-    /// The experiment, a TOML file
+    /// Experiment to draw (a TOML file)
     #[arg(value_name = "EXPERIMENT", value_hint = clap::ValueHint::FilePath)]
     pub experiment: PathBuf,
-    /// Override a key, as in `run`
+    /// Override a key of the experiment; a list of values sweeps it (may be repeated)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// The language it is drawn in
+    /// Output format
     #[arg(long, value_enum, default_value_t = Drawing::Text)]
     pub format: Drawing,
 }
@@ -152,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_drawn_is_typed_as_its_column() {
+    fn quantities_are_named_like_their_columns() {
         for what in What::value_variants() {
             let typed = what.to_possible_value().unwrap();
             assert_eq!(typed.get_name(), Quantity::from(*what).column());

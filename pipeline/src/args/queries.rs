@@ -1,4 +1,4 @@
-//! The words of the commands that ask the record: `runs`, `diagnose`, `compare`, `sql`.
+//! Arguments of the commands that query the record: `runs`, `diagnose`, `compare`, `sql`.
 
 use clap::{Args, ValueEnum};
 
@@ -11,13 +11,13 @@ Examples:
   pipeline runs --where 'train.learning_rate>=0.1' --where status=finished
   pipeline runs --json | jq '.runs[].run'")]
 pub struct RunsArgs {
-    /// Runs to list: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER [default: all]
+    /// Runs to list: run42, 42, latest, study:NAME, or study:NAME@N for an earlier version [default: all]
     #[arg(value_name = "RUN")]
     pub selectors: Vec<String>,
-    /// Keep runs whose column or parameter compares so: COLUMN=VALUE, with =, !=, <, <=, > or >= (may be repeated)
+    /// List only runs that match: COLUMN=VALUE (or !=, <, <=, >, >=) for a column or parameter (may be repeated)
     #[arg(long = "where", value_name = "FILTER")]
     pub filter: Vec<String>,
-    /// Sort by a column or parameter; a leading - reverses [default: by run, or as they were named]
+    /// Sort by a column or parameter; a leading - reverses the order [default: by run number, or as given]
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub sort: Option<String>,
     /// Print JSON
@@ -25,26 +25,27 @@ pub struct RunsArgs {
     pub json: bool,
 }
 
-/// Say what is wrong with a run: a verdict, its evidence, what was checked and what was not
-///
-/// The data come first: batches that hardly move, text in no order or of another kind, too little of it. Only where they are
-/// sound is the learning rate judged. A cause is what the evidence is consistent with.
+/// Diagnose a run: give a verdict, its evidence, and the checks that were made
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The data are checked first, for overlapping or corrupted batches, shuffled text, splits that differ, and too little \
+text. The learning rate is judged only if the data are sound. The evidence is consistent with the cause that a verdict \
+names but does not prove it; `pipeline confirm` tests the cause.
+
 Examples:
   pipeline diagnose run42
   pipeline diagnose study:lr_study
   pipeline diagnose latest --json | jq '.runs[0].signals'")]
 pub struct DiagnoseArgs {
-    /// Runs: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER
+    /// Runs to diagnose: run42, 42, latest, study:NAME, or study:NAME@N for an earlier version
     #[arg(value_name = "RUN", required = true)]
     pub selectors: Vec<String>,
-    /// Print JSON, with the figures that the rules look at; a list where there are several runs
+    /// Print JSON, including the signals that the rules use
     #[arg(long)]
     pub json: bool,
 }
 
-/// Compare runs: what differs in their parameters, where their losses part, evaluations and samples side by side
+/// Compare runs: parameters, where losses first differ, evaluations and samples
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -52,7 +53,7 @@ Examples:
   pipeline compare study:lr_study
   pipeline compare 1 2 3 --json")]
 pub struct CompareArgs {
-    /// Runs: run42, 42, latest, study:NAME or an earlier study:NAME@NUMBER; two or more in all
+    /// Runs to compare, two or more: run42, 42, latest, study:NAME, or study:NAME@N for an earlier version
     #[arg(value_name = "RUN", required = true)]
     pub selectors: Vec<String>,
     /// Print JSON
@@ -60,22 +61,23 @@ pub struct CompareArgs {
     pub json: bool,
 }
 
-/// Ask the record in SQL; it is opened read-only
+/// Query the record with SQL, read-only
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   pipeline sql 'SELECT run, learning_rate, last_loss, nonfinite_steps FROM run_summary'
   pipeline sql --format csv 'SELECT step, loss FROM run_steps WHERE run = 42' > loss.csv
   echo 'SELECT * FROM study_by_learning_rate' | pipeline sql -
+
 The views are documented in docs/sql.md; `pipeline sql --schema` prints them.")]
 pub struct SqlArgs {
-    /// The query; - reads it from standard input
+    /// Query to run; - reads it from standard input
     #[arg(value_name = "QUERY", required_unless_present = "schema", allow_hyphen_values = true)]
     pub query: Option<String>,
-    /// How rows are printed
+    /// Output format
     #[arg(long, value_enum, default_value_t = RowFormat::Table)]
     pub format: RowFormat,
-    /// Print the tables and views instead
+    /// Print the views and tables with their columns instead of running a query
     #[arg(long, conflicts_with = "query")]
     pub schema: bool,
 }

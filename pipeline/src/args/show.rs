@@ -1,8 +1,8 @@
-//! The words of `pipeline show`.
+//! Arguments of `pipeline show`.
 
 use clap::{Args, ValueEnum};
 
-/// Show one run: parameters, stages, the loss curve, evaluations and samples
+/// Show a run: parameters, stages, the loss curve, evaluations and samples
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -12,21 +12,21 @@ Examples:
   pipeline show 42 --log
   pipeline show run42 --json")]
 pub struct ShowArgs {
-    /// The run: run42, 42 or latest
+    /// Run to show: run42, 42 or latest
     #[arg(value_name = "RUN")]
     pub run: String,
-    /// Show the batch of one step: its numbers, corpus offsets, inputs and targets; and, replayed, each token's loss and the
-    /// five likeliest in its place
+    /// Show the batch of step N: metrics, corpus offsets, inputs, targets and, if replayed, each token's loss and the
+    /// five likeliest predictions
     #[arg(long, value_name = "N", conflicts_with = "log")]
     pub step: Option<u64>,
-    /// Show every token of one row of that batch, from 0
+    /// Show every token of one row of the batch (the first row is 0)
     #[arg(long, value_name = "ROW", requires = "step", conflicts_with = "json")]
     pub row: Option<usize>,
-    /// Whether the training is replayed up to that step, from the nearest state: auto where the way took 10 s or less
+    /// Replay training up to the step from the nearest checkpoint; auto replays if that should take at most 10 s
     #[arg(long, value_name = "WHEN", requires = "step", value_enum, default_value_t = When::Auto,
           num_args = 0..=1, require_equals = true, default_missing_value = "always")]
     pub replay: When,
-    /// Show the worker's whole output
+    /// Show the full output of the worker
     #[arg(long)]
     pub log: bool,
     /// Print JSON
@@ -34,7 +34,7 @@ pub struct ShowArgs {
     pub json: bool,
 }
 
-/// Whether something is done that takes its time.
+/// When to replay training, which takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum When {
     Auto,

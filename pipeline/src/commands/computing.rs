@@ -1,4 +1,4 @@
-//! What the commands that compute an experiment have in common: what came of it is judged and told.
+//! Shared by the commands that compute an experiment: judging and reporting the results.
 
 use experiment::Experiment;
 use identity::RunId;
@@ -14,7 +14,7 @@ use session::judge;
 use session::run::{Computed, RunOptions};
 use view::verdict::short;
 
-/// Computes what an experiment asks for, and says what came of it.
+/// Computes an experiment and reports the results.
 pub fn compute_and_tell(
     session: &mut Session<'_>,
     experiment: &Experiment,
@@ -27,7 +27,7 @@ pub fn compute_and_tell(
     }
     let runs: Vec<RunId> = done.rows.iter().map(|row| row.id).collect();
     let verdicts = judge::headlines(&mut Reader::open(session.paths, Terminal)?, &runs)?;
-    // What can't be judged is no news.
+    // An inconclusive verdict is not worth a line.
     let words = |it: &Headline| if it.verdict == Kind::Inconclusive { String::new() } else { short(it) };
     let judged: Vec<String> = verdicts.iter().map(words).collect();
     conclude(experiment, &done, &judged, session.interrupt.is_asked(), session.paths)?;

@@ -1,4 +1,4 @@
-//! `pipeline confirm`: tries what a verdict is consistent with, by a run that differs in that alone.
+//! `pipeline confirm`: tests the cause that a verdict suspects, with a trial run that changes nothing else.
 
 use std::path::Path;
 
@@ -22,23 +22,23 @@ use session::{Session, selector};
 use view::Source as _;
 use view::verdict::short;
 
-/// What the name of a trial's study ends with.
+/// The suffix of a trial study's name.
 const TRIAL: &str = "_trial";
 
-/// Confirms a run's verdict, or does not.
+/// Tests the cause in a run's verdict, and records the outcome.
 pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let interrupt = exit::interrupt();
     let mut reader = Reader::open(paths, Terminal)?;
     let run = selector::one(&mut reader.record, &args.run)?;
     let (found, facts) = judge::anew(&mut reader, run)?;
     if facts.status != Status::Finished {
-        let message = format!("{run} is {}: what it comes to is not known yet", facts.status);
-        return Err(Failure::input(message, format!("pipeline show {run} has the command that finishes it")));
+        let message = format!("{run} is {}, so its verdict is not final", facts.status);
+        return Err(Failure::input(message, format!("to see the command that finishes the run: pipeline show {run}")));
     }
     let trial = trial::of(&found, &facts).map_err(|why| {
         let hint = match facts.forked_at() {
-            Some(_) => format!("pipeline show {run} names what it was forked from"),
-            None => format!("pipeline diagnose {run}"),
+            Some(_) => format!("to see which run it was forked from: pipeline show {run}"),
+            None => format!("to see the evidence: pipeline diagnose {run}"),
         };
         Failure::input(format!("{run}: {why}"), hint)
     })?;
@@ -49,11 +49,11 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
         let trajectory = reader.record.detail(run)?.trajectory_id;
         let parent = trajectory.map(|trajectory| reader.record.holder(trajectory, at)).transpose()?.flatten();
         let Some(parent) = parent else {
-            return Err(Failure::failed(format!("BUG: nobody has checkpoint {at} of {run}"), ""));
+            return Err(Failure::failed(format!("BUG: no run holds checkpoint {at} of {run}"), ""));
         };
         sets.insert(0, fork_at(&parent, at));
     }
-    // A study of its own, so that the name of the run's goes on naming that one.
+    // The trial gets a separate study, so that the original study's name keeps its meaning.
     let name = reader.summaries(Some(&[run]))?.pop().and_then(|summary| summary.experiment).unwrap_or_default();
     let name = if name.ends_with(TRIAL) { name } else { format!("{name}{TRIAL}") };
     sets.push(format!("name={}", serde_json::Value::from(name)));
@@ -61,12 +61,10 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     let experiment = recorded.with(&sets, paths, here)?;
     ui::talk(&format!("{run} {}; {}", short(&found.headline()), words(&trial, facts.forked_at())));
     let how = RunOptions { threads: args.threads, ..RunOptions::default() };
-    // What goes on with the trial tells, too, what came of it.
+    // Only `confirm` records the outcome, so the hint must name it instead of `run`.
     let mut session = Session { paths, here, interrupt: &interrupt, watch: &mut Terminal };
     let done = compute_and_tell(&mut session, &experiment, &how).map_err(|failure| match failure.kind {
-        FailureKind::Interrupted => {
-            Failure { hint: format!("pipeline confirm {run} resumes where it stopped"), ..failure }
-        }
+        FailureKind::Interrupted => Failure { hint: format!("to resume: pipeline confirm {run}"), ..failure },
         _ => failure,
     })?;
     let Some(row) = done.rows.first() else { return Err(Failure::failed("BUG: a trial without a run", "")) };
@@ -81,9 +79,9 @@ pub fn confirm(args: &ConfirmArgs, paths: &Paths, here: &Path) -> Result<(), Fai
     Ok(())
 }
 
-/// What is tried, in words.
+/// Describes the trial.
 fn words(trial: &Trial, forked_at: Option<i64>) -> String {
-    // A fork's trial without a checkpoint of its own begins where it does.
+    // The trial of a fork starts where the fork started, unless the trial has its own checkpoint.
     let from = match trial.fork.or(forked_at) {
         Some(at) => format!("from checkpoint {at}"),
         None => "from the beginning".to_owned(),

@@ -26,22 +26,22 @@ pub fn dag(args: &DagArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A stage as it is drawn.
+/// A stage of the drawn graph.
 struct Drawn {
     name: StageName,
     needs: Vec<String>,
-    /// What it is executed for when not just once.
+    /// What the stage is executed for; empty if it runs once.
     each: String,
-    /// How many different keys the points make of it, in words; empty for a single point.
+    /// How many distinct keys the points give the stage, in words; empty for a single point.
     keys: String,
-    /// The swept keys that it reads itself.
+    /// The swept keys that the stage reads itself.
     swept: Vec<String>,
 }
 
 fn drawn(experiment: &Experiment) -> Result<Vec<Drawn>, Failure> {
     let points = &experiment.points;
     let stages = graph::order(&built_in()).map_err(|words| Failure::failed(format!("BUG: {words}"), ""))?;
-    // A stage may be there at some points only, where the study sweeps a key of its table.
+    // A stage may run at some points only, if the study sweeps a key of its table.
     let used = |stage: &Stage| points.iter().any(|point| point.stages.table(stage.name.as_str()).is_some());
     let stages: Vec<Stage> = stages.into_iter().filter(used).collect();
     let draw = |stage: &Stage| Drawn {
@@ -60,17 +60,17 @@ fn drawn(experiment: &Experiment) -> Result<Vec<Drawn>, Failure> {
 fn keys(variants: usize, points: usize) -> String {
     match (variants, points) {
         (_, 1) => String::new(),
-        (1, points) => format!("shared by all {points} points"),
-        (variants, points) if variants == points => format!("one for each of {points} points"),
+        (1, _) => "shared by all points".to_owned(),
+        (variants, points) if variants == points => "one per point".to_owned(),
         (variants, points) => format!("{variants} for {points} points"),
     }
 }
 
-/// How many different computations the points ask of a stage, as far as parameters tell: outputs that turn out equal
-/// may make them fewer.
+/// How many distinct computations of a stage the points require, judging by parameters. Equal outputs of earlier stages
+/// can reduce the number.
 fn variants(stage: &Stage, all: &[Stage], points: &[Point]) -> usize {
     let mut above = BTreeSet::from([&stage.name]);
-    // The list is in an order in which needs come first, so that one walk back finds all that it stands on.
+    // The list is in topological order, so one backward walk finds every stage that this one depends on.
     for other in all.iter().rev() {
         if above.contains(&other.name) {
             above.extend(&other.needs);
@@ -85,7 +85,8 @@ fn variants(stage: &Stage, all: &[Stage], points: &[Point]) -> usize {
     asking.map(read).collect::<BTreeSet<_>>().len()
 }
 
-/// The swept keys that a stage reads itself: of its own table, of the corpus, or the seed that its own defaults to.
+/// The swept keys that a stage itself reads: keys of its table, keys of the corpus, and the top-level seed if that is
+/// the default of its own seed.
 fn swept(stage: &Stage, points: &[Point]) -> Vec<String> {
     let differs = |key: &str| {
         let read = |point: &Point| key_params(point, stage.name.as_str()).map(|table| table[key].to_string());
@@ -120,13 +121,13 @@ fn text(experiment: &Experiment, drawn: &[Drawn], look: Look) -> String {
     let swept: BTreeSet<&String> =
         experiment.points.iter().flat_map(|point| &point.swept).map(|(key, _)| key).collect();
     for key in swept.into_iter().filter(|key| !in_keys(key)) {
-        // Momentum where the optimiser has none; or a choice of checkpoints, which only says what is executed.
-        text.push_str(&format!("{key} is swept and changes no key\n"));
+        // For example momentum without a momentum optimiser, or a selection of checkpoints, which is part of no key.
+        text.push_str(&format!("sweeping {key} changes no stage key\n"));
     }
     text
 }
 
-/// What stands in a box under the stage's name.
+/// The lines under the stage's name in a box.
 fn lines(stage: &Drawn) -> Vec<String> {
     let swept = if stage.swept.is_empty() { String::new() } else { format!("swept: {}", stage.swept.join(", ")) };
     let each = if stage.each.is_empty() { String::new() } else { format!("for {}", stage.each) };
@@ -156,7 +157,7 @@ fn dot(name: &str, drawn: &[Drawn]) -> String {
         let mut label = quoted(stage.name.as_str());
         label.pop();
         for line in lines(stage) {
-            // `\n` is Graphviz's own escape.
+            // `\n` starts a new line in a Graphviz label.
             label.push_str(&format!("\\n{}", quoted(&line).trim_matches('"')));
         }
         text.push_str(&format!("  {} [label={label}\"]\n", quoted(stage.name.as_str())));
@@ -182,7 +183,7 @@ mod tests {
         Experiment::load(&root.join("experiments").join(name), &overrides, &root, &root).unwrap()
     }
 
-    /// What each stage has as keys and sweeps, of those that are not shared.
+    /// Keys and swept keys of each stage that is not shared.
     fn counted(overrides: &[&str]) -> Vec<String> {
         let drawn = drawn(&load("tiny.toml", overrides)).unwrap();
         let own = drawn.iter().filter(|stage| !stage.keys.starts_with("shared"));
@@ -200,24 +201,24 @@ mod tests {
         ];
         insta::assert_snapshot!(all.join("\n"), @r#"
         lr_study: 10 points
-        stage      needs         for                             keys                       swept
-        tokenize   corpus        once                            shared by all 10 points
-        vocab      tokenize      once                            2 for 10 points            vocab.size
+        stage      needs         for                             keys                  swept
+        tokenize   corpus        once                            shared by all points
+        vocab      tokenize      once                            2 for 10 points       vocab.size
         batch      vocab         once                            2 for 10 points
         baselines  vocab         once                            2 for 10 points
-        train      vocab, batch  once                            one for each of 10 points  train.learning_rate
-        evaluate   vocab, train  each kept checkpoint and split  one for each of 10 points
-        sample     vocab, train  each kept checkpoint            one for each of 10 points
+        train      vocab, batch  once                            one per point         train.learning_rate
+        evaluate   vocab, train  each kept checkpoint and split  one per point
+        sample     vocab, train  each kept checkpoint            one per point
 
         flowchart LR
           corpus[("corpus")]
-          tokenize["tokenize<br/>shared by all 10 points"]
+          tokenize["tokenize<br/>shared by all points"]
           vocab["vocab<br/>2 for 10 points<br/>swept: vocab.size"]
           batch["batch<br/>2 for 10 points"]
           baselines["baselines<br/>2 for 10 points"]
-          train["train<br/>one for each of 10 points<br/>swept: train.learning_rate"]
-          evaluate["evaluate<br/>for each kept checkpoint and split<br/>one for each of 10 points"]
-          sample["sample<br/>for each kept checkpoint<br/>one for each of 10 points"]
+          train["train<br/>one per point<br/>swept: train.learning_rate"]
+          evaluate["evaluate<br/>for each kept checkpoint and split<br/>one per point"]
+          sample["sample<br/>for each kept checkpoint<br/>one per point"]
           corpus --> tokenize
           tokenize --> vocab
           vocab --> batch
@@ -233,13 +234,13 @@ mod tests {
           rankdir=LR
           node [shape=box]
           "corpus" [shape=cylinder]
-          "tokenize" [label="tokenize\nshared by all 10 points"]
+          "tokenize" [label="tokenize\nshared by all points"]
           "vocab" [label="vocab\n2 for 10 points\nswept: vocab.size"]
           "batch" [label="batch\n2 for 10 points"]
           "baselines" [label="baselines\n2 for 10 points"]
-          "train" [label="train\none for each of 10 points\nswept: train.learning_rate"]
-          "evaluate" [label="evaluate\nfor each kept checkpoint and split\none for each of 10 points"]
-          "sample" [label="sample\nfor each kept checkpoint\none for each of 10 points"]
+          "train" [label="train\none per point\nswept: train.learning_rate"]
+          "evaluate" [label="evaluate\nfor each kept checkpoint and split\none per point"]
+          "sample" [label="sample\nfor each kept checkpoint\none per point"]
           "corpus" -> "tokenize"
           "tokenize" -> "vocab"
           "vocab" -> "batch"
@@ -254,34 +255,30 @@ mod tests {
         "#);
         let idle = load("tiny.toml", &["train.momentum=[0.5,0.9]"]);
         let text = text(&idle, &drawn(&idle).unwrap(), Look::PLAIN);
-        assert!(text.ends_with("\ntrain.momentum is swept and changes no key\n"), "{text}");
+        assert!(text.ends_with("\nsweeping train.momentum changes no stage key\n"), "{text}");
     }
 
     #[test]
-    fn what_no_stage_reads_makes_no_further_key() {
+    fn a_swept_key_that_no_stage_reads_adds_no_stage_key() {
         let fixed = "train.learning_rate=0.01";
-        // Adam reads no momentum, streams draw nothing, and a selection is part of no key.
+        // Adam reads no momentum, the streams layout uses no seed, and a selection is not part of any key.
         for set in ["train.momentum=[0.5,0.9]", "batch.seed=[1,2]", "sample.at=[\"last\",\"all\"]"] {
             assert_eq!(counted(&[fixed, set]), [""; 0], "{set}");
         }
-        assert_eq!(counted(&[fixed, "sample.length=[10,20]"]), ["sample one for each of 2 points [sample.length]"]);
-        // Where it is computed is part of a training's key, under a name of its own.
+        assert_eq!(counted(&[fixed, "sample.length=[10,20]"]), ["sample one per point [sample.length]"]);
+        // The device is part of the key of train, under another name.
         let devices = counted(&[fixed, "train.device=[\"cpu\",\"cuda\"]"]);
-        assert_eq!(devices[0], "train one for each of 2 points [train.device]");
+        assert_eq!(devices[0], "train one per point [train.device]");
         assert_eq!(
             counted(&[fixed, "seed=[1,2]"]),
-            [
-                "train one for each of 2 points [seed]",
-                "evaluate one for each of 2 points []",
-                "sample one for each of 2 points [seed]"
-            ]
+            ["train one per point [seed]", "evaluate one per point []", "sample one per point [seed]"]
         );
         assert_eq!(
             counted(&["sample.length=[10,20]"]),
             [
                 "train 2 for 4 points [train.learning_rate]",
                 "evaluate 2 for 4 points []",
-                "sample one for each of 4 points [sample.length]"
+                "sample one per point [sample.length]"
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! `pipeline diagnose`: what is wrong with a run, from what that is concluded, and what was not looked at.
+//! `pipeline diagnose`: the verdict on a run, its evidence, and the checks that were and were not made.
 
 use crate::args::DiagnoseArgs;
 use crate::ui;
@@ -19,7 +19,7 @@ pub fn diagnose(args: &DiagnoseArgs, paths: &Paths) -> Result<(), Failure> {
     let mut reader = Reader::open(paths, Terminal)?;
     let runs = reader.named(&args.selectors)?;
     let look = Look::stdout();
-    // Of several runs what the rules look at takes longer than all else, and is for JSON alone.
+    // For several runs, reading the signals takes longer than everything else, and only JSON shows them.
     let signals = args.json || runs.len() == 1;
     let all = DiagnoseView::read(&mut reader, &runs, signals, look.width as i64 * 8)?;
     ui::data(&match args.json {
@@ -38,7 +38,7 @@ fn screen(it: &Diagnosis, look: Look) -> String {
     head.extend((!point.is_empty()).then_some(point));
     head.push(format!("{}, {} steps", it.summary.standing(), count(it.summary.steps)));
     let failed = it.summary.error.as_ref().map_or_else(String::new, |error| {
-        let said = format!("{error}; pipeline show {} --log has all that its worker said", it.summary.name());
+        let said = format!("{error}; to see the worker's output: pipeline show {} --log", it.summary.name());
         let lines = format::wrap(&said, look.width - 4);
         lines.iter().map(|line| format!("    {}\n", look.paint(Ink::Bad, line))).collect()
     });
@@ -53,20 +53,20 @@ fn screen(it: &Diagnosis, look: Look) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// The curve, with the onset pointed at.
+/// The curve with the onset marked.
 fn drawn(it: &Diagnosis, look: Look) -> String {
     let onset = it.judged.onset.filter(|_| !it.around.is_empty());
     let plot = with_onset(look, it.summary.steps, &it.curve, &it.baselines, onset);
     match onset {
         Some(step) if !plot.is_empty() => {
-            let said = format!("{ONSET} the onset, step {}", count(step));
+            let said = format!("{ONSET} onset at step {}", count(step));
             format!("{plot}{}\n", look.paint(Ink::Dim, &said))
         }
         _ => plot,
     }
 }
 
-/// What was measured where it began.
+/// A table of what was measured around the onset.
 fn around(it: &Diagnosis, look: Look) -> String {
     let Some(onset) = it.judged.onset.filter(|_| !it.around.is_empty()) else { return String::new() };
     let heads = ["step", "loss", "grad norm", "clipped", "overshoot", "logit", "entropy"];

@@ -15,21 +15,21 @@ use session::recorded::{Recorded, fork_at};
 use session::{Session, selector};
 use view::Source as _;
 
-/// Forks a run: its experiment as the record has it, with the checkpoint as one more parameter, run as any other.
+/// Forks a run: runs its recorded experiment like any other, with the checkpoint as an additional parameter.
 pub fn fork(args: ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let interrupt = exit::interrupt();
     let doubled = |key: &str| args.set.iter().find(|set| set.split('=').next().unwrap_or("").trim().starts_with(key));
     if let Some(set) = doubled("train.fork") {
-        let message = format!("--set '{set}': pipeline fork names the checkpoint itself");
-        return Err(Failure::input(message, "leave it out; --at chooses the step"));
+        let message = format!("--set '{set}' is not allowed here: `pipeline fork` chooses the checkpoint");
+        return Err(Failure::input(message, "omit it, and choose the step with --at"));
     }
     if let Some(set) = args.name.as_ref().and_then(|_| doubled("name")) {
-        return Err(Failure::input(format!("--set '{set}' and --name name the fork twice"), "leave one of them out"));
+        return Err(Failure::input(format!("--set '{set}' and --name both name the fork"), "omit one of them"));
     }
     if let Some(name) = args.name.as_ref().filter(|name| !is_name(name)) {
         let better: String = name.chars().map(|c| if is_name(&c.to_string()) { c } else { '_' }).collect();
         let hint = format!("--name {}", if better.is_empty() { "from_300" } else { &better });
-        return Err(Failure::input(format!("--name '{name}': allowed: letters, digits, _, - and ."), hint));
+        return Err(Failure::input(format!("--name '{name}': only letters, digits, _, - and . are allowed"), hint));
     }
     let mut reader = Reader::open(paths, Terminal)?;
     let run = selector::one(&mut reader.record, &args.run)?;
@@ -38,17 +38,21 @@ pub fn fork(args: ForkArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let detail = reader.record.detail(run)?;
     let trajectory = match detail.trajectory_id {
         Some(trajectory) if steps > 0 => trajectory,
-        _ => return Err(Failure::input(format!("{run} has no steps yet"), format!("pipeline show {run}"))),
+        _ => {
+            let hint = format!("to see the status of the run: pipeline show {run}");
+            return Err(Failure::input(format!("{run} has no steps yet"), hint));
+        }
     };
     if at > steps {
         let message = format!("{run} has no checkpoint {}; allowed: 1 to {}", count(at), count(steps));
-        // At the end of what the run was to train, only more steps leave something to do.
+        // A fork at the final step of the run has nothing to train unless the fork is given more steps.
         let more = detail.length.filter(|length| *length <= steps).map(|_| format!("train.steps={}", 2 * steps));
         let sets: Vec<String> = more.into_iter().chain(args.set.iter().cloned()).collect();
-        return Err(Failure::input(message, format!("pipeline fork {run} --at {steps}{}", format::sets(&sets))));
+        let hint = format!("to fork at the last step: pipeline fork {run} --at {steps}{}", format::sets(&sets));
+        return Err(Failure::input(message, hint));
     }
     let Some(parent) = reader.record.holder(trajectory, at)? else {
-        return Err(Failure::failed(format!("BUG: nobody has checkpoint {at} of {run}"), ""));
+        return Err(Failure::failed(format!("BUG: no run holds checkpoint {at} of {run}"), ""));
     };
     let recorded = Recorded::of(&mut reader.record, run, paths, here)?;
     drop(reader);

@@ -1,4 +1,4 @@
-//! One short file a command.
+//! One short file per command.
 
 mod backup;
 mod compare;
@@ -9,6 +9,7 @@ mod dag;
 mod diagnose;
 mod fork;
 mod lr_range;
+mod man;
 mod objects;
 mod owners;
 mod plot;
@@ -26,11 +27,12 @@ use crate::args::{Cli, Command};
 use session::failure::Failure;
 use session::places::Paths;
 
-/// Does what the user typed, in the working directory `here`.
+/// Runs the command that the user typed, in the working directory `here`.
 pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
     let paths = Paths::find(cli.places.db, cli.places.store, here);
     match cli.command {
         Command::Completions(args) => completions::completions(args),
+        Command::Man(args) => man::man(&args),
         Command::Run(args) => run::run(args, &paths, here),
         Command::Fork(args) => fork::fork(args, &paths, here),
         Command::LrRange(args) => lr_range::lr_range(&args, &paths, here),

@@ -1,4 +1,4 @@
-//! What the commands that look after the store have in common: whose its objects are, and how large its files.
+//! Shared by the commands that maintain the store: owners of objects, and sizes of files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,15 +8,15 @@ use identity::{ObjectId, RunId};
 use record::objects::Reference;
 use session::failure::Failure;
 
-/// What to say when the store itself can't be used.
+/// Reports that the store itself can't be used.
 pub fn disk(store: &Store) -> impl Fn(std::io::Error) -> Failure {
-    |error| Failure::failed(format!("{}: {error}", store.root().display()), "name the store with --store")
+    |error| Failure::failed(format!("{}: {error}", store.root().display()), "pass the folder of the store with --store")
 }
 
-/// Who refers to each object.
+/// The references to each object.
 pub type Owners<'a> = BTreeMap<ObjectId, Vec<&'a Reference>>;
 
-/// Who refers to each of the objects of some references.
+/// Groups references by object.
 pub fn owners(references: &[Reference]) -> Owners<'_> {
     let mut found = Owners::new();
     for reference in references {
@@ -27,9 +27,9 @@ pub fn owners(references: &[Reference]) -> Owners<'_> {
     found
 }
 
-/// `train weights@100 of run1, run2`.
+/// Describes an object by its owners: `train weights@100 of run1, run2`.
 pub fn whose(references: &[&Reference]) -> String {
-    /// More runs than these are counted, not named.
+    /// The most runs that are named. The others are counted.
     const NAMED: usize = 5;
     let what = references.first().map_or(String::new(), |first| format!("{} {}", first.stage, first.name));
     let runs = runs(references);
@@ -41,12 +41,12 @@ pub fn whose(references: &[&Reference]) -> String {
     }
 }
 
-/// The runs that references are of.
+/// The runs that the references belong to.
 pub fn runs(references: &[&Reference]) -> BTreeSet<RunId> {
     references.iter().filter_map(|reference| reference.run).collect()
 }
 
-/// The size of a file or of all files in a folder; what vanishes meanwhile counts nothing.
+/// The size of a file, or of all files in a folder. Files that vanish meanwhile count as empty.
 pub fn size_of(path: &Path) -> u64 {
     match path.symlink_metadata() {
         Ok(meta) if meta.is_dir() => entries(path).iter().map(|path| size_of(path)).sum(),
@@ -55,7 +55,7 @@ pub fn size_of(path: &Path) -> u64 {
     }
 }
 
-/// What is in a folder, by name; nothing where there is no such folder.
+/// The entries of a folder, sorted by name; empty if there is no such folder.
 pub fn entries(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
     found.sort();

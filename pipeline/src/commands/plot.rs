@@ -1,4 +1,4 @@
-//! `pipeline plot`.
+//! `pipeline plot`: writes curves as SVG or PNG.
 
 use std::path::Path;
 
@@ -13,27 +13,27 @@ use session::failure::Failure;
 use session::places::Paths;
 use view::pictures::Pictured;
 
-/// Rows of a curve: a few for each pixel of the widest picture that anybody prints.
+/// The most values that are read for a curve: a few per pixel of the widest picture that is likely to be printed.
 const ROWS: i64 = 2000;
 
-/// Rows of all curves together: of very many, each is a band that fewer rows draw as well.
+/// The most values that are read for all curves together. With very many curves, fewer values each look the same.
 const ALL: i64 = 100_000;
 
-/// The fewest rows of a curve.
+/// The fewest values that are read for a curve.
 const FEWEST: i64 = 50;
 
-/// A file's format.
+/// The format of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Svg,
     Png,
 }
 
-/// Draws runs.
+/// Plots runs.
 pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
     let format = format_of(&args.output)?;
     if format == Format::Png && args.theme == Theme::Auto {
-        let message = "--theme auto is for SVG, which can follow its reader; a PNG is light or dark";
+        let message = "--theme auto requires SVG; a PNG is either light or dark";
         return Err(Failure::input(message, "--theme light"));
     }
     let what = Quantity::from(args.what);
@@ -51,7 +51,8 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
     let bytes = match format {
         Format::Svg => drawn.into_bytes(),
         Format::Png => png::png(&drawn).map_err(|why| {
-            Failure::failed(format!("{}: the picture can't be drawn: {why}", format::path(&args.output)), "-o FILE.svg")
+            let message = format!("{}: can't draw the picture: {why}", format::path(&args.output));
+            Failure::failed(message, "write an SVG instead: -o FILE.svg")
         })?,
     };
     file::write(&args.output, &bytes, paths)?;
@@ -64,26 +65,26 @@ pub fn plot(args: &PlotArgs, paths: &Paths) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The axis, or why there can be none.
+/// The range of the y axis, or why the chart has none.
 fn range(chart: &Chart, log: bool) -> Result<Range, Failure> {
     let what = chart.quantity.column();
     if chart.is_empty() {
-        let message = format!("{}: there is no {what} to be drawn", chart.of);
-        return Err(Failure::input(message, "pipeline show names what a run has; --what draws something else"));
+        let message = format!("{}: there is no {what} to plot", chart.of);
+        let hint = "plot another quantity with --what; to see what a run has: pipeline show RUN";
+        return Err(Failure::input(message, hint));
     }
     match (Range::of(chart, log), Range::of(chart, false)) {
         (Some(range), _) => Ok(range),
         (None, Some(_)) => {
-            let message =
-                format!("{}: a logarithmic axis can't hold {what}, which is 0 or less at some steps", chart.of);
-            Err(Failure::input(message, "leave out --log-y"))
+            let message = format!("{}: --log-y requires positive values; {what} is 0 or less at some steps", chart.of);
+            Err(Failure::input(message, "remove --log-y"))
         }
-        // Not one finite value: the crosses that say so stand on an axis of no meaning.
+        // There is no finite value, but the crosses that mark NaN and Inf need an axis.
         (None, None) => Ok(Range { low: 0.0, high: 1.0, log: false, cut: false }),
     }
 }
 
-/// The format that a file's name says.
+/// The format that the extension of a file asks for.
 fn format_of(path: &Path) -> Result<Format, Failure> {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     match extension.as_deref() {
@@ -92,7 +93,7 @@ fn format_of(path: &Path) -> Result<Format, Failure> {
         Some("png") => Ok(Format::Png),
         _ => {
             let hint = format!("-o {}", format::path(&path.with_extension("svg")));
-            Err(Failure::input(format!("{}: a picture is .svg or .png", format::path(path)), hint))
+            Err(Failure::input(format!("{}: the file must end in .svg or .png", format::path(path)), hint))
         }
     }
 }

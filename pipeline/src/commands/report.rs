@@ -1,4 +1,4 @@
-//! `pipeline report`: gathers what the page shows.
+//! `pipeline report`: writes runs as one HTML page.
 
 use crate::args::ReportArgs;
 use crate::ui::report::page;
@@ -9,11 +9,11 @@ use session::failure::Failure;
 use session::places::Paths;
 use view::report::ReportView;
 
-/// Writes a page.
+/// Writes the page.
 pub fn report(args: &ReportArgs, paths: &Paths) -> Result<(), Failure> {
     let name = args.output.extension().map(|it| it.to_string_lossy().to_lowercase());
     if let Some(other) = name.filter(|name| !["html", "htm"].contains(&&**name)) {
-        let message = format!("{}: a report is HTML, not .{other}", format::path(&args.output));
+        let message = format!("{}: a report is an HTML file, not .{other}", format::path(&args.output));
         return Err(Failure::input(message, format!("-o {}", format::path(&args.output.with_extension("html")))));
     }
     let mut reader = Reader::open(paths, Terminal)?;

@@ -1,4 +1,4 @@
-//! `pipeline reproduce`: a run computed afresh, beside the record and not in it, and held against what is recorded.
+//! `pipeline reproduce`: recomputes a run outside the record, and compares the result with what is recorded.
 
 mod differences;
 
@@ -27,8 +27,9 @@ pub fn reproduce(args: &ReproduceArgs, paths: &Paths, here: &Path) -> Result<(),
     let status = reader.summaries(Some(&[run]))?.pop().map_or(Status::Interrupted, |summary| summary.status);
     let recorded = Recorded::of(&mut reader.record, run, paths, here)?;
     if status != Status::Finished {
-        let message = format!("{run} is {status}: there is no whole run to compare with");
-        return Err(Failure::input(message, format::command(recorded.path(), recorded.overrides())));
+        let message = format!("{run} is {status}, so there is no complete run to compare with");
+        let command = format::command(recorded.path(), recorded.overrides());
+        return Err(Failure::input(message, format!("to finish the run: {command}")));
     }
     recorded.check_corpus(&mut reader.record, paths, here)?;
     let scratch = Scratch::new()?;
@@ -37,6 +38,6 @@ pub fn reproduce(args: &ReproduceArgs, paths: &Paths, here: &Path) -> Result<(),
     let mut fresh = Reader::open(&scratch.paths(), Terminal)?;
     let found = Differences::between((&mut reader, run), (&mut fresh, anew))?;
     ui::data(&found.words());
-    // The screen has said all.
+    // The differences are already printed.
     if found.none() { Ok(()) } else { Err(Failure::failed("", "")) }
 }

@@ -24,14 +24,14 @@ pub fn runs(args: RunsArgs, paths: &Paths) -> Result<(), Failure> {
         return Ok(());
     }
     if summaries.is_empty() {
-        let all_were_wanted = args.selectors.is_empty() && args.filter.is_empty();
-        ui::talk(if all_were_wanted { "there are no runs yet" } else { "no run is like that" });
+        let is_unfiltered = args.selectors.is_empty() && args.filter.is_empty();
+        ui::talk(if is_unfiltered { "no runs yet" } else { "no runs match" });
         return Ok(());
     }
     let (text, left_out) = table(summaries, Look::stdout());
     ui::data(&text);
     if !left_out.is_empty() {
-        ui::talk(&format!("not shown at this width: {}; --json has all", left_out.join(", ")));
+        ui::talk(&format!("columns not shown at this width: {}; --json shows all", left_out.join(", ")));
     }
     Ok(())
 }
@@ -40,14 +40,14 @@ fn select(reader: &mut Reader, args: &RunsArgs) -> Result<RunsView, Failure> {
     reader.choose(&Chosen { selectors: &args.selectors, filters: &args.filter, sort: args.sort.as_deref() })
 }
 
-/// The table, and the columns that found no room.
+/// The table, and the columns that did not fit.
 fn table(runs: &[RunSummary], look: Look) -> (String, Vec<String>) {
     let one_experiment = runs.windows(2).all(|pair| pair[0].experiment == pair[1].experiment);
     let mut heads = vec![left("run"), left("experiment").spare(if one_experiment { 7 } else { 2 })];
     heads.extend([left("point"), left("status"), left("verdict"), right("steps").spare(4)]);
     heads.extend([right("loss"), right("best loss").spare(5), right("valid ppl"), right("test ppl").spare(6)]);
     heads.extend([right("nan/inf").spare(3), right("time").spare(8), left("started (UTC)").spare(9)]);
-    // A column that says nothing is the first to go.
+    // Columns without values are dropped first.
     let nothing = |cell: &str| matches!(cell, "" | "0" | format::NOTHING);
     let rows: Vec<Vec<(String, Ink)>> = runs.iter().map(cells).collect();
     for (column, head) in heads.iter_mut().enumerate().skip(2) {
@@ -121,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn filters_and_orders() {
+    fn runs_are_filtered_and_sorted() {
         let fixture = Fixture::new();
         assert_eq!(numbers(&fixture, &["--where", "train.learning_rate>=1"]), Ok(vec![2, 3]));
         assert_eq!(numbers(&fixture, &["--where", "optimizer=sgd", "--where", "status!=finished"]), Ok(vec![4]));
         assert_eq!(numbers(&fixture, &["--where", "last_loss=nan"]), Ok(vec![3]));
         assert_eq!(numbers(&fixture, &["--where", "last_loss<100"]), Ok(vec![1, 2, 4]));
         assert_eq!(numbers(&fixture, &["--where", "tied=false", "--sort", "-run"]), Ok(vec![4, 3, 2, 1]));
-        // What has no value stands last, whichever way.
+        // Runs without a value come last in either order.
         assert_eq!(numbers(&fixture, &["--sort", "valid_perplexity"]).unwrap()[..2], [1, 2]);
         assert_eq!(numbers(&fixture, &["--sort", "-valid_perplexity"]).unwrap()[..2], [2, 1]);
         assert_eq!(numbers(&fixture, &["study:lr_study", "run1"]), Ok(vec![1, 2, 3]));
@@ -139,41 +139,44 @@ mod tests {
         let said = |words: &[&str]| numbers(&fixture, words).unwrap_err();
         assert_eq!(
             said(&["--where", "verdict=stabel"]),
-            "--where: there is no verdict 'stabel'; allowed: data_fault, diverged, unstable, too_low, stable, \
-             inconclusive | --where verdict=stable"
+            "--where: 'stabel' is not a verdict; allowed: data_fault, diverged, unstable, too_low, stable, \
+             inconclusive | for example: --where verdict=stable"
         );
-        assert_eq!(said(&["--where", "run=abc"]), "--where: run is a number, and 'abc' is none | --where 'run>=1'");
-        assert!(said(&["--where", "run=>1"]).starts_with("--where 'run=>1': no comparison"));
-        assert!(said(&["--where", "run=>1"]).ends_with(" | --where 'run>=1'"));
+        assert_eq!(
+            said(&["--where", "run=abc"]),
+            "--where: run is a number, but 'abc' is not | for example: --where 'run>=1'"
+        );
+        assert!(said(&["--where", "run=>1"]).starts_with("--where 'run=>1' is not a comparison"));
+        assert!(said(&["--where", "run=>1"]).ends_with(" | did you mean --where 'run>=1'?"));
         assert_eq!(numbers(&fixture, &["--where", "last_loss=NaN"]), Ok(vec![3]));
         assert_eq!(numbers(&fixture, &["--where", "train.tied=False"]).unwrap().len(), 4);
         assert_eq!(numbers(&fixture, &["--where", "optimizer='sgd'", "--where", "status!=finished"]), Ok(vec![4]));
         assert_eq!(
             said(&["--where", "last_loss<0x10"]),
-            "--where: last_loss is a number, and '0x10' is none | --where 'last_loss>=1'"
+            "--where: last_loss is a number, but '0x10' is not | for example: --where 'last_loss>=1'"
         );
         assert_eq!(
             said(&["--where", "status=finishd"]),
-            "--where: there is no status 'finishd'; allowed: running, interrupted, failed, finished | --where status=finished"
+            "--where: 'finishd' is not a status; allowed: running, interrupted, failed, finished | for example: --where status=finished"
         );
-        assert_eq!(said(&["--sort", "-"]), "--sort '-' names no column | --sort=-valid_perplexity");
+        assert_eq!(said(&["--sort", "-"]), "--sort '-' names no column | for example: --sort=-valid_perplexity");
         assert_eq!(
             said(&["--where", "learning_rte>1"]),
-            "there is no column or parameter learning_rte | did you mean learning_rate?"
+            "unknown column or parameter 'learning_rte' | did you mean learning_rate?"
         );
         assert_eq!(
             said(&["--sort", "beginning"]),
-            "there is no column or parameter beginning | pipeline sql --schema lists columns, pipeline show latest parameters"
+            "unknown column or parameter 'beginning' | to list columns: pipeline sql --schema; to list parameters: pipeline show latest"
         );
-        assert_eq!(said(&["--where", "size=3"]), "size may be batch.size or vocab.size | name one of them");
+        assert_eq!(said(&["--where", "size=3"]), "size is ambiguous: batch.size or vocab.size | use the full name");
         assert_eq!(
             said(&["--where", "loss"]),
-            "--where 'loss': no comparison; allowed: COLUMN=VALUE, with =, !=, <, <=, > or >= | --where 'train.learning_rate>=0.1'"
+            "--where 'loss' is not a comparison; allowed: COLUMN=VALUE, with =, !=, <, <=, > or >= | for example: --where 'train.learning_rate>=0.1'"
         );
     }
 
     #[test]
-    fn json_says_what_was_no_number() {
+    fn json_names_the_kind_of_a_nonfinite_loss() {
         let fixture = Fixture::new();
         let json = serde_json::to_value(asked(&fixture, &["run3"]).unwrap()).unwrap();
         assert_eq!(json[0]["run"], 3);

@@ -18,10 +18,13 @@ use session::failure::Failure;
 use session::places::Paths;
 use session::updated;
 
-/// What can be done where nothing can be written.
-const READ_ONLY: &str = "pipeline sql only asks; sqlite3 on a copy of the database can do anything";
+/// The hint when a query would write.
+const READ_ONLY: &str = "`pipeline sql` only reads; to write, run sqlite3 on a copy of the database";
 
-/// The longest query that is read from standard input.
+/// The hint when there is no query to correct.
+const EXAMPLE: &str = "for example: pipeline sql 'SELECT * FROM run_summary'";
+
+/// The most bytes of a query on standard input.
 const LONGEST: u64 = 1 << 20;
 
 /// Answers a query, or prints the schema.
@@ -38,20 +41,20 @@ pub fn sql(args: SqlArgs, paths: &Paths) -> Result<(), Failure> {
 }
 
 fn standard_input() -> Result<String, Failure> {
-    let hint = "echo 'SELECT * FROM run_summary' | pipeline sql -";
+    let hint = "for example: echo 'SELECT * FROM run_summary' | pipeline sql -";
     let mut bytes = Vec::new();
     std::io::stdin()
         .take(LONGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::input(format!("standard input: {error}"), hint))?;
     if bytes.len() as u64 > LONGEST {
-        let message = format!("standard input: longer than {} MiB, which no query is", LONGEST >> 20);
+        let message = format!("standard input: the query is longer than {} MiB", LONGEST >> 20);
         return Err(Failure::input(message, hint));
     }
     String::from_utf8(bytes).map_err(|_| Failure::input("standard input: the query is not UTF-8", hint))
 }
 
-/// Writes the answer. A reader that went away ends it early and is no error.
+/// Writes the answer. A closed pipe ends it early and is not an error.
 fn answer(record: &mut Record, query: &str, format: RowFormat, out: &mut dyn std::io::Write) -> Result<(), Failure> {
     let asked = match format {
         RowFormat::Csv => csv(record, query, out)?,
@@ -65,15 +68,15 @@ fn answer(record: &mut Record, query: &str, format: RowFormat, out: &mut dyn std
         }
         Err(error) => {
             let hint = match &error {
-                QueryError::Empty | QueryError::Nul => "pipeline sql 'SELECT * FROM run_summary'".to_owned(),
-                QueryError::Several(_) => "a command for each: pipeline sql '…'; pipeline sql '…'".to_owned(),
+                QueryError::Empty | QueryError::Nul => EXAMPLE.to_owned(),
+                QueryError::Several(_) => "run each separately: pipeline sql '…'; pipeline sql '…'".to_owned(),
                 QueryError::Writes(_) => READ_ONLY.to_owned(),
                 QueryError::Unknown(word) => match nearest(word, ASK.into_iter()) {
                     Some(near) => format!("did you mean {near}?"),
-                    None => "pipeline sql 'SELECT * FROM run_summary'".to_owned(),
+                    None => EXAMPLE.to_owned(),
                 },
                 QueryError::Parameter(_) => {
-                    "write the value itself: pipeline sql 'SELECT * FROM run_steps WHERE run = 1'".to_owned()
+                    "put the value in the query: pipeline sql 'SELECT * FROM run_steps WHERE run = 1'".to_owned()
                 }
                 QueryError::Sqlite(text) => hint(text, &record.relations()?),
             };
@@ -83,7 +86,7 @@ fn answer(record: &mut Record, query: &str, format: RowFormat, out: &mut dyn std
 }
 
 fn csv(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recorded<QueryResult<()>> {
-    // Shared by the two visitors, which never run at once.
+    // Both closures write to the same writer, but never at the same time.
     let writer = std::cell::RefCell::new(csv::Writer::from_writer(out));
     let write = |fields: Vec<String>| match writer.borrow_mut().write_record(fields) {
         Ok(()) => ControlFlow::Continue(()),
@@ -100,8 +103,8 @@ fn csv(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Record
     asked
 }
 
-/// An object a row, one row a line, so that a long answer needs no memory. Of columns with the same name the last one
-/// stands, as in any JSON.
+/// Writes one object per row and one row per line, without keeping rows in memory. If columns share a name, a JSON
+/// reader keeps the last.
 fn json(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Recorded<QueryResult<()>> {
     let names = std::cell::RefCell::new(Vec::new());
     let mut before = "[\n";
@@ -133,7 +136,7 @@ fn table(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Reco
             rows.iter().any(|row| row[column].is_number())
                 && rows.iter().all(|row| row[column].is_number() || row[column] == Cell::Null)
         };
-        // A column without a name is called what was typed.
+        // SQLite names an unnamed column after its expression, which may contain control characters.
         let heads = names.iter().map(|name| format::line(name)).enumerate();
         let heads = heads.map(|(column, name)| if is_number(column) { right(&name) } else { left(&name) }).collect();
         let mut table = Table::new(heads);
@@ -145,16 +148,16 @@ fn table(record: &mut Record, query: &str, out: &mut dyn std::io::Write) -> Reco
     Ok(asked)
 }
 
-/// The nearest name, for SQLite's words about one that it doesn't know.
+/// A hint for SQLite's error message: the nearest known name if a name is unknown.
 fn hint(message: &str, relations: &[Relation]) -> String {
     let unknown = |what: &str| message.strip_prefix(what).map(|name| name.trim().rsplit('.').next().unwrap_or(""));
     let near = if let Some(table) = unknown("no such table:") {
         nearest(table, relations.iter().map(|relation| relation.name.as_str()))
     } else if let Some(column) = unknown("no such column:") {
         if let Ok(RunId(run)) = column.parse() {
-            return format!("runs are numbers here: run = {run}");
+            return format!("in SQL a run is a number: run = {run}");
         }
-        // Views come first, so that of equally near names a view's is taken.
+        // Views come first, so a view's column wins over an equally near one of a table.
         let columns = relations.iter().flat_map(|relation| &relation.columns);
         nearest(column, columns.map(|(name, _)| name.as_str()))
     } else {
@@ -163,7 +166,7 @@ fn hint(message: &str, relations: &[Relation]) -> String {
             false => String::new(),
         };
     };
-    near.map_or("pipeline sql --schema lists views and columns".to_owned(), |near| format!("did you mean {near}?"))
+    near.map_or("to list views and columns: pipeline sql --schema".to_owned(), |near| format!("did you mean {near}?"))
 }
 
 fn schema(relations: &[Relation], format: RowFormat, look: Look) -> String {

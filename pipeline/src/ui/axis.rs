@@ -1,4 +1,4 @@
-//! The frame of a plot: scale, labels, baselines and the axis of steps or of their learning rates.
+//! The frame of a plot: scale, labels, baselines, and an axis of steps or learning rates.
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -8,23 +8,23 @@ use chart::Baseline;
 use chart::axis::{nice, tick_label};
 use identity::Bucket;
 
-/// Columns of the labels left of a plot, the axis included.
+/// Columns left of a plot, for labels and the axis.
 const LEFT: usize = 9;
 
-/// How losses lie on rows.
+/// Maps losses to rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
     low: f64,
     high: f64,
-    /// Between two ticks of a linear scale; `None` where the scale is logarithmic, and `low` and `high` are powers of ten.
+    /// The distance between two ticks; `None` for a logarithmic scale, where `low` and `high` are exponents of ten.
     step: Option<f64>,
 }
 
 impl Scale {
-    /// A scale that holds every finite loss and every baseline; `None` when there is neither.
+    /// A scale that holds every finite loss and every baseline; `None` if there are none.
     ///
-    /// A loss that rose to several times where it began, and above every baseline, wants a logarithmic scale: on a linear
-    /// one the rest of the curve would be a line at the bottom.
+    /// If a loss rose to more than four times the highest initial loss and baseline, the scale is logarithmic: on a
+    /// linear scale, the rest of the curve would be a flat line at the bottom.
     pub fn fit<'a>(buckets: impl Iterator<Item = &'a Bucket>, baselines: &[Baseline]) -> Option<Self> {
         let (mut low, mut high, mut reference) = (f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY);
         for bucket in buckets {
@@ -50,12 +50,12 @@ impl Scale {
         Some(Self { low, high: if high > low { high } else { low + step }, step: Some(step) })
     }
 
-    /// The highest loss that has a row of its own.
+    /// The highest loss on the scale.
     pub fn top(&self) -> f64 {
         if self.step.is_none() { 10f64.powf(self.high) } else { self.high }
     }
 
-    /// The row of a loss among `rows`, from the top.
+    /// The row of a loss among `rows`, counted from the top.
     pub fn row(&self, loss: f64, rows: usize) -> usize {
         let place = if self.step.is_none() { loss.log10() } else { loss };
         let share = (self.high - place) / (self.high - self.low);
@@ -78,30 +78,30 @@ impl Scale {
     }
 }
 
-/// A plot's cells, and what stands around them.
+/// The cells of a plot, and what surrounds them.
 pub struct Frame<'a> {
     look: Look,
     scale: Scale,
     baselines: &'a [Baseline],
     steps: i64,
-    /// The rates of the first and the last step, where the axis is one of rates: equal steps, equal factors.
+    /// The learning rates of the first and last step, for an axis of rates. They rise by a constant factor per step.
     rates: Option<(f64, f64)>,
     cells: Vec<Vec<(char, Ink)>>,
-    /// Columns in which some loss was not finite.
+    /// Columns with a loss that is not finite.
     nonfinite: Vec<bool>,
-    /// What stands on the axis, by column.
+    /// Marks on the axis, by column.
     marks: Vec<Option<(char, Ink)>>,
 }
 
 impl<'a> Frame<'a> {
-    /// An empty plot of `steps` steps, `rows` high, as wide as the screen allows.
+    /// An empty plot of `steps` steps, `rows` high and as wide as the screen allows.
     pub fn new(look: Look, scale: Scale, baselines: &'a [Baseline], steps: i64, rows: usize) -> Self {
         let right = baselines.iter().map(|baseline| baseline.to_string().width() + 1).max().unwrap_or(0).max(6);
         let columns = look.width.min(120).saturating_sub(LEFT + right).max(16);
         Self::sized(look, scale, baselines, steps, (rows, columns))
     }
 
-    /// The same of so many rows and columns of cells.
+    /// An empty plot of the given rows and columns of cells.
     pub fn sized(
         look: Look,
         scale: Scale,
@@ -114,23 +114,23 @@ impl<'a> Frame<'a> {
         Self { look, scale, baselines, steps: steps.max(1), rates: None, cells, nonfinite, marks }
     }
 
-    /// The same over the rates of its steps, which go from one to the other in equal factors.
+    /// Labels the axis with learning rates, which rise from `from` to `to` by a constant factor per step.
     pub fn over_rates(mut self, from: f64, to: f64) -> Self {
         self.rates = Some((from, to));
         self
     }
 
-    /// Rows and columns of cells.
+    /// The number of rows and the number of columns of cells.
     pub fn size(&self) -> (usize, usize) {
         (self.cells.len(), self.nonfinite.len())
     }
 
-    /// The row of a loss where each cell has `dots` dots above one another.
+    /// The row of a loss, if each cell has `dots` rows of dots.
     pub fn row(&self, loss: f64, dots: usize) -> usize {
         self.scale.row(loss, self.cells.len() * dots)
     }
 
-    /// The columns that a bucket covers where each cell has `dots` dots side by side.
+    /// The columns that a bucket covers, if each cell has `dots` columns of dots.
     pub fn columns(&self, bucket: &Bucket, dots: usize) -> std::ops::Range<usize> {
         let whole = (self.nonfinite.len() * dots) as i128;
         let at = |step: i64, up: i128| ((i128::from(step) * whole + up) / i128::from(self.steps)) as usize;
@@ -138,7 +138,7 @@ impl<'a> Frame<'a> {
         start..at(bucket.first + bucket.steps, i128::from(self.steps) - 1).clamp(start + 1, whole as usize)
     }
 
-    /// Marks the column of a step whose loss was not finite.
+    /// Marks the columns of a bucket, from its first non-finite loss on.
     pub fn mark_nonfinite(&mut self, bucket: &Bucket) {
         let Some(first) = bucket.first_nonfinite else { return };
         let steps = bucket.first + bucket.steps - first;
@@ -154,8 +154,8 @@ impl<'a> Frame<'a> {
         self.marks[column.min(last)] = Some((mark, ink));
     }
 
-    /// Points at the place of a step, which may lie between two, by a mark on the axis and a line up from it. Where two
-    /// places are one column, the first is shown.
+    /// Points at a step, possibly a fractional one, with a mark on the axis and a vertical line above it. If two marks
+    /// fall into one column, the first is shown.
     pub fn point_at(&mut self, step: f64, mark: char, ink: Ink) {
         let columns = self.marks.len();
         let column = (((step + 0.5) / self.steps as f64 * columns as f64) as usize).min(columns - 1);
@@ -163,12 +163,12 @@ impl<'a> Frame<'a> {
         self.marks[column].get_or_insert((mark, ink));
     }
 
-    /// A cell.
+    /// The cell in a row and a column.
     pub fn cell(&mut self, row: usize, column: usize) -> &mut (char, Ink) {
         &mut self.cells[row][column]
     }
 
-    /// What stands left of each row, and the rows.
+    /// The label and the cells of each row, as text.
     pub fn lines(&mut self) -> Vec<(String, String)> {
         let (look, rows) = (self.look, self.cells.len());
         let mut ticks = vec![String::new(); rows];
@@ -188,7 +188,7 @@ impl<'a> Frame<'a> {
         ticks.iter().zip(&self.cells).map(line).collect()
     }
 
-    /// The unit of the axis of losses.
+    /// The title of the plot: quantity, unit and axis.
     pub fn unit(&self) -> String {
         let logarithmic = if self.scale.step.is_none() { " (logarithmic)" } else { "" };
         let along = if self.rates.is_none() { "step" } else { "learning rate" };
@@ -202,8 +202,8 @@ impl<'a> Frame<'a> {
         let mut labels = vec![String::new(); rows];
         let mut ascending: Vec<&Baseline> = self.baselines.iter().collect();
         ascending.sort_by(|a, b| a.value.total_cmp(&b.value));
-        // Of two baselines in one row the higher is named above the lower; a name further off would seem to be another
-        // row's.
+        // If two baselines share a row, the label of the higher one moves up a row. A label that would have to move
+        // further is left out, because it would seem to belong to another row.
         let mut above = rows;
         for baseline in ascending {
             let row = self.scale.row(baseline.value, rows);
@@ -222,7 +222,7 @@ impl<'a> Frame<'a> {
         text
     }
 
-    /// The axis, with a tick in each of the columns `ticks`, and without what stands left of it.
+    /// The axis line, with ticks in the columns `ticks`.
     pub fn axis(&self, ticks: &[usize]) -> String {
         let mut axis: Vec<(char, Ink)> = vec![('─', Ink::Dim); self.nonfinite.len() + 1];
         ticks.iter().for_each(|column| axis[*column].0 = '┬');
@@ -235,7 +235,7 @@ impl<'a> Frame<'a> {
         painted(self.look, &axis)
     }
 
-    /// Columns of the axis with a tick, and its label.
+    /// The columns of ticks, and their labels.
     fn ticks(&self) -> Vec<(usize, String)> {
         let columns = self.nonfinite.len();
         if let Some((from, to)) = self.rates {
@@ -243,7 +243,7 @@ impl<'a> Frame<'a> {
             let factors: &[f64] = if decades > 2.5 { &[1.0] } else { &[1.0, 2.0, 5.0] };
             let powers = from.log10().floor() as i32..=to.log10().ceil() as i32;
             let rates = powers.flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
-            // The middle of the first step is its rate's place, and that of the last the other's.
+            // The tick of a rate is in the middle of its step.
             let share =
                 |rate: f64| ((rate / from).log10() / decades * (self.steps - 1) as f64 + 0.5) / self.steps as f64;
             let place = |rate: f64| ((share(rate) * columns as f64).max(0.0) as usize).min(columns);

@@ -1,4 +1,4 @@
-//! Progress of one thing that has a size.
+//! Progress of a single task, such as a download or a backup.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -8,13 +8,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::format::{bytes, redacted};
 use super::progress::duration;
 
-/// What is done sooner needs no progress.
+/// Shorter tasks show no progress.
 const QUICK: Duration = Duration::from_secs(1);
 
-/// Without a terminal, it is said this often how far it is.
+/// How often progress is printed without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// What is counted.
+/// The unit of progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Counted {
     Bytes,
@@ -23,7 +23,7 @@ enum Counted {
 }
 
 impl Counted {
-    /// So many of them.
+    /// A count with its unit.
     fn say(self, n: u64) -> String {
         match self {
             Self::Bytes => bytes(n),
@@ -33,7 +33,7 @@ impl Counted {
     }
 }
 
-/// Counts what is done: a bar where a terminal watches standard error, else a line now and then.
+/// Shows progress as a bar if standard error is a terminal, otherwise as an occasional line.
 pub struct Counter {
     what: String,
     unit: Counted,
@@ -47,17 +47,17 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// `what` takes in `whole` bytes, if that is known, of which `from` are done already.
+    /// Progress of `what`, counted in bytes, of which `from` are already done. `whole` is the total, if it is known.
     pub fn new(what: &str, from: u64, whole: Option<u64>) -> Self {
         Self::of(what, Counted::Bytes, from, whole)
     }
 
-    /// `what` goes through `whole` steps.
+    /// Progress of `what` over `whole` steps.
     pub fn of_steps(what: &str, whole: u64) -> Self {
         Self::of(what, Counted::Steps, 0, Some(whole))
     }
 
-    /// `what` goes through `whole` runs.
+    /// Progress of `what` over `whole` runs.
     pub fn of_runs(what: &str, whole: u64) -> Self {
         Self::of(what, Counted::Runs, 0, Some(whole))
     }
@@ -67,7 +67,7 @@ impl Counter {
         Self { what: what.to_owned(), unit, from, done: from, whole, began: now, said: now, watched, bar: None }
     }
 
-    /// So many more are done.
+    /// Adds progress.
     pub fn advance(&mut self, more: u64) {
         self.done += more;
         if self.watched && self.began.elapsed() > QUICK {
@@ -75,12 +75,16 @@ impl Counter {
             self.bar.iter().for_each(|bar| bar.set_message(self.rest()));
         } else if !self.watched && self.said.elapsed() > LINE_EVERY {
             self.said = Instant::now();
-            let whole = self.whole.map_or(String::new(), |whole| format!(" of {}", self.unit.say(whole)));
-            super::talk(&format!("{}: {}{whole}, {}", self.what, self.unit.say(self.done), self.rest()));
+            let done = match (self.whole, self.unit) {
+                (None, unit) => unit.say(self.done),
+                (Some(whole), Counted::Bytes) => format!("{} of {}", bytes(self.done), bytes(whole)),
+                (Some(whole), unit) => format!("{} of {}", self.done, unit.say(whole)),
+            };
+            super::talk(&format!("{}: {done}, {}", self.what, self.rest()));
         }
     }
 
-    /// Says something beside the bar.
+    /// Prints a message without disturbing the bar.
     pub fn talk(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| super::talk(text)),
@@ -88,9 +92,9 @@ impl Counter {
         }
     }
 
-    /// `11.3 MB/s, 20 s left`.
+    /// The rate and the time left: `11.3 MB/s, 20 s left`.
     fn rest(&self) -> String {
-        // What was there before took no time now.
+        // The rate does not count what was already done at the start.
         let rate = (self.done - self.from) as f64 / self.began.elapsed().as_secs_f64().max(1e-3);
         let left = self.whole.filter(|_| rate >= 1.0).map(|whole| whole.saturating_sub(self.done) as f64 / rate);
         let left = left.map_or(String::new(), |seconds| format!(", {} left", duration(seconds)));

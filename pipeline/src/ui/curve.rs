@@ -5,22 +5,22 @@ use super::look::{Ink, Look};
 use chart::Baseline;
 use identity::Bucket;
 
-/// Dots of a braille cell: two columns of four (Unicode, block "Braille Patterns").
+/// Bits of the dots of a braille cell: two columns of four (Unicode block "Braille Patterns").
 const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 const BLANK: u32 = 0x2800;
 
-/// What points at an onset.
+/// The mark of an onset.
 pub const ONSET: char = '▲';
 
 /// Rows of the plot.
 pub const ROWS: usize = 14;
 
-/// Draws the curve of `steps` steps; empty when there is nothing to draw.
+/// Draws the curve of `steps` steps; empty if there is nothing to draw.
 pub fn curve(look: Look, steps: i64, buckets: &[Bucket], baselines: &[Baseline]) -> String {
     with_onset(look, steps, buckets, baselines, None)
 }
 
-/// The same with a step pointed at: where a verdict says that it began.
+/// Draws the curve, and marks the onset in the run's verdict.
 pub fn with_onset(look: Look, steps: i64, buckets: &[Bucket], baselines: &[Baseline], onset: Option<i64>) -> String {
     let Some(scale) = Scale::fit(buckets.iter(), baselines).filter(|_| !buckets.is_empty()) else {
         return String::new();
@@ -31,10 +31,10 @@ pub fn with_onset(look: Look, steps: i64, buckets: &[Bucket], baselines: &[Basel
     frame.render()
 }
 
-/// Draws a run into a frame, over what is there.
+/// Draws a run into a frame, over what is already drawn.
 pub fn draw(frame: &mut Frame<'_>, buckets: &[Bucket], ink: Ink) {
     let (rows, columns) = frame.size();
-    // The highest and the lowest dot of each column of dots.
+    // The highest and lowest dot in each column of dots.
     let mut spans: Vec<Option<(usize, usize)>> = vec![None; columns * 2];
     for bucket in buckets {
         frame.mark_nonfinite(bucket);
@@ -49,7 +49,7 @@ pub fn draw(frame: &mut Frame<'_>, buckets: &[Bucket], ink: Ink) {
     let mut before: Option<(usize, usize)> = None;
     for (column, span) in spans.iter().enumerate() {
         if let Some((top, bottom)) = *span {
-            // A fall or rise between two columns is drawn as a line down or up in the second.
+            // A vertical gap between two neighbouring columns is filled with dots in the second column.
             let from = before.map_or(top, |(_, above)| top.min(above + 1)).min(top);
             let to = before.map_or(bottom, |(below, _)| bottom.max(below.saturating_sub(1))).max(bottom);
             for dot in from..=to {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_losses_are_drawn_too() {
+    fn extreme_losses_are_drawn() {
         let curves: [&[f64]; 8] = [
             &[2.5],
             &[0.0, 0.0, 0.0],
@@ -119,9 +119,9 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_a_finite_loss_still_shows_where() {
+    fn a_run_without_a_finite_loss_shows_crosses() {
         let text = curve(Look::PLAIN, 2, &[bucket(0, 2, &[f64::NAN, f64::NAN])], &[]);
-        assert_eq!(text, "", "nothing to draw, no scale");
+        assert_eq!(text, "", "without losses and baselines there is no scale");
         let baselines = [Baseline { label: "ln V".into(), value: 9.21 }];
         let text = curve(Look::PLAIN, 2, &[bucket(0, 2, &[f64::NAN, f64::NAN])], &baselines);
         assert!(text.contains("✗✗✗"), "{text}");

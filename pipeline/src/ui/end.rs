@@ -1,4 +1,4 @@
-//! What is said when the work has ended.
+//! The messages at the end of a computation.
 
 use super::{data, format, talk};
 use engine::work::{End, Interruption, WorkSummary};
@@ -8,7 +8,7 @@ use session::failure::Failure;
 use session::places::Paths;
 use session::run::Computed;
 
-/// Says what would be computed.
+/// Prints what would be computed.
 pub fn tell_dry(summary: &WorkSummary) {
     for words in &summary.pending {
         data(&format!("would execute {words}\n"));
@@ -19,18 +19,18 @@ pub fn tell_dry(summary: &WorkSummary) {
         .map(|(stage, points)| if *points == 1 { stage.to_string() } else { format!("{stage} (for {points} points)") })
         .collect();
     if !later.is_empty() {
-        data(&format!("after that, as far as it is not there: {}\n", later.join(", ")));
+        data(&format!("then, unless cached: {}\n", later.join(", ")));
     }
-    let rest = if summary.pending.is_empty() { "; nothing to do" } else { "" };
+    let rest = if summary.pending.is_empty() { "; nothing to compute" } else { "" };
     talk(&format!("{} cached{rest}", summary.cached));
 }
 
-/// What tells a point from its siblings.
+/// The values that distinguish a point from its siblings.
 pub fn label(point: &Point) -> String {
     format::point(&point.swept.iter().cloned().collect())
 }
 
-/// Says what came of each point, with a few words of its verdict.
+/// Reports the result of each point, with a short verdict.
 pub fn conclude(
     experiment: &Experiment,
     done: &Computed,
@@ -42,7 +42,7 @@ pub fn conclude(
     let mut text = String::new();
     for (((row, end), point), judged) in rows.iter().zip(&summary.ends).zip(&experiment.points).zip(judged) {
         let status = match end {
-            End::Finished if summary.partial && row.status != Status::Finished => "stopped as asked",
+            End::Finished if summary.partial && row.status != Status::Finished => "stopped as requested",
             End::Finished => "finished",
             End::Failed { .. } => "failed",
             End::Interrupted { .. } => "interrupted",
@@ -56,16 +56,16 @@ pub fn conclude(
     let counted = format!("{} executed, {} cached", summary.executed, summary.cached);
     let all = summary.ends.iter().all(|end| *end == End::Finished);
     if all && summary.executed == 0 && rows.iter().any(|row| row.new) {
-        talk(&format!("{}: all that it asks for was there ({counted})", experiment.name));
+        talk(&format!("{}: every stage was cached ({counted})", experiment.name));
     } else if all && summary.executed == 0 {
-        talk(&format!("nothing to do: {} answered already ({counted})", experiment.name));
+        talk(&format!("{} is up to date ({} cached)", experiment.name, summary.cached));
     } else {
         talk(&format!("{}: {counted}", experiment.name));
     }
     trouble(experiment, done, stopped, paths)
 }
 
-/// What kept a point from its end, as a user sees it.
+/// Returns the first failure that kept a point from finishing, if there is one.
 pub fn trouble(experiment: &Experiment, done: &Computed, stopped: bool, paths: &Paths) -> Result<(), Failure> {
     let Computed { rows, summary } = done;
     let all = summary.ends.iter().all(|end| *end == End::Finished);
@@ -92,8 +92,8 @@ pub fn trouble(experiment: &Experiment, done: &Computed, stopped: bool, paths: &
     }
 }
 
-/// The command that this was, which resumes it.
+/// The hint with the command that resumes the computation.
 pub fn resumes(experiment: &Experiment, paths: &Paths) -> String {
     let command = format::command(&experiment.path.display().to_string(), &experiment.overrides);
-    format!("{command}{} resumes where it stopped", paths.flags())
+    format!("to resume: {command}{}", paths.flags())
 }

@@ -1,4 +1,4 @@
-//! Files that somebody asked for.
+//! Writes the files that users ask for, such as plots and reports.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,20 +8,20 @@ use super::format;
 use session::failure::Failure;
 use session::places::Paths;
 
-/// Writes one, whole or not at all: what stood there stays until the new one is complete.
+/// Writes a file atomically: an existing file stays until the new one is complete.
 pub fn write(path: &Path, bytes: &[u8], paths: &Paths) -> Result<(), Failure> {
     let there = std::fs::canonicalize(path).ok();
     if there.is_some() && there == std::fs::canonicalize(&paths.db).ok() {
-        let message = format!("{}: that is the database", format::path(path));
-        return Err(Failure::input(message, "name another file with -o"));
+        let message = format!("{}: this is the database", format::path(path));
+        return Err(Failure::input(message, "choose another file with -o"));
     }
     put(path, there, bytes).map_err(|error| {
         let hint = match error.kind() {
-            std::io::ErrorKind::NotFound => "make its folder first, or name another file with -o",
-            std::io::ErrorKind::StorageFull => "free some space, or name a file elsewhere with -o",
-            _ => "name a file that can be written with -o",
+            std::io::ErrorKind::NotFound => "create its folder first, or choose another file with -o",
+            std::io::ErrorKind::StorageFull => "free some space, or choose another disk with -o",
+            _ => "use -o to choose a file that can be written",
         };
-        let message = format!("{}: it can't be written: {error}", format::path(path));
+        let message = format!("{}: can't be written: {error}", format::path(path));
         match error.kind() {
             std::io::ErrorKind::StorageFull => Failure::failed(message, hint),
             _ => Failure::input(message, hint),
@@ -30,7 +30,7 @@ pub fn write(path: &Path, bytes: &[u8], paths: &Paths) -> Result<(), Failure> {
 }
 
 fn put(path: &Path, there: Option<PathBuf>, bytes: &[u8]) -> std::io::Result<()> {
-    // A device or a pipe is no file that could be replaced.
+    // A device or a pipe can't be replaced by a file.
     if there.as_ref().is_some_and(|there| !there.is_file()) {
         return std::fs::write(path, bytes);
     }

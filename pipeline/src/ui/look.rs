@@ -1,24 +1,24 @@
-//! How wide the screen is, and whether it has colours.
+//! The width of the screen, and whether it has colours.
 
 use std::io::IsTerminal as _;
 
 use identity::Status;
 
-/// The width where no terminal says one.
+/// The width if standard output is not a terminal.
 const USUAL_WIDTH: usize = 80;
 
-/// What the reader of standard output can see.
+/// How standard output is displayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// Columns that text is wrapped to and curves are drawn in.
     pub width: usize,
-    /// Whether a person watches: then a table that is too wide leaves columns out. What a program reads is whole.
+    /// Whether standard output is a terminal. Only on a terminal do tables that are too wide omit columns.
     pub terminal: bool,
-    /// Whether colours are wanted. Every message is plain without them.
+    /// Whether to use colours. Every message makes sense without them.
     pub colour: bool,
 }
 
-/// What a text stands out as.
+/// The style of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ink {
     #[default]
@@ -28,15 +28,15 @@ pub enum Ink {
     Good,
     Bad,
     Warn,
-    /// One of several runs, by its place.
+    /// The colour of one of several runs, by the position of the run.
     Series(usize),
 }
 
 impl Look {
-    /// Standard output's.
+    /// The look of standard output.
     pub fn stdout() -> Self {
         let terminal = std::io::stdout().is_terminal();
-        // https://no-color.org: any value but the empty one.
+        // Any value that is not empty turns colours off (https://no-color.org).
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let width = match terminal_size::terminal_size() {
@@ -46,7 +46,7 @@ impl Look {
         Self { width, terminal, colour: terminal && !plain }
     }
 
-    /// A text in its ink.
+    /// Paints a text in a style.
     pub fn paint(&self, ink: Ink, text: &str) -> String {
         let code = match ink {
             Ink::Plain => return text.to_owned(),
@@ -56,19 +56,19 @@ impl Look {
             Ink::Good => "32",
             Ink::Bad => "31",
             Ink::Warn => "33",
-            // Told apart by most colour-blind eyes in this order: blue, yellow, magenta, cyan, red, green.
+            // In this order most colour-blind readers can tell them apart: blue, yellow, magenta, cyan, red, green.
             Ink::Series(place) => ["94", "33", "35", "36", "31", "32"][place % 6],
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
-    /// A heading of a part of a screen.
+    /// Paints a heading.
     pub fn heading(&self, text: &str) -> String {
         self.paint(Ink::Bold, text)
     }
 }
 
-/// The ink of a status.
+/// The style of a status.
 pub fn status_ink(status: Status) -> Ink {
     match status {
         Status::Finished => Ink::Good,
@@ -79,6 +79,6 @@ pub fn status_ink(status: Status) -> Ink {
 
 #[cfg(test)]
 impl Look {
-    /// What a test compares: 80 columns, a person's table, no colours.
+    /// For tests: a terminal of 80 columns without colours.
     pub const PLAIN: Self = Self { width: 80, terminal: true, colour: false };
 }

@@ -1,5 +1,5 @@
-//! Small multiples: the loss curves of many runs, a panel each, on common axes, so that their shapes can be told apart at a
-//! glance.
+//! Small multiples: the loss curves of many runs, one panel each, on common axes, so that their shapes can be compared
+//! at a glance.
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -13,33 +13,33 @@ use identity::Bucket;
 /// Rows of a panel.
 const ROWS: usize = 7;
 
-/// Columns of the labels left of the first panel of a row, the axis included.
+/// Columns left of the first panel in a row, for labels and the axis.
 const LEFT: usize = 9;
 
-/// The least columns of a panel, and those between two.
+/// The minimum width of a panel, and the gap between two.
 const LEAST: usize = 20;
 const GAP: usize = 2;
 
 /// One panel.
 #[derive(Debug)]
 pub struct Panel<'a> {
-    /// Lines above it, as many as every other has.
+    /// The lines above the panel.
     pub title: Vec<(String, Ink)>,
     pub ink: Ink,
-    /// One run or several.
+    /// The losses of the runs in the panel.
     pub runs: Vec<&'a [Bucket]>,
     pub onsets: Vec<i64>,
 }
 
-/// What stands at the top of a panel where a loss lies above it.
+/// The mark at the top of a panel for a loss above it.
 pub const ABOVE: char = '↑';
 
-/// How far above where losses begin, and above every baseline, the axis reaches: a run that leaves leaves the panel, and the
-/// shapes of the others can still be seen.
+/// The axis ends at this multiple of the highest initial loss or baseline. The curve of a diverged run leaves the
+/// panel, so that the other curves stay visible.
 const ROOM: f64 = 1.25;
 
-/// Draws the panels, two or three across on 80 columns, and says whether a loss lies above them; empty when there is nothing
-/// to draw.
+/// Draws the panels, two or three side by side on 80 columns. Returns the text, empty if there is nothing to draw, and
+/// whether a loss is above the axis.
 pub fn multiples(look: Look, steps: i64, panels: &[Panel<'_>], baselines: &[Baseline]) -> (String, bool) {
     let all = || panels.iter().flat_map(|panel| &panel.runs).flat_map(|buckets| buckets.iter());
     let begin = all().filter(|bucket| bucket.first == 0).filter_map(|bucket| bucket.minimum);
@@ -54,9 +54,9 @@ pub fn multiples(look: Look, steps: i64, panels: &[Panel<'_>], baselines: &[Base
     let room = look.width.min(160).saturating_sub(LEFT + 1);
     let titles = panels.iter().flat_map(|panel| &panel.title).map(|line| line.0.width()).max().unwrap_or(0);
     let most = ((room + GAP) / (LEAST + GAP)).clamp(1, 5);
-    // Titles stand whole, where that leaves two panels or more beside each other.
+    // Titles are shown in full, if at least two panels still fit side by side.
     let most = most.min(((room + GAP) / (titles + GAP)).max(2));
-    // Full rows look better than one that is nearly empty.
+    // Evenly filled rows look better than a nearly empty last row.
     let rows = panels.len().div_ceil(most);
     let across = panels.len().div_ceil(rows);
     let columns = ((room + GAP) / across.max(2)).saturating_sub(GAP).clamp(8, 60);
@@ -91,7 +91,7 @@ pub fn multiples(look: Look, steps: i64, panels: &[Panel<'_>], baselines: &[Base
             push(&mut text, 0, &drawn.iter().map(|lines| lines[row].1.clone()).collect::<Vec<_>>());
         }
         text.push_str(&look.paint(Ink::Dim, &format!("{:>LEFT$}", '└')));
-        // The axis has a cell more than the plot, which the gap has room for.
+        // The axis is one cell wider than the plot; the gap has room for it.
         let axes: Vec<String> = frames.iter().map(|frame| frame.axis(&[0, columns])).collect();
         text.push_str(axes.join(&" ".repeat(GAP - 1)).trim_end());
         text.push('\n');
@@ -103,7 +103,7 @@ pub fn multiples(look: Look, steps: i64, panels: &[Panel<'_>], baselines: &[Base
     (text, above)
 }
 
-/// Adds a line of panels beside each other.
+/// Adds one line of text, from the parts that belong to panels side by side.
 fn push(text: &mut String, left: usize, parts: &[String]) {
     let line = format!("{}{}", " ".repeat(left), parts.join(&" ".repeat(GAP)));
     text.push_str(line.trim_end());

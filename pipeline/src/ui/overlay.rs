@@ -1,14 +1,14 @@
-//! The loss curves of several runs in one plot, told apart by marks that need no colour.
+//! The loss curves of several runs in one plot, distinguished by marks that need no colour.
 
 use super::axis::{Frame, Scale};
 use super::look::{Ink, Look};
 use chart::Baseline;
 use identity::Bucket;
 
-/// A run's mark by its place; the thirteenth run begins anew.
+/// The marks of the runs, by position. From the thirteenth run on, they repeat.
 const MARKS: [char; 12] = ['●', '○', '×', '+', '▲', '△', '■', '□', '◆', '◇', '▼', '▽'];
 
-/// Where several runs share a cell.
+/// The mark of a cell that several runs share.
 pub const SEVERAL: char = '∗';
 
 /// Rows of the plot.
@@ -19,7 +19,7 @@ pub fn mark(place: usize) -> char {
     MARKS[place % MARKS.len()]
 }
 
-/// What one run had in one column.
+/// The losses of one run in one column.
 #[derive(Debug, Clone, Copy, Default)]
 struct ValueRange {
     sum: f64,
@@ -30,13 +30,14 @@ struct ValueRange {
 impl ValueRange {
     fn mean(&self) -> f64 {
         let (low, high) = self.extremes.unwrap_or_default();
-        // A sum of losses near the largest float overflows; their mean does not.
+        // The sum of losses near the largest float overflows, but their mean lies between the extremes.
         (self.sum / self.finite.max(1) as f64).clamp(low, high)
     }
 }
 
-/// Draws the curves, each run's mean with its mark and what rose or fell three rows from it with `│`; the text, and whether
-/// runs met in a cell. A run's mark on the axis stands at its onset, where it has one. Empty when there is nothing to draw.
+/// Draws the curves: each run's mean with its mark, and losses three or more rows from the mean with `│`. A run's mark
+/// on the axis shows its onset, if it has one. Returns the text, empty if there is nothing to draw, and whether runs
+/// share a cell.
 pub fn overlay(
     look: Look,
     steps: i64,
@@ -61,7 +62,7 @@ pub fn draw(mut frame: Frame<'_>, runs: &[Vec<Bucket>]) -> (String, bool) {
     for (place, spans) in all.iter().enumerate() {
         for (column, span) in spans.iter().enumerate() {
             let Some((low, high)) = span.extremes else { continue };
-            // Noise of two rows above or below is left out: it would hide the runs behind.
+            // Noise of up to two rows is not drawn, because it would hide the other runs.
             let (top, bottom, middle) = (frame.row(high, 1), frame.row(low, 1), frame.row(span.mean(), 1));
             let start = if top + 2 < middle { top } else { middle };
             let end = if middle + 2 < bottom { bottom } else { middle };

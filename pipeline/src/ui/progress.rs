@@ -1,4 +1,4 @@
-//! Progress of `pipeline run`: live bars where a terminal watches, plain lines where none does.
+//! Progress of `pipeline run`: live bars on a terminal, plain lines elsewhere.
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -12,13 +12,13 @@ use super::format;
 use engine::work::{JobLabel, Progress, WorkObserver};
 use identity::StageKey;
 
-/// Without a terminal, a running job says how far it is this often.
+/// How often a running job prints its progress without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// A job that takes less than this needs no bar: it would only flicker.
+/// A shorter job shows no bar, which would only flicker.
 const QUICK: Duration = Duration::from_millis(300);
 
-/// Columns of a bar's title: the rest of 80 holds the bar, and how far a training is with the time left.
+/// Columns of a bar's title. The rest of 80 columns holds the bar, the steps, the loss and the time left.
 const TITLE: usize = 30;
 
 /// Shows jobs as they run.
@@ -30,18 +30,19 @@ pub struct Screen {
 
 struct ProgressLine {
     title: String,
-    /// In the columns of a bar.
+    /// The title shortened for a bar.
     short: String,
     began: Instant,
     said: Instant,
     bar: Option<ProgressBar>,
-    /// Tokens and time at the last look, for a rate over the last seconds instead of over all.
+    /// Tokens per second, smoothed over the last seconds.
     rate: Option<f64>,
+    /// Time and tokens when the rate was last updated.
     looked: (Instant, u64),
 }
 
 impl Screen {
-    /// Bars where standard error is a terminal, else lines.
+    /// Bars if standard error is a terminal, otherwise lines.
     pub fn new() -> Self {
         let bars = std::io::stderr().is_terminal().then(MultiProgress::new);
         Self { bars, jobs: HashMap::new(), total: None }
@@ -49,7 +50,7 @@ impl Screen {
 
     fn say(&self, text: &str) {
         match &self.bars {
-            // A terminal that is gone can't be told.
+            // If the terminal is gone, it can't show the error either.
             Some(bars) => drop(bars.println(text)),
             None => super::talk(text),
         }
@@ -60,7 +61,7 @@ impl Screen {
         let total = self.total.as_ref();
         let line = self.jobs.get_mut(&key)?;
         if line.bar.is_none() && line.began.elapsed() > QUICK {
-            // Nothing is set on a bar before it has its place: it would draw itself, and that line would stay.
+            // A bar must be placed before anything is set on it, or it would draw itself and leave a stale line.
             let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::hidden())
                 .with_style(style(&format!("  {{prefix:{TITLE}!}} {{bar:6}} {{wide_msg}}")))
                 .with_prefix(line.short.clone());
@@ -78,7 +79,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).map_or_else(|_| ProgressStyle::default_bar(), |s| s.progress_chars("=> "))
 }
 
-/// `train learning_rate=0.1`, `evaluate 100 valid learning_rate=0.1`; in so many columns where they are counted.
+/// The title of a job, such as `evaluate 100 valid learning_rate=0.1`, shortened to `columns` if that is given.
 fn title(job: &JobLabel<'_>, columns: Option<usize>) -> String {
     let join = |parts: &[&str]| parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
     let what = join(&[job.stage.as_str(), job.item]);
@@ -93,7 +94,7 @@ fn title(job: &JobLabel<'_>, columns: Option<usize>) -> String {
     join(&[&what, &others])
 }
 
-/// Seconds as a person says them: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+/// A readable duration: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn duration(seconds: f64) -> String {
     let said = match seconds {
         s if s < 10.0 => format!("{s:.1} s"),
@@ -104,7 +105,7 @@ pub fn duration(seconds: f64) -> String {
     format::redacted("duration", said)
 }
 
-/// A line of an explanation; where a screen is redacted, without the first digits of digests.
+/// A line of an explanation, with digests replaced if the screen is redacted.
 fn explained(line: &str) -> String {
     let is_digest = |word: &str| word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let shown = |word: &str| match word.trim_end_matches(',') {
@@ -114,9 +115,9 @@ fn explained(line: &str) -> String {
     line.split(' ').map(shown).collect::<Vec<_>>().join(" ")
 }
 
-/// Seconds of a step at the present rate of tokens, once it is known: the first steps are slower. A training that is held up
-/// has none, and then its whole time counts.
-fn seconds_a_step(rate: Option<f64>, tokens: u64, steps: u64, elapsed: f64) -> f64 {
+/// Seconds per step at the current token rate. The average since the start would be too high, because the first steps
+/// are slower; it is used only if the rate is unknown or training has stalled.
+fn seconds_per_step(rate: Option<f64>, tokens: u64, steps: u64, elapsed: f64) -> f64 {
     match rate {
         Some(rate) if rate >= 1.0 => tokens as f64 / steps as f64 / rate,
         _ => elapsed / steps as f64,
@@ -144,8 +145,8 @@ impl WorkObserver for Screen {
                     line.looked = (Instant::now(), tokens);
                 }
                 let done = (step + 1).saturating_sub(from).max(1);
-                let a_step = seconds_a_step(line.rate, tokens, done, line.began.elapsed().as_secs_f64());
-                let left = a_step * to.saturating_sub(step + 1) as f64;
+                let per_step = seconds_per_step(line.rate, tokens, done, line.began.elapsed().as_secs_f64());
+                let left = per_step * to.saturating_sub(step + 1) as f64;
                 let rate = line.rate.map_or(String::new(), |rate| {
                     format!(", {}", format::redacted("rate", format!("{rate:.0} tok/s")))
                 });
@@ -177,8 +178,8 @@ impl WorkObserver for Screen {
         }
         match error {
             None => self.say(&format!("  {} done in {}", line.title, duration(seconds))),
-            Some("stopped") => self.say(&format!("  {} stopped; what it did is kept", line.title)),
-            // The error itself is said once, at the end, with its hint.
+            Some("stopped") => self.say(&format!("  {} stopped; its progress is kept", line.title)),
+            // The error itself is printed once, at the end, with its hint.
             Some(_) => self.say(&format!("  {} failed after {}", line.title, duration(seconds))),
         }
     }
@@ -199,7 +200,7 @@ impl WorkObserver for Screen {
         let Some(bars) = &self.bars else { return };
         let total = self.total.get_or_insert_with(|| {
             let bar = ProgressBar::new(1)
-                .with_style(style("  {pos} of {len} known stage executions done, {elapsed} so far{wide_msg}"));
+                .with_style(style("  {pos} of {len} known stage executions done, {elapsed} elapsed{wide_msg}"));
             bars.add(bar)
         });
         total.set_length(known as u64);
@@ -220,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn points_have_titles_of_their_own_at_80_columns() {
+    fn points_have_distinct_titles_at_80_columns() {
         let titles = |points: &[&str]| -> Vec<String> {
             let stage = &"train".parse().unwrap();
             let shown = |label| JobLabel { key: StageKey(identity::Digest::of(b"")), stage, item: "", label, users: 1 };
@@ -232,10 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn the_time_left_follows_the_present_rate_unless_the_training_is_held_up() {
-        assert_eq!(seconds_a_step(None, 400, 1, 0.25), 0.25);
-        assert_eq!(seconds_a_step(Some(4000.0), 40_000, 100, 60.0), 0.1);
-        // As after an hour under SIGSTOP: the rate goes to 0, and the time left must not go to infinity.
-        assert_eq!(seconds_a_step(Some(1e-15), 40_000, 100, 3600.0), 36.0);
+    fn the_time_left_follows_the_current_rate_unless_training_has_stalled() {
+        assert_eq!(seconds_per_step(None, 400, 1, 0.25), 0.25);
+        assert_eq!(seconds_per_step(Some(4000.0), 40_000, 100, 60.0), 0.1);
+        // For example after an hour under SIGSTOP: the rate is near 0, but the time left must not be near infinity.
+        assert_eq!(seconds_per_step(Some(1e-15), 40_000, 100, 3600.0), 36.0);
     }
 }

@@ -1,15 +1,15 @@
-//! Plain tables: columns two spaces apart, no lines, a header in dim ink. Made to be read and to be piped.
+//! Plain tables for people and pipes: columns two spaces apart, no lines, a dim header.
 
 use unicode_width::UnicodeWidthStr as _;
 
 use super::look::{Ink, Look};
 
-/// A column's name and how it behaves.
+/// The title and layout of a column.
 #[derive(Debug, Clone)]
 pub struct Head {
     title: String,
     right: bool,
-    /// The order in which columns are left out on a narrow terminal, the highest first; 0 stays.
+    /// The order in which columns are omitted on a narrow terminal, the highest first. A column with 0 always stays.
     spare: u8,
 }
 
@@ -20,18 +20,18 @@ pub struct Table {
     rows: Vec<Vec<(String, Ink)>>,
 }
 
-/// A column of text.
+/// The head of a column of text, which is aligned to the left.
 pub fn left(title: &str) -> Head {
     Head { title: title.to_owned(), right: false, spare: 0 }
 }
 
-/// A column of numbers.
+/// The head of a column of numbers, which are aligned to the right.
 pub fn right(title: &str) -> Head {
     Head { title: title.to_owned(), right: true, spare: 0 }
 }
 
 impl Head {
-    /// Left out on a narrow terminal, before columns of a lower rank.
+    /// Lets a narrow terminal omit the column, before columns of a lower rank.
     pub fn spare(mut self, rank: u8) -> Self {
         self.spare = rank;
         self
@@ -49,12 +49,12 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// Adds a row without inks.
+    /// Adds a row of plain text.
     pub fn plain(&mut self, cells: Vec<String>) {
         self.rows.push(cells.into_iter().map(|cell| (cell, Ink::Plain)).collect());
     }
 
-    /// The table as text, and the titles of the columns that found no room.
+    /// The table as text, and the titles of the columns that were omitted.
     pub fn render(&self, look: Look) -> (String, Vec<String>) {
         let width = |column: usize| {
             let cells = self.rows.iter().map(|row| row[column].0.width());
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_stand_right_and_spare_columns_go_first() {
+    fn numbers_are_right_aligned_and_spare_columns_go_first() {
         let mut table = Table::new(vec![left("name"), right("n"), left("why").spare(1)]);
         table.plain(vec!["a".into(), "1,000".into(), "long reason".into()]);
         table.plain(vec!["né".into(), "7".into(), String::new()]);

@@ -1,4 +1,4 @@
-//! A verdict as it is shown.
+//! Verdicts as text for the terminal.
 
 use super::format::{self, count};
 use super::look::{Ink, Look};
@@ -7,7 +7,7 @@ use identity::{RunId, Word};
 use insight::trial;
 use view::verdict::{short, spoken};
 
-/// The ink of a verdict.
+/// The style of a verdict.
 pub fn verdict_ink(kind: Kind) -> Ink {
     match kind {
         Kind::DataFault | Kind::Diverged => Ink::Bad,
@@ -16,7 +16,7 @@ pub fn verdict_ink(kind: Kind) -> Ink {
     }
 }
 
-/// What is concluded, what it is consistent with and what came of trying that, and what to do.
+/// The verdict with its cause, trials and advice.
 pub fn words(run: RunId, verdict: &Verdict, confirmations: &[Confirmation], look: Look) -> String {
     let mut text = format!("  {}", look.paint(verdict_ink(verdict.verdict), &short(&verdict.headline())));
     if let Some(cause) = &verdict.cause {
@@ -39,18 +39,18 @@ pub fn words(run: RunId, verdict: &Verdict, confirmations: &[Confirmation], look
     }
     let cause = verdict.cause.as_ref().and_then(Word::known);
     if tried.is_empty() && verdict.advice.is_some() && cause.is_some_and(trial::has_one) {
-        add(&format!("pipeline confirm {run} tries whether that is the cause"), Ink::Dim);
+        add(&format!("to test whether that is the cause: pipeline confirm {run}"), Ink::Dim);
     }
     text
 }
 
-/// A verdict in a column.
+/// A verdict in a table cell.
 pub fn word(verdict: &Verdict) -> (String, Ink) {
     let at = verdict.began().map_or(String::new(), |step| format!(" at {}", count(step)));
     (format!("{}{at}", spoken(verdict.verdict.as_str())), verdict_ink(verdict.verdict))
 }
 
-/// The figures that it rests on.
+/// The evidence of a verdict.
 pub fn evidence(verdict: &Verdict, look: Look) -> String {
     if verdict.evidence.is_empty() {
         return String::new();
@@ -66,7 +66,7 @@ pub fn evidence(verdict: &Verdict, look: Look) -> String {
     text
 }
 
-/// What else was found.
+/// The findings that a verdict lists beside its cause.
 pub fn findings(verdict: &Verdict, look: Look) -> String {
     if verdict.findings.is_empty() {
         return String::new();
@@ -78,7 +78,7 @@ pub fn findings(verdict: &Verdict, look: Look) -> String {
     text
 }
 
-/// Which checks were made, and which were not.
+/// The checks that were made, and those that were not.
 pub fn checks(verdict: &Verdict, look: Look) -> String {
     let mut text = String::new();
     for (title, made) in [("checks", true), ("not checked", false)] {
@@ -94,11 +94,11 @@ pub fn checks(verdict: &Verdict, look: Look) -> String {
             text.push_str(&hanging(&format!("{}: {}", it.name, it.note), look));
         }
     }
-    let said = format!("by version {} of the rules", verdict.rules);
+    let said = format!("judged by version {} of the rules", verdict.rules);
     format!("{text}{}\n", look.paint(Ink::Dim, &said))
 }
 
-/// A paragraph whose further lines are indented.
+/// A paragraph with a hanging indent.
 fn hanging(said: &str, look: Look) -> String {
     let lines = format::wrap(said, look.width - 4);
     lines.iter().enumerate().map(|(at, line)| format!("{}{line}\n", if at == 0 { "  " } else { "    " })).collect()

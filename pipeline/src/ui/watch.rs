@@ -1,4 +1,4 @@
-//! What a terminal says while something is computed.
+//! Messages during a computation.
 
 use super::counter::Counter;
 use super::progress::Screen;
@@ -8,7 +8,7 @@ use identity::RunId;
 use session::places::Paths;
 use session::{News, Watch};
 
-/// Standard error, be it watched or not.
+/// Shows the progress of a computation on standard error, whether or not that is a terminal.
 #[derive(Debug)]
 pub struct Terminal;
 
@@ -20,7 +20,7 @@ impl Watch for Terminal {
     fn fetches(&mut self) -> Box<dyn FnMut(News<'_>) + '_> {
         let mut counter: Option<Counter> = None;
         Box::new(move |news| match news {
-            News::Waiting { url } => talk(&format!("another process fetches {url}; waiting for it")),
+            News::Waiting { url } => talk(&format!("another process is fetching {url}; waiting")),
             News::Begins { url, from, whole } => counter = Some(Counter::new(&format!("fetching {url}"), from, whole)),
             News::Arrived(bytes) => counter.iter_mut().for_each(|counter| counter.advance(bytes)),
             News::Silent { url, since, patience } => {
@@ -30,7 +30,7 @@ impl Watch for Terminal {
             }
             News::Lost { url, words } => {
                 counter = None;
-                talk(&format!("{url}: {words}; trying again"));
+                talk(&format!("{url}: {words}; retrying"));
             }
         })
     }

@@ -1,7 +1,7 @@
-//! Files opened without waiting.
+//! Opens files without blocking.
 //!
-//! `open` on a FIFO waits until its other end is opened, for ever if need be. So nothing that somebody else may have put
-//! in a file's place is opened before its kind is known, and `O_NONBLOCK` covers a swap in between.
+//! `open` on a FIFO blocks until its other end is opened, possibly forever. So the kind of a file is checked before it
+//! is opened, in case another program has replaced it, and `O_NONBLOCK` covers a replacement after that check.
 
 use identity::Digest;
 use std::fs::{File, OpenOptions};
@@ -9,12 +9,12 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// What stands in the place of a regular file.
+/// What was found in place of a regular file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}, not a regular file")]
+#[error("not a regular file, but {0}")]
 pub struct NotRegular(&'static str);
 
-/// An error with the path it is about, for callers that know only the folder.
+/// An error with its path, for callers that know only the folder.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {error}", path.display())]
 struct PathError {
@@ -22,7 +22,7 @@ struct PathError {
     error: io::Error,
 }
 
-/// Adds the path to an error that says nothing useful without it.
+/// Adds the path to an error whose message would not help without it.
 pub fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error + '_ {
     move |error| {
         if !is_not_regular(&error) && error.kind() != io::ErrorKind::PermissionDenied {
@@ -37,7 +37,7 @@ pub fn path_of(error: &io::Error) -> Option<&Path> {
     error.get_ref()?.downcast_ref::<PathError>().map(|at| at.path.as_path())
 }
 
-/// Whether an error says that something else stands in a file's place.
+/// Whether an error is [`NotRegular`].
 pub fn is_not_regular(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| match inner.downcast_ref::<PathError>() {
         Some(at) => is_not_regular(&at.error),
@@ -45,7 +45,7 @@ pub fn is_not_regular(error: &io::Error) -> bool {
     })
 }
 
-/// What stands at a path where a regular file belongs; `None` for such a file, or for nothing at all.
+/// What is at a path instead of a regular file; `None` if it is a regular file or does not exist.
 pub fn irregular(path: &Path) -> Option<NotRegular> {
     let followed = path.metadata();
     let kind = match &followed {
@@ -54,9 +54,9 @@ pub fn irregular(path: &Path) -> Option<NotRegular> {
         Err(_) => path.symlink_metadata().ok()?.file_type(),
     };
     Some(NotRegular(match followed {
-        // A link that can be followed further than this user may go is a matter of permissions.
+        // A link into a folder that this user can't search is a matter of permissions.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return None,
-        Err(_) if kind.is_symlink() => "a symbolic link that leads to no file",
+        Err(_) if kind.is_symlink() => "a dangling symbolic link",
         Err(_) => return None,
         Ok(_) if kind.is_dir() => "a folder",
         Ok(_) if kind.is_fifo() => "a FIFO",
@@ -73,14 +73,14 @@ fn open_as(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let file = options.custom_flags(libc::O_NONBLOCK).open(path)?;
     match file.metadata()?.is_file() {
         true => Ok(file),
-        false => refuse(irregular(path).unwrap_or(NotRegular("something else"))),
+        false => refuse(irregular(path).unwrap_or(NotRegular("a special file"))),
     }
 }
 
 /// Opens a regular file for reading.
 ///
 /// # Errors
-/// When there is none, or the system refuses.
+/// [`NotRegular`], or the system's error.
 pub fn open(path: &Path) -> io::Result<File> {
     open_as(path, File::options().read(true))
 }
@@ -88,19 +88,19 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// The digest of a regular file's bytes.
 ///
 /// # Errors
-/// As of [`open`], and when it can't be read.
+/// As for [`open`], and if the file can't be read.
 pub fn digest(path: &Path) -> io::Result<Digest> {
     Digest::of_reader(open(path)?)
 }
 
-/// Opens a regular file that is only locked, and makes it where it is missing.
+/// Opens a regular file in order to lock it, and creates it if missing.
 ///
 /// # Errors
-/// When something else stands there, or the system refuses.
+/// [`NotRegular`], or the system's error.
 pub fn open_for_locking(path: &Path) -> io::Result<File> {
     let writable = open_as(path, File::options().create(true).truncate(false).write(true));
     match writable {
-        // Locking needs no right to write: the file may be that of another user, of whom one shares the rest.
+        // Locking needs no write permission: the file may belong to another user who shares the folder.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.is_file() => {
             open(path).map_err(|_| error)
         }
@@ -111,20 +111,20 @@ pub fn open_for_locking(path: &Path) -> io::Result<File> {
 /// All bytes of a regular file.
 ///
 /// # Errors
-/// When there is none, or the system refuses.
+/// [`NotRegular`], or the system's error.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Replaces a cache as a whole, whatever stands in its place: nothing is lost with one.
+/// Replaces a cache file as a whole, whatever is in its place.
 ///
 /// # Errors
-/// When the system refuses.
+/// The system's error.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = path.with_extension(std::process::id().to_string());
-    // Left by a process of the same number, which is dead.
+    // A dead process with the same process id may have left a file there.
     let _ = std::fs::remove_file(&beside);
     let write = || {
         io::Write::write_all(&mut File::options().write(true).create_new(true).open(&beside)?, bytes)?;
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_but_a_regular_file_is_opened_and_nothing_waits() {
+    fn only_regular_files_are_opened_and_nothing_blocks() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         assert!(std::process::Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
@@ -157,11 +157,11 @@ mod tests {
             ("folder", "a folder"),
             ("socket", "a socket"),
             ("device", "a device"),
-            ("circle", "a symbolic link that leads to no file"),
-            ("nowhere", "a symbolic link that leads to no file"),
+            ("circle", "a dangling symbolic link"),
+            ("nowhere", "a dangling symbolic link"),
         ] {
             for error in [open(&path(name)).unwrap_err(), open_for_locking(&path(name)).unwrap_err()] {
-                assert_eq!(error.to_string(), format!("{what}, not a regular file"), "{name}");
+                assert_eq!(error.to_string(), format!("not a regular file, but {what}"), "{name}");
                 let error = at(&path(name))(error);
                 assert!(is_not_regular(&error) && path_of(&error) == Some(path(name).as_path()), "{name}");
             }

@@ -1,4 +1,5 @@
-//! What the operating system gives: files, identifiers, limits, permissions. It knows nothing of the program.
+//! Services of the operating system: files, locks, identifiers, limits, permissions. This crate knows nothing about the
+//! program that uses it.
 
 pub mod files;
 pub mod limits;
@@ -9,7 +10,7 @@ mod uid;
 
 pub use uid::{check_random, uid};
 
-/// A word as a shell reads it: in quotes where it must be.
+/// A word as it must be written for a shell, quoted if necessary.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -1,21 +1,21 @@
-//! Who holds a lock, as the kernel tells it.
+//! Finds out from the kernel which process holds a lock.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// The process that holds a lock on a file: `process 42, python3`. `None` where there is none, or it is not to be seen
-/// from here.
+/// The process that holds a lock on a file: `process 42, python3`. `None` if there is none, or it is not visible from
+/// here.
 pub fn holder(path: &Path) -> Option<String> {
     let (inode, path) = (path.metadata().ok()?.ino(), path.canonicalize().ok()?);
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    // 1: FLOCK  ADVISORY  WRITE 42 08:01:131 0 EOF; one that waits has "->" after the number.
+    // 1: FLOCK  ADVISORY  WRITE 42 08:01:131 0 EOF; a waiting process has "->" after the first number.
     let pid = locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (pid, file) = (words.get(4)?, words.get(5)?);
         let held = words.get(1) != Some(&"->")
             && words.get(3) == Some(&"WRITE")
             && file.rsplit(':').next()?.parse() == Ok(inode);
-        // Another filesystem may have a file of the same number.
+        // A file on another filesystem may have the same inode number.
         held.then(|| pid.parse::<u32>().ok()).flatten().filter(|pid| has_open(*pid, &path))
     })?;
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();

@@ -1,18 +1,18 @@
-//! Which permission this user lacks. The system only says that one is missing.
+//! Finds out which permission this user lacks; the system only reports that one is missing.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::quoted;
 
-/// A path that this user may not use as is needed, and what would change that.
+/// A path for which this user lacks a permission, and how to get it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    /// What can't be used.
+    /// The path.
     pub path: PathBuf,
-    /// What is missing: `write`, or `read`.
+    /// The missing permission: `write` or `read`.
     pub right: &'static str,
-    /// A command, and who can type it.
+    /// A hint with the command that grants it, and who can run it.
     pub hint: String,
 }
 
@@ -20,7 +20,7 @@ const READ: u32 = 4;
 const WRITE: u32 = 2;
 const SEARCH: u32 = 1;
 
-/// Who this process is to the filesystem.
+/// This process's user and groups, as the filesystem sees them.
 struct User {
     uid: u32,
     groups: Vec<u32>,
@@ -33,14 +33,14 @@ impl User {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;
             Some(line.split_whitespace().filter_map(|number| number.parse().ok()).collect())
         };
-        // Real, effective, saved, of the filesystem.
+        // The columns are real, effective, saved and filesystem.
         let uid = *numbers("Uid:")?.get(3)?;
         let mut groups = numbers("Groups:")?;
         groups.extend(numbers("Gid:")?.get(3));
         Some(Self { uid, groups })
     }
 
-    /// What the mode of a file denies this user of some rights, as bits, and the command that would change it.
+    /// The bits of `rights` that a file's mode denies this user, and a hint with the command that grants them.
     fn lacks(&self, path: &Path, rights: u32) -> Option<(u32, String)> {
         let meta = path.metadata().ok()?;
         let (shift, class) = match () {
@@ -58,19 +58,19 @@ impl User {
             .collect();
         let command = format!("chmod {class}+{letters} {}", quoted(&path.display().to_string()));
         let hint = match class {
-            'u' => command,
-            _ => format!("ask its owner (user {}) for: {command}", meta.uid()),
+            'u' => format!("to allow it: {command}"),
+            _ => format!("ask its owner (user {}) to run: {command}", meta.uid()),
         };
         Some((missing, hint))
     }
 }
 
-/// The first of some files and folders in which this user may not read and write.
+/// The first of the given files and folders that this user can't write to, with the missing permission.
 pub fn unwritable<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Option<Denied> {
     first(paths, |path| if path.is_dir() { WRITE | SEARCH } else { READ | WRITE })
 }
 
-/// What keeps this user from reading a path: the path itself, or the first folder above it that can't be searched.
+/// What keeps this user from reading a path: the path itself, or the topmost folder above it that can't be searched.
 pub fn unreadable(path: &Path) -> Option<Denied> {
     let mut above: Vec<&Path> = path.ancestors().collect();
     above.reverse();
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_class_of_the_user_decides_which_right_is_missing() {
+    fn the_users_class_decides_which_right_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a file");
         std::fs::write(&file, "").unwrap();
@@ -104,16 +104,14 @@ mod tests {
             User { uid, groups: vec![gid] }.lacks(&file, READ | WRITE).map(|(_, hint)| hint)
         };
         let quoted = format!("'{}'", file.display());
-        // Root may write whatever the mode says.
-        let expected = (own != 0).then(|| format!("chmod u+w {quoted}"));
+        // Root can write whatever the mode says.
+        let expected = (own != 0).then(|| format!("to allow it: chmod u+w {quoted}"));
         assert_eq!(lacks(0o466, own, no_group), expected);
-        assert_eq!(lacks(0o644, no_user, group), Some(format!("ask its owner (user {own}) for: chmod g+w {quoted}")));
+        let ask = |change: &str| Some(format!("ask its owner (user {own}) to run: chmod {change} {quoted}"));
+        assert_eq!(lacks(0o644, no_user, group), ask("g+w"));
         assert_eq!(lacks(0o664, no_user, group), None);
-        assert_eq!(
-            lacks(0o664, no_user, no_group),
-            Some(format!("ask its owner (user {own}) for: chmod o+w {quoted}"))
-        );
-        assert_eq!(lacks(0o600, no_user, group), Some(format!("ask its owner (user {own}) for: chmod g+rw {quoted}")));
+        assert_eq!(lacks(0o664, no_user, no_group), ask("o+w"));
+        assert_eq!(lacks(0o600, no_user, group), ask("g+rw"));
         assert_eq!(lacks(0o004, 0, no_group), None);
         assert!(User::own().is_some());
     }

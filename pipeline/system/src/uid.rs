@@ -1,12 +1,12 @@
-//! Identifiers of processes, runs and executions: UUIDs of version 7, which sort by time.
+//! Identifiers of processes, runs and executions: version 7 UUIDs, which sort by time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
 
-/// A new identifier. Neither a clock before 1970 nor a system without random numbers keeps it from being one: it need
-/// only be nobody else's.
+/// A new identifier. It only has to be unique, so a clock set before 1970 or a system without random numbers is not a
+/// problem.
 pub fn uid() -> String {
     let mut random = [0; 10];
     if getrandom::fill(&mut random).is_err() {
@@ -16,18 +16,18 @@ pub fn uid() -> String {
 }
 
 fn version_7(now: SystemTime, random: [u8; 10]) -> String {
-    // A version 7 has no time before 1970, nor one after the year 10889.
+    // A version 7 UUID has no time before 1970 or after the year 10889.
     let milliseconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     uuid::Builder::from_unix_timestamp_millis(milliseconds & 0xffff_ffff_ffff, &random).into_uuid().to_string()
 }
 
-/// What tells this call from every other, where the system has no random numbers.
+/// Bytes that differ for every call, if the system has no random numbers.
 fn guessed() -> [u8; 10] {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let mut hash = Sha256::new();
     hash.update(std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default());
     hash.update(std::fs::read("/proc/sys/kernel/hostname").unwrap_or_default());
-    // The time at which a process started tells it from an earlier one of the same number.
+    // The start time distinguishes this process from an earlier one with the same number.
     hash.update(std::fs::read("/proc/self/stat").unwrap_or_default());
     let now = SystemTime::now();
     let age = now.duration_since(UNIX_EPOCH).unwrap_or_else(|before| before.duration());
@@ -37,10 +37,10 @@ fn guessed() -> [u8; 10] {
     std::array::from_fn(|i| digest[i])
 }
 
-/// Whether the system has random numbers. Without them the tables of the standard library can't be made, which panic.
+/// Checks that the system has random numbers. Without them, the standard library's hash maps panic.
 ///
 /// # Errors
-/// When it has none.
+/// The system's error if it has none.
 pub fn check_random() -> Result<(), String> {
     getrandom::fill(&mut [0; 16]).map_err(|error| error.to_string())
 }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_the_clock_says_identifiers_differ_and_sort_by_it() {
+    fn identifiers_differ_and_sort_by_time_whatever_the_clock_says() {
         let years = |n: u64| Duration::from_secs(n * 31_557_600);
         let times = [
             UNIX_EPOCH - years(2000),

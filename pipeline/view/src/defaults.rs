@@ -1,4 +1,4 @@
-//! The defaults of parameters: what a run's parameters are told apart from, and how a recorded value is worded.
+//! Defaults of parameters. They tell which parameters a user set, and the types of recorded values.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,7 +14,7 @@ use stages::schema::flatten;
 pub struct Defaults(BTreeMap<String, Value>);
 
 impl Defaults {
-    /// With the seed that some of them follow.
+    /// All defaults, for a run with this seed, from which some of them are taken.
     pub fn of(seed: i64) -> Self {
         let mut all = vec![("seed".to_owned(), Value::from(1))];
         for stage in STAGES {
@@ -30,10 +30,10 @@ impl Defaults {
         Self(all.into_iter().collect())
     }
 
-    /// Whether a parameter is what it would be unwritten.
+    /// Whether a parameter has its default value.
     pub fn hold(&self, param: &Param) -> bool {
         self.0.get(&param.name).is_some_and(|value| match (value, &param.value) {
-            // Booleans are 0 and 1 in the record, lists are JSON.
+            // The record stores booleans as 0 and 1, and lists as JSON.
             (Value::Bool(value), Cell::Integer(cell)) => i64::from(*value) == *cell,
             (Value::Number(value), Cell::Integer(cell)) => value.as_i64() == Some(*cell),
             (Value::Number(value), Cell::Real(cell)) => value.as_f64() == Some(*cell),
@@ -41,7 +41,7 @@ impl Defaults {
         })
     }
 
-    /// A parameter's value as an experiment would say it.
+    /// A parameter's value as it would be written in an experiment.
     pub fn shown(&self, name: &str, cell: &Cell) -> String {
         match (self.0.get(name), cell) {
             (Some(Value::Bool(_)), Cell::Integer(value)) => (*value != 0).to_string(),
@@ -51,7 +51,7 @@ impl Defaults {
 }
 
 impl Defaults {
-    /// A parameter's value as JSON, in its key's own type.
+    /// A parameter's value as JSON, with the type of its key.
     pub fn typed(&self, name: &str, cell: &Cell) -> Value {
         match (self.0.get(name), cell) {
             (Some(Value::Bool(_)), Cell::Integer(value)) => Value::from(*value != 0),
@@ -60,12 +60,12 @@ impl Defaults {
     }
 }
 
-/// The same parameters, and those that runs lack because they are older than the key: its default, by which they ran.
+/// Adds the default values of keys that some runs lack because the runs are older than the keys.
 pub fn with_later(mut params: Vec<Param>, runs: &[RunId]) -> Vec<Param> {
     let mut added = Vec::new();
     for stage in STAGES.iter().filter(|stage| stage.keys.iter().any(|key| key.later)) {
         let own = || params.iter().filter(|param| param.name.split_once('.').is_some_and(|(it, _)| it == stage.stage));
-        // A stage that a run leaves out has no parameters at all.
+        // A run without a stage has none of its parameters.
         let with_stage: HashSet<RunId> = own().map(|param| param.run).collect();
         for key in stage.keys.iter().filter(|key| key.later) {
             let Some(value) = key.default_value(1).as_ref().and_then(cell) else { continue };
@@ -83,7 +83,7 @@ pub fn with_later(mut params: Vec<Param>, runs: &[RunId]) -> Vec<Param> {
     params
 }
 
-/// A value as the record holds it; `None` of a list or a table.
+/// A value as the record stores it; `None` for a list or a table.
 fn cell(value: &Value) -> Option<Cell> {
     match value {
         Value::Bool(value) => Some(Cell::Integer(i64::from(*value))),
@@ -95,7 +95,7 @@ fn cell(value: &Value) -> Option<Cell> {
     }
 }
 
-/// A parameter's value as JSON; lists are JSON in the record.
+/// A parameter's value as JSON. (The record stores lists as JSON text.)
 pub fn json(cell: &Cell) -> Value {
     match cell {
         Cell::Text(text) if text.starts_with('[') => serde_json::from_str(text).unwrap_or(Value::from(text.as_str())),
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_that_is_older_than_a_key_ran_by_its_default() {
+    fn a_run_that_is_older_than_a_key_has_its_default() {
         let param = |run: RunId, name: &str, value: Cell| Param { run, name: name.to_owned(), value };
         let steps = |run| param(run, "train.steps", Cell::Integer(9));
         let given = vec![steps(RunId(1)), steps(RunId(2)), param(RunId(2), "baselines.order", Cell::Integer(3))];

@@ -1,4 +1,4 @@
-//! What is wrong with runs, from what that is concluded, and what was not checked.
+//! What is wrong with runs, the evidence, and the checks that were not made.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,27 +13,29 @@ use insight::verdict::signals_of;
 use record::Record;
 use record::read::{RunSummary, StageRow};
 
-/// Some runs, diagnosed.
+/// The diagnoses of some runs.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct DiagnoseView {
     pub runs: Vec<Diagnosis>,
 }
 
-/// Steps that are shown around an onset, on either side.
+/// The number of steps shown on either side of an onset.
 const AROUND: i64 = 5;
 
-/// Rows of all curves together, beside the fewest of one.
+/// The most rows of all curves together.
 const ROWS: i64 = 64_000;
+
+/// The fewest rows per curve.
 const FEWEST: i64 = 40;
 
-/// What is known of what is wrong with a run.
+/// A run, its verdict and the evidence.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Diagnosis {
     #[serde(flatten)]
     pub summary: RunSummary,
     pub judged: Verdict,
     pub confirmations: Vec<Confirmation>,
-    /// What the rules looked at: for JSON, where there are several runs, since that takes longer than all else.
+    /// The signals that the rules looked at. They are read only on request, because that takes longer than the rest.
     pub signals: Option<Signals>,
     /// The steps around the onset.
     pub around: Vec<StepRow>,
@@ -44,13 +46,10 @@ pub struct Diagnosis {
 }
 
 impl DiagnoseView {
-    /// Diagnoses runs, with curves of at most so many rows each.
-    ///
-    /// # Errors
-    /// Those of the source.
+    /// Diagnoses runs, with curves of at most `rows` rows each.
     pub fn read<S: Source>(source: &mut S, runs: &[RunId], signals: bool, rows: i64) -> Result<Self, S::Error> {
         let details = source.record().details(runs)?;
-        // The more curves, the fewer rows has each.
+        // The more curves there are, the fewer rows each one has.
         let rows = (ROWS / runs.len().max(1) as i64).min(rows).max(FEWEST);
         let of: Vec<(Option<i64>, i64)> = details.iter().map(|run| (run.trajectory_id, run.steps)).collect();
         let side = |record: &mut Record| {
@@ -83,7 +82,7 @@ impl DiagnoseView {
     }
 }
 
-/// What is read of one run.
+/// What is read about one run.
 type Parts<'a> = (
     (((RunSummary, (Verdict, Option<Signals>)), (&'a Vec<StageRow>, &'a Vec<NgramLoss>)), Vec<Bucket>),
     Vec<Confirmation>,

@@ -1,7 +1,7 @@
-//! What `--json` prints: a view in an envelope that says which one it is, and in which version.
+//! The JSON documents that `--json` prints: a view in an envelope with the view's name and a version.
 //!
-//! `docs/json.schema.json` is the JSON Schema of all of them, made from these types. The version rises when a field goes or
-//! changes its meaning, not when one is added.
+//! `docs/json.schema.json` is the JSON Schema of all documents, generated from these types. The version rises when a
+//! field is removed or changes its meaning, but not when one is added.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
@@ -20,7 +20,7 @@ pub const VERSION: u32 = 1;
 /// A view as JSON: `{"version": 1, "view": "runs", …}`.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Document<'a> {
-    /// Rises when a field goes or changes its meaning, not when one is added.
+    /// Rises when a field is removed or changes its meaning, but not when one is added.
     pub version: u32,
     #[serde(flatten)]
     pub view: View<'a>,
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_schema_beside_the_docs_is_that_of_the_types() {
+    fn the_schema_in_docs_matches_the_types() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/json.schema.json");
         let wanted = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
         if std::env::var_os("UPDATE_DOCS").is_some() {

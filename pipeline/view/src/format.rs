@@ -1,4 +1,4 @@
-//! Numbers, times and texts as people read them.
+//! Formats numbers, times and texts for people.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -11,14 +11,14 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use identity::{Cell, Loss, LossKind};
 use system::quoted;
 
-/// What differs from one computer, or from one minute, to the next; `[what]` in its place where `PIPELINE_REDACT=1` is set.
-/// Tests and documentation set it, so that whole screens can be compared. Nothing that is recorded goes through here.
+/// `text`, or `[what]` if `PIPELINE_REDACT=1` is set. Tests and documentation set this variable to compare whole
+/// screens, parts of which differ between computers or from minute to minute. What is recorded is never redacted.
 pub fn redacted(what: &str, text: String) -> String {
     static ASKED: LazyLock<bool> = LazyLock::new(|| std::env::var_os("PIPELINE_REDACT").is_some_and(|it| it == "1"));
     if *ASKED { format!("[{what}]") } else { text }
 }
 
-/// A measured float: four decimals while they mean something, else an exponent.
+/// A measured number: with four decimals while these are significant, otherwise with an exponent.
 pub fn float(x: f64) -> String {
     let size = x.abs();
     if x == 0.0 {
@@ -49,7 +49,7 @@ pub fn bytes(n: u64) -> String {
     redacted("size", said)
 }
 
-/// A loss, or the word for what it was in place of a number.
+/// A loss, or `nan`, `inf` or `-inf`.
 pub fn loss(loss: Option<f64>, kind: Option<LossKind>) -> String {
     match (loss, kind) {
         (Some(loss), _) => float(loss),
@@ -58,10 +58,10 @@ pub fn loss(loss: Option<f64>, kind: Option<LossKind>) -> String {
     }
 }
 
-/// A perplexity, or the word for what its loss was: one decimal while it has fewer than four digits before it.
+/// A perplexity, or the kind of its loss if that is not finite. It has one decimal from 10 to 1000.
 pub fn perplexity(x: Option<f64>, kind: Option<LossKind>) -> String {
     match x {
-        // A loss that is finite may have a perplexity beyond any float.
+        // The perplexity of a finite loss can overflow.
         None => match kind {
             Some(LossKind::Finite) => LossKind::Infinite.to_string(),
             Some(kind) => kind.to_string(),
@@ -74,7 +74,7 @@ pub fn perplexity(x: Option<f64>, kind: Option<LossKind>) -> String {
     }
 }
 
-/// A share of one: `6.9 %`.
+/// A fraction as a percentage: `6.9 %`.
 pub fn share(x: f64) -> String {
     let percent = x * 100.0;
     if percent == 0.0 || percent == 100.0 {
@@ -101,12 +101,12 @@ pub fn seconds(s: f64) -> String {
     redacted("duration", said)
 }
 
-/// A time of the record, which is UTC and ISO 8601, to the minute: `2026-03-01 10:00`.
+/// A recorded time, which is ISO 8601 in UTC, to the minute: `2026-03-01 10:00`.
 pub fn time(iso: &str) -> String {
     redacted("time", iso.get(..16).unwrap_or(iso).replace('T', " "))
 }
 
-/// A value as an experiment would say it, without the quotes.
+/// A value as it would be written in an experiment, but without quotes.
 pub fn value(value: &Value) -> String {
     match value {
         Value::String(text) => line(text),
@@ -120,7 +120,7 @@ pub fn value(value: &Value) -> String {
     }
 }
 
-/// A parameter's value. Lists are JSON in the record.
+/// A parameter's value. (The record stores lists as JSON.)
 pub fn cell(cell: &Cell) -> String {
     match cell {
         Cell::Real(x) => rate(*x),
@@ -131,12 +131,12 @@ pub fn cell(cell: &Cell) -> String {
     }
 }
 
-/// A float that a person typed, as short as it reads back: `1.0`, `0.0001`, `1e-8`.
+/// The shortest text that is parsed as the same float: `1.0`, `0.0001`, `1e-8`.
 fn rate(x: f64) -> String {
     format!("{x:?}")
 }
 
-/// The swept parameters in a few characters: `learning_rate=0.1`.
+/// A short label of the swept parameters: `learning_rate=0.1`.
 pub fn point(swept: &Map<String, Value>) -> String {
     let names = short_names(&swept.keys().map(String::as_str).collect::<Vec<_>>());
     let said = names.iter().zip(swept.values()).map(|(name, value)| match value {
@@ -146,8 +146,8 @@ pub fn point(swept: &Map<String, Value>) -> String {
     said.collect::<Vec<_>>().join(" ")
 }
 
-/// What tells a point from its siblings, as [`point`] says it, in so many columns: with the names' initials, else the
-/// values alone. What does not fit even so loses its middle.
+/// Shortens a label made by [`point`] to `width` columns. In turn, until it fits: the names are reduced to their
+/// initials, the names are left out, and the middle is cut out.
 pub fn point_within(label: &str, width: usize) -> String {
     if label.width() <= width {
         return label.to_owned();
@@ -172,7 +172,7 @@ pub fn point_within(label: &str, width: usize) -> String {
     format!("{}…{tail}", values.chars().take(head).collect::<String>())
 }
 
-/// The names and values of a label: `learning_rate=0.1 schedule={kind=cosine, floor=0.1}` has two.
+/// The names and values in a label: `learning_rate=0.1 schedule={kind=cosine, floor=0.1}` has two.
 fn pairs(label: &str) -> Vec<(&str, &str)> {
     let (mut depth, mut begins, mut parts) = (0_usize, 0, Vec::new());
     for (at, c) in label.char_indices() {
@@ -192,7 +192,7 @@ fn pairs(label: &str) -> Vec<(&str, &str)> {
     parts.into_iter().filter_map(|part| part.split_once('=')).collect()
 }
 
-/// Dotted names by their last segment, where that tells them apart.
+/// Shortens dotted names to their last segments where these are unique.
 pub fn short_names(names: &[&str]) -> Vec<String> {
     fn last(name: &str) -> &str {
         name.rsplit('.').next().unwrap_or("")
@@ -201,7 +201,7 @@ pub fn short_names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| if alone(name) { last(name) } else { name }.to_owned()).collect()
 }
 
-/// Names in a row; of many, the first ones and how many more there are.
+/// A list of names; if there are many, the first few and the number of the rest.
 pub fn some(names: &[String]) -> String {
     const FEW: usize = 6;
     match names.len() {
@@ -210,12 +210,12 @@ pub fn some(names: &[String]) -> String {
     }
 }
 
-/// A text filled up to a width with spaces.
+/// A text padded with spaces to a width.
 pub fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
-/// A text's lines, wrapped to a width at white space; control characters are made visible.
+/// A text's lines, wrapped to a width at spaces, with control characters escaped.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
@@ -227,7 +227,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
             } else if !now.is_empty() {
                 now.push(' ');
             }
-            // A word that is longer than a line is broken.
+            // A word that is longer than a line is split.
             while word.width() > width {
                 let fits = word.char_indices().scan(0, |used, (at, c)| {
                     *used += c.width().unwrap_or(0);
@@ -244,22 +244,22 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The command that runs an experiment with some overrides, as a shell reads it.
+/// The shell command that runs an experiment with some overrides.
 pub fn command(experiment: &str, overrides: &[String]) -> String {
     format!("pipeline run {}{}", quoted(experiment), sets(overrides))
 }
 
-/// Overrides as one types them.
+/// Overrides as `--set` flags.
 pub fn sets(overrides: &[String]) -> String {
     overrides.iter().map(|text| format!(" --set {}", quoted(text))).collect()
 }
 
-/// A path; one that is not UTF-8 in quotes, with its odd bytes escaped.
+/// A path. If it is not valid UTF-8, it is quoted, with the invalid bytes escaped.
 pub fn path(path: &Path) -> String {
     path.to_str().map_or_else(|| format!("{path:?}"), str::to_owned)
 }
 
-/// Lines, two columns in.
+/// Lines indented by two columns.
 pub fn indent(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_as_people_read_them() {
+    fn numbers_are_rounded_and_have_units() {
         assert_eq!(
             [float(9.21034), float(1e30), float(0.00012), float(172.4)],
             ["9.2103", "1.00e30", "1.20e-4", "172.40"]
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_wrapped_and_harmless() {
+    fn texts_are_wrapped_and_escaped() {
         assert_eq!(wrap("the cat sat\non it", 7), ["the cat", "sat", "on it"]);
         assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
         assert_eq!(line("a\u{1b}[31m\tb"), "a\\u{1b}[31m\\tb");

@@ -1,9 +1,9 @@
 //! Views: what a screen, a page or a JSON document shows, as plain serialisable values.
 //!
-//! A view is gathered from a [`Source`], which has the record and gives verdicts. Every front end renders the same views
-//! and computes nothing of its own. Nothing is drawn, printed, judged or written here, and no store is opened.
+//! A view is gathered from a [`Source`], which provides the record and the verdicts. All front ends render the same
+//! views and compute nothing. This crate does not draw, print, judge or record anything, and it opens no store.
 
-#![allow(missing_docs, reason = "fields whose names say all, as those of the record's rows")]
+#![allow(missing_docs, reason = "many fields are named like the record's columns and need no comment")]
 
 pub mod compare;
 pub mod defaults;

@@ -1,4 +1,4 @@
-//! Trainings whose rate rises until the loss breaks away.
+//! Learning rate range tests: runs whose learning rate rises until the loss diverges.
 
 use identity::{RunId, TraceRow};
 use schemars::JsonSchema;
@@ -11,38 +11,38 @@ use crate::models::baselines;
 use chart::axis::Baseline;
 use insight::range::{Conclusion, Tried, conclude, smoothed};
 
-/// Some range tests.
+/// Some learning rate range tests.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct LrRangeView {
     pub tests: Vec<RangeTest>,
 }
 
-/// A test and what it shows.
+/// A learning rate range test and its conclusion.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct RangeTest {
     pub run: RunId,
-    /// What tells its point from those of other tests.
+    /// The values that distinguish the tested point from those of other tests.
     pub point: Map<String, Value>,
     pub optimizer: Optimizer,
     pub from: f64,
     pub to: f64,
-    /// Of the training, had it not ended at a loss that was no number.
+    /// The planned number of steps; a run ends early if its loss is not finite.
     pub steps: i64,
     #[serde(flatten)]
     pub found: Conclusion,
-    /// How many times a mean loss the loss is that the rates are meant for; `None` where rates are the same for either.
+    /// The scale of the loss that the rates apply to; `None` if the optimizer does not depend on this scale.
     #[serde(skip)]
     pub scale: Option<LossUnit>,
-    /// Whether neighbouring batches are nearly the same.
+    /// Whether consecutive batches overlap almost entirely.
     pub sliding: bool,
-    /// What trains at the suggestion.
+    /// The command that trains at the suggested rate.
     pub command: Option<String>,
-    /// The lines of the curve.
+    /// The horizontal lines drawn beside the curve.
     pub baselines: Vec<Baseline>,
     pub curve: Vec<CurveStep>,
 }
 
-/// The loss that rates are meant for.
+/// The scale of the loss that learning rates apply to.
 #[derive(Debug, Clone, Copy)]
 pub struct LossUnit {
     pub summed: bool,
@@ -54,16 +54,13 @@ pub struct LossUnit {
 pub struct CurveStep {
     pub step: i64,
     pub learning_rate: f64,
-    /// `None` where it was no number.
+    /// `None` if the loss was not finite.
     pub loss: Option<f64>,
     pub smoothed: Option<f64>,
 }
 
 impl RangeTest {
-    /// Reads the test that a run is; without the command that trains at the suggestion.
-    ///
-    /// # Errors
-    /// Those of the source.
+    /// Reads the range test `run`, but without the command that trains at the suggested rate.
     pub fn read<S: Source>(
         source: &mut S,
         run: RunId,
@@ -74,15 +71,15 @@ impl RangeTest {
         let rows = source.record().trace(run)?;
         let (stages, ngrams) = (source.stages(run)?, source.record().ngrams(run)?);
         let mut lines = baselines(&stages, &ngrams);
-        // So early, what longer contexts come to is out of sight.
+        // The loss of a short test stays far above the baselines with longer contexts.
         lines.retain(|line| matches!(line.label.as_str(), "ln V" | "unigram"));
         Ok(Self { baselines: lines, ..Self::of(run, &rows, span, steps, point) })
     }
 
-    /// What the steps of a test show.
+    /// Draws conclusions from the steps of a test.
     pub fn of(run: RunId, rows: &[TraceRow], span: RateSpan, steps: i64, point: &TestedPoint) -> Self {
         let TestedPoint { swept, train, batch } = point;
-        // Every step of such a run has its rate.
+        // Every step of a range test has a rate.
         let rate = |row: &TraceRow| row.learning_rate.unwrap_or(f64::NAN);
         let tried: Vec<Tried> = rows
             .iter()
@@ -98,7 +95,7 @@ impl RangeTest {
         let mut found = conclude(&tried, train.optimizer);
         let sliding = batch.layout == Layout::Sliding;
         if sliding {
-            // A fault of the data comes before the rate.
+            // With a data fault, no rate can be suggested.
             found.suggestion = None;
         }
         let summed = train.loss_scale.factor(batch.unroll) != 1.0;
@@ -119,10 +116,10 @@ impl RangeTest {
     }
 }
 
-/// The point that a test is of.
+/// The point that is tested.
 #[derive(Debug)]
 pub struct TestedPoint {
-    /// What tells it from the others.
+    /// The values that distinguish the point from others.
     pub swept: Map<String, Value>,
     pub train: Train,
     pub batch: Batch,

@@ -1,19 +1,19 @@
-//! What a loss can be held against: models that count; and the scores of checkpoints.
+//! The baselines that losses are compared with, and the evaluations of checkpoints.
 
 use chart::axis::Baseline;
 use identity::{EvaluationRow, NgramLoss};
 use record::read::StageRow;
 
-/// The split on which models give a plot its lines: one that they have not learned from, or else train.
+/// The split whose n-gram losses are drawn as horizontal lines in a plot: a held-out split if there is one, else train.
 pub fn lines_on(ngrams: &[NgramLoss]) -> Option<&str> {
     ["valid", "test", "train"].into_iter().find(|split| ngrams.iter().any(|it| it.split == *split))
 }
 
-/// What a loss of a run can be held against: models that count; or, of a run from before there were such models, what the
-/// stage `vocab` reported.
+/// The baselines of a run: the losses of n-gram models, or, for a run from before the stage `baselines` existed, the
+/// figures that the stage `vocab` reported.
 pub fn baselines(stages: &[StageRow], ngrams: &[NgramLoss]) -> Vec<Baseline> {
     if let Some(split) = lines_on(ngrams) {
-        // What a longer model has seen it knows by heart: of train only the shortest say something.
+        // Models with longer contexts have memorised train, the text that they were counted on.
         let lines = ngrams.iter().filter(|it| it.split == split && (split != "train" || it.n <= 1));
         return lines.map(|it| Baseline { label: short(&it.model), value: it.loss }).collect();
     }
@@ -24,7 +24,7 @@ pub fn baselines(stages: &[StageRow], ngrams: &[NgramLoss]) -> Vec<Baseline> {
         .collect()
 }
 
-/// What the lines of a plot are, of runs whose models were scored on `splits`.
+/// The legend for the baselines in a plot, whose n-gram models were evaluated on `splits`.
 pub fn baseline_words<'s>(lines: &[Baseline], splits: impl Iterator<Item = &'s str>) -> Option<String> {
     let mut splits: Vec<&str> = splits.collect();
     splits.sort_unstable();
@@ -33,7 +33,7 @@ pub fn baseline_words<'s>(lines: &[Baseline], splits: impl Iterator<Item = &'s s
     (!splits.is_empty()).then(|| format!("┄ n-gram models on {}: {}", splits.join(" or "), named.join(", ")))
 }
 
-/// A model that counts, in a word.
+/// A short name for an n-gram model.
 pub fn short(model: &str) -> String {
     match model {
         "uniform" => "ln V".to_owned(),
@@ -42,12 +42,12 @@ pub fn short(model: &str) -> String {
     }
 }
 
-/// The score of the last checkpoint on a split.
+/// The evaluation of the last checkpoint on a split.
 pub fn last<'e>(evaluations: &'e [EvaluationRow], split: &str) -> Option<&'e EvaluationRow> {
     evaluations.iter().rfind(|e| e.split == split && e.source == "evaluate")
 }
 
-/// The place of the best score of a split, among scores that are finite.
+/// The index of the evaluation with the lowest finite loss on a split.
 pub fn best(evaluations: &[EvaluationRow], split: &str) -> Option<usize> {
     let finite = evaluations.iter().enumerate().filter(|(_, e)| e.split == split);
     finite.filter_map(|(at, e)| Some((at, e.loss?))).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(at, _)| at)

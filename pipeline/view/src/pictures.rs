@@ -1,4 +1,4 @@
-//! Curves of runs, gathered for pictures.
+//! Gathers the curves of runs for pictures.
 
 use std::collections::BTreeSet;
 
@@ -11,41 +11,38 @@ use insight::comparison::{self, Differing};
 use record::read::{Detail, RunSummary, StageRow};
 use record::{self, Record};
 
-/// The most parameters that a label beside a curve holds.
+/// The most parameters in a label beside a curve.
 const MARGIN: usize = 2;
 
-/// Some runs, with what their pictures need.
+/// Some runs, with the data for their pictures.
 #[derive(Debug)]
 pub struct Pictured {
-    /// What they are together: a study's name, or their own.
+    /// The title of the runs together: the name of a study, or the names of the runs.
     pub of: String,
     pub summaries: Vec<RunSummary>,
     pub details: Vec<Detail>,
-    /// What their baselines and circumstances are read from: `vocab` and `train`.
+    /// The stages `vocab` and `train`, from which baselines and circumstances are read.
     pub stages: Vec<Vec<StageRow>>,
     pub evaluations: Vec<Vec<EvaluationRow>>,
     pub ngrams: Vec<Vec<NgramLoss>>,
     pub verdicts: Vec<Verdict>,
-    /// Of each run: `tokenize.unit`.
+    /// For each run: `tokenize.unit`.
     pub units: Vec<String>,
-    /// Parameters that are not the same for all.
+    /// Parameters that differ between the runs.
     pub differing: Vec<Differing>,
     pub baselines: Vec<Baseline>,
-    /// The quantity whose curves were read with the rest.
+    /// The quantity whose curves were read at the start.
     drawn: Quantity,
-    /// About as many rows has a curve.
+    /// The approximate number of rows per curve.
     rows: i64,
     curves: Vec<Vec<Bucket>>,
-    /// The places of the runs that pictures show; of most, all.
+    /// The indices of the runs that pictures show, usually all of them.
     shown: BTreeSet<usize>,
 }
 
 impl Pictured {
-    /// Reads them, with the curves of one quantity, of about as many rows a run as `rows` makes of the number of runs; without
-    /// curves where that is 0.
-    ///
-    /// # Errors
-    /// Those of the source.
+    /// Reads the runs with the curves of one quantity. `rows` maps the number of runs to the approximate number of rows
+    /// per curve; if that is 0, no curves are read.
     pub fn read<S: Source>(
         source: &mut S,
         runs: Vec<RunId>,
@@ -87,10 +84,7 @@ impl Pictured {
         })
     }
 
-    /// The curves of the first quantity, of some runs.
-    ///
-    /// # Errors
-    /// Those of the record.
+    /// The curves of the quantity with which the runs were read, for the runs at the indices `shown`.
     pub fn curves_of(
         &self,
         record: &mut Record,
@@ -100,27 +94,27 @@ impl Pictured {
         curves(record, &self.details, self.drawn, rows, shown)
     }
 
-    /// From here on pictures show these runs alone, whose curves are these.
+    /// Restricts pictures to the runs at the indices `shown`, which have these `curves`.
     pub fn show_only(&mut self, shown: BTreeSet<usize>, rows: i64, curves: Vec<Vec<Bucket>>) {
         (self.shown, self.rows, self.curves) = (shown, rows, curves);
     }
 
-    /// The curves of the first quantity, each empty where it was not read.
+    /// The curves of the quantity with which the runs were read; those that were not read are empty.
     pub fn first_curves(&self) -> &[Vec<Bucket>] {
         &self.curves
     }
 
-    /// Steps of the longest run.
+    /// The number of steps of the longest run.
     pub fn steps(&self) -> i64 {
         self.summaries.iter().map(|run| run.steps).max().unwrap_or(0)
     }
 
-    /// What tells each run from the others, in a few characters; its name where nothing shorter does.
+    /// For each run, a short label that distinguishes it from the others, or its name.
     pub fn labels(&self) -> Vec<String> {
         self.labelled(MARGIN)
     }
 
-    /// The same where there is more room: each is told by up to so many parameters.
+    /// The labels of the runs, with up to `most` parameters per label.
     pub fn labelled(&self, most: usize) -> Vec<String> {
         let points: Vec<String> = (0..self.summaries.len()).map(|place| self.point(place, most)).collect();
         let distinct = points.iter().collect::<BTreeSet<_>>().len() == points.len();
@@ -128,7 +122,7 @@ impl Pictured {
         named.map(|(run, point)| if distinct && !point.is_empty() { point } else { run.name() }).collect()
     }
 
-    /// The differing parameters of a run, where they are few: `learning_rate 0.1`.
+    /// The differing parameters of a run, if there are at most `most`: `learning_rate 0.1`.
     fn point(&self, place: usize, most: usize) -> String {
         if self.differing.len() > most {
             return String::new();
@@ -142,9 +136,6 @@ impl Pictured {
     }
 
     /// A picture of one quantity.
-    ///
-    /// # Errors
-    /// Those of the record.
     pub fn chart(&self, record: &mut Record, quantity: Quantity) -> record::Result<Chart> {
         let rows = self.rows;
         let mut curves = match quantity == self.drawn {
@@ -158,7 +149,7 @@ impl Pictured {
             let (buckets, holes) = match quantity {
                 Quantity::Valid => scores(&self.evaluations[place]),
                 Quantity::Loss => {
-                    // Sought step by step, so only where there are some.
+                    // This search reads every step, so it is made only if there is something to find.
                     let holes = if run.nonfinite_steps > 0 { record.holes(run.run)? } else { Vec::new() };
                     (curve, holes)
                 }
@@ -167,7 +158,7 @@ impl Pictured {
                     (curve, holes)
                 }
             };
-            // A sum of many blocks is more than a picture shows.
+            // A picture can't show more buckets than this.
             let wide = self.steps() / rows.max(1);
             let buckets = if buckets.len() as i64 > 2 * rows { thin(&buckets, wide) } else { buckets };
             let onset = self.verdicts[place].began();
@@ -178,7 +169,7 @@ impl Pictured {
     }
 }
 
-/// Curves of what was measured at steps, of the runs at some places; the others are empty.
+/// The curves of a quantity measured at steps, for the runs at the indices `shown`; the others are empty.
 fn curves(
     record: &mut Record,
     details: &[Detail],
@@ -199,18 +190,19 @@ fn curves(
     }
 }
 
-/// What some runs are together.
+/// The title of some runs together.
 fn together(words: &[String], summaries: &[RunSummary]) -> String {
     if let [word] = words
         && let Some(study) = word.strip_prefix("study:")
     {
-        // Not `lr_study@3`: what a study is called does not depend on which others there are.
+        // The number in `lr_study@3` is left out, as it only distinguishes studies with the same name.
         return format::line(study.split_once('@').map_or(study, |(name, _)| name));
     }
     format::some(&summaries.iter().map(RunSummary::name).collect::<Vec<_>>())
 }
 
-/// Scores on valid as a curve; where training scored a checkpoint too, the stage's own score counts.
+/// Validation losses as a curve. If a checkpoint was also evaluated during training, the loss from the stage `evaluate`
+/// takes precedence.
 fn scores(evaluations: &[EvaluationRow]) -> (Vec<Bucket>, Vec<Hole>) {
     let (mut buckets, mut holes): (Vec<Bucket>, Vec<Hole>) = (Vec::new(), Vec::new());
     let mut steps: Vec<i64> = evaluations.iter().filter(|e| e.split == "valid").filter_map(|e| e.step).collect();
@@ -236,7 +228,7 @@ fn scores(evaluations: &[EvaluationRow]) -> (Vec<Bucket>, Vec<Hole>) {
     (buckets, holes)
 }
 
-/// Where a measure was no number, as far as its buckets tell.
+/// Where a measured quantity was not finite, to the resolution of its buckets.
 fn broken(buckets: &[Bucket]) -> Vec<Hole> {
     let mut holes: Vec<Hole> = Vec::new();
     for (first, last) in buckets.iter().filter_map(|it| Some((it.first_nonfinite?, it.first + it.steps - 1))) {

@@ -1,4 +1,4 @@
-//! Everything that is known of one run.
+//! Everything known about one run.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,41 +13,38 @@ use identity::{Bucket, EvaluationRow, NgramLoss, Param, RunId, SampleRow};
 use insight::standing::Standing;
 use record::read::{Detail, EventRow, Forked, RunSummary, StageRow};
 
-/// Everything that is known of one run.
+/// Everything known about one run.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct RunView {
     #[serde(flatten)]
     pub summary: RunSummary,
     #[serde(flatten)]
     pub detail: Detail,
-    /// What it was forked from, the nearest first.
+    /// The runs that this run was forked from, the nearest first.
     pub forks: Vec<Forked>,
     pub params: Map<String, Value>,
     pub stages: Vec<StageRow>,
-    /// The lines of the curve.
+    /// The horizontal lines drawn beside the curve.
     pub baselines: Vec<Baseline>,
-    /// Models that count, on each split.
+    /// The losses of n-gram models, by split.
     pub ngrams: Vec<NgramLoss>,
-    /// Where the last valid loss stands among them.
+    /// How the last validation loss compares with the n-gram models.
     pub standing: Option<Standing>,
     pub judged: Verdict,
-    /// What came of trying the verdict's cause.
+    /// The results of trials of the verdict's cause.
     pub confirmations: Vec<Confirmation>,
-    /// The loss of neighbouring steps; `run_steps` in SQL has every one.
+    /// The losses, in buckets of consecutive steps; `run_steps` in SQL has every step.
     pub curve: Vec<Bucket>,
     pub evaluations: Vec<EvaluationRow>,
     pub samples: Vec<SampleRow>,
     pub events: Vec<EventRow>,
-    /// Parameters as the record has them.
+    /// Parameters as recorded.
     #[serde(skip)]
     pub listed: Vec<Param>,
 }
 
 impl RunView {
-    /// Gathers it, with a curve of about `rows` rows; `None` where there is no such run.
-    ///
-    /// # Errors
-    /// Those of the source.
+    /// Gathers the view, with a curve of about `rows` rows; `None` if the run does not exist.
     pub fn read<S: Source>(source: &mut S, run: RunId, rows: i64) -> Result<Option<Self>, S::Error> {
         let Some(summary) = source.summaries(Some(&[run]))?.pop() else { return Ok(None) };
         let stages = source.stages(run)?;
@@ -84,7 +81,7 @@ impl RunView {
     }
 }
 
-/// The command that made the run, where an experiment did.
+/// The command that made the run, if it was made by an experiment.
 pub fn again(detail: &Detail) -> Option<String> {
     let overrides: Vec<String> = serde_json::from_str(detail.overrides.as_deref()?).unwrap_or_default();
     Some(format::command(detail.experiment_path.as_deref()?, &overrides))

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use record::read::RunSummary;
 
-/// Some runs, a line each.
+/// Some runs, one row each.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct RunsView {
     pub runs: Vec<RunSummary>,

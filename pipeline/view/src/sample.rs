@@ -1,33 +1,33 @@
-//! A text that a model made up, in words.
+//! Formats samples.
 
 use crate::format;
 use identity::SampleRow;
 
-/// A sample's prompt and text, wrapped; or why there is none.
+/// A sample's prompt and text, wrapped, or why there is no text.
 pub fn written(sample: &SampleRow, width: usize) -> Vec<String> {
     let lines = match &sample.why_empty {
         Some(why) if sample.text.is_empty() => format::wrap(&format!("(no text: {why})"), width),
         _ if sample.prompt.is_empty() => format::wrap(&sample.text, width),
         _ => format::wrap(&format!("[{}] {}", sample.prompt, sample.text), width),
     };
-    // A text that loops over a line's end would fill the screen with nothing.
+    // A sample that consists of repeated line ends would fill the screen.
     let mut shown = Vec::new();
     for same in lines.chunk_by(|a, b| a.trim() == b.trim()) {
         match same {
             [line, _, _, ..] if line.trim().is_empty() => shown.push(format!("({} empty lines)", same.len())),
-            [line, _, _, ..] => shown.extend([line.clone(), format!("({} more lines like it)", same.len() - 1)]),
+            [line, _, _, ..] => shown.extend([line.clone(), format!("(the same line {} more times)", same.len() - 1)]),
             few => shown.extend(few.iter().cloned()),
         }
     }
     shown
 }
 
-/// How a text was drawn: `greedy`, `temperature=1.0`.
+/// How a sample was drawn: `greedy`, `temperature=1.0`.
 pub fn decode(json: &str) -> String {
     serde_json::from_str(json).map_or_else(|_| format::line(json), |value| format::value(&value))
 }
 
-/// How much a text repeats itself.
+/// Figures that show how much a sample repeats itself.
 pub fn figures(sample: &SampleRow) -> String {
     let figure = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {value:.2}"));
     let looped = sample.loop_period.zip(sample.loop_onset).map(|(period, onset)| {

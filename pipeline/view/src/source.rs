@@ -1,4 +1,4 @@
-//! What views are gathered from.
+//! The interface through which views are gathered.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,43 +10,43 @@ use record::read::{Execution, RunSummary, StageRow};
 use record::{self, Record, RecordError};
 use stages::StageError;
 
-/// From so many runs on it pays to open a second connection.
+/// The number of runs from which a second database connection saves time.
 const MANY: usize = 100;
 
-/// Why there is no such view, and what could be asked for instead.
+/// Why a view can't be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoView {
     /// What is wrong.
     pub message: String,
-    /// What can be typed; empty where there is nothing.
+    /// What to type instead; can be empty.
     pub hint: String,
 }
 
-/// A record, and whoever judges its runs and knows which of its processes still live.
+/// A record, together with the verdicts on its runs and the knowledge of which processes are alive.
 pub trait Source {
-    /// What goes wrong.
+    /// The error of reading a view.
     type Error: From<RecordError> + From<StageError> + From<NoView>;
 
     /// The record.
     fn record(&mut self) -> &mut Record;
 
-    /// Whether the process of that name still runs.
+    /// Whether the process with this identifier is alive.
     fn is_alive(&self, process: &str) -> bool;
 
     /// The names of all stages, in the order in which they run.
     fn stage_names(&self) -> Vec<String>;
 
-    /// The verdicts of some runs, in their order.
+    /// The verdicts of some runs, in the given order.
     fn verdicts(&mut self, runs: &[RunId]) -> Result<Vec<Verdict>, Self::Error>;
 
-    /// Judges some runs again, whatever was concluded before, and hands each verdict to `visit` with what it rests on: of
-    /// one run at a time, since that is large.
+    /// Judges some runs again, whatever the record says, and hands each verdict and its facts to `visit`: one run at a
+    /// time, because facts are large.
     fn judge_again(&mut self, runs: &[RunId], visit: &mut dyn FnMut(Verdict, &Facts)) -> Result<(), Self::Error>;
 
     /// The file of a run's output, such as the plan of `batch`.
     fn object(&mut self, run: RunId, stage: &str, name: &str) -> Result<PathBuf, Self::Error>;
 
-    /// Reads two things, of many runs side by side: one connection keeps one core busy.
+    /// Reads with `side` and with `own`, in parallel if there are many runs, because one connection uses only one core.
     fn beside<A, B: Send>(
         &mut self,
         runs: usize,
@@ -63,14 +63,14 @@ pub trait Source {
             let own = own(self);
             (own, thread.and_then(Result::ok).and_then(|thread| thread.join().ok()))
         });
-        // Where there is no room for another thread or connection, or the other failed, this one says so or does it.
+        // If the other thread could not start or failed, this one does its work, or returns the error.
         match read {
             Some(Ok(read)) => Ok((own?, read)),
             _ => Ok((own?, side(self.record())?)),
         }
     }
 
-    /// The named runs in the order given, or all.
+    /// The summaries of some runs in the given order, or of all runs.
     fn summaries(&mut self, runs: Option<&[RunId]>) -> Result<Vec<RunSummary>, Self::Error> {
         let mut found = self.record().summaries(runs)?;
         if found.iter().any(|summary| summary.status == Status::Interrupted) {
@@ -89,14 +89,14 @@ pub trait Source {
         Ok(found)
     }
 
-    /// A run's stages in their order; those that a dead process was at are interrupted.
+    /// A run's stages in order. Stages that a dead process was running are interrupted.
     fn stages(&mut self, run: RunId) -> Result<Vec<StageRow>, Self::Error> {
         let names = self.stage_names();
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
         Ok(self.stages_of(&[run], &all)?.pop().unwrap_or_default())
     }
 
-    /// The stages of each of some runs that have one of some names, in the order of these.
+    /// For each run, its stages with these names, in the order of `names`.
     fn stages_of(&mut self, runs: &[RunId], names: &[&str]) -> Result<Vec<Vec<StageRow>>, Self::Error> {
         let mut found = self.record().stages_of(runs, names)?;
         for stage in found.iter_mut().flatten() {
@@ -105,7 +105,7 @@ pub trait Source {
         Ok(found)
     }
 
-    /// The first executions that served some runs at some stages.
+    /// At most `most` executions of the stages `names` that produced results of some runs, the earliest first.
     fn executions(&mut self, runs: &[RunId], names: &[&str], most: usize) -> Result<Vec<Execution>, Self::Error> {
         let mut found = self.record().executions(runs, names, most)?;
         for execution in &mut found {
@@ -114,8 +114,7 @@ pub trait Source {
         Ok(found)
     }
 
-    /// What is `running` in a process that is gone is interrupted, whatever the record says: a process that is killed can't
-    /// write that down.
+    /// Turns `running` into `interrupted` if the process is dead: a killed process can't record its end.
     fn settle(&self, status: &mut Status, process: Option<&str>) {
         if *status == Status::Running && !process.is_some_and(|process| self.is_alive(process)) {
             *status = Status::Interrupted;

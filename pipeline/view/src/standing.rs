@@ -1,4 +1,4 @@
-//! Where a run's valid loss stands among its baselines, in words.
+//! Says in words how a run's validation loss compares with its baselines.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,13 @@ use crate::models::{last, short};
 use identity::{Cell, EvaluationRow, NgramLoss, Param, RunId};
 use insight::standing::{Place, Standing, standing};
 
-/// Where the last valid loss stands; `None` where it is not there, is not finite, or has no baselines beside it.
+/// How the last validation loss compares with the baselines; `None` if it is missing or not finite, or if there are no
+/// baselines.
 pub fn of(evaluations: &[EvaluationRow], ngrams: &[NgramLoss]) -> Option<Standing> {
     standing(last(evaluations, "valid")?.loss?, "valid", ngrams)
 }
 
-/// How a run's corpus is cut.
+/// The unit of a run's tokens, `tokenize.unit`.
 pub fn unit(params: &[Param], run: RunId) -> &str {
     match params.iter().find(|param| param.run == run && param.name == "tokenize.unit").map(|param| &param.value) {
         Some(Cell::Text(unit)) => unit,
@@ -20,7 +21,7 @@ pub fn unit(params: &[Param], run: RunId) -> &str {
     }
 }
 
-/// The same of each of some runs.
+/// The unit of each run's tokens.
 pub fn units(params: &[Param], runs: &[RunId]) -> Vec<String> {
     let of = |param: &Param| match &param.value {
         Cell::Text(unit) if param.name == "tokenize.unit" => Some((param.run, unit.clone())),
@@ -30,21 +31,23 @@ pub fn units(params: &[Param], runs: &[RunId]) -> Vec<String> {
     runs.iter().map(|run| found.remove(run).unwrap_or_default()).collect()
 }
 
-/// A standing in words, of a corpus cut by `unit`: `4.2939, is between a bigram model (4.36) and …`.
+/// How a loss compares with the baselines, in words that follow "the last validation loss, ": `4.2939, is between the
+/// unigram baseline (4.66) and …`. `unit` is the unit of the tokens.
 pub fn words(found: &Standing, unit: &str) -> String {
     let name = |model: &NgramLoss| {
         let loss = format!("{:.2}", model.loss);
         match model.model.as_str() {
-            "uniform" => format!("an even guess (ln V {loss})"),
-            "unigram" => format!("{} frequencies (unigram {loss})", if unit == "char" { "character" } else { "word" }),
-            "bigram" => format!("a bigram model ({loss})"),
-            other => format!("a Kneser–Ney {}-gram model ({} {loss})", model.n, short(other)),
+            "uniform" => format!("the uniform baseline (ln V {loss})"),
+            "unigram" if unit == "char" => format!("the character unigram baseline ({loss})"),
+            "unigram" => format!("the unigram baseline ({loss})"),
+            "bigram" => format!("the bigram baseline ({loss})"),
+            other => format!("the Kneser–Ney {}-gram baseline ({} {loss})", model.n, short(other)),
         }
     };
     let said = match &found.place {
-        Place::AsGoodAs(same) => format!("as good as {}", name(same)),
+        Place::AsGoodAs(same) => format!("on par with {}", name(same)),
         Place::Between(worse, better) if worse.n > 0 => format!("between {} and {}", name(worse), name(better)),
-        // That it is better than an even guess says little.
+        // Being better than the uniform baseline says little.
         Place::Between(_, better) | Place::WorseThan(better) => format!("worse than {}", name(better)),
         Place::BetterThan(worse) => format!("better than {}", name(worse)),
     };

@@ -1,4 +1,4 @@
-//! One step of a run: what it measured, what it read, and what was predicted where that was replayed.
+//! One step of a run: what it measured, what it read, and what the model predicted if the step was replayed.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,21 +17,21 @@ pub struct StepView {
     pub step: u64,
     pub measured: StepRow,
     pub plan: BatchPlan,
-    /// Windows of the plan that the step reads.
+    /// The number of the plan's windows that the step reads.
     pub windows: u64,
     pub epoch: u64,
-    /// The share of the step's input positions that the step before also held.
+    /// The fraction of the step's input positions that overlap with the previous step.
     pub overlap: f64,
-    /// Distinct corpus positions that the steps up to this one have read.
+    /// The number of distinct corpus positions read up to and including this step.
     pub covered: u64,
     pub rows: Vec<BatchRow>,
-    /// What was predicted for each target, row by row; null where that was not replayed.
+    /// The prediction for each target, row by row; null without a replay.
     pub tokens: Option<Vec<Token>>,
-    /// How that came about.
+    /// How the predictions were obtained.
     pub replay: Option<Replay>,
     /// Why `tokens` is null.
     pub why_no_tokens: Option<String>,
-    /// Every type, by its id.
+    /// Every type of the vocabulary, by id.
     #[serde(skip)]
     pub types: Vec<String>,
 }
@@ -39,87 +39,88 @@ pub struct StepView {
 /// A row of a batch.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct BatchRow {
-    /// The corpus offset of the first input; the targets begin one token later.
+    /// The corpus offset of the first input; targets begin one token later.
     pub offset: u64,
     pub inputs: Vec<String>,
     pub targets: Vec<String>,
 }
 
-/// One target, with what the model predicted in its place.
+/// One target, with the model's prediction.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Token {
     pub row: usize,
     pub position: usize,
-    /// The target's place in the corpus.
+    /// The target's corpus offset.
     pub offset: u64,
     pub input: String,
     pub target: String,
-    /// Its negative log-likelihood in nats; null where that was no number.
+    /// The target's negative log-likelihood in nats; null if it is not finite.
     pub loss: Option<f64>,
     pub loss_kind: LossKind,
-    /// Its place among all types, 1 for the likeliest; null where nothing was predicted.
+    /// The target's rank among all types, 1 for the likeliest; null if nothing was predicted.
     pub rank: Option<u64>,
-    /// The five likeliest types, the likeliest first; none where nothing was predicted.
+    /// The five likeliest types, the likeliest first; empty if nothing was predicted.
     pub likeliest: Vec<Likely>,
 }
 
-/// A type, and the probability that the model gave it.
+/// A type, with the probability that the model gave it.
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 pub struct Likely {
     pub word: String,
     pub p: f64,
 }
 
-/// How the tokens were come by.
+/// How the predictions were obtained.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Replay {
-    /// The state that the replay began with.
+    /// The step of the checkpoint that the replay began with.
     pub from: u64,
     pub seconds: f64,
-    /// The step's loss as it came out now.
+    /// The step's loss in the replay.
     pub loss: Option<f64>,
     pub loss_kind: LossKind,
-    /// Whether that is the recorded one, to the bit.
+    /// Whether that loss and the recorded one are bitwise identical.
     pub identical: bool,
-    /// The first step whose loss is not the recorded one, where the last is not.
+    /// The first replayed step whose loss differs from the recorded one, if the loss of the last step differs.
     pub parted: Option<u64>,
-    /// What may be why.
+    /// A possible reason for the difference.
     pub suspicion: Option<String>,
 }
 
-/// What a replay found.
+/// The result of a replay.
 #[derive(Debug)]
 pub struct Predictions {
-    /// The state that it began with.
+    /// The step of the checkpoint that the replay began with.
     pub from: u64,
-    /// All that it took, with the worker's start.
+    /// The total time, including the start of the worker.
     pub seconds: f64,
-    /// The step's loss, as it came out now.
+    /// The step's loss in the replay.
     pub loss: f64,
-    /// Why the loss may not be the recorded one, where something is known.
+    /// Why the loss might differ from the recorded one, if a reason is known.
     pub suspicion: Option<String>,
-    /// The first step whose loss is not the recorded one, where the last is not.
+    /// The first replayed step whose loss differs from the recorded one, if the loss of the last step differs.
     pub parted: Option<u64>,
-    /// What was predicted, row by row and token by token.
+    /// The predictions, row by row and token by token.
     pub rows: Vec<Vec<Predicted>>,
 }
 
 impl StepView {
-    /// Refuses a row that it does not have.
+    /// Refuses a row that the step does not have.
     ///
     /// # Errors
-    /// Which rows there are.
+    /// When there is no such row; says which rows there are.
     pub fn check_row(&self, row: Option<usize>) -> Result<(), NoView> {
         match row.filter(|row| *row >= self.rows.len()) {
             Some(row) => {
-                let message = format!("--row {row}: step {} has rows 0 to {}", self.step, self.rows.len() - 1);
+                let last = self.rows.len() - 1;
+                let message = format!("--row {row} does not exist; step {} has rows 0 to {last}", self.step);
                 Err(NoView { message, hint: String::new() })
             }
             None => Ok(()),
         }
     }
 
-    /// Adds what the model predicted, or why that can't be replayed.
+    /// Adds the model's predictions, or why the step could not be replayed.
     pub fn add(&mut self, found: Result<Predictions, String>) {
         match found.and_then(|found| tokens_of(&found, &self.rows, self.plan.size, &self.types)) {
             Ok((tokens, replay)) => (self.tokens, self.replay) = (Some(tokens), Some(replay)),
@@ -130,21 +131,22 @@ impl StepView {
     /// Reads a step's numbers from the record and its tokens from the store.
     ///
     /// # Errors
-    /// Those of the source; where the run has no such step.
+    /// When the run has no such step, or an object is missing.
     pub fn read<S: Source>(source: &mut S, run: RunId, step: u64) -> Result<Self, S::Error> {
         let plan = BatchPlan::load(&source.object(run, "batch", "plan")?)?;
         let types = Types::load(&source.object(run, "vocab", "vocab")?)?.types;
         let ids = Ids::open(&source.object(run, "vocab", "train")?)?;
         let Some(measured) = source.record().step(run, i64::try_from(step).unwrap_or(i64::MAX))? else {
             let steps = source.summaries(Some(&[run]))?.first().map_or(0, |summary| summary.steps);
-            let has = if steps == 0 { "none yet".to_owned() } else { format!("steps 0 to {}", count(steps - 1)) };
-            return Err(
-                NoView { message: format!("{run} has no step {step}; it has {has}"), hint: String::new() }.into()
-            );
+            let message = match steps {
+                0 => format!("{run} has no steps yet"),
+                _ => format!("{run} has no step {step}; allowed: 0 to {}", count(steps - 1)),
+            };
+            return Err(NoView { message, hint: String::new() }.into());
         };
         let params = source.record().params(&[run])?;
         let accumulate = params.iter().find(|param| param.name == "train.accumulate");
-        // A step reads as many windows of the plan as it averages gradients over.
+        // A step averages gradients over this many windows of the plan.
         let windows = accumulate.and_then(|param| param.value.text().parse().ok()).unwrap_or(1u64);
         let first = step * windows;
         let mut batch = Self {
@@ -175,15 +177,15 @@ impl StepView {
     }
 }
 
-/// The word of a type; all of them are `types`.
+/// The text of the type `id`.
 fn word(types: &[String], id: u32) -> String {
     types.get(id as usize).map_or_else(|| format!("#{id}"), Clone::clone)
 }
 
-/// What a replay found, by the words of a batch: its `rows`, `size` of them a window, and all `types`.
+/// The predictions of a replay, joined with the batch's `rows`, of which there are `size` per window.
 ///
 /// # Errors
-/// Where it is not about this batch, in a line.
+/// When the predictions don't belong to this batch.
 fn tokens_of(
     found: &Predictions,
     rows: &[BatchRow],
@@ -192,12 +194,12 @@ fn tokens_of(
 ) -> Result<(Vec<Token>, Replay), String> {
     let shape = |rows: &[Vec<Predicted>]| rows.iter().map(Vec::len).collect::<Vec<_>>();
     if shape(&found.rows) != rows.iter().map(|row| row.targets.len()).collect::<Vec<_>>() {
-        return Err("BUG: the worker predicted another batch".to_owned());
+        return Err("BUG: the worker's predictions do not match the batch".to_owned());
     }
     let mean = mean(&found.rows, usize::try_from(size).unwrap_or(1));
-    // On a GPU the order of the sum is another.
+    // A GPU sums in a different order, so the two can differ by rounding.
     if Loss(mean).kind() != Loss(found.loss).kind() || (mean - found.loss).abs() > 1e-9 * found.loss.abs().max(1.0) {
-        return Err(format!("BUG: the tokens' losses have the mean {mean:?}, and the step's loss is {:?}", found.loss));
+        return Err(format!("BUG: the mean loss of the tokens is {mean:?}, but the step's loss is {:?}", found.loss));
     }
     let mut tokens = Vec::new();
     for (number, (row, predicted)) in rows.iter().zip(&found.rows).enumerate() {
@@ -225,8 +227,8 @@ fn tokens_of(
     Ok((tokens, replay))
 }
 
-/// The mean loss in the order in which training sums: windows of `size` rows, in each the first tokens of all rows, then
-/// the second ones. So it is the step's loss to the bit.
+/// The mean loss. It is summed in the order of training, so that it equals the step's loss bit for bit: window by
+/// window of `size` rows, and within a window first the first tokens of all rows, then the second tokens, and so on.
 fn mean(rows: &[Vec<Predicted>], size: usize) -> f64 {
     let mut whole = 0.0;
     for (done, window) in rows.chunks(size).enumerate() {

@@ -16,7 +16,7 @@ pub fn short(verdict: &Headline) -> String {
     format!("{kind}{onset}{after}")
 }
 
-/// The words of a name in the record.
+/// A recorded word as prose: `too_low` becomes `too low`.
 pub fn spoken(name: &str) -> String {
     name.replace('_', " ")
 }

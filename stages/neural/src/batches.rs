@@ -1,31 +1,31 @@
 //! The windows that a plan cuts from a corpus.
 
+use crate::failure::{Result, ensure};
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
 use stages::files::Ids;
 use stages::plan::BatchPlan;
 
-/// A plan with its corpus.
+/// A batch plan and its corpus.
 #[derive(Debug)]
 pub(crate) struct BatchReader {
-    /// Where each row of each step lies.
+    /// Where each row of each step lies in the corpus.
     pub(crate) plan: BatchPlan,
     ids: Ids,
     vocab: usize,
 }
 
 impl BatchReader {
-    /// Opens a plan and the corpus it was made for.
+    /// Opens a plan and the corpus that it was made for.
     ///
     /// # Errors
-    /// When either can't be read, or they do not belong together.
+    /// If either can't be read, or if they don't belong together.
     pub(crate) fn open(plan: &Path, ids: &Path, vocab: usize) -> Result<Self> {
         let (plan, ids) = (BatchPlan::load(plan)?, Ids::open(ids)?);
-        ensure!(plan.version == 1, "the batch plan has version {}, and this worker reads 1", plan.version);
+        ensure!(plan.version == 1, "the batch plan has version {}, but this worker reads version 1", plan.version);
         ensure!(
             plan.tokens == ids.len(),
-            "the batch plan is for {} tokens, and the corpus has {}",
+            "the batch plan is for {} tokens, but the corpus has {}",
             plan.tokens,
             ids.len()
         );
@@ -34,10 +34,11 @@ impl BatchReader {
         Ok(Self { plan, ids, vocab })
     }
 
-    /// A window of the plan: inputs [T, B], and the targets one token later, each as ids in the order of time.
+    /// A window of the plan: the inputs [T, B], and the targets, which are one token later in the corpus. Both are ids,
+    /// time-major.
     ///
     /// # Errors
-    /// When the corpus can't be read, or has a token outside the vocabulary.
+    /// If the corpus can't be read, or has a token outside the vocabulary.
     pub(crate) fn read(&self, window: u64) -> Result<(Vec<u32>, Vec<u32>)> {
         let (b, t) = (usize::try_from(self.plan.size)?, usize::try_from(self.plan.unroll)?);
         let (mut inputs, mut targets) = (vec![0u32; t * b], vec![0u32; t * b]);
@@ -55,13 +56,10 @@ impl BatchReader {
     }
 }
 
-/// Refuses a token that the model has no row for.
-///
-/// # Errors
-/// When there is one.
+/// Fails if a token is outside the vocabulary: the model has no row for it.
 pub(crate) fn check(tokens: &[u32], vocab: usize) -> Result<()> {
     match tokens.iter().find(|&&token| token as usize >= vocab) {
         None => Ok(()),
-        Some(token) => bail!("the corpus holds token {token}, and the vocabulary has {vocab} types"),
+        Some(token) => Err(format!("the corpus contains token {token}, but the vocabulary has {vocab} types").into()),
     }
 }

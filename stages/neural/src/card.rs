@@ -1,8 +1,9 @@
-//! A training on a GPU: the mathematics of the CPU's as operations of libtorch, the LSTM layers by cuDNN.
+//! Training on a GPU: the same mathematics as on the CPU, as libtorch operations, with the LSTM layers in cuDNN.
 //!
-//! A GPU computes while the CPU goes on: the way forward and back is handed over whole, the next window's tokens and
-//! dropout are prepared meanwhile, and only then are the loss and the norm waited for. The update needs no waiting: the next
-//! step is handed over behind it. Weights, moments and hidden state stay there until a checkpoint wants them.
+//! The GPU computes while the CPU continues. The whole forward and backward pass is enqueued, the next window's tokens
+//! and dropout are prepared meanwhile, and only then does the CPU wait for the loss and the norm. It does not wait for
+//! the update, behind which the next step is enqueued. Weights, moments and hidden state stay on the GPU until a
+//! checkpoint needs them.
 
 mod loaded;
 mod sharpness;
@@ -13,7 +14,7 @@ mod window;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use crate::failure::Result;
 use stages::files::Ids;
 use stages::params::Precision;
 use stages::protocol::Predicted;
@@ -32,29 +33,29 @@ use crate::softmax::PredictionProbes;
 use crate::state::TrainingState;
 use crate::step::{Recipe, StepOutcome, StepRequest, copy, overshoot};
 
-/// The GPU that is used: the first that CUDA shows.
+/// The GPU to use: the first that CUDA lists.
 pub(crate) const GPU: Device = Device::Cuda(0);
 
-/// A training's state on the GPU.
+/// The state of training on the GPU.
 #[derive(Debug)]
 pub(crate) struct Card<T> {
     loaded: Loaded,
-    /// What the update rule remembers, each [P]: in the order of the blocks.
+    /// The update rule's moments, [P] each, in the order of the blocks.
     moments: Vec<Tensor>,
     carry: Vec<Carry>,
     rounds: bool,
-    /// The window after the last one computed.
+    /// The window after the last one computed, with its number, if it has been read ahead.
     next: Option<(u64, DrawnWindow)>,
-    /// What was predicted of each token, where that is wanted.
+    /// The predictions for each token, if they are being recorded.
     noted: Option<Vec<Predicted>>,
     real: PhantomData<T>,
 }
 
-/// What a window amounts to, on the GPU.
+/// The results of a window, on the GPU.
 struct Learnt {
     /// The mean log-likelihood, in double precision.
     likelihood: Tensor,
-    /// The loss's gradients by all weights, [P].
+    /// The gradients of the loss with respect to all weights, [P].
     slope: Tensor,
     /// The largest logit, the mean entropy and the sharpness, in double precision.
     probes: Option<[Tensor; 3]>,
@@ -64,7 +65,7 @@ impl<T: Real> Card<T> {
     /// Copies a state to a device.
     ///
     /// # Errors
-    /// When there is no such device, or its memory does not suffice.
+    /// If there is no such device, or if it has too little memory.
     pub(crate) fn new(
         state: &TrainingState<T>,
         dropout: Dropout,
@@ -82,10 +83,7 @@ impl<T: Real> Card<T> {
         Ok(Self { loaded, moments, carry, rounds, next: None, noted: None, real: PhantomData })
     }
 
-    /// Copies what changed back.
-    ///
-    /// # Errors
-    /// Those of libtorch.
+    /// Copies weights, hidden state and moments back into `state`.
     pub(crate) fn store(&self, state: &mut TrainingState<T>) -> Result<()> {
         state.model.tensors = self.loaded.weights()?;
         state.carry = self.loaded.scatter(&self.carry)?;
@@ -101,28 +99,23 @@ impl<T: Real> Card<T> {
         Ok(())
     }
 
-    /// Scores a split with the weights as they are; see [`crate::evaluate::score`].
-    ///
-    /// # Errors
-    /// Those of that function.
+    /// Scores a split with the current weights; see [`crate::evaluate::score`].
     pub(crate) fn score(&self, ids: &Ids, stop: &AtomicBool) -> Result<Option<Score>> {
         self.loaded.score(ids, stop, |_, _| Ok(()))
     }
 
-    /// From now on what is predicted of each token is noted.
+    /// Starts recording the predictions for each token.
     pub(crate) fn note_predictions(&mut self) {
         self.noted = Some(Vec::new());
     }
 
-    /// What was noted, and no more is.
+    /// Stops recording, and returns what was recorded.
     pub(crate) fn take_predictions(&mut self) -> Vec<Predicted> {
         self.noted.take().unwrap_or_default()
     }
 
-    /// One update; `None` if it was stopped before its last window, which leaves the state as it was.
-    ///
-    /// # Errors
-    /// Those of libtorch and of the corpus.
+    /// Makes one update. Returns `None`, with the state as it was before, if a stop was requested before the update's
+    /// last window.
     pub(crate) fn step(
         &mut self,
         batches: &BatchReader,
@@ -147,10 +140,11 @@ impl<T: Real> Card<T> {
             };
             let before = probed.then(|| copy(&self.carry));
             let (shape, next) = (self.loaded.shape, window + 1);
-            // Handing a window over takes this thread as long as the GPU takes to compute it.
+            // Enqueuing a window takes this thread as long as computing it takes the GPU, so another thread reads the
+            // next window and draws its dropout.
             let (one, drawn) = std::thread::scope(|scope| {
                 let draw = || DrawnWindow::new::<T>(batches, recipe, shape, next);
-                // Where no thread can be started, the next step draws for itself.
+                // If no thread can be started, the next window is read when it is needed.
                 let start = || std::thread::Builder::new().spawn_scoped(scope, draw).ok();
                 let ahead = (next < recipe.windows).then(start).flatten();
                 (self.learn(batches, &ready, probed), ahead.map(std::thread::ScopedJoinHandle::join))
@@ -167,14 +161,16 @@ impl<T: Real> Card<T> {
                 Some(sum) => sum.plus(&one)?,
             });
         }
-        let Some(Learnt { likelihood, slope, probes }) = whole else { anyhow::bail!("BUG: a step without windows") };
+        let Some(Learnt { likelihood, slope, probes }) = whole else {
+            return Err("BUG: a step without windows".into());
+        };
         let share = 1.0 / recipe.accumulate as f64;
         let norm = slope.f_norm()?;
-        // Here the GPU is waited for.
+        // This waits for the GPU.
         let loss = -share * f64::try_from(&likelihood)?;
         let mut norm = f64::try_from(&norm)?;
         if norm.is_infinite() {
-            // Its square may only be too large for a single float.
+            // Perhaps only the sum of the squares is too large for single precision.
             norm = f64::try_from(&slope.f_to_kind(Kind::Double)?.f_norm()?)?;
         }
         norm *= share;
@@ -199,7 +195,7 @@ impl<T: Real> Card<T> {
         Ok(Some(StepOutcome { loss, norm, clip, update_ratio, overshoot: overshot, probes, tokens }))
     }
 
-    /// The sum of the mean losses of windows that were learnt from, by the weights as they are now.
+    /// The sum of the mean losses, under the updated weights, of the windows that the update was computed from.
     fn look_again(&self, batches: &BatchReader, seen: Vec<(DrawnWindow, Vec<Carry>)>) -> Result<f64> {
         let b = i64::try_from(batches.plan.size)?;
         let mut sum = 0.0;
@@ -214,7 +210,7 @@ impl<T: Real> Card<T> {
         Ok(sum)
     }
 
-    /// Runs the model over a window, forward and back; the hidden state moves on to its end.
+    /// Runs the model forward and backward over a window, and advances the hidden state to the window's end.
     fn learn(&mut self, batches: &BatchReader, drawn: &DrawnWindow, probed: bool) -> Result<Learnt> {
         let b = i64::try_from(batches.plan.size)?;
         let loaded = &self.loaded;
@@ -226,7 +222,7 @@ impl<T: Real> Card<T> {
         let y = loaded.layers(&x, &mut self.carry, &masks, true)?; // [T, B, H]
         let rows = y.f_detach()?.f_flatten(0, 1)?; // [N, H]
         let upper = loaded.softmax(&rows, &targets, probed, self.rounds, self.noted.as_mut())?;
-        // ∂L/∂y is known: what remains is the gradient of its product with y.
+        // Given ∂L/∂y, the other gradients are those of the dot product of y with this constant.
         let product = y.f_flatten(0, -1)?.f_dot(&upper.y.f_flatten(0, -1)?)?;
         let mut wanted = vec![&x];
         wanted.extend(loaded.recurrent());
@@ -235,7 +231,7 @@ impl<T: Real> Card<T> {
         let vocab = i64::try_from(loaded.shape.vocab)?;
         let mut encoder = Tensor::f_embedding_dense_backward(&dx, &inputs, vocab, -1, false)?;
         let decoder = match loaded.shape.tied {
-            // Tied, the matrix takes part twice.
+            // A tied matrix gets gradients from both of its uses.
             true => {
                 let _same = encoder.f_add_(&upper.weight)?;
                 None
@@ -250,7 +246,7 @@ impl<T: Real> Card<T> {
 }
 
 impl Learnt {
-    /// The sums of two windows; of their largest logits the larger.
+    /// The sum of the results of two windows, with the larger one of their largest logits.
     fn plus(self, other: &Self) -> Result<Self> {
         let probes = match (self.probes, &other.probes) {
             (Some([a, b, c]), Some([d, e, f])) => Some([a.f_maximum(d)?, b.f_add(e)?, c.f_add(f)?]),

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 /// The vector extensions that ATen chooses its kernels by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Capability {
-    /// None beyond those of every such CPU.
+    /// Only the extensions that every CPU of the architecture has.
     Default,
     /// AVX2, with fused multiply-add.
     Avx2,
@@ -24,10 +24,11 @@ impl Capability {
     }
 }
 
-/// The extensions that kernels use; tch does not pass ATen's own answer on.
+/// The extensions that kernels use. tch does not expose which ones ATen has chosen.
 ///
-/// The rule is that of `compute_cpu_capability` in `aten/src/ATen/native/DispatchStub.cpp`, the environment variable
-/// included; it may only lower what the CPU has, since [`crate::raw::widest`] relies on the answer.
+/// The rule is that of `compute_cpu_capability` in `aten/src/ATen/native/DispatchStub.cpp`, including its
+/// environment variable. As in ATen, the variable can only choose fewer extensions than the CPU has;
+/// [`crate::raw::widest`] relies on that.
 pub(crate) fn capability() -> Capability {
     static CAPABILITY: LazyLock<Capability> = LazyLock::new(|| {
         let wished = std::env::var("ATEN_CPU_CAPABILITY").unwrap_or_default();
@@ -59,11 +60,11 @@ fn vector_extensions() -> (bool, bool) {
     (false, false)
 }
 
-/// Whether the CPU multiplies bf16 numbers by itself.
+/// Whether the CPU has instructions for products of bf16 numbers.
 pub(crate) fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        // Whatever has AMX has these as well.
+        // Every CPU with AMX has these instructions too.
         is_x86_feature_detected!("avx512bf16")
     }
     #[cfg(not(target_arch = "x86_64"))]

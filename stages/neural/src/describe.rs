@@ -1,24 +1,24 @@
-//! What this worker says of itself: `pipeline-neural describe`, and the first frame of `serve`.
+//! This worker's description of itself: `pipeline-neural describe`, and the first frame of `serve`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use anyhow::{Result, anyhow};
 use stages::params::stage_keys;
 use stages::protocol::{Describe, PROTOCOL};
 
+use crate::failure::Result;
 use crate::{cpu, raw};
 
 /// The stages that this program runs.
 const STAGES: [&str; 2] = ["train", "evaluate"];
 
-/// The libtorch that this version of tch is made for; torch-sys refuses to build against another.
+/// The libtorch version that this version of tch is made for; torch-sys refuses to build against another.
 const PAIRED_LIBTORCH: &str = "2.11.0";
 
-/// All that a key or a stale cache may depend on.
+/// Everything that a stage key, or the validity of a cached description, may depend on.
 pub(crate) fn describe() -> Describe {
-    // A call into libtorch, so that the linker can't drop the library and the list below is of mapped files.
+    // This call into libtorch keeps the linker from dropping the library, so that it is mapped and listed below.
     let _threads = tch::get_num_threads();
     let libraries = libraries();
     let gpu = cuda_library(&libraries).and_then(|_| raw::gpu());
@@ -36,7 +36,7 @@ pub(crate) fn describe() -> Describe {
     }
 }
 
-/// The files of libtorch that are mapped into this process, resolved.
+/// The files of libtorch that are mapped into this process, with links resolved.
 fn libraries() -> Vec<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let mapped: BTreeSet<&str> = maps.lines().filter_map(|line| Some(&line[line.find('/')?..])).collect();
@@ -50,35 +50,35 @@ fn libraries() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The half of libtorch that computes on GPUs, where it lies beside the other: in a build for CUDA.
+/// The GPU half of libtorch, which a CUDA build has beside the CPU half.
 fn cuda_library(libraries: &[PathBuf]) -> Option<PathBuf> {
     let beside = |lib: &PathBuf| Some(lib.parent()?.join("libtorch_cuda.so")).filter(|path| path.exists());
     libraries.iter().find_map(beside)
 }
 
-/// Makes the GPU ready, once in a process.
+/// Loads the GPU half of libtorch, once per process.
 ///
 /// # Errors
-/// When there is none, or libtorch can't use it.
+/// If there is no GPU, or if libtorch can't use it.
 pub(crate) fn ready_cuda() -> Result<()> {
     static READY: LazyLock<Result<(), String>> = LazyLock::new(|| {
-        let library = cuda_library(&libraries()).ok_or("this libtorch is no build for CUDA")?;
+        let library = cuda_library(&libraries()).ok_or("this libtorch is not a CUDA build")?;
         raw::load_cuda(&library).map_err(|error| format!("{error:#}"))?;
-        if tch::Cuda::is_available() { Ok(()) } else { Err("libtorch finds no GPU that it can use".to_owned()) }
+        if tch::Cuda::is_available() { Ok(()) } else { Err("libtorch finds no usable GPU".to_owned()) }
     });
-    READY.clone().map_err(|words| anyhow!("device cuda: {words}"))
+    READY.clone().map_err(|words| format!("can't use the device cuda: {words}").into())
 }
 
-/// The version that stands beside the mapped library, or else the one that this build is made for.
+/// The version in the file beside the mapped library, or else the one that this build is made for.
 fn libtorch_version(libraries: &[PathBuf]) -> String {
     let beside = |lib: &Path| std::fs::read_to_string(lib.parent()?.parent()?.join("build-version")).ok();
     let version = libraries.iter().find_map(|lib| beside(lib)).unwrap_or_default();
-    // A release of the project's site says `2.11.0+cpu`.
+    // PyTorch's own builds say `2.11.0+cpu`.
     let version = version.trim().split('+').next().unwrap_or_default();
     if version.is_empty() { PAIRED_LIBTORCH.to_owned() } else { version.to_owned() }
 }
 
-/// Highest resident memory of this process so far, in bytes; 0 where the system does not say.
+/// The peak resident memory of this process in bytes; 0 if the system does not report it.
 pub(crate) fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kilobytes =

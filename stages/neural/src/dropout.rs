@@ -1,6 +1,6 @@
-//! Dropout, seeded anew at each step and layer.
+//! Dropout, seeded separately for each window and layer.
 
-use anyhow::Result;
+use crate::failure::Result;
 use stages::random::Stream;
 use tch::{Device, Tensor};
 
@@ -10,19 +10,16 @@ use crate::real::Real;
 /// Drops each activation with probability `share`, and scales the others by 1 / (1 − share).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dropout {
-    /// In [0, 1).
+    /// The probability that an activation is dropped, in [0, 1).
     pub(crate) share: f64,
-    /// The training's seed.
+    /// The seed of training.
     pub(crate) seed: u64,
 }
 
 impl Dropout {
-    /// What to multiply the activations of these sizes by that leave `layer` (0: the embedding) in a window of the plan; `None` where
-    /// nothing is dropped. Which elements are dropped depends on those two numbers and the seed alone, so that a resumed
-    /// training drops the same.
-    ///
-    /// # Errors
-    /// Those of libtorch.
+    /// The mask, of size `sizes`, for the activations of `layer` (0: the embedding) in a window of the plan; `None` if
+    /// nothing is dropped. It depends only on the window, the layer and the seed, so that resumed training drops the
+    /// same elements.
     pub(crate) fn mask<T: Real>(&self, window: u64, layer: usize, sizes: &[i64]) -> Result<Option<Tensor>> {
         if self.share == 0.0 {
             return Ok(None);

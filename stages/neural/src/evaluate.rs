@@ -1,19 +1,19 @@
-//! Scoring a split: the stage `evaluate`, and what a plateau schedule looks at.
+//! Scoring a split, for the stage `evaluate` and for the rules that look at the validation loss during training.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, ensure};
 use stages::files::Ids;
 use tch::{Kind, Tensor};
 
 use crate::batches::check;
+use crate::failure::{Result, ensure};
 use crate::layers;
 use crate::model::Model;
 use crate::real::Real;
 use crate::softmax::Softmax;
 
-/// Tokens that are run at once; it bounds memory (20 MB of logits for 10,000 types) and changes no number beyond
-/// floating-point noise.
+/// The number of tokens that are run at once. It bounds memory (20 MB of logits for 10,000 types), and changes results
+/// only by rounding.
 pub(crate) const CHUNK: usize = 512;
 
 /// The loss of a split.
@@ -25,12 +25,12 @@ pub(crate) struct Score {
     pub(crate) tokens: u64,
 }
 
-/// Scores a split as one stream from a zero state (Zaremba et al. 2014: the state is carried through the whole
-/// split, and every token but the first counts). `None` when `stop` was set meanwhile. `threads` says of each part how
-/// many compute it.
+/// Scores a split as one stream from a zero state (Zaremba et al. 2014: the state is carried through the whole split,
+/// and every token but the first counts). Returns `None` if `stop` was set meanwhile. `threads` is called before each
+/// chunk and returns the number of threads for it.
 ///
 /// # Errors
-/// When the split can't be read, has fewer than two tokens, or does not fit the model.
+/// If the split can't be read, has fewer than two tokens, or does not fit the model.
 pub(crate) fn score(
     model: &Model,
     ids: &Ids,
@@ -41,7 +41,7 @@ pub(crate) fn score(
     score_in_chunks(model, ids, CHUNK, threads, stop, progress)
 }
 
-/// [`score`] with chunks of another length.
+/// [`score`] with another chunk length.
 pub(crate) fn score_in_chunks(
     model: &Model,
     ids: &Ids,
@@ -75,8 +75,8 @@ fn score_in<T: Real>(
     })
 }
 
-/// Goes through a split of a vocabulary in windows of `chunk` tokens; `losses` sums up those of a window's targets after
-/// its inputs, and carries the hidden state from one to the next.
+/// Scores a split in windows of `chunk` tokens. `losses` is given a window's inputs and targets and returns the sum of
+/// the targets' losses; it carries the hidden state from one window to the next.
 pub(crate) fn in_chunks(
     (ids, vocab): (&Ids, usize),
     chunk: usize,
@@ -84,7 +84,7 @@ pub(crate) fn in_chunks(
     mut progress: impl FnMut(u64, u64) -> Result<()>,
     mut losses: impl FnMut(&[u32], &[u32]) -> Result<f64>,
 ) -> Result<Option<Score>> {
-    ensure!(ids.len() >= 2, "the split has {} tokens: none of them has a token before it to be told from", ids.len());
+    ensure!(ids.len() >= 2, "a split needs at least 2 tokens to be scored, but this one has {}", ids.len());
     let tokens = ids.len() - 1;
     let (mut sum, mut done) = (0.0f64, 0u64);
     let mut window = Vec::with_capacity(chunk + 1);

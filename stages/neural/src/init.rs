@@ -1,10 +1,10 @@
-//! Initial weights, drawn in Rust: the same for every libtorch and every number of threads.
+//! Initial weights, drawn in Rust so that they depend neither on libtorch nor on the number of threads.
 
 use stages::params::Init;
 use stages::random::Stream;
 
-/// The elements of the tensor `name`, row by row; element i reads number i of the stream `init <name>`, a normal one
-/// numbers 2i and 2i + 1.
+/// The elements of the tensor `name`, row by row. Element i depends on number i of the stream `init <name>`, or, for
+/// normal weights, on numbers 2i and 2i + 1.
 pub(crate) fn draw(init: Init, seed: u64, name: &str, sizes: &[usize]) -> Vec<f32> {
     let stream = Stream::new(seed, &format!("init {name}"));
     let elements = 0..sizes.iter().product::<usize>() as u64;

@@ -1,6 +1,7 @@
-//! All that lies below the softmax layer: the embedding, the LSTM layers, and dropout between them, forward and back.
+//! Everything below the softmax layer: the embedding, the LSTM layers, and the dropout between them, forward and
+//! backward.
 
-use anyhow::Result;
+use crate::failure::Result;
 use tch::{Device, Tensor};
 
 use crate::lstm::{self, LayerWeights, Tape};
@@ -9,13 +10,13 @@ use crate::raw;
 use crate::real::Real;
 use crate::softmax::Gradients;
 
-/// What the way back reads of the way forward.
+/// What the backward pass needs from the forward pass.
 #[derive(Debug)]
 pub(crate) struct Window<T> {
     /// Ids [T·B], time-major.
     inputs: Vec<u32>,
     tapes: Vec<Tape<T>>,
-    /// What each layer's outputs were multiplied by; the embedding's first.
+    /// The dropout mask of each layer's outputs, the embedding's first.
     masks: Vec<Option<Tensor>>,
 }
 
@@ -23,15 +24,13 @@ pub(crate) struct Window<T> {
 #[derive(Debug)]
 pub(crate) struct Slopes {
     pub(crate) tensors: Vec<Tensor>,
-    /// The rows of the first, the embedding's, that are not zero throughout, ascending; `None` where that is not known.
+    /// The rows of the first tensor, the embedding's gradient, that are not all zero, in ascending order; `None` if
+    /// unknown.
     pub(crate) rows: Option<Vec<u32>>,
 }
 
 impl Slopes {
-    /// Adds those of another window.
-    ///
-    /// # Errors
-    /// Those of libtorch.
+    /// Adds the gradients of another window.
     pub(crate) fn add<T: Real>(&mut self, other: &Self) -> Result<()> {
         let sparse = self.rows.as_mut().zip(other.rows.as_ref());
         if let Some((rows, others)) = sparse {
@@ -51,11 +50,8 @@ impl Slopes {
         Ok(())
     }
 
-    /// The embedding's gradient as zeros, to be written into at the next window; nothing where it is not known to be
-    /// cheaper than zeros afresh.
-    ///
-    /// # Errors
-    /// When it is not plain memory.
+    /// The embedding's gradient reset to zeros, for the next window to write into; `None` if `rows` is unknown, since a
+    /// fresh tensor is then as cheap.
     pub(crate) fn recycle<T: Real>(mut self) -> Result<Option<Tensor>> {
         let Some(rows) = self.rows else { return Ok(None) };
         let mut encoder = self.tensors.swap_remove(0);
@@ -68,14 +64,11 @@ impl Slopes {
     }
 }
 
-/// Runs the layers over the ids of a window [T·B], from the state `carry`, which moves on to the window's end. Returns
-/// the top layer's outputs [T·B, H].
+/// Runs the layers over the ids of a window [T·B], starting from the hidden state `carry`, which is advanced to the end
+/// of the window. Returns the top layer's outputs [T·B, H], and what the backward pass needs.
 ///
-/// `mask` says what to multiply the non-recurrent connections by (Zaremba et al. 2014, figure 2): the embedded words as
-/// 0, and the outputs of layer l, from 1, as l.
-///
-/// # Errors
-/// Those of libtorch.
+/// `mask` returns a dropout mask for a non-recurrent connection (Zaremba et al. 2014, figure 2): its argument is 0 for
+/// the word vectors, and l ≥ 1 for the outputs of layer l.
 pub(crate) fn forward<T: Real>(
     model: &Model,
     inputs: Vec<u32>,
@@ -104,11 +97,8 @@ pub(crate) fn forward<T: Real>(
     Ok((y, Window { inputs, tapes, masks }))
 }
 
-/// The gradients of every weight, from those that the softmax layer made. `zeros` is the embedding's gradient as
-/// [`Slopes::recycle`] left it.
-///
-/// # Errors
-/// Those of libtorch.
+/// The gradients of every weight, given those of the softmax layer. `zeros` is what [`Slopes::recycle`] returned for an
+/// earlier window.
 pub(crate) fn backward<T: Real>(
     model: &Model,
     window: Window<T>,
@@ -130,7 +120,7 @@ pub(crate) fn backward<T: Real>(
         layers.push(gradients);
         d = below(dx)?;
     }
-    // Tied, the matrix takes part twice.
+    // A tied matrix gets gradients from both of its uses.
     let (mut encoder, decoder) = match model.shape.tied {
         true => (upper.weight, None),
         false => (zeros.map_or_else(|| model.encoder().f_zeros_like(), Ok)?, Some(upper.weight)),

@@ -1,8 +1,8 @@
-//! The log of a run: what is written to standard error.
+//! The worker's log, which it writes to standard error.
 
 use std::io::Write as _;
 
-/// One line for whoever reads the log of a run. When nobody can, the work still goes on.
+/// Writes one line to the log. An error is ignored: work continues even if nobody can read the log.
 pub(crate) fn log(line: &str) {
     let _unheard = writeln!(std::io::stderr(), "{line}");
 }

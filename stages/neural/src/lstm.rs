@@ -1,17 +1,18 @@
-//! An LSTM layer over a window, forward and back, by hand (Hochreiter and Schmidhuber 1997, with forget gates; the
-//! formulas of `torch.nn.LSTM`).
+//! An LSTM layer over a window, forward and backward, written by hand (Hochreiter and Schmidhuber 1997, with forget
+//! gates; the formulas of `torch.nn.LSTM`).
 //!
 //! i, f, o = σ(a), g = tanh(a) with a = W_ih x_t + b_ih + W_hh h_(t−1) + b_hh; c_t = f c_(t−1) + i g; h_t = o tanh c_t.
-//! What does not depend on the token before is one product over the whole window; the recurrence itself is gone through
-//! by each thread for some rows of the batch, from the window's begin to its end, without waiting for the others. That
-//! takes a third of the time that libtorch's layer and its autograd take at twenty rows (measured).
+//! The part of a that does not depend on the previous token is one product over the whole window. For the recurrence,
+//! each thread takes some rows of the batch from the start of the window to its end, without waiting for the others. At
+//! twenty rows this takes a third of the time of libtorch's layer with its autograd (measured).
 //!
-//! T tokens, B rows, I inputs, H hidden; time-major: row t · B + b of a matrix [T·B, …] belongs to token t of row b.
+//! Sizes: T tokens, B rows, I inputs, H hidden units. Layouts are time-major: row t · B + b of a matrix [T·B, …]
+//! belongs to token t of row b.
 
 mod back;
 mod tape;
 
-use anyhow::Result;
+use crate::failure::Result;
 use tch::{Device, Tensor};
 
 use crate::factor::ROWS;
@@ -23,11 +24,9 @@ use crate::real::Real;
 pub(crate) use back::backward;
 pub(crate) use tape::{LayerWeights, Tape};
 
-/// Runs a layer over the inputs `x` [T·B, I], from the state `carry`, which moves on to the window's end. The outputs
-/// [T·B, H] share memory with the tape's.
-///
-/// # Errors
-/// Those of libtorch.
+/// Runs a layer over the inputs `x` [T·B, I], starting from the hidden state `carry`, which is advanced to the window's
+/// end.
+/// The returned outputs [T·B, H] share memory with the tape.
 pub(crate) fn forward<T: Real>(
     weights: LayerWeights<'_>,
     x: Tensor,
@@ -77,7 +76,7 @@ pub(crate) fn forward<T: Real>(
     Ok((y.shallow_clone(), Tape { x, y, gates, cells, squashed, before }))
 }
 
-/// What does not depend on the token before: W_ih x + b_ih + b_hh of some tokens.
+/// The part of the sums a that does not depend on the previous token: W_ih x + b_ih + b_hh for some tokens.
 struct InputSums<'a, T> {
     of_inputs: &'a PackedMatrix<T>,
     bias: &'a [T],
@@ -97,7 +96,7 @@ impl<T: Real> Kernel for InputSums<'_, T> {
     }
 }
 
-/// One token of some rows: what is computed for it.
+/// The buffers for one token of some rows.
 struct ForwardStep<'a, T> {
     gates: &'a mut [T],
     y: &'a mut [T],
@@ -105,7 +104,7 @@ struct ForwardStep<'a, T> {
     squashed: &'a mut [T],
 }
 
-/// The way forward of some rows.
+/// The forward pass over some rows.
 struct Forward<'a, T> {
     recurrent: &'a PackedMatrix<T>,
     h: usize,
@@ -134,7 +133,7 @@ impl<T: Real> Kernel for Forward<'_, T> {
     }
 }
 
-/// One token of one row, from the sums a in `gates`, which are squashed there.
+/// Computes one token of one row from the sums a in `gates`, which are replaced by the gates' values.
 #[inline(always)]
 fn cell<T: Real>(gates: &mut [T], y: &mut [T], cells: &mut [T], squashed: &mut [T], before: &[T]) {
     let h = y.len();

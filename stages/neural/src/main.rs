@@ -1,6 +1,7 @@
-//! The worker of `pipeline`: the stages `train` and `evaluate`, through libtorch.
+//! The worker of `pipeline`: runs the stages `train` and `evaluate` with libtorch.
 //!
-//! `docs/stage-protocol.md` describes how `pipeline` talks to it. People call it only as `pipeline-neural describe`.
+//! `docs/stage-protocol.md` describes how `pipeline` talks to it. `pipeline-neural describe` is the only command meant
+//! for people.
 
 mod batches;
 mod card;
@@ -9,6 +10,7 @@ mod describe;
 mod dropout;
 mod evaluate;
 mod factor;
+mod failure;
 mod init;
 mod layers;
 mod log;
@@ -42,16 +44,16 @@ use std::process::ExitCode;
 
 use log::log;
 
-/// The command line makes no sense.
+/// The exit code for an invalid command line.
 const EXIT_USAGE: u8 = 2;
 
 const USAGE: &str = "usage: pipeline-neural describe | serve | --version | --help";
 
 const HELP: &str = "\
-The worker of pipeline, which starts it by itself: trains and evaluates through libtorch.
+Train and evaluate models with libtorch. This is the worker of pipeline, which starts it when needed.
 
-usage: pipeline-neural describe    print what it is, as one line of JSON
-       pipeline-neural serve       take orders on standard input, answer on standard output
+usage: pipeline-neural describe    Describe this program in one line of JSON
+       pipeline-neural serve       Read jobs from standard input and write replies to standard output
        pipeline-neural --version
        pipeline-neural --help";
 
@@ -71,13 +73,13 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log(&format!("error: {error:#}"));
+            log(&format!("error: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// One line of data.
-fn print(text: &str) -> anyhow::Result<()> {
+/// Prints to standard output.
+fn print(text: &str) -> crate::failure::Result<()> {
     Ok(writeln!(std::io::stdout(), "{text}")?)
 }

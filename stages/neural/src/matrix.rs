@@ -1,20 +1,21 @@
-//! Matrices packed for products: once, to be used again and again.
+//! Matrices packed once for repeated use in products.
 
 use crate::factor::{Factor, Lines, WIDTH};
 use crate::product::{Panels, TiledProduct};
 use crate::real::Real;
 
-/// A matrix [depth, columns] in panels of `WIDTH` columns, the last one filled up with zeros; each panel row after row.
+/// A matrix [depth, columns] in panels of `WIDTH` columns, the last one padded with zeros. Each panel is stored row by
+/// row.
 #[derive(Debug)]
 pub(crate) struct PackedMatrix<F> {
     panels: Vec<F>,
-    /// In groups.
+    /// The depth in groups of [`Factor::GROUP`] elements.
     depth: usize,
     columns: usize,
 }
 
 impl<F> PackedMatrix<F> {
-    /// The matrix [depth, columns] whose rows are given.
+    /// Packs a matrix [depth, columns] that is given row by row.
     pub(crate) fn new<T: Real>(rows: &[T], depth: usize, columns: usize) -> Self
     where
         F: Factor<T>,
@@ -42,7 +43,7 @@ impl<F> PackedMatrix<F> {
         this
     }
 
-    /// The matrix [depth, columns] whose columns are given.
+    /// Packs a matrix [depth, columns] that is given column by column.
     pub(crate) fn transposed<T: Real>(columns_of: &[T], depth: usize, columns: usize) -> Self
     where
         F: Factor<T>,
@@ -69,7 +70,7 @@ impl<F> PackedMatrix<F> {
         Self { panels: vec![F::join(T::ZERO, T::ZERO); columns.div_ceil(WIDTH) * WIDTH * depth], depth, columns }
     }
 
-    /// `rows` lines · matrix.
+    /// The product of `rows` lines with this matrix.
     pub(crate) fn times<'a>(&'a self, lines: Lines<'a, F>, rows: usize) -> TiledProduct<'a, F> {
         let panels = Panels { data: &self.panels, panel: self.depth * WIDTH, step: WIDTH, columns: self.columns };
         TiledProduct { lines, rows, panels, depth: self.depth }
@@ -77,7 +78,8 @@ impl<F> PackedMatrix<F> {
 }
 
 impl<F> PackedMatrix<F> {
-    /// Adds rows [m, depth] · matrix to `out` [m, columns]. To be called where wide vectors are had.
+    /// Adds the product of `rows` [m, depth] with this matrix to `out` [m, columns]. Call it from within a
+    /// [`crate::raw::Kernel`], so that it is compiled for wide vectors.
     #[inline(always)]
     pub(crate) fn add_product<T: Real>(&self, rows: &[F], out: &mut [T])
     where
@@ -97,20 +99,20 @@ mod tests {
     use super::*;
     use crate::pair::Bf16Pair;
 
-    /// The product's twin in double precision, where each factor is first made one of `F`.
+    /// A naive product in double precision, whose factors are first rounded to `F`.
     fn exact<T: Real, F: Factor<T>>(rows: &[T], matrix: &[T], (m, k, n): (usize, usize, usize)) -> Vec<f64> {
         let near = |x: T| F::join(x, T::ZERO).apart()[0].wide();
         let element = |r: usize, c: usize| (0..k).map(|i| near(rows[r * k + i]) * near(matrix[i * n + c])).sum();
         (0..m * n).map(|at| element(at / n, at % n)).collect()
     }
 
-    /// Rows, along the depth, as factors.
+    /// Joins the elements of rows of length `k` into factors.
     fn factors<T: Real, F: Factor<T>>(rows: &[T], k: usize) -> Vec<F> {
         let group = |group: &[T]| F::join(group[0], group.get(1).copied().unwrap_or(T::ZERO));
         rows.chunks(k).flat_map(|row| row.chunks(F::GROUP).map(group)).collect()
     }
 
-    fn products_are_those_of_the_naive_twin<T: Real, F: Factor<T> + PartialEq>(tolerance: f64) {
+    fn products_match_the_naive_one<T: Real, F: Factor<T> + PartialEq>(tolerance: f64) {
         let draws = Stream::new(3, "test products");
         let mut next = 0;
         let mut some = |n: usize| -> Vec<T> {
@@ -130,12 +132,12 @@ mod tests {
                     let apart = (found.wide() - before[at].wide() - sums[at]).abs();
                     assert!(apart < tolerance, "{m} {k} {n}, element {at}: {apart}");
                 }
-                // Alone, a row has the same bits.
+                // A row computed alone has the same bits.
                 let last = (m - 1) * n;
                 let mut alone = before[last..].to_vec();
                 packed.add_product(&of_rows[(m - 1) * k.div_ceil(F::GROUP)..], &mut alone);
                 assert!(alone == out[last..]);
-                // Written, and read column by column.
+                // Here the product is written instead of added, and the lines are read column by column.
                 let deep = k.div_ceil(F::GROUP);
                 let columns: Vec<F> = (0..m * deep).map(|i| of_rows[(i % m) * deep + i / m]).collect();
                 let mut put = before.clone();
@@ -148,9 +150,9 @@ mod tests {
     }
 
     #[test]
-    fn products_of_every_kind_are_those_of_the_naive_twin() {
-        products_are_those_of_the_naive_twin::<f32, f32>(1e-5);
-        products_are_those_of_the_naive_twin::<f64, f64>(1e-14);
-        products_are_those_of_the_naive_twin::<f32, Bf16Pair>(1e-5);
+    fn products_of_every_kind_match_the_naive_one() {
+        products_match_the_naive_one::<f32, f32>(1e-5);
+        products_match_the_naive_one::<f64, f64>(1e-14);
+        products_match_the_naive_one::<f32, Bf16Pair>(1e-5);
     }
 }

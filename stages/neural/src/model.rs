@@ -1,19 +1,19 @@
-//! The model: an embedding, LSTM layers, a softmax layer; plain tensors under PyTorch's names.
+//! The model: an embedding, LSTM layers and a softmax layer, as plain tensors under PyTorch's names.
 //!
-//! Shapes: T tokens of a window, B rows, V types, E embedding, H hidden. Layouts are time-major, as libtorch's `lstm`
-//! reads them without a copy. Gates stand in the order i, f, g, o.
+//! Shapes: T tokens per window, B rows, V types, E embedding, H hidden. Layouts are time-major, which libtorch's `lstm`
+//! reads without a copy. The order of the gates is i, f, g, o.
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
 use stages::params::{Init, Train};
 use tch::{Kind, Tensor};
 
+use crate::failure::{Result, WithName as _, ensure};
 use crate::real::Real;
 use crate::weights::{Array, Arrays, Stored as _, save};
 use crate::{init, raw};
 
-/// What fixes every tensor's shape.
+/// The sizes that determine every tensor's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Types, V.
@@ -32,11 +32,11 @@ impl Shape {
     /// The shape that an experiment asks for.
     ///
     /// # Errors
-    /// When tied matrices would not fit.
+    /// If `tied` is set and the two widths differ, or if the vocabulary is empty.
     pub(crate) fn new(train: &Train, vocab: u32) -> Result<Self> {
         ensure!(
             !train.tied || train.embedding == train.hidden,
-            "train.tied = true wants train.embedding = train.hidden, and {} is not {}",
+            "train.tied = true requires train.embedding = train.hidden, but they are {} and {}",
             train.embedding,
             train.hidden
         );
@@ -54,8 +54,8 @@ impl Shape {
     fn of(arrays: &Arrays) -> Result<Self> {
         let matrix = |name: &str| match arrays.shape(name) {
             Some([rows, columns]) => Ok([*rows, *columns]),
-            Some(_) => Err(anyhow::anyhow!("{name} is no matrix")),
-            None => Err(anyhow::anyhow!("{name} is missing")),
+            Some(_) => Err(format!("{name} is not a matrix")),
+            None => Err(format!("{name} is missing")),
         };
         let [vocab, embedding] = matrix("encoder.weight")?;
         let [_, hidden] = matrix("lstm.weight_hh_l0")?;
@@ -84,7 +84,7 @@ impl Shape {
 /// The hidden state h and cell c of one layer, each [1, B, H].
 pub(crate) type Carry = (Tensor, Tensor);
 
-/// Weights.
+/// The weights of a model.
 #[derive(Debug)]
 pub(crate) struct Model {
     /// The shape of everything below.
@@ -94,10 +94,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// An untouched model, drawn from the seed.
-    ///
-    /// # Errors
-    /// When libtorch has no memory for it.
+    /// An untrained model, drawn from the seed.
     pub(crate) fn new<T: Real>(shape: Shape, scheme: Init, forget_bias: f64, seed: u64) -> Result<Self> {
         let drawn = |(name, sizes): &(String, Vec<usize>)| {
             let mut values = init::draw(scheme, seed, name, sizes);
@@ -105,16 +102,16 @@ impl Model {
                 let forget = shape.hidden..2 * shape.hidden;
                 values[forget].iter_mut().for_each(|b| *b = (f64::from(*b) + forget_bias) as f32);
             }
-            // The same numbers in every precision.
+            // Every precision starts from the same numbers, drawn in single precision.
             tensor(&values.iter().map(|x| T::of(x.wide())).collect::<Vec<_>>(), sizes)
         };
         Ok(Self { shape, tensors: shape.tensors().iter().map(drawn).collect::<Result<_>>()? })
     }
 
-    /// Reads a weights file, whose tensors say the shape.
+    /// Reads a weights file. The shape follows from its tensors.
     ///
     /// # Errors
-    /// When the file can't be read, or its tensors are not those of one model.
+    /// If the file can't be read, or if its tensors don't make up one model.
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let mut arrays = Arrays::load(path)?;
         let mut read = || -> Result<Self> {
@@ -129,15 +126,12 @@ impl Model {
             }
             Ok(Self { shape, tensors })
         };
-        let model = read().with_context(|| path.display().to_string())?;
-        arrays.finish().with_context(|| path.display().to_string())?;
+        let model = read().of_file(path)?;
+        arrays.finish().of_file(path)?;
         Ok(model)
     }
 
     /// Writes a weights file.
-    ///
-    /// # Errors
-    /// When it can't be written.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let mut arrays = Vec::new();
         for ((name, sizes), tensor) in self.shape.tensors().into_iter().zip(&self.tensors) {
@@ -166,10 +160,7 @@ impl Model {
         &self.tensors[self.tensors.len() - 1]
     }
 
-    /// The hidden state before any token, for `rows` rows.
-    ///
-    /// # Errors
-    /// When libtorch has no memory for it.
+    /// The hidden state before any token, zeros, for `rows` rows.
     pub(crate) fn zero_carry(&self, rows: usize) -> Result<Vec<Carry>> {
         let sizes = [1, i64::try_from(rows)?, i64::try_from(self.shape.hidden)?];
         let zeros = || Tensor::f_zeros(sizes, (self.kind(), tch::Device::Cpu));

@@ -1,6 +1,6 @@
-//! Numbers over all weights or all gradients at once: norms, and what clipping and probes make of them.
+//! Figures computed over all weights or all gradients at once: norms, the clipping coefficient, and probes.
 
-use anyhow::Result;
+use crate::failure::Result;
 use tch::Tensor;
 
 use crate::layers::Slopes;
@@ -10,9 +10,6 @@ use crate::raw::{self, Kernel};
 use crate::real::Real;
 
 /// ‖θ − before‖ / ‖before‖ over all weights.
-///
-/// # Errors
-/// When a tensor is not plain memory.
 pub(crate) fn update_ratio<T: Real>(weights: &[Tensor], before: &[Vec<T>], threads: usize) -> Result<f64> {
     let mut pairs = Vec::new();
     for (now, before) in weights.iter().zip(before) {
@@ -54,11 +51,8 @@ impl<T: Real> Kernel for Moved<'_, T> {
     }
 }
 
-/// gᵀ(before − now): by how much the loss falls on the way from the weights before to those now, as far as its gradients
-/// tell. (The sum of several windows' gradients makes it the sum of their losses' falls.)
-///
-/// # Errors
-/// When a tensor is not plain memory.
+/// gᵀ(before − now): the decrease of the loss that its gradients g predict for the move from the earlier weights to the
+/// current ones. Given the sum of several windows' gradients, this is the sum of the decreases of their losses.
 pub(crate) fn promised<T: Real>(slopes: &Slopes, weights: &[Tensor], before: &[Vec<T>], threads: usize) -> Result<f64> {
     let mut triples = Vec::new();
     for (i, ((g, now), before)) in slopes.tensors.iter().zip(weights).zip(before).enumerate() {
@@ -107,9 +101,6 @@ impl<T: Real> Kernel for Promised<'_, T> {
 }
 
 /// The Euclidean norm of all gradients together, summed in double precision.
-///
-/// # Errors
-/// When a tensor is not plain memory.
 pub(crate) fn global_norm<T: Real>(slopes: &Slopes, threads: usize) -> Result<f64> {
     let mut slices = Vec::new();
     if let Some(rows) = &slopes.rows {
@@ -143,10 +134,10 @@ impl<T: Real> Kernel for SumOfSquares<'_, T> {
     }
 }
 
-/// What gradients are multiplied by so that their norm is at most `limit` (0: no limit), as `clip_grad_norm_` does it:
-/// limit / (norm + 10⁻⁶), 1 at the most. A norm that is NaN makes every gradient NaN, as there.
+/// The factor that scales gradients to a norm of at most `limit` (0: no limit), as PyTorch's `clip_grad_norm_` does:
+/// limit / (norm + 10⁻⁶), at most 1. A NaN norm makes every gradient NaN, as in PyTorch.
 pub(crate) fn clip_coefficient(norm: f64, limit: f64) -> f64 {
     let coefficient = limit / (norm + 1e-6);
-    // Not f64::min, which would turn NaN into 1.
+    // `f64::min` would turn NaN into 1.
     if limit == 0.0 || coefficient > 1.0 { 1.0 } else { coefficient }
 }

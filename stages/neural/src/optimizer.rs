@@ -2,7 +2,7 @@
 //!
 //! `tch::nn::Optimizer` can neither save nor restore its moments, and its Adam takes nine times as long.
 
-use anyhow::Result;
+use crate::failure::Result;
 use stages::params::{Optimizer, Train};
 use tch::Tensor;
 
@@ -12,10 +12,10 @@ use crate::raw::{self, Kernel};
 use crate::real::Real;
 use crate::weights::{Array, Arrays, Stored};
 
-/// Elements of a block: its slices fit the second-level cache together.
+/// Elements per block. The slices of a block fit into the second-level cache together.
 pub(crate) const BLOCK: usize = 1 << 15;
 
-/// A rule with what it remembers of earlier gradients.
+/// An update rule and its moments.
 #[derive(Debug)]
 pub(crate) struct OptimizerState<T> {
     rule: Optimizer,
@@ -25,12 +25,12 @@ pub(crate) struct OptimizerState<T> {
     beta2: f64,
     epsilon: f64,
     weight_decay: f64,
-    /// Moments by the rule's order (see [`moments`]), then by tensor.
+    /// For each name in [`moments`], the moments of every tensor.
     moments: [Vec<Vec<T>>; 2],
     threads: usize,
 }
 
-/// PyTorch's names of what a rule remembers.
+/// PyTorch's names for a rule's moments.
 fn moments(rule: Optimizer) -> &'static [&'static str] {
     match rule {
         Optimizer::Sgd => &[],
@@ -59,15 +59,13 @@ impl<T: Real> OptimizerState<T> {
         }
     }
 
-    /// From now on so many threads compute: no bit depends on their number.
+    /// Sets the number of threads. No bit of the results depends on it.
     pub(crate) fn use_threads(&mut self, threads: usize) {
         self.threads = threads;
     }
 
-    /// Updates `weights` by their gradients, each times `coefficient` (of clipping), as update number `t`, from 1.
-    ///
-    /// # Errors
-    /// When a tensor is not plain memory.
+    /// Makes update `t`, counted from 1: changes `weights` according to their gradients times the clipping
+    /// `coefficient`.
     pub(crate) fn update(
         &mut self,
         weights: &mut [Tensor],
@@ -80,8 +78,8 @@ impl<T: Real> OptimizerState<T> {
         let [first, second] = &mut self.moments;
         let (mut first, mut second) = (first.iter_mut(), second.iter_mut());
         let mut blocks = Vec::new();
-        // Rows without a gradient stay as they are, where nothing is remembered and nothing decays. (A coefficient that
-        // is not a number makes every weight one that is none.)
+        // Without momentum or decay, rows without a gradient don't change. But a coefficient that is not finite changes
+        // all of them, because 0 times it is NaN.
         let still = self.rule == Optimizer::Sgd && self.weight_decay == 0.0 && coefficient.wide().is_finite();
         let mut weights = weights.iter_mut().zip(&slopes.tensors);
         if let Some(rows) = slopes.rows.as_ref().filter(|_| still)
@@ -112,7 +110,7 @@ impl<T: Real> OptimizerState<T> {
         Ok(())
     }
 
-    /// The rule's numbers at one update, as PyTorch computes them in double precision.
+    /// The rule's coefficients at update `t`, computed in double precision as PyTorch does.
     fn rule_at(&self, rate: f64, t: u64) -> Update<T> {
         let epsilon = T::of(self.epsilon);
         match self.rule {
@@ -138,17 +136,17 @@ impl<T: Real> OptimizerState<T> {
         }
     }
 
-    /// What it remembers, moment by moment, each by tensor.
+    /// The rule's moments, each as a list with one entry per tensor.
     pub(crate) fn moments(&self) -> impl Iterator<Item = &[Vec<T>]> {
         self.moments.iter().take(moments(self.rule).len()).map(Vec::as_slice)
     }
 
-    /// The same, to be written into.
+    /// The rule's moments, mutable.
     pub(crate) fn moments_mut(&mut self) -> impl Iterator<Item = &mut [Vec<T>]> {
         self.moments.iter_mut().take(moments(self.rule).len()).map(Vec::as_mut_slice)
     }
 
-    /// The numbers of update `t`, from 1, and the decay that is added to the gradient.
+    /// The coefficients of update `t`, counted from 1, and the decay that is added to the gradient.
     pub(crate) fn numbers(&self, rate: f64, t: u64) -> (Update<T>, T) {
         (self.rule_at(rate, t), T::of(if self.rule == Optimizer::Adamw { 0.0 } else { self.weight_decay }))
     }
@@ -167,7 +165,7 @@ impl<T: Stored> OptimizerState<T> {
     /// Takes the moments from a state file.
     ///
     /// # Errors
-    /// When the file has no such moments: it is another rule's, or another model's.
+    /// If the file lacks these moments, as the file of another rule or model does.
     pub(crate) fn load(&mut self, tensors: &[(String, Vec<usize>)], arrays: &mut Arrays) -> Result<()> {
         for (moment, slices) in moments(self.rule).iter().zip(&mut self.moments) {
             for ((name, sizes), slice) in tensors.iter().zip(slices) {
@@ -178,7 +176,7 @@ impl<T: Stored> OptimizerState<T> {
     }
 }
 
-/// Cuts a block off the front.
+/// Cuts a block off the front of a slice.
 fn cut<'a, T>(slice: &mut &'a mut [T]) -> &'a mut [T] {
     let length = BLOCK.min(slice.len());
     let (block, rest) = std::mem::take(slice).split_at_mut(length);
@@ -186,7 +184,7 @@ fn cut<'a, T>(slice: &mut &'a mut [T]) -> &'a mut [T] {
     block
 }
 
-/// One update's numbers. θ weights, g gradient, m and v what is remembered, η the rate.
+/// The coefficients of one update. θ: weights, g: gradient, m and v: moments, η: learning rate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Update<T> {
     /// θ ← θ − η g
@@ -198,7 +196,7 @@ pub(crate) enum Update<T> {
     /// m ← α m + (1 − α) g²; θ ← θ − η g / (√m + ε) (Tieleman and Hinton 2012)
     Rmsprop { rate: T, alpha: T, fresh: T, epsilon: T },
     /// m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; θ ← shrink θ − size · m / (√v / root + ε) (Kingma and Ba 2015;
-    /// the decay apart from the gradient, Loshchilov and Hutter 2019)
+    /// with decoupled decay, Loshchilov and Hutter 2019)
     Adam { shrink: T, beta2: T, fresh1: T, fresh2: T, size: T, root: T, epsilon: T },
 }
 
@@ -219,7 +217,7 @@ impl<T: Real> Kernel for BlockUpdate<'_, T> {
     #[inline(always)]
     fn run(self) {
         let Self { update, coefficient, decay, w, g, m, v } = self;
-        // PyTorch adds no decay at 0; 0 · θ would be NaN for an infinite weight.
+        // Like PyTorch, add nothing for a decay of 0: for an infinite weight, 0 · θ would be NaN.
         let gradient = |g: T, w: T| if decay == T::ZERO { g * coefficient } else { g * coefficient + decay * w };
         match update {
             Update::Sgd { rate } => {

@@ -1,27 +1,28 @@
-//! Whether more threads make an order faster. A small model's steps take less time than it takes to wake a helper, and on a
-//! machine that others use too, a helper may be waited for ten times as long as the step takes alone.
+//! Measures whether more threads make an order faster. A step of a small model takes less time than waking a helper
+//! thread, and on a busy machine, waiting for a helper can take ten times as long as the whole step takes on one
+//! thread.
 
-/// Steps whose median time stands for a number of threads.
+/// How many of the newest steps with a number of threads are timed; their median time represents that number.
 const TIMED: usize = 5;
 
-/// After so many steps what was found slower is tried again: the machine may be less busy, or more.
+/// After this many steps the slower number of threads is tried again, since the load of the machine may have changed.
 const AGAIN: u32 = 1000;
 
-/// How many threads an order uses, of those that it is allowed.
+/// Chooses how many of its allowed threads an order uses.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    /// Those that it began with.
+    /// The number of threads that the order started with.
     few: Timed,
-    /// Those that it is allowed.
+    /// The number of threads that it is allowed now.
     many: Timed,
-    /// Whether the step in progress has the many.
+    /// Whether the step in progress uses `many`.
     has_many: bool,
-    /// Steps since either was tried.
+    /// The number of steps since the slower number of threads was last tried again.
     since: u32,
     most: usize,
 }
 
-/// A number of threads, and the times of the newest steps that had so many.
+/// A number of threads, and the times of the newest steps that used it.
 #[derive(Debug)]
 struct Timed {
     threads: usize,
@@ -40,7 +41,7 @@ impl Timed {
         self.seconds.push(seconds);
     }
 
-    /// The median, where enough steps were timed.
+    /// The median, if enough steps were timed.
     fn median(&self) -> Option<f64> {
         let mut sorted = self.seconds.clone();
         sorted.sort_unstable_by(f64::total_cmp);
@@ -49,13 +50,13 @@ impl Timed {
 }
 
 impl Pace {
-    /// Of an order that begins with so many threads.
+    /// The pace of an order that starts with `threads` threads.
     pub(crate) fn new(threads: usize) -> Self {
         Self { few: Timed::new(threads), many: Timed::new(threads), has_many: false, since: 0, most: threads }
     }
 
-    /// How many threads the next step is to have, where so many are allowed: these if they are faster than those at the
-    /// beginning, or if that is not known yet.
+    /// The number of threads for the next step, given how many are allowed: all of them if they are faster than the
+    /// number at the start, or have not been timed yet.
     pub(crate) fn threads(&mut self, allowed: usize) -> usize {
         if allowed != self.many.threads {
             (self.many, self.since) = (Timed::new(allowed), 0);
@@ -75,14 +76,14 @@ impl Pace {
         threads
     }
 
-    /// The step took so long.
+    /// Records the time of a step.
     pub(crate) fn took(&mut self, seconds: f64) {
         self.since += 1;
         let timed = if self.has_many { &mut self.many } else { &mut self.few };
         timed.push(seconds);
     }
 
-    /// The most threads that a step had.
+    /// The most threads that a step used.
     pub(crate) fn most(&self) -> usize {
         self.most
     }
@@ -92,7 +93,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// How many of so many steps had each number of threads, at `seconds` by threads.
+    /// Runs `n` steps, each of which takes `seconds(threads)`; counts the steps that used each number of threads.
     fn steps(pace: &mut Pace, n: usize, allowed: usize, seconds: impl Fn(usize) -> f64) -> [usize; 5] {
         let mut had = [0; 5];
         for _ in 0..n {
@@ -104,21 +105,21 @@ mod tests {
     }
 
     #[test]
-    fn more_threads_are_used_as_long_as_they_are_faster() {
+    fn more_threads_are_used_while_they_are_faster() {
         let (faster, slower) = (|threads| 1.0 / threads as f64, |threads| threads as f64);
         let mut pace = Pace::new(1);
         assert_eq!(steps(&mut pace, 20, 1, faster), [0, 20, 0, 0, 0]);
-        // At once, since the few were timed before.
+        // The second thread is tried at once, since the steps above have timed one thread.
         assert_eq!(steps(&mut pace, 20, 2, faster), [0, 0, 20, 0, 0]);
         assert_eq!(pace.most(), 2);
-        // The machine becomes busy: given up once most of the newest steps show it.
+        // The machine becomes busy: the extra threads are dropped once most of the newest steps show it.
         assert_eq!(steps(&mut pace, 100, 2, slower), [0, 97, 3, 0, 0]);
-        // Now and then they are tried again, and kept to where that has changed.
+        // Now and then they are tried again, and kept once they are faster.
         let [_, few, many, ..] = steps(&mut pace, 10_000, 2, slower);
         assert!((40..=60).contains(&many) && few + many == 10_000, "{many} slow steps of 10,000");
         let [_, few, many, ..] = steps(&mut pace, 10_000, 2, faster);
         assert!(few < 1100 && few + many == 10_000, "{few} slow steps of 10,000");
-        // What is taken back is given back at once.
+        // A changed allowance takes effect at once.
         assert_eq!(steps(&mut pace, 10, 1, faster), [0, 10, 0, 0, 0]);
         assert_eq!(steps(&mut pace, 10, 4, faster), [0, 0, 0, 0, 10]);
         assert_eq!(pace.most(), 4);

@@ -1,18 +1,18 @@
-//! Two bf16 numbers in one word: what the CPU's products of bf16 numbers take at a time.
+//! Two bf16 numbers in one word, the operand of the CPU's bf16 products.
 
-/// The first in the low half, the second in the high one.
+/// Two bf16 numbers, the first in the low half and the second in the high half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Bf16Pair(pub(crate) u32);
 
 impl Bf16Pair {
-    /// Rounds each to the nearest, halfway to even.
+    /// Rounds each to the nearest bf16 number, ties to even.
     #[inline(always)]
     pub(crate) fn of(first: f32, second: f32) -> Self {
         Self(rounded(first) >> 16 | rounded(second) & HIGH)
     }
 
-    /// Both, as the singles that they are.
+    /// Both numbers in single precision.
     #[inline(always)]
     pub(crate) fn apart(self) -> [f32; 2] {
         [f32::from_bits(self.0 << 16), f32::from_bits(self.0 & HIGH)]
@@ -21,7 +21,7 @@ impl Bf16Pair {
 
 const HIGH: u32 = 0xffff_0000;
 
-/// The bits of the nearest bf16 number, above 16 bits that mean nothing. NaN stays NaN.
+/// The bits of the nearest bf16 number in the high half; the low half is meaningless. NaN stays NaN.
 #[inline(always)]
 fn rounded(x: f32) -> u32 {
     let bits = x.to_bits();
@@ -34,7 +34,7 @@ mod tests {
     use super::Bf16Pair;
 
     #[test]
-    fn pairs_are_the_nearest_of_their_kind() {
+    fn pairs_hold_the_nearest_bf16_numbers() {
         let near = |x: f32| Bf16Pair::of(x, 0.0).apart()[0];
         for (x, expected) in [
             (1.0, 1.0),

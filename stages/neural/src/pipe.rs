@@ -8,36 +8,38 @@ use std::time::{Duration, Instant};
 
 use stages::protocol::{Reply, write_frame};
 
-/// Replies in the middle of an order wait at most this long, and are worded and written by a thread of their own. In the
-/// training loop that took 30 to 120 µs a step (measured): a write wakes the parent, which on a busy machine takes the
-/// processor away from whoever wrote, and after a long step all that words a frame is out of the caches.
+/// The longest time that a reply in the middle of an order waits to be sent. A separate thread serialises and writes
+/// these replies. In the training loop this would take 30 to 120 µs per step (measured): a write wakes the parent,
+/// which on a busy machine takes the processor away from the writer, and after a long step everything needed to
+/// serialise a frame is out of the caches.
 const LATEST: Duration = Duration::from_millis(50);
 
-/// Replies that are not held back: the loop writes them itself, so that a parent that does not read holds it up instead
-/// of filling the memory.
+/// From this many waiting replies on, the training loop writes them itself. So a parent that does not read stalls the
+/// loop, and replies don't fill the memory.
 const FULL: usize = 1 << 12;
 
-/// Bytes of stack for threads that only read or write frames: small, so that they start where memory is limited.
+/// The stack size in bytes of threads that only read or write frames. It is small, so that they can start where memory
+/// is limited.
 pub(crate) const SMALL_STACK: usize = 256 << 10;
 
 /// A buffered stream of replies.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     shared: Arc<Shared>,
-    /// Whether a thread writes what waits. Where none could be started, each reply is written as it is sent.
+    /// Whether a thread writes the waiting replies. If none could be started, each reply is written as it is sent.
     helped: bool,
-    /// Time spent in here so far.
+    /// Total time spent in [`Pipe::send`].
     pub(crate) spent: Duration,
 }
 
 #[derive(Debug)]
 struct Shared {
-    /// Locked before `waiting` by whoever writes, so that frames keep their order.
+    /// A writer locks this before `waiting`, so that frames keep their order.
     out: Mutex<Out>,
     waiting: Mutex<Vec<Reply>>,
 }
 
-/// The pipe itself, and room that is used again: the loop never waits for memory.
+/// The pipe itself, and buffers that are reused so that the training loop never waits for memory.
 #[derive(Debug)]
 struct Out {
     file: File,
@@ -50,7 +52,7 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what waits.
+    /// Writes the waiting replies.
     fn flush(&self) -> io::Result<()> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let Out { file, replies, bytes } = &mut *out;
@@ -70,7 +72,8 @@ impl Pipe {
         let shared = Arc::new(Shared { out: Mutex::new(out), waiting: Mutex::new(room()) });
         let theirs = Arc::downgrade(&shared);
         let write = move || {
-            // Ends with the pipe, or when the parent is gone: the next reply that is sent at once says so to the loop.
+            // This ends when the pipe is dropped, or when the parent is gone, which the training loop notices at the
+            // next reply that it writes itself.
             while let Some(shared) = theirs.upgrade() {
                 if shared.flush().is_err() {
                     return;
@@ -83,10 +86,11 @@ impl Pipe {
         Self { shared, helped, spent: Duration::ZERO }
     }
 
-    /// Sends a reply: at once where the parent waits for it, before and after an order; soon in the middle of one.
+    /// Sends a reply: at once before and after an order, when the parent waits for it; within [`LATEST`] in the middle
+    /// of one.
     ///
     /// # Errors
-    /// When the parent is gone.
+    /// If the parent is gone.
     pub(crate) fn send(&mut self, reply: Reply) -> io::Result<()> {
         let begun = Instant::now();
         let awaited = matches!(reply, Reply::Hello(_) | Reply::Done(_) | Reply::Failed { .. });

@@ -1,22 +1,22 @@
-//! Products of matrices: each is made tile by tile, a tile's sums in registers from the first element of the depth to the
-//! last.
+//! Matrix products, computed tile by tile; the sums of a tile stay in registers over the depth.
 //!
-//! A library's products begin by copying both matrices into an order of their own. Here one factor is read where it lies,
-//! row by row or column by column, and the other in panels of [`WIDTH`] columns, which may be rows as they lie as well. On
-//! a Zen 4 that leaves nine tenths of what the vector units can do (measured). An element's sum has one order, whatever
-//! the rows and columns beside it, the width of vectors and the number of threads. (A CPU that can't fuse a product with a
-//! sum rounds once more at each.)
+//! A library's product starts by copying both matrices into its own layout. Here the first matrix is read in place, by
+//! rows or by columns, and the second in panels of [`WIDTH`] columns, which can be rows in place too. On a Zen 4 this
+//! reaches nine tenths of the vector units' peak (measured). An element is always summed in the same order, whatever
+//! its neighbours, the width of vectors and the number of threads. A CPU without fused multiply-add rounds once more at
+//! each product.
 
 use crate::factor::{Factor, Lanes, Lines, ROWS, WIDTH};
 use crate::pair::Bf16Pair;
 use crate::real::Real;
 use crate::tiles;
 
-/// The depth over which a panel is used at a time: it stays in the first-level cache from one tile to the next.
+/// The part of the depth over which a panel is used at a time, so that it stays in the first-level cache from one tile
+/// to the next.
 const DEPTH: usize = 224;
 
-/// Panels of lanes, one each `panel` elements; as wide as `columns` says, but for the last filled up to half a panel at
-/// least.
+/// Panels of lanes, one every `panel` elements, with `columns` columns in all. The last is padded to at least half a
+/// panel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Panels<'a, F> {
     pub(crate) data: &'a [F],
@@ -25,7 +25,7 @@ pub(crate) struct Panels<'a, F> {
     pub(crate) columns: usize,
 }
 
-/// A product of `rows` lines with panels, over a depth in groups.
+/// A product of `rows` lines with panels, over `depth` groups.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TiledProduct<'a, F> {
     pub(crate) lines: Lines<'a, F>,
@@ -35,7 +35,8 @@ pub(crate) struct TiledProduct<'a, F> {
 }
 
 impl<F> TiledProduct<'_, F> {
-    /// Writes the product to `out`, whose rows begin each `stride` elements. To be called where wide vectors are had.
+    /// Writes the product to `out`, whose rows start every `stride` elements. Call it from within a
+    /// [`crate::raw::Kernel`].
     #[inline(always)]
     pub(crate) fn put<T: Real>(self, out: &mut [T], stride: usize)
     where
@@ -44,7 +45,7 @@ impl<F> TiledProduct<'_, F> {
         self.make(out, stride, false);
     }
 
-    /// Adds it to `out`.
+    /// Adds the product to `out`.
     #[inline(always)]
     pub(crate) fn add<T: Real>(self, out: &mut [T], stride: usize)
     where
@@ -59,7 +60,7 @@ impl<F> TiledProduct<'_, F> {
         F: Factor<T>,
     {
         let Self { lines, rows, panels, depth } = self;
-        // Parts of equal size, as few as can be.
+        // The depth is cut into as few parts as possible, of equal size except for the last.
         let most = depth.div_ceil(depth.div_ceil(DEPTH).max(1)).max(1);
         let mut done = 0;
         let mut sums = [[T::ZERO; WIDTH]; ROWS];
@@ -89,7 +90,7 @@ impl<F> TiledProduct<'_, F> {
     }
 }
 
-/// What comes after `at` elements.
+/// The elements from `at` on.
 fn tail<T>(slice: &[T], at: usize) -> &[T] {
     slice.get(at..).unwrap_or_default()
 }
@@ -166,8 +167,9 @@ impl Factor<f32> for Bf16Pair {
     }
 }
 
-/// A tile for any CPU. Without vectors there is no fused multiply-add either on x86-64, only a function that does the same
-/// in a hundred instructions: there the sums round twice.
+/// A tile for CPUs without the vector instructions of [`tiles`]. An x86-64 CPU that lacks them also lacks fused
+/// multiply-add, for which Rust would call a library function of a hundred instructions; so here products are rounded
+/// before they are added.
 fn tile<T: Real, F: Factor<T>>(
     lines: Lines<'_, F>,
     lanes: Lanes<'_, F>,

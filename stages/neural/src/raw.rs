@@ -1,5 +1,5 @@
-//! All that the compiler can't check: system calls, and tensors' memory seen as slices. Beside it only [`crate::tiles`]
-//! is unsafe in this package.
+//! Everything that the compiler can't check: system calls, and tensors' memory as slices. The only other unsafe code of
+//! this package is in [`crate::tiles`].
 #![expect(
     unsafe_code,
     reason = "system calls, tensors' memory and vector instructions; each block says why it is sound"
@@ -12,20 +12,20 @@ use std::os::fd::FromRawFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
 use tch::{Device, Tensor};
 
-#[cfg(target_arch = "x86_64")]
 use crate::cpu::{Capability, capability};
+#[cfg(target_arch = "x86_64")]
+use crate::failure::{Result, ensure};
 use crate::real::Real;
 
-/// Takes standard output for frames: returns it under a private number, and makes number 1 mean standard error, so
-/// that nothing a library prints can get between two frames.
+/// Reserves standard output for frames: returns it under a private descriptor, and redirects descriptor 1 to standard
+/// error, so that nothing a library prints can get between two frames.
 ///
 /// # Errors
-/// When the process was started without standard output.
+/// If the process was started without standard output.
 pub(crate) fn private_stdout() -> io::Result<File> {
-    // SAFETY: plain system calls on numbers; the new number is owned by the returned file alone.
+    // SAFETY: plain system calls on descriptors; the new one is owned by the returned file alone.
     unsafe {
         let frames = libc::fcntl(1, libc::F_DUPFD_CLOEXEC, 3);
         if frames < 0 || libc::dup2(2, 1) < 0 {
@@ -35,22 +35,22 @@ pub(crate) fn private_stdout() -> io::Result<File> {
     }
 }
 
-/// Seconds that a worker that is told to end leaves the program above it to end it in good order.
+/// How many seconds a worker that was told to end gives its parent to stop it in good order.
 const GRACE: u32 = 20;
 
-/// Has signals leave a worker the time to save its state. Schedulers send theirs to every process of a job: the program
-/// above then asks for a stop after the step at hand, which a worker that is dead by then can't answer.
+/// Sets up signals so that a worker has time to save its state. Schedulers send theirs to every process of a job: the
+/// parent then asks for a stop after the current step, which a dead worker could not answer.
 ///
-/// A warning (`SIGUSR1`, `SIGUSR2`, `SIGXCPU`) is for the program above alone. A demand (`SIGTERM`, `SIGINT`, `SIGHUP`)
-/// ends the worker after [`GRACE`] seconds, and a second one at once. The kernel's own `SIGXCPU`, which says that this
-/// process has used its time up, ends it, as does any other signal.
+/// A warning (`SIGUSR1`, `SIGUSR2`, `SIGXCPU`) is for the parent alone. A demand (`SIGTERM`, `SIGINT`, `SIGHUP`) ends
+/// the worker after [`GRACE`] seconds, and a second one at once. The kernel's own `SIGXCPU`, which says that this
+/// process has used up its time, ends it, as does any other signal.
 ///
-/// One that was started with `SIGHUP` ignored, as under `nohup`, keeps ignoring it.
+/// A worker that was started with `SIGHUP` ignored, as under `nohup`, keeps ignoring it.
 ///
-/// A write past the limit on the size of a file (`ulimit -f`) fails like one to a full disk.
+/// A write past the limit on file sizes (`ulimit -f`) fails like one to a full disk.
 pub(crate) fn heed_signals() {
     extern "C" fn demanded(signal: c_int) {
-        // SAFETY: both functions may be called from a handler.
+        // SAFETY: both functions are async-signal-safe.
         unsafe {
             libc::signal(signal, libc::SIG_DFL);
             libc::alarm(GRACE);
@@ -60,13 +60,14 @@ pub(crate) fn heed_signals() {
         die_of(libc::SIGTERM);
     }
     extern "C" fn used_up(signal: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
-        // SAFETY: the kernel hands a handler with SA_SIGINFO a valid record. Codes above 0 are its own.
+        // SAFETY: to a handler with SA_SIGINFO the kernel passes a valid record. Codes above 0 mean that the kernel
+        // itself sent the signal.
         if unsafe { (*info).si_code } > 0 {
             die_of(signal);
         }
     }
     fn die_of(signal: c_int) {
-        // SAFETY: both functions may be called from a handler, at whose end the signal is delivered.
+        // SAFETY: both functions are async-signal-safe; the signal is delivered when the handler returns.
         unsafe {
             libc::signal(signal, libc::SIG_DFL);
             libc::raise(signal);
@@ -74,8 +75,8 @@ pub(crate) fn heed_signals() {
     }
     let handle = |signals: &[c_int], handler: libc::sighandler_t, flags: c_int| {
         for signal in signals {
-            // SAFETY: zero is a valid value of each field, and the handlers call nothing that a handler may not. One that
-            // can't be set leaves the default.
+            // SAFETY: zero is a valid value of each field, and the handlers call only async-signal-safe functions. If a
+            // handler can't be set, the default stays.
             unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = handler;
@@ -95,13 +96,14 @@ pub(crate) fn heed_signals() {
     handle(&[libc::SIGXCPU], used_up as *const () as libc::sighandler_t, libc::SA_SIGINFO);
 }
 
-/// Keeps freed memory in the process. The default gives each activation of a step back to the system, and pays for
-/// its pages again at the next step: an eighth of a training step (measured). To be called before the first tensor.
+/// Keeps freed memory in the process. By default, the memory of a step's activations goes back to the system and its
+/// pages are faulted in again at the next step, which costs an eighth of a training step (measured). Call this before
+/// creating the first tensor.
 pub(crate) fn keep_freed_memory() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: the allocator's own switches, set before any other thread exists.
+    // SAFETY: these calls set options of the allocator, before any other thread exists.
     unsafe {
-        // Older versions of glibc take no more than 32 MB.
+        // Older versions of glibc reject values above 32 MB for this setting.
         if libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30) == 0 {
             libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
         }
@@ -110,17 +112,17 @@ pub(crate) fn keep_freed_memory() {
     }
 }
 
-/// Makes floats below the least normal number 0, on this thread and on every thread that it starts from now on: libtorch's
-/// too. Saturated gates and faded moments are full of such floats, over which some processors take fifty times as long.
-/// To be called before the first tensor.
+/// Flushes denormal floats to 0, on this thread and on every thread that it starts from now on, including libtorch's.
+/// Saturated gates and decayed moments are full of denormals, on which some processors take fifty times as long. Call
+/// this before creating the first tensor.
 pub(crate) fn flush_denormals() {
     #[cfg(target_arch = "x86_64")]
     {
         // Flush to zero, and denormals are zero.
         const FLUSH: u32 = 1 << 15 | 1 << 6;
         let mut control = 0u32;
-        // SAFETY: reads and writes the control register of vector arithmetic. The compiler takes for granted that rounding
-        // and exceptions are as at the start, and so they stay.
+        // SAFETY: reads and writes the control register of vector arithmetic. The compiler assumes the default rounding
+        // and exception masks, which this keeps.
         unsafe {
             std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack, preserves_flags));
             control |= FLUSH;
@@ -129,12 +131,13 @@ pub(crate) fn flush_denormals() {
     }
 }
 
-/// Has libtorch's OpenMP loops on this thread run without helpers. Nothing large is left to them, and where libgomp can't
-/// start a thread it ends the process. `at::set_num_threads` would do the same, and start a pool of threads besides.
+/// Makes libtorch's OpenMP loops on this thread run without helper threads. No large work is left for them, and libgomp
+/// ends the process if it can't start a thread. `at::set_num_threads` would do the same, but also start a pool of
+/// threads.
 pub(crate) fn use_one_openmp_thread() {
     type Set = unsafe extern "C" fn(c_int);
-    // SAFETY: looks a name up among the loaded libraries; the function has this type in every OpenMP, and it only sets a
-    // number of the calling thread. Where no OpenMP is loaded there are no such loops.
+    // SAFETY: looks up a name among the loaded libraries. The function has this type in every OpenMP, and it only sets
+    // a number for the calling thread. If no OpenMP is loaded, there are no such loops.
     unsafe {
         let set = libc::dlsym(libc::RTLD_DEFAULT, c"omp_set_num_threads".as_ptr());
         if !set.is_null() {
@@ -147,34 +150,34 @@ unsafe extern "C" {
     fn neural_settle_cuda() -> bool;
 }
 
-/// Loads the half of libtorch that computes on GPUs, and has it compute the same bits every time. Not linked: it takes a
-/// second and half a gigabyte, which no training on the CPU should pay. To be called before libtorch is asked for any
-/// GPU.
+/// Loads the GPU half of libtorch, and makes it compute the same bits every time. It is not linked, since loading it
+/// takes a second and half a gigabyte, which training on the CPU should not cost. Call this before asking libtorch for
+/// a GPU.
 ///
 /// # Errors
-/// When the file can't be loaded.
+/// If the file can't be loaded.
 pub(crate) fn load_cuda(library: &Path) -> Result<()> {
-    let path = CString::new(library.as_os_str().as_bytes())?;
-    // SAFETY: the library is a part of the libtorch that this process runs with; its constructors register kernels.
+    let path = CString::new(library.as_os_str().as_bytes()).map_err(std::io::Error::from)?;
+    // SAFETY: the library is part of the libtorch that this process uses; its constructors only register kernels.
     let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
     if handle.is_null() {
-        // SAFETY: after a failure this is a text, good until this thread's next such call.
+        // SAFETY: after a failure dlerror returns a string, which is valid until this thread calls it again.
         let words = unsafe { CStr::from_ptr(libc::dlerror()) };
-        bail!("{}", words.to_string_lossy());
+        return Err(format!("{}", words.to_string_lossy()).into());
     }
-    // SAFETY: catches every exception, and touches libtorch's settings alone.
-    ensure!(unsafe { neural_settle_cuda() }, "libtorch can't be told to compute the same bits every time on a GPU");
+    // SAFETY: the function catches every exception, and changes only libtorch's settings.
+    ensure!(unsafe { neural_settle_cuda() }, "can't make libtorch compute the same bits every time on a GPU");
     Ok(())
 }
 
-/// The name of the first GPU that NVIDIA's driver shows; `None` where there is no driver or no GPU.
+/// The name of the first GPU that NVIDIA's driver lists; `None` without a driver or a GPU.
 pub(crate) fn gpu() -> Option<String> {
     type CuInit = unsafe extern "C" fn(u32) -> c_int;
     type CuDeviceGet = unsafe extern "C" fn(*mut c_int, c_int) -> c_int;
     type CuDeviceGetName = unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int;
     let mut name = [0 as c_char; 256];
-    // SAFETY: three functions of the driver with the types that its header gives them; the library stays loaded. 0 is
-    // success, and the name then ends with a zero within the 256 bytes.
+    // SAFETY: the three functions have the types from the driver's header, and the library stays loaded. They return 0
+    // on success, and the name then ends with a zero within the 256 bytes.
     unsafe {
         let driver = libc::dlopen(c"libcuda.so.1".as_ptr(), libc::RTLD_NOW);
         let find =
@@ -188,67 +191,67 @@ pub(crate) fn gpu() -> Option<String> {
     }
 }
 
-/// Ends the process at once, without the destructors of libraries that other threads are still inside of.
+/// Ends the process at once, without running the destructors of libraries that other threads are still using.
 pub(crate) fn exit_now(code: i32) -> ! {
-    // SAFETY: does not return and touches no memory of ours.
+    // SAFETY: the call does not return and touches no memory of ours.
     unsafe { libc::_exit(code) }
 }
 
 fn check<T: Real>(tensor: &Tensor) -> Result<()> {
     let plain = tensor.kind() == T::KIND && tensor.device() == Device::Cpu && tensor.is_contiguous();
-    ensure!(plain, "BUG: the memory of a tensor that is no contiguous {:?} tensor of the CPU was asked for", T::KIND);
+    ensure!(plain, "BUG: not a contiguous {:?} tensor on the CPU", T::KIND);
     Ok(())
 }
 
 /// The elements of a contiguous tensor on the CPU.
 ///
 /// # Errors
-/// When it is any other kind of tensor.
+/// If the tensor is of any other kind.
 pub(crate) fn floats<T: Real>(tensor: &Tensor) -> Result<&[T]> {
     check::<T>(tensor)?;
     // An empty tensor may have no memory at all.
     if tensor.numel() == 0 {
         return Ok(&[]);
     }
-    // SAFETY: contiguous and of this type (checked), alive as long as `tensor`; libtorch writes only inside calls on it,
-    // and none is made while the slice lives, since a single thread makes all calls.
+    // SAFETY: the elements are contiguous and of this type (checked above), and live as long as `tensor`. libtorch
+    // writes to them only inside calls on it, and none is made while the slice lives, since one thread makes all calls.
     Ok(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<T>(), tensor.numel()) })
 }
 
-/// The same, to write to. Of the tensors that share this memory no other may be looked at meanwhile; views are local
-/// to the expressions that make them everywhere in this package.
+/// The elements of a contiguous tensor on the CPU, mutable. No other tensor that shares this memory may be read while
+/// the slice lives; everywhere in this package, views are local to the expressions that make them.
 ///
 /// # Errors
-/// When it is any other kind of tensor.
+/// If the tensor is of any other kind.
 pub(crate) fn floats_mut<T: Real>(tensor: &mut Tensor) -> Result<&mut [T]> {
     check::<T>(tensor)?;
     if tensor.numel() == 0 {
         return Ok(&mut []);
     }
-    // SAFETY: as above, and borrowed exclusively.
+    // SAFETY: as above; the tensor is also borrowed exclusively.
     Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<T>(), tensor.numel()) })
 }
 
-/// The bytes of floats, as x86-64 and every file format here orders them.
+/// The bytes of floats in little-endian order, which x86-64 and all file formats here use.
 pub(crate) fn bytes<T: Real>(floats: &[T]) -> &[u8] {
     const { assert!(cfg!(target_endian = "little")) };
     // SAFETY: every byte of a float is initialised, and a byte needs no alignment.
     unsafe { std::slice::from_raw_parts(floats.as_ptr().cast::<u8>(), size_of_val(floats)) }
 }
 
-/// A loop over slices that wants wide vectors. Its `run` must be `#[inline(always)]`: only what is inlined into
-/// [`widest`]'s functions is compiled for their instructions (a closure is not sure to be).
+/// A loop over slices that is to be compiled for wide vectors. Its `run` must be `#[inline(always)]`: only code that is
+/// inlined into [`widest`]'s functions is compiled for their instructions, and a closure might not be.
 pub(crate) trait Kernel {
-    /// What it yields.
+    /// The result of the loop.
     type Output;
-    /// The loop.
+    /// Runs the loop.
     fn run(self) -> Self::Output;
 }
 
 /// Runs `kernel` compiled for the widest vectors of this CPU.
 ///
-/// Kernels say the order of every sum themselves and name each fused multiply-add, so the width changes their speed
-/// and not their bits.
+/// Kernels fix the order of every sum and write out each fused multiply-add, so the width changes their speed but not
+/// their bits.
 pub(crate) fn widest<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {

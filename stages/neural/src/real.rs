@@ -1,4 +1,4 @@
-//! The floats that a training computes in: single by default, double where `precision = "f64"` asks for it.
+//! The floats that training computes in: single precision by default, double with `precision = "f64"`.
 
 use std::fmt::Debug;
 use std::iter::Sum;
@@ -9,7 +9,7 @@ use tch::kind::Element;
 use crate::factor::Factor;
 use crate::pair::Bf16Pair;
 
-/// A float of one precision. Sums over many of them are taken in double precision all the same.
+/// A float of one precision. Sums over many of them are still taken in double precision.
 pub(crate) trait Real:
     Element
     + Copy
@@ -28,7 +28,7 @@ pub(crate) trait Real:
     + Factor<Self>
     + 'static
 {
-    /// What stands in for it where products may round their factors to bf16.
+    /// The factor to use where products may round their factors to bf16.
     type Rounded: Factor<Self>;
 
     /// 1.
@@ -38,13 +38,13 @@ pub(crate) trait Real:
     /// Below this, eˣ counts as 0.
     const VANISHES: Self;
 
-    /// The nearest to a double.
+    /// The nearest number to a double.
     fn of(x: f64) -> Self;
     /// The same number as a double.
     fn wide(self) -> f64;
     /// The square root.
     fn root(self) -> Self;
-    /// self · by + and, rounded once.
+    /// `self · by + and`, rounded once.
     fn fused(self, by: Self, and: Self) -> Self;
     /// The hyperbolic tangent.
     fn tanh(self) -> Self;
@@ -68,7 +68,7 @@ impl Real for f32 {
 
     const ONE: Self = 1.0;
     const LOWEST: Self = Self::NEG_INFINITY;
-    /// eˣ is no normal number from here on.
+    /// Below this, eˣ is subnormal.
     const VANISHES: Self = -87.0;
 
     #[inline(always)]
@@ -86,15 +86,15 @@ impl Real for f32 {
         self.sqrt()
     }
 
-    /// Within 2 units in the last place. The reduction and the polynomial are those of Cephes' `expf` (Moshier 1992):
-    /// x = n·ln 2 + r with |r| ≤ ½ ln 2.
+    /// Exact to within 2 units in the last place. The reduction and the polynomial are those of Cephes' `expf` (Moshier
+    /// 1992): x = n·ln 2 + r with |r| ≤ ½ ln 2.
     #[inline(always)]
     fn exp(self) -> Self {
-        // Adding 1.5 · 2²³ rounds to an integer, which then stands in the low bits.
+        // Adding 1.5 · 2²³ rounds to an integer, which is then in the low bits.
         const ROUND: f32 = 12_582_912.0;
         const LN2_HIGH: f32 = 0.693_359_4;
         const LN2_LOW: f32 = -2.121_944_4e-4;
-        // Not f32::max, which would turn NaN into a number.
+        // `f32::max` would turn NaN into a number.
         let within = if self < Self::VANISHES { Self::VANISHES } else { self };
         let shifted = within.mul_add(std::f32::consts::LOG2_E, ROUND);
         let n = shifted - ROUND;
@@ -120,7 +120,8 @@ impl Real for f32 {
         self.abs()
     }
 
-    /// Within 2 units in the last place: Cephes' `tanhf` (Moshier 1992), a polynomial near 0, else by e^(−2|x|).
+    /// Exact to within 2 units in the last place. This is Cephes' `tanhf` (Moshier 1992): a polynomial near 0, and a
+    /// formula with e^(−2|x|) elsewhere.
     #[inline(always)]
     fn tanh(self) -> Self {
         let size = self.abs();
@@ -139,7 +140,7 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
-    /// Nothing does: rounding is for speed, double precision to check by.
+    /// Factors are not rounded: rounding is for speed, and double precision is for checking.
     type Rounded = Self;
 
     const ONE: Self = 1.0;
@@ -161,7 +162,7 @@ impl Real for f64 {
         self.sqrt()
     }
 
-    /// libm's, whose bits no host changes: double precision is there to check by, not to be fast.
+    /// This is libm's function, whose bits don't depend on the host: double precision is for checking, not for speed.
     #[inline(always)]
     fn exp(self) -> Self {
         if self < Self::VANISHES { 0.0 } else { libm::exp(self) }

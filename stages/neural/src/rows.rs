@@ -1,5 +1,5 @@
-//! Loops over a block of logits: a row is a type, a column a token, so that what belongs to a token has a lane of its own
-//! and no sum runs across lanes.
+//! Loops over a block of logits. A row is a type and a column a token, so that each token has its own lane and no sum
+//! runs across lanes.
 
 use std::ops::Range;
 
@@ -7,9 +7,9 @@ use crate::raw::Kernel;
 use crate::real::Real;
 use crate::sharpness::TOKENS;
 
-/// Adds each type's bias to its row of products, and raises the maxima of the tokens.
+/// Adds each type's bias to its row of products, and updates the maxima of the tokens.
 pub(crate) struct Raise<'a, T> {
-    /// Rows as long as the maxima.
+    /// Rows with one element per token, like the maxima.
     pub(crate) block: &'a mut [T],
     pub(crate) lift: &'a [T],
     pub(crate) maxima: &'a mut [T],
@@ -18,7 +18,7 @@ pub(crate) struct Raise<'a, T> {
 impl<T: Real> Kernel for Raise<'_, T> {
     type Output = ();
 
-    /// A NaN is passed over here and found again in the sum.
+    /// A NaN does not change the maximum; it makes the token's sum of exponentials NaN instead.
     #[inline(always)]
     fn run(self) {
         for (row, lift) in self.block.chunks_exact_mut(self.maxima.len()).zip(self.lift) {
@@ -30,7 +30,7 @@ impl<T: Real> Kernel for Raise<'_, T> {
     }
 }
 
-/// Turns logits l into e^(l − m), m the token's maximum, and adds them up.
+/// Turns logits l into e^(l − m), where m is the token's maximum, and adds these up for each token.
 pub(crate) struct Exponentials<'a, T> {
     pub(crate) block: &'a mut [T],
     pub(crate) maxima: &'a [T],
@@ -55,9 +55,9 @@ impl<T: Real> Kernel for Exponentials<'_, T> {
     }
 }
 
-/// What the logits of a block look like.
+/// Measures the logits of a block.
 pub(crate) struct MeasureLogits<'a, T> {
-    /// Rows as long as the maxima.
+    /// Rows with one element per token, like the maxima.
     pub(crate) block: &'a [T],
     pub(crate) maxima: &'a [T],
 }
@@ -74,11 +74,11 @@ impl<T: Real> Kernel for MeasureLogits<'_, T> {
             for ((&x, &max), ((sum, weighted), largest)) in row.iter().zip(self.maxima).zip(sums) {
                 let below = x - max;
                 let p = below.exp();
-                // Not 0 · −∞, which is NaN.
+                // 0 · −∞ would be NaN.
                 let product = if below < T::VANISHES { T::ZERO } else { below * p };
                 *sum += p.wide();
                 *weighted += product.wide();
-                // Bit patterns of absolute values go up with the values, and NaN's are above all.
+                // The bit patterns of absolute values are in the order of the values, with NaN above all.
                 *largest = (*largest).max(x.wide().abs().to_bits());
             }
         }
@@ -95,15 +95,15 @@ pub(crate) struct LogitStatistics {
 }
 
 impl LogitStatistics {
-    /// Adds those of other types.
+    /// Adds the statistics of another block of types.
     pub(crate) fn add(&mut self, other: &Self) {
         self.sums.iter_mut().zip(&other.sums).for_each(|(sum, x)| *sum += x);
         self.weighted.iter_mut().zip(&other.weighted).for_each(|(sum, x)| *sum += x);
         self.largest.iter_mut().zip(&other.largest).for_each(|(max, x)| *max = (*max).max(*x));
     }
 
-    /// The largest |l| of the first `tokens`, NaN where a logit is, and the mean entropy of their predictions in nats:
-    /// ln Σeˡ⁻ᵐ − Σ (l − m) eˡ⁻ᵐ / Σeˡ⁻ᵐ.
+    /// For the first `tokens` tokens: the largest |l|, which is NaN if a logit is, and the mean entropy of the
+    /// predictions in nats, which is ln Σeˡ⁻ᵐ − Σ (l − m) eˡ⁻ᵐ / Σeˡ⁻ᵐ for each token.
     pub(crate) fn mean(&self, tokens: usize) -> (f64, f64) {
         let largest = self.largest[..tokens].iter().fold(0, |max, x| u64::max(max, *x));
         let entropies = self.sums[..tokens].iter().zip(&self.weighted).map(|(sum, weighted)| sum.ln() - weighted / sum);
@@ -111,13 +111,13 @@ impl LogitStatistics {
     }
 }
 
-/// e^(l − m) of some tokens, type by type.
+/// Computes e^(l − m) for some tokens, type by type.
 pub(crate) struct LaneExponentials<'a, T> {
     pub(crate) block: &'a [T],
-    /// From one row of the block to the next.
+    /// Elements from one row of the block to the next.
     pub(crate) stride: usize,
     pub(crate) lanes: Range<usize>,
-    /// Of those lanes.
+    /// The maxima of those lanes.
     pub(crate) maxima: &'a [T],
     pub(crate) rows: &'a mut [[T; TOKENS]],
 }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_turned_as_by_their_naive_twin() {
+    fn exponentials_match_the_naive_ones() {
         let lift: Vec<f32> = (0..77).map(|i| (i % 5) as f32).collect();
         let expected: Vec<f32> = logits().iter().enumerate().map(|(i, x)| x + lift[i / 2]).collect();
         let (mut block, mut maxima, mut sums) = (logits(), [f32::LOWEST; 2], [0.0; 2]);
@@ -170,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn a_look_at_a_token_is_that_of_its_naive_twin() {
+    fn measured_logits_match_the_naive_ones() {
         let entropy = |l: &[f64]| {
             let max = l.iter().fold(f64::NEG_INFINITY, |m, &x| m.max(x));
             let sum: f64 = l.iter().map(|x| (x - max).exp()).sum();
             let logs = l.iter().map(|x| x - max - sum.ln());
             logs.map(|l| if l < -700.0 { 0.0 } else { -l * l.exp() }).sum::<f64>()
         };
-        // Both tokens alike, so that the mean is that of one.
+        // Both tokens have the same logits, so that their mean entropy is that of one.
         let close = |row: &[f32]| {
             let block: Vec<f32> = row.iter().flat_map(|x| [*x, *x]).collect();
             let max = row.iter().fold(f32::LOWEST, |m, &x| if x > m { x } else { m });
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_shows_in_the_sum() {
+    fn a_logit_that_is_not_finite_shows_in_the_sum() {
         for bad in [f32::NAN, f32::INFINITY] {
             let mut block = vec![0.5; 80];
             block[66] = bad;

@@ -1,4 +1,4 @@
-//! The worker's life: takes orders one after another until its standard input ends.
+//! The worker's main loop: carries out orders one after another until standard input ends.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
 use identity::observations::{Evaluation, Measured};
 use serde_json::json;
 use stages::files::Ids;
@@ -17,6 +16,7 @@ use stages::protocol::{Done, Order, Reply, Request, read_frame};
 use crate::card::{GPU, Loaded};
 use crate::describe::{describe, peak_memory};
 use crate::evaluate::{Score, score};
+use crate::failure::{NeuralError, Result, WithName as _, ensure};
 use crate::log::log;
 use crate::model::Model;
 use crate::pace::Pace;
@@ -25,22 +25,22 @@ use crate::raw;
 use crate::train::{Trainer, TrainingEnd};
 use crate::weights::Stored;
 
-/// The end of standard input found nothing to do.
+/// The exit code if standard input ends with no order in progress.
 const EXIT_OK: i32 = 0;
-/// The end of standard input, or of its sense, found an order in progress.
+/// The exit code if standard input ends with an order in progress, or can't be read.
 const EXIT_ABANDONED: i32 = 1;
 
 /// The most threads that an order may have.
 const MOST_THREADS: u32 = 4096;
 
-/// What the thread that reads requests shares with the one that works.
+/// What the thread that reads requests shares with the thread that works.
 #[derive(Debug, Default)]
 struct RequestState {
-    /// Orders that were read and are not settled.
+    /// The number of orders that are read but not yet finished.
     open: Mutex<usize>,
-    /// Whether the order in progress is to end after its step; written only while `open` is locked.
+    /// Whether the order in progress must end after its current step. It is written only while `open` is locked.
     stop: AtomicBool,
-    /// The newest word on threads: an order, and how many it may compute with.
+    /// The latest request about threads: an order, and how many threads it may use.
     allowed: Mutex<Option<(u64, u32)>>,
 }
 
@@ -49,13 +49,13 @@ impl RequestState {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// With no order in progress there is nothing to stop, and the next order did not ask for it.
+    /// Requests a stop, unless no order is in progress: the request would then stop the next order.
     fn ask_to_stop(&self) {
         let open = self.open();
         self.stop.store(*open > 0, Ordering::Relaxed);
     }
 
-    /// An order's work is over. A stop that came too late for it must not meet the next one.
+    /// Marks an order as finished. A request to stop that came too late for it must not stop the next one.
     fn settle(&self) {
         let mut open = self.open();
         *open -= 1;
@@ -66,14 +66,15 @@ impl RequestState {
         self.allowed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many threads an order may compute with now: as many as it names, or more.
+    /// How many threads an order may use now: as many as it names, or more.
     fn threads(&self, order: &Order) -> usize {
         let allowed = self.allowed().filter(|(id, _)| *id == order.id).map_or(0, |(_, threads)| threads);
         granted(order.threads, allowed) as usize
     }
 }
 
-/// Threads of an order that names some and is allowed others: not fewer than it names, nor more than any can have.
+/// The number of threads of an order: as many as it is allowed, up to [`MOST_THREADS`], and at least as many as it
+/// names.
 fn granted(named: u32, allowed: u32) -> u32 {
     named.max(allowed.min(MOST_THREADS))
 }
@@ -81,7 +82,7 @@ fn granted(named: u32, allowed: u32) -> u32 {
 /// Serves orders from standard input; returns only when the parent no longer listens.
 ///
 /// # Errors
-/// When a frame can't be written.
+/// If a frame can't be written.
 pub(crate) fn serve(frames: File) -> Result<()> {
     raw::heed_signals();
     raw::keep_freed_memory();
@@ -89,17 +90,17 @@ pub(crate) fn serve(frames: File) -> Result<()> {
     tch::set_num_interop_threads(1);
     let mut pipe = Pipe::new(frames);
     pipe.send(Reply::Hello(describe()))?;
-    // After the call into libtorch by `describe`, which sets a number of its own.
+    // After `describe`, whose call into libtorch sets a number of threads itself.
     raw::use_one_openmp_thread();
 
     let shared = Arc::new(RequestState::default());
     let (sender, orders) = mpsc::channel();
     let reader = Arc::clone(&shared);
     let requests = thread::Builder::new().stack_size(SMALL_STACK).spawn(move || read_requests(&reader, &sender));
-    requests.context("no thread could be started that reads requests")?;
+    requests.of("can't start the thread that reads requests")?;
     for order in orders {
         let last = answer(&order, &mut pipe, &shared);
-        // Before the reply is sent: whoever reads it finds a worker without work.
+        // This comes before the reply, so that the parent finds the worker idle when it reads the reply.
         shared.settle();
         pipe.send(last)?;
     }
@@ -128,38 +129,41 @@ fn read_requests(shared: &RequestState, orders: &mpsc::Sender<Box<Order>>) {
     }
 }
 
-/// Serves one order; returns the last reply to it, [`Reply::Done`] or [`Reply::Failed`].
+/// Serves one order; returns its final reply, [`Reply::Done`] or [`Reply::Failed`].
 fn answer(order: &Order, pipe: &mut Pipe, shared: &RequestState) -> Reply {
-    // tch panics where it has no fallible twin; the worker has nothing that such a panic could leave half done.
+    // tch panics where it has no function that returns an error. After such a panic the worker can take another order.
     let outcome = catch_unwind(AssertUnwindSafe(|| carry_out(order, pipe, shared)));
     let outcome = outcome.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(anyhow!("BUG: {}", text.unwrap_or("a panic without a message")))
+        Err(format!("BUG: {}", text.unwrap_or("a panic without a message")).into())
     });
     match outcome {
         Ok(done) => Reply::Done(done),
         Err(error) => {
-            // libtorch's messages go on with a stack trace.
-            let whole = format!("{error:#}");
+            // libtorch appends a stack trace to its messages.
+            let whole = error.to_string();
             let message = whole.lines().next().unwrap_or_default().to_owned();
             log(&format!("{}: failed: {whole}", order.stage));
-            let system = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
-            Reply::Failed { order: order.id, message, os_error: system.and_then(std::io::Error::raw_os_error) }
+            Reply::Failed { order: order.id, message, os_error: error.os_error() }
         }
     }
 }
 
 fn carry_out(order: &Order, pipe: &mut Pipe, shared: &RequestState) -> Result<Done> {
-    ensure!((1..=MOST_THREADS).contains(&order.threads), "an order for {} threads", order.threads);
-    // Not for the CPU, whose loops have threads of their own: this call starts a pool, and where no thread can be started
-    // it waits for that pool forever.
+    ensure!(
+        (1..=MOST_THREADS).contains(&order.threads),
+        "the job asks for {} threads; allowed: 1 to {MOST_THREADS}",
+        order.threads
+    );
+    // The loops of the CPU start their own threads and don't need this call, which starts a pool of threads and waits
+    // forever if none can be started.
     if order.params.get("device").is_some_and(|device| device == "cuda") {
         tch::set_num_threads(i32::try_from(order.threads)?);
     }
     match order.stage.as_str() {
         "train" => train(order, pipe, shared),
         "evaluate" => evaluate(order, pipe, shared),
-        other => bail!("this worker runs train and evaluate, not {other}"),
+        other => Err(format!("this worker runs train and evaluate, not {other}").into()),
     }
 }
 
@@ -183,7 +187,7 @@ fn train_in<T: Stored>(order: &Order, pipe: &mut Pipe, shared: &RequestState) ->
     let why = if stopped { ", stopped on request" } else { "" };
     let threads = training.most_threads();
     let helped = if threads > order.threads as usize { format!(", up to {threads} threads") } else { String::new() };
-    log(&format!("train: {steps} steps in {seconds:.1} s, {observing:.3} s of them recording{helped}{why}"));
+    log(&format!("train: {steps} steps in {seconds:.1} s, including {observing:.3} s of recording{helped}{why}"));
     Ok(Done {
         order: order.id,
         reached: Some(reached),
@@ -198,8 +202,9 @@ fn train_in<T: Stored>(order: &Order, pipe: &mut Pipe, shared: &RequestState) ->
 
 fn evaluate(order: &Order, pipe: &mut Pipe, shared: &RequestState) -> Result<Done> {
     let begun = Instant::now();
-    let input = |name: &str| order.inputs.get(name).with_context(|| format!("the order has no input `{name}`"));
-    let split = order.params.get("split").and_then(|split| split.as_str()).context("the order names no split")?;
+    let input =
+        |name: &str| order.inputs.get(name).ok_or_else(|| NeuralError::from(format!("the job has no input `{name}`")));
+    let split = order.params.get("split").and_then(|split| split.as_str()).ok_or("the job names no split")?;
     let model = Model::load(input("weights")?)?;
     let ids = Ids::open(input("ids")?)?;
     let id = order.id;
@@ -218,7 +223,7 @@ fn evaluate(order: &Order, pipe: &mut Pipe, shared: &RequestState) -> Result<Don
     };
     let seconds = begun.elapsed().as_secs_f64();
     if let Some(Score { loss, tokens }) = found {
-        log(&format!("evaluate: {split}: {loss:.4} nats a token, perplexity {:.2}, in {seconds:.1} s", loss.exp()));
+        log(&format!("evaluate: {split}: {loss:.4} nats per token, perplexity {:.2}, in {seconds:.1} s", loss.exp()));
         let (split, loss) = (split.to_owned(), Measured(loss));
         pipe.send(Reply::Evaluation(Evaluation { split, step: None, loss, tokens, seconds }))?;
     }
@@ -231,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_has_as_many_threads_as_it_names_or_is_allowed() {
+    fn an_order_gets_as_many_threads_as_it_names_or_more_if_allowed() {
         assert_eq!([granted(2, 0), granted(2, 1), granted(2, 3), granted(2, u32::MAX)], [2, 2, 3, MOST_THREADS]);
     }
 }

@@ -1,17 +1,19 @@
-//! A cheap stand-in for the sharpness, the largest eigenvalue λmax of the loss's Hessian.
+//! A cheap proxy for the sharpness, which is the largest eigenvalue λmax of the loss's Hessian.
 //!
-//! By the softmax layer's matrix the Hessian is E[h hᵀ ⊗ (diag p − p pᵀ)], with h the layer's inputs and p its predictions,
-//! and that layer's part dominates the whole. The product λmax(E[h hᵀ]) · λmax(diag p̄ − E[p pᵀ]), p̄ = E[p], stands in
-//! for its λmax. Both are found by power iteration, over few tokens and from a start that is always the same.
+//! With respect to the softmax layer's matrix, the Hessian is E[h hᵀ ⊗ (diag p − p pᵀ)], with h the layer's inputs and
+//! p its predictions, and this layer's part of the Hessian dominates. The product λmax(E[h hᵀ]) · λmax(diag p̄ − E[p
+//! pᵀ]), where p̄ = E[p], is a proxy for its λmax. Both factors are found by power iteration, over few tokens and from
+//! a fixed start.
 
 use crate::raw::{self, Kernel};
 use crate::real::Real;
 
-/// Tokens of a window whose predictions are looked at: its last ones.
+/// How many tokens of a window, counted from its end, the predictions are taken from.
 pub(crate) const TOKENS: usize = 64;
 
-/// Multiplications of a power iteration. The quotient of Rayleigh that it ends with is off by the square of what the
-/// vector is: below λmax, by a few per cent where no eigenvalue stands out and far less where one does.
+/// The number of multiplications in a power iteration. The error of the final Rayleigh quotient is the square of that
+/// of the vector: the quotient is below λmax, by a few per cent if no eigenvalue stands out, and by far less if one
+/// does.
 pub(crate) const ROUNDS: usize = 20;
 
 /// λmax(E[h hᵀ]) of rows h of `width` elements.
@@ -28,8 +30,7 @@ pub(crate) fn of_inputs<T: Real>(rows: &[T], width: usize) -> f64 {
     found.wide()
 }
 
-/// λmax(diag p̄ − E[p pᵀ]) of predictions given type by type, each row with one lane a token; lanes that stand for no token
-/// are 0.
+/// λmax(diag p̄ − E[p pᵀ]) of predictions given type by type, with one lane per token in each row; unused lanes are 0.
 pub(crate) fn of_predictions<T: Real>(rows: &[[T; TOKENS]], tokens: usize) -> f64 {
     let share = T::ONE / T::of(tokens as f64);
     let mean: Vec<T> = rows.iter().map(|row| row.iter().copied().sum::<T>() * share).collect();
@@ -43,17 +44,17 @@ pub(crate) fn of_predictions<T: Real>(rows: &[[T; TOKENS]], tokens: usize) -> f6
     found.wide()
 }
 
-/// Signs without a pattern that weights could share (Knuth's multiplicative hash).
+/// The sign of element i of the start vector, from Knuth's multiplicative hash: a pattern that weights don't share.
 pub(crate) fn sign(i: usize) -> f64 {
     if (i as u32).wrapping_mul(2_654_435_769) >> 31 == 0 { 1.0 } else { -1.0 }
 }
 
-/// Rayleigh's quotient vᵀMv / vᵀv of a vector and what a matrix made of it, which then takes its place, at length 1.
+/// The Rayleigh quotient vᵀMv / vᵀv of a vector v and `made` = Mv, which then replaces v, scaled to length 1.
 fn step<T: Real>(v: &mut Vec<T>, made: &[T]) -> T {
     let dot = |a: &[T], b: &[T]| a.iter().zip(b).map(|(a, b)| a.wide() * b.wide()).sum::<f64>();
     let quotient = dot(v, made) / dot(v, v);
     let length = dot(made, made).sqrt();
-    // A matrix of zeros: every vector will do.
+    // If the matrix is all zeros, any vector will do.
     let scale = T::of(if length > 0.0 || length.is_nan() { 1.0 / length } else { 0.0 });
     *v = made.iter().map(|x| *x * scale).collect();
     T::of(if quotient.is_nan() && length == 0.0 { 0.0 } else { quotient })
@@ -140,12 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn eigenvalues_are_those_of_the_whole_matrices() {
+    fn eigenvalues_match_those_of_the_whole_matrices() {
         let draws = Stream::new(5, "test sharpness");
         for (case, scale) in [0.1, 2.0, 8.0].into_iter().enumerate() {
             let (tokens, types, width) = (50, 300, 37);
             let draw = |i: usize| scale * draws.normal((case * 100_000 + i) as u64);
-            // Words differ in how likely they are everywhere, as in any corpus.
+            // As in any corpus, some words are likelier than others at every token.
             let logits: Vec<f64> = (0..tokens * types).map(|i| draw(i) - ((i % types) as f64 + 1.0).ln()).collect();
             let p = Tensor::from_slice(&logits).reshape([tokens as i64, types as i64]).softmax(-1, tch::Kind::Double);
             let whole = p.mean_dim(0, false, tch::Kind::Double).diag(0) - p.tr().mm(&p) / tokens as f64;
@@ -167,10 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_no_numbers() {
+    fn zeros_nan_and_certain_predictions() {
         assert_eq!(of_inputs(&[0.0f32; 12], 4), 0.0);
         assert!(of_inputs(&[f32::NAN; 12], 4).is_nan());
-        // A prediction that is sure.
+        // A prediction that is certain.
         let mut sure = [[0.0f32; TOKENS]; 3];
         sure[1] = [1.0; TOKENS];
         assert_eq!(of_predictions(&sure, TOKENS), 0.0);

@@ -1,9 +1,9 @@
-// What tch's surface does not reach: libtorch's settings of precision and of determinism.
+// The settings of precision and determinism in libtorch, which tch does not expose.
 
 #include <ATen/Context.h>
 
-// Makes a GPU compute the same bits every time, and in single floats where tensors hold them: by default cuDNN rounds
-// the factors of a recurrent layer to TF32. Says whether that could be set.
+// Makes a GPU compute the same bits every time, and in full single precision where tensors hold single floats: by
+// default cuDNN rounds the factors of a recurrent layer to TF32. Returns whether the settings could be made.
 extern "C" bool neural_settle_cuda() noexcept {
   try {
     auto& context = at::globalContext();

@@ -1,15 +1,16 @@
-//! The softmax layer with its loss and gradient, by hand.
+//! The softmax layer with its loss and gradient, written by hand.
 //!
-//! Two thirds of a step's arithmetic and nearly all of its memory traffic are here, at N · V logits. Autograd would
-//! hold four arrays of that size and pass over them twelve times; here is one array, gone through in three passes, and
-//! each does with a block of it, while it is in cache, all that can be done:
+//! This layer, at N · V logits, is two thirds of a step's arithmetic and nearly all of its memory traffic. Autograd
+//! would hold four arrays of that size and pass over them twelve times. This implementation holds one array and makes
+//! three passes, each of which does all it can with a block while the block is in cache:
 //!
-//! 1. logits l = W yᵀ + b, and the maximum m of each token;
-//! 2. e = e^(l − m), its sum Z of each token, and Wᵀ e, from which the gradient by y follows;
-//! 3. the gradients by W and b, once every Z is known: e times y / Z.
+//! 1. logits l = W yᵀ + b, and the maximum m for each token;
+//! 2. e = e^(l − m), its sum Z for each token, and Wᵀ e, from which the gradient with respect to y follows;
+//! 3. the gradients with respect to W and b, once every Z is known: e times y / Z.
 //!
-//! Logits lie as [V, N]: a row is a type, a lane a token. So no product wants a copy of the matrix in another order. The
-//! targets' part of the gradients, which alone has the −1 of p − 1, is left out of the products and added at the end.
+//! Logits are stored as [V, N], where a row is a type and a lane a token, so that no product needs a transposed copy of
+//! the matrix. The targets' elements of the gradients, in which p becomes p − 1, are left out of the products and added
+//! at the end.
 
 mod candidates;
 mod layer;
@@ -17,7 +18,7 @@ mod loss;
 mod passes;
 mod setting;
 
-use anyhow::Result;
+use crate::failure::Result;
 use stages::protocol::Predicted;
 use tch::Tensor;
 
@@ -33,7 +34,7 @@ pub(crate) struct Softmax<T: Real> {
     exact: SoftmaxLayer<T, T>,
     rounded: SoftmaxLayer<T, T::Rounded>,
     rounds: bool,
-    /// What was predicted of each token that it learnt from, where that is wanted.
+    /// The predictions for each training token, if they are being recorded.
     noted: Option<Vec<Predicted>>,
 }
 
@@ -42,20 +43,17 @@ impl<T: Real> Softmax<T> {
         Self { exact: SoftmaxLayer::new(threads), rounded: SoftmaxLayer::new(threads), rounds: false, noted: None }
     }
 
-    /// The same, whose products round their factors to bf16 while it learns.
+    /// The same layer, whose products round their factors to bf16 during training if `rounds` is set.
     pub(crate) fn rounding(self, rounds: bool) -> Self {
         Self { rounds, ..self }
     }
 
-    /// From now on so many threads compute: no bit depends on their number.
+    /// Sets the number of threads. No bit of the results depends on it.
     pub(crate) fn use_threads(&mut self, threads: usize) {
         (self.exact.threads, self.rounded.threads) = (threads, threads);
     }
 
     /// The loss of predicting `targets` [N] from `y` [N, H], and its gradients.
-    ///
-    /// # Errors
-    /// Those of libtorch.
     pub(crate) fn learn(
         &mut self,
         model: &Model,
@@ -70,28 +68,22 @@ impl<T: Real> Softmax<T> {
         }
     }
 
-    /// From now on what is predicted of each token is noted while it learns.
+    /// Starts recording the predictions for each token during training.
     pub(crate) fn note_predictions(&mut self) {
         self.noted = Some(Vec::new());
     }
 
-    /// What was noted, and no more is.
+    /// Stops recording, and returns what was recorded.
     pub(crate) fn take_predictions(&mut self) -> Vec<Predicted> {
         self.noted.take().unwrap_or_default()
     }
 
     /// The sum, in nats, of the losses of predicting `targets` [N] from `y` [N, H].
-    ///
-    /// # Errors
-    /// Those of libtorch.
     pub(crate) fn score(&mut self, model: &Model, y: &Tensor, targets: &[u32]) -> Result<f64> {
         self.exact.score(model, y, targets)
     }
 
-    /// The same in the precision in which it learns, so that the two losses differ by the weights alone.
-    ///
-    /// # Errors
-    /// Those of libtorch.
+    /// The same sum in the precision used in training, so that it differs from the training loss only by the weights.
     pub(crate) fn score_as_learnt(&mut self, model: &Model, y: &Tensor, targets: &[u32]) -> Result<f64> {
         match self.rounds {
             true => self.rounded.score(model, y, targets),

@@ -1,35 +1,35 @@
-//! Everything that a training carries from one step to the next, and its two files.
+//! Everything that training carries from one step to the next, and the two files that it is saved in.
 //!
-//! A checkpoint n is `weights-<n>.safetensors` with the model, and `state-<n>.safetensors` with the rest: a training
-//! that goes on from the two computes what the undisturbed one does, to the bit.
+//! Checkpoint n is `weights-<n>.safetensors`, which holds the model, and `state-<n>.safetensors`, which holds the rest.
+//! Training that resumes from the two computes the same bits as if it had not been interrupted.
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
 use stages::params::Train;
 use stages::protocol::Checkpoint;
 use stages::schedule::Plateau;
 use tch::Tensor;
 
+use crate::failure::{Result, WithName as _, ensure};
 use crate::model::{Carry, Model, Shape, array, tensor};
 use crate::optimizer::OptimizerState;
 use crate::real::Real;
 use crate::weights::{Array, Arrays, Stored, save};
 
-/// A training between two steps.
+/// The state of training between two steps.
 #[derive(Debug)]
 pub(crate) struct TrainingState<T> {
     /// The weights.
     pub(crate) model: Model,
     /// The update rule with its moments.
     pub(crate) optimizer: OptimizerState<T>,
-    /// The embedding's gradient as zeros, kept from step to step.
+    /// A zeroed tensor for the embedding's gradient, reused from step to step.
     pub(crate) zeros: Option<Tensor>,
-    /// Hidden state of each layer at the end of the last window.
+    /// The hidden state of each layer at the end of the last window.
     pub(crate) carry: Vec<Carry>,
     /// What a plateau schedule remembers.
     pub(crate) plateau: Plateau,
-    /// Steps in a row, up to the last, whose loss was not finite.
+    /// The number of consecutive steps, up to the last one computed, whose loss was not finite.
     pub(crate) nonfinite: u64,
     /// Whether any loss of the trajectory was not finite.
     pub(crate) diverged: bool,
@@ -37,9 +37,6 @@ pub(crate) struct TrainingState<T> {
 
 impl<T: Real> TrainingState<T> {
     /// The state before step 0.
-    ///
-    /// # Errors
-    /// When libtorch has no memory for it.
     pub(crate) fn new(train: &Train, shape: Shape, rows: usize, threads: usize) -> Result<Self> {
         Self::around(Model::new::<T>(shape, train.init, train.forget_bias, train.seed)?, train, rows, threads)
     }
@@ -56,7 +53,7 @@ impl<T: Real> TrainingState<T> {
         })
     }
 
-    /// Takes notice of a step's loss; says whether it is the first of the trajectory that is not finite.
+    /// Counts a loss that is not finite; returns whether it is the first one of the trajectory.
     pub(crate) fn notice(&mut self, loss: f64) -> bool {
         if loss.is_finite() {
             self.nonfinite = 0;
@@ -71,7 +68,7 @@ impl<T: Stored> TrainingState<T> {
     /// The state before step `n`, from a checkpoint's two files.
     ///
     /// # Errors
-    /// When a file can't be read, or is not that of this training at this step.
+    /// If a file can't be read, or belongs to another model, update rule or step.
     pub(crate) fn load(
         train: &Train,
         shape: Shape,
@@ -83,13 +80,13 @@ impl<T: Stored> TrainingState<T> {
     ) -> Result<Self> {
         let model = Model::load(weights)?;
         let path = || weights.display().to_string();
-        ensure!(model.shape == shape, "{}: the weights are of another shape: {:?}", path(), model.shape);
-        ensure!(model.kind() == T::KIND, "{}: the weights are of another precision: {:?}", path(), model.kind());
+        ensure!(model.shape == shape, "{}: the weights have a different shape: {:?}", path(), model.shape);
+        ensure!(model.kind() == T::KIND, "{}: the weights have a different precision: {:?}", path(), model.kind());
         let mut this = Self::around(model, train, rows, threads)?;
         let mut arrays = Arrays::load(state)?;
         let read = |this: &mut Self, arrays: &mut Arrays| -> Result<()> {
             let [step, nonfinite, diverged] = arrays.take_u64("counters")?;
-            ensure!(step == n, "it is the state at step {step}, where that at step {n} is wanted");
+            ensure!(step == n, "this is the state at step {step}, not at step {n}");
             let [factor, best, looks] = arrays.take_f64("plateau")?;
             this.plateau = Plateau { factor, best, looks: looks as u64 };
             (this.nonfinite, this.diverged) = (nonfinite, diverged != 0);
@@ -100,15 +97,12 @@ impl<T: Stored> TrainingState<T> {
             }
             this.optimizer.load(&shape.tensors(), arrays)
         };
-        read(&mut this, &mut arrays).with_context(|| state.display().to_string())?;
-        arrays.finish().with_context(|| state.display().to_string())?;
+        read(&mut this, &mut arrays).of_file(state)?;
+        arrays.finish().of_file(state)?;
         Ok(this)
     }
 
-    /// Writes checkpoint `n`, complete when this returns.
-    ///
-    /// # Errors
-    /// When a file can't be written.
+    /// Writes checkpoint `n`, whose files are complete when this returns.
     pub(crate) fn save(&self, folder: &Path, n: u64) -> Result<Checkpoint> {
         let weights = folder.join(format!("weights-{n}.safetensors"));
         let state = folder.join(format!("state-{n}.safetensors"));

@@ -1,8 +1,8 @@
-//! One update on the CPU, and what an update is asked for and yields on any device.
+//! One update on the CPU, and the request and outcome of an update on any device.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use crate::failure::Result;
 use stages::params::Train;
 use stages::plan::BatchPlan;
 use tch::Tensor;
@@ -18,22 +18,22 @@ use crate::softmax::{PredictionProbes, Softmax, WindowLoss};
 use crate::state::TrainingState;
 use crate::stopwatch::{Phase, Stopwatch};
 
-/// What all steps of a training have in common.
+/// What all steps of a segment have in common.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Recipe {
     pub(crate) dropout: Dropout,
     /// Windows of the plan whose gradients are averaged into one update.
     pub(crate) accumulate: u64,
-    /// The recipe's loss is this many times the mean.
+    /// The loss that the recipe's numbers are meant for is the mean loss times this factor.
     pub(crate) scale: f64,
-    /// On the recipe's scale; 0 is off.
+    /// The maximum norm of the gradient of that loss; 0 is off.
     pub(crate) clip_norm: f64,
-    /// Windows of the plan in all: none is read beyond them.
+    /// The number of windows of the plan from step 0 to the segment's end.
     pub(crate) windows: u64,
 }
 
 impl Recipe {
-    /// That of a training which ends before step `to`.
+    /// The recipe for a segment that ends before step `to`.
     pub(crate) fn new(train: &Train, plan: &BatchPlan, to: u64) -> Self {
         Self {
             dropout: Dropout { share: train.dropout, seed: train.seed },
@@ -45,49 +45,51 @@ impl Recipe {
     }
 }
 
-/// Which update is asked for, and how.
+/// A request for one update.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StepRequest<'a> {
-    /// Its number, from 0.
+    /// The number of the step, from 0.
     pub(crate) n: u64,
     /// The learning rate η.
     pub(crate) eta: f64,
     pub(crate) probed: bool,
-    /// Becomes true when the update is no longer wanted. It is looked at between two windows, so that a stop need not wait
+    /// Becomes true when the update is no longer needed. It is checked between windows, so that a stop does not wait
     /// for a step that accumulates thousands of them.
     pub(crate) stop: &'a AtomicBool,
 }
 
-/// What a step came to.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StepOutcome {
-    /// Mean loss of its tokens, before the update.
+    /// The mean loss of its tokens, before the update.
     pub(crate) loss: f64,
-    /// Norm of the mean loss's gradient.
+    /// The norm of the mean loss's gradient.
     pub(crate) norm: f64,
-    /// What clipping multiplied it by.
+    /// The factor by which clipping multiplied the gradient.
     pub(crate) clip: f64,
-    /// Where probed: ‖Δθ‖ / ‖θ‖.
+    /// If probed: ‖Δθ‖ / ‖θ‖.
     pub(crate) update_ratio: Option<f64>,
-    /// Where probed: what it took off the loss of its own tokens, over what the gradient promised.
+    /// If probed: the decrease of the loss of the step's own tokens, divided by the decrease that the gradient
+    /// predicts.
     pub(crate) overshoot: Option<f64>,
-    /// Where probed: what its predictions looked like.
+    /// If probed: measurements of the predictions.
     pub(crate) probes: Option<PredictionProbes>,
     pub(crate) tokens: u64,
 }
 
-/// The overshoot ratio ρ of an update that took the mean loss from `before` to `after` where the gradient promised
-/// `promised` less; nothing to say of an update that moves nothing.
+/// The overshoot ratio ρ of an update that took the mean loss from `before` to `after`, where the gradient predicts a
+/// decrease of `promised`; `None` for an update that moves nothing.
 pub(crate) fn overshoot(before: f64, after: f64, promised: f64) -> Option<f64> {
     (promised != 0.0).then(|| (before - after) / promised)
 }
 
-/// A hidden state to return to: a window replaces the tensors, and never writes into them.
+/// A copy of a hidden state, to return to later. A shallow copy is enough, since a window replaces the tensors and
+/// never writes into them.
 pub(crate) fn copy(carry: &[Carry]) -> Vec<Carry> {
     carry.iter().map(|(h, c)| (h.shallow_clone(), c.shallow_clone())).collect()
 }
 
-/// The step's way over the CPU.
+/// Computes steps on the CPU.
 #[derive(Debug)]
 pub(crate) struct Steps<T: Real> {
     pub(crate) softmax: Softmax<T>,
@@ -95,16 +97,14 @@ pub(crate) struct Steps<T: Real> {
 }
 
 impl<T: Real> Steps<T> {
-    /// From now on so many threads compute: no bit depends on their number.
+    /// Sets the number of threads. No bit of the results depends on it.
     pub(crate) fn use_threads(&mut self, threads: usize) {
         self.softmax.use_threads(threads);
         self.threads = threads;
     }
 
-    /// One update; `None` if it was stopped before its last window, which leaves the state as it was.
-    ///
-    /// # Errors
-    /// Those of libtorch and of the corpus.
+    /// Makes one update. Returns `None`, with the state as it was before, if a stop was requested before the update's
+    /// last window.
     pub(crate) fn step(
         &mut self,
         state: &mut TrainingState<T>,
@@ -148,8 +148,8 @@ impl<T: Real> Steps<T> {
         Ok(Some(StepOutcome { loss, norm, clip, update_ratio: moved, overshoot: overshot, probes, tokens }))
     }
 
-    /// The mean loss of windows that were learnt from, by the weights as they are now: the same tokens from the same hidden
-    /// state, with the same activations dropped.
+    /// The mean loss, under the updated weights, of the windows that the update was computed from: the same tokens from
+    /// the same hidden state, with the same activations dropped.
     fn look_again(&mut self, model: &Model, recipe: &Recipe, seen: Vec<Seen>) -> Result<f64> {
         let (mut sum, mut tokens) = (0.0, 0);
         for Seen { window, inputs, targets, mut carry } in seen {
@@ -161,7 +161,8 @@ impl<T: Real> Steps<T> {
         Ok(sum / tokens as f64)
     }
 
-    /// Runs the model over one window of the plan, forward and back; the hidden state moves on to its end.
+    /// Runs the model forward and backward over one window of the plan, and advances the hidden state to the window's
+    /// end.
     fn window(
         &mut self,
         state: &mut TrainingState<T>,
@@ -191,37 +192,37 @@ impl<T: Real> Steps<T> {
     }
 }
 
-/// What some windows of a plan, all of one size, amount to.
+/// The accumulated results of some windows of the plan, all of the same size.
 struct Accumulated {
     /// The mean loss of their tokens.
     loss: f64,
     /// The sum of their losses' gradients.
     slopes: Slopes,
     probes: Option<PredictionProbes>,
-    /// Where probed: the windows.
+    /// If probed: the windows themselves, to measure their losses again after the update.
     seen: Vec<Seen>,
     tokens: u64,
     windows: u64,
 }
 
-/// A window that was learnt from.
+/// A window that an update was computed from.
 struct Seen {
     window: u64,
     inputs: Vec<u32>,
     targets: Vec<u32>,
-    /// The hidden state before it.
+    /// The hidden state before the window.
     carry: Vec<Carry>,
 }
 
 impl Accumulated {
-    /// Adds one window.
+    /// Adds the results of one window.
     fn add<T: Real>(&mut self, other: Self) -> Result<()> {
         let windows = self.windows as f64;
         let mean = |whole: f64, one: f64| (whole * windows + one) / (windows + 1.0);
         self.loss = mean(self.loss, other.loss);
         self.slopes.add::<T>(&other.slopes)?;
         self.probes = self.probes.zip(other.probes).map(|(all, one)| {
-            // A logit that is not a number stays the largest.
+            // A NaN counts as the largest logit.
             let larger = if one.logit_max > all.logit_max || one.logit_max.is_nan() { one } else { all };
             PredictionProbes {
                 logit_max: larger.logit_max,

@@ -1,4 +1,4 @@
-//! Where a training step's time goes.
+//! Measures how long each part of a training step takes.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ pub(crate) enum Phase {
     Forward,
     /// The softmax layer's three matrix products.
     Products,
-    /// Its rows: losses, and the gradient by the logits.
+    /// The rest of the softmax layer: losses, and the gradient with respect to the logits.
     Softmax,
     /// Back-propagation through the layers and the embedding.
     Backward,
@@ -19,11 +19,11 @@ pub(crate) enum Phase {
     Norm,
     /// The update rule.
     Update,
-    /// Recording, files: the rest.
+    /// Everything else, such as recording and files.
     Rest,
-    /// What is measured besides, at probed steps; the largest logit and the entropy are among the softmax's rows.
+    /// Extra measurements at probed steps.
     Probes,
-    /// A whole step on a GPU, in place of the phases above.
+    /// A whole step on a GPU, instead of the phases above.
     Gpu,
 }
 
@@ -39,7 +39,8 @@ const PHASES: [(Phase, &str); 9] = [
     (Phase::Gpu, "gpu"),
 ];
 
-/// Time by phase: each lap belongs to the phase that it ends. A look at the clock takes some 30 ns.
+/// The time spent in each phase. Each lap is charged to the phase that ends with it. Reading the clock takes about 30
+/// ns.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
     last: Instant,
@@ -51,14 +52,14 @@ impl Stopwatch {
         Self { last: Instant::now(), spent: [Duration::ZERO; PHASES.len()] }
     }
 
-    /// What went by since the last lap was spent on `phase`.
+    /// Charges the time since the last lap to `phase`.
     pub(crate) fn lap(&mut self, phase: Phase) {
         let now = Instant::now();
         self.spent[phase as usize] += now - self.last;
         self.last = now;
     }
 
-    /// What went by since the last lap was spent on two phases at a time, a share of it on the first.
+    /// Charges the time since the last lap to two phases, the fraction `share` of it to the first.
     pub(crate) fn split(&mut self, first: Phase, second: Phase, share: f64) {
         let whole = self.last.elapsed();
         let of_first = whole.mul_f64(if share.is_finite() { share } else { 0.0 });

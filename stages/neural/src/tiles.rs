@@ -1,4 +1,4 @@
-//! The innermost loops of matrix products, in vectors that are named: compilers keep the sums of a loop over loops in
+//! The innermost loops of matrix products, in explicit vector instructions: compilers keep the sums of nested loops in
 //! registers only sometimes.
 #![expect(unsafe_code, reason = "vector instructions and unchecked reads; each block says why it is sound")]
 
@@ -7,10 +7,12 @@ use crate::cpu::{self, Capability};
 use crate::factor::{Lanes, Lines, ROWS, WIDTH};
 use crate::pair::Bf16Pair;
 
-/// Writes a function that fills `sums`, at most [`ROWS`] rows of them, with lines · lanes over the depth, and says whether
-/// this CPU has what that takes. A half tile sums and fills only the first half of each row.
+/// Defines a function that fills `sums`, which has at most [`ROWS`] rows, with the product of lines and lanes over the
+/// depth, if this CPU has the instructions for that; it returns whether it has. If `half` is set, only the first half
+/// of each row is computed.
 ///
-/// For a kind of CPU: its instructions, its vectors' width, and how many rows of sums its registers hold.
+/// For each kind of CPU, the arguments are its instruction sets, the number of lanes of its vectors, how many rows of
+/// sums its registers hold, and its instructions.
 macro_rules! tile {
     ($name:ident: $factor:ty => $sum:ty $(, $capability:ident if $has:expr =>
         ($features:literal, $lanes:literal, $most:literal [$($rows:literal)+],
@@ -41,8 +43,8 @@ macro_rules! tile {
                             let mut held = [[$zero(); V]; R];
                             let (mut line, mut lane) = (lines.data.as_ptr(), lanes.data.as_ptr());
                             for _ in 0..depth {
-                                // SAFETY: `check` has seen that the last element of the last line lies in the slice, and
-                                // the last lane of the last row: all others lie before them.
+                                // SAFETY: `check` has verified that the last element of the last line and the last lane
+                                // of the last row are in their slices; all others come before them.
                                 let across: [_; V] =
                                     std::array::from_fn(|v| unsafe { $load(lane.add(v * $lanes).cast()) });
                                 for r in 0..R {
@@ -57,7 +59,7 @@ macro_rules! tile {
                             }
                             for (sums, held) in sums.iter_mut().zip(&held) {
                                 for (v, held) in held.iter().enumerate() {
-                                    // SAFETY: V vectors are at most a row, which is borrowed exclusively.
+                                    // SAFETY: V vectors are no longer than a row, which is borrowed exclusively.
                                     unsafe { $store(sums.as_mut_ptr().add(v * $lanes), *held) };
                                 }
                             }
@@ -85,13 +87,13 @@ macro_rules! tile {
     };
 }
 
-/// Refuses what would read past the end.
+/// Panics if a tile would read past the end.
 fn check<F>(lines: &Lines<'_, F>, lanes: &Lanes<'_, F>, depth: usize, half: bool, rows: usize) {
-    assert!(rows <= ROWS && rows > 0, "a tile of {rows} rows");
+    assert!(rows <= ROWS && rows > 0, "a tile has 1 to {ROWS} rows, not {rows}");
     if let Some(before) = depth.checked_sub(1) {
         let width = if half { WIDTH / 2 } else { WIDTH };
-        assert!((rows - 1) * lines.row + before * lines.step < lines.data.len(), "lines end too soon");
-        assert!(before * lanes.step + width <= lanes.data.len(), "lanes end too soon");
+        assert!((rows - 1) * lines.row + before * lines.step < lines.data.len(), "the lines are too short");
+        assert!(before * lanes.step + width <= lanes.data.len(), "the lanes are too short");
     }
 }
 
@@ -114,7 +116,7 @@ tile!(pairs: Bf16Pair => f32,
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_set1_epi32};
 
-/// A pair in every lane.
+/// Copies a pair to every lane.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -122,7 +124,7 @@ fn spread(pair: Bf16Pair) -> __m512i {
     _mm512_set1_epi32(pair.0.cast_signed())
 }
 
-/// Lane by lane x₀ y₀ + x₁ y₁ + sum.
+/// x₀ y₀ + x₁ y₁ + sum, lane by lane.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]

@@ -1,4 +1,4 @@
-//! The stage `train`: a segment of a trajectory, step after step.
+//! The stage `train`: computes a segment of a trajectory, step by step.
 
 mod engine;
 mod inspect;
@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
 use identity::observations::{Evaluation, Event, Looks, Measured, Step};
 use stages::files::{Ids, count_types};
 use stages::params::{OnNonfinite, Schedule, Train, read};
@@ -16,6 +15,7 @@ use stages::schedule::rate;
 
 use crate::batches::BatchReader;
 use crate::evaluate::Score;
+use crate::failure::{NeuralError, Result, ensure};
 use crate::log::log;
 use crate::model::Shape;
 use crate::pace::Pace;
@@ -26,24 +26,24 @@ use crate::stopwatch::Stopwatch;
 use crate::weights::Stored;
 use engine::Engine;
 
-/// Between two lines of the log.
+/// The time between two lines about progress in the log.
 const SAY_EVERY: Duration = Duration::from_secs(5);
 
-/// What is told of a training while it goes on.
+/// Receives the replies of training while it is in progress.
 pub(crate) type Observe<'a> = dyn FnMut(Reply) -> Result<()> + 'a;
 
-/// A training that is ready to go on.
+/// Computes the segment of one order.
 #[derive(Debug)]
 pub(crate) struct Trainer<T: Real> {
     train: Train,
     segment: Segment,
     folder: PathBuf,
     batches: BatchReader,
-    /// Read by rules that look at it.
+    /// The held-out text, if a rule looks at the validation loss.
     valid: Option<Ids>,
-    /// What they have seen.
+    /// The validation losses that these rules have seen, by step.
     looks: Looks,
-    /// On a GPU the weights, moments and hidden state in it are those of the last checkpoint.
+    /// The state of training. With a GPU, its weights, moments and hidden state are those of the last checkpoint.
     state: TrainingState<T>,
     recipe: Recipe,
     engine: Engine<T>,
@@ -52,48 +52,54 @@ pub(crate) struct Trainer<T: Real> {
     watch: Stopwatch,
 }
 
-/// How a training ended.
+/// How training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TrainingEnd {
     /// The step after the last one computed.
     pub(crate) reached: u64,
-    /// Whether a stop was asked for.
+    /// Whether a stop was requested.
     pub(crate) stopped: bool,
 }
 
-/// What a look at the valid loss leads to.
+/// The result of a look at the validation loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Looked {
-    /// The training goes on.
+    /// Training continues.
     On,
-    /// It ends here: the loss has stopped falling.
+    /// Training ends here, since the loss has stopped falling.
     Enough,
-    /// A stop came in the middle of the look.
+    /// A stop was requested during the look.
     Interrupted,
 }
 
 impl<T: Stored> Trainer<T> {
-    /// Reads what an order names.
+    /// Reads the files that an order names.
     ///
     /// # Errors
-    /// When a file can't be read or does not belong to the others.
+    /// If a file can't be read, or doesn't match the others.
     pub(crate) fn open(order: &Order) -> Result<Self> {
         let train: Train = read("train", &order.params)?;
-        let segment = order.segment.clone().context("an order for train names no segment")?;
+        let segment = order.segment.clone().ok_or("the job `train` has no segment")?;
         let Segment { from, to, length, .. } = segment;
         ensure!(from <= to && to <= length, "a segment must have from <= to <= length, not {from}, {to}, {length}");
         ensure!(
             segment.inspect.is_none_or(|step| (from..to).contains(&step)),
-            "the step to inspect is none of {from}..{to}"
+            "the step to inspect is not in {from}..{to}"
         );
-        let input = |name: &str| order.inputs.get(name).with_context(|| format!("the order has no input `{name}`"));
+        let input = |name: &str| {
+            order.inputs.get(name).ok_or_else(|| NeuralError::from(format!("the job has no input `{name}`")))
+        };
         let shape = Shape::new(&train, count_types(input("vocab")?)?)?;
         let batches = BatchReader::open(input("plan")?, input("train")?, shape.vocab)?;
         let valid = if train.reads_valid() { Some(Ids::open(input("valid")?)?) } else { None };
-        ensure!(valid.as_ref().is_none_or(|valid| valid.len() >= 2), "a rule looks at the valid loss: valid is empty");
+        ensure!(
+            valid.as_ref().is_none_or(|valid| valid.len() >= 2),
+            "training needs the validation loss, but valid has fewer than 2 tokens"
+        );
         let (rows, threads) = (usize::try_from(batches.plan.size)?, order.threads as usize);
         let file = |path: &Option<PathBuf>, what: &str| {
-            path.clone().with_context(|| format!("a segment that begins at step {from} names no {what}"))
+            let missing = || NeuralError::from(format!("the segment starts at step {from} but names no {what}"));
+            path.clone().ok_or_else(missing)
         };
         let state = if from == 0 {
             TrainingState::new(&train, shape, rows, threads)?
@@ -125,7 +131,7 @@ impl<T: Stored> Trainer<T> {
         self.segment.from
     }
 
-    /// What begins, in one line.
+    /// The segment to run, in one line.
     pub(crate) fn summary(&self) -> String {
         let (Train { optimizer, learning_rate, .. }, Segment { from, to, length, .. }) = (&self.train, &self.segment);
         let Shape { vocab, embedding, hidden, layers, .. } = self.state.model.shape;
@@ -138,12 +144,12 @@ impl<T: Stored> Trainer<T> {
         )
     }
 
-    /// The training loop. Symbols are those of Zaremba et al. 2014: θ the weights, η the learning rate, L the loss, n
-    /// the number of updates done, which is also the step to come. `allowed` says before each how many threads may compute
-    /// it.
+    /// The training loop. Symbols follow Zaremba et al. 2014: θ the weights, η the learning rate, L the loss, n the
+    /// number of updates made, which is also the next step. `allowed` is called before each step and
+    /// returns how many threads may compute it.
     ///
     /// # Errors
-    /// Those of files and of libtorch; a loss that is not finite is none.
+    /// If a file can't be read or written, or if libtorch fails. A loss that is not finite is not an error.
     pub(crate) fn run(
         &mut self,
         observe: &mut Observe<'_>,
@@ -160,7 +166,7 @@ impl<T: Stored> Trainer<T> {
                 written.elapsed() >= Duration::from_secs(self.segment.checkpoint_seconds) && n > self.segment.from;
             let wanted =
                 ends && self.segment.inspect.is_none() || late || self.segment.checkpoints.binary_search(&n).is_ok();
-            // A stop in the middle of a look comes by here twice.
+            // If a stop is requested during a look, this point is reached twice.
             if wanted && last_saved != Some(n) {
                 observe(Reply::Checkpoint(self.save(n)?))?;
                 (written, last_saved) = (Instant::now(), Some(n));
@@ -170,7 +176,7 @@ impl<T: Stored> Trainer<T> {
                 _ if stopped => return Ok(TrainingEnd { reached: n, stopped }),
                 Looked::Interrupted if ends => return Ok(TrainingEnd { reached: n, stopped: true }),
                 _ if ends => return Ok(TrainingEnd { reached: n, stopped: false }),
-                Looked::Interrupted => continue, // A stop came, and ends the training above.
+                Looked::Interrupted => continue, // A stop was requested; it ends the training above.
                 Looked::Enough => {
                     if last_saved != Some(n) {
                         observe(Reply::Checkpoint(self.save(n)?))?;
@@ -193,7 +199,7 @@ impl<T: Stored> Trainer<T> {
             let Self { state, batches, recipe, watch, .. } = self;
             let request = StepRequest { n, eta, probed, stop };
             let Some(outcome) = self.engine.step(state, batches, recipe, request, watch)? else {
-                continue; // A stop came, and ends the training above.
+                continue; // A stop was requested; it ends the training above.
             };
             let StepOutcome { loss, norm, clip, update_ratio, overshoot, probes, tokens } = outcome;
             let seconds = begun.elapsed().as_secs_f64();
@@ -228,8 +234,8 @@ impl<T: Stored> Trainer<T> {
         }
     }
 
-    /// Has the steps that come computed by as many of the `allowed` threads as make it fast: on the CPU, where their number
-    /// changes no bit. On a GPU it is libtorch that has threads, and it keeps to those that it began with.
+    /// Sets the number of threads for the next step: as many of the `allowed` ones as make it fastest. This is for the
+    /// CPU, where their number changes no bit. On a GPU the threads are libtorch's, and their number stays the same.
     fn use_threads(&mut self, allowed: usize) {
         if let Engine::Cpu(steps) = &mut self.engine {
             self.threads = self.pace.threads(allowed);
@@ -244,25 +250,25 @@ impl<T: Stored> Trainer<T> {
         self.state.save(&self.folder, n)
     }
 
-    /// Whether the loss has not been finite for so long that the training ends.
+    /// Whether training ends here because too many losses in a row were not finite.
     fn gives_up(&self) -> bool {
         matches!(self.train.on_nonfinite, OnNonfinite::StopAfter(patience) if self.state.nonfinite >= patience)
     }
 
-    /// Takes notice of a loss that is not finite: of the first in the trajectory with an event.
+    /// Counts a loss that is not finite, and reports the trajectory's first such loss as an event.
     fn judge(&mut self, step: u64, loss: f64, observe: &mut Observe<'_>) -> Result<()> {
         if !self.state.notice(loss) {
             return Ok(());
         }
-        let message = format!("the loss is {} for the first time", Measured(loss).kind());
+        let message = format!("the loss first became {}", Measured(loss).kind());
         log(&format!("train: step {step}: {message}"));
         observe(Reply::Event(Event { step: Some(step), kind: "nonfinite".to_owned(), message }))
     }
 
-    /// Looks at the valid loss of the weights after `n` updates, where a rule wants it; `ends` where no step comes after.
+    /// Looks at the validation loss after `n` updates, if a rule requires it; `ends` says that no step follows.
     ///
-    /// To a plateau schedule a look belongs to the step that comes after it: a checkpoint n is the state before the look at
-    /// n, so whoever resumes from there looks again, and sees the same.
+    /// For a plateau schedule, a look belongs to the step after it: checkpoint n is the state before the look at n, so
+    /// training that resumes from it looks again and sees the same loss.
     fn look(&mut self, n: u64, ends: bool, stop: &AtomicBool, observe: &mut Observe<'_>) -> Result<Looked> {
         let Train { schedule, early_stopping, ref checkpoints, .. } = self.train;
         let plateau = match schedule {
@@ -272,7 +278,7 @@ impl<T: Stored> Trainer<T> {
             _ => None,
         };
         let early = early_stopping.filter(|rule| rule.looks_at(n));
-        // The last step of all is a checkpoint as well.
+        // There is a checkpoint at the end of training, too.
         let last = ends && (n == self.segment.length || self.gives_up());
         let candidate =
             checkpoints.keep_the_best() && (last || (checkpoints.every > 0 && n.is_multiple_of(checkpoints.every)));
@@ -296,7 +302,7 @@ impl<T: Stored> Trainer<T> {
             && self.state.plateau.look(loss, rate, patience)
         {
             let lowered = self.train.learning_rate * self.state.plateau.factor;
-            let message = format!("valid loss {loss:.4} is no new best: learning rate lowered to {lowered}");
+            let message = format!("validation loss {loss:.4} is not a new best: learning rate lowered to {lowered}");
             log(&format!("train: step {n}: {message}"));
             observe(Reply::Event(Event { step: Some(n), kind: "rate_lowered".to_owned(), message }))?;
         }
@@ -304,10 +310,10 @@ impl<T: Stored> Trainer<T> {
         Ok(if enough { Looked::Enough } else { Looked::On })
     }
 
-    /// One line for whoever reads the log.
+    /// Logs the progress in one line.
     fn say(&self, n: u64, steps: u64, time: Duration, loss: f64) {
         let tokens = steps * self.train.accumulate * self.batches.plan.tokens_per_step();
         let speed = tokens as f64 / time.as_secs_f64();
-        log(&format!("train: step {n} of {}, loss {loss:.4}, {speed:.0} tokens a second", self.segment.to));
+        log(&format!("train: step {n} of {}, loss {loss:.4}, {speed:.0} tokens per second", self.segment.to));
     }
 }

@@ -1,17 +1,17 @@
-//! Tensors in files: the safetensors format, without its `__metadata__`, whose order would change the bytes.
+//! Tensor files: the safetensors format without `__metadata__`, whose entries could be in any order and so change the
+//! bytes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
-use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use crate::failure::{NeuralError, Result, WithName as _, ensure};
 use crate::raw;
 use crate::real::Real;
 
-/// Numbers with a shape, as they lie in a file.
+/// A tensor as a file holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Array<'a> {
     /// Sizes, outermost first.
@@ -24,7 +24,7 @@ pub(crate) struct Array<'a> {
 enum ArrayData<'a> {
     /// Weights, moments, hidden state.
     F32(Cow<'a, [f32]>),
-    /// The same of a training in double precision, and what is summed or compared in it in any case.
+    /// The same for training in double precision, and figures that are always kept in double precision.
     F64(Cow<'a, [f64]>),
     /// Counters.
     U64(Vec<u64>),
@@ -35,7 +35,7 @@ impl<'a> Array<'a> {
         Self { shape: shape.to_vec(), data: ArrayData::F32(data.into()) }
     }
 
-    /// Its elements, where they are single floats.
+    /// The elements of single floats; none for other types.
     #[cfg(test)]
     pub(crate) fn floats(&self) -> &[f32] {
         if let ArrayData::F32(data) = &self.data { data } else { &[] }
@@ -54,12 +54,9 @@ impl<'a> Array<'a> {
     }
 }
 
-/// Writes tensors to a file, complete when this returns. (Making it durable is the receiver's part.)
+/// Writes tensors to a file, which is complete when this returns. The receiver makes it durable.
 ///
 /// The bytes depend on the tensors alone: the format's writer sorts them by element type and name.
-///
-/// # Errors
-/// When the file can't be written.
 pub(crate) fn save(path: &Path, arrays: &[(String, Array<'_>)]) -> Result<()> {
     let bytes: Vec<(Dtype, Cow<'_, [u8]>)> = arrays
         .iter()
@@ -73,15 +70,10 @@ pub(crate) fn save(path: &Path, arrays: &[(String, Array<'_>)]) -> Result<()> {
     for ((name, array), (dtype, bytes)) in arrays.iter().zip(&bytes) {
         views.push((name.as_str(), TensorView::new(*dtype, array.shape.clone(), bytes)?));
     }
-    let written = safetensors::serialize_to_file(views, None, path).map_err(|error| match error {
-        // It repeats the words of the system's error, which stand behind it.
-        SafeTensorError::IoError(error) => anyhow::Error::from(error),
-        error => error.into(),
-    });
-    written.with_context(|| path.display().to_string())
+    safetensors::serialize_to_file(views, None, path).of_file(path)
 }
 
-/// A file's tensors by name, each to be taken once; what is left over is a tensor that nobody expected.
+/// A file's tensors by name. Each must be taken once; a tensor that is left over is an error.
 #[derive(Debug)]
 pub(crate) struct Arrays(BTreeMap<String, Array<'static>>);
 
@@ -89,25 +81,30 @@ impl Arrays {
     /// Reads a whole file.
     ///
     /// # Errors
-    /// When it can't be read, breaks the format, or holds an element type that none of our files has.
+    /// If the file can't be read, is not in the format, or has an element type that our files don't use.
     pub(crate) fn load(path: &Path) -> Result<Self> {
-        let name = || path.display().to_string();
-        let bytes = std::fs::read(path).with_context(name)?;
-        let file = SafeTensors::deserialize(&bytes).with_context(name)?;
+        let bytes = std::fs::read(path).of_file(path)?;
+        let file = SafeTensors::deserialize(&bytes).of_file(path)?;
         let mut arrays = BTreeMap::new();
         for (tensor, view) in file.iter() {
             let data = match view.dtype() {
                 Dtype::F32 => ArrayData::F32(chunks(view.data(), f32::from_le_bytes).into()),
                 Dtype::F64 => ArrayData::F64(chunks(view.data(), f64::from_le_bytes).into()),
                 Dtype::U64 => ArrayData::U64(chunks(view.data(), u64::from_le_bytes)),
-                other => bail!("{}: {tensor} is {other:?}, which no file of ours holds", name()),
+                other => {
+                    return Err(format!(
+                        "{}: {tensor} has the type {other:?}; allowed: F32, F64 and U64",
+                        path.display()
+                    )
+                    .into());
+                }
             };
             arrays.insert(tensor.to_owned(), Array { shape: view.shape().to_vec(), data });
         }
         Ok(Self(arrays))
     }
 
-    /// The shape of a tensor, where the file has it.
+    /// The shape of a tensor, if the file has it.
     pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
         Some(&self.0.get(name)?.shape)
     }
@@ -120,69 +117,74 @@ impl Arrays {
     /// Takes f32 elements of the given shape.
     ///
     /// # Errors
-    /// When there are none of that name, type and shape.
+    /// If the file has no tensor of that name, type and shape.
     pub(crate) fn take_f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let ArrayData::F32(data) = self.take_shaped(name, shape)? else { bail!("{name} does not hold 32-bit floats") };
+        let ArrayData::F32(data) = self.take_shaped(name, shape)? else {
+            return Err(format!("{name} does not hold 32-bit floats").into());
+        };
         Ok(data.into_owned())
     }
 
     /// Takes f64 elements of the given shape.
     ///
     /// # Errors
-    /// When there are none of that name, type and shape.
+    /// If the file has no tensor of that name, type and shape.
     pub(crate) fn take_doubles(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
-        let ArrayData::F64(data) = self.take_shaped(name, shape)? else { bail!("{name} does not hold 64-bit floats") };
+        let ArrayData::F64(data) = self.take_shaped(name, shape)? else {
+            return Err(format!("{name} does not hold 64-bit floats").into());
+        };
         Ok(data.into_owned())
     }
 
     fn take_shaped(&mut self, name: &str, shape: &[usize]) -> Result<ArrayData<'static>> {
         let array = self.take(name)?;
-        ensure!(array.shape == shape, "{name} has the shape {:?} where {shape:?} is expected", array.shape);
+        ensure!(array.shape == shape, "{name} has the shape {:?} instead of {shape:?}", array.shape);
         Ok(array.data)
     }
 
     /// Takes `N` doubles.
     ///
     /// # Errors
-    /// When there are none of that name, type and count.
+    /// If the file has no tensor of that name, type and count.
     pub(crate) fn take_f64<const N: usize>(&mut self, name: &str) -> Result<[f64; N]> {
-        let ArrayData::F64(data) = self.take(name)?.data else { bail!("{name} does not hold 64-bit floats") };
-        (&*data).try_into().ok().with_context(|| format!("{name} does not hold {N} numbers"))
+        let ArrayData::F64(data) = self.take(name)?.data else {
+            return Err(format!("{name} does not hold 64-bit floats").into());
+        };
+        (&*data).try_into().ok().ok_or_else(|| NeuralError::from(format!("{name} does not hold {N} numbers")))
     }
 
     /// Takes `N` counters.
     ///
     /// # Errors
-    /// When there are none of that name, type and count.
+    /// If the file has no tensor of that name, type and count.
     pub(crate) fn take_u64<const N: usize>(&mut self, name: &str) -> Result<[u64; N]> {
-        let ArrayData::U64(data) = self.take(name)?.data else { bail!("{name} does not hold 64-bit integers") };
-        data.try_into().ok().with_context(|| format!("{name} does not hold {N} numbers"))
+        let ArrayData::U64(data) = self.take(name)?.data else {
+            return Err(format!("{name} does not hold 64-bit integers").into());
+        };
+        data.try_into().ok().ok_or_else(|| NeuralError::from(format!("{name} does not hold {N} numbers")))
     }
 
-    /// Refuses what was not taken.
-    ///
-    /// # Errors
-    /// When anything is left.
+    /// Fails if a tensor was not taken.
     pub(crate) fn finish(self) -> Result<()> {
         match self.0.keys().next() {
             None => Ok(()),
-            Some(name) => bail!("{name} has no place in it"),
+            Some(name) => Err(format!("unexpected tensor {name}").into()),
         }
     }
 
     fn take(&mut self, name: &str) -> Result<Array<'static>> {
-        self.0.remove(name).with_context(|| format!("{name} is missing"))
+        self.0.remove(name).ok_or_else(|| NeuralError::from(format!("{name} is missing")))
     }
 }
 
-/// A float that files hold.
+/// A float type that files hold.
 pub(crate) trait Stored: Real {
     /// Elements for a file.
     fn array<'a>(shape: &[usize], data: &'a [Self]) -> Array<'a>;
     /// Elements from a file.
     ///
     /// # Errors
-    /// When there are none of that name, type and shape.
+    /// If the file has no tensor of that name, type and shape.
     fn take(arrays: &mut Arrays, name: &str, shape: &[usize]) -> Result<Vec<Self>>;
 }
 

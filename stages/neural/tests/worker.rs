@@ -1,5 +1,5 @@
-//! The worker as `pipeline` meets it: a process, its three streams and its exit code.
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+//! The worker as `pipeline` sees it: a process, its three streams and its exit code.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::io::Read;
 use std::path::Path;
@@ -45,7 +45,7 @@ impl WorkerProcess {
         read_frame(&mut self.stdout).unwrap()
     }
 
-    /// Everything up to the end of the order.
+    /// All replies up to the end of the order.
     fn answer(&mut self) -> Vec<Reply> {
         let mut replies = Vec::new();
         loop {
@@ -58,7 +58,7 @@ impl WorkerProcess {
         }
     }
 
-    /// Closes standard input; the exit code and the log.
+    /// Closes standard input; returns the exit code and the log.
     fn end(mut self) -> (Option<i32>, String) {
         self.stdin = None;
         let begun = Instant::now();
@@ -70,7 +70,7 @@ impl WorkerProcess {
     }
 }
 
-/// An order for a training that takes days.
+/// An order for a training run that would take days.
 fn train(folder: &Path, id: u64, changes: &Value) -> Value {
     let keys = stage_keys("train").unwrap().keys;
     let mut params: Value = keys.iter().filter_map(|key| Some((key.name.to_owned(), key.default_value(1)?))).collect();
@@ -95,7 +95,7 @@ fn train(folder: &Path, id: u64, changes: &Value) -> Value {
 }
 
 #[test]
-fn it_describes_itself() {
+fn the_worker_describes_itself() {
     let output = worker(&["describe"]).output().unwrap();
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -110,7 +110,7 @@ fn it_describes_itself() {
 }
 
 #[test]
-fn a_command_line_without_sense_is_refused_in_one_line() {
+fn an_invalid_command_line_is_refused_in_one_line() {
     for args in [&[][..], &["sreve"], &["serve", "now"]] {
         let output = worker(args).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
@@ -121,10 +121,10 @@ fn a_command_line_without_sense_is_refused_in_one_line() {
 }
 
 #[test]
-fn orders_are_served_one_after_another_and_a_bad_one_harms_none() {
+fn orders_are_served_one_after_another_and_a_bad_one_harms_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let mut worker = WorkerProcess::start();
-    // A stop with nothing to stop must not meet the order that follows.
+    // A stop with nothing to stop must not hit the order that follows.
     worker.send(&Request::Stop);
     worker.order(json!({"id": 1, "stage": "sample", "params": {}, "inputs": {}, "folder": "/", "threads": 1}));
     worker.order(train(folder.path(), 2, &json!({"tied": true})));
@@ -137,7 +137,7 @@ fn orders_are_served_one_after_another_and_a_bad_one_harms_none() {
     };
     failed(worker.answer(), 1, "train and evaluate, not sample", None);
     failed(worker.answer(), 2, "train.embedding = train.hidden", None);
-    // What the system refuses is told by its number too.
+    // A system error is reported with its number too.
     let weights = folder.path().join("none.safetensors");
     worker.order(json!({
         "id": 5, "stage": "evaluate", "params": {"split": "test"}, "folder": folder.path(), "threads": 1,
@@ -168,22 +168,22 @@ fn orders_are_served_one_after_another_and_a_bad_one_harms_none() {
     let (code, log) = worker.end();
     assert_eq!(code, Some(0));
     for part in
-        ["train: failed: ", "train: steps 0..", "stopped on request", "evaluate: test, 400 tokens", "nats a token"]
+        ["train: failed: ", "train: steps 0..", "stopped on request", "evaluate: test, 400 tokens", "nats per token"]
     {
         assert!(log.contains(part), "{part} is not in the log:\n{log}");
     }
 }
 
 #[test]
-fn an_order_in_progress_may_be_given_more_threads_and_never_fewer_than_it_names() {
+fn an_order_in_progress_can_be_given_more_threads_but_never_fewer_than_it_names() {
     let folder = tempfile::tempdir().unwrap();
     let mut worker = WorkerProcess::start();
-    // Of each order: what is allowed in its course, and the most that it then uses.
+    // For each order: the request about threads that is sent while it runs, and the most threads that it then uses.
     for (id, allowed, most) in [(1, (1, 3), 3), (2, (1, 5), 1), (3, (3, 0), 1)] {
         worker.order(train(folder.path(), id, &json!({})));
         while !matches!(worker.next(), Some(Reply::Step(_))) {}
         worker.send(&Request::Threads { order: allowed.0, threads: allowed.1 });
-        // Long enough to be heard, and for more steps than are on their way.
+        // This is long enough for the request to arrive, and for the steps that were sent before it.
         let sent = Instant::now();
         while sent.elapsed() < Duration::from_millis(500) {
             assert!(matches!(worker.next(), Some(Reply::Step(_))));
@@ -198,7 +198,7 @@ fn an_order_in_progress_may_be_given_more_threads_and_never_fewer_than_it_names(
 }
 
 #[test]
-fn it_ends_with_its_parent_in_the_middle_of_an_order() {
+fn the_worker_ends_with_its_parent_in_the_middle_of_an_order() {
     let folder = tempfile::tempdir().unwrap();
     let mut worker = WorkerProcess::start();
     worker.order(train(folder.path(), 1, &json!({})));

@@ -1,21 +1,19 @@
 //! Interpolated, modified Kneser–Ney models (Chen and Goodman 1999, section 3), from sorted windows.
 //!
-//! With a(hw) the count of w behind the context h, a(h·) the sum of those counts, h′ the context without its oldest token,
-//! and Nⱼ(h·) the number of words whose count behind h is j (j = 3: three or more):
+//! With a(hw) the count of w after the context h, a(h·) the sum of those counts, h′ the context without its oldest
+//! token, and Nⱼ(h·) the number of words whose count after h is j (j = 3: three or more):
 //!
 //! p(w|h) = (a(hw) − D(a(hw))) / a(h·) + γ(h) p(w|h′),   γ(h) = (D₁ N₁(h·) + D₂ N₂(h·) + D₃ N₃(h·)) / a(h·)
 //!
-//! At the model's own order counts are those of train; below it a(hw) is the number of distinct tokens before hw, where
-//! the stream's beginning is one. Without a context, p(w|h′) is 1 / V. A context that train does not hold is cut.
+//! At the model's own order, counts are occurrences in train; at lower orders a(hw) is the number of distinct tokens
+//! before hw, the start of the stream counting as one. Without a context, p(w|h′) is 1 / V. A context that does not
+//! occur in train backs off to the next shorter one.
 
 use super::sum::LogLikelihood;
 use super::windows::{ABSENT, PackedWindow, SplitStream, TokenCounts, TokenProgress, WindowPacking, Windows};
 use crate::StageError;
 
-/// The bigram model, and the model of the layout's order, which may be the same, by split.
-///
-/// # Errors
-/// When a file can't be read; [`StageError::Cancelled`].
+/// Log-likelihoods by split: first of the bigram model, then of the model of the layout's order, which may be the same.
 pub(super) fn score<K: PackedWindow>(
     splits: &[SplitStream; 3],
     counts: &TokenCounts,
@@ -59,19 +57,19 @@ pub(super) fn score<K: PackedWindow>(
     Ok(sums)
 }
 
-/// Sorts the windows; gives the discounts by order, those of the bigram model in place 0, and what is counted without a
-/// context, which the counter then holds.
+/// Sorts the windows. Returns the discounts by order, with those of the bigram model at index 0, and a summary of the
+/// words' counts without a context; the counts themselves stay in `counter`.
 fn fit<K: PackedWindow>(
     windows: &mut Windows<K>,
     counter: &mut ContextCounter,
     layout: WindowPacking,
     progress: &mut TokenProgress<'_>,
 ) -> Result<(Vec<Discounts>, Behind), StageError> {
-    // By order, how many n-grams have which count.
+    // By order: the number of n-grams with each count.
     let mut with_count = vec![[0; 6]; layout.order as usize + 1];
     for (place, bucket) in windows.buckets_mut().enumerate() {
         progress.advance(bucket.len() as u64)?;
-        // What stands first in a stream has no context.
+        // The first token of a stream has no context.
         if place == 0 {
             continue;
         }
@@ -103,45 +101,45 @@ fn add<K: PackedWindow>(sums: &mut [LogLikelihood; 3], windows: &[K], probabilit
 /// D₁, D₂ and D₃, with D₀ = 0 before them.
 type Discounts = [f64; 4];
 
-/// Where train is too small to say: those of Heafield's lmplz.
+/// The discounts that Heafield's lmplz uses for a training text too small to estimate any.
 const FALLBACK: Discounts = [0.0, 0.5, 1.0, 1.5];
 
-/// The discounts of an order of which `n[j]` n-grams have the count j, up to 4.
+/// The discounts of an order in which `n[j]` n-grams have the count j, for j up to 4.
 fn discounts(n: &[u64; 6]) -> Discounts {
     let n = n.map(|n| n as f64);
     let y = n[1] / (n[1] + 2.0 * n[2]);
     let d = |j: usize| j as f64 - (j + 1) as f64 * y * n[j + 1] / n[j];
     let found = [0.0, d(1), d(2), d(3)];
-    // A discount of 0 would leave nothing for words that were not seen. Written so that a NaN is refused too.
+    // A discount of 0 would give unseen words the probability 0. These comparisons also fail for NaN.
     let sound = |j: usize| n[j + 1] > 0.0 && found[j] > 0.0 && found[j] <= j as f64;
     if (1..=3).all(sound) { found } else { FALLBACK }
 }
 
-/// What the counts behind one context come to.
+/// Summary of the counts after one context.
 #[derive(Debug, Clone, Copy, Default)]
 struct Behind {
     /// a(h·).
     total: u64,
-    /// Words by their count; in the last place, five or more.
+    /// The number of words with each count; the last entry is for counts of five or more.
     types: [u64; 6],
-    /// Counts that were made before this are another context's.
+    /// The context's first stamp: counts with an earlier one belong to another context.
     first: u64,
 }
 
-/// The counts of words behind one context at a time.
+/// Counts words after one context at a time.
 #[derive(Debug)]
 struct ContextCounter {
-    /// By word: its count, and the stamp of what it was counted in last. Stamps only grow.
+    /// By word: its count, and the stamp at which it was last counted. Stamps only grow.
     seen: Vec<(u64, u64)>,
     stamp: u64,
 }
 
-/// What a word's count counts.
+/// What a word's count measures.
 #[derive(Debug, Clone, Copy)]
 enum Counted {
     /// Its occurrences.
     Tokens,
-    /// The distinct tokens that stand before context and word: what differs above this shift.
+    /// The distinct tokens before the context and the word, whose windows differ in the bits above this shift.
     Before(u32),
 }
 
@@ -154,7 +152,7 @@ impl ContextCounter {
         Behind { first: self.stamp + 1, ..Behind::default() }
     }
 
-    /// Counts a word, once for a stamp.
+    /// Counts a word, at most once per stamp.
     #[inline]
     fn add(&mut self, behind: &mut Behind, word: usize) {
         let (count, stamp) = &mut self.seen[word];
@@ -171,7 +169,7 @@ impl ContextCounter {
         behind.total += 1;
     }
 
-    /// Counts the words behind the context that all windows of `group` share.
+    /// Counts the words after the context that all windows of `group` share.
     fn count<K: PackedWindow>(&mut self, group: &[K], counted: Counted, layout: WindowPacking) -> Behind {
         let mut behind = self.begin();
         let mut before = None;
@@ -189,7 +187,7 @@ impl ContextCounter {
         behind
     }
 
-    /// Counts the distinct tokens before each word, which is what its count without a context is.
+    /// Counts the distinct tokens before each word, which is the word's count without a context.
     fn count_words<K: PackedWindow>(&mut self, windows: &Windows<K>, layout: WindowPacking) -> Behind {
         let mut behind = self.begin();
         for bucket in windows.buckets() {
@@ -200,7 +198,7 @@ impl ContextCounter {
         behind
     }
 
-    /// Makes p(w|h) of p(w|h′) for the windows of a context, which was counted last.
+    /// Turns p(w|h′) into p(w|h) for the windows of the context counted last.
     fn lengthen<K: PackedWindow>(
         &self,
         group: &[K],
@@ -214,7 +212,7 @@ impl ContextCounter {
         }
     }
 
-    /// p(w|h), where `behind` is what was counted last and `shorter` is p(w|h′).
+    /// p(w|h), where `behind` is the context counted last and `shorter` is p(w|h′).
     #[inline]
     fn probability(&self, behind: &Weighed, word: usize, shorter: f64) -> f64 {
         let (count, stamp) = self.seen[word];
@@ -223,7 +221,7 @@ impl ContextCounter {
     }
 }
 
-/// A context with its order's discounts.
+/// The summary of a context, with the discounts of its order.
 #[derive(Debug, Clone, Copy)]
 struct Weighed {
     discounts: Discounts,
@@ -234,7 +232,7 @@ struct Weighed {
 }
 
 impl Behind {
-    /// `None` for a context that train does not hold.
+    /// `None` for a context that does not occur in train.
     fn weigh(&self, discounts: Discounts) -> Option<Weighed> {
         let [_, one, two, more @ ..] = self.types;
         let more: u64 = more.iter().sum();
@@ -244,8 +242,8 @@ impl Behind {
     }
 }
 
-/// The contexts of `depth` tokens in a sorted bucket, with what they count in a model of the order of `layout`; those
-/// that reach beyond the stream's beginning are `None`.
+/// Groups the windows of a sorted bucket by their contexts of `depth` tokens. Each group comes with what its counts
+/// measure in a model of `layout`'s order, or `None` if the context reaches beyond the start of the stream.
 fn contexts<K: PackedWindow>(
     bucket: &[K],
     depth: u32,

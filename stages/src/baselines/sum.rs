@@ -1,11 +1,11 @@
-//! Sums of many millions of logarithms.
+//! Compensated sums of many millions of logarithms.
 
-/// What a split's tokens come to under a model.
+/// The log-likelihood of a split's tokens under a model.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LogLikelihood {
     tokens: u64,
     sum: f64,
-    /// What the sum has lost to rounding so far (Neumaier 1974).
+    /// Rounding error of the sum so far (Neumaier 1974).
     lost: f64,
 }
 
@@ -17,7 +17,7 @@ impl LogLikelihood {
         (self.sum, self.tokens) = (next, self.tokens + tokens);
     }
 
-    /// The mean loss in nats; NaN of nothing.
+    /// The mean loss in nats; NaN without tokens.
     pub(super) fn mean(&self) -> f64 {
         -(self.sum + self.lost) / self.tokens as f64
     }

@@ -1,4 +1,4 @@
-//! The stage beside a twin that is as the formulas read: n-grams in maps, and nothing sorted.
+//! The stage compared with a literal implementation of the formulas: n-grams in maps, nothing sorted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -64,7 +64,7 @@ impl Twin {
     }
 }
 
-/// What the stage says of three splits.
+/// The stage's losses for three splits.
 fn baselines(order: u32, tokens: u64, types: u32, splits: [&[u32]; 3]) -> Result<Vec<BaselineLoss>, StageError> {
     let place = Space::new();
     let vocab = place.context.folder.join("vocab");
@@ -86,7 +86,7 @@ fn loss(found: &[BaselineLoss], split: &str, model: &str) -> f64 {
     found.iter().find(|it| it.split == split && it.model == model).unwrap_or_else(|| panic!("{split} {model}")).loss
 }
 
-/// Tokens of which small ids are likelier, with phrases that come again.
+/// Random tokens, small ids more likely, with repeated phrases.
 fn draw(seed: u64, purpose: &str, types: u32, tokens: u64) -> Vec<u32> {
     let draws = Draws::new(seed, purpose);
     let mut all: Vec<u32> = Vec::new();
@@ -99,8 +99,8 @@ fn draw(seed: u64, purpose: &str, types: u32, tokens: u64) -> Vec<u32> {
 }
 
 #[test]
-fn the_twin_agrees_on_corpora_of_every_size() {
-    // The last but one has symbols so wide that windows take 128 bits.
+fn losses_match_the_literal_model_on_corpora_of_every_size() {
+    // The seventh case has so many types that windows take 128 bits.
     for (seed, types, tokens) in
         [(1, 1, 9), (2, 2, 2), (3, 3, 40), (4, 5, 1), (5, 9, 700), (6, 30, 1500), (7, 40_000, 300), (8, 7, 0)]
     {
@@ -118,7 +118,7 @@ fn the_twin_agrees_on_corpora_of_every_size() {
                     continue;
                 }
                 let twin = Twin::new(&train, n, types);
-                // The smallest corpora have no discounts of their own, the largest has.
+                // The smallest corpora fall back to the default discounts; the largest does not.
                 let own = twin.discounts[n] != [0.0, 0.5, 1.0, 1.5];
                 assert!(own || tokens < 1000, "{seed} {n}");
                 assert!(!own || tokens > 10, "{seed} {n}");
@@ -134,7 +134,7 @@ fn the_twin_agrees_on_corpora_of_every_size() {
 #[test]
 fn the_probabilities_of_all_types_sum_to_one() {
     let types = 8;
-    // One type that train does not hold.
+    // One type does not occur in train.
     let train: Vec<u32> = draw(9, "train", types - 1, 400);
     for (i, context) in draw(10, "contexts", types, 16).chunks(4).enumerate() {
         for (order, model) in [(1, "unigram"), (2, "bigram"), (3, "kn3"), (4, "kn4"), (5, "kn5")] {
@@ -144,16 +144,16 @@ fn the_probabilities_of_all_types_sum_to_one() {
             };
             let before = log(context);
             let sum: f64 = (0..types).map(|word| (log(&[context, &[word]].concat()) - before).exp()).sum();
-            assert!((sum - 1.0).abs() < 1e-12, "{model} after {context:?}, the context {i}: {sum}");
+            assert!((sum - 1.0).abs() < 1e-12, "{model} after context {i} {context:?}: {sum}");
         }
     }
 }
 
 #[test]
-fn a_unigram_is_a_share_of_train_and_what_train_lacks_weighs_one_token() {
+fn unigrams_are_relative_frequencies_and_unseen_types_share_the_weight_of_one_token() {
     let found = baselines(1, u64::MAX, 2, [&[0, 0, 1, 0], &[1, 0, 1], &[]]).unwrap();
     assert!((loss(&found, "valid", "unigram") - ((4f64 / 3.0).ln() + 4f64.ln()) / 2.0).abs() < 1e-15);
-    // Ids 2 and 3 share a fifth part.
+    // Ids 2 and 3 share one fifth.
     let found = baselines(1, u64::MAX, 4, [&[0, 0, 1, 0], &[1, 2, 0], &[3]]).unwrap();
     assert!((loss(&found, "valid", "unigram") - (10f64.ln() + (5f64 / 3.0).ln()) / 2.0).abs() < 1e-15);
     assert_eq!(found.iter().filter(|it| it.split == "test").count(), 0);
@@ -161,14 +161,14 @@ fn a_unigram_is_a_share_of_train_and_what_train_lacks_weighs_one_token() {
 }
 
 #[test]
-fn a_single_type_is_no_surprise() {
+fn the_loss_of_a_single_type_is_zero() {
     for it in baselines(5, u64::MAX, 1, [&[0; 50], &[0; 9], &[0; 2]]).unwrap() {
         assert!((0.0..1e-15).contains(&it.loss) && it.loss.is_sign_positive(), "{it:?}");
     }
 }
 
 #[test]
-fn no_more_of_train_is_counted_than_asked_for() {
+fn only_the_requested_tokens_of_train_are_counted() {
     let (train, valid) = (draw(11, "train", 9, 500), draw(11, "valid", 9, 50));
     let part = baselines(5, 300, 9, [&train, &valid, &[]]).unwrap();
     assert_eq!(part, baselines(5, 300, 9, [&train[..300], &valid, &[]]).unwrap());
@@ -176,7 +176,7 @@ fn no_more_of_train_is_counted_than_asked_for() {
 }
 
 #[test]
-fn an_id_that_is_no_type_is_refused_and_a_request_to_stop_is_heard() {
+fn an_unknown_id_is_refused_and_a_request_to_stop_is_honoured() {
     let error = baselines(5, u64::MAX, 3, [&[0, 1, 2], &[0, 3], &[]]).unwrap_err();
     assert!(error.to_string().ends_with("valid: token 3 is not in the vocabulary"), "{error}");
     let space = Space::new().with("train", bytes(&[0, 1])).with("valid", []).with("test", []);

@@ -1,27 +1,27 @@
-//! The windows of a few tokens that a corpus consists of, sorted, so that all that follows one context lies together.
+//! The n-gram windows of a corpus, sorted so that all windows of one context are adjacent.
 //!
-//! A window is a token w with the tokens before it, c₁ (the one just before), c₂, …; where the stream begins sooner,
-//! those are *absent*. Windows with one c₁ are a *bucket*; in it they are sorted by c₂, c₃, …, then w, then split. So the
-//! windows of a context of any length are neighbours, and in it those of each longer context are.
+//! A window is a token w with the tokens before it, c₁ (immediately before), c₂, …; tokens before the start of the
+//! stream are *absent*. Windows with the same c₁ form a *bucket*, sorted by c₂, c₃, …, then w, then split. The windows
+//! of a context of any length are therefore adjacent, and within them those of each longer context.
 
 use crate::files::Ids;
 use crate::{Cancelled, Context, StageError};
 
-/// The bits of a window that say which split it belongs to.
+/// Bits of a window that encode its split.
 const SPLIT: u32 = 2;
 
-/// The symbol of a token that is not there; a token's own is its id + 1.
+/// The symbol of an absent token; that of a token is its id + 1.
 pub(super) const ABSENT: u32 = 0;
 
-/// A window in one integer: from the top c₂, c₃, …, w, split.
+/// A window packed into one integer, from the high bits: c₂, c₃, …, w, split.
 pub(super) trait PackedWindow: Copy + Ord + Default {
-    /// How much it holds.
+    /// Width of the integer.
     const BITS: u32;
-    /// The same with some lower bits more.
+    /// Appends `symbol` as the lowest `bits` bits.
     fn with(self, bits: u32, symbol: u32) -> Self;
     /// The bits above `shift`.
     fn above(self, shift: u32) -> Self;
-    /// The `bits` above `shift`.
+    /// The lowest `bits` bits of those above `shift`.
     fn symbol(self, shift: u32, bits: u32) -> u32;
 }
 
@@ -53,22 +53,22 @@ pub(super) struct WindowPacking {
 }
 
 impl WindowPacking {
-    /// For windows of `order` tokens, two or more, of `types` types.
+    /// Packing for windows of `order` tokens (at least two) over `types` types.
     pub(super) fn new(order: u32, types: u32) -> Self {
         Self { order, bits: u32::BITS - types.leading_zeros() }
     }
 
-    /// Whether a window fits.
+    /// Whether a window fits into `K`.
     pub(super) fn fits<K: PackedWindow>(self) -> bool {
         (self.order - 1) * self.bits + SPLIT <= K::BITS
     }
 
-    /// What lies above this is c₂, …, c of `depth`; `depth` is two or more.
+    /// The shift above which a window holds the context tokens c₂ to c_`depth`; `depth` is at least two.
     pub(super) fn shift(self, depth: u32) -> u32 {
         SPLIT + self.bits * (self.order - depth)
     }
 
-    /// c of `depth`, two or more.
+    /// The symbol of the context token c_`depth`; `depth` is at least two.
     pub(super) fn context<K: PackedWindow>(self, window: K, depth: u32) -> u32 {
         window.symbol(self.shift(depth), self.bits)
     }
@@ -78,13 +78,13 @@ impl WindowPacking {
         window.symbol(SPLIT, self.bits) as usize - 1
     }
 
-    /// Which split it belongs to: train is 0.
+    /// The split of a window; train is 0.
     pub(super) fn split<K: PackedWindow>(window: K) -> usize {
         window.symbol(0, SPLIT) as usize
     }
 }
 
-/// How far the stage is, in tokens that were gone through.
+/// Progress of the stage, in tokens processed.
 pub(super) struct TokenProgress<'a> {
     pub(super) context: &'a Context,
     pub(super) done: u64,
@@ -92,10 +92,7 @@ pub(super) struct TokenProgress<'a> {
 }
 
 impl TokenProgress<'_> {
-    /// So much further.
-    ///
-    /// # Errors
-    /// [`Cancelled`] after a request to stop.
+    /// Adds `tokens` to the progress; fails if the user has asked to stop.
     pub(super) fn advance(&mut self, tokens: u64) -> Result<(), Cancelled> {
         self.done += tokens;
         self.context.advance(self.done, self.whole);
@@ -103,7 +100,7 @@ impl TokenProgress<'_> {
     }
 }
 
-/// One split, as far as it is read.
+/// One split, with the number of its tokens to read.
 #[derive(Debug)]
 pub(super) struct SplitStream {
     pub(super) ids: Ids,
@@ -111,7 +108,7 @@ pub(super) struct SplitStream {
 }
 
 impl SplitStream {
-    /// Hands each token to `visit`, with the symbol of the one before.
+    /// Calls `visit` for each token, with the symbol of the token before it and the token's id.
     fn pairs(&self, progress: &mut TokenProgress<'_>, mut visit: impl FnMut(u32, u32)) -> Result<(), StageError> {
         let mut before = ABSENT;
         self.ids.first_blocks(self.tokens, |block| {
@@ -124,21 +121,18 @@ impl SplitStream {
     }
 }
 
-/// How often each type occurs, and after how many tokens of all splits.
+/// How often each type occurs, and how many windows each c₁ has.
 #[derive(Debug)]
 pub(super) struct TokenCounts {
-    /// By split and id: those that are scored, which is all but the first of the split.
+    /// By split and id: how often it is scored, which every token is except the first of a split.
     pub(super) scored: [Vec<u64>; 3],
-    /// By id: all of train that is read.
+    /// By id: how often it occurs in the part of train that is read.
     pub(super) train: Vec<u64>,
-    /// By symbol of c₁: windows of all splits.
+    /// By symbol of c₁: the number of windows in all splits.
     buckets: Vec<usize>,
 }
 
-/// Counts tokens.
-///
-/// # Errors
-/// When a file can't be read or holds an id that is no type; [`StageError::Cancelled`].
+/// Counts tokens; refuses an id outside the vocabulary.
 pub(super) fn count(
     splits: &[SplitStream; 3],
     types: u32,
@@ -170,7 +164,8 @@ pub(super) fn count(
     Ok(counts)
 }
 
-/// The windows of all splits by the symbol of c₁, each bucket in the order of the splits and not sorted yet.
+/// The windows of all splits, grouped by the symbol of c₁. Until a bucket is sorted, its windows are in the order in
+/// which they were read.
 #[derive(Debug)]
 pub(super) struct Windows<K> {
     all: Vec<K>,
@@ -179,17 +174,14 @@ pub(super) struct Windows<K> {
 }
 
 impl<K: PackedWindow> Windows<K> {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// When a file can't be read; [`StageError::Cancelled`].
+    /// Reads the windows of all splits.
     pub(super) fn read(
         splits: &[SplitStream; 3],
         counts: &TokenCounts,
         layout: WindowPacking,
         progress: &mut TokenProgress<'_>,
     ) -> Result<Self, StageError> {
-        // Where the next window of each bucket goes; at the end, where each bucket ends.
+        // Position of the next window of each bucket; after the loop, the end of each bucket.
         let mut ends = Vec::with_capacity(counts.buckets.len());
         let mut whole = 0;
         for size in &counts.buckets {
@@ -201,7 +193,7 @@ impl<K: PackedWindow> Windows<K> {
             let mut older = [ABSENT; 4];
             stream.pairs(progress, |before, id| {
                 let mut window = K::default();
-                // A window of n tokens has n − 2 beside c₁ and w.
+                // Besides c₁ and w, a window of n tokens contains n − 2 others.
                 for symbol in &older[1..layout.order as usize - 1] {
                     window = window.with(layout.bits, *symbol);
                 }
@@ -215,13 +207,13 @@ impl<K: PackedWindow> Windows<K> {
         Ok(Self { all, ends })
     }
 
-    /// The bucket of each symbol, in their order, the first of those without c₁.
+    /// The buckets in the order of their symbols; the first one holds the windows without c₁.
     pub(super) fn buckets(&self) -> impl Iterator<Item = &[K]> {
         let starts = std::iter::once(&0).chain(&self.ends);
         starts.zip(&self.ends).map(|(start, end)| &self.all[*start..*end])
     }
 
-    /// The same, to be sorted.
+    /// The same buckets, mutable for sorting.
     pub(super) fn buckets_mut(&mut self) -> impl Iterator<Item = &mut [K]> {
         let mut rest = &mut self.all[..];
         let mut start = 0;

@@ -1,4 +1,4 @@
-//! Numbers that answer an order, and those that can't.
+//! Possible and impossible replies to an order.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::protocol::Segment;
 use crate::testing::train_params;
 
-/// A folder with a plan of 19 steps an epoch, and a valid split of 6 tokens.
+/// A folder with a plan of 19 steps per epoch, and a valid split of 6 tokens.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let plan = json!({"version": 1, "layout": "streams", "size": 4, "unroll": 5, "tokens": 400, "seed": 0});
@@ -57,7 +57,7 @@ fn score(step: u64, loss: f64) -> Evaluation {
 }
 
 #[test]
-fn impossible_numbers_are_refused_and_odd_ones_are_not() {
+fn impossible_numbers_are_refused_and_odd_ones_accepted() {
     let folder = folder();
     let order = order(folder.path(), json!({"learning_rate": 0.5}), 0, None);
     let check = |change: &dyn Fn(&mut Step)| {
@@ -71,23 +71,23 @@ fn impossible_numbers_are_refused_and_odd_ones_are_not() {
     }
     let refused = |words: &str, change: &dyn Fn(&mut Step)| {
         let said = check(change).unwrap_err();
-        assert!(said.starts_with("step 20 says ") && said.contains(words), "{said}");
+        assert!(said.starts_with("step 20 reports ") && said.contains(words), "{said}");
     };
     refused("loss -1e-9", &|step| step.loss = Measured(-1e-9));
     refused("loss -inf", &|step| step.loss = Measured(f64::NEG_INFINITY));
     refused("gradient norm -1", &|step| step.grad_norm = Measured(-1.0));
     refused("update ratio -1", &|step| step.update_ratio = Some(Measured(-1.0)));
-    refused("took -1.0 s", &|step| step.seconds = -1.0);
-    refused("took NaN s", &|step| step.seconds = f64::NAN);
-    refused("0 tokens, and its plan has 20", &|step| step.tokens = 0);
+    refused("the impossible duration -1.0 s", &|step| step.seconds = -1.0);
+    refused("the impossible duration NaN s", &|step| step.seconds = f64::NAN);
+    refused("0 tokens, but the batch plan says 20", &|step| step.tokens = 0);
     refused("18446744073709551615 tokens", &|step| step.tokens = u64::MAX);
-    refused("epoch 0, and its plan has 1", &|step| step.epoch = 0);
-    refused("learning rate 0.4, and its schedule has 0.5", &|step| step.learning_rate = 0.4);
+    refused("epoch 0, but the batch plan says 1", &|step| step.epoch = 0);
+    refused("learning rate 0.4, but the schedule says 0.5", &|step| step.learning_rate = 0.4);
     refused("learning rate NaN", &|step| step.learning_rate = f64::NAN);
 }
 
 #[test]
-fn several_windows_a_step_are_counted() {
+fn accumulated_windows_are_counted() {
     let folder = folder();
     let order = order(folder.path(), json!({"learning_rate": 0.5, "accumulate": 3}), 0, None);
     let step = Step { epoch: 3, tokens: 60, ..step(20, 0.5) };
@@ -95,13 +95,13 @@ fn several_windows_a_step_are_counted() {
 }
 
 #[test]
-fn a_plateau_is_followed_from_look_to_look_and_from_a_state() {
+fn a_plateau_is_followed_across_evaluations_and_from_a_checkpoint() {
     let folder = folder();
     let schedule = json!({"kind": "plateau", "rate": 0.5, "every": 10, "patience": 0});
     let changes = json!({"learning_rate": 1.0, "schedule": schedule});
     let mut expected = Expected::of(&order(folder.path(), changes.clone(), 0, None)).unwrap();
     expected.step(&step(9, 1.0)).unwrap();
-    assert!(expected.step(&step(10, 1.0)).unwrap_err().contains("without the look"));
+    assert!(expected.step(&step(10, 1.0)).unwrap_err().contains("before the validation loss"));
     for (at, loss, rate) in [(10, 3.0, 1.0), (20, 3.0, 0.5), (30, 2.0, 0.5), (40, f64::NAN, 0.25)] {
         expected.evaluation(&score(at, loss)).unwrap();
         expected.step(&step(at, rate)).unwrap();
@@ -133,7 +133,7 @@ fn a_score_counts_every_token_but_the_first() {
     }
     let mut order = order(folder.path(), json!({}), 0, None);
     (order.stage, order.segment) = ("evaluate".to_owned(), None);
-    assert!(Expected::of(&order).is_err(), "it names no ids");
+    assert!(Expected::of(&order).is_err(), "the order has no input `ids`");
     order.inputs.insert("ids".to_owned(), folder.path().join("valid"));
     let of_split = Evaluation { step: None, ..score(0, 1.0) };
     Expected::of(&order).unwrap().evaluation(&of_split).unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::StageError;
 
-/// A stream of token ids, read where it is needed: a corpus may be larger than memory.
+/// A stream of token ids, read on demand: a corpus can be larger than memory.
 #[derive(Debug)]
 pub struct Ids {
     path: PathBuf,
@@ -15,15 +15,12 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Opens the file.
-    ///
-    /// # Errors
-    /// When it can't be read, or its length is not a multiple of four.
+    /// Opens the file; refuses one whose length is not a multiple of four.
     pub fn open(path: &Path) -> Result<Self, StageError> {
         let file = File::open(path).map_err(StageError::io(path))?;
         let length = file.metadata().map_err(StageError::io(path))?.len();
         if !length.is_multiple_of(4) {
-            return Err(StageError::format(path, "its length is not a multiple of 4 bytes"));
+            return Err(StageError::format(path, "file size is not a multiple of 4 bytes"));
         }
         Ok(Self { path: path.to_owned(), file, tokens: length / 4 })
     }
@@ -33,20 +30,17 @@ impl Ids {
         &self.path
     }
 
-    /// How many tokens there are.
+    /// Number of tokens.
     pub fn len(&self) -> u64 {
         self.tokens
     }
 
-    /// Whether there is none.
+    /// Whether the file holds no tokens.
     pub fn is_empty(&self) -> bool {
         self.tokens == 0
     }
 
-    /// Appends the `count` tokens from `start` on to `out`.
-    ///
-    /// # Errors
-    /// When the file can't be read or ends before.
+    /// Appends `count` tokens, from token `start` on, to `out`; fails if the file ends before that.
     pub fn read(&self, start: u64, count: usize, out: &mut Vec<u32>) -> Result<(), StageError> {
         let mut bytes = vec![0; count * 4];
         self.file.read_exact_at(&mut bytes, start * 4).map_err(StageError::io(&self.path))?;
@@ -54,18 +48,12 @@ impl Ids {
         Ok(())
     }
 
-    /// Hands all tokens to `visit`, a block at a time.
-    ///
-    /// # Errors
-    /// When the file can't be read, or `visit` says so.
+    /// Passes all tokens to `visit`, a block at a time.
     pub fn blocks(&self, visit: impl FnMut(&[u32]) -> Result<(), StageError>) -> Result<(), StageError> {
         self.first_blocks(self.tokens, visit)
     }
 
-    /// Hands the first tokens to `visit`, a block at a time.
-    ///
-    /// # Errors
-    /// As [`Self::blocks`].
+    /// Passes the first `tokens` tokens to `visit`, a block at a time.
     pub fn first_blocks(
         &self,
         tokens: u64,

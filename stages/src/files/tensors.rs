@@ -1,4 +1,4 @@
-//! Tensors in safetensors files, as far as a comparison, a check or one number needs them.
+//! Compares and checks safetensors files, and reads single tensors from them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -9,10 +9,7 @@ use safetensors::tensor::{SafeTensors, TensorView};
 
 use crate::StageError;
 
-/// The first tensor, by name, in which two safetensors files differ: in its shape, its numbers, or in being there.
-///
-/// # Errors
-/// When a file can't be read or breaks the format.
+/// The first tensor, by name, that differs between two safetensors files in shape or values, or is in only one of them.
 pub fn first_tensor_that_differs(a: &Path, b: &Path) -> Result<Option<String>, StageError> {
     let read = |path: &Path| std::fs::read(path).map_err(StageError::io(path));
     let (bytes_a, bytes_b) = (read(a)?, read(b)?);
@@ -27,17 +24,14 @@ fn tensors<'b>(path: &Path, bytes: &'b [u8]) -> Result<BTreeMap<String, TensorVi
     Ok(file.tensors().into_iter().collect())
 }
 
-/// The numbers of one 64-bit tensor of a safetensors file, the rest of which is not read.
-///
-/// # Errors
-/// When the file can't be read, or has no such tensor.
+/// Reads one f64 tensor of a safetensors file, without reading the rest.
 pub fn f64s_of(path: &Path, name: &str) -> Result<Vec<f64>, StageError> {
     let mut file = File::open(path).map_err(StageError::io(path))?;
     let (_, header) = header_of(&mut file).map_err(StageError::io(path))?;
     let metadata: safetensors::tensor::Metadata =
         serde_json::from_slice(&header).map_err(|error| StageError::format(path, error.to_string()))?;
     let info = metadata.info(name).filter(|info| info.dtype == safetensors::Dtype::F64);
-    let (from, to) = info.ok_or_else(|| StageError::format(path, format!("no tensor {name} of f64")))?.data_offsets;
+    let (from, to) = info.ok_or_else(|| StageError::format(path, format!("no f64 tensor named {name}")))?.data_offsets;
     let read = |file: &mut File| -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start((8 + header.len() + from) as u64))?;
@@ -48,7 +42,7 @@ pub fn f64s_of(path: &Path, name: &str) -> Result<Vec<f64>, StageError> {
     Ok(bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
 }
 
-/// The header of a safetensors file, and how many bytes come after it.
+/// The number of bytes after the header of a safetensors file, and the header.
 fn header_of(file: &mut File) -> std::io::Result<(u64, Vec<u8>)> {
     let whole = file.metadata()?.len();
     let mut length = [0; 8];
@@ -59,17 +53,14 @@ fn header_of(file: &mut File) -> std::io::Result<(u64, Vec<u8>)> {
     Ok((whole.saturating_sub(8).saturating_sub(length), header))
 }
 
-/// Checks that a safetensors file is as long as its header says.
-///
-/// # Errors
-/// In words, what about it is not whole.
+/// Checks that a safetensors file is as long as its header says. The error says what is wrong, without the path.
 pub fn whole_tensors(path: &Path) -> Result<(), String> {
     let read = File::open(path).and_then(|mut file| header_of(&mut file));
-    let (data, header) = read.map_err(|error| format!("cut short ({error})"))?;
+    let (data, header) = read.map_err(|error| format!("truncated ({error})"))?;
     let metadata: safetensors::tensor::Metadata =
-        serde_json::from_slice(&header).map_err(|error| format!("its header is no safetensors header ({error})"))?;
+        serde_json::from_slice(&header).map_err(|error| format!("not a safetensors header ({error})"))?;
     let wanted = metadata.data_len() as u64;
-    if data == wanted { Ok(()) } else { Err(format!("{data} bytes of tensors, where its header says {wanted}")) }
+    if data == wanted { Ok(()) } else { Err(format!("{data} bytes of tensors, but the header says {wanted}")) }
 }
 
 #[cfg(test)]
@@ -77,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tensor_that_differs_is_named() {
+    fn the_first_tensor_that_differs_is_named() {
         use safetensors::tensor::Dtype;
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str, tensors: &[(&str, [f32; 2])]| {

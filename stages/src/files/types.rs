@@ -14,15 +14,15 @@ use crate::params::Unit;
 
 const MAGIC: &[u8; 8] = b"PLTYPES1";
 
-/// How text was cut into tokens: what `sample` needs to read a prompt and to join a text.
+/// How text was cut into tokens. `sample` cuts its prompt in the same way, and joins tokens into text accordingly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cut {
-    /// What a token is.
+    /// Unit of a token.
     pub unit: Unit,
     /// Whether the text was lowercased first.
     pub lowercase: bool,
-    /// The token for a line's end, or nothing.
+    /// Token for the end of a line; empty for none.
     pub eos: String,
 }
 
@@ -31,9 +31,9 @@ pub struct Cut {
 pub struct Types {
     /// How text was cut.
     pub cut: Cut,
-    /// The types; an id is an index into this list.
+    /// The distinct tokens; an id is an index into this list.
     pub types: Vec<String>,
-    /// How often each occurs in train.
+    /// How often each type occurs in train.
     pub counts: Vec<u64>,
 }
 
@@ -42,9 +42,6 @@ pub const UNKNOWN: &str = "<unk>";
 
 impl Types {
     /// Writes the file.
-    ///
-    /// # Errors
-    /// When it can't be written.
     pub fn save(&self, path: &Path) -> Result<(), StageError> {
         let write = || -> std::io::Result<()> {
             let mut out = BufWriter::new(File::create(path)?);
@@ -64,14 +61,11 @@ impl Types {
     }
 
     /// Reads the file.
-    ///
-    /// # Errors
-    /// When it can't be read or breaks the format.
     pub fn load(path: &Path) -> Result<Self, StageError> {
         let file = File::open(path).map_err(StageError::io(path))?;
         let whole = file.metadata().map_err(StageError::io(path))?.len();
         let mut input = BufReader::new(file);
-        let short = |error: std::io::Error| StageError::format(path, format!("cut short: {error}"));
+        let short = |error: std::io::Error| StageError::format(path, format!("truncated: {error}"));
         let mut magic = [0; 8];
         input.read_exact(&mut magic).map_err(short)?;
         if &magic != MAGIC {
@@ -79,7 +73,7 @@ impl Types {
         }
         let text = |length: u32, input: &mut BufReader<File>| -> Result<Vec<u8>, StageError> {
             if u64::from(length) > whole {
-                return Err(StageError::format(path, "a length passes the file's end"));
+                return Err(StageError::format(path, "a length exceeds the size of the file"));
             }
             let mut bytes = vec![0; length as usize];
             input.read_exact(&mut bytes).map_err(short)?;
@@ -99,16 +93,13 @@ impl Types {
             this.types.push(String::from_utf8(bytes).map_err(|error| StageError::format(path, error.to_string()))?);
         }
         if !input.fill_buf().map_err(StageError::io(path))?.is_empty() {
-            return Err(StageError::format(path, "something stands behind its last type"));
+            return Err(StageError::format(path, "unexpected data after the last type"));
         }
         Ok(this)
     }
 }
 
-/// Only the number of types of a types file: all that training wants to know of it.
-///
-/// # Errors
-/// As [`Types::load`].
+/// Reads only the number of types of a types file, which is all that training needs.
 pub fn count_types(path: &Path) -> Result<u32, StageError> {
     let mut input = BufReader::new(File::open(path).map_err(StageError::io(path))?);
     let mut read = || -> std::io::Result<u32> {
@@ -135,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_come_back_as_they_were() {
+    fn types_survive_a_round_trip() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("types");
         let cut = Cut { unit: Unit::Char, lowercase: true, eos: String::new() };
@@ -145,8 +136,8 @@ mod tests {
         assert_eq!(count_types(&path).unwrap(), 3);
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-        assert!(Types::load(&path).unwrap_err().to_string().contains("cut short"));
+        assert!(Types::load(&path).unwrap_err().to_string().contains("truncated"));
         std::fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
-        assert!(Types::load(&path).unwrap_err().to_string().contains("behind its last type"));
+        assert!(Types::load(&path).unwrap_err().to_string().contains("after the last type"));
     }
 }

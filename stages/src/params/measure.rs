@@ -7,18 +7,18 @@ use crate::schema::{Interval, Key, KeyKind, Role};
 const SPLITS_AT: KeyKind = KeyKind::Choice(&["all", "last", "none"]);
 
 pub(super) const EVALUATE: &[Key] = &[
-    Key::new("valid", SPLITS_AT, r#""all""#, "the kept checkpoints at which valid is scored: all, last or none")
+    Key::new("valid", SPLITS_AT, r#""all""#, "kept checkpoints at which valid is scored: all, last or none")
         .role(Role::Selection),
     Key::new(
         "test",
         KeyKind::Choice(&["all", "last", "best", "none"]),
         r#""last""#,
-        "the kept checkpoints at which test is scored: all, last, best (with checkpoints.keep = \"best\") or none",
+        "kept checkpoints at which test is scored: all, last, none, or best (requires checkpoints.keep = \"best\")",
     )
     .role(Role::Selection),
 ];
 
-/// At which kept checkpoints a split is scored.
+/// Which kept checkpoints a split is scored at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the words are the documentation")]
@@ -29,82 +29,81 @@ pub enum CheckpointSelection {
     None,
 }
 
-/// Which executions of `evaluate` there are; the stage itself reads nothing but its inputs.
+/// The parameters of `evaluate`. They select its executions; the stage itself reads only its inputs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evaluate {
-    /// Where valid is scored.
+    /// Checkpoints at which valid is scored.
     pub valid: CheckpointSelection,
-    /// Where test is scored.
+    /// Checkpoints at which test is scored.
     pub test: CheckpointSelection,
 }
 
 pub(super) const SAMPLE: &[Key] = &[
-    Key::new("at", SPLITS_AT, r#""all""#, "the kept checkpoints that are sampled: all, last or none")
-        .role(Role::Selection),
-    Key::new("length", KeyKind::Int(1, 1 << 24), "100", "tokens drawn for each text"),
-    Key::new("prompt", KeyKind::Text, r#""""#, "text that the model reads first; \"\" begins after a line's end"),
+    Key::new("at", SPLITS_AT, r#""all""#, "kept checkpoints to sample from: all, last or none").role(Role::Selection),
+    Key::new("length", KeyKind::Int(1, 1 << 24), "100", "tokens per sample"),
+    Key::new("prompt", KeyKind::Text, r#""""#, "text to read before sampling; \"\" starts a new line"),
     Key::new(
         "decode",
         KeyKind::List(&KeyKind::Any(&[
             KeyKind::Choice(&["greedy"]),
             KeyKind::Table(&[
-                Key::new("temperature", KeyKind::Float(Interval::POSITIVE), "1.0", "logits are divided by it"),
-                Key::optional("top_k", KeyKind::Int(1, 1 << 24), "only the k likeliest tokens may be drawn"),
+                Key::new("temperature", KeyKind::Float(Interval::POSITIVE), "1.0", "divisor of the logits"),
+                Key::optional("top_k", KeyKind::Int(1, 1 << 24), "keep only the k most likely tokens"),
                 Key::optional(
                     "top_p",
                     KeyKind::Float(Interval::SHARE),
-                    "only the fewest tokens whose probabilities reach p may be drawn (Holtzman et al. 2020)",
+                    "keep the fewest tokens whose probabilities add up to at least p (Holtzman et al. 2020)",
                 ),
             ]),
         ])),
         r#"["greedy", {"temperature": 1.0}]"#,
-        "how tokens are drawn, one text each: \"greedy\", or { temperature = 1.0, top_k = 40, top_p = 0.9 }",
+        "one sample per entry: \"greedy\", or { temperature = 1.0, top_k = 40, top_p = 0.9 }",
     ),
-    Key::seed("the seed of drawn tokens"),
+    Key::seed("seed for drawing tokens"),
 ];
 
 /// How tokens are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Decode {
-    /// From the softmax of logits over a temperature, cut to the likeliest.
+    /// From the softmax of the logits over a temperature, restricted to the most likely tokens.
     Draw {
-        /// Logits are divided by it.
+        /// Divisor of the logits.
         temperature: f64,
-        /// Only the k likeliest tokens.
+        /// Keep only the k most likely tokens.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         top_k: Option<u64>,
-        /// Only the fewest tokens whose probabilities reach p.
+        /// Keep the fewest tokens whose probabilities add up to at least p.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         top_p: Option<f64>,
     },
-    /// Always the likeliest token; of equals the one with the smaller id.
+    /// Always the most likely token; ties go to the smaller id.
     Greedy(Greedy),
 }
 
-/// The word `greedy`.
+/// The value `"greedy"` in an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Greedy {
-    /// Always the likeliest token.
+    /// Always the most likely token.
     Greedy,
 }
 
-/// What `sample` reads.
+/// The parameters of `sample`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
-    /// Which checkpoints are sampled; read by the plan, not by the stage.
+    /// Checkpoints to sample from; read by the plan, not by the stage.
     #[serde(default = "at_all")]
     pub at: CheckpointSelection,
-    /// Tokens drawn for each text.
+    /// Tokens per sample.
     pub length: u64,
-    /// Text that the model reads first.
+    /// Text to read before sampling.
     pub prompt: String,
-    /// How tokens are drawn, one text each.
+    /// How tokens are drawn, one sample per entry.
     pub decode: Vec<Decode>,
-    /// Seed of drawn tokens.
+    /// Seed for drawing tokens.
     pub seed: u64,
 }
 

@@ -10,22 +10,22 @@ pub(super) const TOKENIZE: &[Key] = &[
         "unit",
         KeyKind::Choice(&["whitespace", "word", "char"]),
         r#""word""#,
-        "what a token is: what stands between white space, a match of the regular expression \\w+|[^\\w\\s]+, or a character",
+        "unit of a token: whitespace (split at white space), word (a match of \\w+|[^\\w\\s]+) or char",
     ),
-    Key::new("lowercase", KeyKind::Bool, "false", "whether the text is lowercased (Unicode) first"),
+    Key::new("lowercase", KeyKind::Bool, "false", "lowercase the text first (Unicode)"),
     Key::new(
         "eos",
         KeyKind::Text,
         r#""<eos>""#,
-        "the token that stands for a line's end; \"\" for none (with unit = \"char\" the newline itself is then a token)",
+        "token for the end of a line; \"\" for none (with unit = \"char\" the newline itself is then a token)",
     ),
 ];
 
-/// How a token is cut.
+/// How text is cut into tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
-    /// What stands between white space.
+    /// The text between white space.
     Whitespace,
     /// A match of `\w+|[^\w\s]+`.
     Word,
@@ -33,28 +33,28 @@ pub enum Unit {
     Char,
 }
 
-/// What `tokenize` reads.
+/// The parameters of `tokenize`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tokenize {
-    /// What a token is.
+    /// Unit of a token.
     pub unit: Unit,
-    /// Whether the text is lowercased first.
+    /// Lowercase the text first.
     pub lowercase: bool,
-    /// The token for a line's end, or nothing.
+    /// Token for the end of a line; empty for none.
     pub eos: String,
-    /// How one text is cut in three; absent where the corpus is three files.
+    /// How a single text is cut into three; absent where the corpus is three files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
 }
 
-/// The shares of a text that are held out: its last lines for test, those before for valid.
+/// The fractions of a text that are held out: its last lines for test, the lines before them for valid.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
-    /// Share of the bytes for valid, in [0, 1).
+    /// Fraction of the bytes for valid, in [0, 1).
     pub valid: f64,
-    /// Share of the bytes for test, in [0, 1).
+    /// Fraction of the bytes for test, in [0, 1).
     pub test: f64,
 }
 
@@ -64,13 +64,13 @@ pub const SPLIT: &[Key] = &[
         "valid",
         KeyKind::Float(Interval::BELOW_ONE),
         "0.05",
-        "share of the text's bytes, cut at a line's end, for valid",
+        "fraction of the text's bytes for valid, cut at a line end",
     ),
     Key::new(
         "test",
         KeyKind::Float(Interval::BELOW_ONE),
         "0.05",
-        "share of the text's bytes, cut at a line's end, for test",
+        "fraction of the text's bytes for test, cut at a line end",
     ),
 ];
 
@@ -79,67 +79,67 @@ pub(super) const VOCAB: &[Key] = &[
         "size",
         KeyKind::Int(1, 1 << 24),
         "10000",
-        "the most types kept, <unk> and the end-of-line token included",
+        "maximum number of types, including <unk> and the end-of-line token",
     ),
-    Key::new("min_count", KeyKind::Int(1, 1 << 40), "1", "types seen less often in train are folded into <unk>"),
+    Key::new("min_count", KeyKind::Int(1, 1 << 40), "1", "types with fewer occurrences in train become <unk>"),
 ];
 
-/// What `vocab` reads.
+/// The parameters of `vocab`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vocab {
-    /// The most types kept, specials included.
+    /// The maximum number of types, special tokens included.
     pub size: u64,
-    /// Types seen less often are folded into `<unk>`.
+    /// Types with fewer occurrences in train become `<unk>`.
     pub min_count: u64,
 }
 
-/// The most rows of a batch.
+/// Maximum rows per batch.
 pub(crate) const MOST_ROWS: u64 = 1 << 20;
 
-/// The most tokens of a window.
+/// Maximum tokens per window.
 pub(crate) const LONGEST_WINDOW: u64 = 1 << 16;
 
 pub(super) const BATCH: &[Key] = &[
-    Key::new("size", KeyKind::Int(1, MOST_ROWS as i64), "20", "rows of a batch, B"),
+    Key::new("size", KeyKind::Int(1, MOST_ROWS as i64), "20", "rows per batch (B)"),
     Key::new(
         "unroll",
         KeyKind::Int(1, LONGEST_WINDOW as i64),
         "20",
-        "tokens of a window, T: how far back-propagation reaches",
+        "tokens per window (T): the length of truncated backpropagation",
     ),
     Key::new(
         "layout",
         KeyKind::Choice(&["streams", "shuffled", "sliding"]),
         r#""streams""#,
-        "streams: B parallel streams, state carried; shuffled: windows in a new random order each epoch, state zeroed; sliding: neighbouring words one token further each step, a fault kept to be shown",
+        "streams (hidden state carried over), shuffled (random windows, state reset) or sliding (overlapping rows)",
     ),
-    Key::seed("the seed of the order of shuffled windows"),
+    Key::seed("seed for the order of shuffled windows"),
 ];
 
-/// How windows lie in the corpus.
+/// How windows are laid out in the corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// B contiguous streams read in parallel, hidden state carried from window to window.
+    /// B contiguous streams read in parallel; the hidden state is carried from window to window.
     Streams,
-    /// Windows in a random order, anew each epoch; hidden state zero at each.
+    /// Windows in a new random order each epoch; the hidden state is reset for every window.
     Shuffled,
-    /// Row r of step s starts at token s + r: the fault of a famous exercise, kept to be shown.
+    /// Row r of step s starts at token s + r: a bug in a well-known exercise, kept as a demonstration.
     Sliding,
 }
 
-/// What `batch` reads.
+/// The parameters of `batch`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
-    /// Rows, B.
+    /// Rows per batch (B).
     pub size: u64,
-    /// Tokens of a window, T.
+    /// Tokens per window (T).
     pub unroll: u64,
-    /// How windows lie in the corpus.
+    /// How windows are laid out in the corpus.
     pub layout: Layout,
-    /// Seed of shuffled windows; absent for layouts that draw nothing.
+    /// Seed for the order of shuffled windows; absent for layouts that draw nothing.
     #[serde(default)]
     pub seed: u64,
 }
@@ -149,24 +149,24 @@ pub(super) const BASELINES: &[Key] = &[
         "order",
         KeyKind::Int(1, 5),
         "5",
-        "tokens of the longest n-grams that are counted: 5 is a Kneser–Ney 5-gram model beside the bigram model, 1 neither",
+        "length of the longest n-grams counted: 2 adds a Kneser–Ney bigram model, 3 to 5 also add one of that order",
     )
     .later(),
     Key::new(
         "tokens",
         KeyKind::Int(1, 1 << 40),
         "50000000",
-        "the most tokens of train that are counted, its first: each takes 8 bytes of memory, or 16 beside a large vocabulary",
+        "count at most this many of train's first tokens; each takes 8 bytes of memory, or 16 with a large vocabulary",
     )
     .later(),
 ];
 
-/// What `baselines` reads.
+/// The parameters of `baselines`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baselines {
-    /// Tokens of the longest n-grams, from 1 to 5.
+    /// The length of the longest n-grams in tokens, 1 to 5.
     pub order: u32,
-    /// The most tokens of train that are counted.
+    /// The maximum number of train tokens to count.
     pub tokens: u64,
 }

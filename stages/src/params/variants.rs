@@ -1,11 +1,11 @@
-//! What the words and tables among the parameters of `train` stand for.
+//! The types of those parameters of `train` that are words or tables.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{Interval, Key, KeyKind};
 
-/// A step count in a key's range.
+/// The allowed range of a step count.
 pub(super) const STEPS: KeyKind = KeyKind::Int(1, 1 << 40);
 
 pub(super) const SCHEDULES: &[(&str, &[Key])] = &[
@@ -13,33 +13,48 @@ pub(super) const SCHEDULES: &[(&str, &[Key])] = &[
     (
         "exponential",
         &[
-            Key::new("rate", KeyKind::Float(Interval::POSITIVE), "0.1", "factor for each `every` steps"),
-            Key::new("every", STEPS, "5000", "steps in which the rate is multiplied once"),
             Key::new(
-                "staircase",
-                KeyKind::Bool,
-                "false",
-                "whether the exponent is rounded down: rate^floor(step / every)",
+                "rate",
+                KeyKind::Float(Interval::POSITIVE),
+                "0.1",
+                "factor by which the rate is multiplied every `every` steps",
             ),
+            Key::new("every", STEPS, "5000", "number of steps in which the rate is multiplied by `rate` once"),
+            Key::new("staircase", KeyKind::Bool, "false", "round the exponent down: rate^floor(step / every)"),
         ],
     ),
     (
         "epoch",
         &[
-            Key::new("rate", KeyKind::Float(Interval::POSITIVE), "0.5", "factor for each epoch after `after`"),
-            Key::new("after", KeyKind::Int(0, 1 << 40), "4", "epochs at the full rate"),
+            Key::new(
+                "rate",
+                KeyKind::Float(Interval::POSITIVE),
+                "0.5",
+                "factor by which the rate is multiplied at each epoch after the first `after`",
+            ),
+            Key::new("after", KeyKind::Int(0, 1 << 40), "4", "number of epochs at the full rate"),
         ],
     ),
     (
         "cosine",
-        &[Key::new("floor", KeyKind::Float(Interval::NOT_NEGATIVE), "0.0", "the learning rate at the last step")],
+        &[Key::new("floor", KeyKind::Float(Interval::NOT_NEGATIVE), "0.0", "learning rate at the end of training")],
     ),
     (
         "plateau",
         &[
-            Key::new("rate", KeyKind::Float(Interval::BELOW_ONE), "0.5", "factor when valid loss stops falling"),
-            Key::new("every", STEPS, "1000", "steps between looks at the valid loss"),
-            Key::new("patience", KeyKind::Int(0, 1 << 20), "0", "looks without a new best that are forgiven"),
+            Key::new(
+                "rate",
+                KeyKind::Float(Interval::BELOW_ONE),
+                "0.5",
+                "factor by which the rate is multiplied when the validation loss stalls",
+            ),
+            Key::new("every", STEPS, "1000", "steps between evaluations of the validation loss"),
+            Key::new(
+                "patience",
+                KeyKind::Int(0, 1 << 20),
+                "0",
+                "how many evaluations in a row without a new best to tolerate",
+            ),
         ],
     ),
     (
@@ -48,7 +63,7 @@ pub(super) const SCHEDULES: &[(&str, &[Key])] = &[
             "to",
             KeyKind::Float(Interval::POSITIVE_SINGLE),
             "10.0",
-            "the learning rate at the last step, mostly far too high",
+            "learning rate at the last step, usually far too high",
         )],
     ),
 ];
@@ -59,9 +74,9 @@ pub(super) const SCHEDULES: &[(&str, &[Key])] = &[
 pub enum Init {
     /// Glorot and Bengio 2010, equation 16: uniform in ±√(6 / (fan in + fan out)); biases 0.
     Xavier,
-    /// Every parameter, biases too, uniform in ± this.
+    /// All parameters, biases included, uniform between ± this value.
     Uniform(f64),
-    /// Weights normal with this standard deviation; biases 0.
+    /// Normal weights with this standard deviation; biases 0.
     Normal(f64),
 }
 
@@ -78,19 +93,20 @@ pub enum Optimizer {
     Adamw,
 }
 
-/// What a learning rate and a clipping norm are meant for. What is recorded is a mean loss and its gradient in any case.
+/// The loss that a learning rate and a clipping norm apply to. The recorded loss and gradient are always those of the
+/// mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LossScale {
     /// The mean over the B rows and T columns of a window.
     #[default]
     Mean,
-    /// The sum over the T columns, averaged over the B rows: T times as much (Zaremba et al. 2014, TensorFlow's tutorial).
+    /// The sum over the T columns, averaged over the B rows: T times the mean (as in Zaremba et al. 2014).
     Sum,
 }
 
 impl LossScale {
-    /// How many times the mean loss of a window of `unroll` columns it is.
+    /// The ratio of this loss to the mean over a window of `unroll` columns.
     pub fn factor(self, unroll: u64) -> f64 {
         match self {
             Self::Mean => 1.0,
@@ -99,16 +115,16 @@ impl LossScale {
     }
 }
 
-/// The floats that weights are kept and updated in.
+/// Floating-point type of weights and arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Single.
+    /// Single precision.
     #[default]
     F32,
-    /// Double: slow, to check by.
+    /// Double precision: slow, for checks.
     F64,
-    /// Single, but the factors of the softmax layer's products are rounded to bf16.
+    /// Single precision, except that the factors of the softmax layer's products are rounded to bf16.
     Bf16,
 }
 
@@ -119,17 +135,17 @@ pub enum Device {
     /// On the CPU.
     #[default]
     Cpu,
-    /// On the first GPU that CUDA shows.
+    /// On the first GPU that CUDA lists.
     Cuda,
-    /// On a GPU where there is one; settled before any order is given.
+    /// On a GPU if one is available. `pipeline` replaces this with `cpu` or `cuda` before it sends an order.
     Auto,
 }
 
-/// How the learning rate changes.
+/// Learning-rate schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Schedule {
-    /// It does not.
+    /// The rate stays the same.
     Constant,
     /// `rate ^ (step / every)`, the exponent rounded down with `staircase` (TensorFlow's `exponential_decay`).
     #[expect(missing_docs, reason = "named in the formula")]
@@ -137,57 +153,58 @@ pub enum Schedule {
     /// `rate ^ max(epoch + 1 − after, 0)`, epochs counted from 0 (Zaremba et al. 2014: full rate for `after` epochs).
     #[expect(missing_docs, reason = "named in the formula")]
     Epoch { rate: f64, after: u64 },
-    /// From the full rate to `floor` along half a cosine over all steps (Loshchilov and Hutter 2017, equation 5).
+    /// The rate falls to `floor` along half a cosine over all steps (Loshchilov and Hutter 2017, equation 5).
     #[expect(missing_docs, reason = "named in the formula")]
     Cosine { floor: f64 },
-    /// Times `rate` whenever the valid loss, looked at each `every` steps, has no new best for more than `patience` looks.
+    /// The rate is multiplied by `rate` whenever more than `patience` evaluations in a row, `every` steps apart, bring
+    /// no new best.
     #[expect(missing_docs, reason = "named in the formula")]
     Plateau { rate: f64, every: u64, patience: u64 },
-    /// From the rate to `to` in equal factors over all steps: a range test (Smith 2017), to see at which rate the loss
-    /// breaks away.
+    /// The rate moves to `to` over all steps, by the same factor at each: a range test (Smith 2017), to see at which
+    /// rate the loss diverges.
     #[expect(missing_docs, reason = "named in the formula")]
     Range { to: f64 },
 }
 
-/// Which weights are kept.
+/// Which checkpoints are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Keep {
-    /// Those of the listed steps, and the last.
+    /// The listed steps, and the last.
     Steps(Vec<u64>),
     /// The newest few.
     #[expect(missing_docs, reason = "named by the variant")]
     Last { last: u64 },
-    /// Every one, or the best.
+    /// All, or the best.
     Word(KeepWord),
 }
 
-/// The words for what is kept.
+/// The words that `keep` accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeepWord {
     /// Every checkpoint.
     All,
-    /// The one with the lowest valid loss, and the last.
+    /// The one with the lowest validation loss, and the last.
     Best,
 }
 
-/// When weights are written down, and which are kept.
+/// When weights are saved, and which are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoints {
-    /// Steps between checkpoints; 0: the first and the last alone.
+    /// Steps between checkpoints; 0: only the first and the last.
     pub every: u64,
-    /// Which weights are kept.
+    /// Which checkpoints are kept.
     pub keep: Keep,
 }
 
 impl Checkpoints {
-    /// The checkpoints that a training of `length` steps keeps, ascending. The last one is always among them, and
-    /// checkpoint 0 too unless `keep` names others.
+    /// The checkpoints that a run of `length` steps keeps, in ascending order. They always include the last one, and
+    /// also checkpoint 0 unless `keep` excludes it.
     pub fn kept(&self, length: u64) -> Vec<u64> {
         match &self.keep {
-            // Of what is looked at for the best, nothing can be left out beforehand.
+            // Any of them may become the best.
             Keep::Word(_) => self.made(length, 0),
             Keep::Last { last } => self.made(length, self.count_made(length).saturating_sub(*last)),
             Keep::Steps(steps) => {
@@ -200,8 +217,8 @@ impl Checkpoints {
         }
     }
 
-    /// The same of a training that ends early, after `reached` of its steps: what it was to keep as far as it came, and
-    /// its end.
+    /// The checkpoints that a run of `length` steps keeps if it ends early, after `reached` steps: the planned ones
+    /// before that, and `reached` itself.
     pub fn kept_until(&self, length: u64, reached: u64) -> Vec<u64> {
         let mut kept = self.kept(length);
         kept.retain(|&step| step < reached);
@@ -209,22 +226,22 @@ impl Checkpoints {
         kept
     }
 
-    /// Whether the best of them is kept, which the valid loss says.
+    /// Whether the checkpoint with the lowest validation loss is kept.
     pub fn keep_the_best(&self) -> bool {
         self.keep == Keep::Word(KeepWord::Best)
     }
 
-    /// How many checkpoints a training of `length` steps keeps, at the most.
+    /// The maximum number of checkpoints that a run of `length` steps keeps.
     pub fn count(&self, length: u64) -> u64 {
         match &self.keep {
-            // The best of them is known only once all were made.
+            // The best is known only at the end.
             Keep::Word(_) => self.count_made(length),
             Keep::Last { last } => self.count_made(length).min(*last),
             Keep::Steps(steps) => steps.len() as u64 + 1,
         }
     }
 
-    /// Checkpoint 0, one at each multiple of `every`, and the last: from the `first` of them on, counted from 0.
+    /// Checkpoint 0, one at each multiple of `every`, and the last; the first `first` of these are left out.
     fn made(&self, length: u64, first: u64) -> Vec<u64> {
         let whole = length.checked_div(self.every).unwrap_or(0);
         let mut made: Vec<u64> = (first..=whole).map(|i| i * self.every).collect();
@@ -246,37 +263,38 @@ impl Checkpoints {
 pub struct Fork {
     /// The identity of that trajectory, in hexadecimal.
     pub trajectory: String,
-    /// The updates behind its weights; the fork's own steps are numbered on from here.
+    /// The number of updates after which its weights were saved; the fork's steps are numbered from here.
     pub step: u64,
 }
 
-/// The most checkpoints that a training may keep; more is taken for a slip, and would be terabytes.
+/// The maximum number of checkpoints that a run may keep; more is probably a mistake, and would take terabytes.
 const MOST_CHECKPOINTS: u64 = 100_000;
 
-/// The complaint about a training of `length` steps that would keep too many checkpoints, with a hint.
+/// The error and its hint if a run of `length` steps would keep too many checkpoints.
 pub fn too_many_checkpoints(checkpoints: &Checkpoints, length: u64) -> Option<(String, String)> {
     let count = checkpoints.count(length);
     (count > MOST_CHECKPOINTS).then(|| {
-        let message = format!("{length} steps would keep {count} checkpoints; allowed: at most {MOST_CHECKPOINTS}");
+        let message =
+            format!("a run of {length} steps would keep {count} checkpoints; at most {MOST_CHECKPOINTS} are allowed");
         (message, format!("train.checkpoints.every = {}", length.div_ceil(MOST_CHECKPOINTS / 100)))
     })
 }
 
-/// The complaint about a fork that ends where it begins, with a hint.
+/// The error and its hint if a fork of a run of `length` steps would have no step left to compute.
 pub fn nothing_to_train(fork: &Fork, length: u64) -> Option<(String, String)> {
     (length <= fork.step).then(|| {
         let message =
-            format!("the training has {length} steps, and forks at step {}: nothing is left of it", fork.step);
+            format!("a fork at step {} leaves nothing to train, because the run has only {length} steps", fork.step);
         (message, format!("--set train.steps={}", fork.step.saturating_add(fork.step.max(100))))
     })
 }
 
-/// What a loss that is not finite leads to.
+/// What to do when the loss is NaN or infinite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnNonfinite {
-    /// Training goes on.
+    /// Keep training.
     Continue,
-    /// Training ends after this many steps in a row.
+    /// Stop after this many consecutive such steps.
     StopAfter(u64),
 }

@@ -1,24 +1,24 @@
-//! The likeliest token without reading all weights in full.
+//! Finds the most likely token without reading all weights in full precision.
 //!
-//! Approach: a copy of the softmax layer's weights, rounded to bf16, is half as many bytes. What its product can be off by
-//! from the product in f32 is bounded: by Cauchy and Schwarz for the rounding of the weights, and by the usual bound for
-//! the rounding of both sums (Higham 2002, "Accuracy and stability of numerical algorithms", 3.1). Only tokens within
-//! twice that of the greatest can be the likeliest. They are few, and are settled by the product in f32 itself: the token
-//! is the one that all logits in f32 would give, on every processor.
+//! A copy of the softmax layer's weights, rounded to bf16, takes half the bytes. The difference between a logit
+//! computed with this copy and the same logit in f32 is bounded: by Cauchy and Schwarz for the rounding of the weights,
+//! and by the usual bound for the rounding of both sums (Higham 2002, "Accuracy and stability of numerical algorithms",
+//! 3.1). Only tokens whose logit is within twice that bound of the greatest can be the most likely. Computing those few
+//! in f32 gives the same token as computing all logits in f32, on every processor.
 
 use super::kernels::Kernels;
 use super::panels::{ColumnPair, LANES};
 use super::team::{Affine, PanelProduct, Team};
 
-/// The rounded copy of a product.
+/// The rounded copy of a layer's weights, in the layout that the kernels read.
 #[derive(Debug)]
 pub(super) struct Coarse {
     rows: usize,
-    /// Pairs of columns of a panel.
+    /// The number of column pairs per panel.
     pairs: usize,
     panels: Vec<ColumnPair>,
     bias: Vec<f32>,
-    /// A logit is off by at most `by_length · ‖x‖ + constant`.
+    /// The error of a logit is at most `by_length · ‖x‖ + constant`.
     by_length: f64,
     constant: f64,
 }
@@ -38,12 +38,13 @@ impl PanelProduct for Coarse {
 }
 
 impl Coarse {
-    /// Rounds the weights of `exact`; nothing where a logit of them might not be finite.
+    /// Rounds the weights of `exact`; `None` if a logit might not be finite.
     pub(super) fn new(exact: &Affine) -> Option<Self> {
         let (rows, columns) = (exact.weights.rows(), exact.weights.columns());
         let pairs = columns.div_ceil(2);
         let mut panels = vec![ColumnPair([0; LANES]); rows.div_ceil(LANES) * pairs];
-        // A sum is half the columns long, then halves and bias are added; a few more, for what is rounded here.
+        // A row is summed in two chains of half the columns each, to which the bias is added; 8 also covers the
+        // rounding in this function.
         let rounding = (columns / 2 + 8) as f64 * f64::from(f32::EPSILON) / 2.0;
         let (mut by_length, mut longest, mut finite) = (0.0f64, 0.0f64, true);
         let mut row = vec![0.0; columns];
@@ -59,7 +60,8 @@ impl Coarse {
             }
             finite &= squares.is_finite();
             longest = longest.max(squares.sqrt());
-            // Both products' sums are rounded, and the rounded row may be longer by what it lost.
+            // The sums with exact and with rounded weights are both rounded, and the rounded row can be longer than the
+            // exact one by its rounding error.
             by_length = by_length.max(lost.sqrt() + 2.0 * rounding * (squares.sqrt() + lost.sqrt()));
         }
         let bias = exact.bias.iter().fold(0.0, |greatest: f64, x| greatest.max(f64::from(x.abs())));
@@ -69,14 +71,14 @@ impl Coarse {
             pairs,
             panels,
             bias: exact.bias.clone(),
-            // 10⁻⁹ for what was rounded in these very sums, 10⁻³⁰ for products below the normal numbers.
+            // 10⁻⁹ covers the rounding of the sums above, and 10⁻³⁰ covers subnormal products.
             by_length: by_length * (1.0 + 1e-9),
             constant: 2.0 * rounding * bias + 1e-30,
         })
     }
 
-    /// The likeliest token after the hidden state `x`, for whom `team` forms this product as its `which`th. `near` and
-    /// `logits` are overwritten, `logits` in part. Nothing where all logits are wanted to tell.
+    /// The most likely token after the hidden state `x`, or `None` if only all logits can tell; `which` is the index of
+    /// this product in `team`. Overwrites `near`, and part of `logits`.
     pub(super) fn likeliest(
         &self,
         (team, which): (&Team<'_>, usize),
@@ -85,7 +87,7 @@ impl Coarse {
         near: &mut [f32],
         logits: &mut [f32],
     ) -> Option<u32> {
-        // What an LSTM gives lies between −1 and 1; all else is not finite.
+        // Every output of an LSTM is between −1 and 1, unless it is not finite.
         if !x.iter().all(|x| x.abs() <= 1.0) {
             return None;
         }
@@ -93,12 +95,12 @@ impl Coarse {
         let near = &near[..self.rows];
         let length = x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt() * (1.0 + 1e-9);
         let off = self.by_length * length + self.constant;
-        // Rounded down, so that no candidate is lost.
+        // The bound is rounded down, so that no candidate is missed.
         let least = ((f64::from(team.kernels().greatest(near)) - 2.0 * off) as f32).next_down();
         let mut settled = 0;
         let mut best: Option<(f32, usize)> = None;
         for (panel, near) in near.chunks(LANES).enumerate() {
-            // No early end: like this a vector instruction compares several.
+            // Without an early exit, this loop vectorises.
             if !near.iter().fold(false, |found, x| found | (*x >= least)) {
                 continue;
             }
@@ -119,7 +121,7 @@ impl Coarse {
     }
 }
 
-/// The nearest bf16, ties to even, as the f32 that it is.
+/// The nearest bf16, ties to even, as the bits of an f32.
 fn rounded(x: f32) -> u32 {
     let bits = x.to_bits();
     bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000
@@ -140,7 +142,7 @@ mod tests {
         Affine { weights, bias: biases }
     }
 
-    /// (the likeliest token by bf16, by f32, whether no logit is off by more than the bound)
+    /// (the most likely token by bf16, by f32, whether all errors are within the bound)
     fn both(exact: &Affine, x: &[f32]) -> (Option<u32>, u32, bool) {
         let coarse = Coarse::new(exact).unwrap();
         let kernels = Kernels::detect();
@@ -159,13 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn the_likeliest_is_that_of_all_logits() {
+    fn the_most_likely_token_is_that_of_all_logits() {
         let random = Stream::new(8, "coarse test");
         let mut told = 0;
         for case in 0..200 {
             let (rows, columns) = (1 + random.below(case, 3000) as usize, 1 + random.below(case + 1000, 90) as usize);
             let at = |i: u64| (random.normal(case << 32 | i)) as f32;
-            // Some rows are the same as others, or nearly: what only the product in f32 can tell apart.
+            // Some rows are equal or nearly equal, so that only the product in f32 can tell them apart.
             let third = ((rows / 3 + 1) * columns) as u64;
             let twin = |i: u64| if case % 2 == 0 { i % third } else { i };
             let weight = |i: u64| at(twin(i)) * (1.0 + if case % 4 == 0 { i as f32 * 1e-9 } else { 0.0 });
@@ -173,14 +175,14 @@ mod tests {
             let x: Vec<f32> = (0..columns as u64).map(|i| at(1 << 30 | i).clamp(-1.0, 1.0)).collect();
             let (found, expected, within) = both(&exact, &x);
             assert!(within, "case {case}");
-            assert!(found.is_none_or(|found| found == expected), "case {case}: {found:?} instead of {expected}");
+            assert!(found.is_none_or(|found| found == expected), "case {case}: {found:?}, expected {expected}");
             told += usize::from(found.is_some());
         }
-        assert!(told > 150, "only {told} cases were told");
+        assert!(told > 150, "only {told} cases were decided");
     }
 
     #[test]
-    fn what_might_not_be_finite_is_left_to_all_logits() {
+    fn possibly_nonfinite_logits_are_all_computed() {
         for odd in [f32::NAN, f32::INFINITY, 1e30] {
             assert!(Coarse::new(&affine(40, 3, |i| if i == 50 { odd } else { 0.1 }, |_| 0.0)).is_none());
             assert!(Coarse::new(&affine(40, 3, |_| 0.1, |r| if r == 39 { odd } else { 0.0 })).is_none());
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_tokens_are_told_by_all_logits_or_rightly() {
+    fn ties_are_resolved_correctly_or_left_to_all_logits() {
         let (found, expected, _) = both(&affine(64, 4, |_| 0.25, |_| 0.0), &[1.0; 4]);
         assert_eq!((found.unwrap_or(0), expected), (0, 0));
     }

@@ -1,22 +1,22 @@
 //! Chooses the next token from its logits.
 //!
-//! In this order (as the transformers library has it): the logits are divided by the temperature; `top_k` leaves the k
-//! likeliest; `top_p` leaves, of those, the fewest likeliest whose probabilities, taken over what `top_k` left, reach p
-//! (Holtzman et al. 2020, arXiv 1904.09751). Of equally likely tokens the smaller id comes first. Then one number,
-//! uniform in [0, 1), falls into what is left, which lies in the order of the ids.
+//! In this order, as in the transformers library: divide the logits by the temperature; keep the `top_k` most likely
+//! tokens; of those, keep the fewest most likely whose probabilities (renormalised after `top_k`) add up to at least
+//! `top_p` (Holtzman et al. 2020, arXiv 1904.09751). Ties go to the smaller id. One number, uniform in [0, 1), then
+//! selects among the remaining tokens, in the order of their ids.
 //!
-//! Probabilities are summed as whole numbers, for their sum is then the same in any order: what is drawn can't depend on
-//! how a sort or a vector instruction goes about it.
+//! Probabilities are summed as integers, whose sum is the same in any order, so a draw can't depend on the details of a
+//! sort or a vector instruction.
 
 use super::kernels::Kernels;
 use crate::params::Decode;
 
-/// Chooses tokens; its buffers are kept from one to the next.
+/// Chooses tokens, reusing its buffers.
 #[derive(Debug)]
 pub(super) struct Chooser {
     kernels: Kernels,
-    /// Of each token. The likeliest weighs 2³⁸: 2²⁴ types, the most that a vocabulary holds, can't overflow a sum, and
-    /// only tokens 3·10¹¹ times less likely than the likeliest are never drawn.
+    /// The weight of each token; that of the most likely one is 2³⁸. The sum over 2²⁴ types, the maximum vocabulary
+    /// size, can't overflow, and only tokens 3·10¹¹ times less likely than the most likely are never drawn.
     weights: Vec<u64>,
     ranks: Vec<u64>,
 }
@@ -26,11 +26,11 @@ impl Chooser {
         Self { kernels, weights: Vec::new(), ranks: Vec::new() }
     }
 
-    /// The next token; all `logits` must be finite, and there must be one. `uniform` in [0, 1) decides a draw.
+    /// The next token. `logits` must be finite and not empty; `uniform`, in [0, 1), decides a draw.
     pub(super) fn choose(&mut self, logits: &[f32], decode: Decode, uniform: f64) -> u32 {
         let max = self.kernels.greatest(logits);
         let Decode::Draw { temperature, top_k, top_p } = decode else { return first(logits, max) };
-        // Kept finite: at a temperature near 0 all but the likeliest then weigh nothing, rather than NaN.
+        // The scale is kept finite, so that at a temperature near 0 the other tokens weigh 0 rather than NaN.
         let scale = (1.0 / temperature).min(1e30) as f32;
         self.weights.resize(logits.len(), 0);
         self.kernels.weigh(logits, max, scale, &mut self.weights);
@@ -40,7 +40,7 @@ impl Chooser {
         self.fall(uniform)
     }
 
-    /// Takes the weight of every token that `top_k` or `top_p` leaves out.
+    /// Sets the weight of every token that `top_k` or `top_p` excludes to 0.
     fn cut(&mut self, logits: &[f32], top_k: Option<u64>, top_p: Option<f64>) {
         self.ranks.clear();
         self.ranks.extend(logits.iter().zip(0..).map(|(logit, id)| rank(*logit, id)));
@@ -60,10 +60,10 @@ impl Chooser {
         }
     }
 
-    /// The id into whose weight `uniform` of the sum of all falls.
+    /// The id in whose weight the fraction `uniform` of the total falls, with the weights in the order of the ids.
     fn fall(&self, uniform: f64) -> u32 {
         let total = self.kernels.sum(&self.weights);
-        // Below the total even where the product rounds up to it: the last id that weighs anything then takes it.
+        // The product can be rounded up to the total; kept below it, it selects the last id with a weight.
         let mut rest = ((uniform * total as f64) as u64).min(total.saturating_sub(1));
         for (chunk, at) in self.weights.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
             if let Some(less) = rest.checked_sub(self.kernels.sum(chunk)) {
@@ -84,7 +84,7 @@ impl Chooser {
 /// The first token whose logit is `max`.
 fn first(logits: &[f32], max: f32) -> u32 {
     for (chunk, at) in logits.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-        // No early end: like this a vector instruction compares several.
+        // Without an early exit, this loop vectorises.
         if chunk.iter().fold(false, |found, logit| found | (*logit == max)) {
             return chunk.iter().zip(at..).find(|(logit, _)| **logit == max).map_or(0, |(_, id)| id);
         }
@@ -92,22 +92,23 @@ fn first(logits: &[f32], max: f32) -> u32 {
     0
 }
 
-/// Tokens that are looked at together before one of them is sought.
+/// The number of tokens that are tested together before they are searched one by one.
 const CHUNK: usize = 128;
 
-/// A number that is smaller for a likelier token and, of equals, for the smaller id, which is its low half: one compare
-/// of whole numbers where selecting would follow an index into the logits.
+/// A number that is smaller for a more likely token and, among equally likely ones, for the smaller id, which is its
+/// low half. So selection compares integers instead of following indices into the logits.
 fn rank(logit: f32, id: u32) -> u64 {
-    // 0 is added so that −0 equals 0.
+    // Adding 0 turns −0 into 0.
     let bits = (logit + 0.0).to_bits();
     let descending = if bits >> 31 == 0 { !(bits | 1 << 31) } else { bits };
     u64::from(descending) << 32 | u64::from(id)
 }
 
-/// Leaves the fewest likeliest of `ranks` whose weights reach the share `p` of all their weights.
+/// Keeps the fewest most likely of `ranks` whose weights add up to at least the fraction `p` of all their weights.
 ///
-/// Approach: bisection. `ranks[..low]` are the likeliest and don't suffice, `ranks[..high]` do; selecting the likelier
-/// half of those between costs half as much each time, where sorting all would cost more than the forward pass.
+/// This is a bisection: the most likely tokens `ranks[..low]` are too few, and `ranks[..high]` are enough. Selecting
+/// the more likely half of those between takes half as long each time; sorting all ranks would take longer than the
+/// forward pass.
 fn keep_share(ranks: &mut Vec<u64>, p: f64, weights: &[u64]) {
     let sum = |ranks: &[u64]| ranks.iter().map(|rank| weights[*rank as u32 as usize]).sum::<u64>();
     let total = sum(ranks);
@@ -137,7 +138,7 @@ mod tests {
         Decode::Draw { temperature, top_k, top_p }
     }
 
-    /// The definition: every token's probability, by sorting all.
+    /// Every token's probability by the definition, from a sort of all tokens.
     fn naive(logits: &[f32], temperature: f64, top_k: Option<u64>, top_p: Option<f64>) -> Vec<f64> {
         let mut order: Vec<usize> = (0..logits.len()).collect();
         order.sort_by(|a, b| logits[*b].partial_cmp(&logits[*a]).unwrap());
@@ -175,19 +176,19 @@ mod tests {
             let n = 20_000;
             let mut found = vec![0.0; logits.len()];
             for i in 0..n {
-                // Evenly spread instead of random: each token is then hit in proportion to within one draw.
+                // Evenly spaced instead of random, so that counts match probabilities to within one draw.
                 let uniform = (i as f64 + 0.5) / n as f64;
                 found[chooser.choose(&logits, draw(temperature, top_k, top_p), uniform) as usize] += 1.0 / n as f64;
             }
             for (id, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 assert!((found - expected).abs() < 1.5 / n as f64, "{temperature} {top_k:?} {top_p:?}: {id}");
-                assert!(*expected > 0.0 || *found == 0.0, "{id} was cut off");
+                assert!(*expected > 0.0 || *found == 0.0, "{id} should be excluded");
             }
         }
     }
 
     #[test]
-    fn equals_go_to_the_smaller_id() {
+    fn ties_go_to_the_smaller_id() {
         let logits = [0.0, 2.0, -1.0, 2.0, 2.0];
         let mut chooser = Chooser::new(Kernels::detect());
         assert_eq!(chooser.choose(&logits, Decode::Greedy(Greedy::Greedy), 0.9), 1);
@@ -197,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn ranks_order_as_logits_and_ids_do() {
+    fn ranks_are_ordered_like_logits_and_ids() {
         let logits = [f32::MAX, 1.5, f32::MIN_POSITIVE, 0.0, -f32::MIN_POSITIVE, -1.5, f32::MIN];
         assert!(logits.windows(2).all(|pair| rank(pair[0], 9) < rank(pair[1], 0)));
         assert!(rank(-0.0, 1) < rank(0.0, 2) && rank(0.0, 1) < rank(-0.0, 2));
     }
 
     #[test]
-    fn extreme_temperatures_draw_the_likeliest_or_anything() {
+    fn extreme_temperatures_are_greedy_or_uniform() {
         let logits = [f32::MIN, 1.0, f32::MAX, 2.0];
         let mut chooser = Chooser::new(Kernels::detect());
         for uniform in [0.0, 0.5, 0.999] {

@@ -1,10 +1,10 @@
-//! Tokens back to text.
+//! Joins tokens into text.
 //!
-//! - *whitespace*: tokens with a space between them. *char*: one behind the other.
-//! - *word*: the same spaces, but none before a token that begins with one of `.,;:!?')]}`, none after a token that ends
-//!   with one of `([{`, and none around a lone `'`, `’` or `-`, which in most texts stand inside a word (don't,
-//!   well-known). The cut forgot where spaces were, so this is a guess that reads well.
-//! - The token for a line's end is a newline, without spaces around it.
+//! - *whitespace*: tokens separated by spaces. *char*: tokens without separators.
+//! - *word*: as *whitespace*, but without a space before a token that starts with one of `.,;:!?')]}`, after a token
+//!   that ends with one of `([{`, or around a lone `'`, `’` or `-`, which usually is inside a word (don't, well-known).
+//!   Tokenizing discards the spaces, so this is a guess that reads well.
+//! - The token for the end of a line becomes a newline, without spaces around it.
 
 use crate::files::Cut;
 use crate::params::Unit;

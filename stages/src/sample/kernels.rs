@@ -1,18 +1,18 @@
 //! Vector kernels of the forward pass, with the same bits on every processor.
 //!
-//! Approach: each kernel is written once, in plain Rust, and compiled three times: for AVX-512, for AVX2 with FMA, and
-//! for any processor. What is summed, and in which order, is fixed by the source; every product is fused
-//! (`f32::mul_add`, rounded once), and the compiler may not reorder floats. So the copies differ in speed alone, and a
-//! text drawn here is the text drawn anywhere. exp and tanh are polynomials for the same reason: the C library's last
-//! bit differs from one version to the next, and its functions don't vectorise.
+//! Each kernel is written once, in plain Rust, and compiled three times: for AVX-512, for AVX2 with FMA, and for any
+//! processor. The source fixes the order of every sum, every product is fused (`f32::mul_add`, rounded once), and the
+//! compiler must not reorder floats, so the copies differ only in speed and samples are the same everywhere. exp and
+//! tanh are polynomials for the same reason: the C library's last bit varies between versions, and its functions don't
+//! vectorise.
 //!
-//! Without FMA instructions `mul_add` is a function call, and sampling fifty times slower: the price of equal bits on
-//! processors from before 2013.
-#![expect(unsafe_code, reason = "code compiled for an instruction set may only be called where the processor has it")]
+//! Without FMA instructions, `mul_add` is a function call and sampling is fifty times slower: the price of equal bits
+//! on processors from before 2013.
+#![expect(unsafe_code, reason = "code compiled for an instruction set can only be called on processors that have it")]
 
 use super::panels::{ColumnPair, LANES, Matrix, multiply_any, multiply_coarse_any};
 
-/// What the processor was found to have.
+/// An instruction set that the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
     #[cfg(target_arch = "x86_64")]
@@ -22,10 +22,10 @@ enum Level {
     Portable,
 }
 
-/// The fastest copy of each kernel that this processor can run.
+/// The fastest copies of the kernels that this processor can run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kernels {
-    /// Private, and only set from what was detected: that is what makes the calls below sound.
+    /// The instruction set. Only detection sets it, which makes the calls below sound.
     level: Level,
 }
 
@@ -44,10 +44,10 @@ macro_rules! kernel {
                 $body($($arg),*)
             }
             match self.level {
-                // SAFETY: the level is Avx512 only after the processor was asked for avx512f.
+                // SAFETY: the level is Avx512 only if the processor has avx512f.
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx512 => unsafe { avx512($($arg),*) },
-                // SAFETY: the level is Avx2 only after the processor was asked for avx2 and fma.
+                // SAFETY: the level is Avx2 only if the processor has avx2 and fma.
                 #[cfg(target_arch = "x86_64")]
                 Level::Avx2 => unsafe { avx2($($arg),*) },
                 Level::Portable => $body($($arg),*),
@@ -57,7 +57,7 @@ macro_rules! kernel {
 }
 
 impl Kernels {
-    /// Asks the processor.
+    /// Detects the instruction set.
     pub(super) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -71,7 +71,7 @@ impl Kernels {
         Self { level: Level::Portable }
     }
 
-    /// The instruction set in a word, for the report.
+    /// The name of the instruction set, for the report.
     pub(super) fn name(self) -> &'static str {
         match self.level {
             #[cfg(target_arch = "x86_64")]
@@ -83,12 +83,12 @@ impl Kernels {
     }
 
     kernel! {
-        /// `y = bias + matrix · x`, of the rows from `first` on that `y` has room for: whole panels. `x` has the matrix's
-        /// columns, `bias` all its padded rows.
+        /// `y = bias + matrix · x`, for as many rows from `first` on as `y` has room for, in whole panels. `x` has one
+        /// entry per column of the matrix, and `bias` one per padded row.
         multiply, multiply_any(matrix: &Matrix, first: usize, bias: &[f32], x: &[f32], y: &mut [f32])
     }
     kernel! {
-        /// The same of a matrix in bf16, of as many `pairs` of columns.
+        /// The same for a matrix in bf16 with `pairs` pairs of columns.
         multiply_coarse, multiply_coarse_any(
             panels: &[ColumnPair], pairs: usize, first: usize, bias: &[f32], x: &[f32], y: &mut [f32]
         )
@@ -99,15 +99,15 @@ impl Kernels {
         cell, cell_any(gates: &[f32], c: &mut [f32], h: &mut [f32])
     }
     kernel! {
-        /// The greatest of some finite floats.
+        /// The greatest of finite floats.
         greatest, greatest_any(x: &[f32]) -> f32
     }
     kernel! {
-        /// `out = exp((logits − max) · scale) · 2³⁸`, rounded down, for `max` the greatest of them and `scale` above 0.
+        /// `out = exp((logits − max) · scale) · 2³⁸`, rounded down; `max` is the greatest logit, `scale` is above 0.
         weigh, weigh_any(logits: &[f32], max: f32, scale: f32, out: &mut [u64])
     }
     kernel! {
-        /// The sum of whole numbers.
+        /// The sum of integers.
         sum, sum_any(x: &[u64]) -> u64
     }
 }
@@ -142,9 +142,10 @@ fn greatest_any(x: &[f32]) -> f32 {
 #[inline(always)]
 fn weigh_any(logits: &[f32], max: f32, scale: f32, out: &mut [u64]) {
     for (out, logit) in out.iter_mut().zip(logits) {
-        // The difference is kept finite, so that no scale makes a NaN of it.
+        // The difference is kept finite, so that no scale turns it into NaN.
         let bits = exponential(at_least(logit - max, f32::MIN) * scale).to_bits();
-        // m · 2ⁿ with m < 2²⁴ and n ≤ −23, by shifts: not every instruction set turns floats into long integers.
+        // The exponential is m · 2ⁿ with m < 2²⁴ and n ≤ −23. It is converted by shifts, since not every instruction
+        // set converts floats to 64-bit integers.
         let (mantissa, below_one) = (bits & 0x7f_ffff | 0x80_0000, 127u32.wrapping_sub(bits >> 23));
         let below_one = if below_one < 63 { below_one } else { 63 };
         *out = u64::from(mantissa) << 15 >> below_one;
@@ -174,10 +175,10 @@ fn exponential(x: f32) -> f32 {
     if x < LEAST { 0.0 } else { factor.mul_add(below, factor) }
 }
 
-/// Below this, exp(x) is 0 for every purpose here, and 2ⁿ would leave the normal numbers.
+/// Below this, exp(x) counts as 0, since 2ⁿ would become subnormal.
 const LEAST: f32 = -87.0;
 
-/// The greater of both, but a NaN stays one: `f32::max` would swallow it.
+/// The greater of the two. Unlike `f32::max`, it returns NaN if `x` is NaN.
 #[inline(always)]
 fn at_least(x: f32, least: f32) -> f32 {
     if x < least { least } else { x }
@@ -185,10 +186,11 @@ fn at_least(x: f32, least: f32) -> f32 {
 
 /// (exp(r) − 1, 2ⁿ) with x = n·ln 2 + r and |r| ≤ ln 2 / 2, for x in −87..=0: exp(x) = 2ⁿ + 2ⁿ·(exp(r) − 1).
 ///
-/// ln 2 is taken off in two parts (Cody and Waite 1980); the series of exp to r⁷ leaves 5·10⁻⁹, a tenth of the last bit.
+/// ln 2 is subtracted in two parts (Cody and Waite 1980); the series of exp up to r⁷ is accurate to 5·10⁻⁹, a tenth of
+/// the last bit.
 #[inline(always)]
 fn parts(x: f32) -> (f32, f32) {
-    /// 1.5 · 2²³: adding it leaves a whole number in the low bits.
+    /// 1.5 · 2²³. Adding it rounds a number to an integer, which is then in the low bits.
     const ROUND: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -211,7 +213,7 @@ fn sigmoid(x: f32) -> f32 {
     if x < 0.0 { e * upper } else { upper }
 }
 
-/// tanh(|x|) = −m / (2 + m) with m = exp(−2|x|) − 1, found without subtracting from 1 where x is small.
+/// tanh(|x|) = −m / (2 + m) with m = exp(−2|x|) − 1, computed without cancellation for small x.
 #[inline(always)]
 fn tanh(x: f32) -> f32 {
     let (below, factor) = parts(at_least(-2.0 * x.abs(), LEAST));

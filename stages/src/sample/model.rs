@@ -1,8 +1,8 @@
 //! The forward pass of an LSTM language model, one token at a time, from a safetensors file with PyTorch's names.
 //!
 //! `encoder.weight [V, E]`; for each layer k `lstm.weight_ih_lk [4H, E or H]`, `lstm.weight_hh_lk [4H, H]`,
-//! `lstm.bias_ih_lk [4H]`, `lstm.bias_hh_lk [4H]`, gates in the order i, f, g, o; `decoder.weight [V, H]`, absent where
-//! it is tied to the encoder's; `decoder.bias [V]`. All f32.
+//! `lstm.bias_ih_lk [4H]`, `lstm.bias_hh_lk [4H]`, gates in the order i, f, g, o; `decoder.weight [V, H]`, absent if it
+//! is tied to the encoder's; `decoder.bias [V]`. All f32.
 
 use std::path::Path;
 
@@ -17,16 +17,16 @@ use crate::StageError;
 #[derive(Debug)]
 pub(super) struct InferenceModel {
     kernels: Kernels,
-    /// `[V, E]`, row after row.
+    /// `[V, E]`, row-major.
     encoder: Vec<f32>,
     types: usize,
     layers: Vec<LstmLayer>,
     decoder: Affine,
-    /// Where greedy texts are expected.
+    /// Set if long greedy samples are expected.
     coarse: Option<Coarse>,
 }
 
-/// Both products of a layer are one: `[W_ih | W_hh] · [x; h]`, with the sum of both biases.
+/// A layer whose two products are computed as one: `[W_ih | W_hh] · [x; h]`, plus the sum of both biases.
 #[derive(Debug)]
 struct LstmLayer {
     product: Affine,
@@ -34,7 +34,7 @@ struct LstmLayer {
     hidden: usize,
 }
 
-/// Where a text is: every layer's state, and the logits for the next token.
+/// The state of the model while it draws a sample: that of every layer, and the logits of the next token.
 #[derive(Debug, Clone)]
 pub(super) struct InferenceState {
     layers: Vec<LayerState>,
@@ -44,11 +44,11 @@ pub(super) struct InferenceState {
     types: usize,
 }
 
-/// What is wanted of the token behind one that is read.
+/// What to compute about the token after the one being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     Nothing,
-    /// [`InferenceState::likeliest`], or where that is not known the logits.
+    /// [`InferenceState::likeliest`], or the logits if it can't be determined.
     Likeliest,
     /// [`InferenceState::logits`].
     Logits,
@@ -56,30 +56,27 @@ pub(super) enum Want {
 
 #[derive(Debug, Clone)]
 struct LayerState {
-    /// The layer's input and, behind it, its hidden state.
+    /// The layer's input, followed by its hidden state.
     input_and_hidden: Vec<f32>,
     cell: Vec<f32>,
     gates: Vec<f32>,
 }
 
 impl InferenceState {
-    /// The likeliest token, where [`InferenceModel::read`] was asked for that alone and all logits are known to be
+    /// The most likely token, if [`InferenceModel::read`] was asked only for that and all logits are known to be
     /// finite.
     pub(super) fn likeliest(&self) -> Option<u32> {
         self.likeliest
     }
 
-    /// The logits `[V]` after the last token that [`InferenceModel::read`] was asked for them.
+    /// The logits `[V]` from the last time that [`InferenceModel::read`] computed them.
     pub(super) fn logits(&self) -> &[f32] {
         &self.logits[..self.types]
     }
 }
 
 impl InferenceModel {
-    /// Reads the weights of a vocabulary of `types`.
-    ///
-    /// # Errors
-    /// When the file can't be read, or a tensor is missing or of another shape.
+    /// Reads the weights for a vocabulary of `types` types; a missing tensor or a wrong shape is an error.
     pub(super) fn load(path: &Path, types: usize, kernels: Kernels) -> Result<Self, StageError> {
         let bytes = std::fs::read(path).map_err(StageError::io(path))?;
         let file = Tensors::new(path, &bytes)?;
@@ -98,12 +95,13 @@ impl InferenceModel {
         Ok(Self { kernels, encoder: encoder.values, types, layers, decoder, coarse: None })
     }
 
-    /// Makes long greedy texts cheaper: half the softmax layer's bytes are read for a token. Worth some hundred tokens.
+    /// Prepares for long greedy samples, which then read half as many bytes of the softmax layer per token. This takes
+    /// as long as drawing some hundred tokens.
     pub(super) fn expect_greedy(&mut self) {
         self.coarse = Coarse::new(&self.decoder);
     }
 
-    /// Has `work` done with threads that share the products of [`InferenceModel::read`].
+    /// Runs `work` with a team of threads that share the products of [`InferenceModel::read`].
     pub(super) fn with_team<T>(&self, threads: usize, work: impl FnOnce(&Team<'_>) -> T) -> T {
         let mut products: Vec<&dyn PanelProduct> = self.layers.iter().map(|layer| &layer.product as _).collect();
         products.push(&self.decoder);
@@ -111,12 +109,12 @@ impl InferenceModel {
         Team::gather(self.kernels, products, threads, work)
     }
 
-    /// The kernels that it uses.
+    /// The kernels in use.
     pub(super) fn kernels(&self) -> Kernels {
         self.kernels
     }
 
-    /// The state before the first token: zero everywhere.
+    /// The state before the first token: all zero.
     pub(super) fn start(&self) -> InferenceState {
         let layer = |layer: &LstmLayer| LayerState {
             input_and_hidden: vec![0.0; layer.inputs + layer.hidden],
@@ -134,7 +132,7 @@ impl InferenceModel {
         }
     }
 
-    /// Reads one token, by a team of this model.
+    /// Reads one token; `team` must be from [`Self::with_team`].
     pub(super) fn read(&self, team: &Team<'_>, state: &mut InferenceState, token: u32, want: Want) {
         let width = self.layers[0].inputs;
         let mut input = &self.encoder[token as usize * width..][..width];
@@ -157,7 +155,7 @@ impl InferenceModel {
 }
 
 impl LstmLayer {
-    /// Layer `k` of a file, for so many inputs.
+    /// Reads layer `k`, which has `inputs` inputs.
     fn load(file: &Tensors<'_>, k: usize, inputs: usize) -> Result<Self, StageError> {
         let recurrent = file.matrix(&format!("lstm.weight_hh_l{k}"), None, None)?;
         let hidden = recurrent.columns;
@@ -236,13 +234,13 @@ mod tests {
                 tokens.iter().for_each(|token| model.read(team, &mut state, *token, Want::Logits))
             });
             for (found, expected) in state.logits().iter().zip(naive(&weights, &tokens)) {
-                assert!((f64::from(*found) - expected).abs() < 2e-6, "{found} instead of {expected}");
+                assert!((f64::from(*found) - expected).abs() < 2e-6, "{found}, expected {expected}");
             }
         }
     }
 
     #[test]
-    fn a_file_of_another_shape_is_refused() {
+    fn a_file_with_wrong_shapes_is_refused() {
         let load = |weights: &TestWeights, types: usize| {
             let space = Space::new().with("weights", weights.bytes());
             let path = &space.context.inputs["weights"];

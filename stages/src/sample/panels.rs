@@ -1,9 +1,9 @@
-//! Weights as products read them: panels of rows, in f32 or in bf16, and the loops over them.
+//! The memory layout of weights in products (panels of rows, in f32 or bf16), and the loops over it.
 //!
-//! The matrix–vector product gives each row its own lane, so no sum crosses lanes. The loops are plain Rust;
-//! [`super::kernels`] compiles them for each kind of processor.
+//! In a matrix–vector product each row has its own lane, so no sum crosses lanes. The loops are plain Rust;
+//! [`super::kernels`] compiles them for each instruction set.
 
-/// Rows of a panel: two AVX-512 vectors, four of AVX2.
+/// Rows per panel: two AVX-512 vectors, or four AVX2 vectors.
 pub(super) const LANES: usize = 32;
 
 /// A matrix `[rows, columns]` laid out for [`multiply_any`].
@@ -11,17 +11,17 @@ pub(super) const LANES: usize = 32;
 pub(super) struct Matrix {
     rows: usize,
     columns: usize,
-    /// Panel after panel of 32 rows, in each the columns one after the other; rows beyond the last are 0.
+    /// Panels of 32 rows, each stored column by column; the rows that pad the last panel are 0.
     panels: Vec<PanelColumn>,
 }
 
-/// One column of a panel. Aligned, since a vector that crosses a cache line takes twice as long to load.
+/// One column of a panel. Aligned, since a load that crosses a cache line takes twice as long.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 struct PanelColumn([f32; LANES]);
 
 impl Matrix {
-    /// Lays out the matrix whose row `r` is what `row(r)` writes into a slice of `columns` floats.
+    /// Lays out a matrix; `row(r, out)` writes row `r` into `out`, a slice of `columns` floats.
     pub(super) fn new(rows: usize, columns: usize, mut row: impl FnMut(usize, &mut [f32])) -> Self {
         let mut panels = vec![PanelColumn([0.0; LANES]); rows.div_ceil(LANES) * columns];
         let mut buffer = vec![0.0; columns];
@@ -39,7 +39,7 @@ impl Matrix {
         self.rows
     }
 
-    /// Writes row `r` out.
+    /// Copies row `r` to `out`.
     pub(super) fn row(&self, r: usize, out: &mut [f32]) {
         let panel = &self.panels[r / LANES * self.columns..][..self.columns];
         for (x, lanes) in out.iter_mut().zip(panel) {
@@ -51,21 +51,21 @@ impl Matrix {
         self.columns
     }
 
-    /// Bytes of a panel.
+    /// Bytes per panel.
     pub(super) fn panel_bytes(&self) -> usize {
         self.columns * size_of::<PanelColumn>()
     }
 }
 
-/// Two columns of a panel: of each row the even column's weight in the low half, the odd one's in the high half, as bf16.
+/// Two columns of a panel in bf16: for each row, the even column in the low half and the odd column in the high half.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
 pub(super) struct ColumnPair(pub(super) [u32; LANES]);
 
-/// Each row is two chains, over its even and its odd columns, added at the end with the bias: half the latency, and a
-/// smaller rounding error, than one chain.
+/// Multiplies a matrix by a vector. Each row is summed in two chains, over its even and its odd columns, which halves
+/// the latency and reduces the rounding error.
 ///
-/// Loops, no closures: a closure is a function of its own, which the processor's instructions are not enabled for.
+/// The loops contain no closures: a closure is a separate function, for which the instruction set is not enabled.
 #[inline(always)]
 pub(super) fn multiply_any(matrix: &Matrix, first: usize, bias: &[f32], x: &[f32], y: &mut [f32]) {
     let panels = matrix.panels.chunks_exact(matrix.columns).skip(first / LANES);
@@ -96,7 +96,7 @@ fn add_product(sums: &mut [f32; LANES], column: &PanelColumn, x: f32) {
     }
 }
 
-/// As the product in f32, each row two chains; the weights are unfolded as they are read.
+/// Like [`multiply_any`], also in two chains per row, for weights in bf16, which are widened as they are read.
 #[inline(always)]
 pub(super) fn multiply_coarse_any(
     panels: &[ColumnPair],

@@ -1,17 +1,18 @@
-//! How much a text repeats itself.
+//! Measures how much a sample repeats itself.
 
 use std::collections::BTreeSet;
 
-/// The loop that a text ends in.
+/// The loop at the end of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Loop {
-    /// Tokens after which it repeats.
+    /// Length of the loop in tokens.
     pub(super) period: usize,
-    /// The first token from which on the text is periodic.
+    /// Index of the token from which the sample is periodic.
     pub(super) onset: usize,
 }
 
-/// Distinct n-grams over n-grams, in (0, 1] (Li et al. 2016, arXiv 1510.03055); `None` for fewer than n tokens.
+/// The number of distinct n-grams divided by the number of n-grams, in (0, 1] (Li et al. 2016, arXiv 1510.03055);
+/// `None` for fewer than n tokens.
 pub(super) fn distinct(tokens: &[u32], n: usize) -> Option<f64> {
     let grams = tokens.windows(n);
     let all = grams.len();
@@ -19,17 +20,16 @@ pub(super) fn distinct(tokens: &[u32], n: usize) -> Option<f64> {
     (all > 0).then(|| distinct as f64 / all as f64)
 }
 
-/// 1 − distinct n-grams over n-grams: seq-rep-n of Welleck et al. 2020 (arXiv 1908.04319).
+/// 1 minus [`distinct`], which is the seq-rep-n of Welleck et al. 2020 (arXiv 1908.04319).
 pub(super) fn repeated(tokens: &[u32], n: usize) -> Option<f64> {
     distinct(tokens, n).map(|distinct| 1.0 - distinct)
 }
 
-/// The loop that `tokens` end in: the smallest period whose repetition fills at least three periods and six tokens up
-/// to the end. Twice could be chance, and so could three equal words.
+/// The loop at the end of `tokens`: the smallest period that the last tokens have for at least three periods and at
+/// least six tokens. Two periods, or three equal words, could be chance.
 ///
-/// Approach: let z be the longest match between the reversed text and itself shifted by p; then the last p + z tokens
-/// have the period p. The Z-function (Gusfield 1997, "Algorithms on strings, trees and sequences", 1.4) finds all z in
-/// one pass.
+/// Let z be the longest match between the reversed text and itself shifted by p; then the last p + z tokens have the
+/// period p. The Z-function (Gusfield 1997, "Algorithms on strings, trees and sequences", 1.4) finds all z in one pass.
 pub(super) fn terminal_loop(tokens: &[u32]) -> Option<Loop> {
     let n = tokens.len();
     let back = |i: usize| tokens[n - 1 - i];
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
     use crate::random::Stream;
 
-    /// The definition, tried out.
+    /// The definition, by brute force.
     fn naive_loop(tokens: &[u32]) -> Option<Loop> {
         let n = tokens.len();
         (1..=n / 2).find_map(|period| {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_equal_their_definitions() {
+    fn measures_match_their_definitions() {
         let random = Stream::new(3, "repetition test");
         let mut counter = 0;
         let mut below = |n: u64| {

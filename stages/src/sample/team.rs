@@ -1,11 +1,12 @@
-//! Products of the forward pass, shared between threads.
+//! Splits the products of the forward pass between threads.
 //!
-//! Approach: the rows of a product are cut into pieces, and whoever is free takes the next, the caller too. Each row's sum
-//! is formed by one thread, in the order that the kernel fixes: who formed it changes no bit.
+//! The rows of a product are cut into pieces; whichever thread is free, including the caller's, takes the next one.
+//! Each row is summed by one thread, in the order that the kernel fixes, so the bits don't depend on which thread that
+//! is.
 //!
-//! All wait by spinning, since a product is done before the system could wake anybody. Where others use the machine, a
-//! helper may be put aside in the middle of a piece, for longer than many products take. So once the caller had to wait for
-//! that, it forms the next products alone, and twice as many each time that it happens again; helpers sleep meanwhile.
+//! Threads spin while waiting, since a product takes less time than waking a thread. On a busy machine, a helper can be
+//! preempted in the middle of a piece for longer than many products take. After the caller has had to wait for that, it
+//! computes the next products alone while the helpers sleep, and twice as many of them after each further wait.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -15,22 +16,22 @@ use std::time::Duration;
 use super::kernels::Kernels;
 use super::panels::{LANES, Matrix};
 
-/// A product whose rows can be formed apart from each other, panel by panel.
+/// A product whose rows can be computed independently, panel by panel.
 pub(super) trait PanelProduct: std::fmt::Debug + Sync {
     fn rows(&self) -> usize;
 
-    /// Bytes of weights of a panel.
+    /// Bytes of weights per panel.
     fn panel_bytes(&self) -> usize;
 
-    /// Forms the rows from `first` on that `y` has room for: whole panels.
+    /// Computes as many rows from `first` on as `y` has room for, in whole panels.
     fn multiply(&self, kernels: Kernels, first: usize, x: &[f32], y: &mut [f32]);
 
-    /// Floats that a result needs: the rows, filled up to whole panels.
+    /// The length of a result: the rows, padded to whole panels.
     fn padded_rows(&self) -> usize {
         self.rows().next_multiple_of(LANES)
     }
 
-    /// Rows of a piece that is worth a thread's while.
+    /// Rows per piece.
     fn piece_rows(&self) -> usize {
         (PIECE / self.panel_bytes()).max(1) * LANES
     }
@@ -40,11 +41,11 @@ pub(super) trait PanelProduct: std::fmt::Debug + Sync {
     }
 }
 
-/// A matrix and what is added to its product.
+/// A matrix and a bias.
 #[derive(Debug)]
 pub(super) struct Affine {
     pub(super) weights: Matrix,
-    /// Of the matrix's padded rows.
+    /// One entry per padded row of the matrix.
     pub(super) bias: Vec<f32>,
 }
 
@@ -68,40 +69,40 @@ pub(super) struct Team<'a> {
     kernels: Kernels,
     products: Vec<&'a dyn PanelProduct>,
     task: RwLock<ProductTask>,
-    /// Pieces of the task that nobody has taken, and those that are done.
+    /// The number of pieces of the task that are not yet taken, and the number that helpers have done.
     left: AtomicUsize,
     done: AtomicUsize,
-    /// What helpers made of the pieces that they took.
+    /// The helpers' results, by piece.
     made: Vec<Mutex<Vec<f32>>>,
     helpers: usize,
-    /// Products that are still to be formed alone, and how many the next wait will ask for.
+    /// The number of products that the caller still computes alone, and that number after its next wait.
     alone: AtomicU32,
     pause: AtomicU32,
     over: AtomicBool,
     broken: AtomicBool,
 }
 
-/// What is being multiplied.
+/// The product being computed.
 #[derive(Debug, Default)]
 struct ProductTask {
     product: usize,
     x: Vec<f32>,
 }
 
-/// Bytes of weights that one thread goes through at a time: a microsecond or two.
+/// Bytes of weights per piece, which take a microsecond or two.
 const PIECE: usize = 128 << 10;
 
-/// Rounds of a wait before the processor is left to others: some tens of microseconds.
+/// The number of spins before a waiting thread yields, some tens of microseconds.
 const PATIENCE: u32 = 1000;
 
-/// Rounds of leaving it before a helper sleeps.
+/// The number of yields before a helper sleeps.
 const BOREDOM: u32 = 100;
 
-/// Products that are formed alone after a wait, at least and at most: some milliseconds, and a second.
+/// The least and the greatest number of products to compute alone after a wait, some milliseconds and a second.
 const PAUSES: (u32, u32) = (64, 1 << 14);
 
 impl<'a> Team<'a> {
-    /// Has `work` done with a team of `threads`, or as many of them as the system has.
+    /// Runs `work` with a team of `threads` threads, or of as many as can be started.
     pub(super) fn gather<T>(
         kernels: Kernels,
         products: Vec<&'a dyn PanelProduct>,
@@ -127,10 +128,10 @@ impl<'a> Team<'a> {
         }
         team.helpers = team.helpers.min(pieces);
         thread::scope(|scope| {
-            // Let go of even where the work panics, since the scope waits for its threads.
+            // Ends the helpers even if `work` panics, since the scope waits for its threads.
             let _end = Raised { flag: &team.over, only_in_panic: false };
             for _ in 0..team.helpers {
-                // One that can't be started is not missed: its pieces are taken by the others.
+                // If one can't be started, the others take its pieces.
                 let _ = thread::Builder::new().spawn_scoped(scope, || team.help());
             }
             work(&team)
@@ -141,7 +142,7 @@ impl<'a> Team<'a> {
         self.kernels
     }
 
-    /// `y` = bias + weights · `x` of the product `which`.
+    /// Computes `y` = bias + weights · `x` for the product with the index `which`.
     pub(super) fn multiply(&self, which: usize, x: &[f32], y: &mut [f32]) {
         let product = self.products[which];
         let less = |alone: u32| alone.checked_sub(1);
@@ -158,7 +159,7 @@ impl<'a> Team<'a> {
         let mut own = 0;
         let mut helped = vec![true; pieces];
         self.done.store(0, Ordering::Relaxed);
-        // Whoever takes a piece sees the task and the count that were stored before.
+        // Release: a thread that takes a piece must see the task and the count stored above.
         self.left.store(pieces, Ordering::Release);
         while let Some(piece) = self.take() {
             let to = (piece * rows + rows).min(y.len());
@@ -184,19 +185,20 @@ impl<'a> Team<'a> {
         }
     }
 
-    /// Takes the last of the pieces that are left.
+    /// Takes the last of the pieces that are not yet taken.
     fn take(&self) -> Option<usize> {
         let less = |left: usize| left.checked_sub(1);
         self.left.fetch_update(Ordering::Acquire, Ordering::Relaxed, less).ok().map(|left| left - 1)
     }
 
-    /// Takes pieces until it is over.
+    /// Takes pieces until the team ends.
     fn help(&self) {
         let _alarm = Raised { flag: &self.broken, only_in_panic: true };
         loop {
             let mut piece = None;
             wait(Some(Duration::from_micros(200)), || {
-                // A look first: to try to take would fetch the line that others write to.
+                // The number is read first, since an attempt to take a piece claims a cache line that other threads
+                // write to.
                 piece = if self.left.load(Ordering::Relaxed) > 0 { self.take() } else { None };
                 piece.is_some() || self.over.load(Ordering::Relaxed)
             });
@@ -214,7 +216,7 @@ impl<'a> Team<'a> {
     }
 }
 
-/// Waits until something is so, at last in sleeps where one is given; the number of rounds that it took.
+/// Waits until `so` returns true: spins, then yields, then sleeps if `sleep` is given. Returns the number of rounds.
 fn wait(sleep: Option<Duration>, mut so: impl FnMut() -> bool) -> u32 {
     let mut rounds = 0u32;
     while !so() {
@@ -289,14 +291,14 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_the_work_ends_the_team() {
+    fn a_panic_ends_the_team() {
         let products = [product(3000, 200)];
         let gone = std::panic::catch_unwind(|| {
             Team::gather(
                 Kernels::detect(),
                 products.iter().map(|product| product as &dyn PanelProduct).collect(),
                 3,
-                |_| panic!("as asked"),
+                |_| panic!("deliberate"),
             );
         });
         assert!(gone.is_err());

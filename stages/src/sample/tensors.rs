@@ -1,4 +1,4 @@
-//! The tensors of a weights file, checked as they are taken.
+//! Reads the tensors of a weights file, and checks their shapes.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::StageError;
 
-/// The tensors of a file, with complaints that name them.
+/// The tensors of a file; errors name the tensor.
 pub(super) struct Tensors<'a> {
     path: &'a Path,
     tensors: SafeTensors<'a>,
 }
 
-/// A matrix, row after row.
+/// A matrix in row-major order.
 pub(super) struct MatrixRows {
     pub(super) values: Vec<f32>,
     pub(super) columns: usize,
@@ -25,10 +25,7 @@ impl MatrixRows {
 }
 
 impl<'a> Tensors<'a> {
-    /// Reads the header of a file's `bytes`; `path` is for complaints.
-    ///
-    /// # Errors
-    /// When it is no safetensors file.
+    /// Parses a file's `bytes`; `path` is for error messages.
     pub(super) fn new(path: &'a Path, bytes: &'a [u8]) -> Result<Self, StageError> {
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| StageError::format(path, error.to_string()))?;
         Ok(Self { path, tensors })
@@ -46,7 +43,7 @@ impl<'a> Tensors<'a> {
         Ok(values)
     }
 
-    /// A matrix of the given rows and columns; `None` is any number but 0.
+    /// A matrix with the given rows and columns; `None` allows any number except 0.
     pub(super) fn matrix(
         &self,
         name: &str,
@@ -78,11 +75,11 @@ impl<'a> Tensors<'a> {
         let tensor = self.tensors.tensor(name).map_err(|error| self.wrong(format!("{name}: {error}")))?;
         let values = match tensor.dtype() {
             Dtype::F32 => tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            // A training in double precision is sampled in single.
+            // Weights trained in double precision are rounded: sampling is in single precision.
             Dtype::F64 => {
                 tensor.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect()
             }
-            other => return Err(self.wrong(format!("{name} is {other:?} instead of F32 or F64"))),
+            other => return Err(self.wrong(format!("{name} has the type {other:?} instead of F32 or F64"))),
         };
         Ok((tensor.shape().to_vec(), values))
     }

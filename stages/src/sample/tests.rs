@@ -1,4 +1,4 @@
-//! Tests of the stage as a whole.
+//! Tests of the whole stage.
 
 use super::*;
 use crate::files::Cut;
@@ -44,7 +44,7 @@ fn a_constant_model_loops() {
 }
 
 #[test]
-fn each_entry_has_its_own_stream_and_a_longer_text_begins_with_the_shorter() {
+fn each_entry_has_its_own_stream_and_a_longer_sample_starts_with_the_shorter() {
     let types: Vec<String> = (0..50).map(|i| format!("w{i}")).collect();
     let types: Vec<&str> = types.iter().map(String::as_str).collect();
     let space = space(Unit::Whitespace, "w3", &types, &TestWeights::new(50, 8, 8, 2, false));
@@ -59,23 +59,23 @@ fn each_entry_has_its_own_stream_and_a_longer_text_begins_with_the_shorter() {
 }
 
 #[test]
-fn a_long_greedy_text_begins_with_the_shorter() {
+fn a_long_greedy_sample_starts_with_the_shorter() {
     let types: Vec<String> = (0..2000).map(|i| format!("w{i}")).collect();
     let types: Vec<&str> = types.iter().map(String::as_str).collect();
     let mut weights = TestWeights::new(2000, 16, 24, 2, false);
-    // Large, so that it is long before the text repeats itself.
+    // With large weights the text does not repeat itself soon.
     weights.tensors.values_mut().for_each(|(_, values)| values.iter_mut().for_each(|x| *x *= 20.0));
     let mut space = space(Unit::Whitespace, "w3", &types, &weights);
     space.context.threads = 2;
     let text = |length| run(&params(length, "w1", vec![GREEDY]), &space.context).unwrap().samples.remove(0);
-    // Only for the long one are weights rounded first.
+    // Only the long sample uses rounded weights.
     let (long, short) = (text(LONG + 1), text(LONG));
     assert!(long.text.starts_with(&short.text) && long.tokens == LONG + 1);
     assert!(short.distinct_1 > Some(0.05), "{:?}", short.distinct_1);
 }
 
 #[test]
-fn the_prompt_is_cut_as_the_corpus_was() {
+fn the_prompt_is_cut_like_the_corpus() {
     let cut = |unit, eos: &str| Cut { unit, lowercase: true, eos: eos.into() };
     let first = |cut: Cut, types: &[&str], prompt: &str| {
         let types = types.iter().copied().map(str::to_owned).collect();
@@ -85,13 +85,13 @@ fn the_prompt_is_cut_as_the_corpus_was() {
     assert_eq!(first(cut(Unit::Word, "<eos>"), &types, "THE,\nZoo"), [2, 0, 3, 2, 1]);
     assert_eq!(first(cut(Unit::Word, "<eos>"), &types, ""), [2]);
     assert_eq!(first(cut(Unit::Whitespace, ""), &types, " "), [0]);
-    // By character and without a token for it, the newline itself is the line's end that a text begins after.
+    // With unit `char` and no `eos`, a sample starts after the newline token.
     assert_eq!(first(cut(Unit::Char, ""), &types, ",\nx"), [4, 3, 4, 1]);
     assert_eq!(first(cut(Unit::Char, ""), &types[..4], ""), [0]);
 }
 
 #[test]
-fn a_logit_that_is_not_finite_ends_the_text_and_says_so() {
+fn a_nonfinite_logit_ends_the_sample_with_a_reason() {
     let types = ["a", "<unk>"];
     let decode = || vec![GREEDY, DRAW];
     let nan = space(Unit::Char, "", &types, &constant(&[f32::NAN, 0.0]));
@@ -104,18 +104,18 @@ fn a_logit_that_is_not_finite_ends_the_text_and_says_so() {
     let outcome = run(&params(5, "", decode()), &infinite.context).unwrap();
     assert_eq!(outcome.samples[0].why_empty.as_deref(), Some("logits are infinite after 0 tokens"));
 
-    // The embedding of "a" is NaN, and "a" is what is drawn: the text ends behind it.
+    // The embedding of "a" is NaN, so the sample ends after "a" is drawn.
     let mut weights = constant(&[1.0, 0.0]);
     weights.tensors.get_mut("encoder.weight").unwrap().1[0] = f32::NAN;
     let space = space(Unit::Char, "", &types, &weights);
     let outcome = run(&params(5, "b", vec![GREEDY]), &space.context).unwrap();
     assert_eq!((outcome.samples[0].text.as_str(), outcome.samples[0].tokens), ("a", 1));
     assert_eq!(outcome.samples[0].why_empty, None);
-    assert_eq!(outcome.events[0].message, "sample 0: logits are NaN after 1 token, where its text ends");
+    assert_eq!(outcome.events[0].message, "sample 0: logits are NaN after 1 token; the sample ends there");
 }
 
 #[test]
-fn a_request_to_stop_ends_it() {
+fn a_request_to_stop_ends_the_stage() {
     let space = space(Unit::Char, "", &["a", "<unk>"], &constant(&[1.0, 0.0]));
     space.context.stop.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(matches!(run(&params(5, "", vec![GREEDY]), &space.context), Err(StageError::Cancelled(_))));

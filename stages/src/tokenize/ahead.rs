@@ -1,4 +1,4 @@
-//! What the first lines of a corpus tell before anything is tokenized.
+//! Checks the first lines of a corpus before anything is tokenized.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -10,14 +10,14 @@ use crate::StageError;
 use crate::files::Cut;
 use crate::params::Tokenize;
 
-/// Bytes read at once: mostly the first block is enough.
+/// Bytes per read: the first block is usually enough.
 const BLOCK: usize = 1 << 13;
 
-/// Looks at the start of each part of a corpus: complains about one that is empty or blank, and says how many tokens
-/// train holds, counted up to about `enough`.
+/// Reads the start of each part of a corpus. Refuses an empty part, and a corpus of blank lines alone. Returns the
+/// number of tokens in train, counted up to about `enough`.
 ///
 /// # Errors
-/// Those of [`super::run`], as far as the first lines tell.
+/// The errors of [`super::run`] that the first lines reveal.
 pub fn look_ahead(params: &Tokenize, inputs: &BTreeMap<String, PathBuf>, enough: u64) -> Result<u64, StageError> {
     let cut = Cut { unit: params.unit, lowercase: params.lowercase, eos: params.eos.clone() };
     let parts = locate(params.split, inputs, BLOCK)?;
@@ -25,7 +25,7 @@ pub fn look_ahead(params: &Tokenize, inputs: &BTreeMap<String, PathBuf>, enough:
     for (split, part) in SPLITS.iter().zip(&parts) {
         let Some(part) = part else { continue };
         let train = *split == "train";
-        // A blank part beside one with words is odd but allowed; so words are looked for until there is one.
+        // A part of blank lines is odd but allowed if another part has words, so keep looking until a word is found.
         let (count, word) = count(part, &cut, if train { enough } else { 1 }, !words)?;
         if part.wanted && count == 0 {
             return Err(part.empty(split));
@@ -41,8 +41,8 @@ pub fn look_ahead(params: &Tokenize, inputs: &BTreeMap<String, PathBuf>, enough:
     }
 }
 
-/// How many tokens a part holds, counted until there are `enough` and, where that is asked for, one of them is a word,
-/// no line's end; and whether one is.
+/// Counts the tokens of a part until there are `enough` and, if `want_word`, one of them is not a line end. Returns the
+/// count, and whether such a token was found.
 fn count(part: &CorpusPart, cut: &Cut, enough: u64, want_word: bool) -> Result<(u64, bool), StageError> {
     let mut cutter = Cutter::new(cut);
     let (mut count, mut word, mut open) = (0, false, false);
@@ -74,7 +74,7 @@ mod tests {
     use crate::testing::Space;
 
     #[test]
-    fn it_says_what_tokenizing_will_say() {
+    fn looking_ahead_agrees_with_tokenizing() {
         let long = format!("{}x", "word and, word\n".repeat(4000));
         for text in ["", "\n", "\n\n\n\n\n", "a", "a\n\nb\n", "one two\nthree\nfour\nfive\n", " \r\n \r\n", &long] {
             for unit in [Unit::Whitespace, Unit::Word, Unit::Char] {
@@ -96,8 +96,8 @@ mod tests {
     }
 
     #[test]
-    fn it_stops_when_it_has_seen_enough() {
-        // What lies behind the first lines is not read: a byte that is no text goes unnoticed.
+    fn looking_ahead_stops_after_enough_tokens() {
+        // Only the first lines are read, so an invalid byte further on goes unnoticed.
         let mut text = "some words\n".repeat(10_000).into_bytes();
         text.push(0xff);
         let space = Space::new().with("train", text);

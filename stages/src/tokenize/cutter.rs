@@ -1,26 +1,26 @@
 //! Cuts text into tokens, a block at a time.
 //!
-//! A token is found by the class of its characters alone, so a block may end anywhere between two characters: the
-//! cutter keeps the unfinished token and its class, and nothing else. It is also what `sample` reads a prompt with.
+//! Where a token ends depends only on the classes of characters, so a block may end between any two characters: the
+//! cutter keeps just the unfinished token and its class. `sample` uses it too, for its prompt.
 
 use std::sync::OnceLock;
 
 use crate::files::Cut;
 use crate::params::Unit;
 
-/// What a character is to a cutter.
+/// The class of a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Class {
-    /// White space (the Unicode property White_Space): between tokens, part of none.
+    /// White space (the Unicode property White_Space), which separates tokens.
     Space,
-    /// `\n`: white space that ends a line.
+    /// `\n`, white space that ends a line.
     Newline,
     /// Part of a token: `\w` for words, anything but white space otherwise.
     Word,
     /// Part of the other kind of token, `[^\w\s]`.
     Other,
-    /// The first byte of a character outside ASCII: the whole character must be looked at.
+    /// The first byte of a character outside ASCII, whose class depends on the whole character.
     Wide,
 }
 
@@ -29,14 +29,14 @@ enum Class {
 pub(crate) struct Cutter {
     unit: Unit,
     lowercase: bool,
-    /// What stands for a line's end; nothing for white space and words without a token for it.
+    /// The token for the end of a line; `None` for units other than `char` with an empty `eos`.
     mark: Option<Vec<u8>>,
-    /// The class of each byte, so that ASCII costs one look-up.
+    /// The class of each byte, so that an ASCII character takes one look-up.
     classes: [Class; 256],
-    /// The unfinished token at the last block's end; its class is [`Self::class`].
+    /// The unfinished token at the end of the last block; its class is [`Self::class`].
     pending: Vec<u8>,
     class: Class,
-    /// Whether the last block ended in `\r`, which belongs to the line's end if `\n` follows.
+    /// Whether the last block ended in `\r`, which belongs to the line end if `\n` follows.
     pending_return: bool,
     lowered: String,
     lines: u64,
@@ -67,15 +67,16 @@ impl Cutter {
         }
     }
 
-    /// Lines that have ended so far.
+    /// Number of lines ended so far.
     pub(crate) fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// Cuts the next block; each token goes to `sink` as its UTF-8 bytes.
+    /// Cuts the next block; passes each token to `sink` as UTF-8 bytes.
     ///
-    /// Lowercase is by character (`char::to_lowercase`), not by word: only the Greek final sigma differs, and a rule
-    /// that looks at neighbours could not hold across blocks. Hugging Face's `Lowercase` does the same.
+    /// Text is lowercased character by character (`char::to_lowercase`), not word by word. Only the Greek final sigma
+    /// differs, and a rule that depends on neighbours could not work across blocks. Hugging Face's `Lowercase` does the
+    /// same.
     pub(crate) fn feed(&mut self, text: &str, sink: &mut impl FnMut(&[u8])) {
         if !self.lowercase {
             return self.cut(text, sink);
@@ -92,7 +93,7 @@ impl Cutter {
         self.lowered = lowered;
     }
 
-    /// Ends the text: what was unfinished is now a token. A line is not ended by this.
+    /// Ends the text: an unfinished token is now complete. Does not end the line.
     pub(crate) fn flush(&mut self, sink: &mut impl FnMut(&[u8])) {
         if std::mem::take(&mut self.pending_return) {
             sink(b"\r");
@@ -104,7 +105,7 @@ impl Cutter {
         self.class = Class::Space;
     }
 
-    /// Ends a line: its mark is a token, where there is one.
+    /// Ends a line; its mark, if any, becomes a token.
     pub(crate) fn end_line(&mut self, sink: &mut impl FnMut(&[u8])) {
         self.lines += 1;
         if let Some(mark) = &self.mark {
@@ -112,7 +113,7 @@ impl Cutter {
         }
     }
 
-    /// Ends a last line that has no `\n`: it gets the same token as every line, but a newline that isn't there is none.
+    /// Ends a last line without `\n`: it gets the same mark as other lines, unless that mark is the newline itself.
     pub(crate) fn end_open_line(&mut self, sink: &mut impl FnMut(&[u8])) {
         if self.mark.as_deref() == Some(b"\n") {
             self.lines += 1;
@@ -128,8 +129,8 @@ impl Cutter {
         }
     }
 
-    /// Approach: walk the classes; where the class changes, a token has ended. `start` is where the current run began,
-    /// and `pending` holds what came of it in earlier blocks.
+    /// Cuts a block for units other than `char`: a token ends where the class changes. `start` is where the current run
+    /// of one class began in this block; `pending` holds its part from earlier blocks.
     fn cut_runs(&mut self, text: &str, sink: &mut impl FnMut(&[u8])) {
         let bytes = text.as_bytes();
         let (mut at, mut start, mut class) = (0, 0, self.class);
@@ -185,7 +186,7 @@ impl Cutter {
     }
 }
 
-/// The tokens of one short text, such as a prompt, whose last line stays open.
+/// The tokens of a short text, such as a prompt, whose last line stays open.
 pub(crate) fn cut_prompt(cut: &Cut, text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut cutter = Cutter::new(cut);
@@ -195,7 +196,7 @@ pub(crate) fn cut_prompt(cut: &Cut, text: &str) -> Vec<String> {
     tokens
 }
 
-/// The class and the width in bytes of the character that begins at `at`, one outside ASCII.
+/// The class and the width in bytes of the non-ASCII character at `at`.
 #[inline(never)]
 fn wide(text: &str, at: usize, unit: Unit) -> (Class, usize) {
     text[at..].chars().next().map_or((Class::Space, 1), |c| (class_of(c, unit), c.len_utf8()))
@@ -211,7 +212,7 @@ fn class_of(c: char, unit: Unit) -> Class {
 }
 
 /// Whether `\w` matches: Alphabetic, Mark, Decimal_Number, Connector_Punctuation or Join_Control (UTS #18, annex C), by
-/// the table that the `regex` crate itself uses. A table by character spares a search of its 770 ranges.
+/// the table of the `regex` crate. A table indexed by character avoids a search through its 770 ranges.
 fn is_word(c: char) -> bool {
     static BASIC: OnceLock<Box<[bool]>> = OnceLock::new();
     let searched = |c: char| regex_syntax::try_is_word_character(c).unwrap_or_else(|_| c.is_alphanumeric());

@@ -1,40 +1,41 @@
-//! Distinct byte strings, numbered in the order of their first appearance.
+//! Numbers distinct byte strings in the order of their first appearance.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// No id yet.
+/// Marks a string that has no id yet.
 const NONE: u32 = u32::MAX;
 
 /// Gives each distinct string an id.
 #[derive(Debug)]
 pub(crate) struct Interner {
     table: HashTable<StringEntry>,
-    /// All strings, one behind the other.
+    /// All strings, concatenated.
     bytes: Vec<u8>,
     /// Where each string ends.
     ends: Vec<usize>,
-    /// Ids of the strings of one ASCII byte: most characters and much punctuation need no hash.
+    /// Ids of one-byte ASCII strings: most characters and punctuation need no hash.
     singles: [u32; 128],
     state: FixedState,
 }
 
-/// A string of up to 16 bytes stands in the table itself, so that most look-ups read one cache line; of a longer one
-/// its hash does, and the string is compared where it lies.
+/// An entry of the table. It contains a string of up to 16 bytes itself, so that most look-ups read one cache line. For
+/// a longer string it contains the hash, and the strings themselves are compared in `Interner::bytes`.
 #[derive(Debug, Clone, Copy)]
 struct StringEntry {
     key: StringKey,
     id: u32,
 }
 
-/// Up to 16 bytes and their number, or the hash of more: equal keys of up to 16 bytes are equal strings.
+/// A string of up to 16 bytes with its length, or the hash of a longer string. Equal keys of short strings mean equal
+/// strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct StringKey {
     low: u64,
     high: u64,
-    /// 17 stands for every greater length.
+    /// Lengths above 16 are all stored as 17.
     length: u32,
 }
 
@@ -43,7 +44,7 @@ impl StringKey {
     fn new(text: &[u8], state: &FixedState) -> Self {
         let eight = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let four = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
-        // The first and the last few bytes overlap; with the length they are still the string and nothing else.
+        // The first and last bytes may overlap; together with the length they still identify the string.
         let (low, high) = match text.len() {
             0..4 => (text.iter().fold(0, |key, byte| key << 8 | u64::from(*byte)), 0),
             4..8 => (four(text.first_chunk()) | four(text.last_chunk()) << 32, 0),
@@ -53,7 +54,7 @@ impl StringKey {
         Self { low, high, length: text.len().min(17) as u32 }
     }
 
-    /// A folded product: both halves of the 128 bits, as foldhash and wyhash mix.
+    /// A folded 128-bit product, as in foldhash and wyhash.
     #[inline]
     fn hash(self) -> u64 {
         let low = self.low ^ 0x9e37_79b9_7f4a_7c15;
@@ -74,14 +75,14 @@ impl Interner {
         }
     }
 
-    /// Distinct strings so far.
+    /// Number of distinct strings so far.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// The id of `text`, a new one if it was never seen.
+    /// The id of `text`, which is a new one if it was not seen before.
     ///
-    /// Beyond 2³² − 1 strings, ids are meaningless: whoever feeds blocks looks at [`Interner::len`] between them.
+    /// Beyond 2³² − 1 strings, ids are meaningless: callers must check [`Interner::len`] between blocks.
     #[inline]
     pub(crate) fn id(&mut self, text: &[u8]) -> u32 {
         if let [byte @ 0..128] = *text {
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn ids_are_in_the_order_of_first_appearance() {
         let mut interner = Interner::new();
-        // Lengths 1 to 40, each with strings that differ in one byte anywhere, or in nothing but the length.
+        // Lengths 1 to 40: strings that differ in one byte at any position, or only in length.
         let zeros = (1..=40).map(|length| "\0".repeat(length));
         let ones = (1..=40).flat_map(|length| {
             (0..length).map(move |at| format!("{}1{}", "\0".repeat(at), "\0".repeat(length - at - 1)))

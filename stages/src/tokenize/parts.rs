@@ -1,4 +1,4 @@
-//! Where train, valid and test lie in the files of a corpus.
+//! Locates train, valid and test in the files of a corpus.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,38 +9,38 @@ use super::text::Text;
 use crate::StageError;
 use crate::params::Split;
 
-/// The three parts of a corpus, as outputs and inputs name them.
+/// The three parts of a corpus, by their names as inputs and outputs.
 pub(crate) const SPLITS: [&str; 3] = ["train", "valid", "test"];
 
-/// Where one part of the corpus lies.
+/// The location of one part of the corpus.
 #[derive(Debug)]
 pub(super) struct CorpusPart {
     pub(super) text: Rc<Text>,
     pub(super) range: Range<u64>,
-    /// Whether it must hold a token: not when its share is 0.
+    /// Whether it must contain tokens: false if its fraction is 0.
     pub(super) wanted: bool,
 }
 
 impl CorpusPart {
-    /// The complaint about a part without a token.
+    /// The error for a part without tokens.
     pub(super) fn empty(&self, split: &str) -> StageError {
         let key = self.text.key();
         if key != "corpus.text" || split == "train" && self.range.end == self.text.len() {
-            return StageError::input(key, format!("{key} holds no token"), "name a file with text in it");
+            return StageError::input(key, format!("{key} contains no tokens"), "name a file that contains text");
         }
-        let message = format!("the share of {split} holds no token: corpus.text is cut only where a line ends");
-        let hint = "give the text more lines, or set corpus.split.valid = 0 and corpus.split.test = 0";
+        let message = format!("{split} contains no tokens: corpus.split cuts corpus.text only at line ends");
+        let hint = "use a text with more lines, or set corpus.split.valid = 0 and corpus.split.test = 0";
         StageError::input("corpus.split", message, hint)
     }
 
-    /// The complaint about a corpus without a word.
+    /// The error for a corpus that contains only blank lines.
     pub(super) fn blank(&self) -> StageError {
         let key = self.text.key();
-        StageError::input(key, format!("{key} holds no token but the ends of its lines"), "name a file with text in it")
+        StageError::input(key, format!("{key} contains only blank lines"), "name a file that contains text")
     }
 }
 
-/// Where train, valid and test lie, in this order.
+/// The locations of train, valid and test, in this order.
 pub(super) fn locate(
     split: Option<Split>,
     inputs: &BTreeMap<String, PathBuf>,
@@ -60,12 +60,12 @@ pub(super) fn locate(
         return Ok([part("train")?, optional("valid")?, optional("test")?]);
     }
     let Split { valid, test } = split.ok_or_else(|| StageError::Bug("a text without a split".into()))?;
-    // Written so that a NaN is refused too.
+    // This comparison also refuses NaN.
     if !(valid >= 0.0 && test >= 0.0 && valid + test < 1.0) {
         return Err(StageError::input(
             "corpus.split",
             format!("valid = {valid} and test = {test} leave nothing for train: their sum must be below 1"),
-            "corpus.split = { valid = 0.05, test = 0.05 }",
+            "use corpus.split = { valid = 0.05, test = 0.05 }",
         ));
     }
     let text = open("text")?;

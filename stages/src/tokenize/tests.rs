@@ -1,4 +1,4 @@
-//! Tests of the stage as a whole.
+//! Tests of the whole stage.
 
 use super::*;
 use crate::files::Types;
@@ -43,7 +43,7 @@ fn three_files_share_their_types() {
 }
 
 #[test]
-fn without_valid_and_test_their_outputs_are_empty() {
+fn outputs_are_empty_without_valid_and_test() {
     let space = Space::new().with("train", "x\n");
     let outcome = run(&params(Unit::Char, "", None), &space.context).unwrap();
     assert_eq!(texts(&outcome, "train"), ["x", "\n"]);
@@ -90,15 +90,15 @@ fn any_block_size_gives_the_same_files() {
 }
 
 #[test]
-fn what_can_not_be_tokenized_is_refused_by_its_key() {
+fn errors_name_the_key_of_the_bad_text() {
     let word = params(Unit::Word, "<eos>", None);
     let split = |valid, test| params(Unit::Word, "<eos>", Some((valid, test)));
     let empty = Space::new().with("train", "");
-    assert_eq!(complaint(&word, &empty), ("corpus.train".into(), "corpus.train holds no token".into()));
+    assert_eq!(complaint(&word, &empty), ("corpus.train".into(), "corpus.train contains no tokens".into()));
     let empty = Space::new().with("train", "x").with("test", "");
     assert_eq!(complaint(&word, &empty).0, "corpus.test");
     let empty = Space::new().with("text", "");
-    assert_eq!(complaint(&split(0.1, 0.1), &empty), ("corpus.text".into(), "corpus.text holds no token".into()));
+    assert_eq!(complaint(&split(0.1, 0.1), &empty), ("corpus.text".into(), "corpus.text contains no tokens".into()));
     let one_line = Space::new().with("text", "one line only");
     assert_eq!(complaint(&split(0.1, 0.1), &one_line).0, "corpus.split");
     assert!(complaint(&split(0.5, 0.5), &one_line).1.contains("below 1"));
@@ -107,7 +107,7 @@ fn what_can_not_be_tokenized_is_refused_by_its_key() {
 }
 
 #[test]
-fn a_request_to_stop_ends_it() {
+fn a_request_to_stop_ends_the_stage() {
     let space = Space::new().with("train", "x");
     space.context.stop.store(true, std::sync::atomic::Ordering::Relaxed);
     let error = run(&params(Unit::Word, "<eos>", None), &space.context).unwrap_err();
@@ -115,7 +115,7 @@ fn a_request_to_stop_ends_it() {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_text() {
+fn a_byte_order_mark_is_skipped() {
     let marked = "\u{feff}First line\nsecond \u{feff}line\n";
     let plain = "First line\nsecond \u{feff}line\n";
     for unit in [Unit::Whitespace, Unit::Word, Unit::Char] {

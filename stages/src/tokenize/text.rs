@@ -13,21 +13,18 @@ use crate::StageError;
 pub(crate) struct Text {
     path: PathBuf,
     file: File,
-    /// The experiment's key that names it, for messages.
+    /// The experiment's key that names the file, for messages.
     key: String,
     start: u64,
     length: u64,
     block: usize,
 }
 
-/// What some editors write at the start of a UTF-8 file: a mark, no text.
+/// Some editors write this mark at the start of a UTF-8 file; it is not text.
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 impl Text {
-    /// Opens the file that the experiment names under `key`; `block` bytes are read at once, at least 4.
-    ///
-    /// # Errors
-    /// When it can't be opened.
+    /// Opens the file that the experiment names under `key`; `block` is the number of bytes per read, at least 4.
     pub(crate) fn open(path: &Path, key: String, block: usize) -> Result<Self, StageError> {
         let file = File::open(path).map_err(StageError::io(path))?;
         let length = file.metadata().map_err(StageError::io(path))?.len();
@@ -36,30 +33,27 @@ impl Text {
         Ok(Self { path: path.to_owned(), file, key, start: if marked { 3 } else { 0 }, length, block })
     }
 
-    /// Where its text begins: behind a byte order mark.
+    /// The offset of the text, after a byte order mark.
     pub(crate) fn start(&self) -> u64 {
         self.start
     }
 
-    /// Its length in bytes.
+    /// The size of the file in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.length
     }
 
-    /// The experiment's key that names it.
+    /// The experiment's key that names the file.
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
-    /// The first start of a line at or after byte `from`; the file's length where there is none.
-    ///
-    /// # Errors
-    /// When it can't be read.
+    /// The offset of the first line that starts at or after byte `from`; the file's size if there is none.
     pub(crate) fn line_start(&self, from: u64) -> Result<u64, StageError> {
         if from == 0 {
             return Ok(0);
         }
-        // A line starts behind a newline, so the byte before `from` is the first that counts.
+        // A line starts after a newline, so the search begins at the byte before `from`.
         let mut at = (from - 1).min(self.length);
         let mut buffer = vec![0; self.block];
         loop {
@@ -74,25 +68,22 @@ impl Text {
         }
     }
 
-    /// Hands the bytes of `range` to `visit`, block after block, each with the number of bytes done in this range, until
-    /// it has seen enough.
-    ///
-    /// # Errors
-    /// When it can't be read, isn't UTF-8 (with line and byte), or `visit` says so.
+    /// Passes the text of `range` to `visit`, block by block, together with the number of bytes of the range that are
+    /// read so far, until `visit` breaks. The error for text that isn't UTF-8 names the line and the byte.
     pub(crate) fn blocks(
         &self,
         range: Range<u64>,
         mut visit: impl FnMut(&str, u64) -> Result<ControlFlow<()>, StageError>,
     ) -> Result<(), StageError> {
         let mut buffer = vec![0; self.block];
-        // Bytes at the buffer's start: the first bytes of a character that the last block cut in two.
+        // The number of bytes at the start of the buffer that begin a character that the last block cut in two.
         let mut carried = 0;
         let mut at = range.start;
         while at < range.end {
             let room = (self.block - carried).min(usize::try_from(range.end - at).unwrap_or(usize::MAX));
             let n = self.file.read_at(&mut buffer[carried..carried + room], at).map_err(StageError::io(&self.path))?;
             if n == 0 {
-                return Err(StageError::format(&self.path, "it became shorter while it was read"));
+                return Err(StageError::format(&self.path, "the file shrank while it was being read"));
             }
             let start = at - carried as u64;
             at += n as u64;
@@ -114,7 +105,7 @@ impl Text {
         Ok(())
     }
 
-    /// The complaint about the byte at `offset`. Its line is counted only now, from the file's start.
+    /// The error for the byte at `offset`. Lines are counted only here, from the start of the file.
     fn not_utf8(&self, offset: u64) -> Result<StageError, StageError> {
         let mut line = 1;
         let mut byte = [0];
@@ -150,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_starts_behind_a_newline() {
+    fn a_line_starts_after_a_newline() {
         for block in 4..9 {
             let (_folder, text) = text(b"ab\n\ncdefghijk\nx", block);
             let starts: Vec<u64> = (0..=16).map(|from| text.line_start(from).unwrap()).collect();
@@ -159,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_on_a_blocks_border_stay_whole() {
+    fn characters_across_blocks_stay_whole() {
         let whole = "aé中😀".repeat(9);
         for block in 4..20 {
             let (_folder, text) = text(whole.as_bytes(), block);

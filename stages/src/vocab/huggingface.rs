@@ -1,7 +1,7 @@
-//! The vocabulary as a `tokenizer.json` that Hugging Face's `tokenizers` loads.
+//! Writes the vocabulary as a `tokenizer.json` for Hugging Face's `tokenizers`.
 //!
-//! Encoding a line, without its end, gives the ids that this program has for it. No token is declared special there: a
-//! literal `<unk>` or `<eos>` in a text is cut like any other text, as it is here.
+//! Encoding a line without its line ending gives the same ids as this program. No token is declared special: a literal
+//! `<unk>` or `<eos>` in a text is cut like any other text, as it is here.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -14,7 +14,7 @@ use crate::StageError;
 use crate::files::{Types, UNKNOWN};
 use crate::params::Unit;
 
-/// Fields in the order in which the library itself writes them.
+/// The file's contents, with the fields in the order in which the library writes them.
 #[derive(Debug, Serialize)]
 struct Tokenizer<'a> {
     version: &'static str,
@@ -42,13 +42,10 @@ fn by_id<S: Serializer>(types: &[String], serializer: S) -> Result<S::Ok, S::Err
 }
 
 /// Writes the file.
-///
-/// # Errors
-/// When it can't be written.
 pub(super) fn save(vocab: &Types, path: &Path) -> Result<(), StageError> {
     let pre_tokenizer = match vocab.cut.unit {
         Unit::Whitespace => json!({ "type": "WhitespaceSplit" }),
-        // Despite its name it is the regular expression \w+|[^\w\s]+, by the same crate as ours.
+        // Despite its name, this cuts by the regular expression \w+|[^\w\s]+, from the same crate as ours.
         Unit::Word => json!({ "type": "Whitespace" }),
         Unit::Char => {
             json!({ "type": "Split", "pattern": { "Regex": r"[\s\S]" }, "behavior": "Isolated", "invert": false })

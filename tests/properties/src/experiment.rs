@@ -59,7 +59,7 @@ fn hold(text: &str, sets: &[String]) {
                 // What is missing at the end may be missed on the line behind the last line feed.
                 assert!((1..=text.matches('\n').count() + 1).contains(&line), "{message:?}");
             } else {
-                let known = message.starts_with("x.toml: ") || message.starts_with("--set '");
+                let known = message.starts_with("x.toml") || message.starts_with("--set '");
                 assert!(known, "{message:?} says neither the file nor the --set");
             }
         }

@@ -25,7 +25,7 @@ pub fn selector(bytes: &[u8]) {
             if let Some(other) = hint {
                 assert!(other.parse::<Selector>().is_ok(), "{word:?}: is told to try {other:?}");
             }
-            if let Some(several) = failure.hint.strip_prefix("one word for each: ") {
+            if let Some(several) = failure.hint.strip_prefix("separate runs by spaces: ") {
                 let words: Vec<&str> = several.split(' ').collect();
                 assert!(words.iter().all(|word| word.parse::<Selector>().is_ok()), "{word:?}: {several:?}");
             }

@@ -1,36 +1,37 @@
-//! Where the curves of a picture are drawn, and where a step and a value lie there.
+//! The area of a picture that holds the curves, and the positions of steps and values in it.
 
 use crate::chart::Chart;
 use crate::range::Range;
 
-/// Where the curves begin, from the picture's left edge.
+/// The distance of the area from the picture's left edge.
 pub const LEFT: f64 = 58.0;
 
-/// The part of a picture that holds the curves.
+/// The area of a picture that holds the curves.
 pub struct PlotArea<'a> {
     pub chart: &'a Chart,
     pub range: Range,
     pub right: f64,
     pub top: f64,
     pub floor: f64,
-    /// Steps of a bucket.
+    /// Steps per bucket.
     pub bucket: i64,
 }
 
 impl PlotArea<'_> {
-    /// Where a step lies.
+    /// The x coordinate of a step.
     pub fn x(&self, step: f64) -> f64 {
         LEFT + step / self.chart.steps.max(1) as f64 * (self.right - LEFT)
     }
 
-    /// Where a value lies; what leaves the picture does so with its own slope, but not to infinity.
+    /// The y coordinate of a value. A value outside the range lies outside the area, so that a curve that is cut off
+    /// keeps its slope; the distance is bounded.
     pub fn y(&self, value: f64) -> f64 {
         let share = self.range.share(value).clamp(-20.0, 20.0);
         self.floor - share * (self.floor - self.top)
     }
 }
 
-/// A place with one decimal: a tenth of a pixel is not seen.
+/// A coordinate with one decimal, because less than a tenth of a pixel is invisible.
 pub fn px(x: f64) -> String {
     let text = format!("{x:.1}");
     text.strip_suffix(".0").unwrap_or(&text).to_owned()

@@ -1,4 +1,4 @@
-//! A run's curve with its marks.
+//! A run's curve and its marks.
 
 use maud::{Markup, html};
 
@@ -16,7 +16,7 @@ pub fn curve(area: &PlotArea<'_>, line: &Curve) -> Markup {
     let crowded = area.chart.is_crowded();
     let mut path = String::new();
     let mut band = String::new();
-    // A bucket without a finite value is a gap; one that is missing was not measured, and is none.
+    // A bucket without a finite value leaves a gap. Steps that were not measured have no bucket and leave no gap.
     for part in buckets.split(|bucket| bucket.finite == 0).filter(|part| !part.is_empty()) {
         for (place, bucket) in part.iter().enumerate() {
             let sign = if place == 0 { 'M' } else { 'L' };
@@ -48,10 +48,10 @@ pub fn curve(area: &PlotArea<'_>, line: &Curve) -> Markup {
     }
 }
 
-/// Where a run's verdict says that it began, and where it was no number.
+/// Marks at the onset in a run's verdict and where values are not finite.
 pub fn marks(area: &PlotArea<'_>, line: &Curve) -> Markup {
     let colour = colours::class(line.place);
-    // A lane for each run that has some, so that marks at the same steps don't cover one another.
+    // Each run with non-finite values has its own lane, so that marks at the same steps don't cover one another.
     let lanes = area.chart.lines.iter().filter(|it| !it.holes.is_empty() && it.place < line.place).count();
     let lane = area.floor - 7.0 - 9.0 * (lanes % 8) as f64;
     html! {
@@ -74,7 +74,7 @@ pub fn marks(area: &PlotArea<'_>, line: &Curve) -> Markup {
     }
 }
 
-/// The mark of what was no number.
+/// The mark of a non-finite value.
 pub fn cross(x: f64, y: f64) -> String {
     format!("M{},{}l7,7m0,-7l-7,7", px(x - 3.5), px(y - 3.5))
 }

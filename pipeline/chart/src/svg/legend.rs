@@ -1,4 +1,4 @@
-//! What curves, baselines and marks are: labels beside their ends, and notes below.
+//! The legend: labels beside the ends of curves and baselines, and notes below the axis.
 
 use maud::{Markup, html};
 
@@ -12,12 +12,12 @@ use crate::range::Range;
 use crate::text::{count, cut};
 use crate::thin::thin;
 
-/// Between two labels.
+/// The distance between two labels.
 const GAP: f64 = 15.0;
-/// Closer than that none can be read.
+/// The least distance at which labels can be read.
 const LEAST_GAP: f64 = 12.0;
 
-/// What stands at a curve's end: its run, the last value, and how far it rose where that is out of the picture.
+/// The label at a curve's end: its run, its last value, and its peak if that is cut off.
 pub fn ending(line: &Curve, range: Range) -> String {
     let label = cut(&line.label, 36);
     let number = |x: f64, digits: usize| tick_label(format!("{x:.digits$e}").parse().unwrap_or(x));
@@ -27,13 +27,13 @@ pub fn ending(line: &Curve, range: Range) -> String {
     }
     let peak = line.peak().filter(|peak| range.cut && *peak > range.high).map(|peak| number(peak, 2));
     match peak {
-        Some(peak) if last > range.high => format!("{label}: up to {peak}"),
-        Some(peak) => format!("{label}: {}, up to {peak}", number(last, 3)),
+        Some(peak) if last > range.high => format!("{label}: peak {peak}"),
+        Some(peak) => format!("{label}: {}, peak {peak}", number(last, 3)),
         None => format!("{label}: {}", number(last, 3)),
     }
 }
 
-/// The heights at which the curves end, and the places of those for whose labels there is room.
+/// The heights at which the curves end, and the indices of the curves whose labels fit.
 fn ends(area: &PlotArea<'_>) -> (Vec<f64>, Vec<usize>) {
     let chart = area.chart;
     let end = |line: &Curve| line.last().map_or(area.floor, |last| area.y(last)).clamp(area.top, area.floor);
@@ -43,7 +43,7 @@ fn ends(area: &PlotArea<'_>) -> (Vec<f64>, Vec<usize>) {
     (ends, named)
 }
 
-/// Labels of curves and baselines beside their ends, kept apart.
+/// The labels beside the ends of curves and baselines, moved apart so that they do not overlap.
 pub fn endings(area: &PlotArea<'_>, words: &[String]) -> Markup {
     let chart = area.chart;
     let (ends, named) = ends(area);
@@ -61,7 +61,7 @@ pub fn endings(area: &PlotArea<'_>, words: &[String]) -> Markup {
     }
 }
 
-/// What lines and marks mean.
+/// The notes that explain lines and marks.
 pub fn notes(area: &PlotArea<'_>) -> Markup {
     let lines = &area.chart.lines;
     let y = area.floor + 54.0;
@@ -75,7 +75,7 @@ pub fn notes(area: &PlotArea<'_>) -> Markup {
     let coarse = lines.iter().any(|line| thin(&line.buckets, area.bucket).iter().any(|it| it.minimum != it.maximum));
     html! {
         @if coarse {
-            @let band = if area.chart.is_crowded() { "" } else { "; band: least to greatest" };
+            @let band = if area.chart.is_crowded() { "" } else { "; band: minimum to maximum" };
             @let words = format!("line: mean of {} steps{band}", count(area.bucket.max(most(lines))));
             text class="faint" font-size="11" x=(px(next(&words))) y=(y) { (words) }
         }
@@ -85,7 +85,7 @@ pub fn notes(area: &PlotArea<'_>) -> Markup {
             text class="faint" font-size="11" x=(px(at + 16.0)) y=(y) { "onset" }
         }
         @if named < lines.len() {
-            @let words = format!("{} of {} runs are labelled", count(named as i64), count(lines.len() as i64));
+            @let words = format!("{} of {} runs have a label", count(named as i64), count(lines.len() as i64));
             text class="faint" font-size="11" x=(px(next(&words))) y=(y) { (words) }
         }
         @if lines.iter().any(|line| !line.holes.is_empty()) {
@@ -96,7 +96,7 @@ pub fn notes(area: &PlotArea<'_>) -> Markup {
     }
 }
 
-/// Steps of the widest bucket that was read.
+/// Steps in the widest bucket that was read.
 fn most(lines: &[Curve]) -> i64 {
     lines.iter().flat_map(|line| &line.buckets).map(|bucket| bucket.steps).max().unwrap_or(1)
 }

@@ -1,4 +1,4 @@
-//! A worker that keeps to its order, and those that don't.
+//! Tests with workers that keep to the protocol, and with workers that break it.
 
 use identity::observations::{Evaluation, Measured};
 use serde_json::json;
@@ -51,7 +51,7 @@ fn done(reached: Option<u64>, stopped: bool) -> Done {
     Done { order: 1, reached, stopped, peak_memory: 0, report: json!({}) }
 }
 
-/// A file of one tensor, or the first `bytes` of it.
+/// A file of one tensor, truncated to `bytes`.
 fn file(folder: &Path, name: &str, bytes: usize) -> PathBuf {
     let header = br#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
     let mut text = (header.len() as u64).to_le_bytes().to_vec();
@@ -69,7 +69,7 @@ fn checkpoint(folder: &Path, step: u64) -> Reply {
 }
 
 #[test]
-fn steps_come_in_turn_and_end_with_their_checkpoints() {
+fn steps_are_in_order_and_end_with_their_checkpoints() {
     let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let folder = folder.path();
     let begun = || begin(&order(folder, segment(3, 5, &[3, 5])), false, false);
@@ -88,7 +88,7 @@ fn steps_come_in_turn_and_end_with_their_checkpoints() {
     let mut early = begun();
     early.hear(&mut checkpoint(folder, 3)).unwrap();
     assert!(early.end(&done(Some(3), false), &stop).unwrap_err().contains("ended at step 3"));
-    assert!(early.end(&done(Some(3), true), &stop).unwrap_err().contains("unasked"));
+    assert!(early.end(&done(Some(3), true), &stop).unwrap_err().contains("without being asked"));
     stop.store(true, Ordering::Relaxed);
     early.end(&done(Some(3), true), &stop).unwrap();
     let mut bare = begun();
@@ -98,7 +98,7 @@ fn steps_come_in_turn_and_end_with_their_checkpoints() {
 }
 
 #[test]
-fn only_a_loss_that_is_not_finite_ends_a_training_early() {
+fn only_a_nonfinite_loss_lets_training_give_up() {
     let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let folder = folder.path();
     for (loss, may, ends) in [(f64::NAN, true, true), (f64::NAN, false, false), (1.0, true, false)] {
@@ -110,7 +110,7 @@ fn only_a_loss_that_is_not_finite_ends_a_training_early() {
 }
 
 #[test]
-fn a_training_stops_early_only_where_it_looked() {
+fn training_stops_early_only_at_an_evaluation() {
     let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let look = |step: Option<u64>| {
         Reply::Evaluation(Evaluation { split: "valid".into(), step, loss: Measured(1.0), tokens: 1, seconds: 0.0 })
@@ -134,7 +134,7 @@ fn a_training_stops_early_only_where_it_looked() {
 }
 
 #[test]
-fn files_are_whole_and_in_the_orders_folder() {
+fn files_must_be_complete_and_in_the_orders_folder() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let sound = file(folder.path(), "sound", usize::MAX);
     std::os::unix::fs::symlink(&sound, folder.path().join("link")).unwrap();
@@ -159,7 +159,7 @@ fn files_are_whole_and_in_the_orders_folder() {
 }
 
 #[test]
-fn an_order_without_steps_is_answered_by_one_score_of_its_split() {
+fn an_order_without_steps_needs_one_evaluation_of_its_split() {
     let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let begun = || begin(&order(folder.path(), None), false, false);
     let score = |split: &str| {
@@ -176,7 +176,7 @@ fn an_order_without_steps_is_answered_by_one_score_of_its_split() {
 }
 
 #[test]
-fn predictions_come_before_their_step_and_leave_no_checkpoint() {
+fn predictions_come_before_their_step_without_a_checkpoint() {
     let (folder, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
     let folder = folder.path();
     let path = file(folder, "predictions", usize::MAX);
@@ -195,12 +195,12 @@ fn predictions_come_before_their_step_and_leave_no_checkpoint() {
     assert!(bare.hear(&mut told(4, &folder.join("none"))).is_err());
     bare.hear(&mut step(4, 1.0)).unwrap();
     assert!(bare.hear(&mut told(4, &path)).is_err(), "too late");
-    assert!(bare.end(&done(Some(5), false), &stop).unwrap_err().contains("without the predictions"));
-    assert!(begun(None).hear(&mut told(3, &path)).is_err(), "unasked");
+    assert!(bare.end(&done(Some(5), false), &stop).unwrap_err().contains("without the requested predictions"));
+    assert!(begun(None).hear(&mut told(3, &path)).is_err(), "not requested");
 }
 
 #[test]
-fn nothing_takes_longer_than_it_was_given() {
+fn nothing_takes_longer_than_the_age_of_its_order() {
     let folder = tempfile::tempdir().unwrap();
     for (seconds, possible) in [(0.9, true), (60.0, false), (1e300, false)] {
         let mut conduct = begin(&order(folder.path(), segment(3, 5, &[5])), false, false);
@@ -221,5 +221,5 @@ fn nothing_takes_longer_than_it_was_given() {
         });
         conduct.hear(&mut score).unwrap_err()
     };
-    assert!(words.starts_with("it spent 9000000000.0 seconds"), "{words}");
+    assert!(words.starts_with("reported 9000000000.0 s of work"), "{words}");
 }

@@ -1,5 +1,5 @@
-//! Executions on this machine, each on a thread of its own: a function of this process, or an order to a worker. Outputs
-//! are put into the store here, so that hashing and syncing hold nobody up.
+//! Runs executions on this machine, each on its own thread: a function of this process, or an order to a worker. The
+//! same threads put outputs into the store, so that hashing and syncing don't delay other work.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,23 +20,23 @@ use crate::store::{Put, Store};
 use crate::worker::{self, Asker, WorkerError};
 use identity::{Digest, OutputName, StageKey};
 
-/// The launcher of this machine.
+/// Launches executions on this machine.
 #[derive(Debug)]
 pub struct Local {
     bench: Bench,
-    /// Of functions of this process: how far they are.
+    /// The progress of stages that run as functions of this process.
     shares: HashMap<StageKey, Arc<AtomicU64>>,
-    /// Of orders: how many threads each may use.
+    /// Number of threads that each order may use.
     threads: HashMap<StageKey, Arc<AtomicU32>>,
 }
 
-/// What executions share.
+/// State shared by executions.
 #[derive(Debug, Clone)]
 struct Bench {
     store: Arc<Store>,
     pool: Arc<Pool>,
     stop: Arc<AtomicBool>,
-    /// How to ask the workers to stop that carry out an order.
+    /// Handles to the workers that carry out an order.
     askers: Arc<Mutex<HashMap<StageKey, Asker>>>,
 }
 
@@ -47,7 +47,7 @@ impl Bench {
 }
 
 impl Local {
-    /// Runs executions beside `store`, those of workers in `pool`.
+    /// A launcher with outputs in `store` and workers from `pool`.
     pub fn new(store: Arc<Store>, pool: Pool) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let bench = Bench { store, pool: Arc::new(pool), stop, askers: Arc::default() };
@@ -57,7 +57,7 @@ impl Local {
 
 impl Launcher for Local {
     fn launch(&mut self, task: Task, to: &Sender<Message>) {
-        // Those that have ended hold theirs no more.
+        // Executions that have ended have dropped their references.
         self.shares.retain(|_, share| Arc::strong_count(share) > 1);
         self.threads.retain(|_, threads| Arc::strong_count(threads) > 1);
         let (key, uid, outer) = (task.key, task.uid.clone(), to.clone());
@@ -74,13 +74,13 @@ impl Launcher for Local {
                 Way::Here(stage) => run_here(&bench, *stage, task, folder, share),
                 Way::Worker => carry_out(&bench, task, folder, &threads, &outer),
             };
-            // A panic must not leave the state machine to wait for an end that nobody tells.
+            // A panic must not leave the state machine waiting for an end that is never sent.
             let made = catch_unwind(AssertUnwindSafe(|| folder.and_then(work)))
                 .unwrap_or_else(|panic| Err(StageError::Bug(words_of(&*panic)).into()));
             bench.askers().remove(&key);
-            // Whatever is left after a kill is swept at the next start.
+            // If this process is killed first, the next one removes the folder when it starts.
             let _ = std::fs::remove_dir_all(bench.store.root().join("tmp").join(&uid));
-            // The receiver is gone only when the program is ending.
+            // The receiver is gone only when the program is exiting.
             let _ = outer.send(Message::Ended(key, made));
         };
         if let Err(error) = std::thread::Builder::new().spawn(whole) {
@@ -119,7 +119,7 @@ fn run_here(
         Err(StageError::Cancelled(_)) => return Err(TaskError::Stopped),
         outcome => outcome?,
     };
-    // What was read must be what the key says: a file of the user's may change at any time.
+    // The files that were read must match the key: a user's file can change at any time.
     let sources: Vec<(PathBuf, Digest)> =
         task.inputs.into_iter().filter_map(|input| Some((input.file?, input.digest))).collect();
     for (file, digest) in sources {
@@ -143,7 +143,7 @@ fn run_here(
     })
 }
 
-/// Has a worker carry an order out, with as many threads as `allowed` says at the time.
+/// Has a worker carry out an order, with as many threads as `allowed` currently says.
 fn carry_out(
     bench: &Bench,
     task: Task,
@@ -154,8 +154,8 @@ fn carry_out(
     let began = Instant::now();
     let key = task.key;
     let say = |observation| {
-        // The receiver is gone only when the program is ending, and then nobody waits for this order.
-        to.send(Message::Observed(key, observation)).map_err(|_| WorkerError::failed("the program is ending"))
+        // The receiver is gone only when the program is exiting, and then nobody waits for this order.
+        to.send(Message::Observed(key, observation)).map_err(|_| WorkerError::failed("the program is exiting"))
     };
     let mut worker = bench.pool.take(&bench.stop, |name, from| say(Observation::Log { name, from }))?;
     let order = Order {
@@ -176,11 +176,11 @@ fn carry_out(
         }
     };
     let notes = to.clone();
-    // Whoever would read it is gone only when the program is ending.
+    // The receiver is gone only when the program is exiting.
     let tell: worker::Tell = Box::new(move |words| drop(notes.send(Message::Observed(key, Observation::Note(words)))));
     worker.send(order, Some(tell))?;
-    // Only now: a request to stop must not overtake the order. One that came before finds no asker, so it is looked for
-    // once there is one.
+    // It is registered only now, since a request to stop must not overtake the order. A request made before this found
+    // no asker, so check for one here.
     let asker = worker.asker();
     bench.askers().insert(key, asker.clone());
     if bench.stop.load(Ordering::Relaxed) {
@@ -189,7 +189,7 @@ fn carry_out(
     let mut disk = None;
     let result = worker.follow(id, false, |mut reply| {
         conduct.hear(&mut reply).map_err(WorkerError::Astray)?;
-        // Told in answer: a worker that is suspended says nothing, and its pipe does not fill up.
+        // The number is sent only in answer to a message, so that the pipe of a suspended worker does not fill up.
         let now = allowed.load(Ordering::Relaxed);
         if now != threads && asker.allow(id, now).is_ok() {
             threads = now;
@@ -211,12 +211,12 @@ fn carry_out(
                     }
                 }
             }
-            // These begin or end what is followed, and nobody inspects.
+            // Greetings and ends are handled by `follow`, and no predictions were requested.
             Reply::Hello(_) | Reply::Done(_) | Reply::Failed { .. } | Reply::Predictions(_) => return Ok(()),
         })
     });
     if let Some(error) = disk {
-        // Dropped, the worker is ended: its order can't be finished.
+        // Dropping the worker kills it: its order can't be finished.
         return Err(error);
     }
     let done = match result {
@@ -242,7 +242,7 @@ fn carry_out(
 }
 
 fn thousandths(done: u64, whole: u64) -> u64 {
-    // At most 1000, since no more is done than there is.
+    // At most 1000, since `done` is at most `whole`.
     (u128::from(done) * 1000 / u128::from(whole.max(1))).min(1000) as u64
 }
 

@@ -1,4 +1,4 @@
-//! Idle workers, to be used again: starting one costs a quarter of a second.
+//! Keeps idle workers for reuse: starting one takes a quarter of a second.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use stages::protocol::Describe;
 
 use crate::worker::{self, Worker, WorkerError};
 
-/// Workers of one program.
+/// Idle workers of one program.
 #[derive(Debug)]
 pub struct Pool {
     program: PathBuf,
@@ -19,24 +19,24 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool of workers that run `program`, which described itself so; their words go to the folder `logs`.
+    /// A pool of workers that run `program`, match `describe`, and log to the folder `logs`.
     pub fn new(program: PathBuf, describe: Describe, logs: PathBuf) -> Self {
         Self { program, describe, logs, idle: Mutex::new(Vec::new()), next: AtomicU64::new(1) }
     }
 
-    /// The number of another order.
+    /// A new order number.
     pub(super) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A worker that has nothing to do. Where it logs is told before it is started: it may fail at that.
+    /// An idle worker, or a new one. `logs` gets the location of its log before it is started, since starting may fail.
     pub(super) fn take(
         &self,
         stop: &Arc<AtomicBool>,
         mut logs: impl FnMut(String, u64) -> Result<(), WorkerError>,
     ) -> Result<Worker, WorkerError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        // One that was killed while it had nothing to do harms nobody.
+        // Idle workers that were killed are skipped.
         match std::iter::from_fn(idle).find_map(|mut worker| worker.lives().then_some(worker)) {
             Some(mut worker) => {
                 logs(worker.log_name(), worker.begin_log())?;

@@ -1,4 +1,4 @@
-//! Objects put, damaged and removed.
+//! Tests of putting, damaging and removing objects.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn an_object_is_named_by_its_content_and_read_only() {
 }
 
 #[test]
-fn damage_is_noticed_set_aside_and_made_good_by_the_same_content() {
+fn a_damaged_object_is_set_aside_and_restored_by_the_same_content() {
     let (folder, store, id) = store_with("abc");
     std::fs::set_permissions(store.path(id), Permissions::from_mode(0o644)).unwrap();
     std::fs::write(store.path(id), "abd").unwrap();
@@ -35,7 +35,7 @@ fn damage_is_noticed_set_aside_and_made_good_by_the_same_content() {
 }
 
 #[test]
-fn a_database_moves_with_its_store_and_another_is_not_forgotten() {
+fn a_database_moves_with_its_store_and_other_databases_stay_noted() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = (folder.path().join("here"), folder.path().join("there"));
     let others = |at: &Path, own: &Path| -> Vec<PathBuf> {
@@ -44,7 +44,7 @@ fn a_database_moves_with_its_store_and_another_is_not_forgotten() {
     let store = Store::open(&here.join("data/store")).unwrap();
     let (own, other) = (here.join("experiments.db"), folder.path().join("other.db"));
     std::fs::write(&own, "").unwrap();
-    // What a process left that was killed while it wrote, and what one that lives is about to.
+    // Unfinished notes of a killed process and of a living one.
     let _alive = crate::lock::enlist(store.root(), "alive").unwrap();
     std::fs::create_dir_all(store.root().join("databases")).unwrap();
     let notes = ["new-123", "new-alive"].map(|name| store.root().join("databases").join(name));
@@ -61,13 +61,13 @@ fn a_database_moves_with_its_store_and_another_is_not_forgotten() {
     Store::open(&there.join("data/store")).unwrap().enrol(&other, "me").unwrap();
     let other = other.canonicalize().unwrap();
     assert_eq!(others(&there, &own), std::slice::from_ref(&other));
-    // Not to be found for now: its objects are still its own.
+    // A missing database keeps its claim to its objects.
     std::fs::remove_file(&other).unwrap();
     assert_eq!(others(&there, &own), [other]);
 }
 
 #[test]
-fn nothing_is_removed_while_somebody_adds() {
+fn nothing_is_removed_while_a_process_adds_objects() {
     let (_folder, store, id) = store_with("abc");
     let hold = lock::hold_content(store.root()).unwrap();
     assert_eq!(store.remove(|| io::Result::Ok(vec![id])).unwrap(), None);

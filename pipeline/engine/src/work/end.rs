@@ -20,16 +20,16 @@ impl Work<'_> {
         self.launcher.stop();
     }
 
-    /// A job can't be done: neither can the points that ask for it.
+    /// Gives up a job and the points that requested it.
     pub(super) fn lose(&mut self, key: StageKey, end: &End) -> Result<(), WorkError> {
-        // What was stopped or killed from outside did not fail by itself: whoever asks for it later may try.
+        // A job that was stopped or killed from outside did not fail by itself, so a later request may retry it.
         let state = if let End::Failed { .. } = end { JobState::Failed(end.clone()) } else { JobState::Idle };
         let users = self.jobs[&key].users.clone();
         self.jobs.turn(key, state);
         users.into_iter().try_for_each(|user| self.lose_point(user, end.clone()))
     }
 
-    /// A point can't be finished.
+    /// Gives up a point.
     pub(super) fn lose_point(&mut self, point: usize, end: End) -> Result<(), WorkError> {
         if !matches!(end, End::Interrupted { cause: None }) && !self.settings.keep_going && !self.stopping {
             self.stop_all();
@@ -37,7 +37,7 @@ impl Work<'_> {
         if self.points[point].end.is_none() {
             self.end_point(point, end)?;
         }
-        // What only lost points wait for is not begun.
+        // Jobs that only points given up are waiting for are not started.
         let idle = |key: &StageKey| self.jobs[key].users.iter().all(|user| self.points[*user].is_lost());
         let idle: Vec<StageKey> = self.jobs.all_waiting().filter(idle).collect();
         for key in idle {
@@ -46,13 +46,13 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Writes a point's end down.
+    /// Records a point's end.
     pub(super) fn end_point(&mut self, point: usize, end: End) -> Result<(), WorkError> {
         let row = self.conclude(point, end)?;
         self.recorder.end_runs(row.as_slice())
     }
 
-    /// Whoever has not ended by now was interrupted.
+    /// Marks all points that have not ended as interrupted.
     pub(super) fn finish_points(&mut self) -> Result<(), WorkError> {
         let mut rows = Vec::new();
         for point in 0..self.points.len() {
@@ -63,7 +63,7 @@ impl Work<'_> {
         self.recorder.end_runs(&rows)
     }
 
-    /// Ends a point: what is to be written of its run, if anything is.
+    /// Ends a point; returns what to record about its run, if anything.
     fn conclude(&mut self, point: usize, end: End) -> Result<Option<RunEnd>, WorkError> {
         let seconds = self.jobs.seconds(point);
         let Self { points, jobs, recorder, partial, .. } = self;
@@ -82,7 +82,7 @@ impl Work<'_> {
         Ok(Some(RunEnd { run, status, steps, seconds, error }))
     }
 
-    /// How an execution's failure ends those that asked for it.
+    /// How an execution's failure ends the points that requested it.
     pub(super) fn end_of(&self, key: StageKey, error: &TaskError) -> End {
         let message = error.to_string();
         let outside = |hint: &str| End::Interrupted {
@@ -90,7 +90,7 @@ impl Work<'_> {
         };
         let hint = match error {
             TaskError::Stopped => return End::Interrupted { cause: None },
-            // Whoever signals all processes of a job may meet a worker that does not listen yet.
+            // A signal to all processes of a batch job can hit a worker that doesn't handle signals yet.
             TaskError::Worker(WorkerError::Died { killed: true, .. }) if self.is_asked_to_stop() => {
                 return End::Interrupted { cause: None };
             }
@@ -98,8 +98,8 @@ impl Work<'_> {
             TaskError::Stage(error) => return failed(error),
             TaskError::Disk { error, .. } => return outside(store::advice(error)),
             TaskError::Thread(_) => return outside(Shortage::Threads.hint()),
-            TaskError::Changed(_) => "run again: what was made of it before is kept".to_owned(),
-            TaskError::Worker(WorkerError::Changed(_)) => "run again: the worker is asked anew what it is".to_owned(),
+            TaskError::Changed(_) => "run the same command again: finished work is kept".to_owned(),
+            TaskError::Worker(WorkerError::Changed(_)) => "run the same command again to use the new worker".to_owned(),
             TaskError::Worker(error) => match (error.shortage(), error.system_error().filter(limits::is_outside)) {
                 (Some(what), _) => return outside(what.hint()),
                 (None, Some(error)) => return outside(store::advice(&error)),
@@ -109,10 +109,10 @@ impl Work<'_> {
         End::Failed { message, key: None, hint }
     }
 
-    /// The command that shows the worker's own words.
+    /// A hint with the command that shows the worker's log.
     fn see_the_log(&self, key: StageKey) -> String {
         let run = self.points[self.jobs[&key].users[0]].track.run;
-        run.map(|run| format!("pipeline show {run} --log")).unwrap_or_default()
+        run.map(|run| format!("to see the worker's log: pipeline show {run} --log")).unwrap_or_default()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What executions tell: steps, checkpoints, evaluations, and how they ended.
+//! Handles messages from executions: steps, checkpoints, evaluations, and ends.
 
 use super::Work;
 use super::interface::{End, Progress, WorkError};
@@ -17,9 +17,9 @@ impl Work<'_> {
         }
     }
 
-    /// Writes down what was observed of an execution that runs.
+    /// Records an observation of a running execution.
     fn observe(&mut self, key: StageKey, observation: Observation) -> Result<(), WorkError> {
-        // Steps first: whoever finds a checkpoint or an event finds all steps before it.
+        // Record steps first, so that a checkpoint or an event is never recorded before the steps it follows.
         if let Observation::Checkpoint { .. } | Observation::Event(_) = observation {
             self.flush(key)?;
         }
@@ -64,13 +64,13 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Says something of a job.
+    /// Shows a message about a job.
     fn note(&mut self, key: StageKey, words: &str) {
         let label = &self.points[self.jobs[&key].users[0]].track.label;
         self.watch.note(format!("{label}: {words}").trim_start_matches(": "));
     }
 
-    /// Writes a training's waiting steps down.
+    /// Records the buffered steps of a training run.
     fn flush(&mut self, key: StageKey) -> Result<(), WorkError> {
         let Self { jobs, recorder, watch, .. } = self;
         if let Some(Running { execution, training: Some(recording), .. }) = jobs.running(key)
@@ -81,7 +81,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The same of all trainings whose steps have waited for long.
+    /// Records the buffered steps of all training runs whose steps are due.
     pub(super) fn flush_late(&mut self) -> Result<(), WorkError> {
         let late =
             self.jobs.all_running().filter(|(.., running)| running.training.as_ref().is_some_and(|it| it.is_late()));
@@ -91,7 +91,8 @@ impl Work<'_> {
 
     fn hear_end(&mut self, key: StageKey, result: Result<Made, TaskError>) -> Result<(), WorkError> {
         self.flush(key)?;
-        // While the execution still runs: a run that another process has left meanwhile keeps what this one computed for it.
+        // Take over runs before the execution ends, so that a run whose process has died meanwhile gets what was
+        // computed for it here.
         for user in self.jobs[&key].users.clone() {
             self.recorder.take_over(&mut self.points[user].track)?;
         }
@@ -101,7 +102,7 @@ impl Work<'_> {
         }
     }
 
-    /// An execution has made what it was launched for.
+    /// Accepts the result of an execution.
     fn accept(&mut self, key: StageKey, mut made: Made) -> Result<(), WorkError> {
         let Self { jobs, recorder, .. } = self;
         let training = jobs[&key].node.training.clone();
@@ -112,7 +113,7 @@ impl Work<'_> {
         let mut words = None;
         let accepted = match (training, &mut running.training) {
             (Some(training), Some(recording)) => {
-                // A segment that only made a lost checkpoint again ends before its training does.
+                // A segment that only recomputed a lost checkpoint ends before its training run does.
                 if made.reached == Some(recording.missing.to) {
                     made.reached = Some(recording.limit);
                 }
@@ -135,7 +136,7 @@ impl Work<'_> {
         self.done(key, accepted, How::Executed)
     }
 
-    /// An execution has failed, or was stopped.
+    /// Records that an execution failed or was stopped.
     fn give_up(&mut self, key: StageKey, error: &TaskError) -> Result<(), WorkError> {
         let end = self.end_of(key, error);
         let Some(running) = self.jobs.running(key) else { return Ok(()) };
@@ -148,7 +149,7 @@ impl Work<'_> {
         self.lose(key, &end)
     }
 
-    /// A job's result is accepted, so its points continue.
+    /// Marks a job as done and continues its points.
     pub(super) fn done(&mut self, key: StageKey, accepted: Accepted, how: How) -> Result<(), WorkError> {
         if how == How::Cached {
             self.cached += 1;

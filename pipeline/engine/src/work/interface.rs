@@ -1,4 +1,4 @@
-//! What the state machine is told, and what it tells.
+//! The interface of the state machine: settings, points, progress and results.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,93 +9,93 @@ use identity::{RunId, StageKey, StageName};
 use record::RecordError;
 use record::rows::RunRow;
 
-/// How the work is to be done.
+/// Settings of the work.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Executions side by side.
+    /// Maximum number of concurrent executions.
     pub jobs: usize,
-    /// Threads that an execution by the worker begins with, where a trajectory does not say otherwise.
+    /// Threads per worker execution, unless the trajectory started with another number.
     pub threads: u32,
-    /// Whether the user asked for them: then no execution ever has more.
+    /// Whether the user chose the number of threads; no execution then gets more.
     pub threads_asked: bool,
-    /// Cores that executions share.
+    /// Cores shared by all executions.
     pub cores: u32,
     /// The last stage to compute.
     pub until: Option<StageName>,
-    /// Compute nothing.
+    /// Only plan, without computing anything.
     pub dry_run: bool,
-    /// Say why each job is computed.
+    /// Explain why each job is computed.
     pub explain: bool,
-    /// Go on with other points when one fails.
+    /// Continue with other points when one fails.
     pub keep_going: bool,
-    /// This process.
+    /// The identifier of this process.
     pub process: String,
-    /// Asks to stop for the user.
+    /// The user's requests to stop.
     pub stop: Arc<dyn Stop>,
 }
 
-/// What the state machine tells whoever watches.
+/// Observes the state machine.
 pub trait WorkObserver {
-    /// A job begins.
+    /// A job started.
     fn started(&mut self, job: &JobLabel<'_>);
-    /// A job is so far.
+    /// A job made progress.
     fn progress(&mut self, job: &JobLabel<'_>, progress: &Progress);
-    /// A job ended; `None` when it was accepted.
+    /// A job ended; `error` is `None` if it was accepted.
     fn ended(&mut self, job: &JobLabel<'_>, seconds: f64, error: Option<&str>);
     /// Why a job is computed.
     fn explained(&mut self, job: &JobLabel<'_>, why: &[String]);
-    /// Anything else that a user should read.
+    /// A message for the user.
     fn note(&mut self, text: &str);
-    /// Called ten times a second: jobs that are done, and that are known so far.
+    /// Called ten times a second with the number of jobs done and of jobs known so far.
     fn tick(&mut self, done: usize, known: usize);
 }
 
-/// A job as people know it.
+/// A job, for display.
 #[derive(Debug, Clone)]
 pub struct JobLabel<'a> {
     /// Its stage key.
     pub key: StageKey,
     /// Its stage.
     pub stage: &'a StageName,
-    /// What tells it from other executions of that stage for one point.
+    /// Distinguishes it from other executions of the stage for the same point.
     pub item: &'a str,
-    /// The point that asked first.
+    /// The label of the first point that requested it.
     pub label: &'a str,
-    /// How many points ask.
+    /// Number of points that requested it.
     pub users: usize,
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
-    /// A training.
+    /// The progress of a training run.
     Steps {
         /// The first step of this execution.
         from: u64,
-        /// The newest.
+        /// The newest step.
         step: u64,
         /// The step after the last.
         to: u64,
-        /// The newest step's loss.
+        /// The loss of the newest step.
         loss: f64,
-        /// The tokens of this execution's steps so far.
+        /// Tokens of this execution's steps so far.
         tokens: u64,
     },
-    /// Anything else, in thousandths.
+    /// The progress of any other job, in thousandths.
     Share(u64),
 }
 
-/// A point on its way.
+/// A point of a study, with its run.
 pub struct Track<'a> {
-    /// What it asks of each stage.
+    /// What it requires of each stage.
     pub plan: &'a dyn Plan,
     /// Its run; none in a dry run.
     pub run: Option<RunId>,
-    /// Whether its run was finished before: then nothing is written about it unless something is executed.
+    /// Whether its run was already finished; nothing is then recorded about the run unless something is executed.
     pub settled: bool,
-    /// Its run, where another living process works on it, so that its end is that one's to write.
+    /// Its run, if another living process is working on it and will record its end.
     pub attached: Option<RunRow>,
-    /// What tells it from its siblings.
+    /// Distinguishes it from the other points.
     pub label: String,
 }
 
@@ -104,70 +104,70 @@ pub struct Track<'a> {
 pub enum End {
     /// Every stage is accepted.
     Finished,
-    /// Something failed; with the words, and the experiment's key that is at fault, if one is.
+    /// Something failed.
     Failed {
         /// What is wrong.
         message: String,
-        /// The experiment's key that is at fault.
+        /// The experiment's key at fault, if any.
         key: Option<String>,
-        /// What could be done.
+        /// What to do about it.
         hint: String,
     },
-    /// The user, or a failure elsewhere, stopped it before its end; or something from outside did, and the cause says so.
+    /// Stopped before its end: by the user or by a failure of another point, or, if there is a cause, from outside.
     Interrupted {
         /// What stopped it from outside.
         cause: Option<Interruption>,
     },
 }
 
-/// What stopped a point from outside: a worker was killed, a disk is full. Nothing is wrong with what was computed, so the
-/// run keeps its number and resumes.
+/// What stopped a point from outside, such as a killed worker or a full disk. What was computed is sound, so the run
+/// keeps its number and resumes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interruption {
     /// What happened.
     pub message: String,
-    /// What to do about it, before the same command is given again.
+    /// What to do before running the same command again.
     pub hint: String,
 }
 
-/// What came of it.
+/// The result of the work.
 #[derive(Debug)]
 pub struct WorkSummary {
-    /// How each point ended, in their order.
+    /// The ends of all points, in order.
     pub ends: Vec<End>,
-    /// Whether stages were left out as asked, so that a point whose end is `Finished` is not.
+    /// Whether `until` left stages out, so that points whose end is `Finished` are not complete.
     pub partial: bool,
-    /// Jobs that were executed.
+    /// Number of jobs executed.
     pub executed: usize,
-    /// Jobs whose results were there.
+    /// Number of jobs whose results were cached.
     pub cached: usize,
-    /// In a dry run: jobs that would be executed, in words.
+    /// In a dry run: descriptions of the jobs that would be executed.
     pub pending: Vec<String>,
-    /// In a dry run: stages that come after them, each with the number of points whose keys are not known yet.
+    /// In a dry run: later stages, each with the number of points whose keys are not known yet.
     pub later: Vec<(StageName, usize)>,
 }
 
-/// What can end the work as a whole.
+/// An error that ends the work as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The store.
+    /// A file or folder of the store failed.
     #[error("{}: {error}", path.display())]
     Store {
-        /// The file or folder that the system refuses.
+        /// The file or folder.
         path: PathBuf,
-        /// In the system's words.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// A training kept less than it was asked to.
-    #[error("BUG: checkpoint {0} is to be kept and was never written")]
+    /// A checkpoint that must be kept is missing.
+    #[error("BUG: checkpoint {0} was never written")]
     NoCheckpoint(u64),
-    /// The store's disk.
+    /// The store's disk failed.
     #[error("the store failed: {0}")]
     Disk(#[from] std::io::Error),
-    /// A file that the work stands on.
-    #[error("{}: removed or replaced while the program ran", .0.display())]
+    /// A file that must stay in place was removed or replaced.
+    #[error("{}: removed or replaced while the program was running", .0.display())]
     Gone(PathBuf),
 }

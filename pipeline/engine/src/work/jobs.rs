@@ -1,7 +1,7 @@
-//! Jobs: what is to be computed, once, whichever points ask for it.
+//! Jobs: computations that are done once, however many points request them.
 //!
-//! A job is in exactly one [`JobState`], and [`Jobs::turn`] is the only function that moves it to another; it also keeps the
-//! sets of those that wait and run, and each point's clock, so that none of them can drift.
+//! A job is in exactly one [`JobState`]. Only [`Jobs::turn`] changes it, and also maintains the sets of waiting and
+//! running jobs and each point's clock, so that they stay consistent.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::{Bound, Index};
@@ -15,30 +15,29 @@ use identity::observations::{Evaluation, Event};
 use identity::{Digest, ExecutionId, Fields, How, StageKey};
 use record::rows::Accepted;
 
-/// A job's turn among those that wait: points in their order, and each as deep as it goes, so that results come early.
+/// The priority of a waiting job: the order of points, then of requests, so that early points finish early.
 pub(super) type Rank = (usize, usize);
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Debug)]
 pub(super) enum JobState {
-    /// Its inputs are there and its result is not. It starts when a place is free.
+    /// Its inputs are available and its result is not. It starts when a slot is free.
     Ready,
-    /// Another process, or another job of this one, computes the same thing or what it begins from; it is looked at again
-    /// at every tick.
+    /// Another process or job is computing the same thing, or what this job starts from. It is retried at every tick.
     Elsewhere,
-    /// It is being computed, under a claim that nobody else can hold.
+    /// It is being computed, under an exclusive claim.
     Running(Box<Running>),
     /// Its result is accepted.
     Done { accepted: Accepted, how: How },
-    /// It failed, and with it every point that asks for it.
+    /// It failed, and with it every point that requests it.
     Failed(End),
-    /// It was not begun, because all that asked for it had failed elsewhere, or it was interrupted. Whoever asks next makes
-    /// it ready.
+    /// It was interrupted, or never started because all points that requested it failed elsewhere. The next request
+    /// makes it ready.
     Idle,
 }
 
 impl JobState {
-    /// For whoever debugs.
+    /// The name of the state, for the log.
     fn name(&self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -54,13 +53,13 @@ impl JobState {
 /// A job that is being computed.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// Held as long as this is there.
+    /// Held while the job is running.
     pub(super) _claim: Lock,
     pub(super) execution: ExecutionId,
     pub(super) began: Instant,
-    /// For a training.
+    /// Set for a job that trains.
     pub(super) training: Option<Recording>,
-    /// Of anything else: what it scored, and what is worth a line, until its result is accepted.
+    /// For other jobs: evaluations and events until the result is accepted.
     pub(super) evaluations: Vec<Evaluation>,
     pub(super) events: Vec<Event>,
 }
@@ -71,20 +70,21 @@ pub(super) struct Job {
     pub(super) stage: Stage,
     pub(super) node: Node,
     pub(super) fields: Fields,
-    /// What claims it: its key, or its trajectory's identity, since two lengths of one must not be computed at once.
+    /// The name of its claim: its key, or the identity of its trajectory, of which two lengths must not be computed at
+    /// once.
     pub(super) claim: Digest,
     pub(super) state: JobState,
-    /// The job that makes the checkpoint from which it begins, where that had to be asked for.
+    /// The job that recomputes the checkpoint from which it starts, if that was necessary.
     pub(super) needs: Option<StageKey>,
-    /// Indices of the points that ask for it, in the order in which they asked.
+    /// Indices of the points that requested it, in order of request.
     pub(super) users: Vec<usize>,
     pub(super) rank: Rank,
 }
 
-/// How long something was computed for a point.
+/// Measures the time spent computing for a point.
 #[derive(Debug, Default, Clone)]
 struct Clock {
-    /// Jobs that are being computed for it.
+    /// Number of jobs running for the point.
     running: usize,
     since: Option<Instant>,
     spent: Duration,
@@ -112,10 +112,10 @@ impl Clock {
 #[derive(Debug)]
 pub(super) struct Jobs {
     all: HashMap<StageKey, Job>,
-    /// Jobs that are ready or computed elsewhere.
+    /// Jobs in the states `Ready` and `Elsewhere`.
     waiting: BTreeMap<Rank, StageKey>,
     running: HashSet<StageKey>,
-    /// Of each point.
+    /// The clock of each point.
     clocks: Vec<Clock>,
     done: usize,
 }
@@ -129,25 +129,25 @@ impl Index<&StageKey> for Jobs {
 }
 
 impl Jobs {
-    /// No jobs, of that many points.
+    /// No jobs yet, for `points` points.
     pub(super) fn of(points: usize) -> Self {
         let (all, waiting, running) = (HashMap::new(), BTreeMap::new(), HashSet::new());
         Self { all, waiting, running, clocks: vec![Clock::default(); points], done: 0 }
     }
 
-    /// A job, if there is one.
+    /// The job with a key, if there is one.
     pub(super) fn get(&self, key: &StageKey) -> Option<&Job> {
         self.all.get(key)
     }
 
-    /// Adds a job for a point; it is ready.
+    /// Adds a job for a point, in the state `Ready`.
     pub(super) fn add(&mut self, key: StageKey, stage: Stage, node: Node, fields: Fields, claim: Digest, point: usize) {
         let (rank, users) = ((point, self.all.len()), vec![point]);
         self.all.insert(key, Job { stage, node, fields, claim, state: JobState::Idle, needs: None, users, rank });
         self.turn(key, JobState::Ready);
     }
 
-    /// A point asks for a job that is there, if it is.
+    /// Adds a point to an existing job; false if there is no such job.
     pub(super) fn join(&mut self, key: StageKey, point: usize) -> bool {
         let Some(job) = self.all.get_mut(&key) else { return false };
         if !job.users.contains(&point) {
@@ -162,14 +162,14 @@ impl Jobs {
         true
     }
 
-    /// A job begins from what another one makes.
+    /// Sets the job whose checkpoint a job starts from.
     pub(super) fn set_need(&mut self, key: StageKey, needs: Option<StageKey>) {
         if let Some(job) = self.all.get_mut(&key) {
             job.needs = needs;
         }
     }
 
-    /// The only place where a job's state changes. It moves the job between the sets of those that wait and run, and
+    /// Changes a job's state; no other function does. Moves the job between the sets of waiting and running jobs, and
     /// starts and stops the clocks of its points.
     pub(super) fn turn(&mut self, key: StageKey, state: JobState) {
         let Some(job) = self.all.get_mut(&key) else { return };
@@ -191,7 +191,7 @@ impl Jobs {
         }
     }
 
-    /// A running job.
+    /// The running state of a job, if it is running.
     pub(super) fn running(&mut self, key: StageKey) -> Option<&mut Running> {
         match &mut self.all.get_mut(&key)?.state {
             JobState::Running(running) => Some(running),
@@ -199,7 +199,7 @@ impl Jobs {
         }
     }
 
-    /// Those that run.
+    /// All running jobs.
     pub(super) fn all_running(&self) -> impl Iterator<Item = (StageKey, &Job, &Running)> {
         self.running.iter().filter_map(|key| match &self.all[key] {
             job @ Job { state: JobState::Running(running), .. } => Some((*key, job, &**running)),
@@ -207,33 +207,33 @@ impl Jobs {
         })
     }
 
-    /// How many run.
+    /// Number of running jobs.
     pub(super) fn count_running(&self) -> usize {
         self.running.len()
     }
 
-    /// Those that wait, by their ranks.
+    /// All waiting jobs, by rank.
     pub(super) fn all_waiting(&self) -> impl Iterator<Item = StageKey> {
         self.waiting.values().copied()
     }
 
-    /// The first that waits behind a rank.
+    /// The first waiting job after a rank.
     pub(super) fn next_waiting(&self, after: Option<Rank>) -> Option<(Rank, StageKey)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.waiting.range((from, Bound::Unbounded)).next().map(|(rank, key)| (*rank, *key))
     }
 
-    /// How long something was computed for a point, in seconds.
+    /// Time spent computing for a point, in seconds.
     pub(super) fn seconds(&self, point: usize) -> f64 {
         self.clocks[point].seconds()
     }
 
-    /// How many are done.
+    /// Number of jobs done.
     pub(super) fn count_done(&self) -> usize {
         self.done
     }
 
-    /// How many there are.
+    /// Number of jobs.
     pub(super) fn count(&self) -> usize {
         self.all.len()
     }

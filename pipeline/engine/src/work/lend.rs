@@ -1,13 +1,13 @@
-//! Cores that would stand idle are lent to executions that run, and taken back when others begin: the last points of a study
-//! have the whole machine.
+//! Lends idle cores to running executions, and takes them back when others start, so that the last points of a study
+//! can use the whole machine.
 
 use super::Work;
 use super::jobs::Running;
 use crate::graph::{CPU, Way};
 
 impl Work<'_> {
-    /// Allows what runs the cores that nobody else uses. Only on the CPU, where the number of threads changes no bit, and only
-    /// where the user left their number open.
+    /// Allows running executions the idle cores. Only on the CPU, where the number of threads doesn't affect results,
+    /// and only if the user did not choose a number.
     pub(super) fn lend_cores(&mut self) {
         if self.settings.threads_asked {
             return;
@@ -27,8 +27,8 @@ impl Work<'_> {
     }
 }
 
-/// How many threads each execution may use, which began with so many and can borrow cores or not. Where the rest can't be
-/// divided, the first have one more.
+/// The number of threads that each execution may use, given its initial number and whether it can borrow cores. A
+/// remainder goes to the first ones.
 fn shares(cores: u32, executions: &[(u32, bool)]) -> Vec<u32> {
     let used = executions.iter().fold(0u32, |sum, (began, _)| sum.saturating_add(*began));
     let mut left = cores.saturating_sub(used);

@@ -1,4 +1,4 @@
-//! The checkpoint from which a fork begins: its parent's, made again where its state was let go.
+//! The checkpoint that a fork starts from: one of its parent's, recomputed if its state was pruned.
 
 use super::Work;
 use super::interface::{End, WorkError};
@@ -8,7 +8,7 @@ use crate::graph::{self, Parent, Stage, Training};
 use identity::{Fields, StageKey, TrajectoryId};
 use record::rows::NewTrajectory;
 
-/// A training's trajectory, as the record is to have it.
+/// The trajectory of a training run, to be recorded.
 pub(super) fn begun<'n>(
     fields: &'n Fields,
     training: &Training,
@@ -20,7 +20,7 @@ pub(super) fn begun<'n>(
 }
 
 impl Work<'_> {
-    /// What of its parent is computed again before a fork begins, in words; `None` where nothing is.
+    /// Describes which steps of its parent are recomputed before a fork starts; `None` if there are none.
     pub(super) fn replay(&mut self, key: StageKey) -> Result<Option<String>, WorkError> {
         let Self { jobs, recorder, .. } = self;
         let job = &jobs[&key];
@@ -38,10 +38,10 @@ impl Work<'_> {
         let checkpoints = found.map(|trajectory| trajectory.checkpoints).unwrap_or_default();
         let nearest = checkpoints.range(..parent.step).rev().find(|(_, (_, state))| state.is_some());
         let from = nearest.map_or(0, |(step, _)| *step);
-        Ok(Some(format!("(after steps {from} to {} of its parent, whose state there was let go)", parent.step)))
+        Ok(Some(format!("(after recomputing steps {from} to {} of its parent, whose state was pruned)", parent.step)))
     }
 
-    /// Whether a job can't start because what it begins from is not made; when that failed, so has the job.
+    /// Whether a job must wait for the checkpoint that it starts from; if that failed, the job fails too.
     pub(super) fn waits_for_origin(&mut self, key: StageKey) -> Result<bool, WorkError> {
         let needed = self.jobs[&key].needs.and_then(|needs| self.jobs.get(&needs));
         match needed.map(|job| &job.state) {
@@ -58,7 +58,7 @@ impl Work<'_> {
         }
     }
 
-    /// Has the parent computed again up to the checkpoint from which a fork begins; the fork waits for it.
+    /// Requests the parent up to the checkpoint that a fork starts from; the fork waits for it.
     pub(super) fn ask_for_origin(&mut self, key: StageKey, parent: &Parent) -> Result<(), WorkError> {
         let Job { stage, users, needs, .. } = &self.jobs[&key];
         let (stage, users) = (stage.clone(), users.clone());
@@ -77,7 +77,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Why the parent can't be computed again: this program would compute another trajectory.
+    /// The failure of a fork whose parent can't be recomputed, because this program would compute a different one.
     fn foreign(&mut self, stage: &Stage, parent: &Parent) -> Result<Option<End>, WorkError> {
         let Some(training) = &parent.node.training else { return Ok(None) };
         let now = graph::trajectory_fields(stage, &parent.node, training, &self.graph.facts);
@@ -91,11 +91,12 @@ impl Work<'_> {
         let step = parent.step;
         Ok(Some(End::Failed {
             message: format!(
-                "the state of checkpoint {step} was let go, and can't be made again as it was: {}",
+                "the state of checkpoint {step} was pruned, and can't be recomputed exactly because of these changes: \
+                 {}",
                 differs.join(", ")
             ),
             key: None,
-            hint: "fork at a checkpoint whose state is kept, or with the program that trained it".to_owned(),
+            hint: "fork at a checkpoint whose state is kept, or use the version of pipeline that trained it".to_owned(),
         }))
     }
 }

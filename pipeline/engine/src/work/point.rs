@@ -1,4 +1,4 @@
-//! A point of a study on its way through the stages.
+//! The progress of a point of a study through the stages.
 
 use super::interface::{End, Track};
 use super::jobs::{JobState, Jobs};
@@ -8,33 +8,33 @@ use identity::StageKey;
 /// A stage of one point.
 #[derive(Debug)]
 pub(super) enum PointStage {
-    /// What it needs is not all there.
+    /// Its upstream stages are not all done.
     Open,
-    /// Its nodes, as keys of jobs; and whether it is written down which executions served it.
+    /// The keys of the jobs for its nodes; `served` is whether the executions that served it are recorded.
     Expanded { keys: Vec<StageKey>, served: bool },
 }
 
 /// A point.
 pub(super) struct PointJobs<'a> {
     pub(super) track: Track<'a>,
-    /// One for each stage of the work.
+    /// One per stage of the work.
     pub(super) columns: Vec<PointStage>,
     pub(super) end: Option<End>,
 }
 
 impl<'a> PointJobs<'a> {
-    /// Nothing is asked for yet.
+    /// A point that has requested nothing yet.
     pub(super) fn new(track: Track<'a>, stages: usize) -> Self {
         let columns = std::iter::repeat_with(|| PointStage::Open).take(stages).collect();
         Self { track, columns, end: None }
     }
 
-    /// Whether it can't be finished.
+    /// Whether the point can't be finished.
     pub(super) fn is_lost(&self) -> bool {
         matches!(self.end, Some(End::Failed { .. } | End::Interrupted { .. }))
     }
 
-    /// The steps that its training reached.
+    /// The number of steps that its training reached.
     pub(super) fn reached(&self, jobs: &Jobs) -> Option<u64> {
         self.columns.iter().find_map(|column| {
             let PointStage::Expanded { keys, .. } = column else { return None };
@@ -45,7 +45,7 @@ impl<'a> PointJobs<'a> {
         })
     }
 
-    /// How a job ended that a stage needs and that has failed.
+    /// The end of a failed job of a stage, if any.
     pub(super) fn failed(&self, column: usize, jobs: &Jobs) -> Option<End> {
         let PointStage::Expanded { keys, .. } = &self.columns[column] else { return None };
         keys.iter().find_map(|key| match &jobs[key].state {
@@ -54,7 +54,7 @@ impl<'a> PointJobs<'a> {
         })
     }
 
-    /// What a stage's needs made; `None` while one is not done.
+    /// The products of a stage's upstream stages; `None` while one is not done.
     pub(super) fn upstream(&self, stage: &Stage, stages: &[Stage], jobs: &Jobs) -> Option<Upstream> {
         let mut upstream = Upstream::default();
         for need in &stage.needs {

@@ -1,4 +1,4 @@
-//! What the work finds written, and what it writes down: results and whether their objects are sound, the ends of runs.
+//! Reads and writes the record and the store: results and the condition of their objects, and the ends of runs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use identity::{ExecutionId, ObjectId, OutputName, StageKey, TrajectoryId};
 use record::Record;
 use record::rows::{Accepted, Finished, KILLED, RunEnd, RunRow, Trajectory};
 
-/// The record and the store, of which each has what the other needs.
+/// The record and the store, which are only meaningful together.
 pub(super) struct Recorder<'a> {
     pub(super) record: &'a mut Record,
     pub(super) store: Arc<Store>,
-    /// This process.
+    /// The identifier of this process.
     pub(super) process: String,
-    /// Objects whose want or damage was told.
+    /// Missing and damaged objects already reported.
     noted: HashSet<ObjectId>,
 }
 
-/// An object that is not what its name says, with what it is to its stage.
+/// A missing or damaged object, with its output name.
 type Ill = (ObjectId, OutputName, Health);
 
 impl<'a> Recorder<'a> {
@@ -31,19 +31,19 @@ impl<'a> Recorder<'a> {
         Self { record, store, process, noted: HashSet::new() }
     }
 
-    /// Whether an object is there and what its name says.
+    /// Whether an object is in the store and intact.
     pub(super) fn is_sound(&mut self, id: ObjectId) -> bool {
         matches!(self.health(id), Ok(Health::Sound))
     }
 
-    /// How an object stands, whose size the record has.
+    /// The condition of an object whose size is recorded.
     fn health(&mut self, id: ObjectId) -> std::io::Result<Health> {
         let record = &mut self.record;
         self.store.check_sized(id, || record.size(id).ok().flatten())
     }
 
-    /// The accepted result of a key, when there is one and all that it made is sound; of a training also what its trajectory
-    /// has. What is to be told of objects that are not goes to `tell`, once for each.
+    /// The accepted result of a key, if there is one and all of its objects are intact, including those of its
+    /// trajectory if it trains. Reports each missing or damaged object to `tell`, once.
     pub(super) fn result(
         &mut self,
         key: StageKey,
@@ -59,7 +59,7 @@ impl<'a> Recorder<'a> {
             unsound.extend(self.ill_checkpoints(identity, training.length)?);
         }
         for (id, name, health) in &unsound {
-            // Several results may list it, and a result is looked up again under its claim.
+            // Several results can list an object, and a result is looked up again under its claim.
             if self.noted.insert(*id) {
                 let what = if *health == Health::Missing { "is missing" } else { "is damaged and was set aside" };
                 tell(&format!("object {id} ({name}) {what}; recomputing"));
@@ -72,14 +72,14 @@ impl<'a> Recorder<'a> {
         Ok(is_whole.then_some(accepted))
     }
 
-    /// An object that is not what its name says.
+    /// The object, if it is missing or damaged.
     fn ill(&mut self, id: ObjectId, name: &OutputName) -> Result<Option<Ill>, WorkError> {
         let health = self.health(id).map_err(|error| WorkError::Store { path: self.store.path(id), error })?;
         Ok((health != Health::Sound).then(|| (id, name.clone(), health)))
     }
 
-    /// Of a trajectory's checkpoints up to a length, also those that only resuming needs, the objects that are not what
-    /// their names say.
+    /// The missing and damaged objects of a trajectory's checkpoints up to `length`, including those needed only for
+    /// resuming.
     fn ill_checkpoints(&mut self, identity: TrajectoryId, length: u64) -> Result<Vec<Ill>, WorkError> {
         let Some(recorded) = self.record.find_trajectory(identity)? else { return Ok(Vec::new()) };
         let mut ill = Vec::new();
@@ -90,14 +90,14 @@ impl<'a> Recorder<'a> {
             }
         }
         if !ill.is_empty() {
-            // Another process may have pruned a state in the meantime: it deletes the row before the file.
+            // Another process may have pruned a state meanwhile; it deletes the row before the file.
             let still = self.record.find_trajectory(identity)?.map(|t| t.checkpoints).unwrap_or_default();
             ill.retain(|(id, ..)| still.values().any(|(weights, state)| weights == id || *state == Some(*id)));
         }
         Ok(ill)
     }
 
-    /// Whether the last checkpoint of a training has its state, where a fork wants it.
+    /// Whether the last checkpoint of a training run has its state, if a fork requires it.
     fn is_whole(&mut self, identity: TrajectoryId, training: &Training) -> Result<bool, WorkError> {
         if !training.whole {
             return Ok(true);
@@ -107,15 +107,15 @@ impl<'a> Recorder<'a> {
         Ok(last.is_some_and(|(_, state)| state.is_some()))
     }
 
-    /// The weights and state from which a fork begins, where both are sound.
+    /// The weights and state from which a fork starts, if both are intact.
     pub(super) fn origin(&mut self, parent: &Parent) -> Result<Option<(ObjectId, ObjectId)>, WorkError> {
         let Some(trajectory) = self.record.find_trajectory(parent.identity)? else { return Ok(None) };
         let Some((weights, Some(state))) = trajectory.checkpoints.get(&parent.step) else { return Ok(None) };
         Ok((self.is_sound(*weights) && self.is_sound(*state)).then_some((*weights, *state)))
     }
 
-    /// Accepts what an execution made, in one transaction. The outputs of a training are the kept checkpoints of its
-    /// trajectory.
+    /// Accepts the result of an execution, in one transaction. If it trained, its outputs are the kept checkpoints of
+    /// its trajectory.
     pub(super) fn accept(
         &mut self,
         key: StageKey,
@@ -147,7 +147,7 @@ impl<'a> Recorder<'a> {
             report: made.report.clone(),
             reached: made.reached,
         };
-        // `made` holds the store's content until its references are recorded.
+        // `made` holds its lock on the store's content until its references are recorded.
         self.record.accept(&Finished {
             execution,
             key,
@@ -164,7 +164,7 @@ impl<'a> Recorder<'a> {
         Ok(accepted)
     }
 
-    /// Takes the run of a point over whose process, another one, has died meanwhile.
+    /// Takes over the run of a point from another process that has died.
     pub(super) fn take_over(&mut self, track: &mut Track<'_>) -> Result<(), WorkError> {
         let Some(row) = track.attached.as_ref() else { return Ok(()) };
         let process = self.record.process_of(row.id)?;
@@ -178,7 +178,7 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Writes down how runs ended.
+    /// Records the ends of runs.
     pub(super) fn end_runs(&mut self, rows: &[RunEnd]) -> Result<(), WorkError> {
         Ok(self.record.end_runs(rows, &self.process)?)
     }
@@ -190,20 +190,19 @@ impl<'a> Recorder<'a> {
     }
 }
 
-/// What is to be said of a training that ended before its length: it belongs to this execution and not to the
-/// trajectory, because another run may continue it.
+/// The event for a training run that ended before its full length. It belongs to the execution, not to the trajectory,
+/// since another run may continue the trajectory.
 pub(super) fn early_end(training: &Training, reached: u64, looks: &Looks) -> Option<Event> {
     if let Some(rule) = training.early_stopping.filter(|rule| rule.end(looks) == Some(reached)) {
-        let many = if rule.patience == 0 {
-            "no new best".to_owned()
-        } else {
-            format!("no new best for {} looks", rule.patience + 1)
+        let waited = match rule.patience {
+            0 => String::new(),
+            patience => format!(" for {} evaluations", patience + 1),
         };
-        let message = format!("the valid loss has {many}: training ends after {reached} steps");
+        let message = format!("the validation loss did not improve{waited}; training stopped after {reached} steps");
         return Some(Event { step: Some(reached.saturating_sub(1)), kind: "stopped_early".to_owned(), message });
     }
     let steps = training.stop_after.filter(|_| reached < training.length)?;
     let plural = if steps == 1 { "" } else { "s" };
-    let message = format!("the loss was not finite for {steps} step{plural} in a row: training ends");
+    let message = format!("the loss was NaN or Inf for {steps} consecutive step{plural}; training stopped");
     Some(Event { step: Some(reached.saturating_sub(1)), kind: "stopped_nonfinite".to_owned(), message })
 }

@@ -1,4 +1,4 @@
-//! A trajectory on its way into the record: steps in batches, states thinned out.
+//! Records a trajectory: writes steps in batches, and prunes states.
 
 use std::time::{Duration, Instant};
 
@@ -11,43 +11,43 @@ use identity::observations::{Event, Looks, Step};
 use identity::{ExecutionId, ObjectId};
 use record::rows::Trajectory;
 
-/// Steps wait this long at most before they are written.
+/// Maximum time that steps are buffered.
 const FLUSH: Duration = Duration::from_millis(250);
-/// Steps that are written at once, however long they waited.
+/// Number of buffered steps that are written at once.
 const FLUSH_STEPS: usize = 1024;
 
-/// A trajectory as its execution is recorded.
+/// A trajectory while an execution of it is being recorded.
 #[derive(Debug)]
 pub(super) struct Recording {
     pub(super) trajectory: Trajectory,
     pub(super) missing: Missing,
-    /// Where the training ends: its length, or the step at which its loss had stayed non-finite for too long.
+    /// Where training ends: its length, or the step at which a rule stopped it.
     pub(super) limit: u64,
-    /// The valid losses that rules of the training have seen.
+    /// The validation losses that the rules of the training run read.
     pub(super) looks: Looks,
-    /// Tokens of the steps so far.
+    /// Tokens of this execution's steps so far.
     pub(super) tokens: u64,
-    /// The newest step and its loss, to be shown.
+    /// The newest step and its loss, for display.
     pub(super) last: Option<(u64, f64)>,
-    /// Steps that were recorded before this execution.
+    /// Number of steps recorded before this execution.
     recorded: u64,
     waiting: Vec<Step>,
     flushed: Instant,
-    /// Whether a step that was computed again differed, and that was told.
+    /// Whether a difference in a recomputed step has been reported.
     differed: bool,
-    /// Objects pruned so far whose files are still there.
+    /// Pruned objects whose files still exist.
     dropped: Vec<ObjectId>,
 }
 
 impl Recording {
-    /// Nothing of what is missing is computed yet.
+    /// A recording without any steps yet.
     pub(super) fn new(trajectory: Trajectory, missing: Missing, limit: u64, looks: Looks) -> Self {
         let (tokens, last, recorded) = (0, None, trajectory.steps);
         let (waiting, flushed, differed, dropped) = (Vec::new(), Instant::now(), false, Vec::new());
         Self { trajectory, missing, limit, looks, tokens, last, recorded, waiting, flushed, differed, dropped }
     }
 
-    /// Takes a step in; says whether as many wait as are written at once.
+    /// Buffers a step; returns whether the buffer is full.
     pub(super) fn step(&mut self, step: Step) -> bool {
         self.tokens = self.tokens.saturating_add(step.tokens);
         self.last = Some((step.step, step.loss.0));
@@ -55,14 +55,14 @@ impl Recording {
         self.waiting.len() >= FLUSH_STEPS
     }
 
-    /// Whether steps have waited for long.
+    /// Whether buffered steps are due to be written.
     pub(super) fn is_late(&self) -> bool {
         self.flushed.elapsed() > FLUSH
     }
 }
 
 impl Recorder<'_> {
-    /// Writes a training's waiting steps down; returns what is to be told of the first that was computed before and differs.
+    /// Records the buffered steps; returns a message about the first recomputed step that differs.
     pub(super) fn flush(
         &mut self,
         execution: ExecutionId,
@@ -77,7 +77,7 @@ impl Recorder<'_> {
         let mismatch = self.record.append_steps(row, recording.recorded, &steps)?;
         let Some(mismatch) = mismatch.filter(|_| !recording.differed) else { return Ok(None) };
         let message = format!(
-            "step {} was computed again, from step {}, and differs: {} before, {} now (execution {})",
+            "step {} differs when recomputed from step {}: {} before, {} now (execution {})",
             mismatch.step, recording.missing.from, mismatch.before, mismatch.now, execution.0
         );
         let event = Event { step: Some(mismatch.step), kind: "differs".to_owned(), message };
@@ -86,7 +86,7 @@ impl Recorder<'_> {
         Ok(Some(event.message))
     }
 
-    /// Records a checkpoint, and prunes what resuming no longer needs.
+    /// Records a checkpoint, and prunes states that resuming no longer needs.
     pub(super) fn checkpoint(
         &mut self,
         execution: ExecutionId,
@@ -98,18 +98,18 @@ impl Recorder<'_> {
         recording.trajectory.checkpoints.insert(step, (weights.id, Some(state.id)));
         let (w, s) = ((weights.id, weights.bytes), (state.id, state.bytes));
         self.record.add_checkpoint(recording.trajectory.row, execution, step, w, s)?;
-        // They hold the store's content, which is thinned next.
+        // Release their locks on the store's content, which is pruned next.
         drop((weights, state));
         self.thin(recording, training)
     }
 
-    /// Prunes states that resuming will not need, and checkpoints that nobody asked to keep.
+    /// Prunes states that resuming doesn't need, and checkpoints that `keep` doesn't include.
     fn thin(&mut self, recording: &mut Recording, training: &Training) -> Result<(), WorkError> {
         let checkpoints = &mut recording.trajectory.checkpoints;
         let with_state: Vec<u64> = checkpoints.iter().filter(|(_, c)| c.1.is_some()).map(|(step, _)| *step).collect();
         let states = segment::states_to_drop(&with_state);
         let kept = training.kept_until(recording.limit, &recording.looks);
-        // Weights that were the best for a while.
+        // Checkpoints whose weights are no longer the best.
         let stateless = checkpoints.iter().filter(|(_, c)| c.1.is_none()).map(|(step, _)| *step);
         let outdone: Vec<u64> = match training.checkpoints.keep_the_best() {
             true => stateless.filter(|step| kept.binary_search(step).is_err()).collect(),
@@ -129,11 +129,13 @@ impl Recorder<'_> {
         }
         checkpoints.retain(|step, _| !whole.contains(step));
         self.record.thin_checkpoints(recording.trajectory.row, &states, &whole)?;
-        // Kept until the end, the pruned states of a long training would fill the disk.
+        // They are removed now rather than at the end, when the pruned states of a long training run could have filled
+        // the disk.
         self.remove_dropped(recording)
     }
 
-    /// Removes the objects that a training pruned, unless somebody else refers to them or is adding objects.
+    /// Removes the pruned objects of a training run from the store, unless something refers to them or objects are
+    /// being added.
     pub(super) fn remove_dropped(&mut self, recording: &mut Recording) -> Result<(), WorkError> {
         let dropped = std::mem::take(&mut recording.dropped);
         // Another database may need what this one pruned.
@@ -143,7 +145,7 @@ impl Recorder<'_> {
         let record = &mut *self.record;
         let removed = self.store.remove(|| -> Result<_, WorkError> {
             let gone = record.unreferenced(&dropped)?;
-            // The rows go first: a row without its file would be taken for damage.
+            // Delete the rows first: a row without its file would count as damage.
             record.forget_objects(&gone)?;
             Ok(gone)
         })?;

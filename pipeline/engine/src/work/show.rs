@@ -1,4 +1,4 @@
-//! How far the work is, for whoever watches.
+//! Reports the progress of the work.
 
 use super::Work;
 use super::interface::{JobLabel, Progress, WorkError, WorkSummary};
@@ -8,10 +8,10 @@ use crate::segment::Missing;
 use identity::StageKey;
 
 impl Work<'_> {
-    /// What a dry run found.
+    /// The summary of a dry run.
     pub(super) fn dry_summary(mut self) -> Result<WorkSummary, WorkError> {
         let mut waiting: Vec<StageKey> = self.jobs.all_waiting().collect();
-        // As they were asked for.
+        // Show the jobs in the order in which they were requested.
         waiting.sort_by_key(|key| self.jobs[key].rank.1);
         let mut pending = Vec::with_capacity(waiting.len());
         for key in &waiting {
@@ -58,7 +58,7 @@ impl Work<'_> {
     }
 }
 
-/// A job as people know it.
+/// The label of a job, for display.
 pub(super) fn shown<'j>(key: StageKey, job: &'j Job, points: &'j [PointJobs<'_>]) -> JobLabel<'j> {
     let label = points[job.users[0]].track.label.as_str();
     JobLabel { key, stage: &job.stage.name, item: &job.node.item, label, users: job.users.len() }

@@ -1,4 +1,4 @@
-//! Jobs are started: under a claim, and a training from where it stood.
+//! Starts jobs: claims them, and finds out where training resumes.
 
 use std::time::Instant;
 
@@ -20,11 +20,11 @@ use identity::observations::{Looks, Measured};
 use identity::{ExecutionId, Fields, How, RunId, StageKey};
 use record::rows::{NewExecution, Trajectory};
 
-/// Seconds between the checkpoints that only resuming needs.
+/// Seconds between checkpoints that are made only for resuming.
 const CHECKPOINT_SECONDS: u64 = 30;
 
 impl Work<'_> {
-    /// Starts what is ready, as far as there are places; at a tick also looks again at what is computed elsewhere.
+    /// Starts ready jobs while slots are free; at a tick, also retries jobs that are computed elsewhere.
     pub(super) fn start_ready(&mut self, tick: bool) -> Result<(), WorkError> {
         let mut after: Option<Rank> = None;
         while !self.stopping && self.jobs.count_running() < self.settings.jobs {
@@ -32,7 +32,7 @@ impl Work<'_> {
             after = Some(rank);
             if tick || matches!(self.jobs[&key].state, JobState::Ready) {
                 self.start(key)?;
-                // What was there already may have made others ready, of any rank.
+                // A cached result may have made jobs of any rank ready.
                 if matches!(self.jobs[&key].state, JobState::Done { .. }) {
                     after = None;
                 }
@@ -41,7 +41,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Starts one job, unless somebody else computes it.
+    /// Starts one job, unless it is being computed elsewhere.
     fn start(&mut self, key: StageKey) -> Result<(), WorkError> {
         if self.waits_for_origin(key)? {
             return Ok(());
@@ -54,12 +54,12 @@ impl Work<'_> {
             if matches!(job.state, JobState::Ready) && !ours {
                 let words = [job.stage.name.as_str(), &job.node.item, &self.points[job.users[0]].track.label];
                 let words = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-                self.watch.note(&format!("{words} is computed by another process; waiting"));
+                self.watch.note(&format!("{words} is being computed by another process; waiting"));
             }
             self.jobs.turn(key, JobState::Elsewhere);
             return Ok(());
         };
-        // Under the claim: who held it before may have accepted the result.
+        // Look up again under the claim: its previous holder may have accepted the result.
         if let Some(accepted) = self.look_up(key)? {
             drop(claim);
             return self.done(key, accepted, How::Cached);
@@ -74,8 +74,8 @@ impl Work<'_> {
         self.execute(key, claim, recording)
     }
 
-    /// Finds out what a training lacks. `None` when there is nothing to compute: it lacks nothing and is accepted at once,
-    /// or the checkpoint from which it begins is made first.
+    /// Finds out what a training run lacks. `None` if there is nothing to compute now: either it lacks nothing and is
+    /// accepted at once, or the checkpoint that it starts from must be recomputed first.
     fn prepare(&mut self, key: StageKey, training: &Training) -> Result<Option<Recording>, WorkError> {
         let job = &self.jobs[&key];
         let fields = graph::trajectory_fields(&job.stage, &job.node, training, &self.graph.facts);
@@ -87,7 +87,7 @@ impl Work<'_> {
             Some(in_a_row) => recorder.record.ended_early(trajectory.row, in_a_row)?,
             None => None,
         };
-        // Only where a rule reads them.
+        // The validation losses are needed only if a rule reads them.
         let looks = if training.looks() { recorder.record.looks(trajectory.row)? } else { Looks::new() };
         let end = training.end(lost, &looks);
         let computed = trajectory.steps.min(end);
@@ -106,9 +106,9 @@ impl Work<'_> {
             }
         }
         if trajectory.steps == 0 {
-            self.say_why_afresh(&fields, training)?;
+            self.explain_starting_over(&fields, training)?;
         } else {
-            self.say_what_is_kept_to(&trajectory, &capability);
+            self.note_kept_settings(&trajectory, &capability);
         }
         let Some(missing) = missing else {
             let events = early_end(training, end, &looks).into_iter().collect();
@@ -118,14 +118,14 @@ impl Work<'_> {
             self.done(key, accepted, How::Cached)?;
             return Ok(None);
         };
-        // Whoever computed it before and was killed keeps what it has by now, and none of the steps that come.
+        // Runs of killed processes keep the steps they have now, and get none of those computed from now on.
         self.recorder.sweep()?;
-        tracing::debug!(%key, recorded = trajectory.steps, ?missing, "a training");
+        tracing::debug!(%key, recorded = trajectory.steps, ?missing, "training");
         Ok(Some(Recording::new(trajectory, missing, end, looks)))
     }
 
-    /// A training whose rates depend on its length can't go on where a shorter one ended.
-    fn say_why_afresh(&mut self, own: &Fields, training: &Training) -> Result<(), WorkError> {
+    /// Explains why a run whose learning rate depends on its length can't resume from one of another length.
+    fn explain_starting_over(&mut self, own: &Fields, training: &Training) -> Result<(), WorkError> {
         if training.identity.get("length").is_none() {
             return Ok(());
         }
@@ -136,29 +136,31 @@ impl Work<'_> {
         });
         if let Some(steps) = other {
             self.watch.note(&format!(
-                "the schedule depends on the length of the training: it begins afresh, and does not go on from the {steps} \
-                 steps of another length"
+                "the schedule depends on the length of the run: starting over instead of resuming the {steps} steps of \
+                 a run of another length"
             ));
         }
         Ok(())
     }
 
-    /// A trajectory keeps to what it began with, whatever is asked for now.
-    fn say_what_is_kept_to(&mut self, trajectory: &Trajectory, capability: &str) {
+    /// Reports settings that a trajectory keeps from its start, and hardware that has changed since.
+    fn note_kept_settings(&mut self, trajectory: &Trajectory, capability: &str) {
         let Trajectory { threads: began, cpu_capability, .. } = trajectory;
         if *began != self.settings.threads && self.settings.threads_asked {
             let plural = if *began == 1 { "" } else { "s" };
-            self.watch
-                .note(&format!("this training began with {began} thread{plural} and keeps to that, for equal bits"));
+            self.watch.note(&format!(
+                "this run keeps the {began} thread{plural} it started with, so that the same steps give the same bits"
+            ));
         }
         if cpu_capability != capability {
             self.watch.note(&format!(
-                "this training began with {cpu_capability} and goes on with {capability}: bits may differ, and are compared"
+                "this run started on {cpu_capability}, resuming on {capability}: recomputed steps may differ, and are \
+                 compared"
             ));
         }
     }
 
-    /// Writes down that an execution begins, for all runs that it is for.
+    /// Records the start of an execution, for all of its runs.
     fn begin(
         &mut self,
         key: StageKey,
@@ -194,7 +196,7 @@ impl Work<'_> {
         })?)
     }
 
-    /// Launches a job that is claimed.
+    /// Launches a claimed job.
     fn execute(&mut self, key: StageKey, claim: Lock, recording: Option<Recording>) -> Result<(), WorkError> {
         for user in self.jobs[&key].users.clone() {
             self.recorder.take_over(&mut self.points[user].track)?;

@@ -1,4 +1,4 @@
-//! Points walk their stages: nodes become jobs, jobs that are done let a point go on.
+//! Moves points through their stages: turns nodes into jobs, and continues when jobs are done.
 
 use super::Work;
 use super::end::failed;
@@ -14,7 +14,7 @@ use identity::{How, StageKey, TrajectoryId};
 use record::rows::{Accepted, Served};
 
 impl Work<'_> {
-    /// Moves a point as far as its results allow.
+    /// Advances a point as far as its results allow.
     pub(super) fn advance(&mut self, point: usize) -> Result<(), WorkError> {
         if self.points[point].end.is_some() {
             return Ok(());
@@ -29,7 +29,7 @@ impl Work<'_> {
                         let keys = nodes.into_iter().map(|node| self.want(point, &stage, node));
                         let keys = keys.collect::<Result<_, _>>()?;
                         self.points[point].columns[column] = PointStage::Expanded { keys, served: false };
-                        // Asked for after it had failed for others.
+                        // A job that this point requests may already have failed for others.
                         if let Some(end) = self.points[point].failed(column, &self.jobs) {
                             return self.lose_point(point, end);
                         }
@@ -46,7 +46,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// A point asks for a node: finds its job, or makes one.
+    /// Requests a node of a point: finds its job, or adds one.
     fn want(&mut self, point: usize, stage: &Stage, node: Node) -> Result<StageKey, WorkError> {
         let track = &self.points[point].track;
         if let Some(training) = &node.training
@@ -61,7 +61,7 @@ impl Work<'_> {
         self.ask(point, stage, node)
     }
 
-    /// The same of a node that is no part of the point itself.
+    /// Like [`Self::want`], for a node that is not itself part of the point.
     pub(super) fn ask(&mut self, point: usize, stage: &Stage, node: Node) -> Result<StageKey, WorkError> {
         let fields = graph::key_fields(stage, &node, &self.graph.facts);
         let key = StageKey(fields.digest());
@@ -77,13 +77,13 @@ impl Work<'_> {
         } else if self.settings.explain {
             let job = &self.jobs[&key];
             let mut why = self.explainer.why(self.recorder.record, &job.stage.name, &job.fields)?;
-            why.extend(self.what_is_there(key)?);
+            why.extend(self.where_it_resumes(key)?);
             self.watch.explained(&shown(key, &self.jobs[&key], &self.points), &why);
         }
         Ok(key)
     }
 
-    /// The accepted result of a job, when there is one and all that it made is sound.
+    /// The accepted result of a job, if there is one and all of its objects are intact.
     pub(super) fn look_up(&mut self, key: StageKey) -> Result<Option<Accepted>, WorkError> {
         let Self { jobs, recorder, watch, .. } = self;
         let job = &jobs[&key];
@@ -91,8 +91,8 @@ impl Work<'_> {
         recorder.result(key, training, &mut |words| watch.note(words))
     }
 
-    /// How far a training is that was computed in part, or for another length.
-    fn what_is_there(&mut self, key: StageKey) -> Result<Option<String>, WorkError> {
+    /// Says where training resumes, if a part was computed before or the trajectory has another length.
+    fn where_it_resumes(&mut self, key: StageKey) -> Result<Option<String>, WorkError> {
         let Self { jobs, recorder, .. } = self;
         let job = &jobs[&key];
         let Some(training) = &job.node.training else { return Ok(None) };
@@ -101,12 +101,11 @@ impl Work<'_> {
         let missing = segment::missing(&trajectory, training, training.length, &Looks::new(), None, sound);
         let from = missing.map_or(training.length, |missing| missing.from);
         let of = training.length;
-        // Those before a fork are its parent's.
-        Ok((trajectory.steps > training.origin())
-            .then(|| format!("{} steps of it are there: it goes on at step {from} of {of}", trajectory.steps)))
+        // Steps before a fork belong to its parent.
+        Ok((trajectory.steps > training.origin()).then(|| format!("resuming at step {from} of {of}")))
     }
 
-    /// Writes down which executions served a stage of a point, once all are done.
+    /// Records which executions served a stage of a point, once all are done.
     fn serve(&mut self, point: usize, column: usize) -> Result<(), WorkError> {
         let Self { points, jobs, recorder, graph, .. } = self;
         let PointJobs { track, columns, .. } = &mut points[point];
@@ -118,7 +117,7 @@ impl Work<'_> {
         for key in keys.iter() {
             let job = &jobs[key];
             let JobState::Done { accepted, how } = &job.state else { return Ok(()) };
-            // Executed for the point that asked first; for the others it was there.
+            // A job counts as executed for the point that requested it first, and as cached for the others.
             let how = if job.users.first() == Some(&point) { *how } else { How::Cached };
             let Node { item, step, .. } = &job.node;
             nodes.push(Served { item: item.clone(), step: *step, execution: accepted.execution, how });

@@ -1,5 +1,6 @@
-//! Listening to a worker so that no wait is endless: reading ends with the worker, whoever else still holds its pipe; on
-//! request where nothing is lost by it; and in the middle of a message.
+//! Reads from and writes to a worker without ever waiting forever. Reading ends when the worker ends, even if another
+//! process still holds its pipe; at a request to stop, if nothing is lost by that; and if a message stalls in the
+//! middle.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -10,42 +11,42 @@ use std::time::{Duration, Instant};
 use super::log::Log;
 use crate::stop::Stop;
 
-/// How often a wait is looked after.
+/// How often a wait is checked.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
-/// How long to read what an ended worker left in its pipe: a child of its own may still be writing.
+/// How long to read what an ended worker left in its pipe; a child of the worker may still be writing.
 const LEFTOVER: Duration = Duration::from_secs(2);
 
-/// How long a worker may compute in silence before that is reported.
+/// How long a worker can be silent before that is reported.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// The same once it was asked to stop.
+/// How long a worker can be silent after a request to stop before that is reported.
 const QUIET_STOPPING: Duration = Duration::from_secs(10);
 
-/// How long a worker that was asked to stop may do nothing at all.
+/// How long a worker can be idle after a request to stop before it is killed.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// What is told of a worker that says nothing.
+/// Called with messages about a silent worker.
 pub type Tell = Box<dyn FnMut(String) + Send>;
 
-/// A worker's process and what it says.
+/// A worker's process and its output.
 pub(super) struct Ear {
     pub(super) child: Child,
     stream: UnixStream,
     pub(super) log: Log,
-    /// Asks to stop.
+    /// The source of requests to stop.
     pub(super) stop: Option<Arc<dyn Stop>>,
-    /// Whether that ends a wait at once.
+    /// Whether a request to stop ends a wait at once.
     pub(super) ends_at_stop: bool,
-    /// How long the worker may be silent; without one, as long as it lives.
+    /// How long the worker can be silent; `None` for as long as it lives.
     pub(super) patience: Option<Duration>,
-    /// Since when, where a message has begun: its bytes may not drip either.
+    /// When the current message began, since all of its bytes together must arrive within `patience`.
     pub(super) since: Option<Instant>,
     pub(super) tell: Option<Tell>,
-    /// Whether its silence was told: first, and again after a request to stop.
+    /// Whether its silence was reported: before, and after a request to stop.
     told: [bool; 2],
     looked: Instant,
-    /// Since when it has used no processor time after a request to stop, and how much it had used then.
+    /// After a request to stop: since when it has used no CPU time, and the CPU time used by then.
     idle: Option<(Instant, u64)>,
     ended: Option<Instant>,
 }
@@ -57,8 +58,6 @@ impl std::fmt::Debug for Ear {
 }
 
 impl Ear {
-    /// # Errors
-    /// When the stream's timeout can't be set.
     pub(super) fn new(child: Child, stream: UnixStream, log: Log) -> io::Result<Self> {
         stream.set_read_timeout(Some(TICK))?;
         Ok(Self {
@@ -77,23 +76,23 @@ impl Ear {
         })
     }
 
-    /// An order begins: its silences are to be told.
+    /// Starts reporting the silences of a new order.
     pub(super) fn tells(&mut self, tell: Option<Tell>) {
         (self.tell, self.told) = (tell, [false; 2]);
     }
 
-    /// Whether the process lives.
+    /// Whether the process is alive.
     pub(super) fn lives(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Ends the process, if it has not ended.
+    /// Kills the process if it has not ended.
     pub(super) fn end(&mut self) -> io::Result<ExitStatus> {
         let _ = self.child.kill();
         self.child.wait()
     }
 
-    /// Looks after a wait that began at `began`.
+    /// Checks a wait that began at `began`.
     fn look(&mut self, began: Instant) -> io::Result<()> {
         self.looked = Instant::now();
         self.log.keep_within();
@@ -105,8 +104,8 @@ impl Ear {
             return Err(io::Error::other(Ended::Stopped));
         }
         if asked && self.is_idle() {
-            let words = format!("the worker (process {}) has done nothing for {} s", self.child.id(), IDLE.as_secs());
-            self.tell.iter_mut().for_each(|tell| tell(format!("{words}, and is ended")));
+            let words = format!("the worker (process {}) has been idle for {} s", self.child.id(), IDLE.as_secs());
+            self.tell.iter_mut().for_each(|tell| tell(format!("{words}; killing it")));
             return Err(io::Error::other(Ended::Stopped));
         }
         let silent = began.elapsed();
@@ -121,21 +120,21 @@ impl Ear {
         let bound = if asked { QUIET_STOPPING } else { QUIET };
         if silent >= bound && self.ended.is_none() && !self.told[usize::from(asked)] {
             self.told[usize::from(asked)] = true;
-            let words = self.words_of_silence(silent, asked);
+            let words = self.silence_message(silent, asked);
             self.tell.iter_mut().for_each(|tell| tell(words.clone()));
         }
         Ok(())
     }
 
-    fn words_of_silence(&self, silent: Duration, asked: bool) -> String {
+    fn silence_message(&self, silent: Duration, asked: bool) -> String {
         let (pid, seconds) = (self.child.id(), silent.as_secs());
-        let what = if asked { "has not stopped yet" } else { "is silent" };
+        let what = if asked { "has not stopped after" } else { "has been silent for" };
         let stopped = match self.is_stopped() {
-            true => format!(": it is suspended, and kill -CONT {pid} lets it continue"),
+            true => format!(": it is suspended (to resume it: kill -CONT {pid})"),
             false => String::new(),
         };
-        let then = if asked { "Ctrl-C again ends it at once" } else { "Ctrl-C asks it to stop" };
-        format!("the worker (process {pid}) {what} after {seconds} s{stopped}; {then}")
+        let then = if asked { "press Ctrl-C again to kill it" } else { "press Ctrl-C to stop it" };
+        format!("the worker (process {pid}) {what} {seconds} s{stopped}; {then}")
     }
 
     /// Whether a signal or a debugger suspends the process.
@@ -143,13 +142,13 @@ impl Ear {
         self.stat().starts_with(['T', 't'])
     }
 
-    /// Whether a worker that was asked to stop has used no processor time for long: it neither computes nor saves. It may be
-    /// suspended, or wait for what never comes.
+    /// Whether a worker that was asked to stop has used no CPU time for a long while: it neither computes nor saves,
+    /// but is suspended or stuck.
     fn is_idle(&mut self) -> bool {
         let stat = self.stat();
-        // State, nine fields, …, then the ticks in user mode and in the kernel.
+        // Fields 12 and 13, counted from the state on, are the ticks in user mode and in the kernel.
         let used = stat.split(' ').skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>();
-        // One that waits for a disk (D) is saving.
+        // A worker that waits for a disk (D) is saving.
         let Some(used) = used.ok().filter(|_| !stat.is_empty() && !stat.starts_with('D')) else { return false };
         match self.idle {
             Some((since, before)) if before == used => since.elapsed() >= IDLE,
@@ -160,14 +159,14 @@ impl Ear {
         }
     }
 
-    /// What the system says of the process, from its state on; nothing where it does not tell.
+    /// The line of /proc/PID/stat, from the state on; empty if it can't be read.
     fn stat(&self) -> String {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        // pid (name) state …; the name may hold anything.
+        // pid (name) state …; the name can contain anything.
         stat.rsplit_once(") ").map_or(String::new(), |(_, rest)| rest.to_owned())
     }
 
-    /// Writes to the worker, which may be too busy, suspended or dead to read.
+    /// Writes to the worker, which may be busy, suspended or dead.
     pub(super) fn say(&mut self, mut to: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
         let began = Instant::now();
         while !bytes.is_empty() {
@@ -188,17 +187,17 @@ impl Ear {
     }
 }
 
-/// Why a wait was ended while the worker lives.
+/// Why a wait ended although the worker is alive.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Ended {
     #[error("stopped")]
     Stopped,
-    #[error("it said nothing for {} s", .0.as_secs())]
+    #[error("sent nothing for {} s", .0.as_secs())]
     Silent(Duration),
 }
 
 impl Read for Ear {
-    /// 0 at the end of what the worker says: its pipe is closed, or it has ended and nothing more comes.
+    /// Returns 0 at the end of the worker's output: its pipe is closed, or it has ended and nothing more comes.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let now = Instant::now();
         loop {
@@ -216,7 +215,7 @@ impl Read for Ear {
                 Err(error) if waits(&error) && self.ended.is_some() => return Ok(0),
                 Err(error) if waits(&error) => self.look(began)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // It ended with a request unread.
+                // The worker ended with an unread request.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(0),
                 Err(error) => return Err(error),
             }

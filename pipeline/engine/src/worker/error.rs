@@ -1,4 +1,4 @@
-//! Why a worker can't be used, or ended before its work did.
+//! Errors of a worker.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,77 +6,77 @@ use std::path::{Path, PathBuf};
 use super::Shortage;
 use system::permission::Denied;
 
-/// Why a worker can't be used.
+/// Why a worker can't be used, or did not finish its work.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// There is no such program.
+    /// The program does not exist.
     #[error("the worker pipeline-neural was not found at {}", .0.display())]
     Missing(PathBuf),
-    /// It did not start, or does not answer as a worker.
+    /// The program does not start, or does not behave like a worker.
     #[error("the worker {} does not work: {message}", path.display())]
     Broken {
         /// The program.
         path: PathBuf,
-        /// What it said or did.
+        /// What went wrong.
         message: String,
     },
-    /// It computes other versions of the stages, or speaks another protocol.
-    #[error("the worker {} is of another build: {message}", path.display())]
+    /// It has other versions of the stages, or speaks another protocol.
+    #[error("the worker {} is from a different build: {message}", path.display())]
     OtherBuild {
         /// The program.
         path: PathBuf,
-        /// In what it differs.
+        /// The difference.
         message: String,
     },
-    /// The system did not give it what it takes to start.
+    /// The system lacks resources to start it.
     #[error("the worker {} can't be started: {message}", path.display())]
     Short {
         /// The program.
         path: PathBuf,
-        /// In the system's words.
+        /// The system's message.
         message: String,
-        /// What is short.
+        /// The resource that is short.
         what: Shortage,
     },
-    /// A library of its lies where this user may not read.
-    #[error("the worker can't load {library}: this user may not read {}", denied.path.display())]
+    /// This user has no permission to read one of its libraries.
+    #[error("the worker can't load {library}: no permission to read {}", denied.path.display())]
     Unreadable {
         /// The library's name.
         library: String,
-        /// Where, and what would help.
+        /// What can't be read, and a remedy.
         denied: Denied,
     },
-    /// Another program than the one that keys were computed with.
-    #[error("the worker changed while the program ran: {0}")]
+    /// It is no longer the program for which keys were computed.
+    #[error("the worker changed while the program was running: {0}")]
     Changed(String),
-    /// It ended before its work did.
-    #[error("the worker {ending}{}", if tail.is_empty() { String::new() } else { format!("; its last words: {tail}") })]
+    /// It ended before its work was done.
+    #[error("the worker {ending}{}", if tail.is_empty() { String::new() } else { format!("; last output: {tail}") })]
     Died {
-        /// How, as words after "the worker".
+        /// How it ended: the rest of a sentence that begins with "the worker".
         ending: String,
-        /// Whether a signal ended it that comes from outside.
+        /// Whether a signal from outside ended it.
         killed: bool,
         /// The last lines of its log.
         tail: String,
     },
-    /// It did something else than it was asked for.
-    #[error("the worker does not keep to its order: {0}")]
+    /// It sent something that its order does not allow.
+    #[error("the worker broke the protocol: {0}")]
     Astray(String),
-    /// The order failed; the worker lives.
+    /// The order failed; the worker is still alive.
     #[error("{message}")]
     Failed {
-        /// In its words.
+        /// The worker's message.
         message: String,
-        /// The system's error that was behind it, by number.
+        /// The number of the system error that caused it.
         os_error: Option<i32>,
     },
-    /// The user asked to stop before there was anything to keep.
+    /// The user asked to stop before there was anything to save.
     #[error("stopped")]
     Stopped,
 }
 
 impl WorkerError {
-    /// What the system lacks, where that is why.
+    /// The resource whose shortage caused this error, if any.
     pub fn shortage(&self) -> Option<Shortage> {
         match self {
             Self::Short { what, .. } => Some(*what),
@@ -85,18 +85,18 @@ impl WorkerError {
         }
     }
 
-    /// The system's error that was behind the failure of an order.
+    /// The system error that caused an order to fail.
     pub fn system_error(&self) -> Option<io::Error> {
         let Self::Failed { os_error: Some(number), .. } = self else { return None };
         Some(io::Error::from_raw_os_error(*number))
     }
 
-    /// An order that failed for a reason of this program's.
+    /// An order that failed because of this program.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), os_error: None }
     }
 
-    /// The system would not start the program at `path`, or not open what it takes to speak with it.
+    /// The system could not start the program at `path`, or open the connection to it.
     pub(super) fn unstarted(path: &Path, error: &io::Error) -> Self {
         let (path, message) = (path.to_owned(), error.to_string());
         match Shortage::of(error) {

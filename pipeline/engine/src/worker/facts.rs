@@ -1,4 +1,4 @@
-//! The program `pipeline-neural`: where it is, and what it says of itself.
+//! The program `pipeline-neural`: finds it, and asks for its description.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -18,10 +18,7 @@ use system::files;
 /// The environment variable that names the worker.
 const VARIABLE: &str = "PIPELINE_NEURAL";
 
-/// Where the worker is: named by the environment, or beside this program.
-///
-/// # Errors
-/// When there is no such file.
+/// Finds the worker: named by the environment, or beside this program.
 pub fn find() -> Result<PathBuf, WorkerError> {
     let path = match std::env::var_os(VARIABLE) {
         Some(path) => PathBuf::from(path),
@@ -30,8 +27,7 @@ pub fn find() -> Result<PathBuf, WorkerError> {
     if path.is_file() { Ok(path) } else { Err(WorkerError::Missing(path)) }
 }
 
-/// A cached answer of `describe`: good as long as the program and its libraries are the same files, and the processor is
-/// the same.
+/// A cached answer of `describe`, valid while the program, its libraries and the hardware are the same.
 #[derive(Serialize, Deserialize)]
 struct Cached {
     capability: String,
@@ -45,11 +41,11 @@ fn stat(path: &Path) -> Option<(PathBuf, u64, i64, i64, u64)> {
     Some((path.to_owned(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ino()))
 }
 
-/// What the vector extensions that a worker uses depend on: those of the processor, and the variable that lowers them;
-/// and the GPU that it could use: whether a driver is there, and the variable that hides cards.
+/// What a worker's description depends on besides its files: the processor's vector extensions and the variable that
+/// restricts them, the presence of a GPU driver and the variable that hides GPUs.
 fn capability() -> String {
     let mut start = Vec::new();
-    // The first processor's lines; a machine of many would take long to list them all.
+    // Read only the first processor, since listing all those of a large machine takes long.
     let _ = std::fs::File::open("/proc/cpuinfo").and_then(|file| file.take(1 << 13).read_to_end(&mut start));
     let text = String::from_utf8_lossy(&start);
     let flags = text.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
@@ -59,10 +55,7 @@ fn capability() -> String {
     format!("{lowered} {visible} {driver} {flags}")
 }
 
-/// What a worker says of itself, without starting it where an earlier answer still holds.
-///
-/// # Errors
-/// When it does not start or speaks another protocol.
+/// The worker's description, from the cache if it is still valid.
 pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
     let cache = cache(store);
     let known: Option<Cached> = files::read(&cache).ok().and_then(|text| serde_json::from_slice(&text).ok());
@@ -73,11 +66,11 @@ pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
     {
         return Ok(known.describe);
     }
-    tracing::debug!(program = %program.display(), "asking the worker what it is");
+    tracing::debug!(program = %program.display(), "asking the worker for its description");
     let Answer { out, err, status } = ask(program)?;
     let tail = last_words(&err);
     if killed(status) {
-        let ending = format!("{} while it said what it is", ending(status));
+        let ending = format!("{} while describing itself", ending(status));
         return Err(WorkerError::Died { ending, killed: true, tail });
     }
     if !status.success() {
@@ -92,7 +85,7 @@ pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
         });
     }
     let describe: Describe = serde_json::from_slice(&out).map_err(|error| {
-        let message = format!("its description: {}", brief(&error.to_string(), LONGEST_WORDS));
+        let message = format!("invalid description: {}", brief(&error.to_string(), LONGEST_WORDS));
         WorkerError::Broken { path: program.to_owned(), message }
     })?;
     check_words(program, &describe)?;
@@ -101,7 +94,7 @@ pub fn describe(program: &Path, store: &Path) -> Result<Describe, WorkerError> {
     if let Ok(text) =
         serde_json::to_vec(&Cached { capability: capability(), files: files.collect(), describe: describe.clone() })
     {
-        // Only a cache: where it can't be written, the worker is asked each time.
+        // This is only a cache: if it can't be written, the worker is asked every time.
         let _ = files::replace(&cache, &text);
     }
     Ok(describe)
@@ -111,29 +104,29 @@ fn cache(store: &Path) -> PathBuf {
     store.join("worker-cache")
 }
 
-/// Forgets what a worker said of itself: one that was started says otherwise.
+/// Drops the cached description, after a worker described itself differently.
 pub fn forget(store: &Path) {
-    // A cache that can't be removed could not be written either.
+    // A cache that can't be removed can't have been written either.
     let _ = std::fs::remove_file(cache(store));
 }
 
-/// The longest description that is read, in bytes.
+/// Maximum length of a description, in bytes.
 const LONGEST_DESCRIPTION: usize = 1 << 20;
 
-/// The most bytes of other words that are kept of a program that describes itself: the newest.
+/// Maximum bytes of standard error kept while a program describes itself; the newest bytes are kept.
 const LONGEST_TALK: usize = 1 << 16;
 
-/// Characters of an unreadable description's fault.
+/// Maximum characters of a text in a description, or of an error about one.
 const LONGEST_WORDS: usize = 300;
 
-/// What a program said, and how it ended.
+/// The output of a program, and how it ended.
 struct Answer {
     out: Vec<u8>,
     err: Vec<u8>,
     status: ExitStatus,
 }
 
-/// Has a program describe itself. The wait ends with the program, and after a while in any case.
+/// Runs a program to describe itself, until it ends or [`GREETING`] has passed.
 fn ask(program: &Path) -> Result<Answer, WorkerError> {
     let unstarted = |error: io::Error| WorkerError::unstarted(program, &error);
     let pair = || -> io::Result<(UnixStream, OwnedFd)> {
@@ -145,7 +138,7 @@ fn ask(program: &Path) -> Result<Answer, WorkerError> {
     let child = Command::new(program).arg("describe").stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn();
     let mut child = child.map_err(unstarted)?;
     let heard = hear(&mut child, out, err);
-    // It has ended, or is to.
+    // Kills the program if it has not ended.
     let _ = child.kill();
     let status = child.wait();
     let broken = |message: String| WorkerError::Broken { path: program.to_owned(), message };
@@ -153,15 +146,15 @@ fn ask(program: &Path) -> Result<Answer, WorkerError> {
     Ok(Answer { out, err, status: status.map_err(|error| broken(error.to_string()))? })
 }
 
-/// What a program says until it ends.
+/// Reads a program's output until it ends.
 fn hear(child: &mut Child, mut out: UnixStream, mut err: UnixStream) -> Result<(Vec<u8>, Vec<u8>), String> {
     let (began, mut said, mut talk) = (Instant::now(), Vec::new(), Vec::new());
     loop {
-        // Asked before its words are read, so that after its end nothing is left in the pipes.
+        // This is tested before reading, so that nothing is left in the pipes after the program's end.
         let ended = child.try_wait().map_err(|error| error.to_string())?.is_some();
         gather(&mut out, &mut said, LONGEST_DESCRIPTION);
         if said.len() > LONGEST_DESCRIPTION {
-            return Err(format!("its description is longer than {LONGEST_DESCRIPTION} bytes"));
+            return Err(format!("description is longer than {LONGEST_DESCRIPTION} bytes"));
         }
         gather(&mut err, &mut talk, 2 * LONGEST_TALK);
         talk.drain(..talk.len().saturating_sub(LONGEST_TALK));
@@ -169,13 +162,13 @@ fn hear(child: &mut Child, mut out: UnixStream, mut err: UnixStream) -> Result<(
             return Ok((said, talk));
         }
         if began.elapsed() >= GREETING {
-            return Err(format!("it did not say what it is in {} s", GREETING.as_secs()));
+            return Err(format!("no description within {} s", GREETING.as_secs()));
         }
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Adds what there is to be read now, up to a little more than `most` bytes in all.
+/// Appends what can be read now, up to a little more than `most` bytes in all.
 fn gather(pipe: &mut UnixStream, into: &mut Vec<u8>, most: usize) {
     let mut bytes = [0; 1 << 12];
     while into.len() <= most {
@@ -183,20 +176,20 @@ fn gather(pipe: &mut UnixStream, into: &mut Vec<u8>, most: usize) {
             Ok(0) => return,
             Ok(n) => into.extend_from_slice(&bytes[..n]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // Nothing more for now; a program that breaks off in the middle is told by how it ended.
+            // Nothing more for now. Other errors show in how the program ended.
             Err(_) => return,
         }
     }
 }
 
-/// Refuses a description whose texts would be recorded and shown, and that a terminal would obey.
+/// Refuses a description whose texts are too long, or contain characters that a terminal acts on.
 pub(super) fn check_words(program: &Path, describe: &Describe) -> Result<(), WorkerError> {
     let Describe { version, stages, libtorch, devices, gpu, cpu_capability, .. } = describe;
     let texts = [version, libtorch, cpu_capability].into_iter().chain(gpu).chain(stages.keys()).chain(devices);
     match texts.into_iter().find(|text| text.chars().any(stages::plain::acts) || text.chars().count() > LONGEST_WORDS) {
         None => Ok(()),
         Some(text) => {
-            let message = format!("its description has the text \"{}\"", brief(text, LONGEST_WORDS));
+            let message = format!("its description contains invalid text: \"{}\"", brief(text, LONGEST_WORDS));
             Err(WorkerError::Broken { path: program.to_owned(), message })
         }
     }
@@ -206,20 +199,18 @@ pub(super) fn check_protocol(program: &Path, describe: &Describe) -> Result<(), 
     if describe.protocol == PROTOCOL {
         return Ok(());
     }
-    let message = format!("it speaks protocol {}, and this program {PROTOCOL}", describe.protocol);
+    let message = format!("it speaks protocol {}; this program requires {PROTOCOL}", describe.protocol);
     Err(WorkerError::OtherBuild { path: program.to_owned(), message })
 }
 
-/// Checks that a worker computes its stages in the versions that keys are made with.
-///
-/// # Errors
-/// When it is of another build.
+/// Checks that a worker has the versions of its stages that keys are computed with.
 pub fn check_stages(program: &Path, describe: &Describe, stages: &[Stage]) -> Result<(), WorkerError> {
     for stage in stages.iter().filter(|stage| matches!(stage.way, Way::Worker)) {
         let has = describe.stages.get(stage.name.as_str());
         if has != Some(&stage.version) {
-            let has = has.map_or("no version at all".to_owned(), |has| format!("version {has}"));
-            let message = format!("it has {has} of the stage {}, and this program {}", stage.name, stage.version);
+            let has = has.map_or("no version".to_owned(), |has| format!("version {has}"));
+            let (name, version) = (&stage.name, stage.version);
+            let message = format!("it has {has} of the stage {name}; this program requires version {version}");
             return Err(WorkerError::OtherBuild { path: program.to_owned(), message });
         }
     }

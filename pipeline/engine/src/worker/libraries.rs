@@ -1,22 +1,22 @@
-//! Why a worker's libraries are not found: the loader says "No such file" of a folder that it may not enter, too.
+//! Finds out why a worker's library is not found: the loader also says "No such file" for a folder without permission.
 
 use std::path::{Path, PathBuf};
 
 use system::permission::{self, Denied};
 
-/// The library that the loader did not find, by what it said, and what keeps this user from the folder that holds it.
+/// The library that the loader reported as missing, and the permission that this user lacks to read it.
 pub(super) fn unreadable(program: &Path, said: &str) -> Option<(String, Denied)> {
     let (_, said) = said.split_once("error while loading shared libraries: ")?;
     let library = said.split(':').next()?.to_owned();
     let variable = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&variable).filter(|folder| folder.is_absolute()).collect();
     folders.extend(run_path(&std::fs::read(program).ok()?, program.parent()?).unwrap_or_default());
-    // Whatever one folder has and may be read is not what is missing.
+    // A library that can be read in one folder is not the missing one.
     let denied = folders.iter().find_map(|folder| permission::unreadable(&folder.join(&library)))?;
     Some((library, denied))
 }
 
-/// The folders in which a 64-bit ELF program says that its libraries are (`DT_RUNPATH`, `DT_RPATH`).
+/// The library folders listed in a 64-bit ELF program (`DT_RUNPATH`, `DT_RPATH`).
 fn run_path(elf: &[u8], origin: &Path) -> Option<Vec<PathBuf>> {
     const LOAD: u64 = 1;
     const DYNAMIC: u64 = 2;
@@ -28,7 +28,7 @@ fn run_path(elf: &[u8], origin: &Path) -> Option<Vec<PathBuf>> {
         let field = elf.get(at..at.checked_add(bytes)?)?;
         Some(field.iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte)))
     };
-    // Little-endian and 64 bits, as all machines are that libtorch is built for.
+    // Little-endian and 64 bits, like all machines that libtorch supports.
     if !elf.starts_with(b"\x7fELF\x02\x01") {
         return None;
     }
@@ -66,8 +66,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_run_path_of_a_program_is_read_and_nonsense_is_none() {
-        // This test itself has none, or some; a program that is cut off anywhere is no reason to panic.
+    fn the_run_path_of_a_program_is_read_and_garbage_gives_none() {
+        // Uses this test's own binary. A truncated program must not cause a panic.
         let elf = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         assert!(run_path(&elf, Path::new("/")).is_some());
         for length in (0..4096).step_by(7) {
@@ -76,6 +76,6 @@ mod tests {
         assert_eq!(run_path(b"#!/bin/sh", Path::new("/")), None);
         let words = "x: error while loading shared libraries: libno.so: cannot open shared object file";
         assert_eq!(unreadable(Path::new("/bin/sh"), words), None);
-        assert_eq!(unreadable(Path::new("/bin/sh"), "another complaint"), None);
+        assert_eq!(unreadable(Path::new("/bin/sh"), "another error"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The file that a worker's words for people go to.
+//! The log file of a worker, which receives its standard error.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,43 +9,40 @@ use stages::plain;
 
 use system::files;
 
-/// The most bytes that the log of one order may grow to: an honest worker writes a line in five seconds.
+/// Maximum bytes of one order's log. It is ample, since a normal worker writes a line every five seconds.
 const LONGEST: u64 = 64 << 20;
 
-/// Of a longer one, the beginning that is kept.
+/// Bytes kept at the beginning of a longer log.
 const KEPT: u64 = 1 << 20;
 
-/// Between two looks at its size.
+/// Time between two checks of its size.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// Bytes in which last words are looked for: a backtrace behind them may be long.
+/// Bytes at the end of the log to search for the last output, which a long backtrace may follow.
 const LAST_WORDS: u64 = 1 << 16;
 
-/// Characters of last words.
+/// Maximum number of characters in the last output.
 const LONGEST_WORDS: usize = 600;
 
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) path: PathBuf,
-    /// Where the present order's part begins.
+    /// Where the current order's part begins.
     from: u64,
     looked: Instant,
 }
 
 impl Log {
-    /// The log at `path`, and the file as a worker writes to it: always at its end, wherever that is.
-    ///
-    /// # Errors
-    /// When it can't be opened.
+    /// Opens the log at `path`; also returns the file, in append mode, for a worker to write to.
     pub(super) fn open(path: &Path) -> io::Result<(Self, File)> {
         let file = File::options().create(true).append(true).open(path)?;
         let from = file.metadata()?.len();
         Ok((Self { path: path.to_owned(), from, looked: Instant::now() }, file))
     }
 
-    /// An order begins: where its part does.
+    /// Starts the part of a new order, and returns its offset.
     pub(super) fn begin(&mut self) -> u64 {
-        // What came of the last one since it was last looked at.
+        // The previous order's part may have grown since the last check.
         self.cut();
         self.from = self.length();
         self.from
@@ -55,7 +52,7 @@ impl Log {
         self.path.metadata().map_or(0, |meta| meta.len())
     }
 
-    /// Cuts the middle out of a log that would fill the disk: what it began with stays, and what comes next.
+    /// Truncates a log that would fill the disk, keeping its beginning; new output is appended.
     pub(super) fn keep_within(&mut self) {
         if self.looked.elapsed() < EVERY {
             return;
@@ -69,14 +66,14 @@ impl Log {
             let cut = || -> io::Result<()> {
                 let mut file = OpenOptions::new().append(true).open(&self.path)?;
                 file.set_len(self.from + KEPT)?;
-                writeln!(file, "\n[pipeline: cut here, since this part of the log grew beyond {} MiB]", LONGEST >> 20)
+                writeln!(file, "\n[pipeline: log truncated here because it exceeded {} MiB]", LONGEST >> 20)
             };
-            // The next look tries again.
+            // The next check tries again.
             let _ = cut();
         }
     }
 
-    /// Its last lines, on one.
+    /// The last lines of the log, joined to one.
     pub(super) fn last_words(&self) -> String {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = files::open(&self.path)?;
@@ -91,26 +88,26 @@ impl Log {
 }
 
 impl Drop for Log {
-    /// A worker that has ended may have written more since it was last looked at.
+    /// The worker may have written more since the last check.
     fn drop(&mut self) {
         self.cut();
     }
 }
 
-/// The last lines of what a program said, on one.
+/// The last lines of a program's output, joined to one.
 pub(super) fn last_words(said: &[u8]) -> String {
     let text = String::from_utf8_lossy(said);
-    // A backtrace is for the log; what was said before it is why.
+    // The cause is before the backtrace.
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("stack backtrace"));
-    // Nor is advice on how to get one.
+    // Skip the hint on how to get a backtrace.
     let said = |line: &&str| !line.is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE");
     let lines: Vec<&str> = lines.filter(said).collect();
     brief(&lines[lines.len().saturating_sub(3)..].join(" / "), LONGEST_WORDS)
 }
 
-/// A worker's text as a line of bounded length that a terminal only shows.
+/// A worker's text as one line of bounded length, safe to print on a terminal.
 pub fn brief(text: &str, longest: usize) -> String {
-    // Cut first: a message may have 64 MiB, and an escape is several times as long as its character.
+    // Truncate first: a message can have 64 MiB, and escapes are several times as long as their characters.
     match text.char_indices().nth(longest) {
         Some((at, _)) => format!("{}…", plain::line(&text[..at])),
         None => plain::line(text),
@@ -122,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_without_end_keeps_its_beginning_and_its_newest_words() {
+    fn a_truncated_log_keeps_its_beginning_and_its_newest_lines() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::fs::write(&path, "of an earlier order\n").unwrap();
@@ -137,12 +134,12 @@ mod tests {
         writeln!(file, "still here").unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.len() < 2 << 20 && text.starts_with("of an earlier order\nit begins\nx"), "{} bytes", text.len());
-        assert!(text.ends_with("grew beyond 64 MiB]\nstill here\n"), "{}", &text[text.len() - 100..]);
+        assert!(text.ends_with("exceeded 64 MiB]\nstill here\n"), "{}", &text[text.len() - 100..]);
         assert_eq!(log.begin(), text.len() as u64);
     }
 
     #[test]
-    fn last_words_are_short_and_plain() {
+    fn the_last_output_is_short_and_escaped() {
         assert_eq!(last_words(b"a\nb\n\n c\x1b[2J\nd\nstack backtrace:\n 1: x\n"), "b / c\\u{1b}[2J / d");
         let note =
             b"memory allocation of 9 bytes failed\nnote: run with `RUST_BACKTRACE=1` environment variable to display";

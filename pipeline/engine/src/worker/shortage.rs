@@ -1,10 +1,10 @@
-//! What a worker may lack that is no fault of it: files, threads, memory or space. A remedy is to raise that limit.
+//! Recognises shortages that are not the worker's fault: of open files, threads, memory or disk space.
 
 use std::io;
 
 use system::limits::Limit;
 
-/// A limit of this system or of its user.
+/// A resource that the system or this user has run short of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shortage {
     /// Open files.
@@ -17,7 +17,7 @@ pub enum Shortage {
     Disk,
 }
 
-/// What the loader, libtorch, C++, Rust and the system say of each.
+/// Messages of the loader, libtorch, C++, Rust and the system by which each shortage is recognised.
 const WORDS: [(Shortage, &[&str]); 4] = [
     (Shortage::Files, &["Too many open files", "os error 24)", "os error 23)", "Error 24"]),
     (
@@ -38,13 +38,13 @@ const WORDS: [(Shortage, &[&str]); 4] = [
     ),
     (
         Shortage::Threads,
-        &["no thread could be started", "failed to spawn thread", "Thread creation failed", "os error 11)"],
+        &["can't start the thread", "failed to spawn thread", "Thread creation failed", "os error 11)"],
     ),
     (Shortage::Disk, &["No space left on device", "os error 28)", "os error 122)"]),
 ];
 
 impl Shortage {
-    /// Of which an error of the system tells.
+    /// The shortage behind a system error.
     pub fn of(error: &io::Error) -> Option<Self> {
         match (error.kind(), error.raw_os_error()) {
             (_, Some(23 | 24)) => Some(Self::Files),
@@ -55,24 +55,24 @@ impl Shortage {
         }
     }
 
-    /// Of which a program's words tell.
+    /// The shortage behind a program's message.
     pub fn told(words: &str) -> Option<Self> {
-        // What a GPU lacks no limit of this system gives.
+        // A GPU's resources don't depend on the limits of this system.
         if words.contains("CUDA") {
             return None;
         }
         WORDS.iter().find(|(_, signs)| signs.iter().any(|sign| words.contains(sign))).map(|(what, _)| *what)
     }
 
-    /// What can be done.
+    /// What to do about it.
     pub fn hint(self) -> &'static str {
         match self {
-            Self::Files => "raise the limit of open files (ulimit -n), then run the same again",
+            Self::Files => "raise the limit on open files (ulimit -n), then run the same command again",
             Self::Threads => Limit::Threads.hint(),
             Self::Memory => {
-                "raise the limit of memory (ulimit -v, or a container's), free some, or use fewer --jobs and --threads"
+                "raise the memory limit (ulimit -v, or the container's), free memory, or lower --jobs and --threads"
             }
-            Self::Disk => "free some space, then run the same again: what is done is kept",
+            Self::Disk => "free some space, then run the same command again: finished work is kept",
         }
     }
 }
@@ -82,13 +82,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shortages_are_told_by_their_words() {
+    fn shortages_are_recognised_by_their_messages() {
         let words = [
             ("error while loading shared libraries: a.so: failed to map segment from shared object", Shortage::Memory),
             ("a.so: cannot open shared object file: Error 24", Shortage::Files),
             ("memory allocation of 720896 bytes failed", Shortage::Memory),
             ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes", Shortage::Memory),
-            ("error: no thread could be started that reads requests: … (os error 11)", Shortage::Threads),
+            ("error: can't start the thread that reads requests: … (os error 11)", Shortage::Threads),
             ("libgomp: Thread creation failed: Resource temporarily unavailable", Shortage::Threads),
             ("/store/tmp/x: No space left on device (os error 28)", Shortage::Disk),
         ];

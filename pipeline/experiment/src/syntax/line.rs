@@ -5,19 +5,19 @@ use toml::de::DeTable;
 use super::scan::{bare, code, entry, short};
 use crate::slips;
 
-/// What a value may be, where no guess is near.
-pub const VALUES: &str = "allowed: a number, a text in quotes, true, false, a list in [ ] or a table in { }";
+/// The hint if there is no guess: what a value can be.
+pub const VALUES: &str = "allowed: a number, a string in quotes, true, false, a list in [ ] or a table in { }";
 
-/// What is wrong with a line that is trimmed, and what could be typed.
+/// What is wrong with a trimmed line, and what could be typed.
 pub fn wrong(text: &str) -> Option<(String, String)> {
     characters(text).or_else(|| marks(text)).or_else(|| of_entry(text))
 }
 
-/// Characters that can't stand in TOML.
+/// Characters that TOML does not allow.
 fn characters(text: &str) -> Option<(String, String)> {
     if text.contains('\r') {
-        let message = "a line ends in a carriage return alone; allowed: a newline, or both";
-        return Some((message.to_owned(), "tr '\\r' '\\n' < old.toml > new.toml".to_owned()));
+        let message = "line ends in a bare carriage return; allowed: LF or CRLF";
+        return Some((message.to_owned(), "to convert the file: tr '\\r' '\\n' < old.toml > new.toml".to_owned()));
     }
     let odd = text.chars().find(|c| {
         (c.is_control() && *c != '\t') || (c.is_whitespace() && !matches!(c, ' ' | '\t')) || *c == '\u{feff}'
@@ -25,21 +25,22 @@ fn characters(text: &str) -> Option<(String, String)> {
     if let Some(c) = odd {
         let cleaned: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
         let cleaned: String = cleaned.chars().filter(|c| !c.is_control() && *c != '\u{feff}').collect();
-        return Some((format!("the character U+{:04X} can't stand here", c as u32), checked(cleaned)));
+        return Some((format!("unexpected character U+{:04X}", c as u32), checked(cleaned)));
     }
     let curled = code(text).chars().find(|c| slips::CURLED.contains(c))?;
     Some((format!("{curled} is not a TOML quote; allowed: \" or '"), corrected(text).unwrap_or_default()))
 }
 
-/// Headers and comments that are not TOML's.
+/// Headers and comments in another language's syntax.
 fn marks(text: &str) -> Option<(String, String)> {
     for mark in ["//", "/*", "--", ";"] {
         if let Some(rest) = text.strip_prefix(mark) {
             if mark == "--" && rest.starts_with(char::is_alphabetic) {
-                return Some((format!("`{}` is for the command line", short(text)), "KEY = VALUE".to_owned()));
+                let message = format!("`{}` is a command-line flag, not TOML", short(text));
+                return Some((message, "write KEY = VALUE".to_owned()));
             }
             let rest = rest.trim().trim_end_matches("*/").trim_end();
-            return Some((format!("a comment begins with #, not with {mark}"), format!("# {rest}")));
+            return Some((format!("comments start with #, not {mark}"), format!("# {rest}")));
         }
     }
     let plain = code(text);
@@ -50,7 +51,7 @@ fn marks(text: &str) -> Option<(String, String)> {
         let name = plain.trim_matches(['[', ']', ' ']);
         let fixed =
             if plain.starts_with("[[") || plain.ends_with("]]") { format!("[[{name}]]") } else { format!("[{name}]") };
-        return Some((format!("`{}` is not the header of a table", short(plain)), checked(fixed)));
+        return Some((format!("`{}` is not a valid table header", short(plain)), checked(fixed)));
     }
     None
 }
@@ -61,10 +62,10 @@ fn of_entry(text: &str) -> Option<(String, String)> {
     let Some((key, value)) = entry(text) else {
         let hint = corrected(text).unwrap_or_default();
         return Some(match code(text).split_once(':') {
-            Some((_, "")) => (format!("`{shown}` is not TOML; a table has its name in brackets"), hint),
-            Some(_) => (format!("`{shown}` has no =; a key and its value are joined by =, not by :"), hint),
+            Some((_, "")) => (format!("`{shown}` is not valid TOML; write a table's name in brackets"), hint),
+            Some(_) => (format!("`{shown}` has no =; separate key and value with =, not :"), hint),
             None if shown.starts_with(['"', '\'']) && bare(&shown).is_empty() => {
-                (format!("the quotes `{shown}` stand alone"), String::new())
+                (format!("stray quotes `{shown}`"), String::new())
             }
             None if code(text).contains(char::is_whitespace) => {
                 (format!("`{shown}` has no = between key and value"), hint)
@@ -75,38 +76,38 @@ fn of_entry(text: &str) -> Option<(String, String)> {
     let hint = corrected(text).unwrap_or_default();
     let name = bare(key.trim_end_matches([':', '+', '-', '*']));
     let message = if key.ends_with([':', '+', '-', '*']) || value.starts_with('=') {
-        format!("`{shown}`: a key and its value are joined by one =")
+        format!("`{shown}`: separate key and value with a single =")
     } else if key.contains(char::is_whitespace) && !key.contains(['"', '\'', '.']) {
-        format!("`{key}` is not a key; allowed: letters, digits, _ and -, or any text in quotes")
+        format!("`{key}` is not a valid key; allowed: letters, digits, _ and -, or any string in quotes")
     } else if value.is_empty() {
         return Some((format!("{name} has no value"), VALUES.to_owned()));
     } else if slips::is_nothing(value) {
-        let hint = format!("delete the line: {name} then has its default");
-        return Some((format!("{name} is {}, which TOML does not have", short(value)), hint));
+        let hint = format!("delete the line to use the default of {name}");
+        return Some((format!("{name} is {}, but TOML has no null value", short(value)), hint));
     } else if let Some((_, rest)) = value.split_once(['"', '\'', ' ', ','])
         && let Some((other, _)) = entry(rest.trim_start_matches([',', ' ', '"', '\'']))
         && !value.starts_with(['{', '['])
     {
         return Some((
-            format!("{name} and {} stand on one line", bare(other)),
-            "give each a line of its own".to_owned(),
+            format!("{name} and {} are on the same line", bare(other)),
+            "put each on its own line".to_owned(),
         ));
     } else if let Some((before, _)) = value.split_once("//") {
         let hint = text.replacen("//", "#", 1);
         let fine = DeTable::parse(&hint).is_ok() && !before.contains('"');
-        return Some(("a comment begins with #, not with //".to_owned(), if fine { hint } else { String::new() }));
+        return Some(("comments start with #, not //".to_owned(), if fine { hint } else { String::new() }));
     } else if value.starts_with(['"', '\'']) && !value[1..].contains(&value[..1]) {
-        format!("{name}: the text {} has no closing quote", short(value))
+        format!("{name}: the string {} has no closing quote", short(value))
     } else if value.contains('\\') && value.starts_with('"') {
-        format!("{name}: a backslash in double quotes begins an escape; in single quotes it is itself")
+        format!("{name}: a backslash starts an escape in double quotes; in single quotes it is literal")
     } else if slips::mended(value).is_some_and(|fixed| fixed.starts_with('"')) {
-        format!("{name} is {}, a text without quotes", short(value))
+        format!("{name} is {}, a string without quotes", short(value))
     } else {
-        format!("{name} is {}, which is not TOML", short(value))
+        format!("{name} is {}, which is not valid TOML", short(value))
     };
     let hint = match (hint.is_empty(), value.starts_with('{')) {
         (false, _) => hint,
-        (true, true) => "commas part the keys of a table: { a = 1, b = 2 }".to_owned(),
+        (true, true) => "separate the keys of a table with commas: { a = 1, b = 2 }".to_owned(),
         (true, false) => VALUES.to_owned(),
     };
     Some((message, hint))
@@ -134,7 +135,7 @@ pub fn corrected(line: &str) -> Option<String> {
     Some(checked(format!("{key} = {value}"))).filter(|fixed| !fixed.is_empty())
 }
 
-/// A line, if it is TOML.
+/// The line if it is valid TOML, else nothing.
 fn checked(line: String) -> String {
     if DeTable::parse(&line).is_ok() { line } else { String::new() }
 }

@@ -1,4 +1,4 @@
-//! A line as far as it can be read, whatever is wrong with it: its header, its key and value, its brackets.
+//! Reads as much as possible from a line that may not be valid TOML: its header, its key and value, its brackets.
 
 /// The name in a header's brackets.
 pub fn header(line: &str) -> Option<String> {
@@ -8,7 +8,7 @@ pub fn header(line: &str) -> Option<String> {
     is_name.then(|| bare(inner))
 }
 
-/// A key and its value, where a line has a `=` outside of quotes.
+/// A key and its value, if the line has an `=` outside quotes.
 pub fn entry(line: &str) -> Option<(&str, &str)> {
     let line = code(line);
     let mut quote = None;
@@ -25,11 +25,11 @@ pub fn entry(line: &str) -> Option<(&str, &str)> {
         _ => false,
     })?;
     let (key, value) = (line[..at.0].trim(), line[at.0 + 1..].trim());
-    // `{ kind = …` and `["a=b"]` are no entries but parts of a value.
+    // `{ kind = …` and `["a=b"]` are parts of a value, not entries.
     (!key.is_empty() && !key.starts_with(['{', '[', ',', '}', ']'])).then_some((key, value))
 }
 
-/// A line without its comment and the white space around it.
+/// A line without its comment and surrounding white space.
 pub fn code(line: &str) -> &str {
     let mut quote = None;
     for (at, c) in line.char_indices() {
@@ -43,7 +43,8 @@ pub fn code(line: &str) -> &str {
     line.trim()
 }
 
-/// How many brackets a text opens more than it closes; a text of several lines that it begins counts as one.
+/// The number of brackets that a text opens minus the number that it closes; an unclosed multi-line string counts as
+/// one.
 pub fn opens(text: &str) -> i32 {
     if let Some(quotes) = ["\"\"\"", "'''"].into_iter().find(|quotes| text.starts_with(quotes)) {
         return i32::from(!text[3..].contains(quotes));
@@ -67,17 +68,17 @@ pub fn bare(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '"' | '\'') && !c.is_whitespace()).collect()
 }
 
-/// A key of a table by its dotted path.
+/// The dotted path of a key in a table.
 pub fn join(table: &str, key: &str) -> String {
     if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
 }
 
-/// Whether a dotted path leads into a table.
+/// Whether a dotted path lies inside a table.
 pub fn is_inside(path: &str, table: &str) -> bool {
     path.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'))
 }
 
-/// A text that fits in a message.
+/// A text, cut to fit in a message.
 pub fn short(text: &str) -> String {
     match text.char_indices().nth(40) {
         Some((at, _)) => format!("{}…", &text[..at]),

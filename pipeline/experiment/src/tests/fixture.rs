@@ -1,4 +1,4 @@
-//! Experiments beside a corpus, and what is said of them.
+//! Loads experiments from a folder with a corpus, and shows the errors about them.
 
 use std::path::Path;
 
@@ -18,10 +18,10 @@ steps = 10
 seed = [1, 2]
 "#;
 
-/// What an experiment must have.
+/// The smallest valid experiment.
 pub const BARE: &str = "name='p'\n[corpus]\ntext='corpus.txt'\n";
 
-/// Loads a text as the file `x.toml`, beside its corpus.
+/// Loads a text as the file `x.toml`, in the same folder as its corpus.
 pub fn load(text: &str, overrides: &[&str]) -> Result<Experiment, Refusal> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("corpus.txt"), "to be or not to be\n".repeat(100)).unwrap();
@@ -30,13 +30,13 @@ pub fn load(text: &str, overrides: &[&str]) -> Result<Experiment, Refusal> {
     Experiment::load(Path::new("x.toml"), &overrides, folder.path(), folder.path())
 }
 
-/// What a text is refused with, and the hint.
+/// The error about a text, and its hint.
 pub fn complaint(text: &str, overrides: &[&str]) -> String {
     let failure = load(text, overrides).unwrap_err();
     format!("{} | {}", failure.message, failure.hint)
 }
 
-/// What each point sweeps, in words.
+/// Each point's swept keys and values, as text.
 pub fn swept(text: &str, overrides: &[&str]) -> Vec<String> {
     let points = load(text, overrides).unwrap().points;
     let words =

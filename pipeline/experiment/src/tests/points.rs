@@ -1,4 +1,4 @@
-//! The points that a study and the command line come to.
+//! The points that result from a study and the command line.
 
 use std::sync::Arc;
 
@@ -78,19 +78,19 @@ fn quotes_around_a_swept_key_are_optional() {
         assert_eq!(with(quoted), with(bare));
         assert_eq!(with(bare).len(), 2, "{bare}");
     }
-    // A number, not a text: SQL compares it.
+    // The value is a number, not a string: SQL compares it.
     let text = format!("{BARE}[study]\ncorpus.split.valid=[0.1,0.2]\n");
     assert_eq!(swept(&text, &[]), ["corpus.split.valid=0.1", "corpus.split.valid=0.2"]);
 }
 
 #[test]
-fn a_listed_point_sets_its_keys_and_leaves_those_beside_them() {
+fn a_listed_point_sets_its_keys_and_keeps_the_others_of_the_table() {
     let text = format!(
         "{BARE}[train]\ncheckpoints={{every=10,keep={{last=2}}}}\n[[study.points]]\ntrain.checkpoints.every=5\n[[study.points]]\n"
     );
     let points = load(&text, &[]).unwrap().points;
     assert_eq!(points[0].stages["train"]["checkpoints"].to_string(), "{\"every\":5,\"keep\":{\"last\":2}}");
-    assert_eq!(points[1].stages["train"]["checkpoints"]["every"], 10, "an empty point is the experiment itself");
+    assert_eq!(points[1].stages["train"]["checkpoints"]["every"], 10, "an empty point is the experiment unchanged");
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn overrides_and_listed_points() {
     };
     let text = listed(&["train.optimizer='sgd'\ntrain.learning_rate=3", "train.learning_rate=0.003"]);
     assert_eq!(swept(&text, &["train.learning_rate=0.3"]), ["train.optimizer=\"sgd\"", ""]);
-    // Two that differ in nothing else become one.
+    // Two points that differ only in the overridden key become one.
     let text =
         listed(&["train.optimizer='sgd'\ntrain.learning_rate=3", "train.optimizer='sgd'\ntrain.learning_rate=1"]);
     assert_eq!(swept(&text, &["train.learning_rate=0.3"]), ["train.optimizer=\"sgd\""]);
@@ -109,28 +109,31 @@ fn overrides_and_listed_points() {
 }
 
 #[test]
-fn a_key_has_its_value_from_one_place() {
+fn a_key_gets_its_value_from_one_place() {
     let text =
         format!("{BARE}[study]\nseed=[1,2]\n'train.learning_rate'=[1,0.1]\n[[study.points]]\ntrain.learning_rate=3\n");
-    assert!(complaint(&text, &[]).starts_with("x.toml:6: train.learning_rate is both an axis and in [[study.points]]"));
+    assert!(
+        complaint(&text, &[])
+            .starts_with("x.toml:6: train.learning_rate is swept in [study] and also set in [[study.points]]")
+    );
     let text = format!(
         "{BARE}[study]\n'train.schedule'=[{{kind='cosine'}},{{kind='constant'}}]\n'train.schedule.floor'=[0.1]\n"
     );
     assert!(
-        complaint(&text, &[]).contains("train.schedule.floor and train.schedule are swept both; allowed: one of them")
+        complaint(&text, &[]).contains("train.schedule.floor and train.schedule are both swept; allowed: one of them")
     );
     let text = format!("{BARE}[study]\n'train.schedule'=[{{kind='cosine'}},{{kind='constant'}}]\n");
     assert_eq!(
         complaint(&text, &["train.schedule.floor=0.1"]),
         "--set 'train.schedule.floor=0.1': train.schedule.floor is part of train.schedule, which the study sweeps | \
-         --set 'train.schedule=…' sets the whole"
+         to set the whole table: --set 'train.schedule=…'"
     );
     let text = format!("{BARE}[study]\n'train.checkpoints.every'=[5,10]\n");
     assert_eq!(swept(&text, &["train.checkpoints={every=50}"]), [""]);
 }
 
 #[test]
-fn tables_that_are_told_apart_replace_one_another() {
+fn alternative_tables_replace_one_another() {
     let text = format!("{BARE}[train]\nschedule={{kind='exponential',rate=0.5}}\ninit={{uniform=0.05}}\n");
     let train = |set: &str| load(&text, &[set]).unwrap().points[0].stages["train"].clone();
     assert_eq!(train("train.schedule.kind=cosine")["schedule"].to_string(), "{\"floor\":0.0,\"kind\":\"cosine\"}");
@@ -138,20 +141,22 @@ fn tables_that_are_told_apart_replace_one_another() {
     assert_eq!(train("train.init.normal=0.02")["init"].to_string(), "{\"normal\":0.02}");
     assert_eq!(
         complaint(&format!("{BARE}[train]\nschedule={{kind='constant',rate=0.5}}\n"), &[]),
-        "x.toml:5: train.schedule.rate is no key of kind = \"constant\"; allowed: kind | "
+        "x.toml:5: train.schedule.rate does not apply to kind = \"constant\"; allowed: kind | "
     );
     assert_eq!(
         complaint(&text, &["train={steps=100}"]),
-        "--set 'train={steps=100}': train is a table; its keys are set one by one | --set train.KEY=VALUE"
+        "--set 'train={steps=100}': train is a table; set its keys one by one | --set train.KEY=VALUE"
     );
 }
 
 #[test]
-fn a_study_of_thousands_of_points_is_expanded_at_once_and_a_larger_one_refused() {
+fn a_study_of_10_000_points_is_expanded_quickly_and_a_larger_one_is_refused() {
     let seeds: Vec<String> = (0..5000).map(|seed| seed.to_string()).collect();
     let text = format!("{BARE}[study]\nseed=[{}]\n'train.learning_rate'=[1,2]\n", seeds.join(","));
     let begun = std::time::Instant::now();
     assert_eq!(load(&text, &[]).unwrap().points.len(), 10_000);
-    assert!(begun.elapsed().as_secs() < 60, "{:?}: every point is compared with all points before it", begun.elapsed());
-    assert!(complaint(&text, &["train.hidden=[8,16]"]).contains("the study has 20000 points; allowed: at most 10000"));
+    assert!(begun.elapsed().as_secs() < 60, "took {:?}: each point is compared with all before it", begun.elapsed());
+    assert!(
+        complaint(&text, &["train.hidden=[8,16]"]).contains("the study has 20000 points; at most 10000 are allowed")
+    );
 }

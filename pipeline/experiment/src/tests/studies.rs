@@ -1,4 +1,4 @@
-//! Studies that are refused, and what they leave out.
+//! Studies that are refused, and exclusions.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use super::fixture::{BARE, SMALL, complaint, load, swept};
 use crate::Experiment;
 
 #[test]
-fn a_study_that_is_none_is_refused() {
+fn a_malformed_study_is_refused() {
     for (study, said) in [
         (
             "[[study]]\ntrain.learning_rate=1.0\n",
             "x.toml:4: study is [{ train = { learning_rate = 1.0 } }]; allowed: a table | [study]",
         ),
-        ("[study]\npoints=[0.1, 0.01]\n", "x.toml:5: study.points holds 0.1; allowed: tables | [[study.points]]"),
-        ("[study]\npoints=3\n", "x.toml:5: study.points holds 3; allowed: tables | [[study.points]]"),
+        ("[study]\npoints=[0.1, 0.01]\n", "x.toml:5: study.points contains 0.1; allowed: tables | [[study.points]]"),
+        ("[study]\npoints=3\n", "x.toml:5: study.points contains 3; allowed: tables | [[study.points]]"),
     ] {
         assert_eq!(complaint(&format!("{BARE}{study}"), &[]), said);
     }
@@ -21,23 +21,23 @@ fn a_study_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_point_stands_once() {
+fn a_repeated_point_is_refused() {
     for (study, said) in [
         (
             "[[study.points]]\ntrain.steps=4\n[[study.points]]\ntrain.steps=4\n",
-            "x.toml:6: the study holds the point train.steps = 4 twice, first on line 4 | delete one of them",
+            "x.toml:6: the study contains the point train.steps = 4 twice, first on line 4 | delete one of them",
         ),
         (
             "[[study.points]]\n[[study.points]]\n",
-            "x.toml:5: the study holds the point (the experiment itself) twice, first on line 4 | delete one of them",
+            "x.toml:5: the study contains the point (the experiment unchanged) twice, first on line 4 | delete one of them",
         ),
         (
             "[[study.points]]\ntrain.learning_rate=1\n[[study.points]]\ntrain.learning_rate=1.0\n",
-            "x.toml:6: the study holds the point train.learning_rate = 1.0 twice, as train.learning_rate = 1 on line 4 | delete one of them",
+            "x.toml:6: the study contains the point train.learning_rate = 1.0 twice, first as train.learning_rate = 1 on line 4 | delete one of them",
         ),
         (
             "[[study.points]]\ntrain.learning_rate=0.001\n[[study.points]]\n",
-            "x.toml:6: the study holds the point (the experiment itself) twice, as train.learning_rate = 0.001 on line 4 | delete one of them",
+            "x.toml:6: the study contains the point (the experiment unchanged) twice, first as train.learning_rate = 0.001 on line 4 | delete one of them",
         ),
         ("[study]\nseed=[1,\n2,\n1]\n", "x.toml:7: seed lists 1 twice, first on line 5 | delete one of them"),
         (
@@ -60,7 +60,7 @@ fn a_recorded_text_that_lists_a_point_twice_is_still_read() {
     let text = format!("{BARE}[[study.points]]\ntrain.steps=4\n[[study.points]]\ntrain.steps=4\n");
     let read = Experiment::of_text(Path::new("x.toml"), text, &[], folder.path(), folder.path()).unwrap();
     assert_eq!(read.points.len(), 1);
-    // An axis that an override replaces may hold anything.
+    // An axis that an override replaces is not checked.
     let text = format!("{BARE}[study]\nseed=[1,1]\n");
     let sets = ["seed=1".to_owned()];
     let read = Experiment::of_text(Path::new("x.toml"), text, &sets, folder.path(), folder.path()).unwrap();
@@ -70,14 +70,15 @@ fn a_recorded_text_that_lists_a_point_twice_is_still_read() {
 const TIED: &str = "name='p'\n[corpus]\ntext='corpus.txt'\n[train]\nhidden=16\n[study]\ntrain.tied=[true,false]\ntrain.embedding=[16,32,64]\nseed=[1,2]\n";
 
 #[test]
-fn points_that_can_not_be_are_named_with_what_leaves_them_out() {
+fn invalid_points_are_named_with_the_exclusions_that_leave_them_out() {
     let found = complaint(TIED, &[]);
     let hint = "exclude = [{ train.tied = true, train.embedding = 32 }, { train.tied = true, train.embedding = 64 }]";
     assert_eq!(
         found,
         format!(
-            "x.toml:7: train.tied wants embedding = hidden; they are 32 and 16; 4 of the study's 12 points: train.tied = true, \
-             train.embedding = 32, seed = 1 | {hint} in [study] leaves out what can't be"
+            "x.toml:7: train.tied requires embedding = hidden; they are 32 and 16; this affects 4 of the study's 12 \
+             points; the first is train.tied = true, train.embedding = 32, seed = 1 | to leave out the invalid points, \
+             add to [study]: {hint}"
         )
     );
     let points = swept(&format!("{TIED}{hint}\n"), &[]);
@@ -86,7 +87,7 @@ fn points_that_can_not_be_are_named_with_what_leaves_them_out() {
     let first = "exclude = [{ train.tied = true, train.embedding = 32 }]";
     assert!(
         complaint(&format!("{TIED}{first}\n"), &[])
-            .ends_with(" | add { train.tied = true, train.embedding = 64 } to exclude, which leaves out what can't be")
+            .ends_with("points, add to exclude: { train.tied = true, train.embedding = 64 }")
     );
     // [study] can't exclude what only the command line sweeps.
     let by_set = complaint(
@@ -94,22 +95,22 @@ fn points_that_can_not_be_are_named_with_what_leaves_them_out() {
         &["train.tied=[true,false]", "train.embedding=[16,32]"],
     );
     assert!(by_set.ends_with("train.tied = true, train.embedding = 32 | train.embedding = 16"), "{by_set}");
-    // Where no point can be, none is to be left out.
+    // If every point is invalid, no exclusion is proposed.
     assert!(!complaint(TIED, &["train.tied=true", "train.embedding=[32,64]"]).contains("exclude"));
 }
 
 #[test]
-fn what_is_excluded_is_left_out() {
+fn excluded_points_are_left_out() {
     let with = |exclude: &str, sets: &[&str]| swept(&format!("{TIED}{exclude}\n"), sets);
     let lines = "[[study.exclude]]\ntrain.tied=true\ntrain.embedding=32\n[[study.exclude]]\n'train.tied'=true\ntrain.embedding=64.0\n";
     assert_eq!(with(lines, &[]).len(), 8);
     let exclude =
         "exclude = [{ train.tied = true, train.embedding = 32 }, { train.tied = true, train.embedding = 64 }]";
-    // It stays where an axis is replaced, and goes with the axis where a key is set.
+    // An exclusion stays if its axis is replaced, and is dropped with the axis if the key is set to one value.
     assert_eq!(with(exclude, &["train.embedding=[16,32]"]).len(), 6);
     assert_eq!(with(exclude, &["train.tied=false"]).len(), 6);
     assert_eq!(with(exclude, &["train.embedding=16"]).len(), 4);
-    // A run is pinned by its values, and its point found again.
+    // A point's pins select that point again.
     let experiment = load(&format!("{TIED}{exclude}\n"), &[]).unwrap();
     for point in &experiment.points {
         let pins = experiment.pins(point);
@@ -119,26 +120,33 @@ fn what_is_excluded_is_left_out() {
     }
     let said = |exclude: &str| complaint(&format!("{TIED}{exclude}\n"), &[]);
     for (exclude, words) in [
-        ("exclude = 3", "x.toml:10: study.exclude holds 3; allowed: tables | exclude = [{ … }]"),
-        ("exclude = [{}]", "x.toml:10: an empty table in exclude leaves out every point | exclude = [{ seed = 1 }]"),
+        ("exclude = 3", "x.toml:10: study.exclude contains 3; allowed: tables | exclude = [{ … }]"),
+        (
+            "exclude = [{}]",
+            "x.toml:10: exclude has an empty table, which matches every point | exclude = [{ seed = 1 }]",
+        ),
         (
             "exclude = [{ train.hidden = 16 }]",
-            "x.toml:10: exclude names train.hidden, which the study does not sweep | ",
+            "x.toml:10: exclude names train.hidden, which the study does not sweep | \
+             delete train.hidden from exclude, or sweep it in [study]",
         ),
         ("exclude = [{ train.hiden = 16 }]", "x.toml:10: unknown key train.hiden | did you mean train.hidden?"),
         ("exlude = [{ seed = 1 }]", "x.toml:10: unknown key exlude | did you mean exclude?"),
         (
             "exclude = [{ seed = 3 }]",
-            "x.toml:10: exclude = [{ seed = 3 }] leaves out no point of the study | name values that the study lists",
+            "x.toml:10: exclude = [{ seed = 3 }] matches no point of the study | use values that the study lists",
         ),
         (
             "[[study.points]]\nseed = 4\nexclude = [{ seed = 1 }]",
-            "x.toml:12: exclude is in a table within [study]; it belongs in [study] itself | move it to the line below [study]",
+            "x.toml:12: exclude is inside a table of [study], but belongs in [study] itself | move it directly below [study]",
         ),
-        ("exclude = [{ seed = 1 }, { seed = 2 }]", "x.toml:10: exclude leaves no point of the study | "),
+        (
+            "exclude = [{ seed = 1 }, { seed = 2 }]",
+            "x.toml:10: exclude leaves out every point of the study | delete an entry from exclude",
+        ),
         (
             "exclude = [{ seed = [1, 2] }]",
-            "x.toml:10: exclude gives seed a list; allowed: one value | a table for each combination that is left out: exclude = [{ … }, { … }]",
+            "x.toml:10: exclude gives seed a list; allowed: one value | write one table per combination: exclude = [{ … }, { … }]",
         ),
     ] {
         assert_eq!(said(exclude), words, "{exclude}");

@@ -1,4 +1,4 @@
-//! A verdict, and what it rests on.
+//! A verdict, and its evidence.
 
 #![allow(missing_docs, reason = "fields are columns, which docs/sql.md explains; comments go into the JSON Schema")]
 
@@ -8,20 +8,20 @@ use serde::Serialize;
 use super::{About, Cause, CheckName, FindingKind, Kind, Signal, TrialOutcome};
 use crate::{LossKind, RunId, Word};
 
-/// What is concluded of one run.
+/// What was concluded about a run.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Verdict {
     pub verdict: Kind,
-    /// What it is consistent with; confirmed by trial alone.
+    /// A cause that it is consistent with; only a trial confirms it.
     pub cause: Option<Word<Cause>>,
     /// The step at which it began.
     pub onset: Option<i64>,
     pub recovered: Option<bool>,
     pub sentence: String,
-    /// What to do; never about the rate where there is a data fault.
+    /// What to do; never about the learning rate if there is a data fault.
     pub advice: Option<String>,
     pub rules: i64,
-    /// What there was of the run when it was judged.
+    /// The state of the run when it was judged.
     #[serde(skip)]
     pub seen: String,
     pub findings: Vec<Finding>,
@@ -29,7 +29,7 @@ pub struct Verdict {
     pub checks: Vec<Check>,
 }
 
-/// A verdict in a few words: what a line of a table says of a run.
+/// A verdict in a few words, for a line of a table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Headline {
     pub verdict: Kind,
@@ -39,24 +39,24 @@ pub struct Headline {
 }
 
 impl Headline {
-    /// The step at which something began: a text that is wrong throughout begins nowhere.
+    /// The step at which the problem began; `None` for a data fault that affects the whole text.
     pub fn began(&self) -> Option<i64> {
         self.onset.filter(|step| *step > 0 || self.verdict != Kind::DataFault)
     }
 }
 
 impl Verdict {
-    /// What is said of it in a few words.
+    /// The verdict in a few words.
     pub fn headline(&self) -> Headline {
         Headline { verdict: self.verdict, onset: self.onset, recovered: self.recovered }
     }
 
-    /// The step at which something began.
+    /// The step at which the problem began.
     pub fn began(&self) -> Option<i64> {
         self.headline().began()
     }
 
-    /// The trials of the cause that stands: a run that went on may have another now.
+    /// The trials of the current cause, which may have changed since the run was resumed.
     pub fn tried<'c>(&self, all: &'c [Confirmation]) -> Vec<&'c Confirmation> {
         all.iter().filter(|it| Some(&it.cause) == self.cause.as_ref()).collect()
     }
@@ -68,7 +68,7 @@ impl Verdict {
     }
 }
 
-/// Something else that was found.
+/// Something that was found besides the verdict.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Finding {
     pub finding: Word<FindingKind>,
@@ -82,7 +82,7 @@ pub struct Evidence {
     /// The verdict, or a finding.
     pub about: Word<About>,
     pub signal: Word<Signal>,
-    /// `None` where it is not finite, which `value_kind` says.
+    /// `None` if it is not finite; see `value_kind`.
     pub value: Option<f64>,
     pub value_kind: LossKind,
     pub bound: Option<f64>,
@@ -90,19 +90,19 @@ pub struct Evidence {
     pub sentence: String,
 }
 
-/// A check that was made, or was not.
+/// A check, made or not.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Check {
     pub name: Word<CheckName>,
     pub made: bool,
-    /// What it came to, or why it was not made.
+    /// Its result, or why it was not made.
     pub note: String,
 }
 
-/// What came of trying a cause.
+/// The outcome of testing a cause.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Confirmation {
-    /// The run that is the same but for what the cause names.
+    /// The run that differs only in the parameter that the cause blames.
     pub trial: RunId,
     pub cause: Word<Cause>,
     pub outcome: TrialOutcome,

@@ -1,4 +1,4 @@
-//! Words of verdicts.
+//! Tests of the words that verdicts use in the record.
 
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::*;
 use crate::Word;
 
-/// Each word comes back from text and from JSON, and stands for one thing alone.
+/// Each word survives a round trip through text and JSON, and is unique.
 fn come_back<T>(all: &[T]) -> Vec<String>
 where
     T: Copy + Debug + Display + PartialEq + AsRef<str> + FromStr + Serialize + DeserializeOwned,
@@ -27,7 +27,7 @@ where
 }
 
 #[test]
-fn words_come_back() {
+fn words_survive_a_round_trip() {
     assert_eq!(come_back(Kind::ALL), ["data_fault", "diverged", "unstable", "too_low", "stable", "inconclusive"]);
     assert_eq!(come_back(TrialOutcome::ALL), ["confirmed", "not_confirmed", "open"]);
     for words in [come_back(Cause::ALL), come_back(FindingKind::ALL), come_back(Signal::ALL)] {
@@ -40,7 +40,7 @@ fn words_come_back() {
 }
 
 #[test]
-fn what_the_loss_did_is_named_by_its_verdict() {
+fn each_course_is_named_after_its_verdict() {
     for kind in Kind::ALL {
         let named = FindingKind::course(*kind).map(FindingKind::as_str);
         assert_eq!(named.is_none(), *kind == Kind::DataFault);
@@ -49,7 +49,7 @@ fn what_the_loss_did_is_named_by_its_verdict() {
 }
 
 #[test]
-fn a_word_of_another_version_is_kept_as_it_is() {
+fn a_word_of_another_version_is_kept_unchanged() {
     let of = |text: &str| Word::<Cause>::from(text.to_owned());
     assert_eq!(of("rate_too_high"), Cause::RateTooHigh);
     assert_eq!(of("rate_too_high").known(), Some(Cause::RateTooHigh));
@@ -59,5 +59,5 @@ fn a_word_of_another_version_is_kept_as_it_is() {
     let json = serde_json::to_string(&[of("no_order"), other.clone()]).unwrap();
     assert_eq!(json, r#"["no_order","moon_phase"]"#);
     assert_eq!(serde_json::from_str::<Vec<Word<Cause>>>(&json).unwrap()[1], other);
-    assert_eq!("moon".parse::<Cause>().unwrap_err().to_string(), "`moon` is no cause");
+    assert_eq!("moon".parse::<Cause>().unwrap_err().to_string(), "`moon` is not a cause");
 }

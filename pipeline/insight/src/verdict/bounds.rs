@@ -1,80 +1,93 @@
-//! What figures are held against.
+//! The bounds with which the rules compare figures.
 
 use super::statistics::{FEW, MEAN, SHORT};
 
-/// The bounds that the rules hold figures against. Losses and rises in nats a token.
+/// The bounds with which the rules compare figures. Losses and rises are in nats per token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bounds {
-    /// Steps below which nothing is said.
+    /// The fewest steps for which the course of the loss is judged.
     pub steps: usize,
-    /// Share of a step's positions that the step before may hold.
+    /// The largest share of a step's positions that may have been in the previous step.
     pub overlap: f64,
-    /// Tokens of text for each type of the vocabulary, below which it is too little; and passes from which that tells.
+    /// The fewest tokens of text per type of the vocabulary. A text with fewer is too small if training reads it more
+    /// than `passes` times.
     pub tokens_per_type: f64,
+    /// The most passes over a text with too few tokens.
     pub passes: f64,
-    /// Steps that it takes to tell which are unlike the others.
+    /// The fewest steps among which unusual ones can be identified.
     pub batches_to_compare: usize,
-    /// As many as it takes of those for the text to be at fault.
+    /// The fewest unusual steps that count as a fault of the text.
     pub odd: usize,
-    /// What the order of words must take off the frequencies' loss.
+    /// How far the best n-gram baseline must at least be below the unigram baseline.
     pub order: f64,
-    /// What frequencies may cost more on valid than on train.
+    /// The most by which the unigram baseline may be higher on valid than on train.
     pub split_gap: f64,
-    /// A rise of the loss that is one, and so many times what noise alone would make of it.
+    /// The smallest rise of the loss that counts as a rise.
     pub rise: f64,
+    /// A rise must also be this many times as large as the rise that noise alone would produce.
     pub beyond_noise: f64,
-    /// The same of losses without what frequencies make of their words, which hold less of that noise: so many times what it
-    /// would make of losses as they are, in a run of few steps. In a longer one chance has more draws.
+    /// The smallest rise of the loss minus the unigram baseline of the same tokens, a difference that is less noisy.
     pub rise_net: f64,
+    /// The factor for that rise, in short runs. It is relative to the noise of the loss itself. In longer runs, where
+    /// chance has more opportunities, `beyond_noise` applies.
     pub beyond_noise_net: f64,
-    /// What a loss may lie above the frequencies'.
+    /// The most by which a loss may be above the unigram baseline.
     pub above: f64,
-    /// The same of a training loss, which a batch alone can move; and how far below them one has learned, whatever the
-    /// held-out loss does.
+    /// The most by which a training loss, which a single batch can shift, may be above the unigram baseline.
     pub above_in_training: f64,
+    /// A model whose training loss is this far below the unigram baseline has learned something, whatever the held-out
+    /// loss does.
     pub learned_in_training: f64,
-    /// What a loss that never rose may lie above the frequencies', and what the held-out loss must have risen for that to be
-    /// more than slow.
+    /// The most by which a loss that never rose may be above the unigram baseline.
     pub never_below: f64,
+    /// A run whose loss never fell below the baseline has diverged, and is not just slow, if its held-out loss rose by
+    /// at least this much.
     pub held_out_rise: f64,
-    /// What a held-out loss may rise from one score to the next, soon after.
+    /// The most by which a held-out loss may rise between two evaluations that are close together.
     pub jump: f64,
-    /// A loss is heading for where it will be once it has fallen so many times more what it fell in its last fifth; and so far
-    /// above the frequencies' that may be for the loss to be on its way.
+    /// A loss is heading for the level that it will reach after falling by another `ahead` times its fall in the last
+    /// fifth of the run.
     pub ahead: f64,
+    /// The loss is still improving if that level is less than this far above the unigram baseline.
     pub heading: f64,
-    /// How far above its lowest before a loss that came back may lie.
+    /// The most by which a recovered loss may be above its lowest mean before the rise.
     pub recovered: f64,
-    /// How far above the frequencies' a loss may be before it rises for its way back to count.
+    /// The most by which a loss may be above the unigram baseline before a rise, if returning to that level is to count
+    /// as a recovery.
     pub near: f64,
-    /// By how much the rate could be raised until steps overshoot, from which on it is low.
+    /// A rate is too low if it could be raised by more than this factor before steps overshoot.
     pub headroom: f64,
-    /// How far below the frequencies' a training loss must be to have learned something, and above which it rests on them.
+    /// How far below the unigram baseline a training loss must be if the model has learned something.
     pub learned: f64,
+    /// A training loss that is more than this far above the unigram baseline may be stuck there.
     pub rests: f64,
-    /// The share of its rate that a schedule may have left for more steps to help.
+    /// The smallest fraction of the initial rate, after a schedule has lowered it, at which more steps still help.
     pub decayed: f64,
-    /// What a loss has moved at least where the rate moves anything.
+    /// A loss that has changed by less than this has not moved at all.
     pub moved: f64,
-    /// The share of probed steps that may raise their own loss where the rate is low, and what part of the weights' length an
-    /// update may have.
+    /// The largest share of probed steps that raise their own loss, if the rate is too low.
     pub raising: f64,
+    /// The largest update ratio, if the rate is too low.
     pub short: f64,
-    /// How far above its mean before a loss stands where it begins to rise.
+    /// How far a loss is above its lowest earlier mean where its rise begins.
     pub onset: f64,
-    /// How far from an even guess a first loss may be.
+    /// How far the first loss may be from that of a uniform guess.
     pub start: f64,
+    /// The largest rise of the held-out loss that does not count as overfitting.
     pub overfitting: f64,
+    /// The smallest change of the loss that does not count as a plateau.
     pub plateau: f64,
+    /// The largest logit that does not count as saturation.
     pub logit: f64,
-    /// Share of clipped steps.
+    /// The largest share of clipped steps that is not reported.
     pub clipped: f64,
 }
 
 impl Bounds {
-    /// The same for a run of so many steps whose words have that noise. The lowest mean of many is one that chance made low,
-    /// and what rises above it most was made high: of n, each by about √(2 ln n) deviations of its mean. In a longer run the
-    /// level that a loss rises from is no such extreme, and its own course tells what chance does.
+    /// The bounds for a run of `steps` steps in which the tokens of the steps cause this noise. The lowest of many
+    /// means is low by chance, and the mean that rises most above it is high by chance: among n means, each by about
+    /// √(2 ln n) standard deviations. In a longer run, the level from which a loss rises is not such an extreme, and
+    /// the run's own losses show what chance does.
     pub(super) fn for_noise(self, noise: Option<f64>, steps: usize) -> Self {
         let of = |mean: usize| noise.unwrap_or(0.0) / (mean as f64).sqrt() * extreme(steps.min(SHORT));
         let chance = of(FEW) + of(MEAN);
@@ -87,18 +100,18 @@ impl Bounds {
         }
     }
 
-    /// What means that differ by so much have to rise by, among as many as there are steps, for chance not to have done it.
+    /// The smallest rise that chance does not explain, among means with this noise, in a run of `steps` steps.
     pub(super) fn chance(&self, noise: f64, steps: usize) -> f64 {
         self.beyond_noise * noise * extreme(steps)
     }
 }
 
-/// The deviations that the greatest of so many normal draws is about above their mean.
+/// About how many standard deviations the largest of `draws` normal draws is above their mean.
 fn extreme(draws: usize) -> f64 {
     (2.0 * (draws.max(2) as f64).ln()).sqrt()
 }
 
-/// Those of the rules' version.
+/// The bounds of this version of the rules.
 pub const BOUNDS: Bounds = Bounds {
     steps: 20,
     overlap: 0.5,

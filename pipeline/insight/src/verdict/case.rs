@@ -1,15 +1,15 @@
-//! A run of enough steps beside what it is held against, and what can come of it.
+//! A run with enough steps to be judged, what it is compared with, and the outcome of its training.
 
 use super::bounds::{BOUNDS, Bounds};
 use super::facts::Facts;
 use super::losses::{Course, losses};
-use super::notes::number;
+use super::notes::{finite, number};
 use super::rise;
 use super::signals::{Probes, Signals};
 use identity::Cell;
 use identity::verdict::{Cause, Kind};
 
-/// What came of a training, were its data sound.
+/// The outcome of training, assuming that the data are sound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CourseOutcome {
     pub kind: Kind,
@@ -18,12 +18,12 @@ pub struct CourseOutcome {
     pub recovered: Option<bool>,
     /// What happened.
     pub sentence: String,
-    /// What that is consistent with.
+    /// A sentence that names the cause with which this is consistent.
     pub because: Option<String>,
     pub advice: Option<String>,
 }
 
-/// A run of enough steps, and what it is held against.
+/// A run with enough steps to be judged, and what it is compared with.
 pub(super) struct Case<'a> {
     pub(super) signals: &'a Signals,
     pub(super) facts: &'a Facts,
@@ -32,27 +32,30 @@ pub(super) struct Case<'a> {
     pub(super) bounds: &'a Bounds,
 }
 
-/// The course beside what it is held against.
+/// The present loss and other figures of a course, and what they are compared with.
 pub(super) struct CourseView {
-    /// The held-out loss, or the training loss where there is none.
+    /// The held-out loss, or the training loss if there is none.
     pub(super) now: f64,
-    /// Which of the two it is, in a word.
+    /// Which of the two it is: `held-out` or `training`.
     pub(super) of: &'static str,
-    /// What frequencies cost on the same text, or an even guess where they are not known.
+    /// The unigram baseline on the same text, or the loss of a uniform guess if that baseline is unknown.
     frequencies: f64,
+    /// Whether the unigram baseline is known.
     pub(super) known: bool,
+    /// How far `now` is above `frequencies`.
     pub(super) above: f64,
-    /// How far a held-out loss that is worse than frequencies rose at once: to learn by heart takes longer.
+    /// How far a held-out loss that is above the unigram baseline rose between its last two evaluations. If the model
+    /// memorises its text, the held-out loss rises more slowly.
     pub(super) jump: Option<f64>,
-    /// What frequencies cost in training.
+    /// The unigram baseline on the training text.
     pub(super) before: f64,
-    /// By how much the rate could be raised until steps overshoot.
+    /// The factor by which the rate could be raised before steps overshoot.
     pub(super) headroom: Option<f64>,
 }
 
 impl CourseView {
     pub(super) fn of(signals: &Signals, course: &Course, bounds: &Bounds) -> Self {
-        // A score from before the loss left says nothing of where it is.
+        // A score from before the rise says nothing about the present loss.
         let left = course.rose();
         let held_out = signals.held_out.as_ref().filter(|it| !left || it.last_at > course.peak_at as i64);
         let now = held_out.map_or(course.last, |it| it.last);
@@ -74,21 +77,22 @@ impl CourseView {
     }
 
     pub(super) fn now(&self) -> String {
-        if self.now.is_finite() { number(self.now) } else { "not finite".to_owned() }
+        finite(self.now)
     }
 
-    /// What frequencies cost, in words.
+    /// The baseline that the loss is compared with, as a phrase: `the unigram baseline (4.66)`.
     pub(super) fn reference(&self) -> String {
-        let name = if self.known { "word frequencies alone" } else { "an even guess" };
+        let name = if self.known { "the unigram baseline" } else { "a uniform guess" };
         format!("{name} ({})", number(self.frequencies))
     }
 
-    /// Whether a higher rate would have learned more. A step that takes what its gradient promises could be longer. And plain
-    /// gradient descent goes over a plateau as fast as its rate lets it: one that rests on word frequencies, without steps
-    /// that raise their own loss, wants a higher one. (Rules that divide by the gradient's size go over it at any rate.)
+    /// Whether the model would have learned more at a higher rate. Steps that lower the loss by as much as their
+    /// gradients predict could be longer. And plain gradient descent crosses a plateau only as fast as its rate allows:
+    /// if the loss is stuck at the unigram baseline and few steps raise their own loss, the rate is too low.
+    /// (Optimizers that divide by the size of the gradient cross the plateau at any rate.)
     pub(super) fn is_low(&self, case: &Case<'_>) -> bool {
         let Case { signals, facts, course, bounds, .. } = case;
-        // A loss that has not moved at all wants whatever moves it.
+        // A loss that has not moved at all requires a higher rate.
         let still = (course.first - course.last).abs() < bounds.moved && course.rise < bounds.onset;
         let held_still = signals.held_out.as_ref().is_none_or(|it| it.rise < bounds.held_out_rise);
         if course.excess > bounds.rests && still && held_still {
@@ -107,31 +111,33 @@ impl CourseView {
 }
 
 impl Course {
-    /// What the training loss will be above frequencies, once it has fallen on for a while as it last did.
+    /// Where the training loss will be relative to the unigram baseline if it goes on falling as fast as it last did.
     pub(super) fn heading(&self, bounds: &Bounds) -> f64 {
         self.excess - bounds.ahead * self.falling
     }
 }
 
-/// Whether the length of a step goes with that of the gradient.
+/// Whether the length of a step is proportional to that of the gradient.
 fn is_descent(facts: &Facts) -> bool {
     matches!(facts.params.get("train.optimizer"), Some(Cell::Text(rule)) if rule == "sgd" || rule == "momentum")
 }
 
-/// The first step from which on the loss stayed above what it had been before it rose.
+/// The step from which the loss stayed above its level before the rise.
 pub(super) fn onset(case: &Case<'_>) -> usize {
     let Case { facts, course, bounds, .. } = case;
     if !course.rose() {
-        // Too early, or too few, to be a rise.
+        // The losses that are not finite came too early, or were too few, to be a rise.
         return course.first_nonfinite.unwrap_or(0);
     }
-    // Where the words' noise, or the level that it starts from, makes a rise one only from more on, that much more. The noise
-    // of the run itself has no say: a loss that left slowly was noisy by then.
+    // If the noise of the tokens, or the level before the rise, raises the bound that a rise must exceed, this level is
+    // raised in proportion. The noise of the run itself does not count, because a loss that diverges slowly is noisy by
+    // then.
     let above = course.rise_low + bounds.onset * (course.rise_least / BOUNDS.rise).max(1.0);
     rise::onset(&losses(facts), course.rise_from..=course.peak_at, course.rise_steps, above)
 }
 
-/// Whether the start itself is off: weights or gates that begin far from where training can begin. A fork begins elsewhere.
+/// How far the first loss is above that of a uniform guess, if it is so far that the initial weights or gates are at
+/// fault; `None` otherwise, and for a fork, which does not start from initial weights.
 pub(super) fn bad_start(case: &Case<'_>) -> Option<f64> {
     if case.facts.forked_at().is_some() {
         return None;

@@ -1,4 +1,4 @@
-//! What the loss did: the rules that tell one course from another.
+//! The rules that judge the course of the loss.
 
 use super::bounds::Bounds;
 use super::case::{Case, CourseOutcome, CourseView};
@@ -6,7 +6,7 @@ use super::causes::{stable, too_low};
 use super::checks;
 use super::facts::Facts;
 use super::left::{diverged, never_below, unstable};
-use super::notes::Notes;
+use super::notes::{Notes, counted};
 use super::signals::Signals;
 use identity::verdict::{CheckName, Kind};
 
@@ -22,23 +22,25 @@ pub fn outcome(signals: &Signals, facts: &Facts, bounds: &Bounds, notes: &mut No
         advice: None,
     };
     if facts.is_range_test() {
-        notes.not_made(CheckName::Course, "the rate rises until the loss breaks away");
-        return open("it is a range test, which is to break: pipeline lr-range reads it".to_owned());
+        notes.not_made(CheckName::Course, "in a range test, the rate rises until the loss diverges");
+        let said = "it is a range test, whose loss is meant to diverge; for its result, see `pipeline lr-range`";
+        return open(said.to_owned());
     }
     let Some(course) = signals.course.as_ref().filter(|course| signals.steps >= bounds.steps || !course.ends_finite)
     else {
-        notes.not_made(CheckName::Course, format!("{} steps are too few", signals.steps));
-        return open(format!("{} steps are too few to say anything", signals.steps));
+        let said = format!("{} too few to judge the loss", counted(signals.steps, "step is", "steps are"));
+        notes.not_made(CheckName::Course, said.clone());
+        return open(said);
     };
     let view = CourseView::of(signals, course, bounds);
     let case = &Case { signals, facts, course, view: &view, bounds };
     checks::tell(case, notes);
-    // What is no number has risen, wherever it was.
+    // A loss that is not finite counts as risen, whatever it was before.
     let rose = course.rose() || course.nonfinite > 0;
-    // A model that has learned its text by heart is worse than frequencies on any other, and has not diverged.
+    // A model that has memorised its text is worse than the unigram baseline on any other, but has not diverged.
     let learned = course.excess < -bounds.learned_in_training;
     let worse = (view.above > bounds.above && !learned) || course.excess > bounds.above_in_training;
-    // Where it had learned nothing yet, to be back there is nothing.
+    // If the model had learned nothing before the rise, returning to that level is not a recovery.
     let came_back = course.last <= course.rise_low + bounds.recovered && course.rise_low <= view.before + bounds.near;
     let on_its_way = course.heading(bounds) < bounds.heading;
     let returns = on_its_way && course.excess <= bounds.above_in_training;

@@ -1,4 +1,4 @@
-//! What was recorded of a run, as far as the rules look at it.
+//! The part of a run's record that the rules read.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,26 @@ use stages::plan::BatchPlan;
 
 use identity::{Cell, EvaluationRow, NgramLoss, RunId, SampleRow, Status, StepRow, TraceRow};
 
-/// What the rules look at.
+/// What the rules read about a run.
 #[derive(Debug)]
 pub struct Facts {
     pub run: RunId,
     pub status: Status,
-    /// What an even guess costs, and what frequencies do on train, as the stage vocab has them.
+    /// The loss of a uniform guess, as the stage `vocab` reported it.
     pub even: Option<f64>,
+    /// The unigram baseline on train, as the stage `vocab` reported it.
     pub entropy: Option<f64>,
     pub params: BTreeMap<String, Cell>,
     /// Every step, in order.
     pub trace: Vec<TraceRow>,
-    /// The steps at which more was measured.
+    /// The probed steps.
     pub probes: Vec<StepRow>,
-    /// The share of training's time that they took.
+    /// The share of the training time that the probes took.
     pub probe_share: Option<f64>,
     pub evaluations: Vec<EvaluationRow>,
     pub ngrams: Vec<NgramLoss>,
     pub samples: Vec<SampleRow>,
-    /// What it read, or why that can't be seen.
+    /// The data that the run read, or why they can't be read now.
     pub batches: Result<Batches, String>,
 }
 
@@ -37,7 +38,7 @@ impl Facts {
         }
     }
 
-    /// The first step that is the run's own, where it is a fork.
+    /// The run's own first step, if it is a fork.
     pub fn forked_at(&self) -> Option<i64> {
         match self.params.get("train.fork.step") {
             Some(Cell::Integer(step)) => Some(*step),
@@ -45,28 +46,28 @@ impl Facts {
         }
     }
 
-    /// Whether the rate rises until the loss breaks away.
+    /// Whether the run is a range test, whose rate rises until the loss diverges.
     pub(super) fn is_range_test(&self) -> bool {
         matches!(self.params.get("train.schedule.kind"), Some(Cell::Text(kind)) if kind == "range")
     }
 }
 
-/// What a run's batches are made of.
+/// The data in a run's batches.
 #[derive(Debug, Clone)]
 pub struct Batches {
     pub plan: BatchPlan,
-    /// Windows of the plan that a step reads.
+    /// The number of the plan's windows per step.
     pub windows: u64,
-    /// Of the vocabulary.
+    /// The number of types in the vocabulary.
     pub types: u64,
-    /// By step of the first epoch: the mean surprise of its tokens, in nats, to one who knows the frequencies of types in train
-    /// alone. Of fewer steps, where they are too many to look at.
+    /// For each step of the first epoch, the mean loss of its tokens under the unigram baseline of train, in nats. If
+    /// the epoch has too many steps, only the first ones are included.
     pub surprise: Vec<f64>,
 }
 
 impl Batches {
-    /// What the tokens of each step cost by frequencies alone, where all were looked at. Of a step whose words nobody looked
-    /// at, since it begins another epoch in another order, what they cost in the mean.
+    /// The loss of each step's tokens under the unigram baseline; `None` unless it is known for the whole first epoch.
+    /// Later epochs repeat the first one; if they read the text in another order, their steps get the mean.
     pub(super) fn costs(&self, steps: usize) -> Option<Vec<f64>> {
         let (windows, epoch) = (self.windows.max(1), self.plan.steps_per_epoch());
         let seen = &self.surprise;

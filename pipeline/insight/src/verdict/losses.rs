@@ -1,4 +1,4 @@
-//! Where the loss of a training went.
+//! The course of the training loss.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,42 +8,48 @@ use super::facts::Facts;
 use super::rise::Rise;
 use super::statistics::{MEAN, means, median, quarters, spread};
 
-/// Where the loss went. Means are those of ten steps, the last of which names them; what is not finite counts as infinite.
+/// The course of the training loss. Means are over ten steps, and the step of a mean is the last of these; a loss that
+/// is not finite counts as infinite.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Course {
     pub first: f64,
-    /// The median of the last tenth of steps (at least ten); of those since its peak, where it has risen among them.
+    /// The median loss of the last tenth of steps (at least ten), or of the steps since the peak if the loss rose
+    /// within that tenth.
     pub last: f64,
-    /// The lowest mean, and where.
+    /// The lowest mean.
     pub lowest: f64,
+    /// The step of the lowest mean.
     pub lowest_at: usize,
-    /// How far a mean rose above the lowest mean before it, where that is most beside its bound; that bound; and the steps of
-    /// the mean.
+    /// The greatest rise, relative to its bound, of a mean above the lowest mean before it.
     pub rise: f64,
+    /// The bound of that rise.
     pub rise_bound: f64,
-    /// What that bound would be were the words' noise all there is.
+    /// What the bound would be if the only noise were that of the tokens.
     pub rise_least: f64,
+    /// The number of steps of the mean that rose.
     pub rise_steps: usize,
-    /// Where that lowest was, what it was, and where the rise was highest.
+    /// The step of the lowest mean before the rise.
     pub rise_from: usize,
+    /// The lowest mean before the rise.
     pub rise_low: f64,
+    /// The step at which the rise was highest.
     pub peak_at: usize,
-    /// What the same steps cost above what frequencies alone make of their words, in the median; and by how much less that is
-    /// in the last fifth than in the fifth before, 0 where it has risen since.
+    /// The median, over the steps of `last`, of the loss minus the unigram baseline of the step's tokens.
     pub excess: f64,
+    /// How much lower that excess is in the last fifth of steps than in the fifth before; 0 if the loss has just risen.
     pub falling: f64,
-    /// Whether the last loss is a number.
+    /// Whether the last loss is finite.
     pub ends_finite: bool,
     pub nonfinite: usize,
     pub first_nonfinite: Option<usize>,
-    /// Steps whose loss stands out from those around it: more than eight robust deviations above their median.
+    /// Steps whose loss is more than eight robust deviations above the median of the steps around them.
     pub spikes: Vec<usize>,
 }
 
-/// What losses differ from one another by, for their words alone: the robust deviation (1.4826 · MAD) of what steps' tokens
-/// cost by frequencies alone, which no training moves, within a quarter of the run, so that a text of parts has no more of it.
-/// Where the text is not at hand, of what losses do from one step to the next in the quietest quarter: what thrashes is not to
-/// hide itself.
+/// How much losses differ only because of the tokens of each step: the robust deviation (1.4826 · MAD) of the unigram
+/// baseline of these tokens, which does not depend on training. It is measured within quarters of the run, so that
+/// differences between parts of the text do not add to it. Without the text, it is the deviation of step-to-step
+/// changes of the loss in the quietest quarter, so that a thrashing loss does not pass as noise.
 pub(super) fn noise(facts: &Facts) -> Option<f64> {
     match &facts.batches {
         Ok(batches) => median(quarters(&batches.surprise).filter_map(spread)),
@@ -57,19 +63,19 @@ pub(super) fn noise(facts: &Facts) -> Option<f64> {
     }
 }
 
-/// Training losses by step; what is not finite counts as infinite.
+/// Training losses by step; a loss that is not finite counts as infinite.
 pub(super) fn losses(facts: &Facts) -> Vec<f64> {
     facts.trace.iter().map(|row| row.loss.unwrap_or(f64::INFINITY)).collect()
 }
 
 impl Course {
-    /// Whether the loss has risen by more than chance makes of it.
+    /// Whether the loss has risen by more than chance explains.
     pub fn rose(&self) -> bool {
         self.rise >= self.rise_bound
     }
 
-    /// Of at least one loss; `costs` are what frequencies alone make of the words of the same steps, and `even` is what an
-    /// even guess costs.
+    /// The course of `losses`; `None` if there are none. `costs` are the unigram baselines of the tokens of the same
+    /// steps, and `even` is the loss of a uniform guess.
     pub(super) fn of(losses: &[f64], costs: &[f64], even: Option<f64>, bounds: &Bounds) -> Option<Self> {
         let first = *losses.first()?;
         let excess: Vec<f64> = losses.iter().zip(costs).map(|(loss, cost)| loss - cost).collect();
@@ -79,7 +85,7 @@ impl Course {
         let (lowest_at, lowest) = lowest(&means(losses));
         let rise = Rise::of(losses, &excess, even, bounds);
         let middle = |losses: &[f64]| median(losses.iter().copied()).unwrap_or(f64::INFINITY);
-        // What has risen among the last steps is no longer where it was before.
+        // If the loss rose within the last steps, the steps before the rise do not show its present level.
         let just_risen = rise.by >= rise.bound && rise.peak_at >= tail;
         if just_risen {
             let behind = losses.len() - (rise.peak_at + 1);
@@ -107,13 +113,14 @@ impl Course {
     }
 }
 
-/// The place and value of the least of some values.
+/// The index and value of the lowest of some values.
 fn lowest(values: &[f64]) -> (usize, f64) {
     let least = values.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1));
     least.map_or((0, f64::INFINITY), |(at, value)| (at, *value))
 }
 
-/// Steps whose loss is far above the median of the eleven around it, by what steps differ from that median.
+/// Steps whose loss is far above the median of the eleven steps around them, compared with the usual distance from that
+/// median.
 fn spikes(losses: &[f64]) -> Vec<usize> {
     const HALF: usize = 5;
     let around = |at: usize| &losses[at.saturating_sub(HALF)..(at + HALF + 1).min(losses.len())];
@@ -122,6 +129,6 @@ fn spikes(losses: &[f64]) -> Vec<usize> {
         .map(|above| if above.is_nan() { 0.0 } else { above })
         .collect();
     let spread = 1.4826 * median(above.iter().map(|above| above.abs())).unwrap_or(0.0);
-    // The first steps fall so fast that each stands above those around it.
+    // The first steps don't count: the loss falls so fast there that each step is far above those after it.
     (HALF..losses.len()).filter(|at| above[*at] > (8.0 * spread).max(0.3)).collect()
 }

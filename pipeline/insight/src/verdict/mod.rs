@@ -1,7 +1,8 @@
-//! What a run came to, from what was recorded of it.
+//! Judges a run from its record.
 //!
-//! The data come first: whatever the loss does, a run that reads the wrong text says nothing about its rate. Bounds were
-//! chosen by sets of labelled runs and are reported on another (bench/verdicts/README.md).
+//! The data come first: whatever its loss does, a run that reads faulty data says nothing about the learning rate. The
+//! bounds were chosen on some sets of labelled runs, and their accuracy was measured on another set
+//! (bench/verdicts/README.md).
 
 mod bounds;
 mod case;
@@ -26,11 +27,11 @@ use identity::verdict::{About, Cause, Finding, FindingKind, Kind, Verdict};
 use notes::{Notes, count};
 use signals::Signals;
 
-/// The version of the rules: verdicts of another are made again.
-pub const RULES: i64 = 10;
+/// The version of the rules; verdicts of another version are recomputed.
+pub const RULES: i64 = 11;
 
-/// Where a run's loss is now, as its verdict has it: the last held-out loss, or the training loss where none was scored since
-/// it left; and which of the two.
+/// The present loss of a run as its verdict uses it, and which loss that is: the last held-out loss, or the training
+/// loss if no checkpoint was evaluated since the loss rose.
 pub fn now(facts: &Facts) -> (Option<f64>, &'static str) {
     let (signals, bounds) = measured(facts);
     match &signals.course {
@@ -42,13 +43,13 @@ pub fn now(facts: &Facts) -> (Option<f64>, &'static str) {
     }
 }
 
-/// What the rules look at, and what they hold it against.
+/// The signals that the rules look at, and the bounds that they compare them with.
 fn measured(facts: &Facts) -> (Signals, Bounds) {
     let bounds = BOUNDS.for_noise(losses::noise(facts), facts.trace.len());
     (Signals::of(facts, &bounds), bounds)
 }
 
-/// What the rules look at.
+/// The signals that the rules look at.
 pub fn signals_of(facts: &Facts) -> Signals {
     measured(facts).0
 }
@@ -60,12 +61,12 @@ pub fn judge(facts: &Facts) -> Verdict {
     let fault = data::fault(&signals, facts, &bounds, &mut notes);
     let mut outcome = course::outcome(&signals, facts, &bounds, &mut notes);
     if let (Some(onset), Some(fork)) = (outcome.onset, facts.forked_at())
-        // The loss of the fork's first step is of weights that it was given.
+        // The loss of a fork's first step is that of the weights in its checkpoint.
         && onset as i64 <= fork
     {
-        // What the fork was given had no part in it.
+        // The fork's own parameters can't be the cause of what began before the fork.
         let said = format!(
-            "; that was before the fork at step {}, at the rate of what it was forked from",
+            "; that was before the fork at step {}, at the learning rate of the run that it was forked from",
             count(fork as u64)
         );
         outcome.sentence.push_str(&said);
@@ -73,7 +74,7 @@ pub fn judge(facts: &Facts) -> Verdict {
     }
     findings::find(&signals, facts, &bounds, &mut notes);
     if outcome.cause == Some(Cause::InitialWeights) {
-        // The verdict says it.
+        // The verdict already says this.
         notes.retract(FindingKind::OddStart);
     }
     let unseen = facts.batches.is_err();
@@ -94,7 +95,8 @@ pub fn judge(facts: &Facts) -> Verdict {
         checks: notes.checks,
     };
     if let Some(fault) = fault {
-        // What the loss did stays told, without advice: of a rate nothing can be said before the data are right.
+        // The course of the loss is still reported, but without advice: nothing can be said about a rate before the
+        // data are right.
         if let Some(course) = FindingKind::course(verdict.verdict) {
             let finding = Finding { finding: course.into(), step: verdict.onset, sentence: outcome.sentence };
             verdict.findings.insert(0, finding);
@@ -105,22 +107,22 @@ pub fn judge(facts: &Facts) -> Verdict {
         verdict.recovered = None;
         verdict.sentence = fault.sentence;
         verdict.advice = Some(fault.advice);
-        // What the rate does is no matter before the data are right.
+        // Evidence about the rate does not count before the data are right.
         let stays = |about: About| match about {
             About::Verdict(kind) => kind == Kind::DataFault,
             About::Finding(kind) => verdict.findings.iter().any(|it| it.finding == kind),
         };
         verdict.evidence.retain(|it| it.about.known().is_some_and(stays));
     }
-    // What a checkpoint brings along no fork can have otherwise.
+    // A fork can't change what it inherits from its checkpoint.
     let cause = verdict.cause.as_ref().and_then(Word::known);
     let brought = matches!(cause, Some(Cause::SlidingWindow | Cause::InitialWeights));
     if brought && facts.forked_at().is_some() {
-        verdict.sentence.push_str("; so it was in what this run was forked from");
+        verdict.sentence.push_str("; this was so already in the run that it was forked from");
         verdict.advice = None;
     }
     if verdict.verdict != Kind::DataFault && unseen && verdict.advice.is_some() {
-        let advice = "what was read could not be looked at, and comes before the rate: name the store with --store";
+        let advice = "the data could not be checked; before changing the learning rate, name the store with --store";
         verdict.advice = Some(advice.to_owned());
     }
     verdict

@@ -1,9 +1,9 @@
-//! What a verdict is made of, as it is collected; and how figures are worded.
+//! Collects the parts of a verdict, and formats figures.
 
 use identity::Loss;
 use identity::verdict::{About, Check, CheckName, Evidence, Finding, FindingKind, Signal};
 
-/// Evidence, findings and checks in the order in which they were come by.
+/// Evidence, findings and checks, in the order in which they were found.
 #[derive(Debug, Default)]
 pub struct Notes {
     pub evidence: Vec<Evidence>,
@@ -11,7 +11,7 @@ pub struct Notes {
     pub checks: Vec<Check>,
 }
 
-/// A figure beside the bound that it was compared with.
+/// A figure, and the bound that it was compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Figure {
     pub signal: Signal,
@@ -21,19 +21,19 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// One without a step.
+    /// A figure without a step.
     pub fn of(signal: Signal, value: f64, bound: f64) -> Self {
         Self { signal, value, bound: Some(bound), step: None }
     }
 
-    /// The same at a step.
+    /// The same figure at a step.
     pub fn at(self, step: usize) -> Self {
         Self { step: Some(step), ..self }
     }
 }
 
 impl Notes {
-    /// Adds what a verdict or a finding rests on.
+    /// Adds a figure that supports a verdict or a finding.
     pub fn evidence(&mut self, about: impl Into<About>, figure: Figure, sentence: String) {
         self.evidence.push(Evidence {
             about: about.into().into(),
@@ -46,31 +46,31 @@ impl Notes {
         });
     }
 
-    /// Adds a finding with the figure that it rests on.
+    /// Adds a finding with the figure that supports it.
     pub fn finding(&mut self, finding: FindingKind, figure: Figure, sentence: String) {
         self.evidence(finding, figure, sentence.clone());
         let step = figure.step.map(|step| step as i64);
         self.findings.push(Finding { finding: finding.into(), step, sentence });
     }
 
-    /// Takes a finding back, with its evidence.
+    /// Removes a finding, with its evidence.
     pub fn retract(&mut self, finding: FindingKind) {
         self.findings.retain(|it| it.finding != finding);
         self.evidence.retain(|it| it.about != About::Finding(finding));
     }
 
-    /// Adds a check that was made, with what it came to.
+    /// Adds a check that was made, with its result.
     pub fn made(&mut self, name: CheckName, note: String) {
         self.checks.push(Check { name: name.into(), made: true, note });
     }
 
-    /// Adds a check that was not made, with why.
+    /// Adds a check that was not made, with the reason.
     pub fn not_made(&mut self, name: CheckName, why: impl Into<String>) {
         self.checks.push(Check { name: name.into(), made: false, note: why.into() });
     }
 }
 
-/// A figure in three digits that count.
+/// A figure with three significant digits.
 pub fn number(x: f64) -> String {
     let size = x.abs();
     match size {
@@ -84,17 +84,17 @@ pub fn number(x: f64) -> String {
     }
 }
 
-/// The same of what may be no number.
+/// A figure with three significant digits, or `NaN or Inf`: losses that are not finite are not told apart here.
 pub fn finite(x: f64) -> String {
-    if x.is_finite() { number(x) } else { "what is not finite".to_owned() }
+    if x.is_finite() { number(x) } else { "NaN or Inf".to_owned() }
 }
 
-/// How far above or below something, in words.
+/// How far a figure is above or below another: `0.3 above`, `0.3 below`.
 pub fn beside(above: f64) -> String {
     format!("{} {}", number(above.abs()), if above < 0.0 { "below" } else { "above" })
 }
 
-/// A share in percent: as many digits as it takes to be neither none nor all.
+/// A share as a percentage, with enough digits that only 0 and 1 are shown as 0 % and 100 %.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
@@ -107,12 +107,12 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// Things and their number: one has another word.
+/// A number of things, with the singular or the plural.
 pub fn counted(n: usize, one: &str, more: &str) -> String {
     format!("{} {}", count(n as u64), if n == 1 { one } else { more })
 }
 
-/// A whole number with its thousands apart.
+/// A whole number with commas between its thousands.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();

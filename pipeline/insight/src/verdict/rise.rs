@@ -1,21 +1,23 @@
-//! How far a loss has risen, beside what chance does in as many steps.
+//! How far a loss has risen, compared with the rises that chance produces in the same number of steps.
 //!
-//! An extreme of a million means is not an extreme of 300. So a rise starts from the lowest mean over a tenth of the steps so
-//! far, which no few easy batches set; and past the first steps what chance does is measured on the run's own course before the
-//! rise, where a course that departs cannot hide itself.
+//! The lowest of a million means is lower by chance than the lowest of 300. A rise is therefore measured from the
+//! lowest mean over a tenth of the steps so far, which a few easy batches can't determine. After the first steps, the
+//! effect of chance is measured on the run's own losses before the rise, so that a loss that diverges does not raise
+//! its own bound.
 
 use std::ops::RangeInclusive;
 
 use super::bounds::Bounds;
 use super::statistics::{ENOUGH, FEW, MEAN, median, quarters, spread};
 
-/// The share of the steps so far, one in so many, whose mean is a level that the loss had reached.
+/// The loss has reached a level if its mean over `1 / SHARE` of the steps so far is at that level.
 const SHARE: usize = 10;
 
-/// Means over this many times more steps find lesser rises, if they last.
+/// The factor between one length of means and the next. Longer means show smaller rises, provided that these last.
 const LONGER: usize = 4;
 
-/// What a loss counts at most in a long mean: one that has exploded leaves a sum no digits for the others.
+/// The value to which losses are limited in a long mean. Without a limit, the sum would have no digits left for other
+/// losses after one that exploded.
 const MOST: f64 = 1e6;
 
 /// The greatest rise of a loss, relative to its bound.
@@ -23,20 +25,21 @@ const MOST: f64 = 1e6;
 pub struct Rise {
     pub by: f64,
     pub bound: f64,
-    /// What the bound would be were the words' noise all there is.
+    /// What the bound would be if the only noise were that of the tokens.
     pub least: f64,
-    /// The steps of the mean that has risen.
+    /// The number of steps of the mean that rose.
     pub steps: usize,
-    /// The lowest mean before, and where it ends.
+    /// The lowest mean before the rise.
     pub low: f64,
+    /// The last step of the lowest mean.
     pub from: usize,
-    /// Where the mean that has risen ends.
+    /// The last step of the mean that rose.
     pub peak_at: usize,
 }
 
 impl Rise {
-    /// Of at least one loss, and of the same without what the unigram model makes of its words; the lesser of both counts,
-    /// since a text that gets harder raises only the first.
+    /// The greatest rise of `losses`, which must not be empty, and of `excess`, the losses minus the unigram baseline.
+    /// The smaller of the two rises counts, because a text that gets harder raises only the losses.
     pub(super) fn of(losses: &[f64], excess: &[f64], even: Option<f64>, bounds: &Bounds) -> Self {
         let [raw, net] = [losses, excess].map(Sums::of);
         let [lows, lows_net] = [&raw, &net].map(Sums::lows);
@@ -50,9 +53,9 @@ impl Rise {
                     measure *= 2;
                     chance = [&raw, &net].map(|sums| bounds.chance(sums.noise(few, at), measure));
                 }
-                // What some steps have risen above is what preceded all of them.
+                // A mean is compared with the level before its first step.
                 let (low, from) = lows[at - few];
-                // Above an even guess a loss and its noise are as many times as large.
+                // Above the loss of a uniform guess, noise is proportional to the loss.
                 let level = even.map_or(1.0, |even| (low / even).max(1.0));
                 let of = |sums: &Sums<'_>, low: f64, least: f64, chance: f64| {
                     (sums.mean(at + 1 - few, at + 1) - low, least.max(chance) * level, least * level)
@@ -69,13 +72,14 @@ impl Rise {
     }
 }
 
-/// Where a loss that rose began to stay above a level: backwards from the peak, as long as a loss, or a mean that ends there,
-/// is above it. Longer means bridge what shorter ones have of noise; shorter ones are closer to where it began. `rose` is from
-/// the lowest mean before the rise to its peak, and `rise_steps` those of the mean that has risen.
+/// The step from which a loss that rose stayed above the level `above`. The search goes backwards from the peak for as
+/// long as the loss of a step, or a mean that ends at the step, is above the level. Longer means bridge noise that
+/// shorter ones do not; shorter means are closer to the beginning of the rise. `rose` is the range from the lowest mean
+/// before the rise to the peak, and `rise_steps` the number of steps of the mean that rose.
 pub(super) fn onset(losses: &[f64], rose: RangeInclusive<usize>, rise_steps: usize, above: f64) -> usize {
     let (rise_from, peak_at) = rose.into_inner();
     let sums = Sums::of(losses);
-    // A sharp rise is highest where it begins. One that only long means show can be lower than a lone step before it.
+    // A sharp rise is highest where it begins. A rise that only long means show can be lower than a single step before.
     let begin = if rise_steps == FEW { rise_from } else { peak_at + 1 - rise_steps };
     let mut at = (begin..=peak_at).max_by(|a, b| losses[*a].total_cmp(&losses[*b])).unwrap_or(0);
     let stays = |at: usize| {
@@ -88,13 +92,13 @@ pub(super) fn onset(losses: &[f64], rose: RangeInclusive<usize>, rise_steps: usi
     at
 }
 
-/// The steps of means by which a run of so many steps is judged.
+/// The lengths of the means by which a run of `steps` steps is judged.
 fn scales(steps: usize) -> impl Iterator<Item = usize> {
     std::iter::successors(Some(FEW), |few| Some(few * LONGER))
         .take_while(move |few| *few == FEW || ENOUGH * few < steps)
 }
 
-/// Losses by step, and the sums of those before each.
+/// Losses by step, and for each step the sum of those before it.
 struct Sums<'a> {
     losses: &'a [f64],
     before: Vec<f64>,
@@ -119,7 +123,8 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// By step: the lowest mean so far over a tenth of the steps so far (at least ten), all finite, and where it ends.
+    /// For each step, the lowest mean up to that step, and the last step of that mean. A mean is over a tenth of the
+    /// steps up to its last one (at least ten), all of whose losses are finite.
     fn lows(&self) -> Vec<(f64, usize)> {
         let (mut low, mut finite_from) = ((f64::INFINITY, 0), 0);
         let to = |at: usize| {
@@ -136,7 +141,8 @@ impl<'a> Sums<'a> {
         (0..self.losses.len()).map(to).collect()
     }
 
-    /// What means of so many steps differ from one another by, up to a step: their robust deviation within a quarter of it.
+    /// How much the means of `few` steps differ from one another up to the step `to`: the median, over the quarters of
+    /// those steps, of their robust deviation.
     fn noise(&self, few: usize, to: usize) -> f64 {
         let means: Vec<f64> = (few..=to).step_by(few).map(|to| self.mean(to - few, to)).collect();
         median(quarters(&means).filter_map(spread).filter(|spread| spread.is_finite())).unwrap_or(0.0)

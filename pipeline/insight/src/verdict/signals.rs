@@ -1,4 +1,5 @@
-//! What rules look at, as numbers. What was not measured is `None`, and a check that wants it is not made.
+//! The signals that rules look at, as numbers. A signal that was not measured is `None`, and a check that requires it
+//! is not made.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,84 +11,87 @@ use super::losses::{Course, losses, noise};
 use super::statistics::median;
 use identity::{Cell, NgramLoss, StepRow};
 
-/// Everything the rules look at. Losses in nats a token.
+/// Everything that the rules look at. Losses are in nats per token.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Signals {
     pub steps: usize,
     pub data: Option<Data>,
-    /// What an even guess over the vocabulary costs.
+    /// The loss of a uniform guess over the vocabulary.
     pub even: Option<f64>,
-    /// What knowing the frequencies of types costs, on the held-out text and on train.
+    /// The unigram baseline on the held-out text.
     pub unigram_valid: Option<f64>,
+    /// The unigram baseline on train.
     pub unigram_train: Option<f64>,
-    /// Whether models that count were fitted at all.
+    /// Whether n-gram baselines were fitted at all.
     pub counted: bool,
-    /// What the best model that counts n-grams takes off the frequencies' loss on held-out text.
+    /// How far the best n-gram baseline is below the unigram baseline on held-out text.
     pub order: Option<f64>,
-    /// What the loss of a step differs from its neighbours' by, for its words alone: a standard deviation, in nats.
+    /// How much the losses of neighbouring steps differ only because of the tokens that the steps read: a standard
+    /// deviation, in nats.
     pub noise: Option<f64>,
     pub course: Option<Course>,
-    /// What its excess is above.
+    /// The baseline above which the excess of the course is measured: `the unigram baseline`.
     pub beside: &'static str,
     pub held_out: Option<HeldOut>,
-    /// Share of steps whose gradient was clipped.
+    /// The share of steps whose gradient was clipped.
     pub clipped: f64,
-    /// The median of the gradient's norm over the last tenth of steps, over that of the tenth before the lowest loss.
+    /// The median gradient norm over the last tenth of steps, divided by that over the tenth before the lowest loss.
     pub gradient_growth: Option<f64>,
     pub probes: Option<Probes>,
 }
 
-/// What the batches are made of.
+/// The data in the batches.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Data {
-    /// The share of a step's positions that the step before held too.
+    /// The share of a step's positions that were also in the previous step.
     pub overlap: f64,
-    /// Distinct positions over positions read, within one pass at most.
+    /// The number of distinct positions read, as a share of the most that as many tokens could have covered.
     pub novelty: f64,
     pub passes: f64,
     pub tokens: u64,
     pub tokens_per_type: f64,
-    /// Steps whose tokens are not like those of other steps, how far the farthest is off, and from where on that is odd, in
-    /// nats.
+    /// Steps whose tokens are unusual compared with those of the other steps.
     pub odd: Vec<usize>,
+    /// How far the unigram loss of the most unusual step is from the median, in nats.
     pub oddest: f64,
+    /// How far the unigram loss of a step must be from the median for the step to be unusual, in nats.
     pub odd_from: f64,
-    /// Steps that were looked at.
+    /// The number of steps that were looked at.
     pub seen: usize,
 }
 
-/// Losses on held-out text, by step.
+/// Losses on held-out text.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct HeldOut {
     pub lowest: f64,
     pub lowest_at: i64,
     pub last: f64,
     pub last_at: i64,
-    /// The most that it rose above its lowest before.
+    /// The greatest rise of the loss above its lowest earlier value.
     pub rise: f64,
-    /// What the last score lies above the one before, where that is no more than a fifth of the run behind.
+    /// How far the last loss is above the one before, if that was measured at most a fifth of the run earlier.
     pub jump: Option<f64>,
-    /// Above the training loss of the last steps.
+    /// How far the last held-out loss is above the training loss of the last steps.
     pub gap: f64,
 }
 
-/// What was measured at probed steps, over the last half of them unless it says otherwise.
+/// Measurements at probed steps, over the last half of these steps unless stated otherwise.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize)]
 pub struct Probes {
     pub count: usize,
-    /// The median of what updates took off the loss over what their gradients promised.
+    /// The median overshoot ratio: by how much an update lowered the loss, divided by what its gradient predicted.
     pub overshoot: Option<f64>,
-    /// The least, over all.
+    /// The lowest overshoot ratio of all probed steps, and its step.
     pub overshoot_least: Option<f64>,
     pub overshoot_least_at: Option<i64>,
-    /// The share that is below 0: steps that raised their own loss.
+    /// The share of overshoot ratios below 0, which are those of steps that raised their own loss.
     pub overshoot_below: Option<f64>,
     pub update_ratio: Option<f64>,
     pub logit: Option<f64>,
     pub entropy: Option<f64>,
-    /// Rate times sharpness times the factor of clipping, for rules whose steps are gradients times the rate.
+    /// Learning rate times sharpness times the clipping factor, for the optimizer whose step is rate times gradient.
     pub steepness: Option<f64>,
-    /// The rate of these steps as a share of the one that the run was given: a schedule may have lowered it.
+    /// The learning rate of these steps as a share of `train.learning_rate`; a schedule may have lowered it.
     pub rate: Option<f64>,
 }
 
@@ -102,11 +106,11 @@ impl Signals {
         let (unigram_valid, unigram_train) = (on("valid", "unigram"), on("train", "unigram").or(facts.entropy));
         let even = on("train", "uniform").or(facts.even);
         let own = facts.batches.as_ref().ok().and_then(|batches| batches.costs(steps));
-        // Where the batches are not at hand, every step is one of the text as a whole.
+        // Without the batches, every step gets the baseline of the whole text.
         let (costs, beside) = match (own, unigram_train, even) {
-            (Some(costs), ..) => (costs, "word frequencies on the same words"),
-            (None, Some(cost), _) => (vec![cost; steps], "word frequencies"),
-            (None, None, Some(cost)) => (vec![cost; steps], "an even guess"),
+            (Some(costs), ..) => (costs, "the unigram baseline on the same tokens"),
+            (None, Some(cost), _) => (vec![cost; steps], "the unigram baseline"),
+            (None, None, Some(cost)) => (vec![cost; steps], "a uniform guess"),
             (None, None, None) => (vec![losses.first().copied().unwrap_or(0.0); steps], "its first loss"),
         };
         let course = Course::of(&losses, &costs, even, bounds);
@@ -129,7 +133,7 @@ impl Signals {
     }
 }
 
-/// The loss of the best model that looks at more than one token, on held-out text.
+/// The loss of the best n-gram baseline that looks at more than one token, on held-out text.
 fn best(ngrams: &[NgramLoss]) -> Option<f64> {
     ngrams.iter().filter(|it| it.split == "valid" && it.n > 1).map(|it| it.loss).min_by(f64::total_cmp)
 }
@@ -140,7 +144,7 @@ impl Data {
         let read = steps * plan.tokens_per_step() * windows;
         let could = read.min(plan.tokens_per_step() * plan.steps_per_epoch()).min(plan.tokens).max(1);
         let covered = plan.covered(steps * windows);
-        // A window that slides reads the same words again and again, and has not gone through the text for that.
+        // A sliding window reads the same tokens again and again, but that does not count as passes over the text.
         let gone_through = if plan.layout == Layout::Sliding { covered } else { read };
         let (odd, oddest, odd_from) = odd(surprise);
         Self {
@@ -157,8 +161,8 @@ impl Data {
     }
 }
 
-/// Values that are not like the others: further from their median than eight robust deviations and than half a nat. Which
-/// these are, how far the farthest is off, and that bound.
+/// Finds the values that are unlike the others: further from the median than eight robust deviations and than half a
+/// nat. Returns their indices, the distance of the farthest value from the median, and the bound of that distance.
 fn odd(values: &[f64]) -> (Vec<usize>, f64, f64) {
     let middle = median(values.iter().copied()).unwrap_or(0.0);
     let far = |value: &f64| (value - middle).abs();
@@ -201,8 +205,8 @@ impl HeldOut {
 }
 
 impl Probes {
-    /// How many times the rate that the run was given would be the one from which on steps overshoot: 1 / (1 − ρ) times the
-    /// rate at which ρ was measured.
+    /// The factor by which `train.learning_rate` could be raised before steps overshoot. They overshoot at 1 / (1 − ρ)
+    /// times the rate at which the overshoot ratio ρ was measured.
     pub fn headroom(&self) -> Option<f64> {
         Some(self.rate.unwrap_or(1.0) / (1.0 - self.overshoot?).max(1e-6))
     }
@@ -221,7 +225,7 @@ impl Probes {
         let middle = |values: Vec<f64>| median(values.into_iter());
         Some(Self {
             count: all.len(),
-            // The median: one probe on a batch that was about to explode would outweigh all others.
+            // This is the median, because in a mean one probe of a batch about to explode would outweigh all others.
             overshoot: middle(overshoot.clone()),
             overshoot_least: least.map(|(value, _)| value),
             overshoot_least_at: least.map(|(_, step)| step),
@@ -241,13 +245,13 @@ impl Probes {
     }
 }
 
-/// Whether an update is the rate times the gradient.
+/// Whether an update is the learning rate times the gradient.
 fn steep(facts: &Facts) -> bool {
     matches!(facts.params.get("train.optimizer"), Some(Cell::Text(rule)) if rule == "sgd")
 }
 
-/// What a gradient of the mean loss is multiplied by: the rate, times the window for a summed loss, times what clipping
-/// leaves of it.
+/// The factor applied to a gradient of the mean loss: the rate, times the window for a summed loss, times the clipping
+/// factor.
 fn step_size(facts: &Facts, row: &StepRow) -> Option<f64> {
     let summed = matches!(facts.params.get("train.loss_scale"), Some(Cell::Text(scale)) if scale == "sum");
     let limit = match facts.params.get("train.clip_norm") {

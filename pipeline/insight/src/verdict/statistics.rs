@@ -1,18 +1,18 @@
-//! Medians, means and deviations of losses, and how many steps a mean or a deviation takes.
+//! Medians, means and deviations of losses, and the numbers of steps that they require.
 
-/// Steps of a mean that stands for the loss at a step: a single batch says little.
+/// The number of steps whose mean represents the loss at a step, because a single batch says little.
 pub const MEAN: usize = 10;
 
-/// Steps of a mean that stands for what has risen.
+/// The number of steps of the shortest mean that shows a rise.
 pub const FEW: usize = 5;
 
-/// Means in a row, with no step in common, from which on a course tells how much they differ.
+/// The fewest consecutive means, with no step in common, from which their deviation is measured.
 pub const ENOUGH: usize = 60;
 
-/// Steps up to which nothing is known of a run's own noise.
+/// In a run of at most this many steps, the run's own noise is unknown.
 pub const SHORT: usize = ENOUGH * FEW;
 
-/// The middle of some values, the mean of the two in the middle of an even number; `None` of none.
+/// The median of some values; `None` if there are none.
 pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -24,7 +24,7 @@ pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     }
 }
 
-/// The quarters of a run, of values that are enough to tell how much they differ.
+/// The quarters of a run, without those that have too few values to measure their deviation.
 pub fn quarters(values: &[f64]) -> impl Iterator<Item = &[f64]> {
     values.chunks((values.len() / 4).max(2 * MEAN)).filter(|quarter| quarter.len() >= MEAN)
 }
@@ -35,7 +35,7 @@ pub fn spread(values: &[f64]) -> Option<f64> {
     Some(1.4826 * median(values.iter().map(|value| (value - middle).abs()))?)
 }
 
-/// By step: the mean of the ten losses that end there, of fewer at the start.
+/// For each step, the mean of the ten losses up to and including it, or of fewer at the start.
 pub fn means(losses: &[f64]) -> Vec<f64> {
     let window = |at: usize| &losses[(at + 1).saturating_sub(MEAN)..=at];
     (0..losses.len()).map(|at| window(at).iter().sum::<f64>() / window(at).len() as f64).collect()

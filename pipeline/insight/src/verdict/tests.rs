@@ -1,4 +1,4 @@
-//! Verdicts of made-up runs.
+//! Verdicts on synthetic runs.
 
 use stages::params::Layout;
 use stages::plan::BatchPlan;
@@ -81,12 +81,12 @@ pub fn run(n: usize, loss: impl Fn(usize) -> f64) -> Facts {
     }
 }
 
-/// Something that goes up and down.
+/// An oscillation that stands for noise.
 fn wobble(at: usize, size: f64) -> f64 {
     size * (at as f64 * 2.4).sin()
 }
 
-/// From an even guess down to 4.
+/// A loss that falls from that of a uniform guess to 4.
 fn falls(at: usize) -> f64 {
     4.0 + 3.0 * (-(at as f64) / 60.0).exp() + wobble(at, 0.1)
 }
@@ -123,7 +123,7 @@ fn a_loss_that_falls_is_stable() {
 }
 
 #[test]
-fn a_loss_that_leaves_for_good_has_diverged_where_it_left() {
+fn a_loss_that_rises_for_good_diverges_where_it_rose() {
     let left = |at: usize| if at < 120 { falls(at) } else { 9.0 + wobble(at, 1.0) };
     assert_eq!(short(&run(300, left)), (Kind::Diverged, Some(Cause::RateTooHigh), Some(120)));
     let advice = judge(&run(300, left)).advice.unwrap();
@@ -131,7 +131,7 @@ fn a_loss_that_leaves_for_good_has_diverged_where_it_left() {
 }
 
 #[test]
-fn a_rate_with_much_room_is_too_low_and_without_probes_nothing_is_said() {
+fn a_rate_with_much_headroom_is_too_low_and_without_probes_the_run_is_inconclusive() {
     let mut facts = run(300, |at| 7.0 - at as f64 * 1e-3);
     facts.probes.iter_mut().for_each(|probe| probe.overshoot = Some(0.9999));
     assert_eq!(short(&facts), (Kind::TooLow, Some(Cause::RateTooLow), None));
@@ -142,23 +142,24 @@ fn a_rate_with_much_room_is_too_low_and_without_probes_nothing_is_said() {
         verdict.checks.iter().find(|check| check.name == CheckName::Probes).map(|check| check.made),
         Some(false)
     );
-    // Plain gradient descent goes over a plateau as fast as its rate lets it.
+    // Plain gradient descent crosses a plateau only as fast as its rate allows.
     assert_eq!(short(&run(300, |at| 7.0 - at as f64 * 1e-3 + wobble(at, 0.1))).0, Kind::TooLow);
-    // A rule that divides by the gradient's size does not: too few steps, or another rate; until the held-out loss rises.
+    // With an optimizer that divides by the size of the gradient, there may be too few steps or the rate may be wrong,
+    // unless the held-out loss rises.
     let mut facts = run(300, |at| 7.0 - at as f64 * 1e-3);
     let adam = |facts: &mut Facts| facts.params.insert("train.optimizer".to_owned(), Cell::Text("adam".to_owned()));
     adam(&mut facts);
     assert_eq!(short(&facts), (Kind::Inconclusive, None, None));
     facts.evaluations = vec![score(0, 7.0), score(100, 6.5), score(300, 6.7)];
     assert_eq!(short(&facts), (Kind::Diverged, Some(Cause::RateTooHigh), None));
-    // A short run that still falls is on its way.
+    // The loss of a short run that still falls steeply is heading below the baseline.
     let mut facts = run(40, |at| 7.0 - at as f64 * 0.047);
     adam(&mut facts);
     assert_eq!(short(&facts).0, Kind::Stable);
 }
 
 #[test]
-fn a_loss_that_does_not_move_wants_a_higher_rate() {
+fn a_loss_that_does_not_move_requires_a_higher_rate() {
     for rule in ["sgd", "adam"] {
         let mut facts = run(300, |at| 7.0 + wobble(at, 0.005));
         facts.params.insert("train.optimizer".to_owned(), Cell::Text(rule.to_owned()));
@@ -174,14 +175,14 @@ fn overfitting_is_found_while_the_training_loss_still_falls() {
     assert!(!found(&facts).contains(&FindingKind::Overfitting), "in the first pass");
     facts.batches.as_mut().unwrap().plan.tokens = 20_000;
     assert!(found(&facts).contains(&FindingKind::Overfitting), "{:?}", found(&facts));
-    // Where both rise it is something else.
+    // If the training loss rises too, it is not overfitting.
     let mut facts = run(300, |at| 3.0 + at as f64 * 0.003);
     facts.evaluations = vec![score(0, 7.0), score(100, 3.5), score(300, 5.0)];
     assert!(!found(&facts).contains(&FindingKind::Overfitting), "{:?}", found(&facts));
 }
 
 #[test]
-fn one_odd_step_is_told_and_is_no_fault() {
+fn one_odd_step_is_a_finding_and_not_a_fault() {
     let mut facts = run(300, falls);
     facts.batches.as_mut().unwrap().surprise[150..152].fill(7.5);
     assert_eq!(short(&facts).0, Kind::Stable);
@@ -189,7 +190,7 @@ fn one_odd_step_is_told_and_is_no_fault() {
 }
 
 #[test]
-fn to_learn_by_heart_is_no_divergence() {
+fn memorising_is_not_a_divergence() {
     let mut facts = run(300, |at| 1.0 + 6.0 * (-(at as f64) / 60.0).exp());
     facts.batches.as_mut().unwrap().plan.tokens = 20_000;
     facts.evaluations = vec![score(0, 7.0), score(100, 4.3), score(200, 5.0), score(300, 6.3)];
@@ -203,7 +204,7 @@ fn to_learn_by_heart_is_no_divergence() {
 }
 
 #[test]
-fn without_the_store_a_window_that_slides_is_known_and_nothing_else_is_advised() {
+fn without_the_store_a_sliding_window_is_known_and_no_rate_is_advised() {
     let left = |at: usize| if at < 120 { falls(at) } else { 9.0 + wobble(at, 1.0) };
     let mut facts = run(300, left);
     facts.batches = Err("the object is gone from the store".to_owned());
@@ -215,7 +216,7 @@ fn without_the_store_a_window_that_slides_is_known_and_nothing_else_is_advised()
 }
 
 #[test]
-fn a_fault_of_the_data_outranks_all_and_forbids_advice_on_the_rate() {
+fn a_data_fault_outranks_all_else_and_forbids_advice_on_the_rate() {
     let mut facts = run(300, |at| if at < 80 { falls(at) } else { f64::NAN });
     facts.batches.as_mut().unwrap().plan.layout = Layout::Sliding;
     let verdict = judge(&facts);
@@ -229,7 +230,7 @@ fn a_fault_of_the_data_outranks_all_and_forbids_advice_on_the_rate() {
 }
 
 #[test]
-fn each_fault_of_the_data_is_named() {
+fn each_data_fault_is_named() {
     let cause = |spoil: &dyn Fn(&mut Facts)| {
         let mut facts = run(300, falls);
         spoil(&mut facts);
@@ -250,14 +251,14 @@ fn each_fault_of_the_data_is_named() {
 }
 
 #[test]
-fn text_that_has_parts_is_no_fault() {
+fn a_text_with_parts_is_not_a_fault() {
     let mut facts = run(300, falls);
     facts.batches.as_mut().unwrap().surprise[100..200].fill(7.5);
     assert_eq!(short(&facts).0, Kind::Stable);
 }
 
 #[test]
-fn what_can_not_be_checked_is_said_with_its_reason() {
+fn checks_that_can_not_be_made_are_listed_with_their_reason() {
     let mut facts = run(300, falls);
     facts.batches = Err("the object is gone from the store".to_owned());
     facts.ngrams.clear();
@@ -282,29 +283,29 @@ fn what_can_not_be_checked_is_said_with_its_reason() {
 }
 
 #[test]
-fn weights_that_begin_far_off_are_the_cause_before_the_rate() {
+fn initial_weights_that_are_far_off_are_the_cause_before_the_rate() {
     let verdict = judge(&run(300, |at| if at == 0 { 30.0 } else { 60.0 + wobble(at, 5.0) }));
     assert_eq!(
         (verdict.verdict, verdict.cause.as_ref().and_then(Word::known)),
         (Kind::Diverged, Some(Cause::InitialWeights))
     );
     assert!(verdict.evidence.iter().any(|it| it.signal == Signal::FirstAboveEven));
-    // Said once: it is a finding where the verdict is another.
+    // The start is reported only once: it is a finding only if the verdict does not name it as the cause.
     assert!(verdict.findings.iter().all(|finding| finding.finding != FindingKind::OddStart));
     assert!(found(&run(300, |at| if at == 0 { 30.0 } else { falls(at) })).contains(&FindingKind::OddStart));
 }
 
 #[test]
-fn findings() {
+fn each_finding_is_found() {
     let mut facts = run(300, falls);
     facts.batches.as_mut().unwrap().plan.tokens = 20_000;
     facts.evaluations = vec![score(0, 7.0), score(100, 4.3), score(300, 4.6)];
     assert_eq!(found(&facts), [FindingKind::Overfitting]);
-    // Of a flat loss, and of a saturated softmax.
+    // A flat loss, and a saturated softmax.
     let mut facts = run(300, |at| if at < 100 { falls(at) } else { falls(100 + at % 5) });
     facts.probes.iter_mut().for_each(|probe| probe.logit_max = Some(40.0));
     assert_eq!(found(&facts), [FindingKind::Plateau, FindingKind::SaturatedSoftmax]);
-    // A lone step far above.
+    // The loss of a single step is far above the others.
     assert_eq!(found(&run(300, |at| falls(at) + if at == 200 { 2.0 } else { 0.0 })), [FindingKind::Spikes]);
     let mut facts = run(300, falls);
     facts.trace.iter_mut().for_each(|row| row.clipped = Some(true));
@@ -316,12 +317,12 @@ fn runs_that_have_hardly_begun_are_inconclusive() {
     for n in [0, 1, 2, 7, 19] {
         assert_eq!(short(&run(n, falls)), (Kind::Inconclusive, None, None), "{n} steps");
     }
-    // Whatever else: a loss that is no number is no matter of how many steps there are.
+    // A loss that is not finite is judged however few steps there are.
     assert_eq!(short(&run(3, |at| if at == 0 { 7.0 } else { f64::NAN })).0, Kind::Diverged);
 }
 
 #[test]
-fn a_range_test_is_to_break() {
+fn a_range_test_is_expected_to_diverge() {
     let mut test = run(200, |at| if at < 150 { falls(at) } else { 4.0 + at as f64 - 150.0 });
     assert_eq!(judge(&test).verdict, Kind::Diverged);
     test.params.insert("train.schedule.kind".to_owned(), Cell::Text("range".to_owned()));

@@ -1,4 +1,4 @@
-//! Two trajectories step by step: where they part, and what lies around a step.
+//! Two trajectories step by step: where they first differ, and the steps around a step.
 
 use identity::{LossPair, StepRow};
 
@@ -15,7 +15,7 @@ struct PairRow {
     kind_b: Option<String>,
 }
 
-/// The loss of a row, whose kind is there only where it isn't finite.
+/// The loss of a row; the kind is given only if it is not finite.
 fn loss(loss: Option<f64>, kind: Option<&str>) -> f64 {
     match kind {
         Some("inf") => f64::INFINITY,
@@ -31,7 +31,7 @@ impl From<PairRow> for LossPair {
 }
 
 impl Record {
-    /// The first of the `steps` steps that two trajectories share at which their losses differ in any bit.
+    /// The first step below `steps` that two trajectories have in common and at which their losses differ in any bit.
     pub fn first_difference(&mut self, a: i64, b: i64, steps: i64) -> Result<Option<LossDifference>> {
         if a == b {
             return Ok(None);
@@ -39,13 +39,13 @@ impl Record {
         self.wait(async |connection| {
             let equal = sqlx::query_scalar(sql!("read_equal_until")).bind(a).bind(b);
             let equal: i64 = equal.fetch_one(&mut *connection).await?;
-            // The block behind the last equal one has a difference, or is the last that both have.
+            // The block after the last equal one contains a difference, or is the last that both have.
             let difference = sqlx::query_as(sql!("read_first_difference")).bind(a).bind(b).bind(equal).bind(steps);
             difference.fetch_optional(connection).await
         })
     }
 
-    /// The losses of two trajectories at those of the steps `from..to` that both have.
+    /// The losses of two trajectories at the steps in `from..to` that both have.
     pub fn pairs(&mut self, a: i64, b: i64, from: i64, to: i64) -> Result<Vec<LossPair>> {
         self.wait(async |connection| {
             let query = sqlx::query_as(sql!("read_pairs")).bind(a).bind(b).bind(from).bind(to);
@@ -54,8 +54,8 @@ impl Record {
         })
     }
 
-    /// The first of the steps `from..to` at which the losses of two trajectories are further apart than `least` and than
-    /// `share` of either, or of other kinds.
+    /// The first step in `from..to` at which the losses of two trajectories differ by more than `least` and by more
+    /// than `share` of either, or are of different kinds.
     pub fn first_apart(
         &mut self,
         (a, b): (i64, i64),
@@ -70,8 +70,8 @@ impl Record {
         })
     }
 
-    /// The first of the steps `from..to` at which the learning rates of two trajectories, each in parts of a rate of its
-    /// own, are further apart than `tolerance`.
+    /// The first step in `from..to` at which the learning rates of two trajectories differ by more than `tolerance`,
+    /// each divided by its reference rate, `part_a` or `part_b`.
     pub fn rates_part(
         &mut self,
         (a, part_a): (i64, f64),
@@ -93,14 +93,14 @@ impl Record {
         })
     }
 
-    /// How many steps two trajectories have from one lineage.
+    /// The number of steps that two trajectories share because one is a fork of the other, or both of the same one.
     pub fn shared_steps(&mut self, a: i64, b: i64) -> Result<i64> {
         self.wait(async |connection| {
             sqlx::query_scalar(sql!("read_shared_steps")).bind(a).bind(b).fetch_one(connection).await
         })
     }
 
-    /// Of the steps `from..to` of a trajectory those that are next to `centre`, or at which more was measured.
+    /// The steps in `from..to` of a trajectory that are next to `centre` or were probed.
     pub fn steps_near(&mut self, trajectory: i64, (from, to): (i64, i64), centre: i64) -> Result<Vec<StepRow>> {
         self.wait(async |connection| {
             let query = sqlx::query_as(sql!("read_near")).bind(trajectory).bind(from).bind(to).bind(centre);

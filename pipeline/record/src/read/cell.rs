@@ -1,10 +1,10 @@
-//! Rows whose columns are not known beforehand.
+//! Rows whose columns are not known in advance.
 
 use identity::Cell;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
 
-/// The values of a row. An expression's column has no type of its own, so each value is asked for its own.
+/// The values of a row. The column of an expression has no type, so each value is read by its own type.
 pub(super) fn cells(row: &SqliteRow) -> sqlx::Result<Vec<Cell>> {
     (0..row.len()).map(|column| cell(row, column)).collect()
 }

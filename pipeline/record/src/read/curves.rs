@@ -1,4 +1,4 @@
-//! What was measured at each step, in as few buckets as show every spike.
+//! Curves over steps, reduced to a few buckets that still show every spike.
 
 use identity::{BLOCK, Bucket};
 use serde_json::Value;
@@ -7,49 +7,49 @@ use super::many::{Of, many, only};
 use super::plain::plain;
 use crate::{Record, Result, sql};
 
-/// From this many steps on, curves are drawn from blocks: finer than any terminal's columns, and a thousandth of the rows.
+/// From this many steps on, curves are read from blocks: a thousandth of the rows, yet finer than a terminal can show.
 const MANY_STEPS: i64 = 128 * BLOCK;
 
-/// Steps that are read at once, so that their text stays small.
+/// The most steps read at once, which limits the size of the text that contains their values.
 const PORTION: i64 = 1 << 20;
 
 /// Steps of a trajectory that are read together.
 struct Part {
-    /// Of its trajectory among those that were asked for.
+    /// The position of its trajectory in the request.
     place: usize,
     trajectory: i64,
     first: i64,
     end: i64,
-    /// Of a bucket.
+    /// The width of a bucket.
     width: i64,
 }
 
 impl Part {
-    /// Whether a column has a word for each step number from the first to the end.
+    /// Whether a text of values separated by spaces has one for each step number of the part: there are no gaps.
     fn is_whole(&self, column: &str) -> bool {
         column.bytes().filter(|byte| *byte == b' ').count() as i64 + 1 == self.end - self.first
     }
 }
 
-/// A JSON list of parts, as statements take them.
+/// A list of parts in JSON, as the SQL statements expect it.
 fn asked<'p>(parts: impl Iterator<Item = &'p Part>) -> String {
     Value::from_iter(parts.map(|part| vec![part.trajectory, part.first, part.end])).to_string()
 }
 
-/// What there is of each step of a part, or its number, with a space between.
+/// The values, or the numbers, of the steps of a part, separated by spaces.
 #[derive(sqlx::FromRow)]
 struct StepTexts {
     text: String,
 }
 
 impl Record {
-    /// The losses of the first `steps` steps of a trajectory, in about `rows` buckets or more that lose no extreme.
+    /// The losses of the first `steps` steps of a trajectory, in about `rows` buckets or more that keep every extreme.
     pub fn losses(&mut self, trajectory: i64, steps: i64, rows: i64) -> Result<Vec<Bucket>> {
         Ok(only(self.curves(&[(Some(trajectory), steps)], "loss", rows)?))
     }
 
-    /// A column of several trajectories, each with its number of steps, in the same way. Buckets in which it was not measured
-    /// are left out.
+    /// Like [`Self::losses`], but for any column, and for several trajectories, each with its number of steps. Buckets
+    /// in which the column was not measured are omitted.
     pub fn curves(&mut self, of: &[(Option<i64>, i64)], column: &str, rows: i64) -> Result<Vec<Vec<Bucket>>> {
         let mut all = vec![Vec::new(); of.len()];
         let (mut parts, mut pending) = (Vec::new(), 0);
@@ -61,7 +61,7 @@ impl Record {
                 all[place] = self.blocks(trajectory, first)?;
             }
             while first < *steps {
-                // Whole buckets, though one of them may be as long as the run.
+                // Read whole buckets, although a single bucket may be as long as the run.
                 let end = (first + (PORTION / width).max(1) * width).min(*steps);
                 parts.push(Part { place, trajectory, first, end, width });
                 (first, pending) = (end, pending + end - first);
@@ -81,7 +81,7 @@ impl Record {
             many(query.fetch_all(c)).await
         })?;
         let found: Vec<(&Part, String)> = found.into_iter().map(|of| (&parts[of.run as usize], of.row.text)).collect();
-        // Where steps are missing, the numbers of those that are there are asked for too.
+        // If a part has gaps, the numbers of its steps are read too.
         let gappy: Vec<&Part> =
             found.iter().filter(|(part, text)| !part.is_whole(text)).map(|(part, _)| *part).collect();
         let mut numbers = self.step_numbers(&gappy)?.into_iter();
@@ -99,7 +99,7 @@ impl Record {
         Ok(())
     }
 
-    /// The numbers of the steps of some parts, in their order.
+    /// The numbers of the steps of some parts, in the order of the parts.
     fn step_numbers(&mut self, parts: &[&Part]) -> Result<Vec<Of<StepTexts>>> {
         if parts.is_empty() {
             return Ok(Vec::new());
@@ -122,12 +122,12 @@ fn empty(first: i64) -> Bucket {
     Bucket { first, steps: 0, finite: 0, minimum: None, maximum: None, sum: 0.0, first_nonfinite: None }
 }
 
-/// Whether there is anything in a bucket.
+/// Whether a bucket contains a measured value.
 fn is_measured(bucket: &Bucket) -> bool {
     bucket.finite > 0 || bucket.first_nonfinite.is_some()
 }
 
-/// Buckets of a width, from steps with what was measured at each.
+/// Groups steps, each with its value as text, into buckets of `width` steps.
 fn buckets<'w>(steps: impl Iterator<Item = (i64, &'w str)>, width: i64) -> Vec<Bucket> {
     let mut all: Vec<Bucket> = Vec::new();
     let mut bucket = empty(0);
@@ -156,7 +156,7 @@ fn buckets<'w>(steps: impl Iterator<Item = (i64, &'w str)>, width: i64) -> Vec<B
     all
 }
 
-/// A number as `read_curves` writes it; none for `x`.
+/// Parses a number as `read_curves` writes it; `None` for `x`, a value that is not finite.
 fn number(word: &str) -> Option<f64> {
     const WHOLE: f64 = (1u64 << 59) as f64;
     match word.contains('.') {
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use fixture::Fixture;
 
-    /// The same, asked of SQLite bucket by bucket.
+    /// The expected buckets, computed by SQLite.
     fn naive(record: &mut Record, run: RunId, column: &str, width: i64) -> Vec<Bucket> {
         let RunId(run) = run;
         let text = format!(
@@ -189,9 +189,9 @@ mod tests {
     }
 
     #[test]
-    fn curves_are_what_sqlite_makes_of_their_steps() {
+    fn curves_equal_what_sqlite_computes() {
         let fixture = Fixture::new();
-        // Floats of every size, each of which 17 digits must bring back to the bit.
+        // Floats of every size, each of which must be read back to the bit.
         for (step, bits) in (0..400).zip((1u64..).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1)) {
             let value = f64::from_bits(bits);
             if (1e-100..1e100).contains(&value) {
@@ -211,7 +211,7 @@ mod tests {
                 for ((run, (_, steps)), found) in runs.iter().zip(&of).zip(found) {
                     let mut wanted = naive(&mut record, *run, column, (steps / rows).max(1));
                     for (wanted, found) in wanted.iter_mut().zip(&found) {
-                        // SQLite adds with a correction.
+                        // SQLite uses compensated summation.
                         assert!((wanted.sum - found.sum).abs() <= 1e-12 * wanted.sum.abs(), "{wanted:?} {found:?}");
                         wanted.sum = found.sum;
                         holes += usize::from(found.first_nonfinite.is_some());
@@ -220,6 +220,6 @@ mod tests {
                 }
             }
         }
-        assert!(holes > 0, "nothing was checked that is not finite");
+        assert!(holes > 0, "no value that is not finite was checked");
     }
 }

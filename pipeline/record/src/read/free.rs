@@ -1,4 +1,4 @@
-//! SQL that a user typed, on a connection that can only read.
+//! Runs SQL that a user typed, on a read-only connection.
 
 use std::ops::ControlFlow;
 
@@ -9,7 +9,7 @@ use sqlx::{Column as _, Executor as _, SqlSafeStr as _, SqliteConnection, Statem
 use super::cell::cells;
 use crate::{Record, Result, sql};
 
-/// Statements that ask.
+/// Statements that only read.
 pub const ASK: [&str; 5] = ["SELECT", "WITH", "VALUES", "EXPLAIN", "PRAGMA"];
 
 /// SQLite's other statements.
@@ -35,31 +35,31 @@ const WRITE: [&str; 19] = [
     "VACUUM",
 ];
 
-/// What a query came to.
+/// The result of a query.
 pub type QueryResult<T> = std::result::Result<T, QueryError>;
 
-/// Why a query was not answered.
+/// Why a query was refused or failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// Nothing but white space and comments.
     #[error("the query is empty")]
     Empty,
-    /// SQLite ends a text at its first NUL, and sqlx would wait for the rest for ever.
-    #[error("the query holds a NUL character")]
+    /// SQLite ends a string at its first NUL, and sqlx would wait for the rest forever.
+    #[error("the query contains a NUL character")]
     Nul,
     /// More than one statement.
-    #[error("one statement at a time: another begins at `{0}`")]
+    #[error("only one statement is allowed; another starts at `{0}`")]
     Several(String),
-    /// A statement that does not ask.
-    #[error("the record is read-only here: {0} is not SELECT, WITH, VALUES, EXPLAIN or PRAGMA")]
+    /// A statement that writes.
+    #[error("the database is opened read-only, so {0} is refused; allowed: SELECT, WITH, VALUES, EXPLAIN and PRAGMA")]
     Writes(String),
-    /// No statement of SQL.
+    /// Not an SQL statement.
     #[error("{0} is not a statement; allowed: SELECT, WITH, VALUES, EXPLAIN and PRAGMA")]
     Unknown(String),
-    /// A place for a value that nobody gives.
-    #[error("{0} is a parameter, and parameters have no values here")]
+    /// A parameter, for which no value can be given.
+    #[error("{0} is a query parameter, and no value can be given for it")]
     Parameter(String),
-    /// SQLite's own words.
+    /// SQLite's own message.
     #[error("{0}")]
     Sqlite(String),
 }
@@ -70,12 +70,12 @@ pub struct Relation {
     pub name: String,
     /// `view` or `table`.
     pub kind: String,
-    /// Columns and their declared types; an expression's column in a view has none.
+    /// Columns and their declared types; a view's column from an expression has none.
     pub columns: Vec<(String, String)>,
 }
 
 impl Record {
-    /// Hands the columns' names, then each row, to `visit`, until it breaks off.
+    /// Runs a query: passes the names of the columns to `columns`, then each row to `row` until that returns `Break`.
     pub fn ask(
         &mut self,
         query: &str,
@@ -86,7 +86,7 @@ impl Record {
             return Ok(Err(refusal));
         }
         self.wait(async |connection| match ask(connection, query, columns, row).await {
-            // A query that is wrong is no fault of the record's.
+            // An error in the query is not an error of the record.
             Err(sqlx::Error::Database(error)) if !is_damage(&*error) => {
                 Ok(Err(QueryError::Sqlite(one_line(error.message()))))
             }
@@ -117,13 +117,13 @@ async fn ask(
     columns: &mut dyn FnMut(&[String]),
     row: &mut dyn FnMut(Vec<Cell>) -> ControlFlow<()>,
 ) -> sqlx::Result<QueryResult<()>> {
-    // The file is open read-only already; this closes the temporary tables and attached files.
+    // The file is already open read-only; this also protects temporary tables and attached files.
     connection.execute("PRAGMA query_only = ON").await?;
     let text = sqlx::AssertSqlSafe(query.to_owned()).into_sql_str();
     let statement = connection.prepare(text).await?;
-    // SQLite would take NULL for each, and sqlx refuses some of them in words about itself.
+    // SQLite would take NULL for each parameter, and for some of them sqlx returns an error about its own API.
     if statement.parameters().is_some_and(|given| given.map_left(<[_]>::len).into_inner() > 0) {
-        return Ok(Err(QueryError::Parameter(parameter(query).unwrap_or("one of its words").to_owned())));
+        return Ok(Err(QueryError::Parameter(parameter(query).unwrap_or("?").to_owned())));
     }
     columns(&statement.columns().iter().map(|column| column.name().to_owned()).collect::<Vec<_>>());
     let mut rows = statement.query().fetch(connection);
@@ -144,8 +144,8 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Refuses what is not one statement that asks. SQLite would refuse most writes itself, but in words about a
-/// database; and `VACUUM INTO` writes a file whatever the connection may do.
+/// Refuses everything but a single statement that reads. SQLite would refuse most writes itself, but with a message
+/// about a read-only database; and `VACUUM INTO` writes a file even on a read-only connection.
 fn check(query: &str) -> QueryResult<()> {
     let first = skip(query);
     if first.is_empty() {
@@ -163,7 +163,7 @@ fn check(query: &str) -> QueryResult<()> {
         let shown = if typed.is_empty() { first.chars().take(1).collect() } else { typed };
         return Err(QueryError::Unknown(shown));
     }
-    // PRAGMA journal_mode = … would change the file's form, and SQLite's answer speaks of a failing disk.
+    // PRAGMA journal_mode = … would change the file's format, and SQLite's error blames the disk.
     if word == "PRAGMA"
         && first.contains(['=', '('])
         && !first.to_lowercase().contains("_info")
@@ -191,7 +191,7 @@ fn skip(mut text: &str) -> &str {
     }
 }
 
-/// What stands behind the first statement's semicolon.
+/// The text after the first statement's semicolon.
 fn after_statement(text: &str) -> &str {
     find(text, |rest| rest.strip_prefix(';')).map_or("", skip)
 }
@@ -205,7 +205,7 @@ fn parameter(text: &str) -> Option<&str> {
     })
 }
 
-/// What `looked_for` finds first in a text, outside of quotes and comments.
+/// The first match of `looked_for` in a text, outside quotes and comments.
 fn find<'t>(text: &'t str, looked_for: impl Fn(&'t str) -> Option<&'t str>) -> Option<&'t str> {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -214,7 +214,7 @@ fn find<'t>(text: &'t str, looked_for: impl Fn(&'t str) -> Option<&'t str>) -> O
         }
         let after = &rest[c.len_utf8()..];
         rest = match c {
-            // A doubled quote inside a quoted text closes it and opens the next: the same in the end.
+            // A doubled quote inside a quoted string closes it and opens the next, with the same result.
             '\'' | '"' | '`' => after.split_once(c).map_or("", |(_, rest)| rest),
             '[' => after.split_once(']').map_or("", |(_, rest)| rest),
             '-' if after.starts_with('-') => after.split_once('\n').map_or("", |(_, rest)| rest),
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_statement_that_asks_is_let_through() {
+    fn only_a_single_statement_that_reads_is_allowed() {
         for good in [
             "SELECT 1",
             "  -- a comment; with a semicolon\n select ';' ; -- and another",
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_is_found_outside_of_quotes_and_comments() {
+    fn a_parameter_is_found_outside_quotes_and_comments() {
         for (query, found) in [
             ("SELECT :a", Some(":a")),
             ("SELECT ':x', \"@y\", [$z], `?`, ?12 -- :b", Some("?12")),

@@ -1,4 +1,4 @@
-//! Steps of a run, and where two trajectories differ.
+//! Steps of a run, and the first difference between two trajectories.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ pub struct LossDifference {
     pub kind_b: LossKind,
 }
 
-/// What must be the same to the bit of a step that is computed again.
+/// The numbers of a step that must be the same to the bit when it is recomputed.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct Numbers {
     pub step: i64,
@@ -34,7 +34,7 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// Equal where every bit is.
+    /// The numbers as bits, for an exact comparison.
     pub fn bits(&self) -> (i64, Option<u64>, LossKind, Option<u64>) {
         (self.step, self.loss.map(f64::to_bits), self.loss_kind, self.grad_norm.map(f64::to_bits))
     }
@@ -58,14 +58,14 @@ impl Record {
         self.wait(async |connection| sqlx::query_as(sql!("read_numbers")).bind(run.0).fetch_all(connection).await)
     }
 
-    /// What some steps of a run took when they were computed.
+    /// The time that computing the steps `first..=last` of a run took, in seconds.
     pub fn step_seconds(&mut self, run: RunId, first: i64, last: i64) -> Result<f64> {
         self.wait(async |connection| {
             sqlx::query_scalar(sql!("step_seconds")).bind(run.0).bind(first).bind(last).fetch_one(connection).await
         })
     }
 
-    /// Steps of some runs, each with its first and its last.
+    /// The steps from the first to the last of each `(run, first, last)`.
     pub fn steps_around(&mut self, spans: &[(RunId, i64, i64)]) -> Result<HashMap<RunId, Vec<StepRow>>> {
         let runs: Vec<RunId> = spans.iter().map(|(run, ..)| *run).collect();
         let spans = serde_json::json!(spans).to_string();

@@ -1,4 +1,4 @@
-//! What statements find for many runs at once.
+//! Queries about many runs at once.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,12 +13,12 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 
 use super::plain::{Row, plain};
 
-/// JSON of the record as a value when it is printed; null where there is none.
+/// Serialises the record's JSON text as a value; null if there is none.
 pub(super) fn as_json<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     text_as_json(text.as_deref().unwrap_or("null"), serializer)
 }
 
-/// A JSON list, as statements take lists.
+/// A list of ids in JSON, as the SQL statements expect it.
 pub(crate) fn list<Id: Serialize>(ids: &[Id]) -> String {
     json!(ids).to_string()
 }
@@ -31,8 +31,8 @@ pub(crate) struct Of<T> {
     pub row: T,
 }
 
-/// What a statement with a column `run` finds for each of some runs, in their order. One statement for all of them: what a
-/// statement costs beside its rows would be most of what many runs take.
+/// The rows that a statement with a column `run` finds for each of the given runs, in the order of the runs. A single
+/// statement serves all of them, because the fixed cost of one statement per run would dominate.
 pub(crate) async fn each<T, Id: Copy + Eq + Hash + From<i64>>(
     c: &mut SqliteConnection,
     runs: &[Id],
@@ -51,7 +51,7 @@ where
     Ok(found)
 }
 
-/// The same of rows whose types are another crate's.
+/// Like [`each`], for rows whose types belong to another crate.
 pub(crate) async fn each_plain<T, Id: Copy + Eq + Hash + From<i64>>(
     c: &mut SqliteConnection,
     runs: &[Id],
@@ -63,8 +63,8 @@ where
     Ok(each(c, runs, query).await?.into_iter().map(plain).collect())
 }
 
-/// Waits for a query of many rows. They come one by one from the driver's thread, and being woken for each of them costs more
-/// than reading it; so this looks every tenth of a millisecond instead.
+/// Waits for a query with many rows. They come one by one from the driver's thread, and being woken for each costs more
+/// than reading it, so this polls every tenth of a millisecond instead.
 pub(crate) async fn many<T>(query: impl Future<Output = T>) -> T {
     let mut query = pin!(query);
     std::future::poll_fn(|_| {
@@ -78,7 +78,7 @@ pub(crate) async fn many<T>(query: impl Future<Output = T>) -> T {
     .await
 }
 
-/// What there is of the only run that was asked for.
+/// The rows of the only run that was asked for.
 pub(super) fn only<T>(mut found: Vec<Vec<T>>) -> Vec<T> {
     found.pop().unwrap_or_default()
 }

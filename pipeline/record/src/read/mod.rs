@@ -1,4 +1,4 @@
-//! What the record is asked by the commands that only look: runs, stages, losses, texts, and free SQL.
+//! Queries of commands that only read: runs, stages, losses, texts, and the user's SQL.
 
 mod apart;
 mod cell;

@@ -1,10 +1,10 @@
-//! Columns that may be NULL and hold a number or a word that has a type of its own.
+//! Reads columns that may be NULL into types such as a run id or a kind of loss.
 
 use identity::verdict::Kind;
 use identity::{LossKind, NoWord, RunId, Word};
 
-/// A column as it is stored. `#[sqlx(try_from = "Nullable<String>")]` reads one as an `Option` of what the text says, which
-/// `try_from` alone can't: neither `Option` nor the types in it are this crate's.
+/// A column as it is stored. `#[sqlx(try_from = "Nullable<String>")]` reads it as an `Option` of the parsed type;
+/// `try_from` alone can't, because neither `Option` nor the types in it belong to this crate.
 #[derive(sqlx::Type)]
 #[sqlx(transparent)]
 pub struct Nullable<T>(Option<T>);

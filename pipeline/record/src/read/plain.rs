@@ -1,4 +1,4 @@
-//! Types of `identity` as rows.
+//! Reads rows into types of the crate `identity`.
 
 use identity::verdict::{Confirmation, Evidence, Finding, Headline};
 use identity::{Bucket, EvaluationRow, Hole, NgramLoss, SampleRow, StepRow, TraceRow};
@@ -8,7 +8,7 @@ use sqlx::{Decode, FromRow, Row as _, Sqlite, Type};
 
 use super::nullable::Nullable;
 
-/// A row read as a type of another crate, for which this one can't implement `FromRow`.
+/// A row read as a type of another crate, for which this crate can't implement `FromRow`.
 #[derive(Debug)]
 pub(crate) struct Row<T>(pub T);
 
@@ -17,8 +17,8 @@ pub(crate) fn plain<T>(rows: Vec<Row<T>>) -> Vec<T> {
     rows.into_iter().map(|Row(value)| value).collect()
 }
 
-/// Implements `FromRow` as its derive does: each field is the column of its name, read as the type behind `from` where the
-/// record keeps another than the field has.
+/// Implements `FromRow` as its derive does: each field is read from the column of the same name. `from` gives the type
+/// that the record stores if it is not that of the field.
 macro_rules! rows {
     ($($row:ident: $($field:ident $(from $stored:ty)?),+;)+) => {
         $(impl FromRow<'_, SqliteRow> for Row<$row> {

@@ -13,14 +13,14 @@ use super::many::{as_json, each, list, many};
 use super::nullable::Nullable;
 use crate::{Record, Result, sql};
 
-/// A run as `run_summary` has it. A loss that is NULL beside a kind other than `finite` was not a number.
+/// A row of `run_summary`. A loss that is NULL with a kind other than `finite` is NaN or infinite.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct RunSummary {
     #[sqlx(try_from = "i64")]
     pub run: RunId,
-    /// `None` of a run that no experiment made.
+    /// `None` for a run without an experiment.
     pub experiment: Option<String>,
-    /// The swept parameters: JSON in the record, an object when it is printed.
+    /// The swept parameters: JSON in the record, an object when printed.
     #[serde(serialize_with = "as_json")]
     #[schemars(with = "Option<Map<String, Value>>")]
     pub point: Option<String>,
@@ -44,25 +44,25 @@ pub struct RunSummary {
     pub first_nonfinite_step: Option<i64>,
     pub error: Option<String>,
     pub created_at: String,
-    /// In a word, as it was concluded last.
+    /// The latest verdict, as one word.
     #[sqlx(try_from = "Nullable<String>")]
     pub verdict: Option<Word<Kind>>,
-    /// The process that works on it, while it does.
+    /// The process that works on it, if any.
     #[serde(skip)]
     pub process: Option<String>,
-    /// Where it is interrupted, and nothing that it had begun was cut off: the last stage that it came to.
+    /// If it was interrupted between executions: the last stage that it reached.
     #[sqlx(default)]
     #[serde(skip)]
     pub stopped_at: Option<String>,
 }
 
 impl RunSummary {
-    /// Its status as a table has it.
+    /// Its status as shown in a table.
     pub fn standing(&self) -> String {
         self.stopped_at.as_ref().map_or_else(|| self.status.to_string(), |stage| format!("stopped at {stage}"))
     }
 
-    /// `run42`.
+    /// The name of the run: `run42`.
     pub fn name(&self) -> String {
         self.run.to_string()
     }
@@ -73,13 +73,13 @@ impl RunSummary {
     }
 }
 
-/// What one run's screen shows beside its summary.
+/// What the screen of one run shows besides its summary.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct Detail {
     pub uid: String,
     #[serde(skip)]
     pub trajectory_id: Option<i64>,
-    /// Those of its trajectory that it shows.
+    /// The number of steps of its trajectory that it shows.
     #[serde(skip)]
     pub steps: i64,
     pub length: Option<i64>,
@@ -94,7 +94,7 @@ pub struct Detail {
     pub overrides: Option<String>,
 }
 
-/// A study; a name may have several.
+/// A study; several can have the same name.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Study {
     pub id: i64,
@@ -110,13 +110,13 @@ impl Record {
         Ok(found.into_iter().map(RunId).collect())
     }
 
-    /// The named runs, or all, ascending.
+    /// The given runs, or all, ascending.
     pub fn summaries(&mut self, runs: Option<&[RunId]>) -> Result<Vec<RunSummary>> {
         let runs = runs.map(list);
         self.wait(async |connection| many(sqlx::query_as(sql!("read_runs")).bind(runs).fetch_all(connection)).await)
     }
 
-    /// Interrupted runs that ended between executions, and the last stage of `order` that each came to.
+    /// Interrupted runs that ended between executions, and the last stage of `order` that each reached.
     pub fn stopped(&mut self, order: &[&str]) -> Result<Vec<(RunId, String)>> {
         let order = Value::from(order).to_string();
         let found: Vec<(i64, String)> =
@@ -124,12 +124,12 @@ impl Record {
         Ok(found.into_iter().map(|(run, stage)| (RunId(run), stage)).collect())
     }
 
-    /// What else is known of a run.
+    /// The details of a run.
     pub fn detail(&mut self, run: RunId) -> Result<Detail> {
         Ok(self.details(&[run])?.remove(0))
     }
 
-    /// What else is known of each of some runs, which there are.
+    /// The details of each of the given runs, which must exist.
     pub fn details(&mut self, runs: &[RunId]) -> Result<Vec<Detail>> {
         self.wait(async |c| {
             let found = each(c, runs, sqlx::query_as(sql!("read_details")).bind(list(runs))).await?;
@@ -137,7 +137,7 @@ impl Record {
         })
     }
 
-    /// The parameters of some runs, by name and then run.
+    /// The parameters of the given runs, by name and then run.
     pub fn params(&mut self, runs: &[RunId]) -> Result<Vec<Param>> {
         let listed = list(runs);
         self.wait(async |connection| {

@@ -1,4 +1,4 @@
-//! Which executions served a run, what they made, and where their logs are.
+//! Which executions served a run, their outputs, and where their logs are.
 
 use std::collections::HashMap;
 
@@ -44,13 +44,13 @@ pub struct StageRow {
 }
 
 impl StageRow {
-    /// The execution's small facts; null where there are none.
+    /// The execution's report; null if there is none.
     pub fn facts(&self) -> Value {
         self.report.as_deref().and_then(|report| serde_json::from_str(report).ok()).unwrap_or(Value::Null)
     }
 }
 
-/// Where the output of one execution's worker is.
+/// Where the log of one execution's worker is.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct LogPart {
     pub stage: String,
@@ -59,7 +59,7 @@ pub struct LogPart {
     pub log: String,
     /// Its first byte.
     pub log_from: Option<i64>,
-    /// The byte after its last; the file's end where absent.
+    /// The byte after its last; if absent, the part ends with the file.
     pub log_to: Option<i64>,
 }
 
@@ -68,7 +68,7 @@ struct DigestRow {
     digest: String,
 }
 
-/// A JSON list, as statements give several values in one row.
+/// A JSON list, in which a statement returns several values in one row.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(transparent)]
 pub struct List<T>(pub Vec<T>);
@@ -96,7 +96,7 @@ pub struct Execution {
     pub executed: List<RunId>,
     #[sqlx(try_from = "String")]
     pub cached: List<RunId>,
-    /// Objects by name.
+    /// The output objects: name and digest.
     #[sqlx(try_from = "String")]
     pub outputs: List<(String, String)>,
 }
@@ -105,7 +105,7 @@ pub struct Execution {
 pub type Outputs = Vec<(String, String, String, String)>;
 
 impl Record {
-    /// The stages of each of some runs that have one of some names, in the order of these.
+    /// The stages of each of the given runs that are in `names`, in the order of `names`.
     pub fn stages_of(&mut self, runs: &[RunId], names: &[&str]) -> Result<Vec<Vec<StageRow>>> {
         let names = Value::from(names).to_string();
         self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_stages")).bind(list(runs)).bind(names)).await)
@@ -119,7 +119,7 @@ impl Record {
         })
     }
 
-    /// The same of each of some runs.
+    /// Like [`Self::output`], for each of the given runs.
     pub fn output_of(&mut self, runs: &[RunId], stage: &str, name: &str) -> Result<Vec<Option<String>>> {
         let found: Vec<Vec<DigestRow>> = self.wait(async |c| {
             let query = sqlx::query_as(sql!("read_output_of")).bind(list(runs)).bind(stage).bind(name);
@@ -133,7 +133,7 @@ impl Record {
         self.wait(async |connection| sqlx::query_as(sql!("read_outputs")).bind(run.0).fetch_all(connection).await)
     }
 
-    /// How many executions served some runs.
+    /// How many executions served the given runs.
     pub fn count_executions(&mut self, runs: &[RunId]) -> Result<usize> {
         let count: i64 = self.wait(async |connection| {
             sqlx::query_scalar(sql!("count_executions_of")).bind(list(runs)).fetch_one(connection).await
@@ -141,7 +141,7 @@ impl Record {
         Ok(count as usize)
     }
 
-    /// The first executions that served some runs at some stages, in the order of these.
+    /// The first `most` executions that served the given runs at some stages, in the order of the stages.
     pub fn executions(&mut self, runs: &[RunId], stages: &[&str], most: usize) -> Result<Vec<Execution>> {
         let stages = Value::from(stages).to_string();
         let mut found: Vec<Execution> = self.wait(async |connection| {
@@ -157,7 +157,7 @@ impl Record {
         Ok(found)
     }
 
-    /// Where a run's workers wrote.
+    /// Where the logs of a run's workers are.
     pub fn logs(&mut self, run: RunId) -> Result<Vec<LogPart>> {
         self.wait(async |connection| sqlx::query_as(sql!("read_logs")).bind(run.0).fetch_all(connection).await)
     }

@@ -11,7 +11,7 @@ use super::many::{each, each_plain, list, only};
 use super::plain::plain;
 use crate::{Record, Result, sql};
 
-/// Something worth a line.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, JsonSchema, Serialize, sqlx::FromRow)]
 pub struct EventRow {
     pub step: Option<i64>,
@@ -26,17 +26,17 @@ impl Record {
         self.wait(async |c| sqlx::query_as(sql!("read_evaluations")).bind(run.0).fetch_all(c).await.map(plain))
     }
 
-    /// The evaluations of each of some runs.
+    /// The evaluations of each of the given runs.
     pub fn evaluations_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<EvaluationRow>>> {
         self.wait(async |c| each_plain(c, runs, sqlx::query_as(sql!("read_evaluations_of")).bind(list(runs))).await)
     }
 
-    /// A run's baselines, by split and then from the simplest model on; none where they are not computed yet.
+    /// A run's baselines, by split and then from the simplest model on; empty until they are computed.
     pub fn ngrams(&mut self, run: RunId) -> Result<Vec<NgramLoss>> {
         self.ngrams_of(&[run]).map(only)
     }
 
-    /// The baselines of each of some runs.
+    /// The baselines of each of the given runs.
     pub fn ngrams_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<NgramLoss>>> {
         self.wait(async |c| {
             let by: Vec<(i64, i64)> =
@@ -44,7 +44,7 @@ impl Record {
             let mut executions: Vec<i64> = by.iter().map(|(_, execution)| *execution).collect();
             executions.sort_unstable();
             executions.dedup();
-            // Runs over one corpus share them.
+            // Runs with the same corpus share them.
             let query = sqlx::query_as(sql!("read_ngrams")).bind(list(&executions));
             let found = each_plain::<NgramLoss, _>(c, &executions, query).await?;
             let found: HashMap<i64, Vec<NgramLoss>> = executions.into_iter().zip(found).collect();
@@ -54,17 +54,17 @@ impl Record {
         })
     }
 
-    /// A run's samples by step and place.
+    /// A run's samples, by step and position.
     pub fn samples(&mut self, run: RunId) -> Result<Vec<SampleRow>> {
         self.samples_of(&[run]).map(only)
     }
 
-    /// The samples of each of some runs.
+    /// The samples of each of the given runs.
     pub fn samples_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<SampleRow>>> {
         self.wait(async |c| each_plain(c, runs, sqlx::query_as(sql!("read_samples")).bind(list(runs))).await)
     }
 
-    /// The events of each of some runs.
+    /// The events of each of the given runs.
     pub fn events_of(&mut self, runs: &[RunId]) -> Result<Vec<Vec<EventRow>>> {
         self.wait(async |c| each(c, runs, sqlx::query_as(sql!("read_events_of")).bind(list(runs))).await)
     }

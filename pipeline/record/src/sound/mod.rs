@@ -1,7 +1,7 @@
-//! Whether the record is sound: its pages and indexes, its references, and rows that must agree with other rows.
+//! Checks whether the record is sound: its pages and indexes, its references, and rows that must agree with other rows.
 //!
-//! All of it is read in one transaction, so that what runs write meanwhile is seen whole or not at all. What has no second
-//! witness (a gradient norm, a text) can change unnoticed: SQLite keeps no checksums.
+//! Everything is read in one transaction, so that concurrent writes are seen whole or not at all. A value that no other
+//! row confirms (a gradient norm, a text) can change unnoticed, because SQLite keeps no checksums.
 
 mod steps;
 
@@ -15,22 +15,22 @@ use super::blocks::{self, Block};
 use super::{Record, Result, migrate, options, sql};
 use identity::{Digest, Fields, RunId, TrajectoryRow};
 
-/// Something that is not as it was written.
+/// Something in the record that is damaged.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Damage {
-    /// A page, an index or a constraint, in SQLite's own words.
+    /// A page, an index or a constraint, as SQLite describes it.
     Page(String),
-    /// Rows that disagree with others, or are missing beside them.
+    /// Rows that contradict other rows, or that are missing although other rows require them.
     Row(String),
-    /// Steps that are missing, or have other losses than their block was made from.
+    /// Steps that are missing, or whose losses differ from those that their block was computed from.
     Steps { of: String, run: Option<RunId>, what: String },
-    /// The block of steps that are as recorded.
+    /// A damaged block whose steps are sound.
     Block { of: String, what: String, rebuilt: Rebuilt },
-    /// A run's verdict, of which a part is missing or none that the program writes.
+    /// A run's verdict with a part that is missing or invalid.
     Verdict { run: RunId },
 }
 
-/// A block as its steps have it.
+/// A block recomputed from its steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rebuilt {
     trajectory: i64,
@@ -38,7 +38,7 @@ pub struct Rebuilt {
     block: Block,
 }
 
-/// What was looked at, and what is wrong with it.
+/// What was examined, and what is wrong with it.
 #[derive(Debug, Default)]
 pub struct Examined {
     pub runs: i64,
@@ -48,20 +48,20 @@ pub struct Examined {
     pub repaired: Vec<String>,
 }
 
-/// The most lines that SQLite is asked for.
+/// The most lines of damage to request from SQLite.
 pub const MOST_PAGES: usize = 20;
 
-/// Instructions of SQLite's machine between two looks at how far it is.
+/// The number of instructions of SQLite's virtual machine between two progress reports.
 const BETWEEN: i32 = 20_000;
 
-/// Instructions for each page of a record while it is checked, roughly: for progress alone.
+/// Roughly the number of instructions that it takes to check one page; used only for progress.
 const EACH_PAGE: u64 = 3_000;
 
-/// What is told how far an examination is.
+/// Callbacks for the progress of an examination.
 pub struct Told {
-    /// So many more of the database's bytes are checked.
+    /// Gets the number of bytes of the database checked since the last call.
     pub pages: Box<dyn FnMut(u64) + Send>,
-    /// So many more of so many steps are compared.
+    /// Gets the number of steps compared since the last call, and their total.
     pub steps: Box<dyn FnMut(u64, u64)>,
 }
 
@@ -69,7 +69,7 @@ impl Record {
     /// Reads the whole record.
     ///
     /// # Errors
-    /// Where it can't be read for a reason other than damage.
+    /// If it can't be read for a reason other than damage.
     pub fn examine(&mut self, told: Told) -> Result<Examined> {
         let altered = migrate::altered(self)?;
         let mut writable = self.writable();
@@ -85,9 +85,8 @@ impl Record {
         })
     }
 
-    /// The same database opened so that it could be written, though nothing is: of one that can only be read, SQLite leaves
-    /// out the CHECK constraints. `None` where it can't be, or where its file has another name, under which it may have a
-    /// log of its own.
+    /// The same database on a connection that could write, although nothing is written: SQLite skips CHECK constraints
+    /// on a read-only connection. `None` if that fails, or if the file has another name, which may have its own log.
     fn writable(&self) -> Option<Self> {
         if self.path.metadata().ok()?.nlink() > 1 {
             return None;
@@ -100,16 +99,16 @@ impl Record {
         ready.ok().map(|()| record)
     }
 
-    /// The words of SQLite about pages, indexes and constraints that are not sound.
+    /// SQLite's messages about damaged pages, indexes and constraints.
     pub fn damaged_pages(&mut self) -> Result<Vec<String>> {
         self.wait(async |c| pages(c, None).await)
     }
 
-    /// Reads the whole record and recomputes what is derived from other rows, which are sound: blocks; and forgets damaged
-    /// verdicts, which are remade when their runs are next shown. Nobody writes meanwhile.
+    /// Reads the whole record, recomputes damaged blocks from their sound steps, and deletes damaged verdicts, which
+    /// are recomputed when their runs are next shown. Other processes can't write meanwhile.
     ///
     /// # Errors
-    /// Where it can't be read or written for a reason other than damage.
+    /// If it can't be read or written for a reason other than damage.
     pub fn repair(&mut self, told: Told) -> Result<Examined> {
         self.durable(async |c| {
             let mut found = examine(c, told).await?;
@@ -120,7 +119,7 @@ impl Record {
                 match fault {
                     Damage::Block { of, rebuilt: Rebuilt { trajectory, number, block }, .. } => {
                         blocks::put(c, TrajectoryRow(trajectory), number, &block).await?;
-                        found.repaired.push(of);
+                        found.repaired.push(format!("summary of {of}"));
                     }
                     Damage::Verdict { run } => {
                         for forget in [
@@ -142,7 +141,7 @@ impl Record {
 }
 
 impl Examined {
-    /// Whether something is wrong that sound rows can be derived for.
+    /// Whether there is damage that can be recomputed from sound rows.
     pub fn is_repairable(&self) -> bool {
         let derived = |fault: &Damage| matches!(fault, Damage::Block { .. } | Damage::Verdict { .. });
         self.faults.iter().any(derived) && !self.faults.iter().any(|fault| matches!(fault, Damage::Page(_)))
@@ -160,7 +159,7 @@ async fn examine(c: &mut SqliteConnection, told: Told) -> sqlx::Result<Examined>
     let (mut done, mut shown) = (0u64, 0u64);
     c.lock_handle().await?.set_progress_handler(BETWEEN, move || {
         done += BETWEEN as u64;
-        // An estimate that is too low must not go beyond the whole.
+        // If the estimate is too low, progress must not exceed the total.
         let now = done.min(whole) / EACH_PAGE * size.unsigned_abs();
         advance(now - shown);
         shown = now;
@@ -169,7 +168,7 @@ async fn examine(c: &mut SqliteConnection, told: Told) -> sqlx::Result<Examined>
     let pages = pages(c, None).await;
     c.lock_handle().await?.remove_progress_handler();
     found.faults.extend(pages?.into_iter().map(Damage::Page));
-    // What can't be read behind a damaged page is one more line about it.
+    // Rows that can't be read because of a damaged page add a line about that page.
     let parts = [rows(c, &mut found).await, steps::compare(c, &mut found, step).await];
     for part in parts {
         match part {
@@ -177,7 +176,7 @@ async fn examine(c: &mut SqliteConnection, told: Told) -> sqlx::Result<Examined>
             other => other?,
         }
     }
-    // Of a verdict it is said by its run.
+    // A damaged verdict is reported with its run instead.
     if found.faults.iter().any(|fault| matches!(fault, Damage::Verdict { .. })) {
         let of_verdicts = |text: &str| text.starts_with("CHECK constraint failed in verdict");
         found.faults.retain(|fault| !matches!(fault, Damage::Page(text) if of_verdicts(text)));
@@ -186,7 +185,7 @@ async fn examine(c: &mut SqliteConnection, told: Told) -> sqlx::Result<Examined>
     Ok(found)
 }
 
-/// What SQLite says of the pages, indexes and constraints of the database, or of an attached one.
+/// SQLite's messages about the pages, indexes and constraints of the database, or of an attached one.
 pub(super) async fn pages(c: &mut SqliteConnection, attached: Option<&str>) -> sqlx::Result<Vec<String>> {
     let mut lines = Vec::new();
     let text = format!("PRAGMA {}.integrity_check({MOST_PAGES})", attached.unwrap_or("main"));
@@ -211,20 +210,20 @@ async fn rows(c: &mut SqliteConnection, found: &mut Examined) -> sqlx::Result<()
     let lost: Vec<(String, String, i64)> = sqlx::query_as(sql!("sound_references")).fetch_all(&mut *c).await?;
     found.faults.extend(lost.into_iter().map(|(table, parent, rows)| {
         let (s, refer) = if rows == 1 { ("", "refers") } else { ("s", "refer") };
-        Damage::Row(format!("{table}: {rows} row{s} {refer} to a row of {parent} that is missing"))
+        Damage::Row(format!("{rows} row{s} of {table} {refer} to a missing row of {parent}"))
     }));
     let odd: Vec<String> = sqlx::query_scalar(sql!("sound_rows")).fetch_all(&mut *c).await?;
     found.faults.extend(odd.into_iter().map(Damage::Row));
     let mut scores = sqlx::query_as::<_, (String, f64, Option<f64>)>(sql!("sound_scores")).fetch(&mut *c);
     while let Some((of, loss, perplexity)) = scores.try_next().await? {
         let expected = Some(loss.exp()).filter(|exp| exp.is_finite());
-        // Libraries differ in the last digit.
+        // Math libraries differ in the last digit.
         let same = match (perplexity, expected) {
             (Some(is), Some(expected)) => (is - expected).abs() <= 1e-9 * expected,
             (is, expected) => is == expected,
         };
         if !same {
-            found.faults.push(Damage::Row(format!("{of}: its perplexity is not exp(loss)")));
+            found.faults.push(Damage::Row(format!("{of}: perplexity is not exp(loss)")));
         }
     }
     drop(scores);
@@ -232,7 +231,7 @@ async fn rows(c: &mut SqliteConnection, found: &mut Examined) -> sqlx::Result<()
     while let Some((of, key, fields)) = keys.try_next().await? {
         let own = Fields::from_json(&fields).map(|fields| fields.digest());
         if own != key.parse::<Digest>().ok() || own.is_none() {
-            found.faults.push(Damage::Row(format!("{of}: its fields are not those of its key")));
+            found.faults.push(Damage::Row(format!("{of}: fields do not match the key")));
         }
     }
     drop(keys);
@@ -241,8 +240,8 @@ async fn rows(c: &mut SqliteConnection, found: &mut Examined) -> sqlx::Result<()
     Ok(())
 }
 
-/// Whether an error is about what is stored: SQLite's codes for a damaged or foreign file, and for a statement that does not fit
-/// the schema, which every statement here does unless the schema is damaged; and values of another type.
+/// Whether an error is about stored data: SQLite's codes for a damaged or foreign file and for a statement that does
+/// not fit the schema (every statement here does unless the schema is damaged), and values of the wrong type.
 fn is_damage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {

@@ -1,4 +1,4 @@
-//! Blocks beside the steps that they sum up.
+//! Compares blocks with the steps that they summarise.
 
 use identity::{BLOCK, RunId, TrajectoryRow};
 use std::collections::BTreeMap;
@@ -10,16 +10,16 @@ use super::{Damage, Examined, Rebuilt};
 use crate::blocks::{Block, begin, loss_of};
 use crate::sql;
 
-/// Steps between two words about how far it is.
+/// The number of steps between two progress reports.
 const BETWEEN: u64 = 10_000;
 
 /// A trajectory's own steps.
 struct Own {
     first: i64,
     run: Option<RunId>,
-    /// Whether there may be no gap between them.
+    /// Whether gaps between them are damage.
     dense: bool,
-    /// Its first block as a parent's steps begin it.
+    /// Its first block, which already contains the parent's steps.
     begun: Option<Block>,
 }
 
@@ -31,12 +31,12 @@ struct StoredBlock {
     stored: Block,
 }
 
-/// The block that is being summed up.
+/// The block that is being recomputed from its steps.
 struct Current {
     trajectory: i64,
     number: i64,
     block: Block,
-    /// Whether a loss is zero, whose sign SQLite does not keep: such a block's chain proves nothing.
+    /// Whether a loss is zero: SQLite does not keep the sign of zero, so the block's chain proves nothing.
     zero: bool,
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn compare(
 
 struct BlockCheck {
     all: BTreeMap<i64, Own>,
-    /// Those that no step was found for yet.
+    /// Blocks for which no step has been found yet.
     stored: BTreeMap<(i64, i64), Block>,
     faults: Vec<Damage>,
     current: Option<Current>,
@@ -105,7 +105,7 @@ impl BlockCheck {
         }
     }
 
-    /// The first block of a trajectory for which a step is there.
+    /// Begins the first block of a trajectory that has a recorded step.
     fn first(&mut self, trajectory: i64, number: i64) -> Block {
         let own = self.all.get_mut(&trajectory);
         let (first, begun) = own.map_or((0, None), |own| (own.first, own.begun.take()));
@@ -113,7 +113,7 @@ impl BlockCheck {
         if number > begins && !self.stored.contains_key(&(trajectory, begins)) {
             self.missing(trajectory, first, number * BLOCK - 1);
         }
-        // The chain continues from the block that is stored before this one; where there is none, from the parent's.
+        // The chain continues from the stored block before this one or, without one, from the parent's.
         let before = self.stored.range((trajectory, i64::MIN)..(trajectory, number)).next_back();
         match (begun, before) {
             (Some(begun), _) if number == begins => begun,
@@ -123,12 +123,13 @@ impl BlockCheck {
         }
     }
 
-    /// Compares the current block, and says behind which chain and which step the next one begins.
+    /// Compares the current block with the stored one. Returns its trajectory and number, and the chain and the step
+    /// after which the next block begins.
     fn close(&mut self) -> Option<(i64, i64, (Vec<u8>, i64))> {
         let Current { trajectory, number, block, zero } = self.current.take()?;
         let Some(stored) = self.stored.remove(&(trajectory, number)) else {
             let next = (block.chain.clone(), block.last_step);
-            self.block(trajectory, number, "it is missing".to_owned(), block);
+            self.block(trajectory, number, "missing".to_owned(), block);
             return Some((trajectory, number, next));
         };
         let chain = stored.chain == block.chain;
@@ -151,30 +152,30 @@ impl BlockCheck {
         let next = (sound.chain.clone(), sound.last_step);
         match (chain, figures.is_empty()) {
             (_, true) if (chain || zero) && tokens => {}
-            // The chain proves every loss and their order; or, where nothing else differs, it is what is wrong.
+            // A matching chain proves every loss and their order; if only the chain differs, the chain is damaged.
             (true, false) => self.block(trajectory, number, figures.join(", "), block),
             (false, true) if !zero && tokens => self.block(trajectory, number, "chain".to_owned(), block),
             (_, true) => {
                 let [now, then] = [block.tokens, stored.tokens].map(|tokens| tokens.unwrap_or(0));
-                let what = format!("have {now} tokens, and {then} were recorded");
+                let what = format!("have {now} tokens, but {then} were recorded");
                 self.steps(trajectory, number, &stored, what);
             }
             (false, false) if block.steps < stored.steps => {
-                let what = format!("are missing: {} of {} are there", block.steps, stored.steps);
+                let what = format!("are incomplete: {} of {} are recorded", block.steps, stored.steps);
                 self.steps(trajectory, number, &stored, what);
             }
             (false, false) => {
-                let what = "have other losses than were recorded".to_owned();
+                let what = "have losses that do not match their stored summary".to_owned();
                 self.steps(trajectory, number, &stored, what);
             }
         }
         Some((trajectory, number, next))
     }
 
-    /// Blocks without a single step.
+    /// Reports blocks without a single step.
     fn rest(&mut self) {
         for ((trajectory, number), stored) in std::mem::take(&mut self.stored) {
-            let what = format!("are missing: 0 of {} are there", stored.steps);
+            let what = format!("are missing: 0 of {} are recorded", stored.steps);
             self.steps(trajectory, number, &stored, what);
         }
     }
@@ -187,7 +188,7 @@ impl BlockCheck {
         self.run(trajectory).map_or_else(|| format!("trajectory {trajectory}"), |run| run.to_string())
     }
 
-    /// Says that steps are missing, where they are not left out.
+    /// Reports missing steps, unless the trajectory may have gaps.
     fn missing(&mut self, trajectory: i64, first: i64, last: i64) {
         if self.all.get(&trajectory).is_some_and(|own| !own.dense) {
             return;
@@ -209,7 +210,7 @@ impl BlockCheck {
     /// `run7, steps 1024 to 2047`.
     fn span(&self, trajectory: i64, number: i64, last_step: i64) -> String {
         let first = number.saturating_mul(BLOCK);
-        // A damaged block may say anything.
+        // A damaged block may have any last step.
         let last = last_step.clamp(first, first.saturating_add(BLOCK - 1));
         format!("{}, steps {first} to {last}", self.name(trajectory))
     }

@@ -1,5 +1,6 @@
--- The next realisation of identity ?1. It leaves whoever computed checkpoint ?2 of the newest one there: that is its parent, as a
--- fork's is. From the beginning it leaves nobody. Before the fork that the identity itself is, it can't begin.
+-- The next realisation of identity ?1. Its parent is the trajectory that computed checkpoint ?2 of the newest
+-- realisation, as in a fork; from step 0 it has no parent. If the identity is itself a fork, a realisation can't begin
+-- before the fork.
 INSERT INTO trajectories (identity, realisation, fields, threads, cpu_capability, created_at, parent_id, parent_step)
 SELECT t.identity, t.realisation + 1, t.fields, t.threads, t.cpu_capability, ?3, p.holder_id, iif(p.holder_id IS NULL, NULL, ?2)
 FROM trajectories t

@@ -1,2 +1,2 @@
--- A trajectory's own steps, of which its blocks are made.
+-- A trajectory's own steps, from which its blocks are computed.
 SELECT step, loss, loss_kind, tokens FROM steps WHERE trajectory_id = ?1 ORDER BY step

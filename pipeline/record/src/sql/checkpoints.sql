@@ -1,4 +1,4 @@
--- The checkpoints of trajectory ?1, with those that realisations which it left behind computed before.
+-- The checkpoints of trajectory ?1, including those that its parent realisations computed before it began.
 SELECT c.step, c.weights, c.state
 FROM trajectories t
 JOIN trajectory_parts p ON p.trajectory_id = t.id

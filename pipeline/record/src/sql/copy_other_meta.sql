@@ -1,2 +1,2 @@
--- What the copy does not share: the path of the database itself, where that is recorded.
+-- The copy does not share the recorded path of the database.
 DELETE FROM main.meta WHERE key = 'database'

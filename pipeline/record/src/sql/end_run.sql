@@ -1,6 +1,6 @@
--- Whoever no longer owns it, or never did, has nothing to write. A run that ends before its training does keeps what it has
--- of its trajectory now, whatever others compute of it later. One whose training is done (?3 steps) has all of it, also what
--- was computed since an earlier end.
+-- Only the process that owns a run may end it. A run that ends before its training does keeps the steps that its
+-- trajectory has now, whatever is computed later for others. A run whose training is done (?3 steps) has all of them,
+-- including those computed since an earlier end.
 UPDATE runs
 SET status = ?2,
     steps = coalesce(?3, steps, (SELECT e.steps FROM run_extent e WHERE e.run = runs.id AND e.trajectory_id IS NOT NULL)),

@@ -1,5 +1,5 @@
--- Steps that are not finite form islands without gaps; the first that is long enough ended the training. Without any,
--- the blocks say so and no step is read.
+-- Steps with losses that are not finite form islands without gaps; the first that is long enough ended the training. If
+-- there are none, the blocks show that, and no step is read.
 WITH bad AS (
     SELECT step, step - row_number() OVER (ORDER BY step) AS island
     FROM trajectory_steps

@@ -1,4 +1,4 @@
--- A run whose training is done has all of it, also what was computed since an earlier end of the run.
+-- A run whose training is done has all of its steps, including those computed since an earlier end of the run.
 UPDATE runs
 SET steps = x.to_step, last_evaluation = NULL
 FROM executions x

@@ -1,4 +1,4 @@
--- What the executions of some runs made, and what their trainings resume from.
+-- The outputs of the executions of some runs, and the checkpoints from which the runs resume.
 SELECT o.digest
 FROM (SELECT DISTINCT execution_id FROM run_stages WHERE run_id IN (SELECT value FROM json_each(?1))) x
 JOIN execution_outputs o ON o.execution_id = x.execution_id

@@ -1,5 +1,5 @@
--- A fork keeps to the threads and the capability that its parent keeps to: the newest realisation of it. Without its parent it
--- is not begun.
+-- A fork takes the threads and the CPU capability of its parent, the newest realisation of identity ?6. Without the
+-- parent, nothing is inserted.
 INSERT INTO trajectories (identity, fields, threads, cpu_capability, created_at, parent_id, parent_step)
 SELECT ?1, ?2, coalesce(p.threads, ?3), coalesce(p.cpu_capability, ?4), ?5, p.id, ?7
 FROM (SELECT 1)

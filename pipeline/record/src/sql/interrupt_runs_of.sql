@@ -1,4 +1,4 @@
--- As end_run: what it has of its trajectory now is what it had when its process died.
+-- As in end_run: a run keeps the steps that its trajectory has now, which are those from before its process died.
 UPDATE runs
 SET status = 'interrupted', process = NULL,
     steps = coalesce(steps, (SELECT e.steps FROM run_extent e WHERE e.run = runs.id AND e.trajectory_id IS NOT NULL)),

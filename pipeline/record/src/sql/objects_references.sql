@@ -1,5 +1,5 @@
 SELECT o.digest, x.stage, o.name, rs.run_id AS run, e.path AS experiment, e.overrides,
-       -- An output that was made again under the same key belongs to the newer execution.
+       -- An output that was recomputed under the same key belongs to the newer execution.
        rs.run_id IS NOT NULL OR EXISTS (SELECT 1 FROM results a WHERE a.execution_id = x.id) AS needed
 FROM execution_outputs o
 JOIN executions x ON x.id = o.execution_id

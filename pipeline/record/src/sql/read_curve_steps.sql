@@ -1,5 +1,5 @@
--- The numbers of the steps of each [trajectory, first step, end] of the JSON list ?1, as text with a space between: those of the
--- values that read_curves gives.
+-- The numbers of the steps in each [trajectory, first step, end] of the JSON list ?1, as text separated by spaces:
+-- those of the values from read_curves.
 WITH asked AS MATERIALIZED (
     SELECT key AS place, value ->> 0 AS trajectory, value ->> 1 AS first_step, value ->> 2 AS end_step FROM json_each(?1)
 )

@@ -1,8 +1,8 @@
--- A column of steps as text, numbers with a space between: `x` where it is not finite, nothing where it was not measured. One
--- row for each [trajectory, first step, end] of the JSON list ?1, since a row for each step takes ten times as long to hand
--- over; ?2 names the column. From 1/128 to 16, where most losses are, a number is given as 2^59 times itself, which is whole:
--- exact, and written in a third of the time. SQLite's nineteen digits bring the others back to the bit, but for those beyond
--- 1e100 or below 1e-100, of which a few are off by a unit in the last place.
+-- A column of steps as text, numbers separated by spaces: `x` if a value is not finite, nothing if it was not measured.
+-- One row per [trajectory, first step, end] of the JSON list ?1, because passing on one row per step takes ten times as
+-- long; ?2 names the column. From 1/128 to 16, where most losses are, a number is written as 2^59 times its value,
+-- which is a whole number: exact, and written in a third of the time. SQLite's nineteen digits are enough to read the
+-- others back to the bit, except a few above 1e100 or below 1e-100, which are off by a unit in the last place.
 WITH asked AS MATERIALIZED (
     SELECT key AS place, value ->> 0 AS trajectory, value ->> 1 AS first_step, value ->> 2 AS end_step FROM json_each(?1)
 )

@@ -1,5 +1,5 @@
--- What the view run_evaluations has of the runs of the JSON list ?1. SQLite looks through all of a view that is a union when
--- it is asked for a list.
+-- The rows of the view run_evaluations for the runs of the JSON list ?1. SQLite scans a view that is a union in full
+-- when it is queried with a list.
 SELECT rs.run_id AS run, rs.step, e.split, e.loss, e.loss_kind, e.perplexity, e.tokens, e.seconds, e.source
 FROM run_stages rs
 JOIN evaluations e ON e.execution_id = rs.execution_id AND e.source = 'evaluate'
@@ -10,7 +10,8 @@ FROM runs r
 JOIN trajectory_parts p ON p.trajectory_id = r.trajectory_id
 JOIN evaluations e ON e.trajectory_id = p.holder_id AND e.source <> 'evaluate'
  AND e.step >= p.first_step AND e.step < p.end_step AND e.step <= coalesce(r.steps, r.length, 9223372036854775807)
- -- At its last step a training looks only under rules that judge the end: a look there is else that of a longer one.
+ -- A run evaluates its last step during training only for early stopping or to keep the best checkpoint; otherwise, an
+ -- evaluation at that step belongs to a longer run.
  AND (e.source <> 'train' OR e.step < coalesce(r.steps, r.length, 9223372036854775807)
       OR EXISTS (SELECT 1 FROM params o WHERE o.run_id = r.id
                   AND (o.name = 'train.early_stopping.every' OR o.name = 'train.checkpoints.keep' AND o.value = 'best')))

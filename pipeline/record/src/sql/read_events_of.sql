@@ -1,5 +1,5 @@
--- What the view run_events has of the runs of the JSON list ?1. SQLite looks through all of a view that is a union when it is
--- asked for a list.
+-- The rows of the view run_events for the runs of the JSON list ?1. SQLite scans a view that is a union in full when it
+-- is queried with a list.
 SELECT r.id AS run, e.step, e.kind, e.message, e.created_at, coalesce(e.step, -1) AS place
 FROM runs r
 JOIN trajectory_parts p ON p.trajectory_id = r.trajectory_id

@@ -1,6 +1,6 @@
--- The executions that served the runs of the JSON list ?1 at the stages of the JSON list ?2, in the order of the stages and of
--- the runs that they first served; the first ?3 of them. Each with its outputs, and with the runs that it served,
--- in no order: `json_group_array(… ORDER BY asked.key)` gives the keys themselves in SQLite 3.51.
+-- The first ?3 executions that served the runs of the JSON list ?1 at the stages of the JSON list ?2, in the order of
+-- the stages and of the first runs that they served. Each with its outputs and the runs that it served; the runs are
+-- unordered, because `json_group_array(… ORDER BY asked.key)` returns the keys themselves in SQLite 3.51.
 SELECT x.id, rs.stage, rs.item, x.stage_key, x.status, x.seconds, x.process,
        json_group_array(rs.run_id) FILTER (WHERE rs.how = 'executed') AS executed,
        json_group_array(rs.run_id) FILTER (WHERE rs.how <> 'executed') AS cached,

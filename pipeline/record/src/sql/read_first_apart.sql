@@ -1,5 +1,5 @@
--- Of the steps ?3 .. ?4 the first at which the losses of trajectories ?1 and ?2 are further apart than ?5 and than ?6 times
--- either, or of other kinds.
+-- The first step in ?3 .. ?4 at which the losses of trajectories ?1 and ?2 differ by more than ?5 and by more than ?6
+-- times either, or are of different kinds.
 SELECT a.step, a.loss AS loss_a, nullif(a.loss_kind, 'finite') AS kind_a, b.loss AS loss_b,
        nullif(b.loss_kind, 'finite') AS kind_b
 FROM trajectory_parts p

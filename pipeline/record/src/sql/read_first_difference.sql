@@ -1,5 +1,6 @@
--- Of the steps ?3 .. ?4 the first at which trajectories ?1 and ?2 have losses that differ in any bit, where both have one: SQLite stores no NaN
--- and no negative zero. Each range stands in one pair of bounds, for an index is searched by no more.
+-- The first step in ?3 .. ?4 at which trajectories ?1 and ?2 both have a loss and the losses differ in any bit: SQLite
+-- stores no NaN and no negative zero. Each range is a single pair of bounds, because an index is searched by no more
+-- than one pair.
 SELECT a.step, a.loss AS loss_a, a.loss_kind AS kind_a, b.loss AS loss_b, b.loss_kind AS kind_b
 FROM trajectory_parts p
 CROSS JOIN steps a ON a.trajectory_id = p.holder_id AND a.step >= max(p.first_step, ?3) AND a.step < min(p.end_step, ?4)

@@ -1,4 +1,4 @@
--- Stretches of run ?1 without a finite loss, each of one kind: one goes on as long as no finite loss lies between.
+-- Stretches of run ?1 without a finite loss, each of one kind: a stretch continues until the next finite loss.
 WITH bad AS (
     SELECT step, loss_kind, lag(step) OVER (ORDER BY step) AS before, lag(loss_kind) OVER (ORDER BY step) AS kind_before
     FROM run_steps

@@ -1,5 +1,5 @@
--- A worker serves several executions and writes one log, so a part ends where the next execution's begins. A training
--- that was taken up again has several executions: all that computed a part of the run's trajectory.
+-- A worker serves several executions and writes one log, so a part ends where the next execution's begins. A run
+-- whose training was resumed has several executions: all that computed a part of its trajectory.
 WITH mine AS (
     SELECT execution_id AS id, stage, step, item FROM run_stages WHERE run_id = ?1
     UNION

@@ -1,4 +1,4 @@
--- Of the steps ?2 .. ?3 of trajectory ?1 step ?4 and its neighbours, and those at which more was measured.
+-- From the steps ?2 .. ?3 of trajectory ?1: step ?4 with its neighbours, and the steps with probes.
 WITH near AS MATERIALIZED (
     SELECT coalesce((SELECT s.step FROM trajectory_parts p
                       CROSS JOIN steps s ON s.trajectory_id = p.holder_id AND s.step >= p.first_step AND s.step < min(p.end_step, ?4)

@@ -1,4 +1,4 @@
--- The newest realisation that a run shows.
+-- The newest realisation of identity ?1 that a run shows.
 SELECT t.identity, t.fields,
        (SELECT min(p.first_step) FROM trajectory_parts p JOIN trajectories h ON h.id = p.holder_id
          WHERE p.trajectory_id = t.id AND h.identity = t.identity) AS first,

@@ -1,4 +1,4 @@
--- The losses of trajectories ?1 and ?2 at those of the steps ?3 .. ?4 that both have; a kind only where it isn't finite.
+-- The losses of trajectories ?1 and ?2 at the steps in ?3 .. ?4 that both have; a kind only if it is not finite.
 SELECT a.step, a.loss AS loss_a, nullif(a.loss_kind, 'finite') AS kind_a, b.loss AS loss_b,
        nullif(b.loss_kind, 'finite') AS kind_b
 FROM trajectory_parts p

@@ -1,3 +1,3 @@
--- The parameters of each run of the JSON list ?1, as one text: a row for each would take most of the time of many runs.
--- What the table `params` says of them is the same (`pipeline verify` compares the two).
+-- The parameters of each run of the JSON list ?1 as a single text, because with one row per parameter, reading them
+-- would dominate the time of many runs. The table `params` has the same values (`pipeline verify` compares the two).
 SELECT id AS run, point FROM runs WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id

@@ -1,5 +1,5 @@
--- The steps of run ?1 at which more was measured, with all that was. What was measured and was no number is named; a norm
--- that was none is no probe.
+-- The probed steps of run ?1, with all columns. `nonfinite` names probes that were not finite; a gradient norm that was
+-- not finite does not make a step a probed one.
 SELECT step, epoch, loss, loss_kind, learning_rate, grad_norm, clipped, update_ratio, overshoot, logit_max, entropy,
        sharpness, tokens, seconds, nonfinite
 FROM run_steps

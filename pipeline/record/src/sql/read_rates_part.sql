@@ -1,5 +1,5 @@
--- The first of the steps ?3 .. ?4 at which the learning rates of trajectories ?1 and ?2, in parts of ?5 and ?6, are further
--- apart than ?7.
+-- The first step in ?3 .. ?4 at which the learning rates of trajectories ?1 and ?2, divided by ?5 and ?6, differ by
+-- more than ?7.
 SELECT min(a.step)
 FROM trajectory_parts p
 CROSS JOIN steps a ON a.trajectory_id = p.holder_id AND a.step >= max(p.first_step, ?3) AND a.step < min(p.end_step, ?4)

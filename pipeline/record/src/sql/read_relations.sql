@@ -1,4 +1,4 @@
--- Views first, for they are the public interface; then tables.
+-- Views first, because they are the public interface; then tables.
 SELECT m.name, m.type AS kind, c.name AS column, c.type
 FROM sqlite_schema m
 JOIN pragma_table_info(m.name) c

@@ -1,5 +1,5 @@
--- ?1 is a JSON list of [run, first, last]: those steps of each run. Each range stands in one pair of bounds, for an index is
--- searched by no more.
+-- ?1 is a JSON list of [run, first, last]: those steps of each run. Each range is a single pair of bounds, because an
+-- index is searched by no more than one pair.
 SELECT r.id AS run, s.step, s.epoch, s.loss, s.loss_kind, s.learning_rate, s.grad_norm, s.clipped, s.update_ratio,
        s.overshoot, s.logit_max, s.entropy, s.sharpness, s.tokens, s.seconds, s.nonfinite
 FROM json_each(?1) j

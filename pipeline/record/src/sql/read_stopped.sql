@@ -1,5 +1,5 @@
--- ?1 is a JSON list of the stages in their order. Runs that ended between executions, none of which was cut off: the
--- last stage that each came to.
+-- ?1 is a JSON list of the stages in their order. Interrupted runs all of whose executions are finished, and the last
+-- stage that each reached.
 WITH ended AS (
     SELECT rs.run_id, max(place.key) AS last
     FROM runs r

@@ -1,5 +1,5 @@
--- Of each run of the JSON list ?1 (NULL for all): the version of the rules of its verdict and what that was given for, and
--- what there is of the run now. A replay that fills in probes is an execution too.
+-- For each run of the JSON list ?1 (NULL for all): the rules' version of its verdict, the state of the run that the
+-- verdict was made for, and the run's state now. A replay that fills in probes is an execution too.
 SELECT r.id AS run, v.rules, v.seen,
        printf('%s %d %d %d', r.status, e.steps,
               (SELECT count(*) FROM run_stages rs JOIN executions x ON x.id = rs.execution_id

@@ -1,2 +1,2 @@
--- A cursor of another record means nothing in this one.
+-- A cursor of one record must not be valid in another.
 INSERT INTO main.meta (key, value) VALUES ('uid', lower(hex(randomblob(16)))) ON CONFLICT DO UPDATE SET value = excluded.value

@@ -1,4 +1,4 @@
--- Runs of whose verdicts a part is missing, or is none that the program writes.
+-- Runs with a verdict of which a part is missing or invalid.
 SELECT run_id FROM verdict_findings GROUP BY run_id HAVING count(*) <> max(position) + 1
 UNION
 SELECT run_id FROM verdict_evidence GROUP BY run_id HAVING count(*) <> max(position) + 1

@@ -1,5 +1,5 @@
--- Only if nobody took it since it was looked at: ?3 is the process that it had then. Where this process trains for it already,
--- the run shows its trajectory as it grows, as after `train_on`.
+-- Takes a run over, unless another process has taken it since it was read: ?3 is the process that it had then. If this
+-- process is already training for the run, the run shows its trajectory as it grows, as after `train_on`.
 UPDATE runs
 SET status = 'running', process = ?2, error = NULL, finished_at = NULL,
     (steps, last_evaluation) = (

@@ -1,4 +1,4 @@
-//! The cursor: what one connection changes, another is told, and nothing else.
+//! The cursor: a reader learns what another connection changed, and nothing else.
 
 use serde_json::json;
 
@@ -31,7 +31,7 @@ fn step(step: u64, loss: f64) -> Step {
     }
 }
 
-/// What a reader is told since it last asked.
+/// A connection, and the revision at which it last asked.
 struct Reader(Record, i64);
 
 impl Reader {
@@ -54,7 +54,7 @@ fn replaced(run: i64, from_step: i64) -> (String, Option<i64>, Option<i64>) {
 }
 
 #[test]
-fn a_reader_is_told_what_a_writer_changes() {
+fn a_reader_learns_what_a_writer_changes() {
     let fixture = Fixture::new();
     let mut reader = Reader(Record::open(&fixture.db).unwrap(), 0);
     let mut writer = Record::create(&fixture.db).unwrap();
@@ -64,7 +64,7 @@ fn a_reader_is_told_what_a_writer_changes() {
         "{first:?}"
     );
 
-    // Steps of a training that two runs show.
+    // Steps of a trajectory that two runs show.
     let (fields, identity) = (Fields::default(), TrajectoryId(Digest::of(b"shown by two")));
     let new = NewTrajectory { identity, fields: &fields, threads: 1, cpu_capability: "", parent: None };
     let row = writer.start_trajectory(&new).unwrap().row;
@@ -75,13 +75,13 @@ fn a_reader_is_told_what_a_writer_changes() {
     assert_eq!(reader.told(), [of("trajectory", 2), of("trajectory", 4)]);
     assert_eq!(reader.told(), []);
 
-    // A step that is computed again, with a probe this time, and then steps that are taken back.
+    // A step recomputed with a probe, and then deleted steps.
     writer.append_steps(row, 5, &[Step { entropy: Some(Measured(1.0)), ..step(3, 2.0) }]).unwrap();
     assert_eq!(reader.told(), [replaced(2, 3), replaced(4, 3)]);
     fixture.change("DELETE FROM steps WHERE trajectory_id = ?1 AND step >= 4", json!([row.0]));
-    assert_eq!(reader.told(), [replaced(2, 3), replaced(4, 3)], "the least since ever");
+    assert_eq!(reader.told(), [replaced(2, 3), replaced(4, 3)], "the smallest step of all changes so far");
 
-    // A fork is told of what its parent has before it, and not of what comes after.
+    // A fork depends on its parent's steps before it, and not on later ones.
     fixture.change(
         "INSERT INTO trajectories (id, identity, fields, threads, cpu_capability, created_at, parent_id, parent_step) \
          VALUES (50, 'fork', '[]', 1, '', 'T', 2, 500)",
@@ -113,7 +113,7 @@ fn a_reader_is_told_what_a_writer_changes() {
     let end = RunEnd { run: RunId(4), status: Status::Finished, steps: Some(4), seconds: 1.0, error: None };
     writer.end_runs(&[end], "gone").unwrap();
     assert_eq!(reader.told(), [of("run", 4)]);
-    // A shared execution is that of every run.
+    // A shared execution belongs to every run.
     fixture.change("UPDATE executions SET status = 'failed' WHERE stage = 'vocab'", json!([]));
     assert_eq!(reader.told().len(), 4);
     fixture.change(
@@ -123,7 +123,7 @@ fn a_reader_is_told_what_a_writer_changes() {
     assert_eq!(reader.told().len(), 4);
     fixture.study(7, "seven", &[1, 2]);
     assert_eq!(reader.told(), [of("study", 7)]);
-    // What is not written is not told.
+    // A transaction that was rolled back changes nothing.
     let undone: crate::Result<()> = writer.transaction(async |c| {
         sqlx::query("UPDATE runs SET seconds = 0").execute(&mut *c).await?;
         Err(sqlx::Error::RowNotFound)
@@ -133,7 +133,7 @@ fn a_reader_is_told_what_a_writer_changes() {
 }
 
 #[test]
-fn a_copy_is_another_record() {
+fn a_copy_is_a_different_record() {
     let fixture = Fixture::new();
     let target = fixture.db.with_extension("copy");
     std::fs::write(&target, "").unwrap();
@@ -142,7 +142,7 @@ fn a_copy_is_another_record() {
     let mut copy = Record::open(&target).unwrap();
     assert_ne!(copy.uid().unwrap(), record.uid().unwrap());
     assert_eq!(copy.revision().unwrap(), record.revision().unwrap());
-    // It has the triggers too.
+    // The copy has the triggers too.
     let before = copy.revision().unwrap();
     drop(copy);
     let mut copy = Record::create(&target).unwrap();
@@ -152,7 +152,7 @@ fn a_copy_is_another_record() {
 }
 
 #[test]
-fn only_what_changed_is_read() {
+fn only_changed_rows_are_read() {
     let mut record = Record::imagine().unwrap();
     let plan: Vec<(i64, i64, i64, String)> = record
         .wait(async |c| {
@@ -161,6 +161,6 @@ fn only_what_changed_is_read() {
         })
         .unwrap();
     let scanned: Vec<&String> = plan.iter().map(|row| &row.3).filter(|line| line.starts_with("SCAN ")).collect();
-    // The view's own rows, which are few.
+    // The view's own rows, of which there are few.
     assert_eq!(scanned, ["SCAN record_changes"], "{plan:?}");
 }

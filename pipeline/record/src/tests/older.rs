@@ -1,4 +1,4 @@
-//! A record of an earlier schema is brought to this one, with all that it says; and is kept as it was.
+//! A record of an earlier schema is updated without loss, and a copy of it is kept.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -12,14 +12,14 @@ use super::aged::age;
 use crate::{Record, RecordError, migrate, options};
 use identity::{BLOCK, Cell};
 
-/// docs/sql.md, whose queries users have typed.
+/// docs/sql.md, whose queries users may have copied.
 const DOCS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sql.md"));
 
-/// A record of schema 7 with whatever that could hold.
+/// A record of schema 7 with every kind of row that it could contain.
 fn old() -> Fixture {
     let fixture = Fixture::new();
     for (statement, values) in [
-        // A fork in the middle of a block, and a run of it that was cut off.
+        // A fork in the middle of a block, and an interrupted run of it.
         (
             "INSERT INTO trajectories (id, identity, fields, threads, cpu_capability, created_at, parent_id, parent_step) \
              VALUES (10, 'fork', '[]', 1, 'AVX512', 'T', 1, 300)",
@@ -46,7 +46,7 @@ fn old() -> Fixture {
             "INSERT INTO run_stages SELECT 5, stage, item, step, execution_id, 'cached' FROM run_stages WHERE run_id = 1 AND stage = 'train'",
             json!([]),
         ),
-        // Looks of a training, the last of them at its end.
+        // Evaluations made during training, the last at its end.
         (
             "INSERT INTO evaluations (execution_id, source, trajectory_id, step, split, loss, loss_kind, perplexity, tokens, seconds) \
              SELECT 5, 'train', 1, value, 'valid', 3.0, 'finite', 20.085536923187668, 59, 0.1 FROM json_each('[100, 500, 1000]')",
@@ -63,7 +63,7 @@ fn old() -> Fixture {
         ),
         ("INSERT INTO verdict_evidence VALUES (3, 0, 'diverged', 'rise', NULL, 'inf', 2.0, 480, 'it rose')", json!([])),
         ("INSERT INTO confirmations VALUES (1, 3, 5, 'rate_too_high', 'open', 'it is open', 'T')", json!([])),
-        // A run that is gone, whose number is given to nobody else.
+        // The number of a deleted run is not used again.
         ("UPDATE sqlite_sequence SET seq = 41 WHERE name = 'runs'", json!([])),
     ] {
         fixture.change(statement, values);
@@ -75,7 +75,7 @@ fn old() -> Fixture {
 
 type Rows = Vec<String>;
 
-/// What some queries are answered with; those that this schema can't answer are left out.
+/// The results of some queries, without those that fail under this schema.
 fn answers(record: &mut Record, queries: impl Iterator<Item = (String, String)>) -> BTreeMap<String, Rows> {
     let mut all = BTreeMap::new();
     for (name, query) in queries {
@@ -92,7 +92,7 @@ fn answers(record: &mut Record, queries: impl Iterator<Item = (String, String)>)
     all
 }
 
-/// Opened as it is.
+/// Opens a database without updating it.
 fn as_is(db: &Path) -> Record {
     Record::connect(db, options(db)).unwrap()
 }
@@ -134,7 +134,7 @@ fn old_views_and_documented_queries_give_the_same_rows() {
     for (query, rows) in &before {
         assert_eq!(after.get(query), Some(rows), "{query}");
     }
-    // Every run and study is a change, from which a reader begins.
+    // Every run and study is a change, so that a new reader learns of them.
     let changes = record.changes_since(0).unwrap();
     assert_eq!(changes.iter().filter_map(|it| Some(it.run?.0)).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     assert_eq!(changes.iter().filter_map(|it| it.study).collect::<Vec<_>>(), [1, 2]);
@@ -146,7 +146,7 @@ fn old_views_and_documented_queries_give_the_same_rows() {
 }
 
 #[test]
-fn the_old_database_is_kept_beside_it() {
+fn a_copy_of_the_old_database_is_kept_beside_it() {
     let fixture = old();
     let folder = fixture.db.parent().unwrap();
     std::fs::set_permissions(&fixture.db, std::fs::Permissions::from_mode(0o640)).unwrap();
@@ -166,7 +166,7 @@ fn the_old_database_is_kept_beside_it() {
     assert_eq!(std::fs::read(folder.join("experiments.db.schema7")).unwrap(), b"somebody's");
     assert!(!folder.join("experiments.db.unfinished").exists());
     assert!(!folder.join("experiments.db.unfinished-journal").exists());
-    // Once.
+    // The database is updated only once.
     assert_eq!(Record::open(&fixture.db).unwrap().take_migrated(), None);
     assert!(!folder.join(format!("experiments.db.schema{}", migrate::KNOWN)).exists());
 }
@@ -174,14 +174,14 @@ fn the_old_database_is_kept_beside_it() {
 #[test]
 fn a_migration_that_fails_changes_nothing() {
     let fixture = old();
-    // Stands in the way of the migration's last part.
+    // This table makes the last part of the migration fail.
     fixture.change_all("CREATE TABLE changes (a)");
     let before = dump(&fixture.db);
     for _ in 0..2 {
         let error = Record::open(&fixture.db).unwrap_err();
-        // Its version is the one that it has: to set that again, as the hint for another one says, would mend nothing.
+        // The version is right, so the hint to set another one must not be given.
         assert!(matches!(error, RecordError::Altered { version: None, .. }), "{error}");
-        let why = format!("it can't be updated from schema 7 to {}: ", migrate::KNOWN);
+        let why = format!("can't update schema 7 to {}: ", migrate::KNOWN);
         let said = error.to_string();
         assert!(said.contains(&why) && said.contains("table changes already exists"), "{said}");
         assert_eq!(dump(&fixture.db), before);
@@ -197,7 +197,7 @@ fn a_migration_that_fails_changes_nothing() {
 }
 
 #[test]
-fn what_a_user_added_and_what_was_broken_is_in_nobodys_way() {
+fn views_of_users_and_broken_references_do_not_prevent_an_update() {
     let fixture = old();
     fixture.change_all("CREATE VIEW mine AS SELECT run, loss FROM run_steps JOIN run_summary USING (run)");
     fixture.change_all("PRAGMA foreign_keys = OFF; DELETE FROM executions WHERE id = 1");
@@ -208,7 +208,7 @@ fn what_a_user_added_and_what_was_broken_is_in_nobodys_way() {
 }
 
 #[test]
-fn views_have_the_length_of_a_block() {
+fn views_use_the_length_of_a_block() {
     let mut record = Record::imagine().unwrap();
     let text: String = record
         .wait(async |c| {

@@ -1,4 +1,4 @@
-//! Trainings that were computed twice and came out otherwise.
+//! Trajectories that were recomputed with different results.
 
 use crate::Record;
 use crate::rows::NewTrajectory;
@@ -59,7 +59,7 @@ fn expected(parts: &[(std::ops::Range<u64>, f64)]) -> Vec<f64> {
 }
 
 #[test]
-fn a_realisation_goes_on_from_a_checkpoint_of_another() {
+fn a_realisation_begins_at_a_checkpoint_of_another() {
     let mut r = Record::imagine().unwrap();
     let identity = TrajectoryId(Digest::of(b"twice"));
     let first = record(identity, None, &mut r);
@@ -69,20 +69,20 @@ fn a_realisation_goes_on_from_a_checkpoint_of_another() {
     assert_eq!(second.checkpoints.keys().copied().collect::<Vec<_>>(), [10, 20]);
     r.append_steps(second.row, 20, &steps(20..35, 2.0)).unwrap();
     checkpoint(&mut r, second.row, 30, b"second");
-    // The identity names the newest; the other keeps its own.
+    // The identity names the newest realisation; the first keeps its own steps.
     let found = r.find_trajectory(identity).unwrap().unwrap();
     assert_eq!((found.row, found.steps), (second.row, 35));
     assert_eq!(found.checkpoints.keys().copied().collect::<Vec<_>>(), [10, 20, 30]);
     assert_eq!(found.checkpoints[&30].0, ObjectId(Digest::of(b"second")));
     assert_eq!(losses(&mut r, first), expected(&[(0..40, 1.0)]));
     assert_eq!(losses(&mut r, second.row), expected(&[(0..20, 1.0), (20..35, 2.0)]));
-    // To start it again finds it.
+    // Starting the trajectory again finds the newest realisation.
     let fields = Fields::default();
     let new = NewTrajectory { identity, fields: &fields, threads: 9, cpu_capability: "", parent: None };
     assert_eq!(r.begin_trajectory(&new).unwrap().threads, 3);
     assert_eq!(r.start_trajectory(&new).unwrap().row, second.row);
 
-    // From before where the second left: the first computed that checkpoint.
+    // A realisation from before the start of the second has the first as its parent, which computed that checkpoint.
     let third = r.begin_realisation(identity, 10).unwrap();
     r.append_steps(third.row, 10, &steps(10..15, 3.0)).unwrap();
     assert_eq!(losses(&mut r, third.row), expected(&[(0..10, 1.0), (10..15, 3.0)]));
@@ -99,7 +99,7 @@ fn a_realisation_goes_on_from_a_checkpoint_of_another() {
     let wanted =
         (0..).zip(parents).map(|(n, (id, parent))| (row(id), n, parent.map(|it| row(it.0)), parent.map(|it| it.1)));
     assert_eq!(rows, wanted.collect::<Vec<_>>());
-    // A checkpoint that another realisation begins at is kept.
+    // A checkpoint at which another realisation begins is kept.
     r.thin_checkpoints(first, &[20, 30], &[10, 30]).unwrap();
     let left = r.wait(async |c| {
         let query = "SELECT step FROM checkpoints WHERE trajectory_id = ?1 AND state IS NOT NULL ORDER BY step";
@@ -109,14 +109,14 @@ fn a_realisation_goes_on_from_a_checkpoint_of_another() {
 }
 
 #[test]
-fn a_realisation_is_no_fork() {
+fn a_realisation_is_not_a_fork() {
     let mut r = Record::imagine().unwrap();
     let [parent, child] = [b"parent", b"child "].map(|name| TrajectoryId(Digest::of(name)));
     record(parent, None, &mut r);
     record(child, Some((parent, 20)), &mut r);
     let again = r.begin_realisation(child, 30).unwrap();
     r.append_steps(again.row, 30, &steps(30..40, 2.0)).unwrap();
-    assert!(r.begin_realisation(child, 10).is_err(), "that is the parent's");
+    assert!(r.begin_realisation(child, 10).is_err(), "step 10 belongs to the parent");
     assert!(r.begin_realisation(TrajectoryId(Digest::of(b"nobody")), 0).is_err());
     r.wait(async |c| {
         let statement = "INSERT INTO runs (id, uid, run_key, status, point, trajectory_id, created_at, host, program_version) \
@@ -130,7 +130,7 @@ fn a_realisation_is_no_fork() {
     assert_eq!((origin.first, origin.steps, origin.run), (20, 40, RunId(1)));
     assert_eq!(r.holder(again.row.0, 25).unwrap(), Some(child.to_string()));
     assert_eq!(r.holder(again.row.0, 20).unwrap(), Some(parent.to_string()));
-    // From its own beginning it leaves whom the fork left.
+    // A realisation from the fork's own beginning has the fork's parent.
     let anew = r.begin_realisation(child, 20).unwrap();
     assert_eq!(losses(&mut r, anew.row), expected(&[(0..20, 1.0)]));
 }

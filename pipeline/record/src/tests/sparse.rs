@@ -1,4 +1,4 @@
-//! Steps with gaps and without some of their numbers.
+//! Trajectories with gaps, and steps that lack some of their values.
 
 use identity::{Bucket, LossKind, RunId};
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::read::plain;
 use crate::sound::{Damage, Told};
 use fixture::{EVERY, Fixture};
 
-/// A record with two logs; the longer one's curves are drawn from blocks.
+/// A record with two imported logs; the curves of the longer one are read from blocks.
 fn logs() -> (Fixture, Record) {
     let fixture = Fixture::new();
     fixture.sparse_run(11, 200);
@@ -18,7 +18,7 @@ fn logs() -> (Fixture, Record) {
 }
 
 #[test]
-fn a_summary_says_what_was_measured() {
+fn a_summary_shows_what_was_measured() {
     let (_fixture, mut record) = logs();
     let found = record.summaries(Some(&[RunId(11)])).unwrap().remove(0);
     assert_eq!((found.experiment, found.seed, found.verdict), (None, None, None));
@@ -27,12 +27,12 @@ fn a_summary_says_what_was_measured() {
     assert_eq!((found.last_loss, found.last_loss_kind), (Some(2.0 + 1.0 / 199.0), Some(LossKind::Finite)));
     assert_eq!((found.nonfinite_steps, found.first_nonfinite_step), (5, Some(40 * EVERY + 40 * 31 % 7)));
     assert_eq!(found.valid_perplexity, Some(2.5f64.exp()));
-    assert_eq!(found.learning_rate, Some(0.05), "the first that the log has");
+    assert_eq!(found.learning_rate, Some(0.05), "the first rate in the log");
     let detail = record.detail(RunId(11)).unwrap();
     assert_eq!((detail.length, detail.experiment_path, detail.overrides), (None, None, None));
     assert_eq!(record.recorded(RunId(11)).unwrap(), None);
 
-    // Nor have those before it now.
+    // Now the lines before it have none either.
     let change = "UPDATE steps SET loss = NULL, loss_kind = NULL WHERE trajectory_id = 11 AND step > 9000";
     record.wait(async |c| sqlx::query(change).execute(c).await.map(|_| ())).unwrap();
     let last = record.summaries(Some(&[RunId(11)])).unwrap().remove(0);
@@ -59,19 +59,19 @@ fn every_view_shows_a_log() {
     let scores = record.evaluations_of(&[RunId(11), RunId(1)]).unwrap();
     assert_eq!(scores[0], record.evaluations(RunId(11)).unwrap());
     assert_eq!((&*scores[0][0].source, scores[0][0].tokens, scores[0][0].seconds), ("import", None, None));
-    // Of a shorter run of the same trajectory nothing that lies behind it.
+    // A shorter run of the same trajectory shows nothing after its end.
     fixture.change("UPDATE runs SET length = 400 WHERE id = 11", json!([]));
     assert_eq!(fixture.numbers("SELECT count(*) FROM run_steps WHERE run = 11"), [8]);
     assert_eq!(fixture.numbers("SELECT count(*) FROM run_series WHERE run = 11"), [8]);
     assert_eq!(fixture.numbers("SELECT count(*) FROM run_evaluations WHERE run = 11"), [0]);
     let trace = record.trace(RunId(11)).unwrap();
-    assert_eq!(trace.len(), 7, "what has no loss was not measured");
+    assert_eq!(trace.len(), 7, "steps without a loss were not measured");
     assert!(trace.iter().any(|row| row.learning_rate.is_none()) && trace.iter().all(|row| row.clipped.is_none()));
     let step = record.step(RunId(11), EVERY * 3 + 3 * 31 % 7).unwrap().unwrap();
     assert_eq!((step.loss_kind, step.epoch, step.tokens), (None, None, None));
 }
 
-/// Buckets as SQLite makes them.
+/// Buckets as SQLite computes them.
 fn naive(record: &mut Record, run: RunId, column: &str, width: i64) -> Vec<Bucket> {
     let missing = if column == "loss" { "loss_kind <> 'finite'" } else { "false" };
     let RunId(run) = run;
@@ -84,7 +84,7 @@ fn naive(record: &mut Record, run: RunId, column: &str, width: i64) -> Vec<Bucke
 }
 
 #[test]
-fn curves_of_sparse_steps_are_what_sqlite_makes_of_them() {
+fn curves_of_sparse_steps_equal_what_sqlite_computes() {
     let (_fixture, mut record) = logs();
     let mut of = Vec::new();
     for (run, summary) in
@@ -100,7 +100,7 @@ fn curves_of_sparse_steps_are_what_sqlite_makes_of_them() {
                 let blocks = column == "loss" && *steps >= 128 * 1024;
                 let width = (steps / rows).max(1);
                 let mut wanted = match blocks {
-                    // Whole blocks, and what is left of the last one in buckets of the same width.
+                    // Whole blocks, and the rest of the last one in buckets of the same width.
                     true => naive(&mut record, RunId(*run), column, 1024),
                     false => naive(&mut record, RunId(*run), column, width),
                 };
@@ -116,7 +116,7 @@ fn curves_of_sparse_steps_are_what_sqlite_makes_of_them() {
 }
 
 #[test]
-fn neighbours_and_holes_are_those_of_what_was_logged() {
+fn neighbours_and_holes_are_those_of_logged_steps() {
     let (_fixture, mut record) = logs();
     let step = |line: i64| line * EVERY + line * 31 % 7;
     let near = record.steps_near(11, (0, 5000), step(20)).unwrap();
@@ -131,7 +131,7 @@ fn neighbours_and_holes_are_those_of_what_was_logged() {
     );
     let holes = record.holes(RunId(11)).unwrap();
     assert_eq!(holes.iter().map(|hole| (hole.first, hole.last)).collect::<Vec<_>>(), [(step(40), step(44))]);
-    // A finite loss between two parts a hole; so does another kind.
+    // A finite loss splits a hole, and so does another kind.
     let change = "UPDATE steps SET loss = 1.0, loss_kind = 'finite' WHERE trajectory_id = 11 AND place = 43";
     record.wait(async |c| sqlx::query(change).execute(c).await.map(|_| ())).unwrap();
     let change = "UPDATE steps SET loss_kind = 'inf' WHERE trajectory_id = 11 AND place = 45";
@@ -143,7 +143,7 @@ fn neighbours_and_holes_are_those_of_what_was_logged() {
 }
 
 #[test]
-fn equal_losses_at_other_steps_are_no_equal_trajectories() {
+fn equal_losses_at_different_steps_make_different_trajectories() {
     let (fixture, mut record) = logs();
     fixture.sparse_run(13, 200);
     let chains = |record: &mut Record, trajectory: i64| -> Vec<Vec<u8>> {
@@ -152,7 +152,7 @@ fn equal_losses_at_other_steps_are_no_equal_trajectories() {
     };
     assert_eq!(chains(&mut record, 11), chains(&mut record, 13));
     assert_eq!(record.first_difference(11, 13, 10_000).unwrap(), None);
-    // The same losses, one of them a step later.
+    // The same losses, with one of them a step later.
     let moved = "UPDATE steps SET step = step + 1 WHERE trajectory_id = 13 AND place = 120";
     record.wait(async |c| sqlx::query(moved).execute(c).await.map(|_| ())).unwrap();
     fixture.sum_up(13);
@@ -160,7 +160,7 @@ fn equal_losses_at_other_steps_are_no_equal_trajectories() {
     let block = (119 * EVERY / 1024) as usize;
     assert_eq!(a[..block], b[..block]);
     assert!(a[block..].iter().zip(&b[block..]).all(|(a, b)| a != b));
-    // And another loss far behind a gap.
+    // And a different loss long after a gap.
     let change = "UPDATE steps SET loss = 7.0 WHERE trajectory_id = 13 AND place = 190";
     record.wait(async |c| sqlx::query(change).execute(c).await.map(|_| ())).unwrap();
     let found = record.first_difference(11, 13, 10_000).unwrap().unwrap();
@@ -170,7 +170,7 @@ fn equal_losses_at_other_steps_are_no_equal_trajectories() {
 }
 
 #[test]
-fn gaps_of_a_log_are_no_damage() {
+fn gaps_of_a_log_are_not_damage() {
     let (fixture, record) = logs();
     drop(record);
     let mut record = Record::open(&fixture.db).unwrap();
@@ -179,7 +179,7 @@ fn gaps_of_a_log_are_no_damage() {
         faults.into_iter().filter(|it| matches!(it, Damage::Steps { .. } | Damage::Block { .. })).collect()
     };
     assert_eq!(of_steps(record.examine(told()).unwrap().faults), []);
-    // A whole block of a log is nobody's to miss; one of a training is, and so is a step whose block is there.
+    // A whole missing block of a log is not noticed; a missing step whose block is recorded is.
     for statement in [
         "DELETE FROM steps WHERE trajectory_id = 12 AND step / 1024 = 50",
         "DELETE FROM step_blocks WHERE trajectory_id = 12 AND block = 50",
@@ -189,5 +189,5 @@ fn gaps_of_a_log_are_no_damage() {
     }
     let faults = of_steps(record.examine(told()).unwrap().faults);
     let words: Vec<String> = faults.iter().map(|fault| format!("{fault:?}")).collect();
-    assert!(words.iter().any(|it| it.contains("run11, steps 4096 to") && it.contains("are missing")), "{words:?}");
+    assert!(words.iter().any(|it| it.contains("run11, steps 4096 to") && it.contains("are incomplete")), "{words:?}");
 }

@@ -1,7 +1,7 @@
-//! Fetches a corpus over HTTP into a folder, in which each file is named by the SHA-256 of its bytes.
+//! Fetches corpora over HTTP into a folder where each file is named by the SHA-256 of its bytes.
 //!
-//! Nothing has its final name before its digest was checked. What arrived of an unfinished file stays beside it, as
-//! `<sha256>.part`, and the next attempt asks for the rest alone, be it of this process or of a later one.
+//! A file gets its final name only once its digest has been checked. An unfinished download stays as `<sha256>.part`,
+//! and the next attempt, of this process or a later one, requests only the rest.
 
 mod client;
 mod error;
@@ -20,49 +20,49 @@ use client::{Broken, Client, size};
 pub use error::FetchError;
 pub use news::News;
 
-/// How often a connection is lost and replaced before any further byte has arrived.
+/// How many times in a row a connection that delivers no new bytes is retried.
 const RETRIES: u32 = 3;
 
-/// How often a file that another process fetches is looked at again.
+/// How often to check whether another process has finished fetching the same file.
 const TICK: Duration = Duration::from_millis(100);
 
-/// After so long without a byte it is said that none comes.
+/// How long the connection can be silent before the watcher is told.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// Fetches into one folder.
 pub struct Fetcher {
     client: Client,
     folder: PathBuf,
-    /// Before the first retry; before the next it is twice as long.
+    /// The wait before the first retry; it doubles with each further retry.
     pause: Duration,
-    /// After how long without a byte it is said that none comes.
+    /// How long the connection can be silent before the watcher is told.
     silence: Duration,
 }
 
 impl Fetcher {
-    /// Fetches into `folder`, which is made where it is missing. A proxy is taken from the environment, and so are
-    /// certificates: those that the system trusts.
+    /// Creates a fetcher for `folder`, which is created on the first fetch if it is missing. The proxy is read from the
+    /// environment; the system's certificates are trusted.
     pub fn new(folder: PathBuf) -> Self {
         Self { client: Client::new(), folder, pause: Duration::from_millis(500), silence: SILENCE }
     }
 
-    /// The same without a proxy and with little patience.
+    /// A fetcher without a proxy and with little patience.
     #[cfg(test)]
     pub fn hasty(folder: PathBuf) -> Self {
         Self::with_patience(folder, Duration::from_millis(300))
     }
 
-    /// The same with a patience, a third of which is spent before a silence is told.
+    /// A fetcher without a proxy and with the given patience; it reports silence after a third of that time.
     #[cfg(test)]
     pub fn with_patience(folder: PathBuf, patience: Duration) -> Self {
         let client = Client::with_patience(patience);
         Self { client, folder, pause: Duration::from_millis(1), silence: patience / 3 }
     }
 
-    /// Fetches a file unless it is there; two that ask for the same fetch it once.
+    /// Fetches a file unless it is cached. Concurrent callers fetch the same file only once.
     ///
     /// # Errors
-    /// When the server or the network fails, the bytes are others than expected, or the folder can't be written.
+    /// When the server or the network fails, the digest is not the expected one, or the folder can't be written.
     pub fn fetch(&self, url: &str, expected: Digest, watch: &mut dyn FnMut(News<'_>)) -> Result<PathBuf, FetchError> {
         let disk = |error: io::Error| FetchError::Disk { path: self.folder.clone(), error };
         let (path, part) = (self.folder.join(expected.to_string()), self.folder.join(format!("{expected}.part")));
@@ -78,13 +78,13 @@ impl Fetcher {
             }
             std::thread::sleep(TICK);
         };
-        // Whoever held the lock before may have brought it.
+        // The previous holder of the lock may have fetched the file.
         if files::digest(&path).is_ok_and(|found| found == expected) {
             return Ok(path);
         }
         let mut old = size(&part) > 0;
         loop {
-            // A process that was killed before it could rename its file leaves a whole part.
+            // A process that was killed before it could rename its file leaves a complete part.
             if !(old && files::digest(&part).is_ok_and(|found| found == expected)) {
                 self.download(url, &part, watch)?;
             }
@@ -97,12 +97,12 @@ impl Fetcher {
             if !old {
                 return Err(FetchError::Wrong { url: url.to_owned(), found, expected });
             }
-            // The part that an earlier process left was at fault, or the address: once more from the start tells.
+            // Either the leftover part or the file at the URL is wrong. Fetching from the start tells which.
             old = false;
         }
     }
 
-    /// Brings a part to its end, over as many connections as it takes.
+    /// Completes a partial download, over as many connections as necessary.
     fn download(&self, url: &str, part: &Path, watch: &mut dyn FnMut(News<'_>)) -> Result<(), FetchError> {
         let (mut failures, mut furthest, mut reached) = (0, size(part), false);
         loop {
@@ -115,7 +115,7 @@ impl Fetcher {
                 Err(Broken::Lost(words) | Broken::Unreached(words)) => words,
             };
             reached = true;
-            // Only a connection that brought nothing new counts: a large file over a poor line still arrives.
+            // Only connections that deliver no new bytes count, so a large file still arrives over a poor line.
             if size(part) > furthest {
                 (failures, furthest) = (0, size(part));
             }
@@ -128,18 +128,18 @@ impl Fetcher {
         }
     }
 
-    /// One connection, on a thread of its own: a read that waits can't say so itself.
+    /// Fetches over one connection, on a separate thread, because a blocked read can't report that it is blocked.
     fn attended(&self, url: &str, part: &Path, watch: &mut dyn FnMut(News<'_>)) -> Result<(), Broken> {
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(64);
             let news = move |news: News<'static>| {
-                // Whoever listens does so until the connection has ended.
+                // The receiver lives until the connection has ended.
                 let _ = sender.send(news);
             };
             let thread = std::thread::Builder::new().name("fetch".to_owned());
             let connection = thread
                 .spawn_scoped(scope, move || self.client.attempt(url, part, &news))
-                .map_err(|error| Broken::Unreached(format!("no thread can be started: {error}")))?;
+                .map_err(|error| Broken::Unreached(format!("can't start a thread: {error}")))?;
             let mut told = false;
             loop {
                 match receiver.recv_timeout(self.silence) {
@@ -156,7 +156,7 @@ impl Fetcher {
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
-            connection.join().unwrap_or_else(|_| Err(Broken::Unreached("BUG: the connection's thread died".to_owned())))
+            connection.join().unwrap_or_else(|_| Err(Broken::Unreached("BUG: the fetching thread panicked".to_owned())))
         })
     }
 }

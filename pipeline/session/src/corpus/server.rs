@@ -5,46 +5,46 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How a server answers one connection; the last holds for all that follow.
+/// How the server answers one connection; the last answer is repeated.
 #[derive(Debug, Clone, Copy)]
 pub enum Response {
-    /// The file, or the part that is asked for.
+    /// The file, or the part that was requested.
     File,
-    /// The same, cut off after so many bytes.
+    /// The file, or the part that was requested, cut off after this many bytes.
     Cut(usize),
-    /// The file, whatever part is asked for.
+    /// The whole file, even if only a part was requested.
     Whole,
-    /// The file, whatever part is asked for, cut off after so many bytes.
+    /// The whole file, even if only a part was requested, cut off after this many bytes.
     WholeCut(usize),
-    /// A part other than the one that is asked for.
+    /// A part other than the one that was requested.
     WrongRange,
     /// A status without a body.
     Status(&'static str),
-    /// The header, and silence until the connection is closed.
+    /// The header, then silence until the client closes the connection.
     Silence,
-    /// The file over and over, without a length.
+    /// The file over and over, without a Content-Length.
     Endless,
-    /// The file once, without a length.
+    /// The file once, without a Content-Length.
     Unannounced,
     /// The file, after this many milliseconds.
     Late(u64),
 }
 
-/// A server on a free port, and what it was asked for.
+/// A server on a free port, and the requests that it received.
 pub struct Server {
     pub url: String,
-    /// The `Range` of each request, empty where there was none.
+    /// The `Range` header of each request; empty for a request without one.
     pub asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    /// Serves `body`.
+    /// Serves `body`, with one of `answers` per connection.
     pub fn new(body: &[u8], answers: &[Response]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/corpus.txt", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (body, answers, seen) = (body.to_owned(), answers.to_owned(), Arc::clone(&asked));
-        // It lives as long as the test's process.
+        // The thread ends with the test process.
         std::thread::spawn(move || {
             for (place, stream) in listener.incoming().enumerate() {
                 let answer = answers[place.min(answers.len() - 1)];
@@ -54,7 +54,7 @@ impl Server {
         Self { url, asked }
     }
 
-    /// The `Range` of each request so far.
+    /// The `Range` header of each request so far.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
@@ -101,7 +101,7 @@ fn serve(mut stream: &TcpStream, body: &[u8], answer: Response, asked: &Mutex<Ve
     stream.write_all(head(status, range, rest.len()).as_bytes())?;
     match answer {
         Response::Cut(n) | Response::WholeCut(n) => stream.write_all(&rest[..n.min(rest.len())]),
-        // Until whoever asked hangs up.
+        // This waits until the client hangs up.
         Response::Silence => std::io::copy(&mut stream, &mut std::io::sink()).map(|_| ()),
         _ => stream.write_all(rest),
     }

@@ -1,4 +1,4 @@
-//! Corpora fetched from a server that fails in the ways that servers do.
+//! Fetches corpora from a server that fails in the ways that real servers do.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,12 +14,12 @@ fn fetch(folder: &Path, server: &Server, expected: Digest) -> Result<PathBuf, Fe
     Fetcher::hasty(folder.to_owned()).fetch(&server.url, expected, &mut |_| {})
 }
 
-/// For a server that is silent each time: the test lasts as long as the patience of all attempts.
+/// A fetcher for a server that never answers: the test lasts as long as the patience of all attempts together.
 fn impatient(folder: &Path) -> Fetcher {
     Fetcher::with_patience(folder.to_owned(), Duration::from_millis(60))
 }
 
-/// The server's answers end in the file, over these ranges.
+/// Asserts that the file arrives if the server gives these answers, and that these ranges are requested.
 fn arrives(answers: &[Response], part: &[u8], ranges: &[&str]) {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
     let digest = Digest::of(&body);
@@ -30,7 +30,7 @@ fn arrives(answers: &[Response], part: &[u8], ranges: &[&str]) {
     let server = Server::new(&body, answers);
     let path = fetch(folder.path(), &server, digest).unwrap();
     assert_eq!(path, folder.path().join(digest.to_string()));
-    assert!(std::fs::read(path).unwrap() == body, "other bytes arrived");
+    assert!(std::fs::read(path).unwrap() == body, "wrong bytes arrived");
     assert!(!beside.exists());
     assert_eq!(server.asked(), ranges);
 }
@@ -43,22 +43,22 @@ fn a_file_arrives_whole_and_a_cut_connection_is_resumed() {
         &[],
         &["", "bytes=1000-", "bytes=1000-", "bytes=1500-"],
     );
-    // What a killed process left; all of it, but for the renaming.
+    // A killed process left part of the file, or all of it but not yet renamed.
     arrives(&[Response::File], &body()[..777], &["bytes=777-"]);
     arrives(&[Response::File], &body(), &[]);
 }
 
 #[test]
-fn where_a_server_can_not_go_on_it_starts_over() {
+fn a_fetch_starts_over_if_the_server_can_not_resume() {
     arrives(&[Response::Whole], &body()[..777], &["bytes=777-"]);
     arrives(&[Response::WrongRange, Response::File], &body()[..777], &["bytes=777-", ""]);
-    // A part that is longer than the file meets 416; one of other bytes shows in the digest.
+    // A part that is longer than the file gets status 416; one with wrong bytes fails the digest.
     arrives(&[Response::File], &[7; 2_000_000], &["bytes=2000000-", ""]);
     arrives(&[Response::File], &[7; 777], &["bytes=777-", ""]);
 }
 
 #[test]
-fn a_server_that_never_gets_further_is_given_up() {
+fn a_fetch_without_progress_is_given_up() {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
     for answer in [Response::WholeCut(1000), Response::Silence] {
         let server = Server::new(&body, &[answer]);
@@ -73,12 +73,12 @@ fn a_server_that_never_gets_further_is_given_up() {
 }
 
 #[test]
-fn a_status_and_other_bytes_are_one_line_and_leave_nothing() {
+fn an_error_status_and_wrong_bytes_give_one_line_errors_and_leave_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::new(b"", &[Response::Status("404 Not Found")]);
     let error = fetch(folder.path(), &server, Digest::of(b"abc")).unwrap_err();
-    assert_eq!(error.to_string(), format!("{}: the server answers 404 Not Found", server.url));
-    assert_eq!(server.asked().len(), 1, "a refusal is not asked again");
+    assert_eq!(error.to_string(), format!("{}: the server answered 404 Not Found", server.url));
+    assert_eq!(server.asked().len(), 1, "a refusal is not retried");
     let server = Server::new(b"abd", &[Response::File]);
     let error = fetch(folder.path(), &server, Digest::of(b"abc")).unwrap_err();
     let (found, expected) = (Digest::of(b"abd"), Digest::of(b"abc"));
@@ -88,21 +88,21 @@ fn a_status_and_other_bytes_are_one_line_and_leave_nothing() {
 }
 
 #[test]
-fn a_file_without_an_announced_length_is_bounded() {
+fn a_file_without_a_content_length_is_bounded() {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
     let server = Server::new(&body, &[Response::Endless]);
     let error = fetch(folder.path(), &server, Digest::of(&body)).unwrap_err();
-    let words = format!("{}: the server announces no length, and 4 MiB came without an end", server.url);
+    let words = format!("{}: the server sent no Content-Length, and the file is larger than 4 MiB", server.url);
     assert_eq!(error.to_string(), words);
     assert!(!error.hint().is_empty());
-    assert_eq!(server.asked().len(), 1, "it is not asked again");
+    assert_eq!(server.asked().len(), 1, "an endless file is not retried");
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["locks"]);
     arrives(&[Response::Unannounced], &[], &[""]);
 }
 
 #[test]
-fn a_server_that_says_nothing_is_talked_about_while_it_is_waited_for() {
+fn a_silent_server_is_reported_while_waiting() {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
     let server = Server::new(&body, &[Response::Silence]);
     let mut said = Vec::new();
@@ -120,7 +120,7 @@ fn a_server_that_says_nothing_is_talked_about_while_it_is_waited_for() {
 }
 
 #[test]
-fn two_at_once_fetch_once() {
+fn concurrent_callers_fetch_once() {
     let (folder, body) = (tempfile::tempdir().unwrap(), body());
     let server = Server::new(&body, &[Response::Late(200)]);
     let waited = std::thread::scope(|scope| {
@@ -138,7 +138,7 @@ fn two_at_once_fetch_once() {
 }
 
 #[test]
-fn a_fetched_corpus_is_checked_at_each_use_and_a_dry_run_fetches_nothing() {
+fn a_fetched_corpus_is_checked_at_every_use_and_a_dry_run_fetches_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("store")).unwrap();
     let shelf = folder.path().join("corpora");
@@ -154,11 +154,11 @@ fn a_fetched_corpus_is_checked_at_each_use_and_a_dry_run_fetches_nothing() {
         super::obtain(source, &store, &mut shelf)
     };
     let Refused { message, hint, .. } = obtain(&source("http://127.0.0.1:1/x"), true).unwrap_err();
-    assert_eq!(message, "http://127.0.0.1:1/x is not fetched yet, and a dry run fetches nothing");
+    assert_eq!(message, "http://127.0.0.1:1/x has not been fetched yet, and --dry-run fetches nothing");
     assert!(!hint.is_empty());
     std::fs::create_dir_all(&shelf).unwrap();
     std::fs::write(shelf.join(digest.to_string()), "a text").unwrap();
-    // Nobody answers there: the file that is there is used.
+    // No server listens at that address, so the file must come from the shelf.
     let (path, found) = obtain(&source("http://127.0.0.1:1/x"), true).unwrap();
     assert_eq!(found, digest);
     std::fs::write(&path, "a test").unwrap();

@@ -1,14 +1,15 @@
-//! Trainings that are computed again as far as they came before.
+//! Recomputes training up to a checkpoint.
 
 use serde_json::{Value, json};
 use stages::params::{Checkpoints, Keep, OnNonfinite, Train};
 
 use engine::graph::Node;
 
-/// Begins the item of a parent's training that is computed again, among the executions of a fork's run.
+/// The prefix of an execution's item which says that a fork's run recomputed its parent.
 pub const PARENT: &str = "parent ";
 
-/// The parameters of a training that came as far as `step` before: probes, and rules for when it ends, change no number.
+/// The parameters for recomputing training up to `step`, without probes and rules for stopping, which don't affect
+/// losses or weights.
 pub fn again(train: &Train, step: u64) -> Train {
     Train {
         on_nonfinite: OnNonfinite::Continue,
@@ -19,15 +20,16 @@ pub fn again(train: &Train, step: u64) -> Train {
     }
 }
 
-/// The training `train`, whose node is given, as far as a checkpoint from which another begins, with the state there and
-/// nothing else.
+/// Shortens the training `train`, whose node is given, to end at the checkpoint that a fork starts from. Only that
+/// checkpoint is kept, with its state.
 pub(super) fn up_to(mut node: Node, train: &Train, step: u64) -> Node {
     let train = again(train, step);
     node.item = format!("{PARENT}{step}");
     node.params = json!(train);
     if let Some(training) = &mut node.training {
         training.length = step;
-        // Its parameters are those of a run that may have been shorter; a length that rates depend on is one of its own.
+        // The parameters can come from a run that was shorter than `step`. If the learning rate depends on the length
+        // of training, that length is kept.
         training.horizon = training.horizon.max(step);
         training.checkpoints = train.checkpoints;
         (training.probes, training.stop_after, training.early_stopping) = (0, None, None);

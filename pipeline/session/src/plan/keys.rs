@@ -1,4 +1,4 @@
-//! What of a stage's parameters counts in keys.
+//! Which parameters of a stage are part of its keys.
 
 use serde_json::Value;
 use stages::params;
@@ -8,7 +8,7 @@ use engine::graph::{self, Stage};
 use experiment::Point;
 use identity::Fields;
 
-/// What the table of a stage adds to the key of a run.
+/// The fields that a stage's table adds to the key of a run.
 pub fn table_fields(stage: &Stage, params: &Value) -> Fields {
     let mut fields = Fields::default();
     let read = reads(stage.name.as_str(), params, &[]);
@@ -19,11 +19,11 @@ pub fn table_fields(stage: &Stage, params: &Value) -> Fields {
     fields
 }
 
-/// What a point's parameters add to the keys of a stage, as far as is known before anything ran; `None` where the
-/// experiment leaves the stage out.
+/// The part of a stage's keys that a point's parameters determine before anything has run; `None` if the experiment
+/// leaves the stage out.
 pub fn key_params(point: &Point, stage: &str) -> Option<Value> {
     let params = point.stages.table(stage)?;
-    // evaluate's choose which executions there are; the split alone tells these apart.
+    // The parameters of `evaluate` select its executions, whose keys differ only in the split.
     Some(match stage {
         "evaluate" => Value::Null,
         "train" => {
@@ -35,8 +35,8 @@ pub fn key_params(point: &Point, stage: &str) -> Option<Value> {
     })
 }
 
-/// A stage's parameters without those in some roles, those that the chosen variant does not read, and later ones at
-/// their default.
+/// A stage's parameters, without those with certain roles, those that the chosen variant does not read, and those that
+/// were added in later versions and have their default.
 pub fn reads(stage: &str, params: &Value, without: &[Role]) -> Value {
     let Some(keys) = params::stage_keys(stage) else { return params.clone() };
     let left_out = |key: &schema::Key| {
@@ -45,7 +45,7 @@ pub fn reads(stage: &str, params: &Value, without: &[Role]) -> Value {
     schema::covered(keys.keys, params, &left_out)
 }
 
-/// Where a training computes, and with it the scoring of its weights.
+/// The device that trains, and that evaluates the trained weights.
 pub fn device(train: &Value) -> &str {
     train.get("device").and_then(Value::as_str).unwrap_or(graph::CPU)
 }

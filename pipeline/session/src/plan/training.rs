@@ -1,4 +1,4 @@
-//! The training of a point, and those that it is forked from.
+//! Plans the training of a point, and of the runs that it was forked from.
 
 use std::collections::BTreeMap;
 
@@ -12,24 +12,24 @@ use super::keys::reads;
 use engine::graph::{Input, Node, Parent, Training, Upstream};
 use identity::TrajectoryId;
 
-/// A trajectory that a point's training was forked from.
+/// A trajectory that a point is forked from.
 #[derive(Debug, Clone)]
 pub struct Ancestor {
-    /// Its identity.
+    /// The trajectory's identity.
     pub identity: TrajectoryId,
-    /// Its stage's parameters.
+    /// The parameters that it was trained with.
     pub params: Value,
-    /// The digests of what it was trained on, by their names among a training's inputs.
+    /// The digests of its inputs, by name.
     pub inputs: BTreeMap<String, String>,
-    /// A run that shows it.
+    /// A run of this trajectory.
     pub run: String,
 }
 
-/// The training of some parameters, whose parents, where it is a fork, are the `ancestors`.
+/// The node that trains with these parameters; `ancestors` are the parents of a fork, the nearest first.
 pub fn train(params: &Value, read: &Train, ancestors: &[Ancestor], upstream: &Upstream) -> Result<Node, StageError> {
     let steps_per_epoch = upstream.of("batch")?.report["steps_per_epoch"].as_u64().unwrap_or(0);
     let length = read.length(steps_per_epoch);
-    // With epochs the length is known only now.
+    // The number of steps of a length in epochs is known only now.
     if let Some((message, hint)) = params::too_many_checkpoints(&read.checkpoints, length) {
         return Err(StageError::input("train.checkpoints", message, hint));
     }
@@ -41,14 +41,14 @@ pub fn train(params: &Value, read: &Train, ancestors: &[Ancestor], upstream: &Up
     if read.reads_valid() {
         inputs.push(upstream.input("vocab", "valid", "valid")?);
     }
-    // A look that changes no rate changes no number of the trajectory.
+    // Validation during training does not affect the trajectory unless the schedule reads the validation loss.
     let aside = if read.schedule_reads_valid() { Vec::new() } else { vec!["valid".to_owned()] };
-    // A length counts in the trajectory only where the schedule uses it.
+    // The length is part of the trajectory's identity only if the schedule reads it.
     let mut identity = reads("train", params, &[Role::Length, Role::Cadence]);
     if read.schedule_reads_length() {
         identity["length"] = Value::from(length);
     }
-    // 2 epochs of 500 steps and 1000 steps are one key.
+    // 2 epochs of 500 steps and 1000 steps have the same key.
     let mut key_params = reads("train", params, &[]);
     if let Value::Object(entries) = &mut key_params {
         entries.remove("epochs");
@@ -65,7 +65,7 @@ pub fn train(params: &Value, read: &Train, ancestors: &[Ancestor], upstream: &Up
             if let Some((message, hint)) = params::nothing_to_train(fork, length) {
                 return Err(StageError::input("train.epochs", message, hint));
             }
-            // The record has it as a table.
+            // The record keeps the parent's parameters as a table, not as a struct.
             let own: Train = params::read("train", &parent.params)?;
             let node = up_to(train(&parent.params, &own, further, upstream)?, &own, fork.step);
             Some(Parent { identity: parent.identity, step: fork.step, node: Box::new(node) })
@@ -87,12 +87,12 @@ pub fn train(params: &Value, read: &Train, ancestors: &[Ancestor], upstream: &Up
     Ok(Node { item: String::new(), step: None, params: params.clone(), key_params, inputs, training: Some(training) })
 }
 
-/// A fork continues on what its parent was trained on: weights of another vocabulary mean other words.
+/// Checks that a fork has the inputs of its parent. With another vocabulary, the weights would stand for other words.
 fn check_inputs(parent: &Ancestor, inputs: &[Input]) -> Result<(), StageError> {
     let other =
         |input: &&Input| parent.inputs.get(&input.name).is_some_and(|digest| *digest != input.digest.to_string());
     inputs.iter().find(other).map_or(Ok(()), |input| {
-        let message = format!("{} was trained on another {}", parent.run, input.name);
-        Err(StageError::input("train.fork", message, "fork a run of this corpus and these stages"))
+        let message = format!("the parent {} was trained with a different input `{}`", parent.run, input.name);
+        Err(StageError::input("train.fork", message, "fork a run with the same corpus, vocabulary and batches"))
     })
 }

@@ -1,4 +1,4 @@
-//! What is refused before anything is written down.
+//! Refuses experiments before anything is recorded.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::plan::PointPlan;
 use experiment::Experiment;
 
-/// Refuses what the corpora rule out.
+/// Refuses points whose corpus is blank, or too short for their batches.
 pub(super) fn look_ahead(experiment: &Experiment, plans: &[PointPlan]) -> Result<(), Failure> {
     let mut seen = HashSet::new();
     plans.iter().filter(|plan| seen.insert(plan.looked_at())).try_for_each(|plan| match plan.look_ahead() {
@@ -19,17 +19,17 @@ pub(super) fn look_ahead(experiment: &Experiment, plans: &[PointPlan]) -> Result
     })
 }
 
-/// Refuses a training that this machine has no hardware for.
+/// Refuses points whose training requires hardware that this machine lacks.
 pub(super) fn check_hardware(experiment: &Experiment, worker: &Describe) -> Result<(), Failure> {
     let mut trainings = experiment.points.iter().map(|point| &point.stages.train.read);
     let is_bf16 = |train: &Train| train.precision == Precision::Bf16 && train.device == Device::Cpu;
     if !worker.bf16 && trainings.clone().any(is_bf16) {
-        let message = "bf16 wants a CPU that multiplies such numbers (avx512_bf16), and this one does not";
-        return Err(experiment.complain("train.precision", message, "train.precision = \"f32\"").into());
+        let message = "bf16 requires AVX512-BF16, which this CPU lacks";
+        return Err(experiment.complain("train.precision", message, "set train.precision = \"f32\"").into());
     }
     if worker.gpu.is_none() && trainings.any(|train| train.device == Device::Cuda) {
-        let message = "cuda wants an NVIDIA GPU with its driver, and a libtorch built for CUDA (make CUDA=1 build)";
-        return Err(experiment.complain("train.device", message, "train.device = \"auto\", or \"cpu\"").into());
+        let message = "cuda requires an NVIDIA GPU with its driver, and libtorch built for CUDA (`make CUDA=1 build`)";
+        return Err(experiment.complain("train.device", message, "set train.device = \"auto\" or \"cpu\"").into());
     }
     Ok(())
 }

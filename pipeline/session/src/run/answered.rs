@@ -1,4 +1,4 @@
-//! Experiments that ask for nothing new.
+//! Experiments that are up to date.
 
 use super::how::RunOptions;
 use crate::failure::Failure;
@@ -9,7 +9,7 @@ use identity::{RunId, Status};
 use record::Record;
 use record::rows::{NewExperiment, RunRow};
 
-/// The runs of the points, where every point is answered by a study that stands: then nothing is written.
+/// The finished runs of all points, if a recorded study already has them. In that case nothing needs to be recorded.
 pub(super) fn answered(
     record: &mut Record,
     new: &NewExperiment<'_>,
@@ -23,8 +23,9 @@ pub(super) fn answered(
     Ok(record.study_stands(new, &ids)?.then_some(rows))
 }
 
-/// What came of an experiment whose runs are all finished and whose objects all stand as they did; `None` where the work
-/// must look closer. It says the same, for a study of a thousand points in a tenth of the time.
+/// The summary of an experiment whose runs are all finished and whose objects are unchanged; `None` if the engine must
+/// check more closely. The engine would give the same summary, but for a study of a thousand points this function takes
+/// a tenth of the time.
 pub(super) fn nothing_to_do(
     experiment: &Experiment,
     how: &RunOptions,

@@ -1,4 +1,4 @@
-//! What a fork begins from, held against what it asks for: whatever the checkpoint fixes can't be another value.
+//! Checks that a fork changes nothing that its checkpoint fixes.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use record::Record;
 use record::read::ForkOrigin;
 use stages::schema::flatten;
 
-/// The stages before the training, all of which a fork keeps.
+/// The stages before training, all of which a fork keeps.
 const KEPT_STAGES: [&str; 3] = ["tokenize", "vocab", "batch"];
 
-/// The trajectories that a point's training was forked from, the nearest first; none where it is no fork.
+/// The trajectories that a point is forked from, the nearest first; empty if the point is not a fork.
 pub(super) fn ancestors(
     record: &mut Record,
     experiment: &Experiment,
@@ -26,9 +26,9 @@ pub(super) fn ancestors(
 ) -> Result<Vec<Ancestor>, Failure> {
     let Some(fork) = &point.stages.train.read.fork else { return Ok(Vec::new()) };
     let Some(origin) = record.origin(&fork.trajectory)? else {
-        let message = format!("there is no training {} here to fork", short(&fork.trajectory));
+        let message = format!("this record has no trajectory {} to fork", short(&fork.trajectory));
         return Err(experiment
-            .complain("train.fork", &message, "pipeline fork run42 --at 300 names one that is here")
+            .complain("train.fork", &message, "to fork a recorded run: pipeline fork run42 --at 300")
             .into());
     };
     check_step(fork, &origin).map_err(|(message, hint)| experiment.complain("train.fork", &message, &hint))?;
@@ -38,13 +38,13 @@ pub(super) fn ancestors(
     while let Some(identity) = found.last().and_then(|last| last.params["fork"]["trajectory"].as_str()) {
         match record.origin(identity)? {
             Some(origin) => found.push(ancestor(origin)?),
-            None => return Err(Failure::failed(format!("BUG: a parent {} is gone", short(identity)), "")),
+            None => return Err(Failure::failed(format!("BUG: the parent {} is not recorded", short(identity)), "")),
         }
     }
     Ok(found)
 }
 
-/// What a trajectory was computed from.
+/// The parameters and inputs of a recorded trajectory.
 pub(crate) fn ancestor(origin: ForkOrigin) -> Result<Ancestor, Failure> {
     let bug = |what: &str| Failure::failed(format!("BUG: the training of {} has no {what}", origin.run), "");
     let identity: TrajectoryId = origin.identity.parse().map_err(|_| bug("identity"))?;
@@ -58,29 +58,29 @@ pub(crate) fn ancestor(origin: ForkOrigin) -> Result<Ancestor, Failure> {
     Ok(Ancestor { identity, params: table(&origin.params(), "train"), inputs, run: origin.run.to_string() })
 }
 
-/// The checkpoint must be one of the trajectory's own.
+/// Refuses a checkpoint that is not one of the trajectory's own.
 fn check_step(fork: &Fork, origin: &ForkOrigin) -> Result<(), (String, String)> {
     let ForkOrigin { run, first, steps, .. } = origin;
     let step = i64::try_from(fork.step).unwrap_or(i64::MAX);
     if step > *steps {
         return Err((
-            format!("the training of {run} has no checkpoint {step}; allowed: {} to {steps}", first + 1),
-            format!("pipeline fork {run} --at {steps}"),
+            format!("{run} has no checkpoint {step}; allowed: {} to {steps}", first + 1),
+            format!("to fork from the last checkpoint: pipeline fork {run} --at {steps}"),
         ));
     }
     if step <= *first {
-        let message = format!("the training of {run} is a fork itself, and its own steps begin at {first}");
-        return Err((message, format!("pipeline fork {run} --at {step} names the training that has that step")));
+        let message = format!("{run} is itself a fork, and its own steps begin at step {first}");
+        return Err((message, format!("to fork from the run that has this step: pipeline fork {run} --at {step}")));
     }
     Ok(())
 }
 
-/// What the checkpoint fixes must be as it was.
+/// Refuses changes to parameters that the checkpoint fixes.
 fn check_kept(experiment: &Experiment, point: &Point, origin: &ForkOrigin) -> Result<(), Failure> {
     let recorded = origin.params();
     for stage in KEPT_STAGES.into_iter().chain(["train"]) {
         let mut before = table(&recorded, stage);
-        // The record has the split where the experiment has it.
+        // The record keeps the split under corpus, as the experiment does.
         let split = table(&recorded, "corpus.split");
         if stage == "tokenize" && split.as_object().is_some_and(|split| !split.is_empty()) {
             before["split"] = split;
@@ -89,41 +89,37 @@ fn check_kept(experiment: &Experiment, point: &Point, origin: &ForkOrigin) -> Re
         let differs = before.keys().chain(now.keys()).find(|name| before.get(*name) != now.get(*name));
         let Some(name) = differs else { continue };
         let key = name.replace("tokenize.split", "corpus.split");
-        // What stands at its default may be left out.
+        // A parameter that has its default value can be missing.
         let default = || {
             params::stage_keys(stage).and_then(|keys| keys.keys.iter().find(|it| key == format!("{stage}.{}", it.name)))
         };
         let default =
             || default().and_then(|it| it.default_value(0)).map_or("not set".to_owned(), |value| value.to_string());
         let words = |value: Option<&Value>| value.map_or_else(default, Value::to_string);
-        let message = format!(
-            "{key} is {}, and was {} in {}, from which this forks",
-            words(now.get(name)),
-            words(before.get(name)),
-            origin.run
-        );
+        let message =
+            format!("{key} is {}, but {} in the parent {}", words(now.get(name)), words(before.get(name)), origin.run);
         return Err(experiment.complain(&key, &message, hint(&key)).into());
     }
     Ok(())
 }
 
-/// What may be changed in place of a key that may not.
+/// The hint for a change to a key that the checkpoint fixes.
 fn hint(key: &str) -> &'static str {
     let inside = |table: &str| key == table || key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'));
     match key {
         _ if inside("train.init") || inside("train.forget_bias") => {
-            "a fork starts from the checkpoint's weights; pipeline run draws new ones"
+            "a fork starts from the checkpoint's weights; to initialise new ones, use `pipeline run`"
         }
-        "batch.seed" => "--set train.seed=… changes the seed of dropout alone",
-        "train.optimizer" => "the checkpoint has that optimizer's moments; pipeline run begins with another",
+        "batch.seed" => "to change the seed of dropout alone: --set train.seed=…",
+        "train.optimizer" => "the checkpoint holds that optimizer's moments; for another optimizer, use `pipeline run`",
         _ => {
-            "a fork may change baselines, evaluate, sample, and of train all but shape, init, optimizer, accumulate and \
-             precision"
+            "a fork can change baselines, evaluate, sample, and all of train except the model's shape, init, \
+             optimizer, accumulate and precision"
         }
     }
 }
 
-/// What a stage reads, or the part of it that a fork keeps, by dotted names.
+/// The parameters that a stage reads, by dotted name; of `train`, only those that a fork must keep.
 fn flat(stage: &str, params: &Value) -> BTreeMap<String, Value> {
     let mut all = Vec::new();
     let kept = |name: &str| stage != "train" || KEPT_BY_FORKS.contains(&name);
@@ -135,7 +131,7 @@ fn flat(stage: &str, params: &Value) -> BTreeMap<String, Value> {
     all.into_iter().collect()
 }
 
-/// The table of a stage, of parameters by their dotted names.
+/// The table of a stage, rebuilt from parameters with dotted names.
 fn table(params: &Map<String, Value>, stage: &str) -> Value {
     let mut table = Value::from(Map::new());
     for (name, value) in params {
@@ -146,7 +142,7 @@ fn table(params: &Map<String, Value>, stage: &str) -> Value {
     table
 }
 
-/// The corpus must be the one that the parent was trained on.
+/// Refuses a corpus other than the one that the parent was trained on.
 fn check_corpus(
     record: &mut Record,
     experiment: &Experiment,
@@ -156,11 +152,9 @@ fn check_corpus(
     let before: BTreeMap<String, String> = record.inputs(run, "tokenize")?.into_iter().collect();
     for (name, digest, path) in sources {
         if before.get(name).is_some_and(|before| *before != digest.to_string()) {
-            let message =
-                format!("{} is not the text that {run} was trained on, from which this forks", path.display());
-            return Err(experiment
-                .complain(&format!("corpus.{name}"), &message, "bring that text back, or run afresh")
-                .into());
+            let message = format!("{} is not the text that the parent {run} was trained on", path.display());
+            let hint = "restore the original file, or train from the start with `pipeline run`";
+            return Err(experiment.complain(&format!("corpus.{name}"), &message, hint).into());
         }
     }
     Ok(())

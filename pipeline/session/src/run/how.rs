@@ -1,4 +1,4 @@
-//! What a user asks beside the experiment.
+//! The options with which a user runs an experiment.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use identity::StageName;
 /// How an experiment is to be computed.
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
-    /// Stages computed side by side; by default as many as there are points, at most one a core.
+    /// Stages computed in parallel; by default one per point, at most one per core.
     pub jobs: Option<u32>,
-    /// Threads of each training, evaluation and sampling; by default cores divided by jobs, and more for trainings and
-    /// evaluations while cores are idle.
+    /// Threads of each stage that trains, evaluates or samples. The default is the number of cores divided by that of
+    /// jobs; training and evaluation get more while cores are idle.
     pub threads: Option<u32>,
     /// The last stage to compute.
     pub until: Option<StageName>,
     /// Say what would be computed, and compute nothing.
     pub dry_run: bool,
-    /// Say for each stage why it is computed.
+    /// Say why each stage is computed.
     pub explain: bool,
-    /// Continue with the other points when one fails.
+    /// Continue with other points if one fails.
     pub keep_going: bool,
 }
 
 impl RunOptions {
-    /// The same for the engine, of so many points.
+    /// The engine's settings for this number of points.
     pub(super) fn settings(&self, points: usize, process: String, interrupt: &Interrupt) -> Settings {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = self.jobs.map_or_else(|| points.clamp(1, cores), |jobs| jobs.max(1) as usize);

@@ -1,4 +1,4 @@
-//! Where runs come from that are made now.
+//! The provenance of new runs.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use record::rows::Provenance;
 use system::process::output_within;
 
-/// How long git may take. It waits for ever where a FIFO stands in place of one of its files.
+/// How long git may take. It would wait forever if one of its files were replaced by a FIFO.
 const GIT: Duration = Duration::from_secs(60);
 
 /// The process, the host, the program and the working tree.
@@ -23,7 +23,7 @@ pub(super) fn origin(process: &str, here: &Path) -> Provenance {
     }
 }
 
-/// The commit of the working tree that is run in, and whether it was changed since; nothing where git says nothing.
+/// The commit of the working tree, and whether tracked files have changed since; `None` if git doesn't say.
 fn git(here: &Path) -> (Option<String>, Option<bool>) {
     let ask = |words: &[&str]| {
         let said = output_within(Command::new("git").args(words).current_dir(here), GIT)?;

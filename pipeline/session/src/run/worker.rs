@@ -1,4 +1,4 @@
-//! The worker that there is.
+//! Finds the worker and asks for its description.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use engine::graph::{Stage, WorkerFacts};
 use engine::worker::{self, WorkerError};
 use system::quoted;
 
-/// Finds it and hears what it is; it has all of these stages that are a worker's.
+/// Finds the worker, asks for its description, and checks that it has all `stages` that run in a worker.
 pub(super) fn greet(store: &Path, stages: &[Stage]) -> Result<(PathBuf, Describe), WorkerError> {
     let program = worker::find()?;
     let describe = worker::describe(&program, store)?;
@@ -17,7 +17,7 @@ pub(super) fn greet(store: &Path, stages: &[Stage]) -> Result<(PathBuf, Describe
     Ok((program, describe))
 }
 
-/// What of it is part of keys.
+/// The facts about the worker that are part of keys.
 pub(crate) fn facts(describe: &Describe) -> WorkerFacts {
     WorkerFacts {
         libtorch: describe.libtorch.clone(),
@@ -26,7 +26,7 @@ pub(crate) fn facts(describe: &Describe) -> WorkerFacts {
     }
 }
 
-/// One that can't be used, as a user sees it.
+/// The failure that users see if the worker can't be used.
 pub(super) fn unusable(error: &WorkerError, resumes: impl FnOnce() -> String) -> Failure {
     let message = error.to_string();
     if let Some(what) = error.shortage() {
@@ -34,13 +34,13 @@ pub(super) fn unusable(error: &WorkerError, resumes: impl FnOnce() -> String) ->
     }
     match error {
         WorkerError::Missing(_) => {
-            Failure::input(message, "build it (cargo build --release), or name it in PIPELINE_NEURAL")
+            Failure::input(message, "to build it: cargo build --release; or set PIPELINE_NEURAL to its path")
         }
         WorkerError::Unreadable { denied, .. } => Failure::input(message, denied.hint.clone()),
-        WorkerError::OtherBuild { .. } => Failure::input(message, "build both programs anew: cargo build --release"),
+        WorkerError::OtherBuild { .. } => Failure::input(message, "to rebuild both programs: cargo build --release"),
         WorkerError::Broken { path, .. } => {
             let shown = quoted(&path.display().to_string());
-            Failure::input(message, format!("see what it says by itself: {shown} describe"))
+            Failure::input(message, format!("to see its output: {shown} describe"))
         }
         WorkerError::Died { killed: true, .. } => Failure::failed(message, resumes()),
         _ => Failure::failed(message, ""),

@@ -1,4 +1,4 @@
-//! What two runs measured around the step that matters, as a table.
+//! A table of what two runs measured around an onset or their first difference.
 
 use crate::ui::format::{self, count, indent};
 use crate::ui::look::{Ink, Look};
@@ -7,12 +7,12 @@ use identity::StepRow;
 use record::read::RunSummary;
 use view::compare::{Around, Centre};
 
-/// The table.
+/// Renders the table, with a legend below it.
 pub fn table(around: &Around, runs: &[RunSummary], look: Look) -> String {
     let what = match around.centre {
         Centre::Onset(run) => format!("the onset of {run}"),
-        Centre::BeyondNoise => "where they part beyond the noise".to_owned(),
-        Centre::FirstDifference => "where they part".to_owned(),
+        Centre::BeyondNoise => "the first difference beyond noise".to_owned(),
+        Centre::FirstDifference => "the first difference".to_owned(),
     };
     let mut heads = vec![right("step")];
     for run in runs {
@@ -38,8 +38,8 @@ pub fn table(around: &Around, runs: &[RunSummary], look: Look) -> String {
         table.row(cells);
     }
     let (text, _) = table.render(Look { width: look.width - 2, ..look });
-    let said = "norm: the gradient's, before clipping; ρ: what a step gained, over what its gradient promised; logit: the \
-                largest";
+    let said = "norm: gradient norm before clipping; ρ: overshoot ratio, actual over predicted decrease of the loss; \
+                logit: largest logit";
     let said: String =
         format::wrap(said, look.width - 2).iter().map(|line| format!("{}\n", look.paint(Ink::Dim, line))).collect();
     let title = look.heading(&format!("around step {}, {what}", count(around.step)));
@@ -56,7 +56,7 @@ fn loss(row: &StepRow) -> (String, Ink) {
     }
 }
 
-/// A measured figure, or what it was in place of a number: the record names each, as in `grad_norm:inf`.
+/// A measured figure or, if it is not finite, its kind (NaN or Inf), which the record keeps as in `grad_norm:inf`.
 fn measured(row: &StepRow, name: &str, value: Option<f64>) -> (String, Ink) {
     if let Some(value) = value {
         return (short(value), Ink::Plain);
@@ -67,7 +67,7 @@ fn measured(row: &StepRow, name: &str, value: Option<f64>) -> (String, Ink) {
     }
 }
 
-/// In as few columns as tell something.
+/// A figure in as few characters as are useful.
 fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),

@@ -20,8 +20,9 @@ pub fn compare(args: CompareArgs, paths: &Paths) -> Result<(), Failure> {
     let mut reader = Reader::open(paths, Terminal)?;
     let runs = reader.named(&args.selectors)?;
     if let [only] = runs[..] {
-        let message = format!("{} is {only} alone; compare wants two runs or more", args.selectors.join(" "));
-        return Err(Failure::input(message, format!("pipeline show {only}")));
+        let typed = args.selectors.join(" ");
+        let message = format!("{typed} selects only {only}; a comparison requires two or more runs");
+        return Err(Failure::input(message, format!("to show that run: pipeline show {only}")));
     }
     let look = Look::stdout();
     let all = CompareView::read(&mut reader, &runs, look.width as i64 * 8)?;

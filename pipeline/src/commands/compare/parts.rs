@@ -19,10 +19,10 @@ use view::defaults::Defaults;
 use view::models::{baseline_words, lines_on};
 use view::standing;
 
-/// The most differing parameters that stand as columns of the table of runs.
+/// The most differing parameters that the table of runs shows as columns.
 const MOST_COLUMNS: usize = 2;
 
-/// Rows of scores that a screen shows; JSON has all.
+/// The most evaluations that a screen shows; JSON has all of them.
 const MOST_ROWS: usize = 12;
 
 /// The whole screen.
@@ -43,27 +43,27 @@ pub fn screen(all: &CompareView, look: Look) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// Lines of a text.
+/// A text, wrapped to the width of the screen and coloured.
 fn lines(text: &str, ink: Ink, look: Look) -> String {
     format::wrap(text, look.width).iter().map(|line| format!("{}\n", look.paint(ink, line))).collect()
 }
 
-/// What happened.
+/// The account of how the runs differ.
 fn told(all: &CompareView, look: Look) -> String {
     all.account.iter().map(|said| lines(said, Ink::Plain, look)).collect()
 }
 
-/// What a screen of many runs does not hold.
+/// What a screen of many runs leaves out.
 fn left_out(all: &CompareView, look: Look) -> String {
     if all.runs.len() <= MOST_BESIDE || all.evaluations.is_empty() && all.samples.is_empty() {
         return String::new();
     }
-    let said = format!("evaluations and samples stand side by side for up to {MOST_BESIDE} runs; --json has all");
+    let said = format!("evaluations and samples are shown for up to {MOST_BESIDE} runs; --json shows all");
     format!("{}\n", look.paint(Ink::Dim, &said))
 }
 
-/// What differs, in a sentence, and as a table where it is more than the table of runs can hold, or where each parameter
-/// is said to explain a parting or not.
+/// The parameters that differ, in a sentence. A table follows if the table of runs has no room for them, or to say of
+/// each whether it can explain the first difference.
 fn parameters(all: &CompareView, look: Look) -> String {
     let names = |rows: &[Differing]| rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ");
     let mut text = match all.parameters.is_empty() {
@@ -78,7 +78,7 @@ fn parameters(all: &CompareView, look: Look) -> String {
     }
     if !all.circumstances.is_empty() {
         text.push_str(&lines(
-            &format!("not parameters, yet not the same: {}", names(&all.circumstances)),
+            &format!("differences other than parameters: {}", names(&all.circumstances)),
             Ink::Plain,
             look,
         ));
@@ -87,7 +87,7 @@ fn parameters(all: &CompareView, look: Look) -> String {
     text
 }
 
-/// The differing parameters that stand in the table of runs.
+/// The differing parameters that are columns of the table of runs.
 fn columns(all: &CompareView) -> &[Differing] {
     let explained = all.parameters.iter().any(|row| row.explains.is_some());
     if explained || all.parameters.len() > MOST_COLUMNS { &[] } else { &all.parameters }
@@ -101,7 +101,7 @@ fn shown(row: &Differing, place: usize, defaults: &Defaults) -> String {
     }
 }
 
-/// Names down and runs across while there are few runs, else the other way round.
+/// A table with one row per name and one column per run or, for many runs, with one row per run.
 fn differences(runs: &[RunSummary], rows: &[Differing], look: Look) -> String {
     let defaults = Defaults::of(0);
     let plain = |text: String| (text, Ink::Plain);
@@ -109,7 +109,7 @@ fn differences(runs: &[RunSummary], rows: &[Differing], look: Look) -> String {
     if runs.len() <= 4 {
         let explained = rows.iter().any(|row| row.explains.is_some());
         let heads = std::iter::once(left("")).chain(runs.iter().map(|run| left(&run.name())));
-        table = Table::new(heads.chain(explained.then(|| left("of the parting"))).collect());
+        table = Table::new(heads.chain(explained.then(|| left("first difference"))).collect());
         for row in rows {
             let values = (0..runs.len()).map(|place| plain(shown(row, place, &defaults)));
             let mark = explained.then(|| row.explains.map(of_parting).unwrap_or_default());
@@ -126,7 +126,7 @@ fn differences(runs: &[RunSummary], rows: &[Differing], look: Look) -> String {
     indent(&table.render(Look { width: look.width - 2, ..look }).0)
 }
 
-/// The table of runs; its marks are the legend of the curves.
+/// The table of runs. Its marks serve as the legend of the curves.
 fn runs(all: &CompareView, look: Look) -> String {
     let columns = columns(all);
     let marked = all.runs.len() == 2;
@@ -173,13 +173,13 @@ fn curves(all: &CompareView, look: Look) -> String {
     let mut text = if several {
         let (text, above) = study::curves(all, look);
         if above {
-            said.push(format!("{ABOVE} a loss lies above the axis"));
+            said.push(format!("{ABOVE} a loss is above the axis"));
         }
         text
     } else {
         let steps = all.runs.iter().map(|run| run.steps).max().unwrap_or(0);
         let (text, met) = overlay::overlay(look, steps, &all.curves, &onsets, &all.baselines);
-        said.push("a mark is the mean of its steps, │ reaches to a lone high or low".to_owned());
+        said.push("each mark is the mean of its steps, │ extends to an isolated high or low".to_owned());
         if met {
             said.push(format!("{SEVERAL} several runs"));
         }
@@ -193,59 +193,57 @@ fn curves(all: &CompareView, look: Look) -> String {
         said.push(if several {
             format!("{ONSET} an onset")
         } else {
-            "on the axis a mark is that run's onset".to_owned()
+            "a run's mark on the axis is its onset".to_owned()
         });
     }
     if all.runs.iter().any(|run| run.nonfinite_steps > 0) {
-        said.push("✗ a loss is not finite".to_owned());
+        said.push("✗ a non-finite loss".to_owned());
     }
     text.push_str(&lines(&said.join("; "), Ink::Dim, look));
     text
 }
 
-/// Where the losses of two runs part.
+/// The first difference between the losses of two runs.
 fn part(runs: &[RunSummary], parting: &Parting, look: Look) -> String {
     let said = match &parting.first {
         _ if parting.common_steps == 0 => "the runs have no steps in common".to_owned(),
-        None => format!("the losses are identical to the bit for all {} common steps", count(parting.common_steps)),
+        None => format!("the losses are bitwise identical for all {} common steps", count(parting.common_steps)),
         Some(first) => {
             let before = match first.step {
-                0 => "the losses differ from the first step on:".to_owned(),
-                step => format!("the losses are identical to the bit up to step {};", count(step - 1)),
+                0 => "the losses differ from the first step:".to_owned(),
+                step => format!("the losses are bitwise identical up to step {};", count(step - 1)),
             };
             let (a, b) = apart(first);
             let names = if runs.len() == 2 { [runs[0].name(), runs[1].name()] } else { Default::default() };
             let noise = apart_by(first, parting.beyond_noise.as_ref());
-            format!(
-                "{before} at step {} one is {a} ({}), the other {b} ({}){noise}",
-                count(first.step),
-                names[0],
-                names[1]
-            )
+            format!("{before} at step {} they are {a} ({}) and {b} ({}){noise}", count(first.step), names[0], names[1])
         }
     };
     lines(&said, Ink::Plain, look)
 }
 
-/// Where losses are further apart than noise, and by how much.
+/// Where the losses first differ by more than noise, and by how much.
 fn apart_by(first: &LossDifference, beyond: Option<&Beyond>) -> String {
     let Some(beyond) = beyond else {
-        return "; no step has them apart by more than the noise of its neighbours".to_owned();
+        return "; they never differ by more than step-to-step noise".to_owned();
     };
-    let at = if beyond.step == first.step { "there".to_owned() } else { format!("at step {}", count(beyond.step)) };
+    let at = match beyond.step == first.step {
+        true => ",".to_owned(),
+        false => format!("; at step {} they are", count(beyond.step)),
+    };
     let whose = if beyond.calmer { ", in the calmer run" } else { "" };
     match beyond.apart {
         Some(apart) => format!(
-            "; {at} they are {} apart, more than {TIMES} times what losses change from one step to the next ({}{whose})",
+            "{at} {} apart, more than {TIMES} times the step-to-step change of the loss ({}{whose})",
             format::float(apart),
             format::float(beyond.noise),
         ),
         None if beyond.step == first.step => String::new(),
-        None => format!("; {at} one is no number"),
+        None => format!("; at step {} one is not finite", count(beyond.step)),
     }
 }
 
-/// Two losses, in as many digits as it takes to tell them apart.
+/// Two losses with enough digits to tell them apart.
 fn apart(first: &LossDifference) -> (String, String) {
     let short = (format::loss(first.loss_a, Some(first.kind_a)), format::loss(first.loss_b, Some(first.kind_b)));
     match (first.loss_a, first.loss_b) {
@@ -258,7 +256,7 @@ fn scores(runs: &[RunSummary], scores: &[Scores], look: Look) -> String {
     if scores.is_empty() || runs.len() > MOST_BESIDE {
         return String::new();
     }
-    // Losses stand beside perplexities while there is room for both.
+    // Two runs leave room for losses beside perplexities.
     let with_loss = runs.len() == 2;
     let mut heads = vec![right("step"), left("split")];
     for what in if with_loss { &["loss", "ppl"][..] } else { &["ppl"][..] } {
@@ -288,12 +286,12 @@ fn scores(runs: &[RunSummary], scores: &[Scores], look: Look) -> String {
     }
     let (mut text, _) = table.render(Look { width: look.width - 2, ..look });
     if hidden > 0 {
-        text.push_str(&format!("… {hidden} more between (--json has all)\n"));
+        text.push_str(&format!("… {hidden} more rows in between (--json shows all)\n"));
     }
     format!("{}\n{}", look.heading("evaluations"), indent(&text))
 }
 
-/// Where the last valid losses stand among the baselines.
+/// How the last validation losses compare with the baselines.
 fn standings(all: &CompareView, look: Look) -> String {
     let mut text = String::new();
     for (((run, found), unit), ngrams) in
@@ -301,18 +299,17 @@ fn standings(all: &CompareView, look: Look) -> String {
     {
         let said = match (found, run.valid_loss_kind) {
             (Some(found), _) => standing::words(found, unit),
-            // What is no number is worse than anything.
             (None, Some(kind)) if kind != LossKind::Finite && ngrams.iter().any(|it| it.split == "valid") => {
-                format!("{kind}, is no number, and so worse than every model that counts")
+                format!("{kind}, is not finite and so worse than every n-gram model")
             }
             _ => continue,
         };
-        text.push_str(&lines(&format!("the last valid loss of {}, {said}", run.name()), Ink::Plain, look));
+        text.push_str(&lines(&format!("the last validation loss of {}, {said}", run.name()), Ink::Plain, look));
     }
     text
 }
 
-/// Whether a parameter explains the parting, in a column.
+/// The table cell that says whether a parameter can explain the first difference.
 fn of_parting(explains: Explains) -> (String, Ink) {
     match explains {
         Explains::Can => ("can explain it".to_owned(), Ink::Bold),
@@ -320,11 +317,11 @@ fn of_parting(explains: Explains) -> (String, Ink) {
         Explains::No { why } => {
             let why = match why {
                 Why::NotRead => "not read by train",
-                Why::NoNumber => "changes no step",
+                Why::NoNumber => "affects no step",
                 Why::SameData => "same data",
                 Why::SameRates => "same rates",
-                Why::NothingClipped => "nothing clipped before",
-                Why::NothingDrawn => "nothing drawn",
+                Why::NothingClipped => "nothing clipped before it",
+                Why::NothingDrawn => "no random draws",
             };
             (format!("no: {why}"), Ink::Dim)
         }

@@ -1,4 +1,4 @@
-//! Many runs: the best of them, and the shapes of their curves.
+//! More than two runs: the best of them, and the shapes of their curves.
 
 use crate::ui::format;
 use crate::ui::look::{Ink, Look};
@@ -10,13 +10,13 @@ use insight::winner::{Group, Measure, Winner, is_seed};
 use view::compare::CompareView;
 use view::defaults::Defaults;
 
-/// The most panels; of more groups, each verdict has one.
+/// The maximum number of panels. If there are more groups, there is one panel per verdict.
 const MOST_PANELS: usize = 12;
 
-/// The most groups that are named as left out.
+/// The most excluded groups that are named.
 const MOST_OUT: usize = 3;
 
-/// A group by the values that tell it apart: `learning_rate=0.1`.
+/// Names a group by the values that distinguish it: `learning_rate=0.1`.
 fn point(all: &CompareView, group: &Group) -> String {
     let rows: Vec<&Differing> = all.parameters.iter().filter(|row| !is_seed(&row.name)).collect();
     let names = format::short_names(&rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>());
@@ -40,12 +40,12 @@ fn called(all: &CompareView, group: &Group) -> String {
     }
 }
 
-/// The best group in words, and how far ahead it is.
+/// The best group, and how far ahead it is.
 pub fn standing(all: &CompareView, look: Look) -> String {
     let said = match (&all.winner, all.groups.len()) {
         (_, ..2) => return String::new(),
         (None, _) if all.incomparable.is_some() => return String::new(),
-        (None, _) => "no run wins: each diverged, reads wrong data, or has no loss to be judged by".to_owned(),
+        (None, _) => "no best run: with every setting, a run diverged, has a data fault or has no loss".to_owned(),
         (Some(winner), _) => winning(all, winner),
     };
     format::wrap(&said, look.width).iter().map(|line| format!("{}\n", look.paint(Ink::Bold, line))).collect()
@@ -55,37 +55,39 @@ fn winning(all: &CompareView, winner: &Winner) -> String {
     let group = &all.groups[winner.group];
     let (what, loss) = (
         match winner.by {
-            Measure::Valid => "last valid loss",
-            Measure::Tail => "mean loss of the last tenth of its steps",
+            Measure::Valid => "last validation loss",
+            Measure::Tail => "mean loss over the last tenth of its steps",
         },
         format::float(group.loss.unwrap_or(f64::NAN)),
     );
     let over =
-        if group.places.len() > 1 { format!(" on average over {} seeds", group.places.len()) } else { String::new() };
+        if group.places.len() > 1 { format!(" averaged over {} seeds", group.places.len()) } else { String::new() };
     let mut said = format!("best: {}, {what} {loss}{over}", called(all, group));
     let out: Vec<String> = all.groups.iter().filter(|group| group.loss.is_none()).map(|it| called(all, it)).collect();
+    let why = "because a run diverged, has a data fault or has no loss";
     let out = match out.len() {
         0 => String::new(),
-        // A rate that fails with one seed in three is no winner, however well the others did.
-        1..=MOST_OUT => format!("; left out, for a run that diverged, has a data fault or no loss: {}", out.join(", ")),
-        many => format!("; {many} others are left out, for a run that diverged, has a data fault or no loss"),
+        // A learning rate that fails with one seed in three does not win, however well the others did.
+        1..=MOST_OUT => format!("; excluded {why}: {}", out.join(", ")),
+        many => format!("; {many} others are excluded {why}"),
     };
     let (Some(next), Some(margin)) = (winner.next, winner.margin) else { return said + &out };
     said.push_str(&format!("; {} lower than {}", format::float(margin), called(all, &all.groups[next])));
     match winner.spread {
-        None => said.push_str("; each has one seed, so how far seeds spread is not known"),
+        None => said.push_str("; one seed each, so seed variance is unknown"),
         Some(spread) if spread > 0.0 => said.push_str(&format!(
-            ", {:.1} times the spread over seeds (standard deviation {}){}",
+            ", {:.1} times the standard deviation over seeds ({}){}",
             margin / spread,
             format::float(spread),
-            if margin < spread { ": no clear winner" } else { "" }
+            if margin < spread { ", so there is no clear winner" } else { "" }
         )),
-        Some(_) => said.push_str("; seeds make no difference"),
+        Some(_) => said.push_str("; the seed makes no difference"),
     }
     said + &out
 }
 
-/// The curves, a panel for each group, in the order of the shapes that a rate gives them; and whether a loss lies above them.
+/// The curves, one panel per group, in the order of their shapes from a low to a high rate; and whether a loss is above
+/// the axis.
 pub fn curves(all: &CompareView, look: Look) -> (String, bool) {
     let steps = all.runs.iter().map(|run| run.steps).max().unwrap_or(0);
     let by_rate = all.parameters.iter().any(|row| row.name == "train.learning_rate");
@@ -109,7 +111,7 @@ pub fn curves(all: &CompareView, look: Look) -> (String, bool) {
         let same = places.iter().filter(|place| all.verdicts[**place].verdict == *kind).count();
         let one = places.iter().find(|place| all.verdicts[**place].verdict == *kind).map(|place| &all.verdicts[*place]);
         let (mut word, ink) = one.map_or_else(Default::default, verdict::word);
-        // The axis shows onsets.
+        // The axis already shows onsets.
         word = word.split(" at ").next().unwrap_or("").to_owned();
         if same < places.len() {
             word = format!("{word} ({same} of {})", places.len());
@@ -126,7 +128,7 @@ pub fn curves(all: &CompareView, look: Look) -> (String, bool) {
     multiples::multiples(look, steps, &groups.iter().map(panel).collect::<Vec<_>>(), &all.baselines)
 }
 
-/// What a rate with such a verdict is, where rates are what is swept.
+/// What a verdict says about the learning rate, if that is swept.
 fn shape(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::TooLow => Some("low"),
@@ -142,7 +144,7 @@ fn order(kind: Kind) -> usize {
     shapes.iter().position(|shape| *shape == kind).unwrap_or(shapes.len())
 }
 
-/// The verdict that says the most against a group.
+/// The most serious verdict of a group.
 fn worst(all: &CompareView, places: &[usize]) -> Kind {
     let gravest = [Kind::DataFault, Kind::Diverged, Kind::Unstable, Kind::TooLow, Kind::Inconclusive, Kind::Stable];
     let has = |kind: &&Kind| places.iter().any(|place| all.verdicts[*place].verdict == **kind);

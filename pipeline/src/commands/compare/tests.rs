@@ -11,7 +11,7 @@ fn compared(fixture: &Fixture, runs: &[RunId]) -> CompareView {
     CompareView::read(&mut reader, runs, Look::PLAIN.width as i64 * 8).unwrap()
 }
 
-/// Writes down verdicts as if the rules had given them.
+/// Records verdicts as if the rules had given them.
 fn given(fixture: &Fixture, verdicts: &[(i64, Kind, Option<i64>, &str)]) {
     let mut record = Record::create(&fixture.db).unwrap();
     let states = record.verdict_states(None).unwrap();
@@ -46,25 +46,24 @@ const SLIDES: (i64, Kind, Option<i64>, &str) = (
     1,
     Kind::DataFault,
     Some(0),
-    "the batches move so little that 98 % of each was in the one before: the model learns a few sentences by heart and not \
-     the text",
+    "98 % of each batch overlaps with the previous one: the model memorises a few sentences, not the text",
 );
 const LOW: (i64, Kind, Option<i64>, &str) = (
     1,
     Kind::TooLow,
     None,
-    "the training loss went from 2.48 to 2.17, never left its way, and the model has learned little beyond word \
-     frequencies. Consistent with a rate that is too low",
+    "the training loss fell steadily from 2.48 to 2.17, and the model has learned little beyond the unigram baseline. \
+     Consistent with a rate that is too low",
 );
 const GOOD: (i64, Kind, Option<i64>, &str) =
-    (2, Kind::Stable, None, "the training loss went from 2.45 to 2.08 without leaving its way");
+    (2, Kind::Stable, None, "the training loss fell steadily from 2.45 to 2.08");
 const GONE: (i64, Kind, Option<i64>, &str) = (
     3,
     Kind::Diverged,
     Some(61),
-    "the loss left for good at step 61: it is not finite now. Consistent with a learning rate that is too high",
+    "the loss diverged at step 61 and is now NaN. Consistent with a learning rate that is too high",
 );
-/// The same told by its scores.
+/// The same run, judged by its evaluations.
 const SCORED: (i64, Kind, Option<i64>, &str) = (
     3,
     Kind::Diverged,
@@ -78,20 +77,19 @@ fn two_runs() {
     given(&fixture, &[LOW, GOOD]);
     let comparison = compared(&fixture, &[RunId(1), RunId(2)]);
     insta::assert_snapshot!(parts::screen(&comparison, Look::PLAIN), @"
-    run1 and run2 differ in train.learning_rate (0.1, 1.0) alone; their losses part
-    at step 1, at once by more than steps differ from their neighbours.
-    run1 learns too slowly: the training loss went from 2.48 to 2.17, never left its
-    way, and the model has learned little beyond word frequencies. Consistent with a
-    rate that is too low.
-    run2 is stable: the training loss went from 2.45 to 2.08 without leaving its
-    way.
+    run1 and run2 differ only in train.learning_rate (0.1, 1.0); losses first differ
+    at step 1, by more than step-to-step noise.
+    run1 learns too slowly: the training loss fell steadily from 2.48 to 2.17, and
+    the model has learned little beyond the unigram baseline. Consistent with a rate
+    that is too low.
+    run2 is stable: the training loss fell steadily from 2.45 to 2.08.
 
     the runs differ in train.learning_rate
-                           run1  run2  of the parting
+                           run1  run2  first difference
       train.learning_rate  0.1   1.0   can explain it
-    not parameters, yet not the same: git
-           run1                      run2
-      git  0123456789ab and changes  0123456789ab
+    differences other than parameters: git
+           run1                     run2
+      git  0123456789ab (modified)  0123456789ab
 
        run   verdict  status    steps  last loss    best  valid ppl  test ppl
     ●  run1  too low  finished  1,000     2.1671  2.1631      8.347     8.347
@@ -116,14 +114,14 @@ fn two_runs() {
         1.8 ┤
             └┬──────────┬───────────┬──────────┬───────────┬───────────┬
              0         200         400        600         800        1,000
-    a mark is the mean of its steps, │ reaches to a lone high or low; ┄ n-gram
-    models on valid: ln V 2.48, unigram 2.30, bigram 1.95, KN5 1.90
+    each mark is the mean of its steps, │ extends to an isolated high or low; ┄
+    n-gram models on valid: ln V 2.48, unigram 2.30, bigram 1.95, KN5 1.90
 
-    the losses are identical to the bit up to step 0; at step 1 one is 2.4880
-    (run1), the other 2.5160 (run2); there they are 0.0280 apart, more than 8 times
-    what losses change from one step to the next (0.0033, in the calmer run)
+    the losses are bitwise identical up to step 0; at step 1 they are 2.4880 (run1)
+    and 2.5160 (run2), 0.0280 apart, more than 8 times the step-to-step change of
+    the loss (0.0033, in the calmer run)
 
-    around step 1, where they part beyond the noise
+    around step 1, the first difference beyond noise
       step  run1 loss   norm      ρ  logit  run2 loss   norm      ρ  logit
          0     2.4849  0.500  0.985   3.00     2.4849  0.500  0.850   3.00
          1     2.4880  0.541      –      –     2.5160  0.906      –      –  ←
@@ -131,8 +129,8 @@ fn two_runs() {
         10     2.4760  0.506  0.985   3.01     2.4100  0.559  0.850   3.01
         20     2.4674  0.512  0.985   3.01     2.3582  0.619  0.850   3.01
         30     2.4592  0.518  0.985   3.02     2.3209  0.678  0.850   3.02
-      norm: the gradient's, before clipping; ρ: what a step gained, over what its
-      gradient promised; logit: the largest
+      norm: gradient norm before clipping; ρ: overshoot ratio, actual over predicted
+      decrease of the loss; logit: largest logit
 
     evaluations
        step  split  run1 loss  run2 loss  run1 ppl  run2 ppl
@@ -141,12 +139,12 @@ fn two_runs() {
       1,000  valid     2.1219     2.2119     8.347     9.133
       1,000  test      2.1219     2.2119     8.347     9.133
 
-    the last valid loss of run1, 2.1219, is between word frequencies (unigram 2.30)
-    and a bigram model (1.95)
-    the last valid loss of run2, 2.2119, is between word frequencies (unigram 2.30)
-    and a bigram model (1.95)
+    the last validation loss of run1, 2.1219, is between the unigram baseline (2.30)
+    and the bigram baseline (1.95)
+    the last validation loss of run2, 2.2119, is between the unigram baseline (2.30)
+    and the bigram baseline (1.95)
 
-    samples of checkpoint 1,000
+    samples from checkpoint 1,000
       greedy
         run1                                 │ run2
         distinct-1 0.20, distinct-2 0.21,    │ distinct-1 0.20, distinct-2 0.21,
@@ -173,19 +171,18 @@ fn a_diverged_run_beside_a_stable_one() {
     given(&fixture, &[GOOD, GONE]);
     let comparison = compared(&fixture, &[RunId(2), RunId(3)]);
     insta::assert_snapshot!(parts::screen(&comparison, Look::PLAIN), @"
-    run2 and run3 differ in train.learning_rate (1.0, 10.0) alone; their losses part
-    at step 1, at once by more than steps differ from their neighbours.
-    run2 is stable: the training loss went from 2.45 to 2.08 without leaving its
-    way.
-    run3 diverged: the loss left for good at step 61: it is not finite now.
-    Consistent with a learning rate that is too high.
+    run2 and run3 differ only in train.learning_rate (1.0, 10.0); losses first
+    differ at step 1, by more than step-to-step noise.
+    run2 is stable: the training loss fell steadily from 2.45 to 2.08.
+    run3 diverged: the loss diverged at step 61 and is now NaN. Consistent with a
+    learning rate that is too high.
 
     the runs differ in train.learning_rate
-                           run2  run3  of the parting
+                           run2  run3  first difference
       train.learning_rate  1.0   10.0  can explain it
-    not parameters, yet not the same: git
+    differences other than parameters: git
            run2          run3
-      git  0123456789ab  0123456789ab and changes
+      git  0123456789ab  0123456789ab (modified)
 
        run   verdict         last loss    best  valid ppl  non-finite  first at
     ●  run2  stable             2.0766  2.0246      9.133           0
@@ -210,13 +207,13 @@ fn a_diverged_run_beside_a_stable_one() {
             │┄●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●●● KN5 1.90
             └┬──○───────┬───────────┬───✗✗─────┬───────────┬───────────┬
              0         200         400        600         800        1,000
-    a mark is the mean of its steps, │ reaches to a lone high or low; ∗ several
-    runs; ┄ n-gram models on valid: ln V 2.48, unigram 2.30, bigram 1.95, KN5 1.90;
-    on the axis a mark is that run's onset; ✗ a loss is not finite
+    each mark is the mean of its steps, │ extends to an isolated high or low; ∗
+    several runs; ┄ n-gram models on valid: ln V 2.48, unigram 2.30, bigram 1.95,
+    KN5 1.90; a run's mark on the axis is its onset; ✗ a non-finite loss
 
-    the losses are identical to the bit up to step 0; at step 1 one is 2.5160
-    (run2), the other 3.4168 (run3); there they are 0.9008 apart, more than 8 times
-    what losses change from one step to the next (0.0286, in the calmer run)
+    the losses are bitwise identical up to step 0; at step 1 they are 2.5160 (run2)
+    and 3.4168 (run3), 0.9008 apart, more than 8 times the step-to-step change of
+    the loss (0.0286, in the calmer run)
 
     around step 61, the onset of run3
       step  run2 loss   norm      ρ  logit  run3 loss  norm       ρ  logit
@@ -228,8 +225,8 @@ fn a_diverged_run_beside_a_stable_one() {
         70     2.2436  0.916  0.850   3.04     5.6113  4.66  -0.500   3.04
         80     2.2340  0.975  0.850   3.05     6.1937  5.25  -0.500   3.05
         90     2.2266   1.03  0.850   3.05     6.8817  5.85  -0.500   3.05
-      norm: the gradient's, before clipping; ρ: what a step gained, over what its
-      gradient promised; logit: the largest
+      norm: gradient norm before clipping; ρ: overshoot ratio, actual over predicted
+      decrease of the loss; logit: largest logit
 
     evaluations
        step  split  run2 loss  run3 loss  run2 ppl  run3 ppl
@@ -239,12 +236,12 @@ fn a_diverged_run_beside_a_stable_one() {
       1,000  valid     2.2119          –     9.133         –
       1,000  test      2.2119          –     9.133         –
 
-    the last valid loss of run2, 2.2119, is between word frequencies (unigram 2.30)
-    and a bigram model (1.95)
-    the last valid loss of run3, nan, is no number, and so worse than every model
-    that counts
+    the last validation loss of run2, 2.2119, is between the unigram baseline (2.30)
+    and the bigram baseline (1.95)
+    the last validation loss of run3, nan, is not finite and so worse than every
+    n-gram model
 
-    samples of checkpoint 500
+    samples from checkpoint 500
       greedy
         run2                                 │ run3
         distinct-1 0.20, distinct-2 0.21,    │
@@ -261,7 +258,7 @@ fn a_diverged_run_beside_a_stable_one() {
         crown                                │ tokens)
         the crown is on the queen            │
 
-    samples of the last checkpoint of run2
+    samples from the last checkpoint of run2
       greedy
         run2 at 1,000 distinct-1 0.20, distinct-2 0.21, seq-rep-4 0.71, loops over
           2 tokens from token 2 on
@@ -277,26 +274,24 @@ fn a_diverged_run_beside_a_stable_one() {
 }
 
 #[test]
-fn a_data_fault_is_told_before_any_rate() {
+fn a_data_fault_comes_before_any_rate() {
     let fixture = Fixture::new();
     given(&fixture, &[SLIDES, SCORED]);
     let said = compared(&fixture, &[RunId(3), RunId(1)]).account;
-    assert!(said[0].starts_with("run1 has a data fault: the batches move so little that 98 % "), "{said:?}");
-    assert!(said[2].starts_with("run3 diverged from step 500 on: the held-out loss "), "{said:?}");
-    assert!(said[3].contains("can't tell whether the rate is right"), "{said:?}");
+    assert!(said[0].starts_with("run1 has a data fault: 98 % of each batch "), "{said:?}");
+    assert!(said[2].starts_with("run3 diverged at step 500: the held-out loss "), "{said:?}");
+    assert!(said[3].contains("its loss says nothing about the learning rate"), "{said:?}");
 }
 
 #[test]
-fn what_only_faulty_runs_have_is_named() {
+fn a_parameter_that_only_faulty_runs_have_is_named() {
     let fixture = Fixture::new();
     given(&fixture, &[SLIDES, GOOD, GONE]);
     let said = compared(&fixture, &[RunId(1), RunId(2), RunId(3)]).account;
-    assert!(said[0].starts_with("run1 has a data fault: the batches move so little that 98 % "), "{said:?}");
-    assert_eq!(said[1], "It alone has train.learning_rate = 0.1.");
+    assert!(said[0].starts_with("run1 has a data fault: 98 % of each batch "), "{said:?}");
+    assert_eq!(said[1], "No other run has train.learning_rate = 0.1.");
     assert!(
-        said.last()
-            .unwrap()
-            .ends_with("while what run1 reads is wrong, its loss can't tell whether the rate is right.")
+        said.last().unwrap().ends_with("while run1 reads faulty data, its loss says nothing about the learning rate.")
     );
 }
 
@@ -306,28 +301,27 @@ fn a_study() {
     given(&fixture, &[LOW, GOOD, GONE]);
     let comparison = compared(&fixture, &[RunId(1), RunId(2), RunId(3)]);
     insta::assert_snapshot!(parts::screen(&comparison, Look::PLAIN), @"
-    run1 learns too slowly: the training loss went from 2.48 to 2.17, never left its
-    way, and the model has learned little beyond word frequencies. Consistent with a
-    rate that is too low.
-    run2 is stable: the training loss went from 2.45 to 2.08 without leaving its
-    way.
-    run3 diverged: the loss left for good at step 61: it is not finite now.
-    Consistent with a learning rate that is too high.
+    run1 learns too slowly: the training loss fell steadily from 2.48 to 2.17, and
+    the model has learned little beyond the unigram baseline. Consistent with a rate
+    that is too low.
+    run2 is stable: the training loss fell steadily from 2.45 to 2.08.
+    run3 diverged: the loss diverged at step 61 and is now NaN. Consistent with a
+    learning rate that is too high.
 
     the runs differ in train.learning_rate
-    not parameters, yet not the same: git
-           run1                      run2          run3
-      git  0123456789ab and changes  0123456789ab  0123456789ab and changes
+    differences other than parameters: git
+           run1                     run2          run3
+      git  0123456789ab (modified)  0123456789ab  0123456789ab (modified)
 
     run   learning_rate  verdict         last loss    best  valid ppl  non-finite
     run1            0.1  too low            2.1671  2.1631      8.347           0
     run2            1.0  stable             2.0766  2.0246      9.133           0
     run3           10.0  diverged at 61        nan  2.4849        nan          20
 
-    best: learning_rate=0.1 (run1), last valid loss 2.1219; 0.0900 lower than
-    learning_rate=1.0 (run2); each has one seed, so how far seeds spread is not
-    known; left out, for a run that diverged, has a data fault or no loss:
-    learning_rate=10.0 (run3)
+    best: learning_rate=0.1 (run1), last validation loss 2.1219; 0.0900 lower than
+    learning_rate=1.0 (run2); one seed each, so seed variance is unknown; excluded
+    because a run diverged, has a data fault or has no loss: learning_rate=10.0
+    (run3)
 
     loss in nats, by step
              learning_rate=0.1       learning_rate=1.0       learning_rate=10.0
@@ -342,8 +336,8 @@ fn a_study() {
         1.5 ┤
             └┬─────────────────────┬ ┬─────────────────────┬ ┬▲────────✗───────────┬
              0                1,000  0                1,000  0                1,000
-    ↑ a loss lies above the axis; ┄ n-gram models on valid: ln V 2.48, unigram 2.30,
-    bigram 1.95, KN5 1.90; ▲ an onset; ✗ a loss is not finite
+    ↑ a loss is above the axis; ┄ n-gram models on valid: ln V 2.48, unigram 2.30,
+    bigram 1.95, KN5 1.90; ▲ an onset; ✗ a non-finite loss
 
     evaluations
        step  split  run1 ppl  run2 ppl  run3 ppl
@@ -353,14 +347,14 @@ fn a_study() {
       1,000  valid     8.347     9.133         –
       1,000  test      8.347     9.133         –
 
-    the last valid loss of run1, 2.1219, is between word frequencies (unigram 2.30)
-    and a bigram model (1.95)
-    the last valid loss of run2, 2.2119, is between word frequencies (unigram 2.30)
-    and a bigram model (1.95)
-    the last valid loss of run3, nan, is no number, and so worse than every model
-    that counts
+    the last validation loss of run1, 2.1219, is between the unigram baseline (2.30)
+    and the bigram baseline (1.95)
+    the last validation loss of run2, 2.2119, is between the unigram baseline (2.30)
+    and the bigram baseline (1.95)
+    the last validation loss of run3, nan, is not finite and so worse than every
+    n-gram model
 
-    samples of checkpoint 1,000
+    samples from checkpoint 1,000
       greedy
         run1 distinct-1 0.20, distinct-2 0.21, seq-rep-4 0.71, loops over 2 tokens
           from token 2 on
@@ -378,7 +372,7 @@ fn a_study() {
           a queen and the king of a heavy crown
           the crown is on the queen
 
-    samples of the last checkpoint of run3
+    samples from the last checkpoint of run3
       greedy
         run3 at 500
           (no text: logits are NaN after 0 tokens)
@@ -393,7 +387,7 @@ fn a_study() {
 }
 
 #[test]
-fn one_bit_in_many_steps_is_found() {
+fn a_difference_of_one_bit_in_many_steps_is_found() {
     let fixture = Fixture::new();
     let mut record = Record::create(&fixture.db).unwrap();
     [5, 6].into_iter().for_each(|run| fixture.long_run(run, 200_000));
@@ -401,13 +395,13 @@ fn one_bit_in_many_steps_is_found() {
     let text = parts::screen(&comparison, Look::PLAIN);
     let parting = comparison.parting.unwrap();
     assert_eq!((parting.common_steps, parting.first.unwrap().step, parting.beyond_noise), (200_000, PARTING, None));
-    assert!(text.contains("identical to the bit up to step 150,000;"), "{text}");
-    assert!(text.contains("never by more than steps"), "{text}");
+    assert!(text.contains("bitwise identical up to step 150,000;"), "{text}");
+    assert!(text.contains("never by more than step-to-step noise"), "{text}");
     assert!(record.first_difference(5, 6, PARTING).unwrap().is_none());
 }
 
 #[test]
-fn lines_of_one_run_alone_carry_its_name() {
+fn a_baseline_of_one_run_alone_carries_its_name() {
     let fixture = Fixture::new();
     fixture.long_run(5, 2000);
     let labels: Vec<String> =

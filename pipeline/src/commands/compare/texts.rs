@@ -1,4 +1,4 @@
-//! Texts of runs beside each other.
+//! Samples of runs side by side.
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -9,11 +9,11 @@ use insight::comparison::Texts;
 use record::read::RunSummary;
 use view::sample::{decode, figures, written};
 
-/// The most runs whose scores and texts stand side by side.
+/// The most runs whose evaluations and samples are shown.
 pub const MOST_BESIDE: usize = 6;
 
-/// Texts of the last checkpoint that the runs share, and of each run's own last where those differ: two beside each
-/// other, more below each other.
+/// Samples from the last checkpoint that the runs share, and from each run's own last checkpoint if those differ. Two
+/// runs are shown side by side, more runs one below the other.
 pub fn samples(runs: &[RunSummary], texts: &[Texts], look: Look) -> String {
     if runs.len() > MOST_BESIDE {
         return String::new();
@@ -21,17 +21,17 @@ pub fn samples(runs: &[RunSummary], texts: &[Texts], look: Look) -> String {
     let shared = texts.iter().rev().find_map(|texts| texts.step);
     let apart: Vec<&Texts> = texts.iter().filter(|texts| texts.step.is_none()).collect();
     let mut parts = Vec::new();
-    // An untouched model's words tell nothing where each run has others.
+    // Samples from an untrained model are skipped if every run has later ones.
     let all_apart = apart.first().is_some_and(|texts| texts.runs.iter().all(Option::is_some));
     if let Some(step) = shared.filter(|step| !all_apart || *step > 0) {
-        let title = format!("samples of checkpoint {}", count(step));
+        let title = format!("samples from checkpoint {}", count(step));
         parts.push(samples_of(runs, texts.iter().filter(|texts| texts.step == Some(step)), &title, look));
     }
     if let Some(first) = apart.first() {
         let of: Vec<String> =
             runs.iter().zip(&first.runs).filter_map(|(run, sample)| Some((run, sample.as_ref()?).0.name())).collect();
         let whose = if all_apart { "each run".to_owned() } else { of.join(" and ") };
-        parts.push(samples_of(runs, apart.into_iter(), &format!("samples of the last checkpoint of {whose}"), look));
+        parts.push(samples_of(runs, apart.into_iter(), &format!("samples from the last checkpoint of {whose}"), look));
     }
     parts.join("\n")
 }
@@ -80,7 +80,7 @@ fn beside(look: Look, a: (&str, &SampleRow), b: (&str, &SampleRow)) -> String {
         (lines, facts)
     };
     let ((mut left, left_facts), (mut right, right_facts)) = (column(a), column(b));
-    // The texts begin in the same line.
+    // Both texts begin on the same line.
     for (lines, facts) in [(&mut left, left_facts), (&mut right, right_facts)] {
         for _ in facts..left_facts.max(right_facts) {
             lines.insert(facts, (String::new(), Ink::Plain));

@@ -1,4 +1,4 @@
-//! `pipeline lr-range`: a training whose rate rises until the loss breaks away.
+//! `pipeline lr-range`: trains with a rising learning rate until the loss diverges.
 
 mod asked;
 mod screen;
@@ -23,7 +23,7 @@ use session::run::RunOptions;
 use view::document::View;
 use view::lr_range::{LrRangeView, RangeTest};
 
-/// Runs the tests that an experiment asks for, as far as they are not there, and says what they show.
+/// Runs the range tests of an experiment, unless they are cached, and shows the results.
 pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Failure> {
     let interrupt = exit::interrupt();
     let how = RunOptions { jobs: args.jobs, threads: args.threads, ..RunOptions::default() };
@@ -35,7 +35,7 @@ pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Fa
         let done = session.compute(&asked.experiment, &how)?;
         trouble(&asked.experiment, &done, interrupt.is_asked(), paths).map_err(|failure| match failure.kind {
             FailureKind::Interrupted => {
-                Failure { hint: format!("{}{} resumes where it stopped", again(args), paths.flags()), ..failure }
+                Failure { hint: format!("to resume: {}{}", again(args), paths.flags()), ..failure }
             }
             _ => failure,
         })?;
@@ -55,7 +55,7 @@ pub fn lr_range(args: &LrRangeArgs, paths: &Paths, here: &Path) -> Result<(), Fa
     Ok(())
 }
 
-/// The command that this was.
+/// The command that was typed, for hints.
 fn again(args: &LrRangeArgs) -> String {
     let run = format::command(&args.experiment.display().to_string(), &args.set);
     let mut words = run.replacen("pipeline run", "pipeline lr-range", 1);
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
     use view::lr_range::{RateSpan, TestedPoint};
 
-    /// A test of 50 steps from 0.01 to 1000 which breaks from a rate on; a loss above 80 is no number.
+    /// A test of 50 steps from 0.01 to 1000 that diverges above the rate `breaks`; a loss above 80 is not finite.
     fn tested(run: RunId, optimizer: &str, breaks: f64) -> RangeTest {
         let table = |stage: &str, own: Value| {
             let keys = params::stage_keys(stage).unwrap().keys;
@@ -124,7 +124,7 @@ mod tests {
     fn one_test() {
         let text = screen::screen(&[tested(RunId(7), "sgd", 30.0)], Look::PLAIN);
         insta::assert_snapshot!(text, @"
-        run7  sgd, 50 steps from 0.01 to 1000
+        run7  sgd, learning rate from 0.01 to 1000 in 50 steps
 
         loss in nats, by learning rate
              12 ┤                                   ┊     ┊
@@ -143,12 +143,12 @@ mod tests {
               4 ┤                                   ┊     ┊
                 └┬──────────┬───────────┬──────────┬▲─────✗────┬─────✗✗───┬─
                0.01        0.1          1         10          100       1000
-        ▲ try 12   ◆ lowest, 5.52   ✗ breaks at 37.3   (cut off at 11.0)
+        ▲ try 12   ◆ lowest, 5.52   ✗ diverges at 37.3   (losses cut off at 11.0)
 
-        The loss fell from 9.16 to 5.52 at 11.5 (step 30), the fastest around 1.1. For a
-        mean loss try 12, for one summed over 20 steps 0.6
+        The loss fell from 9.16 to 5.52 at a rate of 11.5 (step 30), fastest around 1.1.
+        For a mean loss, try 12; for a loss summed over 20 steps, try 0.6
 
-        breaks at 37.3 (step 35); try 12:
+        the loss diverges at a rate of 37.3 (step 35); try 12:
           pipeline run experiments/x.toml --set train.optimizer=sgd
         ");
         let json = serde_json::to_value(tested(RunId(7), "momentum", 30.0)).unwrap();
@@ -164,10 +164,10 @@ mod tests {
         tests[2].sliding = true;
         tests[2].found.suggestion = None;
         insta::assert_snapshot!(screen::screen(&tests, Look::PLAIN), @"
-           run   point               from  lowest    at  breaks at  step  limit  try
-        ●  run7  optimizer=sgd       9.16    5.52  11.5       37.3    35   37.3   12
-        ○  run8  optimizer=momentum  9.16    5.30  37.3        121    40   40.2   13
-        ×  run9  optimizer=adam      9.16    5.21  1000          –     –      –    –
+           run   point               start  lowest    at  diverges at  step  limit  try
+        ●  run7  optimizer=sgd        9.16    5.52  11.5         37.3    35   37.3   12
+        ○  run8  optimizer=momentum   9.16    5.30  37.3          121    40   40.2   13
+        ×  run9  optimizer=adam       9.16    5.21  1000            –     –      –    –
 
         loss in nats, by learning rate
              12 ┤
@@ -188,13 +188,13 @@ mod tests {
               4 ┤
                 └┬──────────┬───────────┬──────────┬───────────┬─────✗✗✗──┬─
                0.01        0.1          1         10          100       1000
-        cut off at 11.0; ∗ where runs meet
+        losses cut off at 11.0; ∗ several runs
 
-        The batches are sliding: each is the one before moved by a token, and what is
-        learnt is that one by heart. A limit found so means little, and no rate is
-        suggested before the text is read in proper streams: --set batch.layout=streams
+        In the sliding layout, each batch is the previous one shifted by one token, so
+        the model memorises it. A limit found this way means little, so no rate is
+        suggested. First read the text in parallel streams: --set batch.layout=streams
 
-        the lowest to try is 12, of run7:
+        the lowest suggestion is 12 (run7); to train with it:
           pipeline run experiments/x.toml --set train.optimizer=sgd
         ");
     }

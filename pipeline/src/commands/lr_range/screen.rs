@@ -1,4 +1,4 @@
-//! What `pipeline lr-range` shows.
+//! The screen of `pipeline lr-range`.
 
 use crate::args::STEPS;
 use crate::ui::axis::{Frame, Scale};
@@ -16,7 +16,7 @@ const TRY: char = '▲';
 const LOWEST: char = '◆';
 const BREAKS: char = '✗';
 
-/// The most tests whose curves are drawn into one picture.
+/// The maximum number of curves in one plot.
 const MOST_CURVES: usize = 12;
 
 /// The whole screen.
@@ -30,11 +30,12 @@ pub fn screen(tests: &[RangeTest], look: Look) -> String {
 
 fn header(test: &RangeTest, look: Look) -> String {
     let optimizer = format!("{:?}", test.optimizer).to_lowercase();
-    let said = format!("{optimizer}, {} steps from {} to {}", test.steps, rate(test.from), rate(test.to));
+    let (from, to) = (rate(test.from), rate(test.to));
+    let said = format!("{optimizer}, learning rate from {from} to {to} in {} steps", test.steps);
     format!("{}  {said}\n", look.heading(&test.run.to_string()))
 }
 
-/// The picture of one test, and what its marks stand for.
+/// The plot of a single test, with a legend.
 fn alone(test: &RangeTest, look: Look) -> String {
     let (runs, cut) = buckets(&[test]);
     let Some(mut frame) = frame(&[test], &runs, curve::ROWS, look) else { return String::new() };
@@ -52,14 +53,14 @@ fn alone(test: &RangeTest, look: Look) -> String {
         point(best.step as f64, LOWEST, Ink::Plain, format!("lowest, {}", loss(best.loss)));
     }
     if let Some(breaks) = found.breaks {
-        point(breaks.step as f64, BREAKS, Ink::Bad, format!("breaks at {}", rate(breaks.learning_rate)));
+        point(breaks.step as f64, BREAKS, Ink::Bad, format!("diverges at {}", rate(breaks.learning_rate)));
     }
-    legend.extend(cut.map(|cut| (format!("(cut off at {cut:.1})"), Ink::Dim)));
+    legend.extend(cut.map(|cut| (format!("(losses cut off at {cut:.1})"), Ink::Dim)));
     curve::draw(&mut frame, &runs[0], Ink::Series(0));
     format!("{}{}", frame.render(), beside(&legend, look))
 }
 
-/// Words beside each other, as many as a line holds.
+/// Legend entries side by side, as many as fit on a line.
 fn beside(all: &[(String, Ink)], look: Look) -> String {
     let (mut text, mut used) = (String::new(), 0);
     for (words, ink) in all {
@@ -75,7 +76,7 @@ fn beside(all: &[(String, Ink)], look: Look) -> String {
     if text.is_empty() { text } else { format!("{text}\n") }
 }
 
-/// One picture for each span of rates.
+/// One plot per span of rates.
 fn together(tests: &[RangeTest], look: Look) -> String {
     let spans = |tests: &[RangeTest]| -> Vec<(f64, f64)> {
         let mut spans: Vec<(f64, f64)> = Vec::new();
@@ -89,7 +90,7 @@ fn together(tests: &[RangeTest], look: Look) -> String {
     let shown = &tests[..tests.len().min(MOST_CURVES)];
     let mut pictures = Vec::new();
     for span in spans(shown) {
-        // Each run keeps its mark: in a picture without it, it has no steps.
+        // A run keeps its mark in every plot. In the plots of other spans it has no steps.
         let here = |test: &&RangeTest| (test.from, test.to) == span;
         let within: Vec<&RangeTest> = shown.iter().filter(here).collect();
         let (drawn, cut) = buckets(&within);
@@ -98,8 +99,9 @@ fn together(tests: &[RangeTest], look: Look) -> String {
         let runs: Vec<Vec<Bucket>> =
             shown.iter().map(|test| if here(&test) { drawn.next().unwrap_or_default() } else { Vec::new() }).collect();
         let (mut text, met) = overlay::draw(frame, &runs);
-        let notes = [cut.map(|cut| format!("cut off at {cut:.1}")), met.then(|| format!("{SEVERAL} where runs meet"))];
-        let notes: Vec<String> = notes.into_iter().flatten().collect();
+        let cut = cut.map(|cut| format!("losses cut off at {cut:.1}"));
+        let met = met.then(|| format!("{SEVERAL} several runs"));
+        let notes: Vec<String> = cut.into_iter().chain(met).collect();
         if !notes.is_empty() {
             text.push_str(&format!("{}\n", look.paint(Ink::Dim, &notes.join("; "))));
         }
@@ -116,8 +118,8 @@ fn frame<'a>(tests: &[&'a RangeTest], runs: &[Vec<Bucket>], rows: usize, look: L
     Some(Frame::new(look, scale, baselines, test.steps, rows).over_rates(test.from, test.to))
 }
 
-/// The losses of some tests, a step to a bucket, and where they are cut off: what a loss comes to once it has broken away
-/// would press the rest to a line.
+/// The losses of the tests, one step per bucket, and the value at which they are cut off: diverged losses would flatten
+/// the rest of the curve to a line.
 fn buckets(tests: &[&RangeTest]) -> (Vec<Vec<Bucket>>, Option<f64>) {
     let heights = tests.iter().flat_map(|test| {
         let best = test.found.best.and_then(|best| best.loss);
@@ -143,12 +145,12 @@ fn buckets(tests: &[&RangeTest]) -> (Vec<Vec<Bucket>>, Option<f64>) {
     (runs, cut.then_some(top))
 }
 
-/// Whether there is anything to advise: of sliding batches no rate is suggested, but that the loss never fell is said.
+/// Whether there is advice to give. With sliding batches no rate is suggested, but a loss that never fell is reported.
 fn has_verdict(test: &RangeTest) -> bool {
     !test.sliding || test.found.outcome == RangeOutcome::NeverFell
 }
 
-/// What a test comes to, in words that end with what to do.
+/// The conclusion of a test in words, ending with what to do.
 fn conclusion(test: &RangeTest, look: Look) -> String {
     let mut said = vec![story(test)];
     said.extend(scales(test));
@@ -162,82 +164,84 @@ fn conclusion(test: &RangeTest, look: Look) -> String {
     text
 }
 
-const SLIDING: &str = "The batches are sliding: each is the one before moved by a token, and what is learnt is that one by \
-                       heart. A limit found so means little, and no rate is suggested before the text is read in proper \
-                       streams: --set batch.layout=streams";
+const SLIDING: &str = "In the sliding layout, each batch is the previous one shifted by one token, so the model \
+                       memorises it. A limit found this way means little, so no rate is suggested. First read the \
+                       text in parallel streams: --set batch.layout=streams";
 
-/// What the loss did.
+/// The course of the loss.
 fn story(test: &RangeTest) -> String {
     let found = &test.found;
     let at = |point: Option<RangePoint>| {
-        point.map_or(String::new(), |point| format!(" at {} (step {})", rate(point.learning_rate), point.step))
+        point.map_or(String::new(), |it| format!(" at a rate of {} (step {})", rate(it.learning_rate), it.step))
     };
     let (start, best) = (loss(found.start), loss(found.best.and_then(|best| best.loss)));
     match found.outcome {
         RangeOutcome::Broke | RangeOutcome::NeverBroke => {
-            let fastest = found
-                .steepest
-                .map_or(String::new(), |point| format!(", the fastest around {}", rate(point.learning_rate)));
+            let fastest =
+                found.steepest.map_or(String::new(), |point| format!(", fastest around {}", rate(point.learning_rate)));
             format!("The loss fell from {start} to {best}{}{fastest}", at(found.best))
         }
         RangeOutcome::BrokeAtOnce => {
-            format!("The loss broke away{} before it had fallen from {start}", at(found.breaks))
+            format!("The loss diverged{} without first falling from {start}", at(found.breaks))
         }
-        RangeOutcome::NeverFell => format!("The loss neither fell nor broke away: from {start} to {best} at the best"),
+        RangeOutcome::NeverFell => {
+            format!("The loss neither fell nor diverged: it started at {start}, and the lowest was {best}")
+        }
     }
 }
 
-/// A test of fewer steps says little of where a loss goes.
+/// A test of fewer steps says little about the course of a loss.
 const FEW: i64 = 20;
 
-/// What to do, in a line.
+/// The advice, in one line.
 fn verdict(test: &RangeTest) -> String {
     let found = &test.found;
     let breaks = found.breaks.zip(found.limit).map_or(String::new(), |(point, limit)| {
-        let longer = format!(", in a longer training from about {} on", rate(limit));
+        let longer = format!(", and in longer training at about {}", rate(limit));
         let longer = if limit < point.learning_rate { longer } else { String::new() };
-        format!("breaks at {} (step {}){longer}", rate(point.learning_rate), point.step)
+        format!("the loss diverges at a rate of {} (step {}){longer}", rate(point.learning_rate), point.step)
     });
     match (found.outcome, found.suggestion) {
         (RangeOutcome::Broke, Some(suggestion)) => format!("{breaks}; try {}", rate(suggestion)),
         (RangeOutcome::NeverBroke, Some(suggestion)) => format!(
-            "never broke up to {}: --to {} would look further; for now try {}",
+            "the loss did not diverge up to a rate of {}; extend the test with --to {}, or try {}",
             rate(test.to),
             rate(1e3 * test.to),
             rate(suggestion)
         ),
         (RangeOutcome::NeverFell | RangeOutcome::BrokeAtOnce, _) if test.steps < FEW => {
-            format!("{} steps are few for the loss to show where it goes: --steps {STEPS}", test.steps)
+            format!("{} steps are too few to judge the loss; use --steps {STEPS} or more", test.steps)
         }
         (RangeOutcome::NeverFell, _) => format!(
-            "never fell up to {}: with --to {} it may; else look at the data (pipeline show {} --step 0)",
+            "the loss did not fall up to a rate of {}; try --to {}, or check the data with `pipeline show {} --step 0`",
             rate(test.to),
             rate(1e3 * test.to),
             test.run
         ),
         _ => format!(
-            "{breaks}, too soon to suggest a rate: begin lower with --from {}; else look at the data and the initial \
-             weights (pipeline show {} --step 0)",
+            "{breaks}, too early to suggest a rate; start lower with --from {}, or check the data and the initial \
+             weights with `pipeline show {} --step 0`",
             rate(test.from / 1e3),
             test.run
         ),
     }
 }
 
-/// The same rates for either scale of the loss, where they differ.
+/// The suggestion for a mean and for a summed loss, where these differ.
 fn scales(test: &RangeTest) -> Option<String> {
     let scale = test.scale?;
     let suggestion = test.found.suggestion?;
     let unroll = scale.unroll as f64;
     let (mean, sum) = if scale.summed { (suggestion * unroll, suggestion) } else { (suggestion, suggestion / unroll) };
-    Some(format!("For a mean loss try {}, for one summed over {} steps {}", rate(mean), scale.unroll, rate(sum)))
+    let (mean, sum) = (rate(mean), rate(sum));
+    Some(format!("For a mean loss, try {mean}; for a loss summed over {} steps, try {sum}", scale.unroll))
 }
 
-/// A row for each test.
+/// One row per test.
 fn table(tests: &[RangeTest], look: Look) -> String {
     let mut heads =
-        vec![left(""), left("run"), left("point"), right("from").spare(2), right("lowest"), right("at").spare(3)];
-    heads.extend([right("breaks at"), right("step").spare(1), right("limit"), right("try")]);
+        vec![left(""), left("run"), left("point"), right("start").spare(2), right("lowest"), right("at").spare(3)];
+    heads.extend([right("diverges at"), right("step").spare(1), right("limit"), right("try")]);
     let mut table = Table::new(heads);
     for (place, test) in tests.iter().enumerate() {
         let found = &test.found;
@@ -261,7 +265,7 @@ fn table(tests: &[RangeTest], look: Look) -> String {
     table.render(look).0
 }
 
-/// What is to be said of some of several tests.
+/// Remarks on those of several tests that have no clear suggestion.
 fn remarks(tests: &[RangeTest], look: Look) -> String {
     let mut text = String::new();
     for test in tests.iter().filter(|test| test.found.outcome != RangeOutcome::Broke && has_verdict(test)) {
@@ -277,11 +281,11 @@ fn remarks(tests: &[RangeTest], look: Look) -> String {
 fn lowest(tests: &[RangeTest], look: Look) -> String {
     let suggestions = tests.iter().filter_map(|test| Some((test, test.found.suggestion?)));
     let Some((test, suggestion)) = suggestions.min_by(|a, b| a.1.total_cmp(&b.1)) else { return String::new() };
-    let said = format!("the lowest to try is {}, of {}", rate(suggestion), test.run);
+    let said = format!("the lowest suggestion is {} ({}); to train with it", rate(suggestion), test.run);
     with_command(&said, test.command.as_deref().unwrap_or(""), look)
 }
 
-/// A sentence and a command on one line, or where that is too long on two: a command is never broken.
+/// A sentence and a command on one line or, if that is too long, on two: a command is never wrapped.
 fn with_command(said: &str, command: &str, look: Look) -> String {
     if command.is_empty() {
         return wrapped(said, look);
@@ -299,10 +303,10 @@ fn wrapped(text: &str, look: Look) -> String {
 }
 
 fn loss(loss: Option<f64>) -> String {
-    loss.map_or("no number".to_owned(), |loss| format!("{loss:.2}"))
+    loss.map_or("not finite".to_owned(), |loss| format!("{loss:.2}"))
 }
 
-/// A rate to three digits, as one types it.
+/// A rate to three digits, as a user would type it.
 fn rate(rate: f64) -> String {
     let short: f64 = format!("{rate:.2e}").parse().unwrap_or(rate);
     if (1e-3..1e5).contains(&short) { short.to_string() } else { format!("{short:e}") }

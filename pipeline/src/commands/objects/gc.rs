@@ -15,17 +15,17 @@ use record::objects::Trace;
 use record::{Record, RecordError};
 use session::failure::Failure;
 
-/// Something beside the objects that nobody needs.
+/// A leftover in the store that is not an object.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Waste {
-    /// `scratch`, `damaged` or `log`.
+    /// The kind of leftover: `scratch`, `damaged` or `log`.
     pub what: &'static str,
     pub path: PathBuf,
-    /// What it belonged to, as far as the record knows.
+    /// The stage and run it belonged to, if the record knows.
     pub whose: String,
 }
 
-/// Removes what nothing in the record refers to.
+/// Removes everything that the record does not refer to.
 pub fn gc(store: &Store, record: &mut Record, dry_run: bool) -> Result<(), Failure> {
     if let Some((other, noted)) = store.other_databases(record.path()).first() {
         return Err(shared(store, other, noted));
@@ -45,12 +45,12 @@ pub fn gc(store: &Store, record: &mut Record, dry_run: bool) -> Result<(), Failu
     let mut gone = Vec::new();
     let database = record.path().to_owned();
     let removed = store.remove(|| -> Result<_, Collecting> {
-        // Asked again: another may have begun to use the store.
+        // Checked again: another database may have started using the store.
         if let Some((other, noted)) = store.other_databases(&database).pop() {
             return Err(Collecting::Shared(other, noted));
         }
-        // Asked under the lock, so that nobody takes one up in between; and the rows go first, since a row without its
-        // file would be taken for damage.
+        // Queried under the lock, so that no process starts using an object in between. Rows are deleted first, because
+        // a row without its file would count as damage.
         gone = record.unreferenced(&ids)?;
         record.forget_objects(&gone)?;
         Ok(gone.clone())
@@ -58,7 +58,7 @@ pub fn gc(store: &Store, record: &mut Record, dry_run: bool) -> Result<(), Failu
     let freed = match removed {
         Ok(Some(freed)) => freed,
         Ok(None) => {
-            let hint = "nothing was removed; try again when it is done";
+            let hint = "nothing was removed; try again when that process has finished";
             return Err(Failure::failed("another process is adding objects to the store", hint));
         }
         Err(Collecting::Record(error)) => return Err(error.into()),
@@ -78,19 +78,19 @@ pub fn gc(store: &Store, record: &mut Record, dry_run: bool) -> Result<(), Failu
         }
     }
     store.save_cache();
-    ui::data(&format!("{} removed\n", sum(gone.len(), &waste, freed + swept)));
+    ui::data(&format!("removed {}\n", sum(gone.len(), &waste, freed + swept)));
     Ok(())
 }
 
-/// The complaint about a store in which another database keeps its objects too.
+/// The error for a store that another database uses too.
 fn shared(store: &Store, other: &Path, noted: &Path) -> Failure {
     let root = store.root().display();
     if other.exists() {
-        let message = format!("{root} is also the store of {}, whose objects would go", other.display());
-        return Failure::input(message, "keep a store for each database: --db and --store of another run choose both");
+        let message = format!("{root} is also the store of {}, whose objects would be removed", other.display());
+        return Failure::input(message, "use a separate store for each database, with --db and --store");
     }
-    let message = format!("{root} is also the store of {}, which is not to be found now", other.display());
-    Failure::input(message, format!("where it is gone for good: rm {}", noted.display()))
+    let message = format!("{root} is also the store of {}, which does not exist", other.display());
+    Failure::input(message, format!("if that database is gone for good: rm {}", noted.display()))
 }
 
 /// Why objects could not be removed.
@@ -112,7 +112,7 @@ impl From<std::io::Error> for Collecting {
     }
 }
 
-/// What is in the store's other folders, read before the record is: whatever begins later is not in here.
+/// The contents of the store's other folders, read before the record so that nothing newer is included.
 pub struct Folders {
     scratch: Vec<PathBuf>,
     damaged: Vec<PathBuf>,
@@ -126,9 +126,9 @@ impl Folders {
     }
 }
 
-/// What nobody needs of those folders.
+/// The leftovers in those folders.
 pub fn waste(store: &Store, folders: Folders, traces: &[Trace], owners: &Owners<'_>) -> Vec<Waste> {
-    // What the record does not know may be a living process's that is about to record it, or one's with another record.
+    // A file unknown to the record may belong to a live process that is about to record it or that uses another record.
     let anyone = lock::is_anyone_alive(store.root(), None);
     let by_uid: BTreeMap<&str, &Trace> = traces.iter().map(|trace| (trace.uid.as_str(), trace)).collect();
     let logs: BTreeSet<&str> = traces.iter().filter_map(|trace| trace.log.as_deref()).collect();
@@ -158,7 +158,7 @@ fn name(path: &std::path::Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or("")
 }
 
-/// Objects of checkpoints that are gone. Where none at all is there, it is another store, and nothing is concluded.
+/// Referenced objects that are missing. If all are missing, this is probably a different store, and none is reported.
 pub fn lost<'a>(owners: &Owners<'a>, there: &BTreeMap<ObjectId, u64>) -> Vec<&'a str> {
     if !owners.keys().any(|id| there.contains_key(id)) {
         return Vec::new();
@@ -167,9 +167,9 @@ pub fn lost<'a>(owners: &Owners<'a>, there: &BTreeMap<ObjectId, u64>) -> Vec<&'a
     gone.filter_map(|(_, references)| Some(references.first()?.digest.as_str())).collect()
 }
 
-/// What would go.
+/// The screen of a dry run.
 pub fn screen(objects: &[(ObjectId, u64)], waste: &[Waste], look: Look) -> String {
-    let mut table = Table::new(vec![left("what"), right("bytes"), left("name"), left("whose")]);
+    let mut table = Table::new(vec![left("what"), right("bytes"), left("name"), left("belongs to")]);
     for (id, size) in objects {
         table.plain(vec!["object".to_owned(), bytes(*size), redacted("digest", id.to_string()), String::new()]);
     }
@@ -177,18 +177,18 @@ pub fn screen(objects: &[(ObjectId, u64)], waste: &[Waste], look: Look) -> Strin
     for Waste { what, path, whose } in waste {
         let size = size_of(path);
         whole += size;
-        // Of a damaged object's name, the part that tells what it was.
+        // The part of a damaged file's name that identifies the object.
         let short = name(path).get(..64).unwrap_or(name(path)).to_owned();
         table.plain(vec![(*what).to_owned(), bytes(size), redacted("name", short), whose.clone()]);
     }
     let sum = sum(objects.len(), waste, whole);
     if objects.is_empty() && waste.is_empty() {
-        return "nothing would go\n".to_owned();
+        return "nothing to remove\n".to_owned();
     }
-    format!("{}{sum} would go\n", table.render(look).0)
+    format!("{}would remove {sum}\n", table.render(look).0)
 }
 
-/// `2 objects, 1 log, 3.4 MB`.
+/// The number of objects and of leftovers, and their size: `2 objects, 1 log, 3.4 MB`.
 fn sum(objects: usize, waste: &[Waste], whole: u64) -> String {
     let of = |what: &str| waste.iter().filter(|waste| waste.what == what).count();
     let parts = [

@@ -13,7 +13,7 @@ use session::failure::Failure;
 use session::places::Paths;
 use session::updated;
 
-/// Looks after the store.
+/// Runs the subcommand.
 pub fn objects(args: &ObjectsArgs, paths: &Paths) -> Result<(), Failure> {
     match &args.command {
         ObjectsCommand::Verify(args) => super::verify::verify(args, paths),
@@ -29,18 +29,18 @@ pub fn objects(args: &ObjectsArgs, paths: &Paths) -> Result<(), Failure> {
     }
 }
 
-/// The store and the record, which is written or only read: looking works where nothing may be written.
+/// Opens the store and the record, read-only unless `writes` is set: inspecting works without write access.
 fn open(paths: &Paths, writes: bool) -> Result<(Store, Record), Failure> {
     if !paths.db.exists() {
         return Err(RecordError::Missing(paths.db.clone()).into());
     }
     let mut record = updated(if writes { Record::create(&paths.db)? } else { Record::open(&paths.db)? }, &mut Terminal);
     let store = Store::over(&paths.store(record.store_path()?.as_deref()));
-    // Every object would be missing from a folder that is not there; more likely another is meant.
+    // If the folder does not exist, the user more likely meant another folder than lost every object.
     if !store.root().is_dir() {
         return Err(Failure::input(
             format!("{}: no such store", store.root().display()),
-            "name the store with --store",
+            "pass the folder of the store with --store",
         ));
     }
     Ok((store, record))

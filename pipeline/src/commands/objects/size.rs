@@ -11,7 +11,7 @@ use engine::store::Store;
 use identity::RunId;
 use record::objects::Reference;
 
-/// A number of objects and their bytes.
+/// A number of objects and their total size.
 #[derive(Debug, Default, Clone, Copy)]
 struct Sum {
     objects: u64,
@@ -25,7 +25,7 @@ impl Sum {
     }
 }
 
-/// What the store holds: by stage, by run, and in all.
+/// The contents of the store by stage, by run, and in total.
 pub fn screen(store: &Store, references: &[Reference], look: Look) -> io::Result<String> {
     let owners = owners(references);
     let (mut stages, mut own, mut shared) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -61,7 +61,7 @@ pub fn screen(store: &Store, references: &[Reference], look: Look) -> io::Result
     if unreferenced.objects > 0 {
         row(&mut table, "(unreferenced)", unreferenced);
     }
-    row(&mut table, "all", whole);
+    row(&mut table, "total", whole);
     let mut text = table.render(look).0;
 
     let titles = [right("objects"), right("bytes"), right("shared"), right("shared bytes")];
@@ -75,7 +75,7 @@ pub fn screen(store: &Store, references: &[Reference], look: Look) -> io::Result
         table.plain(std::iter::once(run.to_string()).chain(cells(of(&own), of(&shared))).collect());
     }
     if several.objects > 0 {
-        // Each counted once.
+        // Each shared object counts once here.
         table.plain(std::iter::once("(shared)".to_owned()).chain(cells(Sum::default(), several)).collect());
     }
     if nobody.objects > 0 {
@@ -85,7 +85,7 @@ pub fn screen(store: &Store, references: &[Reference], look: Look) -> io::Result
     text.push_str(&table.render(look).0);
 
     let mut table = Table::new(vec![left("folder"), right("entries"), right("bytes")]);
-    for (folder, called) in [("damaged", "set aside"), ("tmp", "being made"), ("logs", "workers' words")] {
+    for (folder, called) in [("damaged", "set aside"), ("tmp", "in progress"), ("logs", "worker output")] {
         let found = entries(&store.root().join(folder));
         if !found.is_empty() {
             let size = found.iter().map(|path| size_of(path)).sum();

@@ -1,4 +1,4 @@
-//! A small store with everything in it that can be wrong.
+//! Tests with a small store that contains every fault.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -54,7 +54,7 @@ fn reference(id: ObjectId, stage: &str, name: &str, run: RunId) -> Reference {
 }
 
 #[test]
-fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
+fn damaged_and_missing_objects_are_listed_with_their_runs() {
     let small = small();
     let (vocab, weights, state) = (small.put("vocab"), small.put("weights"), small.put("state"));
     let references = [
@@ -66,7 +66,7 @@ fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
     let owners = owners::owners(&references);
     let sizes = std::collections::HashMap::new();
     let (text, complaint) = tell(&look(&small.store, &owners, &sizes).unwrap(), &owners, "");
-    assert_eq!(text, "3 objects, 17 B, all sound\n");
+    assert_eq!(text, "3 objects, 17 B, no damage found\n");
     assert_eq!(complaint, None);
 
     small.spoil(vocab);
@@ -79,10 +79,10 @@ fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
     wanted.sort();
     assert_eq!(text, wanted.concat());
     let message = "1 of 2 objects damaged, 1 object missing".to_owned();
-    let hint = "pipeline run tiny.toml --set train.steps=600 makes it again".to_owned();
+    let hint = "to recompute: pipeline run tiny.toml --set train.steps=600".to_owned();
     assert_eq!(complaint, Some(Complaint { message, hint }));
 
-    // What a newer execution took the place of is not missed.
+    // An object that a newer execution superseded is not needed.
     let mut replaced = reference(weights, "train", "weights@100", RunId(2));
     (replaced.needed, replaced.run) = (false, None);
     std::fs::remove_file(small.store.path(weights)).unwrap();
@@ -91,7 +91,7 @@ fn what_is_damaged_and_what_is_missing_are_told_with_their_runs() {
 }
 
 #[test]
-fn sizes_are_told_by_stage_and_run_and_each_byte_once() {
+fn sizes_are_listed_by_stage_and_run_and_each_byte_counts_once() {
     let small = small();
     let (vocab, weights, state) = (small.put("vocab"), small.put("weights"), small.put("state"));
     small.put("an orphan");
@@ -109,20 +109,20 @@ fn sizes_are_told_by_stage_and_run_and_each_byte_once() {
     train weights         1    7 B
     vocab                 1    5 B
     (unreferenced)        1    9 B
-    all                   4   26 B
+    total                 4   26 B
 
     run       objects  bytes  shared  shared bytes
     run1            0    0 B       1           5 B
     run2            2   12 B       1           5 B
     (shared)        0    0 B       1           5 B
 
-    folder                 entries  bytes
-    logs (workers' words)        1    5 B
+    folder                entries  bytes
+    logs (worker output)        1    5 B
     ");
 }
 
 #[test]
-fn nothing_goes_that_a_living_process_may_want() {
+fn files_that_a_live_process_may_need_are_kept() {
     let small = small();
     let root = small.store.root().to_owned();
     let orphan = small.put("an orphan");
@@ -153,25 +153,25 @@ fn nothing_goes_that_a_living_process_may_want() {
     let with = found();
     drop(lock);
     insta::assert_snapshot!(format!("{with}\n{}", found()), @"
-    what     bytes  name                                                              whose
+    what     bytes  name                                                              belongs to
     object     9 B  968760f5f1a7fbc5847bb6642a4128d5660c8c2137ba6f1da8a851a409205db3
     scratch    5 B  dead                                                              train of run3
     damaged    8 B  a02d817c50f2f0e2863495102a37e26d48643f9831478fe536f3b2698635a84f  sample text of run3
-    1 object, 1 damaged file, 1 scratch folder, 22 B would go
+    would remove 1 object, 1 damaged file, 1 scratch folder, 22 B
 
-    what     bytes  name                                                              whose
+    what     bytes  name                                                              belongs to
     object     9 B  968760f5f1a7fbc5847bb6642a4128d5660c8c2137ba6f1da8a851a409205db3
     scratch    5 B  alive                                                             train of run3
     scratch    5 B  dead                                                              train of run3
     scratch    5 B  unknown
     damaged    8 B  a02d817c50f2f0e2863495102a37e26d48643f9831478fe536f3b2698635a84f  sample text of run3
     log        5 B  unknown.log
-    1 object, 1 damaged file, 3 scratch folders, 1 log, 37 B would go
+    would remove 1 object, 1 damaged file, 3 scratch folders, 1 log, 37 B
     ");
 }
 
 #[test]
-fn only_a_store_that_is_the_records_own_says_what_is_lost() {
+fn objects_count_as_lost_only_in_the_records_own_store() {
     let small = small();
     let (state, other) = (small.put("state"), small.put("other"));
     let references = [reference(state, "train", "state@1", RunId(1)), reference(other, "vocab", "vocab", RunId(1))];

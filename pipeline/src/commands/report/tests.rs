@@ -18,19 +18,18 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// The page of the fixture's study, its runs judged as they might be.
+/// The report of the fixture's study, with made-up verdicts.
 fn judged(fixture: &Fixture, study: &str) -> ReportView {
     let mut verdicts = session::judge::verdicts(&mut reader(fixture), &[RunId(1), RunId(2), RunId(3)]).unwrap();
     for (verdict, (kind, sentence)) in verdicts.iter_mut().zip([
-        (Kind::Stable, "the training loss went from 2.48 to 2.17 without leaving its way"),
+        (Kind::Stable, "the training loss fell steadily from 2.48 to 2.17"),
         (
             Kind::DataFault,
-            "the batches move so little that 98 % of each was in the one before: the model learns a few sentences by heart \
-             and not the text",
+            "98 % of each batch overlaps with the previous one: the model memorises a few sentences, not the text",
         ),
         (
             Kind::Diverged,
-            "the loss left for good at step 320: it is not finite now. Consistent with a learning rate that is too high",
+            "the loss diverged at step 320 and is now NaN. Consistent with a learning rate that is too high",
         ),
     ]) {
         (verdict.verdict, verdict.sentence) = (kind, sentence.to_owned());
@@ -49,16 +48,16 @@ fn judged(fixture: &Fixture, study: &str) -> ReportView {
         step: Some(step),
         sentence: sentence.to_owned(),
     };
-    let lost = "the loss is not finite now, worse than word frequencies alone (2.30)";
+    let lost = "the loss is now NaN, worse than the unigram baseline (2.30)";
     third.evidence = vec![
-        evidence(Signal::Nonfinite.into(), Some(20.0), 0.0, 480, "20 losses are not finite, from step 480 on"),
-        // As another version of the rules may have it.
+        evidence(Signal::Nonfinite.into(), Some(20.0), 0.0, 480, "20 losses are not finite, the first at step 480"),
+        // A signal that only another version of the rules knows.
         evidence("last_loss".to_owned().into(), None, 2.4849, 499, lost),
     ];
     let check = |name: CheckName, made: bool, note: &str| Check { name: name.into(), made, note: note.to_owned() };
     third.checks = vec![
-        check(CheckName::FiniteLosses, true, "20 of 500 are not, the first at step 480"),
-        check(CheckName::Probes, false, "train.probes is 0: --set train.probes=10 measures overshoot and sharpness"),
+        check(CheckName::FiniteLosses, true, "20 of 500 losses are not finite, the first at step 480"),
+        check(CheckName::Probes, false, "train.probes is 0; to measure overshoot and sharpness: --set train.probes=10"),
     ];
     let mut record = Record::create(&fixture.db).unwrap();
     record.conclude(&(1..).map(RunId).zip(verdicts).collect::<Vec<_>>()).unwrap();
@@ -66,7 +65,7 @@ fn judged(fixture: &Fixture, study: &str) -> ReportView {
         trial: RunId(1),
         cause: Cause::RateTooHigh.into(),
         outcome: TrialOutcome::Confirmed,
-        sentence: "with a third of the rate and all else equal it ends at 2.12 instead of what is not finite (stable)"
+        sentence: "with a third of the rate and all else equal the loss ends at 2.12 instead of NaN (stable)"
             .to_owned(),
     };
     record.confirm(RunId(3), &found).unwrap();
@@ -79,7 +78,7 @@ fn read(fixture: &Fixture, selectors: &[&str]) -> ReportView {
     ReportView::read(&mut reader, runs, &selectors, "2026-03-01 10:00".to_owned(), "0.1.0").unwrap()
 }
 
-/// What stands between two marks, after the first of them.
+/// The text between the first `start` and the next `end`.
 fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
     text.split_once(start).unwrap().1.split_once(end).unwrap().0
 }
@@ -89,10 +88,10 @@ fn a_study_with_its_verdicts() {
     let report = judged(&Fixture::new(), "study:lr_study");
     let page = page(&report);
     let summary = between(&page, "<section id=\"summary\">", "</section>");
-    // A data fault stands first, and its run is no candidate, though its loss is lower than that of the third.
-    assert!(summary.find("The data come first").unwrap() < summary.find("has the lowest valid loss").unwrap());
-    assert!(summary.contains("<strong>run1 learning_rate 0.1</strong> has the lowest valid loss"), "{summary}");
-    for said in ["data fault", "diverged", "stable", "the loss left for good at step 320", "nan"] {
+    // A data fault comes first, and its run can't be the best, although its loss is lower than the third run's.
+    assert!(summary.find("Fix the data first").unwrap() < summary.find("has the lowest validation loss").unwrap());
+    assert!(summary.contains("<strong>run1 learning_rate 0.1</strong> has the lowest validation loss"), "{summary}");
+    for said in ["data fault", "diverged", "stable", "the loss diverged at step 320", "nan"] {
         assert!(summary.contains(said), "{said} is not in {summary}");
     }
     let verdicts = between(&page, "<section id=\"verdicts\">", "</section>");
@@ -101,11 +100,11 @@ fn a_study_with_its_verdicts() {
         "step 320",
         "try a third of the rate",
         "saturated softmax",
-        "worse than word frequencies alone",
+        "worse than the unigram baseline",
         ">nan<",
         "2.4849",
         "Checks made",
-        "20 of 500 are not, the first at step 480",
+        "20 of 500 losses are not finite, the first at step 480",
         "Checks not made, and why",
         "train.probes is 0",
         "confirmed",
@@ -119,14 +118,14 @@ fn a_study_with_its_verdicts() {
     for said in ["workbench", "2.11.0", "AVX512", "pipeline run experiments/lr_study.toml", "pipeline reproduce run3"] {
         assert!(environment.contains(said), "{said} is not in {environment}");
     }
-    // Loss, valid, norms and probes, each as a still picture too; and the parameters.
+    // Training loss, validation loss, norms and probes, each with a still picture; and the parameters.
     assert_eq!(report.charts.len(), 7);
     assert_eq!(page.matches("<svg").count(), 8);
     assert_eq!(page.matches("class=\"strand\"").count(), 3);
 }
 
 #[test]
-fn no_text_leaves_its_place() {
+fn hostile_text_is_escaped_everywhere() {
     let fixture = Fixture::new();
     fixture.change("UPDATE samples SET text = ?1, prompt = ?1", json!([HOSTILE]));
     fixture.change("UPDATE experiments SET name = ?1, path = ?1, toml = ?1", json!([HOSTILE]));
@@ -145,7 +144,7 @@ fn no_text_leaves_its_place() {
 }
 
 #[test]
-fn what_is_no_number_is_null_beside_its_kind() {
+fn a_nonfinite_value_is_null_beside_its_kind() {
     let page = page(&judged(&Fixture::new(), "study:lr_study"));
     let data: serde_json::Value = serde_json::from_str(between(&page, "id=\"data\">", "</script>")).unwrap();
     let line = &data["charts"][0]["lines"][2];
@@ -153,13 +152,13 @@ fn what_is_no_number_is_null_beside_its_kind() {
     assert_eq!(line["holes"], json!([[480, 484, "inf"], [485, 499, "nan"]]));
     assert_eq!(line["onset"], 320);
     assert_eq!(data["charts"][1]["lines"][2]["holes"], json!([[500, 500, "nan"]]));
-    // The still picture says the same.
+    // The still picture shows the same.
     assert!(page.contains("learning_rate 10.0: nan"));
     assert!(page.matches("class=\"hole s2\"").count() >= 2);
 }
 
 #[test]
-fn a_million_steps_are_a_small_page_that_shows_the_spike() {
+fn a_million_steps_make_a_small_page_that_shows_the_spike() {
     let fixture = Fixture::new();
     [5, 6].into_iter().for_each(|run| fixture.long_run(run, 1_000_000));
     let page = page(&read(&fixture, &["5", "6"]));
@@ -167,7 +166,7 @@ fn a_million_steps_are_a_small_page_that_shows_the_spike() {
     let data: serde_json::Value = serde_json::from_str(between(&page, "id=\"data\">", "</script>")).unwrap();
     let chart = &data["charts"][0];
     for line in chart["lines"].as_array().unwrap() {
-        // What all lines have in common is said once.
+        // Columns that all lines share are written once.
         let column = |name: &str| line.get(name).unwrap_or(&chart["shared"][name]);
         let highest = line["high"].as_array().unwrap().iter().position(|high| high.as_f64() == Some(60.0)).unwrap();
         let first = column("x")[highest].as_i64().unwrap();
@@ -176,22 +175,22 @@ fn a_million_steps_are_a_small_page_that_shows_the_spike() {
 }
 
 #[test]
-fn a_page_links_to_no_run_that_it_does_not_show_whole() {
+fn a_page_links_only_to_runs_that_it_shows_in_full() {
     let fixture = Fixture::new();
     let mut report = judged(&fixture, "study:lr_study");
     report.runs[1].whole = false;
     let page = page(&report);
-    assert_eq!(page.matches("Of 3 runs 2 are shown here: the best, and some of each verdict.").count(), 2);
+    assert_eq!(page.matches("2 of 3 runs are shown here: the best, and some with each verdict.").count(), 2);
     assert!(page.contains("<a href=\"#verdict-3\">run3</a>") && page.contains("id=\"verdict-3\""));
-    assert!(!page.contains("#verdict-2") && !page.contains("verdict-2"), "a link to what is not there");
-    assert!(page.contains("98 % of each was in the one before"), "its line in the summary stays");
+    assert!(!page.contains("#verdict-2") && !page.contains("verdict-2"), "a link without a target");
+    assert!(page.contains("98 % of each batch overlaps"), "the summary still lists the run");
 }
 
 #[test]
-fn a_page_says_that_some_runs_are_not_drawn() {
+fn a_page_says_that_some_runs_are_not_plotted() {
     let fixture = Fixture::new();
     let mut report = judged(&fixture, "study:lr_study");
     report.charts.iter_mut().for_each(|chart| drop(chart.lines.remove(1)));
     let page = page(&report);
-    assert!(page.contains("Of 3 runs 2 are drawn: those that are shown below, and others at equal distances."));
+    assert!(page.contains("2 of 3 runs are plotted: those described below, and an even selection of the others."));
 }

@@ -1,4 +1,4 @@
-//! `pipeline show --log`: what a run's workers wrote.
+//! `pipeline show --log`: the output of a run's workers.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 
@@ -10,11 +10,11 @@ use session::Reader;
 use session::failure::Failure;
 use system::files;
 
-/// Prints the output of the run's executions by the worker, one after another: failed and interrupted ones too.
+/// Prints the worker's output for each of the run's executions in turn, including failed and interrupted ones.
 pub fn log(reader: &mut Reader, run: RunId) -> Result<(), Failure> {
     let parts = reader.record.logs(run)?;
     if parts.is_empty() {
-        ui::talk(&format!("{run} has no worker's output yet"));
+        ui::talk(&format!("{run} has no worker output yet"));
     }
     let mut lost = None;
     for part in parts {
@@ -30,11 +30,11 @@ pub fn log(reader: &mut Reader, run: RunId) -> Result<(), Failure> {
         };
         ui::data(&format!("{}\n", format!("==> {} {}", part.stage, part.item).trim_end()));
         match read() {
-            // A program gets what was written. A terminal would obey the control characters in it.
+            // Another program gets the bytes as written; a terminal would obey the control characters in them.
             Ok(bytes) if ui::look::Look::stdout().terminal => ui::data(&plain::lines(&String::from_utf8_lossy(&bytes))),
             Ok(bytes) => ui::data(&String::from_utf8_lossy(&bytes)),
             Err(error) => {
-                let hint = "logs are kept in the store; name it with --store if it is elsewhere";
+                let hint = "logs are in the store; if the store has moved, pass --store FOLDER";
                 lost.get_or_insert_with(|| Failure::failed(format!("{}: {error}", path.display()), hint));
             }
         }

@@ -44,9 +44,9 @@ pub fn show(args: ShowArgs, paths: &Paths) -> Result<(), Failure> {
 }
 
 fn read(reader: &mut Reader, run: RunId, look: Look) -> Result<RunView, Failure> {
-    // Several rows for each column of dots, so that rows need not end where columns do.
+    // Several rows per column of dots, because rows and columns don't end at the same steps.
     let view = RunView::read(reader, run, look.width as i64 * 8)?;
-    view.ok_or_else(|| Failure::failed("BUG: the run is gone", ""))
+    view.ok_or_else(|| Failure::failed("BUG: the run is missing from the record", ""))
 }
 
 /// The whole screen.
@@ -70,9 +70,9 @@ fn screen(whole: &RunView, look: Look) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// The verdict, and where the rest of it is.
+/// The verdict, and the command that shows its evidence.
 fn judged(whole: &RunView, look: Look) -> String {
-    let more = format!("  pipeline diagnose {} has the evidence", whole.summary.name());
+    let more = format!("  to see the evidence: pipeline diagnose {}", whole.summary.name());
     let said = verdict::words(whole.summary.run, &whole.judged, &whole.confirmations, look);
     format!("{}\n{said}{}\n", look.heading("verdict"), look.paint(Ink::Dim, &more))
 }
@@ -107,8 +107,8 @@ mod tests {
 
         verdict
           stable
-            the training loss went from 2.48 to 2.17 without leaving its way
-          pipeline diagnose run1 has the evidence
+            the training loss fell steadily from 2.48 to 2.17
+          to see the evidence: pipeline diagnose run1
 
         parameters
           batch.size               10            train.learning_rate      0.1
@@ -116,9 +116,9 @@ mod tests {
           train.checkpoints.every  500           train.steps              1000
           train.clip_norm          1.25
           corpus.text              data/kings.txt
-          for a mean loss: learning_rate 0.1, clip_norm 1.25; for one summed over 6
-          steps: learning_rate 0.016667, clip_norm 7.5
-          by default: baselines.order=5 baselines.tokens=50000000 batch.layout=streams
+          equivalent settings for a mean loss: learning_rate 0.1, clip_norm 1.25; for a
+          loss summed over 6 steps: learning_rate 0.016667, clip_norm 7.5
+          defaults: baselines.order=5 baselines.tokens=50000000 batch.layout=streams
           batch.seed=1 evaluate.test=last evaluate.valid=all sample.at=all
           sample.decode=greedy, temperature=1.0 sample.length=100 sample.prompt=""
           sample.seed=1 seed=1 tokenize.eos=<eos> tokenize.lowercase=false
@@ -131,12 +131,12 @@ mod tests {
           train.warmup=0 train.weight_decay=0.0 vocab.min_count=1 vocab.size=10000
 
         stages
-          stage      item     how          time  key       facts
-          tokenize            executed    31 ms  0aabd5d2  1,200 tokens, 12 types
-          vocab               executed    12 ms  1558ea5a  12 types, coverage 98.0 %
-          batch               executed     1 ms  2cfd5c25  epoch 19 steps, overlap 0 %
-          baselines           executed     2 ms  26780892  1,200 tokens counted
-          train               executed     10 s  44c9e9e1  1,000 steps, 1 thread, cpu
+          stage      item     how          time  facts
+          tokenize            executed    31 ms  1,200 tokens, 12 types
+          vocab               executed    12 ms  12 types, coverage 98.0 %
+          batch               executed     1 ms  19 steps per epoch, overlap 0 %
+          baselines           executed     2 ms  1,200 tokens counted
+          train               executed     10 s  1,000 steps, 1 thread, cpu
           evaluate   0–1,000  4 executed  0.8 s
           sample     0–1,000  3 executed  0.2 s
 
@@ -158,7 +158,7 @@ mod tests {
                 └┬──────────┬───────────┬──────────┬───────────┬───────────┬
                  0         200         400        600         800        1,000
         ┄ n-gram models on valid: ln V 2.48, unigram 2.30, bigram 1.95, KN5 1.90
-        last 2.1671, best 2.1631
+        last loss 2.1671, best loss 2.1631
 
         evaluations
            step  split    loss  perplexity  tokens
@@ -173,10 +173,10 @@ mod tests {
           unigram  2.3000       9.974  2.3100        10.1
           bigram   1.9500       7.029  1.9600       7.099
           KN5      1.9000       6.686  1.9100       6.753
-        the last valid loss, 2.1219, is between word frequencies (unigram 2.30) and a
-        bigram model (1.95)
+        the last validation loss, 2.1219, is between the unigram baseline (2.30) and the
+        bigram baseline (1.95)
 
-        samples of checkpoint 1,000
+        samples from checkpoint 1,000
           greedy
             distinct-1 0.20, distinct-2 0.21, seq-rep-4 0.71, loops over 2 tokens from
             token 2 on
@@ -203,11 +203,11 @@ mod tests {
 
         verdict
           diverged at step 1 (rate too high)
-            the loss left for good at step 1: it is not finite now. Consistent with a
+            the loss diverged at step 1 and is now NaN or Inf. Consistent with a
             learning rate that is too high
             try a third of the rate: --set train.learning_rate=3.0
-            pipeline confirm run3 tries whether that is the cause
-          pipeline diagnose run3 has the evidence
+            to test whether that is the cause: pipeline confirm run3
+          to see the evidence: pipeline diagnose run3
 
         parameters
           batch.size               10            train.learning_rate      10.0
@@ -215,9 +215,9 @@ mod tests {
           train.checkpoints.every  500           train.steps              1000
           train.clip_norm          1.25
           corpus.text              data/kings.txt
-          for a mean loss: learning_rate 10.0, clip_norm 1.25; for one summed over 6
-          steps: learning_rate 1.6667, clip_norm 7.5
-          by default: baselines.order=5 baselines.tokens=50000000 batch.layout=streams
+          equivalent settings for a mean loss: learning_rate 10.0, clip_norm 1.25; for a
+          loss summed over 6 steps: learning_rate 1.6667, clip_norm 7.5
+          defaults: baselines.order=5 baselines.tokens=50000000 batch.layout=streams
           batch.seed=1 evaluate.test=last evaluate.valid=all sample.at=all
           sample.decode=greedy, temperature=1.0 sample.length=100 sample.prompt=""
           sample.seed=1 seed=1 tokenize.eos=<eos> tokenize.lowercase=false
@@ -230,12 +230,12 @@ mod tests {
           train.warmup=0 train.weight_decay=0.0 vocab.min_count=1 vocab.size=10000
 
         stages
-          stage      item   how            time  key       facts
-          tokenize          cached, run1  31 ms  0aabd5d2  1,200 tokens, 12 types
-          vocab             cached, run1  12 ms  1558ea5a  12 types, coverage 98.0 %
-          batch             cached, run1   1 ms  2cfd5c25  epoch 19 steps, overlap 0 %
-          baselines         cached, run1   2 ms  26780892  1,200 tokens counted
-          train             executed      5.0 s  f45e7018  500 steps, 1 thread, cpu
+          stage      item   how            time  facts
+          tokenize          cached, run1  31 ms  1,200 tokens, 12 types
+          vocab             cached, run1  12 ms  12 types, coverage 98.0 %
+          batch             cached, run1   1 ms  19 steps per epoch, overlap 0 %
+          baselines         cached, run1   2 ms  1,200 tokens counted
+          train             executed      5.0 s  500 steps, 1 thread, cpu
           evaluate   0–500  3 executed    0.6 s
           sample     0–500  2 executed    0.1 s
 
@@ -257,8 +257,8 @@ mod tests {
                 └┬──────────┬───────────┬──────────┬───────────┬────────✗✗✗┬
                  0         100         200        300         400         500
         ┄ n-gram models on valid: ln V 2.48, unigram 2.30, bigram 1.95, KN5 1.90
-        last nan, best 2.4849
-        ✗ 20 steps without a finite loss, the first at 480
+        last loss nan, best loss 2.4849
+        ✗ 20 steps with a non-finite loss, the first at 480
 
         evaluations
           step  split    loss  perplexity  tokens
@@ -273,7 +273,7 @@ mod tests {
           bigram   1.9500       7.029  1.9600       7.099
           KN5      1.9000       6.686  1.9100       6.753
 
-        samples of checkpoint 500
+        samples from checkpoint 500
           greedy
             (no text: logits are NaN after 0 tokens)
           temperature=1.0
@@ -281,8 +281,8 @@ mod tests {
 
         events
           step  event
-           480  nonfinite          the loss is inf for the first time
-           499  stopped_nonfinite  the loss was not finite for 20 steps in a row: training ends
+           480  nonfinite          the loss first became inf
+           499  stopped_nonfinite  the loss was NaN or Inf for 20 consecutive steps; training stopped
         "#);
         let json = serde_json::to_value(&run).unwrap();
         assert_eq!(json["last_loss_kind"], "nan");

@@ -1,4 +1,4 @@
-//! What a run's checkpoints came to, and what happened on the way.
+//! A run's evaluations, baselines, samples and events.
 
 use crate::ui::format::{self, count, indent};
 use crate::ui::look::{Ink, Look};
@@ -10,10 +10,10 @@ use view::models::{best, short};
 use view::sample::{decode, figures, written};
 use view::standing;
 
-/// Rows of evaluations and events that a screen shows; JSON and SQL have all.
+/// The most evaluations and events that a screen shows; JSON and SQL have all of them.
 const MOST_ROWS: usize = 16;
 
-/// Scores by checkpoint, the best of each split marked.
+/// Evaluations by checkpoint, with the best of each split marked.
 pub fn evaluations(evaluations: &[EvaluationRow], look: Look) -> String {
     if evaluations.is_empty() {
         return String::new();
@@ -31,7 +31,7 @@ pub fn evaluations(evaluations: &[EvaluationRow], look: Look) -> String {
         let several = evaluations.iter().filter(|other| other.split == e.split).count() > 1;
         let mut remarks: Vec<&str> = Vec::new();
         if e.source == "train" {
-            remarks.push("in training");
+            remarks.push("during training");
         }
         if several && best.contains(&at) {
             remarks.push("best");
@@ -48,12 +48,12 @@ pub fn evaluations(evaluations: &[EvaluationRow], look: Look) -> String {
     }
     let (mut text, _) = table.render(look);
     if hidden > 0 {
-        text.push_str(&format!("… {hidden} more (--json has all)\n"));
+        text.push_str(&format!("… {hidden} more (--json shows all)\n"));
     }
     format!("{}\n{}", look.heading("evaluations"), indent(&text))
 }
 
-/// What models that count come to on what is held out, or on train where nothing is; and where the last valid loss stands.
+/// N-gram baselines on the held-out splits, or on train if there are none; and how the last validation loss compares.
 pub fn baselines(ngrams: &[NgramLoss], standing: Option<&Standing>, unit: &str, look: Look) -> String {
     let has = |split: &&str| ngrams.iter().any(|it| it.split == *split);
     let mut splits: Vec<&str> = ["valid", "test"].into_iter().filter(has).collect();
@@ -75,16 +75,16 @@ pub fn baselines(ngrams: &[NgramLoss], standing: Option<&Standing>, unit: &str, 
     }
     let mut text = format!("{}\n{}", look.heading("baselines"), indent(&table.render(look).0));
     if let Some(standing) = standing {
-        let said = format!("the last valid loss, {}", standing::words(standing, unit));
+        let said = format!("the last validation loss, {}", standing::words(standing, unit));
         text.extend(format::wrap(&said, look.width).iter().map(|line| format!("{line}\n")));
     }
     text
 }
 
-/// The texts of the last checkpoint that has some.
+/// The samples from the last checkpoint that has any.
 pub fn samples(samples: &[SampleRow], look: Look) -> String {
     let Some(last) = samples.last() else { return String::new() };
-    let mut text = format!("{}\n", look.heading(&format!("samples of checkpoint {}", count(last.step.unwrap_or(0)))));
+    let mut text = format!("{}\n", look.heading(&format!("samples from checkpoint {}", count(last.step.unwrap_or(0)))));
     for sample in samples.iter().filter(|sample| sample.step == last.step) {
         text.push_str(&format!("  {}\n", decode(&sample.decode)));
         for line in format::wrap(&figures(sample), look.width - 4) {
@@ -98,7 +98,7 @@ pub fn samples(samples: &[SampleRow], look: Look) -> String {
     text
 }
 
-/// What happened, by step.
+/// The run's events, by step.
 pub fn events(events: &[EventRow], look: Look) -> String {
     if events.is_empty() {
         return String::new();
@@ -110,7 +110,7 @@ pub fn events(events: &[EventRow], look: Look) -> String {
     }
     let (mut text, _) = table.render(look);
     if events.len() > MOST_ROWS {
-        text.push_str(&format!("… {} more (--json has all)\n", events.len() - MOST_ROWS));
+        text.push_str(&format!("… {} more (--json shows all)\n", events.len() - MOST_ROWS));
     }
     format!("{}\n{}", look.heading("events"), indent(&text))
 }

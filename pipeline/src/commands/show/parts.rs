@@ -15,7 +15,7 @@ use view::defaults::Defaults;
 use view::models::{baseline_words, lines_on};
 use view::run::again;
 
-/// Who, what, when, where, and with what.
+/// The run, its status, its length, and when, where and by what command it ran.
 pub fn header(run: &RunSummary, detail: &Detail, forks: &[Forked], look: Look) -> String {
     let mut first =
         vec![look.paint(Ink::Bold, &run.name()), run.experiment.clone().unwrap_or_else(|| format::NOTHING.to_owned())];
@@ -58,22 +58,22 @@ pub fn header(run: &RunSummary, detail: &Detail, forks: &[Forked], look: Look) -
     }
     let name = run.name();
     match (run.status, again) {
-        (Status::Interrupted, Some(again)) => lines.push(format!("goes on with: {again}")),
+        (Status::Interrupted, Some(again)) => lines.push(format!("to resume: {again}")),
         (Status::Failed, Some(again)) => {
-            lines.push(format!("pipeline show {name} --log has the worker's output; again with: {again}"))
+            lines.push(format!("to see the worker's output: pipeline show {name} --log; to retry: {again}"))
         }
         _ => {}
     }
     lines.join("\n  ") + "\n"
 }
 
-/// What a run was forked from, and what that was.
+/// The chain of runs that a run was forked from.
 fn lineage(forks: &[Forked]) -> Option<String> {
     let said: Vec<String> = forks.iter().map(|fork| format!("forked from {}", origin(fork))).collect();
     (!said.is_empty()).then(|| said.join(", which was "))
 }
 
-/// Parameters: those that differ from their defaults in two columns, the rest in a few lines.
+/// Parameters: those that differ from their defaults in two columns, the rest in a few dim lines.
 pub fn params(params: &[Param], run: &RunSummary, look: Look) -> String {
     if params.is_empty() {
         return String::new();
@@ -90,15 +90,15 @@ pub fn params(params: &[Param], run: &RunSummary, look: Look) -> String {
             .iter()
             .map(|param| format!("{}={}", param.name, defaults.shown(&param.name, &param.value).replace(' ', "\u{a0}")))
             .collect();
-        for line in format::wrap(&format!("by default: {}", said.join(" ")), look.width - 2) {
+        for line in format::wrap(&format!("defaults: {}", said.join(" ")), look.width - 2) {
             text.push_str(&format!("  {}\n", look.paint(Ink::Dim, &line.replace('\u{a0}', " "))));
         }
     }
     text
 }
 
-/// Rate and clipping norm for either scale of the loss, so that recipes can be held against each other. The rates of rules
-/// that divide by the gradient's own size are the same for both.
+/// Learning rate and clipping norm for a mean and for a summed loss, so that recipes can be compared. Optimisers that
+/// divide by the gradient's own magnitude have the same learning rate for both.
 fn scales(params: &[Param]) -> Option<String> {
     let find = |name: &str| params.iter().find(|param| param.name == name).map(|param| &param.value);
     let float = |name: &str| if let Some(Cell::Real(x)) = find(name) { Some(*x) } else { None };
@@ -111,7 +111,7 @@ fn scales(params: &[Param]) -> Option<String> {
     }
     let summed = text("train.loss_scale") == "sum";
     let said = |sum: bool| {
-        // Of a loss that is T times as large, so is the gradient.
+        // A loss that is T times as large has a gradient that is T times as large.
         let factor = if sum == summed {
             1.0
         } else if sum {
@@ -119,13 +119,17 @@ fn scales(params: &[Param]) -> Option<String> {
         } else {
             1.0 / t
         };
-        // Five digits: 1/3 needs no sixteen.
+        // Five digits are enough: 1/3 would print sixteen.
         let short = |x: f64| format!("{:?}", format!("{x:.4e}").parse().unwrap_or(x));
         let rate = plain.then(|| format!("learning_rate {}", short(rate / factor)));
         let limit = (limit > 0.0).then(|| format!("clip_norm {}", short(limit * factor)));
         rate.into_iter().chain(limit).collect::<Vec<_>>().join(", ")
     };
-    Some(format!("for a mean loss: {}; for one summed over {unroll} steps: {}", said(false), said(true)))
+    Some(format!(
+        "equivalent settings for a mean loss: {}; for a loss summed over {unroll} steps: {}",
+        said(false),
+        said(true)
+    ))
 }
 
 fn two_columns(params: &[&Param], defaults: &Defaults, look: Look) -> String {
@@ -149,14 +153,14 @@ fn two_columns(params: &[&Param], defaults: &Defaults, look: Look) -> String {
     text
 }
 
-/// One line for each stage; a stage of many executions is counted.
+/// One line per stage. If a stage has several executions, the line counts them.
 pub fn stages(stages: &[StageRow], run: RunId, look: Look) -> String {
     if stages.is_empty() {
         return String::new();
     }
     let mut table =
         Table::new(vec![left("stage"), left("item"), left("how"), right("time"), left("key").spare(1), left("facts")]);
-    // A parent that was computed again for a fork is a line of its own.
+    // The train stage of a parent that was recomputed for a fork has its own line.
     let alike = |a: &StageRow, b: &StageRow| {
         a.stage == b.stage && a.item.starts_with(plan::PARENT) == b.item.starts_with(plan::PARENT)
     };
@@ -213,7 +217,7 @@ fn how(stage: &StageRow, run: RunId) -> String {
     }
 }
 
-/// What is worth knowing of an execution, in a few words.
+/// The most useful facts about an execution, in a few words.
 fn facts(stage: &StageRow) -> String {
     let report = stage.facts();
     let n = |value: &Value| value.as_i64().map(count);
@@ -227,17 +231,17 @@ fn facts(stage: &StageRow) -> String {
             report["coverage"].as_f64().map(|coverage| format!("coverage {}", format::share(coverage))),
         ],
         "batch" => vec![
-            n(&report["steps_per_epoch"]).map(|n| format!("epoch {n} steps")),
+            n(&report["steps_per_epoch"]).map(|n| format!("{n} steps per epoch")),
             report["overlap"].as_f64().map(|overlap| format!("overlap {}", format::share(overlap))),
         ],
         "baselines" => vec![n(&report["counted"]).map(|n| format!("{n} tokens counted"))],
         "train" => vec![
             stage.to_step.map(|to| match stage.from_step {
-                Some(from) if from > 0 && from < to => format!("{} steps, from {} on", count(to), count(from)),
+                Some(from) if from > 0 && from < to => format!("{} steps, from step {}", count(to), count(from)),
                 _ => format!("{} steps", count(to)),
             }),
             stage.threads.map(|threads| match report["threads"].as_i64() {
-                // It was lent idle cores.
+                // Idle cores were lent to the training run.
                 Some(most) if most > threads => format!("{threads} to {most} threads"),
                 _ => format!("{threads} thread{}", if threads == 1 { "" } else { "s" }),
             }),
@@ -250,23 +254,24 @@ fn facts(stage: &StageRow) -> String {
     said.join(", ")
 }
 
-/// What the lines of a plot are.
+/// The legend of a plot's baselines.
 pub fn baselines(lines: &[Baseline], ngrams: &[NgramLoss], look: Look) -> String {
     let Some(said) = baseline_words(lines, lines_on(ngrams).into_iter()) else { return String::new() };
     format::wrap(&said, look.width).iter().map(|line| format!("{}\n", look.paint(Ink::Dim, line))).collect()
 }
 
-/// The last loss and the best, and what was not finite.
+/// The last and the best loss, and the number of steps whose loss is not finite.
 pub fn losses(run: &RunSummary, look: Look) -> String {
     let Some(kind) = run.last_loss_kind else { return String::new() };
-    let best = run.best_loss.map_or(String::new(), |best| format!(", best {}", format::float(best)));
-    format!("last {}{best}\n{}", format::loss(run.last_loss, Some(kind)), nonfinite(run, look))
+    let best = run.best_loss.map_or(String::new(), |best| format!(", best loss {}", format::float(best)));
+    format!("last loss {}{best}\n{}", format::loss(run.last_loss, Some(kind)), nonfinite(run, look))
 }
 
-/// What was not finite, in one line.
+/// Steps whose loss is not finite, in one line.
 fn nonfinite(run: &RunSummary, look: Look) -> String {
     let Some(first) = run.first_nonfinite_step else { return String::new() };
     let steps = if run.nonfinite_steps == 1 { "step" } else { "steps" };
-    let said = format!("✗ {} {steps} without a finite loss, the first at {}", count(run.nonfinite_steps), count(first));
+    let said =
+        format!("✗ {} {steps} with a non-finite loss, the first at {}", count(run.nonfinite_steps), count(first));
     format!("{}\n", look.paint(Ink::Bad, &said))
 }

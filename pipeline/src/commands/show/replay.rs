@@ -1,4 +1,4 @@
-//! A step replayed, where that takes little time or is asked for, and held against the record.
+//! Replays a step, if that is quick or requested, and compares the losses with the record.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use session::failure::Failure;
 use session::replay::ReplayPlan;
 use view::step::Predictions;
 
-/// A replay that took longer than this, in seconds, when its steps were recorded is made only where it is asked for.
+/// If the recorded steps took more seconds than this, they are replayed only with `--replay`.
 const PATIENCE: f64 = 10.0;
 
-/// Replays; `Err` of the inner result is why that can't be, in a line.
+/// Replays up to `step`. The inner `Err` is one line that says why there is no replay.
 pub fn found(reader: &mut Reader, run: RunId, step: u64, when: When) -> Result<Result<Predictions, String>, Failure> {
     if when == When::Never {
         return Ok(Err("--replay=never".to_owned()));
@@ -31,7 +31,7 @@ pub fn found(reader: &mut Reader, run: RunId, step: u64, when: When) -> Result<R
     if when == When::Auto && seconds > PATIENCE {
         let (steps, seconds) = (count(place(step - from)), format::seconds(seconds));
         let steps = if step - from == 1 { "1 step".to_owned() } else { format!("{steps} steps") };
-        return Ok(Err(format!("the nearest state is {steps} before, about {seconds} away: --replay goes there")));
+        return Ok(Err(format!("replaying {steps} takes about {seconds}; pass --replay")));
     }
     let went = match way.go(&exit::interrupt(), &mut Terminal)? {
         Ok(went) => went,
@@ -43,7 +43,7 @@ pub fn found(reader: &mut Reader, run: RunId, step: u64, when: When) -> Result<R
     Ok(Ok(Predictions { from, seconds: went.seconds, loss, suspicion: went.suspicion, parted, rows }))
 }
 
-/// The first step that came out otherwise than it was recorded, where the last did.
+/// The first replayed step whose loss differs from the record, if the loss of the last replayed step differs.
 fn parted(reader: &mut Reader, run: RunId, losses: &[(u64, f64)]) -> Result<Option<u64>, Failure> {
     let same = |recorded: Option<f64>, kind: Option<LossKind>, loss: f64| {
         kind == Some(Loss(loss).kind()) && recorded.is_none_or(|recorded| recorded.to_bits() == loss.to_bits())

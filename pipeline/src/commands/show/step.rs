@@ -1,4 +1,4 @@
-//! `pipeline show --step`: the batch of one step as a person wants to see it.
+//! `pipeline show --step`: the batch of one step as text.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -8,10 +8,11 @@ use crate::ui::look::{Ink, Look};
 use identity::StepRow;
 use view::step::{BatchRow, StepView};
 
-/// Rows of a batch that a screen shows: of two lines, or of four. JSON has all.
+/// The most rows of a batch that a screen shows, without and with predictions (two and four lines per row). JSON has
+/// all of them.
 const MOST_ROWS: [usize; 2] = [8, 4];
 
-/// The screen: some rows and the costliest tokens, or every token of `one` row.
+/// The screen: some rows and the tokens with the highest loss, or every token of row `one`.
 pub fn screen(batch: &StepView, one: Option<usize>, look: Look) -> String {
     let plan = &batch.plan;
     let whole = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
@@ -22,8 +23,8 @@ pub fn screen(batch: &StepView, one: Option<usize>, look: Look) -> String {
     }
     let layout = serde_json::to_value(plan.layout).map_or(String::new(), |layout| format::value(&layout));
     let facts = format!(
-        "{} rows of {} tokens, {layout}. {} of its positions were in the step before. Steps 0 to {} have read {} of {} \
-         tokens ({}).",
+        "{} rows of {} tokens, layout {layout}. {} of positions overlap with the previous step. Steps 0 to {} have \
+         read {} of {} tokens ({}).",
         whole(plan.size * batch.windows),
         whole(plan.unroll),
         format::share(batch.overlap),
@@ -40,7 +41,7 @@ pub fn screen(batch: &StepView, one: Option<usize>, look: Look) -> String {
         (Some(tokens), Some(replay), _) => {
             tokens::summary(replay, tokens, batch.step, &batch.measured, batch.types.len())
         }
-        (_, _, Some(why)) => format!("Not replayed, so without what the model predicted: {why}."),
+        (_, _, Some(why)) => format!("Predictions not shown: {why}"),
         _ => String::new(),
     };
     for line in format::wrap(&said, look.width - 2) {
@@ -61,7 +62,10 @@ pub fn screen(batch: &StepView, one: Option<usize>, look: Look) -> String {
     if one.is_none() && batch.rows.len() > most {
         let more = batch.rows.len() - most;
         let rows = if more == 1 { "row" } else { "rows" };
-        let hint = if tokens.is_some() { "--row N has one token by token, --json all" } else { "--json has all" };
+        let hint = match tokens.is_some() {
+            true => "--row N shows a row token by token, --json shows all rows",
+            false => "--json shows all rows",
+        };
         text.push_str(&format!("\n… {more} more {rows} ({hint})\n"));
     }
     if let (None, Some(tokens)) = (one, tokens) {
@@ -73,7 +77,7 @@ pub fn screen(batch: &StepView, one: Option<usize>, look: Look) -> String {
     text
 }
 
-/// Inputs above targets, and below them what else is known of each; as many columns as the width holds.
+/// The inputs of a row above its targets, with the lines of `below` under them, for as many tokens as fit.
 fn lines(row: &BatchRow, below: Option<Vec<tokens::TokenLine>>, look: Look) -> String {
     let words = |words: &[String]| words.iter().map(|word| (visible(word), Ink::Plain)).collect();
     let line = |name, of: &[String]| tokens::TokenLine { name, cells: words(of) };
@@ -103,7 +107,7 @@ fn numbers(step: &StepRow) -> String {
     };
     let clipped = if step.clipped == Some(true) { ", clipped" } else { "" };
     let said = [
-        Some(format!("loss {} nats a token", format::loss(step.loss, step.loss_kind))),
+        Some(format!("loss {} nats per token", format::loss(step.loss, step.loss_kind))),
         step.learning_rate.map(|rate| format!("learning rate {}", format::value(&serde_json::Value::from(rate)))),
         measured("gradient norm", "grad_norm", step.grad_norm).map(|norm| format!("{norm}{clipped}")),
         measured("update ratio", "update_ratio", step.update_ratio),

@@ -1,4 +1,4 @@
-//! What a model predicted at one step, token by token, as a person reads it.
+//! A model's predictions at one step, token by token, as text.
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -7,16 +7,16 @@ use crate::ui::look::{Ink, Look};
 use identity::{LossKind, StepRow};
 use view::step::{BatchRow, Replay, Token};
 
-/// Tokens that stand in the list of the costliest.
+/// Tokens in the list of those with the highest loss.
 const COSTLIEST: usize = 10;
 
-/// A token in the words of a table.
+/// How the figures of a token are written in the cells of a table.
 trait Words {
     fn nats(&self) -> String;
     fn cost(&self) -> f64;
     fn chance(&self) -> String;
     fn place(&self) -> String;
-    /// The likeliest with their probabilities in per cent, in lines of a width.
+    /// The top predictions with their probabilities in per cent, wrapped to `width`.
     fn guesses(&self, width: usize) -> Vec<String>;
 }
 
@@ -50,7 +50,7 @@ impl Words for Token {
     }
 }
 
-/// A probability in per cent, without the sign.
+/// A probability in per cent, without the % sign.
 fn percent(p: f64) -> String {
     match 100.0 * p {
         100.0 => "100".to_owned(),
@@ -60,27 +60,27 @@ fn percent(p: f64) -> String {
     }
 }
 
-/// A probability: a share, while it is more than nothing.
+/// A probability as a percentage, or in scientific notation where that would round to zero.
 fn chance(p: f64) -> String {
     if p >= 1e-4 { format::share(p) } else { format!("{p:.0e}") }
 }
 
-/// What came of a replay of `step`, in a few sentences, beside what was `measured` when it was recorded. `types` says how
-/// many there are.
+/// The result of a replay of `step` in a few sentences, compared with the recorded step, `measured`. `types` is the
+/// vocabulary size.
 pub fn summary(replay: &Replay, tokens: &[Token], step: u64, measured: &StepRow, types: usize) -> String {
     let whole = |n: u64| count(i64::try_from(n).unwrap_or(i64::MAX));
-    let before = |steps: u64| format!("{} {} before", whole(steps), if steps == 1 { "step" } else { "steps" });
+    let before = |steps: u64| format!("{} {} earlier", whole(steps), if steps == 1 { "step" } else { "steps" });
     let way = match (step - replay.from, replay.from) {
         (0, 0) => "from the initial weights".to_owned(),
-        (0, _) => "from the state that is kept there".to_owned(),
+        (0, _) => "from the checkpoint at this step".to_owned(),
         (steps, 0) => format!("from the initial weights, {}", before(steps)),
-        (steps, from) => format!("from the state at step {}, {}", whole(from), before(steps)),
+        (steps, from) => format!("from the checkpoint at step {}, {}", whole(from), before(steps)),
     };
     let mut said = vec![format!(
         "Replayed {way}, in {}{}",
         format::seconds(replay.seconds),
         match replay.parted {
-            None => ": the loss is the recorded one to the bit.",
+            None => ": the loss matches the recorded loss bit for bit.",
             Some(_) => ".",
         }
     )];
@@ -89,25 +89,24 @@ pub fn summary(replay: &Replay, tokens: &[Token], step: u64, measured: &StepRow,
         let now = exact(replay.loss, replay.loss_kind.as_str());
         let before = exact(measured.loss, measured.loss_kind.map_or(format::NOTHING, LossKind::as_str));
         let first = match parted < step {
-            true => format!("; step {} is the first that differs", whole(parted)),
+            true => format!("; the losses first differ at step {}", whole(parted)),
             false => String::new(),
         };
         let why = replay.suspicion.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-        said.push(format!("The replayed loss differs from the recorded: {now} now, {before} then{first}{why}."));
-        said.push("What follows is of the replay.".to_owned());
+        said.push(format!("The replayed loss is {now}, but the recorded loss is {before}{first}{why}."));
+        said.push("The figures below are from the replay.".to_owned());
     }
     let mut ranks: Vec<u64> = tokens.iter().filter_map(|token| token.rank).collect();
     ranks.sort_unstable();
     if ranks.len() < tokens.len() {
         let (lost, all) = ((tokens.len() - ranks.len()) as u64, tokens.len() as u64);
         let (lost, all) = (whole(lost), whole(all));
-        said.push(format!("For {lost} of {all} tokens nothing was predicted: a logit was no number."));
+        said.push(format!("No prediction for {lost} of {all} tokens: a logit was NaN or Inf."));
     }
     if let Some(middle) = ranks.get(ranks.len() / 2) {
         let within = |most: u64| format::share(ranks.partition_point(|rank| *rank <= most) as f64 / ranks.len() as f64);
         said.push(format!(
-            "The target was the likeliest type for {} of the tokens, among the five likeliest for {}; its median rank is \
-             {} of {}.",
+            "Top-1 accuracy is {}, top-5 accuracy {}; the target's median rank is {} of {}.",
             within(1),
             within(5),
             whole(*middle),
@@ -117,18 +116,20 @@ pub fn summary(replay: &Replay, tokens: &[Token], step: u64, measured: &StepRow,
     said.join(" ")
 }
 
-/// The tokens that cost the most, each with the words before it and what was likeliest in its place.
+/// The tokens with the highest loss, each with its context and the top predictions in its place.
 pub fn costliest(tokens: &[Token], rows: &[BatchRow], look: Look) -> String {
     if tokens.iter().all(|token| token.rank.is_none()) {
         return String::new();
     }
     let sorted = sorted(tokens);
     let (sum, whole) = (sorted.iter().map(|it| it.cost()).sum::<f64>(), tokens.iter().map(Token::cost).sum::<f64>());
-    let share = if whole.is_finite() { format!(": {} of the loss", format::share(sum / whole)) } else { String::new() };
-    let title = format!("the {} costliest of {} tokens{share}", sorted.len(), count(tokens.len() as i64));
+    let share = match whole.is_finite() {
+        true => format!(" account for {} of the loss", format::share(sum / whole)),
+        false => String::new(),
+    };
+    let title = format!("the {} highest-loss tokens of {}{share}", sorted.len(), count(tokens.len() as i64));
     let mut text = format!("{}\n", look.heading(&title));
-    let head =
-        format!("  {:>8}  {:>7}  {:>6}  {:>3}  token, and the likeliest in its place (%)", "nats", "p", "rank", "row");
+    let head = format!("  {:>8}  {:>7}  {:>6}  {:>3}  token, and the top predictions (%)", "nats", "p", "rank", "row");
     text.push_str(&format!("{}\n", look.paint(Ink::Dim, &head)));
     for token in sorted {
         let lead = format!("  {:>8}  {:>7}  {:>6}  {:>3}  ", token.nats(), token.chance(), token.place(), token.row);
@@ -143,24 +144,24 @@ pub fn costliest(tokens: &[Token], rows: &[BatchRow], look: Look) -> String {
     text
 }
 
-/// The costliest tokens, the costliest first.
+/// The tokens with the highest loss, the highest first.
 fn sorted(tokens: &[Token]) -> Vec<&Token> {
     let mut sorted: Vec<&Token> = tokens.iter().collect();
-    // Equal ones stay in their order.
+    // A stable sort: tokens of equal loss keep their order.
     sorted.sort_by(|a, b| b.cost().total_cmp(&a.cost()));
     sorted.truncate(COSTLIEST);
     sorted
 }
 
-/// What the least of the costliest tokens cost.
+/// The lowest loss in the list of the tokens with the highest loss.
 pub fn threshold(tokens: &[Token]) -> f64 {
     sorted(tokens).last().map_or(f64::INFINITY, |token| token.cost())
 }
 
-/// Where guesses begin below a token.
+/// The indent of the predictions below a token.
 const GUESSES: usize = 12;
 
-/// The inputs up to a position, as many of the last as there is room for.
+/// The last inputs up to `position` that fit in `room` columns.
 fn context(row: &BatchRow, position: usize, room: usize) -> String {
     let mut text = String::new();
     for input in row.inputs[..=position].iter().rev() {
@@ -173,7 +174,7 @@ fn context(row: &BatchRow, position: usize, room: usize) -> String {
     text
 }
 
-/// What stands in a column of a table.
+/// Formats the cell of a column for a token.
 type TokenCell = fn(&Token) -> String;
 
 /// Every token of a row.
@@ -192,8 +193,8 @@ pub fn row(number: usize, tokens: &[Token], look: Look) -> String {
         cells.collect::<String>()
     };
     let indent = 2 + first + widths.iter().map(|width| width + 2).sum::<usize>() + 2;
-    let head =
-        format!("  {}{}  likeliest (%)", format::pad("target", first), numbers(columns.map(|it| it.0.to_owned())));
+    let heads = numbers(columns.map(|it| it.0.to_owned()));
+    let head = format!("  {}{heads}  top predictions (%)", format::pad("target", first));
     let mut text = format!("{}\n", look.paint(Ink::Dim, &head));
     for token in of_row {
         let cells = numbers(columns.map(|(_, cell)| cell(token)));
@@ -213,8 +214,8 @@ pub struct TokenLine {
     pub cells: Vec<(String, Ink)>,
 }
 
-/// Two lines below a row's inputs and targets: what was likeliest in each place, and what the target cost. What came true
-/// stands out, and so do the costliest.
+/// Two lines below a row's inputs and targets: the top prediction for each target, and the target's loss. Correct
+/// predictions and the highest losses are highlighted.
 pub fn below(number: usize, tokens: &[Token], costliest: f64) -> Vec<TokenLine> {
     let of_row = || tokens.iter().filter(|token| token.row == number);
     let first = |token: &Token| {
@@ -229,7 +230,7 @@ pub fn below(number: usize, tokens: &[Token], costliest: f64) -> Vec<TokenLine> 
     vec![line("guesses", of_row().map(first).collect()), line("nats", of_row().map(nats).collect())]
 }
 
-/// The mean loss of a row, in words.
+/// The mean loss of a row, or its kind where a loss is not finite.
 pub fn row_loss(number: usize, tokens: &[Token]) -> String {
     let of_row = || tokens.iter().filter(|token| token.row == number);
     match of_row().find(|token| token.loss.is_none()) {
@@ -238,7 +239,7 @@ pub fn row_loss(number: usize, tokens: &[Token]) -> String {
     }
 }
 
-/// A token that can be seen: a space or a line's end is a token of its own where characters are.
+/// A token made visible: in a character model, a space or a line end is a token.
 pub fn visible(token: &str) -> String {
     if token.chars().all(|c| c == ' ') { "␠".repeat(token.len()) } else { format::line(token) }
 }

@@ -1,4 +1,4 @@
-//! Answers in each format, and what is refused.
+//! Answers in each format, and refused queries.
 
 use super::*;
 use crate::ui::watch::Terminal;
@@ -26,14 +26,14 @@ fn values_in_each_format() {
     assert_eq!(said(VALUES, RowFormat::Json).unwrap(), json);
     assert_eq!(said("SELECT run FROM run_summary WHERE run > 99", RowFormat::Json).unwrap(), "[]\n");
     assert_eq!(said("SELECT run, status FROM run_summary WHERE run > 99", RowFormat::Csv).unwrap(), "run,status\n");
-    // A view's columns have no types of their own, and values of one column may differ in theirs.
+    // A view's columns have no types, and the values of one column may have different types.
     let mixed =
         "SELECT value FROM run_params WHERE run = 1 AND name IN ('train.tied', 'train.clip_norm', 'train.optimizer')";
     assert_eq!(said(mixed, RowFormat::Csv).unwrap(), "value\n1.25\nsgd\n0\n");
 }
 
 #[test]
-fn what_is_wrong_is_said_in_one_line() {
+fn an_error_is_one_line_with_a_hint() {
     let wrong = |query: &str| said(query, RowFormat::Table).unwrap_err();
     assert_eq!(
         wrong("SELECT learning_rte FROM run_summary"),
@@ -41,7 +41,7 @@ fn what_is_wrong_is_said_in_one_line() {
     );
     assert_eq!(
         wrong("SELECT * FROM run_summary WHERE run = run1"),
-        "no such column: run1 | runs are numbers here: run = 1"
+        "no such column: run1 | in SQL a run is a number: run = 1"
     );
     assert_eq!(wrong("SELECT * FROM run_sumary"), "no such table: run_sumary | did you mean run_summary?");
     assert_eq!(
@@ -50,22 +50,22 @@ fn what_is_wrong_is_said_in_one_line() {
     );
     assert_eq!(
         wrong("delete from runs"),
-        "the record is read-only here: DELETE is not SELECT, WITH, VALUES, EXPLAIN or PRAGMA | pipeline sql only asks; sqlite3 on a copy of the database can do anything"
+        "the database is opened read-only, so DELETE is refused; allowed: SELECT, WITH, VALUES, EXPLAIN and PRAGMA | `pipeline sql` only reads; to write, run sqlite3 on a copy of the database"
     );
     assert_eq!(
         wrong("SELECT 1; SELECT 2"),
-        "one statement at a time: another begins at `SELECT 2` | a command for each: pipeline sql '…'; pipeline sql '…'"
+        "only one statement is allowed; another starts at `SELECT 2` | run each separately: pipeline sql '…'; pipeline sql '…'"
     );
     for name in [":a", "$a", "@a", "?", "?1"] {
         assert_eq!(
             wrong(&format!("SELECT ':x', {name}")),
             format!(
-                "{name} is a parameter, and parameters have no values here | write the value itself: pipeline sql 'SELECT * FROM run_steps WHERE run = 1'"
+                "{name} is a query parameter, and no value can be given for it | put the value in the query: pipeline sql 'SELECT * FROM run_steps WHERE run = 1'"
             )
         );
     }
     assert_eq!(said("SELECT ':x?' AS \"@a\" -- $b", RowFormat::Csv).unwrap(), "@a\n:x?\n");
-    assert!(wrong("SELECT 1\0 + 1").starts_with("the query holds a NUL character"));
+    assert!(wrong("SELECT 1\0 + 1").starts_with("the query contains a NUL character"));
     assert_eq!(wrong("SELECT (1"), "incomplete input | ");
     assert!(
         wrong("WITH a AS (SELECT 1) DELETE FROM runs").contains("readonly"),
@@ -74,9 +74,9 @@ fn what_is_wrong_is_said_in_one_line() {
     );
 }
 
-/// Queries that were made up to be in the way, which `tests/properties` asks too.
+/// Adversarial queries, which `tests/properties` runs too.
 #[test]
-fn every_format_is_what_it_says_whatever_is_asked() {
+fn every_format_is_well_formed_for_adversarial_queries() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/corpus/sql");
     let fixture = Fixture::new();
     let mut record = fixture.record();
@@ -84,7 +84,7 @@ fn every_format_is_what_it_says_whatever_is_asked() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let Ok(query) = std::fs::read_to_string(&path) else { continue };
-        // It never ends, which a user can make it do.
+        // This query never ends.
         if path.ends_with("recursive.sql") {
             continue;
         }
@@ -106,7 +106,7 @@ fn every_format_is_what_it_says_whatever_is_asked() {
     assert!(answered > 40);
 }
 
-/// docs/sql.md, which every release ships.
+/// docs/sql.md, which ships with every release.
 const DOCS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/sql.md"));
 
 #[test]

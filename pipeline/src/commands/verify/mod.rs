@@ -1,4 +1,4 @@
-//! `pipeline verify`: the record and the store.
+//! `pipeline verify`: checks the record and the store.
 
 pub mod objects;
 
@@ -18,7 +18,7 @@ use session::places::Paths;
 use session::updated;
 use system::quoted;
 
-/// Checks both, and prints what is wrong.
+/// Checks the record and the store, and prints the faults.
 pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
     if args.repair {
         check_idle(paths)?;
@@ -34,7 +34,7 @@ pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
         }
         Ok((record, examined))
     };
-    // A database that can't even be opened is what this command is about.
+    // A database too damaged to open gets the same hint as one with damaged rows.
     let (mut record, examined) = open().map_err(|error: RecordError| match error {
         error @ RecordError::Damaged { .. } => {
             Failure { hint: restore(paths), kind: FailureKind::Failed, ..error.into() }
@@ -64,21 +64,22 @@ pub fn verify(args: &VerifyArgs, paths: &Paths) -> Result<(), Failure> {
     Err(Failure::failed(join(|it| &it.message), join(|it| &it.hint)))
 }
 
-/// A repair reads all there is before it writes, and whoever writes meanwhile would wait for too long.
+/// Refuses a repair while a run is in progress: a repair reads the whole record before it writes, and would block the
+/// run's writes for too long.
 fn check_idle(paths: &Paths) -> Result<(), Failure> {
     let store = Record::open(&paths.db).and_then(|mut record| record.store_path());
-    // What can't be read says so when it is checked.
+    // If the record can't be read, the check itself reports why.
     let Ok(store) = store else { return Ok(()) };
     match is_anyone_alive(&paths.store(store.as_deref()), None) {
         true => Err(Failure::input(
             "a run is in progress, and a repair would block its writes",
-            "wait until pipeline runs shows no running run, or omit --repair",
+            "wait until no run is running (check with: pipeline runs), or omit --repair",
         )),
         false => Ok(()),
     }
 }
 
-/// What to say of a store that is not there: nothing, where the record refers to no object.
+/// The complaint about a store that does not exist; none if the record refers to no object.
 fn absent(
     store: &Store,
     record: &mut Record,
@@ -92,10 +93,10 @@ fn absent(
     let what = if store.root().exists() { "not a folder" } else { "no such store" };
     let message = match objects.len() {
         0 => return Ok(None),
-        1 => format!("{}: {what}; the record refers to 1 object in it", store.root().display()),
-        n => format!("{}: {what}; the record refers to {} objects in it", store.root().display(), count(n as i64)),
+        1 => format!("{}: {what}, but the record refers to 1 object in it", store.root().display()),
+        n => format!("{}: {what}, but the record refers to {} objects in it", store.root().display(), count(n as i64)),
     };
-    let hint = "name the store with --store".to_owned();
+    let hint = "pass the folder of the store with --store".to_owned();
     match damaged {
         Some(_) => Ok(Some(objects::Complaint { message, hint })),
         None => Err(Failure::input(message, hint)),
@@ -109,7 +110,8 @@ fn told(bytes: u64) -> Told {
     Told {
         pages: Box::new(move |more| pages.advance(more)),
         steps: Box::new(move |more, whole| {
-            steps.get_or_insert_with(|| Counter::of_steps("comparing steps with their blocks", whole)).advance(more);
+            let begin = || Counter::of_steps("checking steps against their summaries", whole);
+            steps.get_or_insert_with(begin).advance(more);
         }),
     }
 }
@@ -126,23 +128,25 @@ fn screen(examined: &Examined, paths: &Paths) -> String {
     }
     let pages = examined.faults.iter().filter(|fault| matches!(fault, Damage::Page(_))).count();
     if pages >= MOST_PAGES {
-        text.push_str(&format!("page: only the first {MOST_PAGES} are listed\n"));
+        text.push_str(&format!("only the first {MOST_PAGES} faults found by SQLite are listed\n"));
     }
     if examined.faults.is_empty() {
         let (runs, steps) = (count(examined.runs), count(examined.steps as i64));
         let s = if examined.runs == 1 { "" } else { "s" };
-        text.push_str(&format!("{db}: {runs} run{s}, {steps} steps, all sound\n"));
+        text.push_str(&format!("{db}: {runs} run{s}, {steps} steps, no damage found\n"));
     }
     text
 }
 
 fn words(fault: &Damage) -> String {
     match fault {
-        Damage::Page(what) => format!("page: {what}"),
-        Damage::Row(what) => format!("row: {what}"),
-        Damage::Steps { of, what, .. } => format!("steps: {of}: they {what}"),
-        Damage::Block { of, what, .. } => format!("block: {of}: the steps are sound, their sums are not ({what})"),
-        Damage::Verdict { run } => format!("verdict: {run}: a part of it is missing or invalid"),
+        Damage::Page(what) => format!("found by SQLite: {what}"),
+        Damage::Row(what) => what.clone(),
+        Damage::Steps { of, what, .. } => format!("{of} {what}"),
+        Damage::Block { of, what, .. } => {
+            format!("{of}: the steps are intact, but their stored summary is wrong ({what})")
+        }
+        Damage::Verdict { run } => format!("{run}: part of its verdict is missing or invalid"),
     }
 }
 
@@ -159,17 +163,18 @@ fn complaint(examined: &Examined, paths: &Paths) -> Option<objects::Complaint> {
     });
     let lost = faults.iter().any(|fault| matches!(fault, Damage::Page(_) | Damage::Row(_)));
     let hint = match (lost, run) {
-        _ if examined.is_repairable() => "pipeline verify --repair recomputes sums and verdicts".to_owned(),
-        (false, Some(run)) => format!("pipeline reproduce {run} computes it again; {}", restore(paths)),
+        _ if examined.is_repairable() => "to recompute summaries and verdicts: pipeline verify --repair".to_owned(),
+        (false, Some(run)) => format!("to recompute the run: pipeline reproduce {run}; {}", restore(paths)),
         _ => restore(paths),
     };
     Some(objects::Complaint { message, hint })
 }
 
-/// How lost rows come back. A log of the damaged database would be played back into what takes its place.
+/// How to restore lost rows. The damaged database's log is removed, or SQLite would replay it into the backup.
 fn restore(paths: &Paths) -> String {
     let [db, wal, shm] = ["", "-wal", "-shm"].map(|ending| quoted(&format!("{}{ending}", paths.db.display())));
     format!(
-        "restore a backup: rm -f {wal} {shm}; cp BACKUP {db}; without one, run the experiments again with --db NEW.db"
+        "to restore a backup: rm -f {wal} {shm}; cp BACKUP {db}; without a backup, rerun the experiments with \
+         --db NEW.db"
     )
 }

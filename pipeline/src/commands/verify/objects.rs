@@ -1,4 +1,4 @@
-//! The objects' part of `pipeline verify`.
+//! The part of `pipeline verify` that checks the objects in the store.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -16,16 +16,16 @@ use session::failure::Failure;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wrong {
     SetAside,
-    /// Damaged, in a store that can't be written.
-    LeftThere,
+    /// Damaged, in a read-only store.
+    LeftInPlace,
     Missing,
-    /// The record has another size of it, which is wrong: its digest is its name.
+    /// The recorded size is wrong: the object matches its digest.
     OtherSize(u64),
-    /// The system refuses it: in what words, and what could be done.
+    /// The system's error, and advice.
     Unreadable(String, &'static str),
 }
 
-/// What was found.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Report {
     pub objects: usize,
@@ -33,15 +33,15 @@ pub struct Report {
     pub wrong: Vec<(ObjectId, Wrong)>,
 }
 
-/// What is wrong with the objects, in a few words, and what repairs them.
+/// A summary of the faults, and how to repair them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Complaint {
     pub message: String,
     pub hint: String,
 }
 
-/// Reads every object and compares it with its recorded size and its name. `damaged` says that the record is, and may not
-/// answer; `flags` name both places again in hints.
+/// Reads every object and compares it with its recorded size and its digest. `damaged` says that the record is damaged,
+/// so queries may fail; `flags` repeat --db and --store in hints.
 pub fn verify(
     store: &Store,
     record: &mut Record,
@@ -54,13 +54,13 @@ pub fn verify(
             error => Err(error.into()),
         }
     }
-    // Asked before the folders are read: what is referred to by now is there by then.
+    // Queried before the folders are read, so that every referenced object has already been written.
     let references = record.references().or_else(|error| nothing(error, damaged))?;
     let owners = owners(&references);
     let sizes = record.sizes().or_else(|error| nothing(error, damaged))?;
     let sizes = sizes.into_iter().filter_map(|(digest, bytes)| Some((digest.parse().ok()?, bytes.unsigned_abs())));
     let mut report = look(store, &owners, &sizes.collect()).map_err(disk(store))?;
-    // What went because a run let go of it meanwhile is not missed.
+    // An object that a run pruned meanwhile is not missing.
     let missing: Vec<ObjectId> =
         report.wrong.iter().filter(|(_, wrong)| *wrong == Wrong::Missing).map(|(id, _)| *id).collect();
     let released = record.unreferenced(&missing).or_else(|error| nothing(error, damaged))?;
@@ -69,20 +69,20 @@ pub fn verify(
     Ok(tell(&report, &owners, flags))
 }
 
-/// Reads all that is there, and notes what is not.
+/// Reads every object in the store, and notes missing ones.
 pub fn look(store: &Store, owners: &Owners<'_>, sizes: &HashMap<ObjectId, u64>) -> io::Result<Report> {
     let objects = store.objects()?;
-    // What has another size is not read.
+    // An object of the wrong size is not read.
     let read = |id: &ObjectId, bytes: u64| if sizes.get(id).is_none_or(|size| *size == bytes) { bytes } else { 0 };
     let whole: u64 = objects.iter().map(|(id, bytes)| read(id, *bytes)).sum();
-    let mut counter = Counter::new("verifying", 0, Some(whole));
+    let mut counter = Counter::new("checking objects", 0, Some(whole));
     let mut report = Report { objects: objects.len(), bytes: whole, wrong: Vec::new() };
     for (id, bytes) in &objects {
         let wrong = match store.verify(*id, sizes.get(id).copied()) {
             Ok(Health::Sound) => sizes.get(id).filter(|size| *size != bytes).map(|size| Wrong::OtherSize(*size)),
-            Ok(Health::Damaged) if store.path(*id).exists() => Some(Wrong::LeftThere),
+            Ok(Health::Damaged) if store.path(*id).exists() => Some(Wrong::LeftInPlace),
             Ok(Health::Damaged) => Some(Wrong::SetAside),
-            // Nobody's: it was removed since the folders were read.
+            // Without an owner, the object was removed since the folders were read.
             Ok(Health::Missing) => owners.contains_key(id).then_some(Wrong::Missing),
             Err(error) => Some(Wrong::Unreadable(error.to_string(), advice(&error))),
         };
@@ -97,32 +97,32 @@ pub fn look(store: &Store, owners: &Owners<'_>, sizes: &HashMap<ObjectId, u64>) 
     Ok(report)
 }
 
-/// The report as data, and what is wrong.
+/// The report as data, and the complaint if there are faults.
 pub fn tell(report: &Report, owners: &Owners<'_>, flags: &str) -> (String, Option<Complaint>) {
     let Report { objects, bytes: whole, wrong } = report;
     if wrong.is_empty() {
-        return (format!("{} objects, {}, all sound\n", count(*objects as i64), bytes(*whole)), None);
+        return (format!("{} objects, {}, no damage found\n", count(*objects as i64), bytes(*whole)), None);
     }
     let mut text = String::new();
-    // Sorted, so that runs come before what only forgets.
+    // Sorted, so that commands that recompute come before those that only clean up.
     let mut commands = BTreeSet::new();
     for (id, wrong) in wrong {
         let what = match wrong {
             Wrong::SetAside => "damaged, set aside".to_owned(),
-            Wrong::LeftThere => "damaged, and can't be set aside".to_owned(),
+            Wrong::LeftInPlace => "damaged, but can't be set aside".to_owned(),
             Wrong::Missing => "missing".to_owned(),
             Wrong::OtherSize(size) => {
-                format!("sound, but recorded with {} bytes", redacted("size", count(*size as i64)))
+                format!("intact, but recorded as {} bytes", redacted("size", count(*size as i64)))
             }
             Wrong::Unreadable(words, _) => format!("can't be read ({words})"),
         };
         let references = owners.get(id).map_or(&[][..], Vec::as_slice);
-        let whose = if references.is_empty() { "nothing refers to it".to_owned() } else { whose(references) };
+        let whose = if references.is_empty() { "unreferenced".to_owned() } else { whose(references) };
         text.push_str(&format!("{}  {what}: {whose}\n", redacted("digest", id.to_string())));
         match wrong {
             Wrong::Unreadable(_, advice) => drop(commands.insert((2, (*advice).to_owned()))),
             Wrong::OtherSize(_) => drop(commands.insert((2, "restore a backup of the record".to_owned()))),
-            // Any of them makes it again.
+            // One command is enough, because each of them repairs the object.
             _ => commands.extend(again(references, flags).min()),
         }
     }
@@ -130,8 +130,8 @@ pub fn tell(report: &Report, owners: &Owners<'_>, flags: &str) -> (String, Optio
     let s = |n: usize| if n == 1 { "" } else { "s" };
     let all = count(*objects as i64);
     let parts = [
-        (of(|it| matches!(it, Wrong::SetAside | Wrong::LeftThere)), format!(" of {all} objects damaged")),
-        (of(|it| matches!(it, Wrong::OtherSize(_))), format!(" of {all} objects recorded with another size")),
+        (of(|it| matches!(it, Wrong::SetAside | Wrong::LeftInPlace)), format!(" of {all} objects damaged")),
+        (of(|it| matches!(it, Wrong::OtherSize(_))), format!(" of {all} objects recorded with the wrong size")),
         (of(|it| matches!(it, Wrong::Unreadable(..))), format!(" of {all} objects can't be read")),
         (of(|it| *it == Wrong::Missing), format!(" object{} missing", s(of(|it| *it == Wrong::Missing)))),
     ];
@@ -141,14 +141,15 @@ pub fn tell(report: &Report, owners: &Owners<'_>, flags: &str) -> (String, Optio
     (text, Some(Complaint { message, hint: hint.join("; ") }))
 }
 
-/// What makes an object good again: the experiment, or forgetting it where no run asks for it. With a rank.
+/// The commands that repair an object, each with its rank: first those that rerun an experiment, then the one that
+/// removes what no run needs.
 fn again<'a>(references: &'a [&Reference], flags: &'a str) -> impl Iterator<Item = (u8, String)> + 'a {
     references.iter().map(move |reference| match &reference.experiment {
         Some(path) => {
             let overrides: Vec<String> =
                 reference.overrides.as_deref().and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
-            (0, format!("{}{flags} makes it again", format::command(path, &overrides)))
+            (0, format!("to recompute: {}{flags}", format::command(path, &overrides)))
         }
-        None => (1, format!("pipeline objects gc{flags} forgets what no run asks for")),
+        None => (1, format!("to remove what no run needs: pipeline objects gc{flags}")),
     })
 }

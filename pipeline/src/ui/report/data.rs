@@ -1,4 +1,4 @@
-//! The curves of a page as JSON that a page can hold.
+//! The curves of a report as JSON that can be embedded in HTML.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use chart::{Chart, Curve, Range};
 use identity::Bucket;
 use view::report::ReportView;
 
-/// The data, harmless inside a script element: nothing in it can end that element, whatever texts it holds.
+/// The data, escaped so that no text in it can end the script element that contains it.
 pub fn embedded(report: &ReportView) -> String {
     let runs = report.runs.iter().map(|run| json!({"run": run.summary.run, "label": run.words()}));
     let value = json!({
@@ -23,7 +23,7 @@ pub fn embedded(report: &ReportView) -> String {
     text
 }
 
-/// What a script element could end by, or a line of JavaScript.
+/// Whether a character could end a script element or a line of JavaScript.
 fn is_markup(c: char) -> bool {
     matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
 }
@@ -31,7 +31,7 @@ fn is_markup(c: char) -> bool {
 fn chart(chart: &Chart) -> Option<Value> {
     let range = Range::of(chart, false)?;
     let mut lines: Vec<Map<String, Value>> = chart.lines.iter().map(|it| line(it, !chart.is_crowded())).collect();
-    // The steps of its buckets are mostly those of all curves, and then are said once.
+    // Most curves have buckets of the same steps. If all have, the steps are written only once.
     let mut shared = Map::new();
     for column in ["x", "n"] {
         if let Some(first) = lines.first().and_then(|line| line.get(column)).cloned()
@@ -48,7 +48,7 @@ fn chart(chart: &Chart) -> Option<Value> {
         "low": range.low,
         "high": range.high,
         "cut": range.cut,
-        // Whether a logarithmic axis can hold it.
+        // Whether a logarithmic axis is possible.
         "positive": Range::of(chart, true).is_some(),
         "log": chart.wants_log(),
         "baselines": chart.baselines.iter().map(|it| json!([it.label, short(it.value)])).collect::<Vec<_>>(),
@@ -56,7 +56,8 @@ fn chart(chart: &Chart) -> Option<Value> {
     }))
 }
 
-/// A curve by columns, its `band` among them. What is not finite is null here, and its kind stands among the holes.
+/// A curve as columns, with the extremes of its buckets if `band` is set. A non-finite value is null, and `holes` has
+/// its kind.
 fn line(line: &Curve, band: bool) -> Map<String, Value> {
     let of = |value: &dyn Fn(&Bucket) -> Option<f64>| -> Value {
         line.buckets.iter().map(|bucket| value(bucket).map(short)).collect::<Vec<_>>().into()
@@ -78,11 +79,11 @@ fn line(line: &Curve, band: bool) -> Map<String, Value> {
     columns
 }
 
-/// Five digits: more can't be seen.
+/// Rounds to five digits, because more would be invisible in a plot.
 fn short(x: f64) -> f64 {
     let places = 4i32.saturating_sub(x.abs().log10().floor() as i32);
     match places {
-        // Powers of ten up to 22 are exact, so a whole number over one is the double nearest to that decimal.
+        // Powers of ten up to 10²² are exact, so a whole number divided by one is the double nearest to the decimal.
         0..=22 => (x * 10f64.powi(places)).round() / 10f64.powi(places),
         -22..0 => (x / 10f64.powi(-places)).round() * 10f64.powi(-places),
         _ => format!("{x:.4e}").parse().unwrap_or(x),

@@ -1,4 +1,4 @@
-//! Where the numbers come from, and how they are had again.
+//! The sections on where the numbers come from and how to reproduce them.
 
 use identity::{Cell, RunId, Status};
 use maud::{Markup, html};
@@ -8,7 +8,7 @@ use crate::ui::format::{self, count};
 use record::read::Execution;
 use view::report::ReportView;
 
-/// What computed what.
+/// The section on forks and executions.
 pub fn section(report: &ReportView) -> Markup {
     let forked: Vec<_> = report.runs.iter().filter(|run| !run.forks.is_empty()).collect();
     html! {
@@ -18,9 +18,9 @@ pub fn section(report: &ReportView) -> Markup {
                 h3 { "Forks" }
                 ul { @for run in forked { li {
                     (run.words())
-                    @for fork in &run.forks {
-                        ", forked from "
-                        @match fork.parent { Some(parent) => { "run" (parent) } None => { "a run that is gone" } }
+                    @for (at, fork) in run.forks.iter().enumerate() {
+                        @if at == 0 { ", forked from " } @else { ", which was forked from " }
+                        @match fork.parent { Some(parent) => { "run" (parent) } None => { "a deleted run" } }
                         " at step " (count(fork.step))
                     }
                 } } }
@@ -28,7 +28,7 @@ pub fn section(report: &ReportView) -> Markup {
             details open[report.executions.len() <= 40] {
                 summary { h3 { "Stages" } " " span.faint { (executed(report)) } }
                 div.wide { table {
-                    caption { "A row is one execution; digests are the first twelve digits of SHA-256" }
+                    caption { "Each row is one execution; keys and outputs show the first 12 digits of a SHA-256" }
                     thead { tr {
                         th scope="col" { "stage" } th scope="col" { "item" } th scope="col" { "executed for" }
                         th scope="col" { "cached for" } th.number scope="col" { "time" } th scope="col" { "key" }
@@ -46,8 +46,8 @@ pub fn section(report: &ReportView) -> Markup {
                 } }
                 @if report.unlisted > 0 {
                     p.faint {
-                        (count(report.unlisted as i64)) " executions are left out: "
-                        code { "pipeline sql 'SELECT * FROM run_lineage'" } " has all"
+                        (count(report.unlisted as i64)) " executions are not shown; to list all: "
+                        code { "pipeline sql 'SELECT * FROM run_lineage'" }
                     }
                 }
             }
@@ -55,17 +55,17 @@ pub fn section(report: &ReportView) -> Markup {
     }
 }
 
-/// How many were executed, how many spared.
+/// How many executions there were, and how often a run took one from the cache.
 fn executed(report: &ReportView) -> String {
     let sum = |of: fn(&Execution) -> usize| report.executions.iter().map(of).sum::<usize>();
-    format!("{} executed, {} times cached", sum(|it| it.executed.0.len().min(1)), sum(|it| it.cached.0.len()))
+    format!("{} executed, {} taken from the cache", sum(|it| it.executed.0.len().min(1)), sum(|it| it.cached.0.len()))
 }
 
 fn digits(digest: &str) -> String {
     digest.chars().take(12).collect()
 }
 
-/// `run1, run2`; of many, how many.
+/// The names of runs, such as `run1, run2`, or their number if there are many.
 fn runs(of: &[RunId]) -> String {
     match of {
         [] => format::NOTHING.to_owned(),
@@ -74,20 +74,20 @@ fn runs(of: &[RunId]) -> String {
     }
 }
 
-/// What it ran on, and what a shell is told to have it again.
+/// The section on the environment, with the commands that reproduce the runs.
 pub fn environment(report: &ReportView) -> Markup {
     let (differing, same): (Vec<_>, Vec<_>) = report.circumstances.iter().partition(|row| row.differs());
     let shown = |value: &Option<Cell>| value.as_ref().map_or(format::NOTHING.to_owned(), format::cell);
     html! {
         section #environment {
-            h2 { "Environment, and how to reproduce" }
+            h2 { "Environment and reproduction" }
             dl {
                 @for row in same { dt { (row.name) } dd { (row.values.first().map_or(format::NOTHING.to_owned(), shown)) } }
                 @for (name, digest) in &report.inputs { dt { "corpus, " (name) } dd { code { (digest) } } }
             }
             @if !differing.is_empty() {
                 div.wide { table {
-                    caption { "Not the same for all runs" }
+                    caption { "Values that differ between runs" }
                     thead { tr { th scope="col" { "run" } @for row in &differing { th scope="col" { (row.name) } } } }
                     tbody { @for (place, run) in report.runs.iter().enumerate() { tr {
                         th scope="row" { (run.summary.name()) }
@@ -95,11 +95,11 @@ pub fn environment(report: &ReportView) -> Markup {
                     } } }
                 } }
             }
-            h3 { "Again" }
-            p { "The same build, libtorch, threads and kind of CPU give the same bits." }
+            h3 { "Reproduce" }
+            p { "Runs with the same build, libtorch, thread count and kind of CPU have bitwise identical numbers." }
             pre { @for command in &report.again.commands { code { (command) } "\n" } }
             @for (path, text) in &report.again.experiments {
-                details { summary { (path) " as it was" } pre { code { (harmless(text)) } } }
+                details { summary { (path) ", as recorded" } pre { code { (harmless(text)) } } }
             }
         }
     }

@@ -1,6 +1,6 @@
-//! A study as one page: everything that it needs is in it, and it is shut off from the network by its own policy.
+//! A study as one self-contained HTML page, whose content security policy blocks all network access.
 //!
-//! Tables, texts and curves (as SVG) stand in the page itself; JavaScript adds zoom, toggles and a logarithmic axis.
+//! Tables, texts and curves (as SVG) are in the HTML; JavaScript adds zoom, toggles and a logarithmic axis.
 
 mod data;
 mod lineage;
@@ -33,7 +33,7 @@ pub fn page(report: &ReportView) -> String {
     let script = format!("{UPLOT}\n{PLOT}\n{PAGE}");
     let style = format!("{}\n{UPLOT_CSS}\n{CSS}\n{}", themes(), summary::style(report));
     let title = format!("{} – pipeline report", report.of);
-    // Of many runs the pictures take as long as the rest.
+    // With many runs, drawing the curves takes as long as everything else, so it has its own thread.
     let (rest, (curves, embedded)) = std::thread::scope(|scope| {
         let draw = || (curves(report), data::embedded(report));
         let thread = std::thread::Builder::new().spawn_scoped(scope, draw);
@@ -59,11 +59,11 @@ pub fn page(report: &ReportView) -> String {
                     }
                     fieldset #theme hidden {
                         legend { "Theme" }
-                        @for (value, words) in [("auto", "as the system"), ("light", "light"), ("dark", "dark")] {
+                        @for (value, words) in [("auto", "system"), ("light", "light"), ("dark", "dark")] {
                             label { input type="radio" name="theme" value=(value) checked[value == "auto"]; " " (words) }
                         }
                     }
-                    nav aria-label="Parts" {
+                    nav aria-label="Sections" {
                         @for (id, words) in PARTS { a href=(format!("#{id}")) { (words) } " " }
                     }
                 }
@@ -77,7 +77,7 @@ pub fn page(report: &ReportView) -> String {
             }
         }
     };
-    // The last door: whatever text came in without being made harmless can neither hide nor turn what follows.
+    // A last defence: a text that was not sanitised can neither hide what follows nor reverse its direction.
     let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || format::turns(c);
     let page = page.into_string();
     match page.contains(odd) {
@@ -96,7 +96,7 @@ const PARTS: [(&str, &str); 7] = [
     ("environment", "Environment"),
 ];
 
-/// Nothing is loaded, and nothing runs but what is here.
+/// The content security policy: nothing is loaded, and only the embedded script and style are allowed.
 fn policy(script: &str, style: &str) -> String {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
     format!(
@@ -130,12 +130,12 @@ fn curves(report: &ReportView) -> Markup {
     html! {
         section #curves {
             h2 { "Curves" }
-            @if report.charts.is_empty() { p { "None of these runs has a step." } }
+            @if report.charts.is_empty() { p { "These runs have no steps." } }
             @let drawn = report.charts.iter().map(|chart| chart.lines.len()).max().unwrap_or(0);
             @if drawn > 0 && drawn < report.runs.len() {
                 p.faint {
-                    "Of " (format::count(report.runs.len() as i64)) " runs " (format::count(drawn as i64)) " are drawn: those that are "
-                    "shown below, and others at equal distances."
+                    (format::count(drawn as i64)) " of " (format::count(report.runs.len() as i64))
+                    " runs are plotted: those described below, and an even selection of the others."
                 }
             }
             fieldset #runs.toggles hidden {
@@ -171,12 +171,12 @@ fn coordinates(report: &ReportView) -> Markup {
     html! {
         section #parameters {
             h2 { "Parameters that differ" }
-            @if names.is_empty() { p { "Every parameter is the same for all runs." } }
+            @if names.is_empty() { p { "All runs have the same parameters." } }
             @if !names.is_empty() {
                 @if report.runs.len() > 1 {
-                    p { "Each line is a run; its last axis is the valid loss of the last checkpoint." }
+                    p { "Each line is a run; the last axis shows the validation loss at the last checkpoint." }
                     div.wide { (picture) }
-                    @if hidden > 0 { p.faint { (hidden) " further parameters stand in the table alone." } }
+                    @if hidden > 0 { p.faint { (hidden) " more parameters are shown only in the table." } }
                 }
                 div.wide {
                     table {
@@ -215,7 +215,7 @@ fn strand(report: &ReportView, place: usize, run: &ReportedRun) -> Strand {
     }
 }
 
-/// A parameter as it is drawn.
+/// A parameter value to draw.
 fn value(cell: &Cell) -> Value {
     let number = match cell {
         Cell::Integer(value) => Some(*value as f64),

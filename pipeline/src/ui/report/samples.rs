@@ -1,4 +1,4 @@
-//! What the runs wrote, through training.
+//! The samples that the runs drew during training.
 
 use maud::{Markup, html};
 
@@ -8,12 +8,12 @@ use identity::SampleRow;
 use view::report::{ReportView, ReportedRun};
 use view::sample::{decode, figures};
 
-/// The section.
+/// The section on samples.
 pub fn section(report: &ReportView) -> Markup {
     let any = report.runs.iter().any(|run| !run.samples.is_empty());
     html! {
         section #samples {
-            h2 { "Samples through training" }
+            h2 { "Samples during training" }
             @if !any { p { "No run has samples." } } @else { (some_are_whole(report, "pipeline show RUN")) }
             @for run in report.runs.iter().filter(|run| !run.samples.is_empty()) {
                 details.run data-run=(run.summary.run.0) open[report.runs.len() == 1] {
@@ -24,7 +24,7 @@ pub fn section(report: &ReportView) -> Markup {
                     }
                     @if run.untold > 0 {
                         p.faint {
-                            (count(run.untold as i64)) " more in the record: "
+                            (count(run.untold as i64)) " samples are not shown; to list all: "
                             code { "pipeline sql 'SELECT * FROM run_samples WHERE run = " (run.summary.run.0) "'" }
                         }
                     }
@@ -34,7 +34,7 @@ pub fn section(report: &ReportView) -> Markup {
     }
 }
 
-/// The last text's figures: whether it is worth opening.
+/// The figures of the last sample, which show whether a run is worth unfolding.
 fn latest(run: &ReportedRun) -> String {
     run.samples.last().map_or(String::new(), figures)
 }
@@ -55,10 +55,10 @@ fn text(sample: &SampleRow) -> Markup {
     }
 }
 
-/// Lines of a pattern that is sought in loops.
+/// The longest pattern of repeated lines that is recognised.
 const LONGEST: usize = 4;
 
-/// A text whose lines, where they come again and again, are written once and counted.
+/// A text whose repeated lines are written once, with a count.
 fn squeezed(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     let mut shown: Vec<String> = Vec::new();
@@ -81,7 +81,7 @@ fn squeezed(text: &str) -> String {
         } else {
             shown.extend(lines[at..at + period].iter().map(|line| (*line).to_owned()));
             let number = if period == 1 { String::new() } else { format!("{period} ") };
-            shown.push(format!("(the same {number}{what} {} times more)", times - 1));
+            shown.push(format!("(the same {number}{what} {} more times)", times - 1));
         }
         at += period * times;
     }
@@ -93,10 +93,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_loop_are_written_once() {
+    fn repeated_lines_are_written_once() {
         assert_eq!(squeezed("a\nb\nb\nc"), "a\nb\nb\nc");
-        assert_eq!(squeezed("a\nThe.\nThe.\nThe.\nend"), "a\nThe.\n(the same line 2 times more)\nend");
-        assert_eq!(squeezed("[Exit]\n\n[Exit]\n\n[Exit]\n\n"), "[Exit]\n\n(the same 2 lines 2 times more)");
+        assert_eq!(squeezed("a\nThe.\nThe.\nThe.\nend"), "a\nThe.\n(the same line 2 more times)\nend");
+        assert_eq!(squeezed("[Exit]\n\n[Exit]\n\n[Exit]\n\n"), "[Exit]\n\n(the same 2 lines 2 more times)");
         assert_eq!(squeezed("\n\n\n\n"), "(4 empty lines)");
     }
 }

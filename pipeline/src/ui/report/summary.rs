@@ -1,4 +1,4 @@
-//! The top of the page: what came of the study, in a few lines and one table.
+//! The top of the page: the outcome of the study, in a few lines and one table.
 
 use identity::Status;
 use maud::{Markup, html};
@@ -9,7 +9,7 @@ use identity::verdict::Kind;
 use insight::winner::{Group, Measure};
 use view::report::{ReportView, ReportedRun};
 
-/// `5 runs, 1,000 steps each`.
+/// The number of runs and their length: `5 runs, 1,000 steps each`.
 pub fn runs_in_words(report: &ReportView) -> String {
     let steps: Vec<i64> = report.runs.iter().map(|run| run.summary.steps).collect();
     let (least, most) = (steps.iter().min().copied().unwrap_or(0), steps.iter().max().copied().unwrap_or(0));
@@ -30,16 +30,16 @@ pub fn kind_words(kind: Kind) -> &'static str {
     }
 }
 
-/// From what must be looked at first on.
+/// The kinds of verdict, the most urgent first.
 const KINDS: [Kind; 6] =
     [Kind::DataFault, Kind::Diverged, Kind::Unstable, Kind::TooLow, Kind::Inconclusive, Kind::Stable];
 
-/// A verdict's kind as a mark.
+/// A verdict's kind as a badge.
 pub fn badge(kind: Kind) -> Markup {
     html! { span class=(format!("badge {kind}")) { (kind_words(kind)) } }
 }
 
-/// The section.
+/// The section on the outcome.
 pub fn section(report: &ReportView) -> Markup {
     let of = |kind: Kind| report.runs.iter().filter(move |run| run.verdict.verdict == kind);
     let faulty: Vec<&ReportedRun> = of(Kind::DataFault).collect();
@@ -48,7 +48,10 @@ pub fn section(report: &ReportView) -> Markup {
             h2 { "Summary" }
             @if !faulty.is_empty() {
                 div.alarm role="note" {
-                    p { strong { "The data come first." } " What these runs read is at fault; their rates say nothing until it is mended." }
+                    p {
+                        strong { "Fix the data first." }
+                        " These runs have a data fault, so their losses say nothing about their learning rates."
+                    }
                     ul { @for run in faulty { li { strong { (run.words()) } ": " (run.verdict.sentence) } } }
                 }
             }
@@ -65,16 +68,16 @@ pub fn section(report: &ReportView) -> Markup {
 
 fn leading(report: &ReportView) -> Markup {
     if let Some(why) = report.incomparable {
-        return html! { "No run is named the best: " (why) "." };
+        return html! { "No best run: " (why) "." };
     }
     let Some(best) = &report.winner else {
-        return html! { "No run is named the best: each diverged, reads wrong data, or has no loss to be judged by." };
+        return html! { "No best run: with every setting, a run diverged, has a data fault or has no loss." };
     };
     let group = &report.groups[best.group];
     let loss = group.loss.unwrap_or(f64::NAN);
     let what = match best.by {
-        Measure::Valid => "valid loss at its last checkpoint",
-        Measure::Tail => "mean training loss at its end",
+        Measure::Valid => "validation loss at its last checkpoint",
+        Measure::Tail => "mean training loss over the last tenth of its steps",
     };
     let faulty = report.runs.iter().find(|run| {
         let lower = run.valid().and_then(|score| score.loss).is_some_and(|other| other < loss);
@@ -85,17 +88,18 @@ fn leading(report: &ReportView) -> Markup {
         " the lowest " (what) ": " (format::float(loss)) " (perplexity " (format::perplexity(Some(loss.exp()), None)) ")"
         @if let (Some(next), Some(margin)) = (best.next, best.margin) {
             @let next = called(report, &report.groups[next]);
-            @if margin > 0.0 { ", " (format::float(margin)) " nats below " (next) } @else { ", as has " (next) }
+            @if margin > 0.0 { ", " (format::float(margin)) " nats below " (next) } @else { ", the same as " (next) }
             @if let Some(spread) = best.spread.filter(|spread| *spread > 0.0) {
-                "; over seeds losses spread by " (format::float(spread)) @if margin < spread { ": no clear winner" }
+                "; the standard deviation over seeds is " (format::float(spread))
+                @if margin < spread { ", so there is no clear winner" }
             }
         }
         "."
-        @if let Some(run) = faulty { " " (run.words()) " has a lower one, of faulty data." }
+        @if let Some(run) = faulty { " " (run.words()) " has a lower loss, but on faulty data." }
     }
 }
 
-/// A group by its runs.
+/// The name of a group: its run, or its runs.
 fn called(report: &ReportView, group: &Group) -> String {
     match group.places[..] {
         [only] => report.runs[only].words(),
@@ -103,7 +107,7 @@ fn called(report: &ReportView, group: &Group) -> String {
     }
 }
 
-/// What the columns of numbers are called.
+/// The heads of the columns of numbers.
 fn numbers(report: &ReportView) -> Vec<&'static str> {
     let mut heads = vec!["steps", "last loss", "valid loss", "valid ppl"];
     heads.extend(report.runs.iter().any(|run| run.summary.test_loss_kind.is_some()).then_some("test ppl"));
@@ -111,7 +115,7 @@ fn numbers(report: &ReportView) -> Vec<&'static str> {
     heads
 }
 
-/// Rules that name each number of a narrow table, whose head has no room: said once here, and not in each of its cells.
+/// CSS rules that label each number of a narrow table, which has no room for its head.
 pub fn style(report: &ReportView) -> String {
     let numbers = numbers(report);
     let rules =
@@ -129,7 +133,7 @@ fn table(report: &ReportView) -> Markup {
                 thead { tr {
                     th scope="col" { "run" }
                     th scope="col" { "verdict" }
-                    th scope="col" { "in a sentence" }
+                    th scope="col" { "summary" }
                     @for head in &numbers { th.number scope="col" { (head) } }
                 } }
                 tbody { @for (place, run) in report.runs.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Verdicts with what they rest on.
+//! Verdicts with their evidence.
 
 use maud::{Markup, html};
 
@@ -8,13 +8,13 @@ use crate::ui::format::{self, count};
 use identity::verdict::{Check, Evidence};
 use view::report::{ReportView, ReportedRun};
 
-/// The section.
+/// The section on verdicts.
 pub fn section(report: &ReportView) -> Markup {
     let few = report.runs.len() <= 2;
     html! {
         section #verdicts {
             h2 { "Verdicts" }
-            p.faint { "A cause is what the evidence is consistent with; only a trial confirms it." }
+            p.faint { "The evidence is consistent with the cause in a verdict; only a trial can confirm the cause." }
             (some_are_whole(report, "pipeline diagnose RUN"))
             @for run in report.runs.iter().filter(|run| run.whole) {
                 details.run id=(format!("verdict-{}", run.summary.run.0)) data-run=(run.summary.run.0) open[few] {
@@ -34,8 +34,8 @@ fn verdict(run: &ReportedRun) -> Markup {
             @if let Some(onset) = it.began() { dt { "onset" } dd { "step " (count(onset)) } }
             @if let Some(recovered) = it.recovered { dt { "recovered" } dd { (if recovered { "yes" } else { "no" }) } }
             @if let Some(advice) = it.advice_after(&run.confirmations) { dt { "advice" } dd { (advice) } }
-            @if let Some(standing) = &run.standing { dt { "last valid loss" } dd { (standing) } }
-            dt { "rules" } dd { "version " (it.rules) }
+            @if let Some(standing) = &run.standing { dt { "baselines" } dd { "the last validation loss, " (standing) } }
+            dt { "judged by" } dd { "version " (it.rules) " of the rules" }
         }
         @if let Some(error) = &run.summary.error { p.alarm { (harmless(error)) } }
         (evidence(&it.evidence))
@@ -65,13 +65,13 @@ fn verdict(run: &ReportedRun) -> Markup {
                 @for event in run.events.iter().take(MOST_EVENTS) {
                     li { @if let Some(step) = event.step { "step " (count(step)) ": " } (harmless(&event.message)) }
                 }
-                @if run.events.len() > MOST_EVENTS { li.faint { (run.events.len() - MOST_EVENTS) " more" } }
+                @if run.events.len() > MOST_EVENTS { li.faint { (run.events.len() - MOST_EVENTS) " more events" } }
             }
         }
     }
 }
 
-/// Events that the page lists; the record has all.
+/// The most events that the page lists; the record has all of them.
 const MOST_EVENTS: usize = 12;
 
 fn evidence(rows: &[Evidence]) -> Markup {

@@ -1,4 +1,4 @@
-//! What happened between runs, in a few sentences: from what their data and losses show to what can explain it.
+//! Summarises a comparison in a few sentences: data faults, where the losses first differ, and what can explain that.
 
 use super::CompareView;
 use crate::defaults::Defaults;
@@ -11,15 +11,15 @@ use record::read::RunSummary;
 /// The most parameters that a sentence names.
 const MOST_NAMED: usize = 4;
 
-/// The most runs that have a sentence each.
+/// The most runs that each have their own sentence.
 const MOST_TOLD: usize = 4;
 
-/// What happened between some runs, a paragraph each.
+/// The sentences about a comparison, one paragraph each.
 pub fn account(all: &CompareView) -> Vec<String> {
     let both: Vec<(&RunSummary, &Verdict)> = all.runs.iter().zip(&all.verdicts).collect();
     let (faults, others): (Vec<_>, Vec<_>) =
         both.into_iter().partition(|(_, verdict)| verdict.verdict == Kind::DataFault);
-    // The data come first: whatever a loss does on the wrong text says nothing of a rate.
+    // Data faults come first: a loss on faulty data says nothing about the learning rate.
     let mut said = judged(&faults);
     said.extend(alone(all, faults.len()));
     if let (2, Some(parting)) = (all.runs.len(), &all.parting) {
@@ -27,16 +27,17 @@ pub fn account(all: &CompareView) -> Vec<String> {
     }
     said.extend(judged(&others));
     if !faults.is_empty() {
-        let (whose, read) = if faults.len() == 1 { ("its loss", "reads") } else { ("their losses", "read") };
+        let (read, say) = if faults.len() == 1 { ("reads", "its loss says") } else { ("read", "their losses say") };
         said.push(format!(
-            "The data come first: while what {} {read} is wrong, {whose} can't tell whether the rate is right.",
+            "Fix the data first: while {} {read} faulty data, {say} nothing about the learning rate.",
             names(&faults)
         ));
     }
     said
 }
 
-/// Of more than two runs: what those with a data fault have in common, and no other has.
+/// For more than two runs: a sentence that names the parameter values that all runs with a data fault share and no
+/// other run has.
 fn alone(all: &CompareView, faults: usize) -> Option<String> {
     if faults == 0 || faults == all.runs.len() || all.runs.len() == 2 {
         return None;
@@ -53,11 +54,10 @@ fn alone(all: &CompareView, faults: usize) -> Option<String> {
             .then(|| format!("{} = {}", row.name, defaults.shown(&row.name, cell)))
     };
     let found: Vec<String> = gathered(all).iter().filter_map(told).collect();
-    let who = if faults == 1 { "It alone has" } else { "They alone have" };
-    (!found.is_empty()).then(|| format!("{who} {}.", found.join(", ")))
+    (!found.is_empty()).then(|| format!("No other run has {}.", found.join(" or ")))
 }
 
-/// Runs as a sentence names them.
+/// The names of runs as a list within a sentence.
 fn names(runs: &[(&RunSummary, &Verdict)]) -> String {
     let names: Vec<String> = runs.iter().map(|(run, _)| run.name()).collect();
     match &names[..] {
@@ -69,7 +69,7 @@ fn names(runs: &[(&RunSummary, &Verdict)]) -> String {
     }
 }
 
-/// Runs with their verdicts: a sentence for each while they are few, and for each verdict where they are many.
+/// Sentences about the verdicts: one per run if there are few runs, or else one per kind of verdict.
 fn judged(runs: &[(&RunSummary, &Verdict)]) -> Vec<String> {
     let mut groups: Vec<Vec<(&RunSummary, &Verdict)>> = Vec::new();
     for &(run, verdict) in runs {
@@ -87,7 +87,7 @@ fn judged(runs: &[(&RunSummary, &Verdict)]) -> Vec<String> {
     groups.iter().map(|group| sentence(group, runs.len() <= MOST_TOLD || group.len() == 1)).collect()
 }
 
-/// What differs, with its values where these are few.
+/// The clause about the parameters that differ, with their values. The clause of [`parted`] follows it.
 fn differences(all: &CompareView) -> String {
     let names = format!("{} and {}", all.runs[0].name(), all.runs[1].name());
     let defaults = Defaults::of(0);
@@ -98,14 +98,14 @@ fn differences(all: &CompareView) -> String {
         };
         format!("{} ({}, {})", row.name, value(0), value(1))
     };
-    // Beside no parameter, `parted` tells of them.
+    // If no parameter differs, `parted` names the corpus files that differ.
     let texts = other_texts(all).map_or_else(String::new, |texts| format!(", and in {texts}"));
     match &gathered(all)[..] {
         [] => format!("{names} have the same parameters"),
-        [only] if texts.is_empty() => format!("{names} differ in {} alone", valued(only)),
+        [only] if texts.is_empty() => format!("{names} differ only in {}", valued(only)),
         [only] => format!("{names} differ in {}{texts}", valued(only)),
         rows => {
-            // What can explain it is named first, and alone where the rest can't.
+            // If some parameters can explain the difference, only they are named.
             let can: Vec<&Differing> = rows.iter().filter(|row| row.explains == Some(Explains::Can)).copied().collect();
             let told = if can.is_empty() { rows } else { &can };
             let mut words: Vec<String> = told.iter().take(MOST_NAMED).map(|row| valued(row)).collect();
@@ -116,14 +116,15 @@ fn differences(all: &CompareView) -> String {
     }
 }
 
-/// Texts that are others though their paths are the same.
+/// The names of the rows about corpus files whose content differs although their paths are the same: `the content of
+/// corpus.text`.
 fn other_texts(all: &CompareView) -> Option<String> {
     let texts: Vec<&str> =
         all.circumstances.iter().map(|row| &*row.name).filter(|name| name.starts_with(super::alike::TEXT)).collect();
     (!texts.is_empty()).then(|| texts.join(", "))
 }
 
-/// The parameters that differ; of a table whose kind does, the kind alone, since the rest comes with it.
+/// The parameters that differ. If the kind of a table differs, the kind stands for the whole table.
 fn gathered(all: &CompareView) -> Vec<&Differing> {
     let table = |name: &str| name.rsplit_once('.').map_or(String::new(), |(table, _)| format!("{table}.kind"));
     let told = |row: &&Differing| {
@@ -133,52 +134,52 @@ fn gathered(all: &CompareView) -> Vec<&Differing> {
     all.parameters.iter().filter(told).collect()
 }
 
-/// Where they part, and what can't be the reason.
+/// The clause about where the losses first differ, and what explains that if it isn't the parameters.
 fn parted(all: &CompareView, parting: &super::Parting) -> String {
     let Some(first) = &parting.first else {
         return match parting.common_steps {
             0 => "they have no steps in common".to_owned(),
-            steps => format!("all {} losses that both have are the same to the bit", count(steps)),
+            steps => format!("the losses of all {} common steps are bitwise identical", count(steps)),
         };
     };
-    const MORE: &str = "by more than steps differ from their neighbours";
+    const MORE: &str = "by more than step-to-step noise";
     let noise = match &parting.beyond_noise {
-        Some(beyond) if beyond.step == first.step => format!(", at once {MORE}"),
-        Some(beyond) => format!(", and at step {} for the first time {MORE}", count(beyond.step)),
-        None => format!(", and never {MORE}"),
+        Some(beyond) if beyond.step == first.step => format!(", {MORE}"),
+        Some(beyond) => format!(", but not {MORE} until step {}", count(beyond.step)),
+        None => format!(", but never {MORE}"),
     };
     let rows = gathered(all);
     let can: Vec<&&Differing> = rows.iter().filter(|row| row.explains == Some(Explains::Can)).collect();
     let why = match (&can[..], rows.len(), &all.circumstances[..]) {
-        ([], _, []) => "; nothing that is recorded explains it".to_owned(),
-        ([], 0, others) => format!("; what else differs: {}", named(others)),
-        ([], _, others) => format!("; no parameter explains it; what else differs: {}", named(others)),
-        ([only], 2.., _) if other_texts(all).is_none() => format!("; of these {} alone can explain it", only.name),
+        ([], _, []) => "; nothing in the record explains this".to_owned(),
+        ([], 0, others) => format!("; other differences: {}", named(others)),
+        ([], _, others) => format!("; no parameter explains this; other differences: {}", named(others)),
+        ([only], 2.., _) if other_texts(all).is_none() => format!("; of these, only {} can explain this", only.name),
         _ => String::new(),
     };
-    format!("their losses part at step {}{noise}{why}", count(first.step))
+    format!("losses first differ at step {}{noise}{why}", count(first.step))
 }
 
 fn named(rows: &[Differing]) -> String {
     rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Runs of one verdict, and what it says of them.
+/// The sentence about runs with the same verdict. If `told`, it includes the sentence of the verdict.
 fn sentence(runs: &[(&RunSummary, &Verdict)], told: bool) -> String {
     let verdict = runs[0].1;
     let (is, has, learns) = if runs.len() == 1 { ("is", "has", "learns") } else { ("are", "have", "learn") };
-    let onset = match verdict.began() {
-        // A sentence that names the step need not be told it twice.
+    let onset = |word: &str| match verdict.began() {
+        // The step is not repeated if the verdict's sentence names it.
         Some(step) if told && !verdict.sentence.contains(&format!("step {}", count(step))) => {
-            format!(" from step {} on", count(step))
+            format!(" {word} step {}", count(step))
         }
         _ => String::new(),
     };
     let head = match (verdict.verdict, verdict.recovered) {
         (Kind::DataFault, _) => format!("{has} a data fault"),
-        (Kind::Diverged, _) => format!("diverged{onset}"),
-        (Kind::Unstable, Some(true)) if told => format!("became unstable{onset} and recovered"),
-        (Kind::Unstable, _) => format!("{is} unstable{onset}"),
+        (Kind::Diverged, _) => format!("diverged{}", onset("at")),
+        (Kind::Unstable, Some(true)) if told => format!("became unstable{} and recovered", onset("at")),
+        (Kind::Unstable, _) => format!("{is} unstable{}", onset("from")),
         (Kind::TooLow, _) => format!("{learns} too slowly"),
         (Kind::Stable, _) => format!("{is} stable"),
         (Kind::Inconclusive, _) => "can't be judged".to_owned(),

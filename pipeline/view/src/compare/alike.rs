@@ -1,4 +1,4 @@
-//! What runs have in common beside their parameters, and what not.
+//! What runs share and how they differ, apart from their parameters.
 
 use crate::format::count;
 use crate::models::baselines;
@@ -8,10 +8,8 @@ use insight::comparison::Differing;
 use record::Record;
 use record::read::{Detail, Forked, RunSummary, StageRow};
 
-/// The same parameters, but what a run was forked from as `run42 at step 300`: a trajectory's digits tell nobody anything.
-///
-/// # Errors
-/// Those of the record.
+/// The same parameters, with the origin of a fork, such as `run42 at step 300`, in place of the digest of its
+/// trajectory.
 pub fn with_forks(record: &mut Record, parameters: Vec<Differing>, runs: &[RunId]) -> record::Result<Vec<Differing>> {
     let (forks, mut parameters): (Vec<Differing>, Vec<Differing>) =
         parameters.into_iter().partition(|row| row.name == FORK || row.name.starts_with(&format!("{FORK}.")));
@@ -32,14 +30,11 @@ pub fn with_forks(record: &mut Record, parameters: Vec<Differing>, runs: &[RunId
 /// The key that makes a run a fork.
 const FORK: &str = "train.fork";
 
-/// Why the runs' losses can't be held against each other, where they can't.
-///
-/// # Errors
-/// Those of the record.
+/// Why the runs' losses can't be compared; `None` if they can.
 pub fn incomparable(record: &mut Record, runs: &[RunId]) -> record::Result<Option<&'static str>> {
     for (name, words) in [
-        ("vocab", "the runs have other vocabularies: their losses and perplexities can't be held against each other"),
-        ("valid", "the runs are scored on other valid texts: their perplexities can't be held against each other"),
+        ("vocab", "the runs have different vocabularies, so their losses and perplexities can't be compared"),
+        ("valid", "the runs have different validation texts, so their perplexities can't be compared"),
     ] {
         let digests: Vec<String> = record.output_of(runs, "vocab", name)?.into_iter().flatten().collect();
         if digests.windows(2).any(|pair| pair[0] != pair[1]) {
@@ -49,10 +44,8 @@ pub fn incomparable(record: &mut Record, runs: &[RunId]) -> record::Result<Optio
     Ok(None)
 }
 
-/// The texts behind one path that are not the same. Where the paths differ, these say it.
-///
-/// # Errors
-/// Those of the record.
+/// Corpus files whose content differs although their paths are the same. (Paths that differ are shown among the
+/// parameters.)
 pub fn texts(record: &mut Record, parameters: &[Differing], runs: &[RunId]) -> record::Result<Vec<Differing>> {
     let mut rows: Vec<Differing> = Vec::new();
     for (place, inputs) in record.inputs_of(runs, "tokenize")?.into_iter().enumerate() {
@@ -66,7 +59,7 @@ pub fn texts(record: &mut Record, parameters: &[Differing], runs: &[RunId]) -> r
             rows[at].values[place] = Some(Cell::Text(digest));
         }
     }
-    // A run that has read nothing yet has no other text.
+    // A run that has not read its corpus yet does not count as different.
     rows.retain(|row| {
         let path = row.name.trim_start_matches(TEXT);
         if parameters.iter().any(|parameter| parameter.name == path) {
@@ -78,17 +71,18 @@ pub fn texts(record: &mut Record, parameters: &[Differing], runs: &[RunId]) -> r
     Ok(rows)
 }
 
-/// What the name of such a row begins with.
-pub const TEXT: &str = "the text of ";
+/// The prefix of the names of rows about corpus files. The name `the content of corpus.text` is the title of a table
+/// row, and an item in the sentences "run1 and run2 differ in …" and "other differences: …".
+pub const TEXT: &str = "the content of ";
 
-/// What is no parameter but may change numbers or times.
+/// Circumstances that are not parameters but can change results or times.
 pub fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differing> {
     let text = |text: &Option<String>| text.clone().map(Cell::Text);
     let train = |of: &dyn Fn(&StageRow) -> Option<Cell>| -> Vec<Option<Cell>> {
         stages.iter().map(|stages| stages.iter().find(|stage| stage.stage == "train").and_then(of)).collect()
     };
     let commit = |detail: &Detail| {
-        let dirty = if detail.git_dirty == Some(true) { " and changes" } else { "" };
+        let dirty = if detail.git_dirty == Some(true) { " (modified)" } else { "" };
         detail.git_commit.as_ref().map(|commit| Cell::Text(format!("{}{dirty}", commit.get(..12).unwrap_or(commit))))
     };
     let rows = [
@@ -103,7 +97,8 @@ pub fn circumstances(details: &[Detail], stages: &[Vec<StageRow>]) -> Vec<Differ
     rows.into_iter().map(|(name, values)| Differing { name: name.to_owned(), values, explains: None }).collect()
 }
 
-/// Baselines of all runs; where they differ, or not every run has any, each names the first run that it belongs to.
+/// The baselines of all runs. If they differ, or if a run has none, the label of each baseline names the first run that
+/// has it.
 pub fn joint_baselines(runs: &[RunSummary], stages: &[Vec<StageRow>], ngrams: &[Vec<NgramLoss>]) -> Vec<Baseline> {
     let mut all: Vec<(Baseline, String)> = Vec::new();
     let mut without = false;
@@ -116,7 +111,7 @@ pub fn joint_baselines(runs: &[RunSummary], stages: &[Vec<StageRow>], ngrams: &[
             }
         }
     }
-    // Each corpus has four: of many, the first two of each are enough lines.
+    // A corpus has four baselines; if there are several corpora, two per corpus are enough.
     if all.len() > 8 {
         all.retain(|(baseline, _)| ["ln V", "unigram"].contains(&baseline.label.as_str()));
     }
@@ -128,8 +123,8 @@ pub fn joint_baselines(runs: &[RunSummary], stages: &[Vec<StageRow>], ngrams: &[
     all.iter().map(named).collect()
 }
 
-/// Where a fork begins: `run42 at step 300`.
+/// The origin of a fork: `run42 at step 300`.
 pub fn origin(fork: &Forked) -> String {
-    let parent = fork.parent.map_or("a run that is gone".to_owned(), |run| run.to_string());
+    let parent = fork.parent.map_or("a deleted run".to_owned(), |run| run.to_string());
     format!("{parent} at step {}", count(fork.step))
 }

@@ -1,4 +1,4 @@
-//! What two runs measured around the step that matters.
+//! What two runs measured around the step of interest.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use identity::verdict::Verdict;
 use identity::{Cell, Param, RunId, StepRow};
 use record::Record;
 
-/// Steps with probes on either side.
+/// The number of probed steps shown on either side of the step of interest and its neighbours.
 const EITHER_SIDE: usize = 3;
 
-/// The furthest that probes are sought.
+/// The greatest distance in steps at which probed steps are searched for.
 const FURTHEST: i64 = 3 * 1024;
 
-/// Steps around one.
+/// The steps around the step of interest.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Around {
     pub step: i64,
@@ -24,27 +24,26 @@ pub struct Around {
     pub steps: Vec<Near>,
 }
 
-/// What that step is.
+/// Why a step is of interest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Centre {
-    /// The onset of this run's verdict.
+    /// It is the onset of this run's verdict.
     Onset(RunId),
+    /// It is the first step at which the losses differ by more than step-to-step noise.
     BeyondNoise,
+    /// It is the first step at which the losses differ at all.
     FirstDifference,
 }
 
-/// One step of both.
+/// One step of both runs.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Near {
     pub step: i64,
     pub runs: [Option<StepRow>; 2],
 }
 
-/// Reads what was measured around the earlier onset; without one, around the step from which the runs are apart.
-///
-/// # Errors
-/// Those of the record.
+/// Reads what was measured around the earlier onset, or, without an onset, around the step where the losses diverge.
 pub fn read(
     record: &mut Record,
     pair: &RunPair,

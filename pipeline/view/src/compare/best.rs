@@ -6,10 +6,10 @@ use identity::{Bucket, EvaluationRow};
 use insight::comparison::Differing;
 use insight::winner::{self, Group, Scored, Winner};
 
-/// The share of a training whose losses are its tail.
+/// The tail of a run is the last `1 / TAIL` of its steps.
 const TAIL: i64 = 10;
 
-/// Groups the runs, and finds the best group where losses can be held against each other.
+/// Groups the runs, and finds the best group if the losses can be compared.
 pub fn best(
     parameters: &[Differing],
     verdicts: &[Verdict],
@@ -32,7 +32,7 @@ pub fn best(
     (groups, winner)
 }
 
-/// The mean of the last tenth of the losses.
+/// The mean loss over the last tenth of the steps.
 fn tail(curve: &[Bucket]) -> Option<f64> {
     let end = curve.last().map(|bucket| bucket.first + bucket.steps)?;
     let last = curve.iter().filter(|bucket| bucket.first + bucket.steps > end - (end / TAIL).max(1));

@@ -1,4 +1,4 @@
-//! What two or more runs have in common, and what not.
+//! Compares two or more runs.
 
 mod account;
 mod alike;
@@ -24,52 +24,52 @@ use insight::winner::{Group, Winner};
 use record::Record;
 use record::read::RunSummary;
 
-/// Rows of all curves together, beside the fewest of one.
+/// The most rows of all curves together.
 const ROWS: i64 = 64_000;
+
+/// The fewest rows per curve.
 const FEWEST: i64 = 40;
 
-/// What two or more runs have in common, and what not.
+/// A comparison of two or more runs.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct CompareView {
-    /// What happened, in a few sentences.
+    /// The main findings in a few sentences.
     pub account: Vec<String>,
     pub runs: Vec<RunSummary>,
     pub verdicts: Vec<Verdict>,
-    /// Parameters.
+    /// Parameters that differ.
     pub parameters: Vec<Differing>,
-    /// Why the runs' losses can't be held against each other, where they can't.
+    /// Why the runs' losses can't be compared; null if they can.
     pub incomparable: Option<&'static str>,
-    /// What is no parameter but may change numbers or times: the text behind a path, program, threads, processor.
+    /// Differences that are not parameters but can change results or times: the content of corpus files, the program,
+    /// threads, processor.
     pub circumstances: Vec<Differing>,
-    /// The lines of the curves.
+    /// The horizontal lines drawn beside the curves.
     pub baselines: Vec<Baseline>,
-    /// Of each run: models that count, on each split.
+    /// For each run: the losses of n-gram models, by split.
     pub ngrams: Vec<Vec<NgramLoss>>,
-    /// Of each run: where its last valid loss stands among them.
+    /// For each run: how its last validation loss compares with the n-gram models.
     pub standings: Vec<Option<Standing>>,
-    /// Of each run: `tokenize.unit`.
+    /// For each run: `tokenize.unit`.
     #[serde(skip)]
     pub units: Vec<String>,
-    /// For two runs alone.
+    /// Only for two runs: where their losses first differ.
     pub parting: Option<Parting>,
     pub around: Option<Around>,
-    /// Of three runs or more: those that differ in their seeds alone, and the best of these.
+    /// Only for three or more runs: groups that differ only in their seeds; `winner` is the best group.
     pub groups: Vec<Group>,
     pub winner: Option<Winner>,
     pub evaluations: Vec<Scores>,
     pub samples: Vec<Texts>,
-    /// The loss of neighbouring steps of each run.
+    /// For each run: the losses, in buckets of consecutive steps.
     pub curves: Vec<Vec<Bucket>>,
 }
 
 impl CompareView {
-    /// Compares runs, with curves of at most so many rows each.
-    ///
-    /// # Errors
-    /// Those of the source.
+    /// Compares runs, with curves of at most `rows` rows each.
     pub fn read<S: Source>(source: &mut S, runs: &[RunId], rows: i64) -> Result<Self, S::Error> {
         let details = source.record().details(runs)?;
-        // The more curves, the smaller each is drawn.
+        // The more curves there are, the smaller each one is drawn.
         let rows = (ROWS / runs.len().max(1) as i64).min(rows).max(FEWEST);
         let of: Vec<(Option<i64>, i64)> = details.iter().map(|run| (run.trajectory_id, run.steps)).collect();
         let side = |record: &mut Record| {
@@ -87,7 +87,7 @@ impl CompareView {
         let mut parameters = alike::with_forks(source.record(), comparison::differing(&params, runs), runs)?;
         let incomparable = alike::incomparable(source.record(), runs)?;
         let texts = alike::texts(source.record(), &parameters, runs)?;
-        // Who read another text is no other seed of the same.
+        // Runs that read different texts are not grouped as seeds of the same point.
         let told_apart: Vec<Differing> = parameters.iter().chain(&texts).cloned().collect();
         let mut circumstances = texts;
         circumstances.extend(alike::circumstances(&details, &stages).into_iter().filter(Differing::differs));

@@ -1,4 +1,4 @@
-//! Where the losses of two runs part, and which of their parameters can explain it.
+//! Where the losses of two runs first differ, and which parameters can explain that.
 
 use std::collections::BTreeMap;
 
@@ -12,37 +12,37 @@ use insight::noise::{self, Beyond, Losses};
 use record::read::LossDifference;
 use record::{Record, RecordError};
 
-/// Steps before a parting that are searched for what can explain it. What happened further back would have shown in the
-/// losses, which are the same.
+/// The number of steps before the first difference that are searched for an explanation. A cause further back would
+/// have changed the losses earlier.
 const BACK: i64 = 64;
 
-/// Steps behind a parting in which a rate may still part from the other's.
+/// The number of steps after the first difference that are searched for a difference of learning rates.
 const AHEAD: i64 = 4096;
 
-/// Two runs.
+/// Two runs that are compared.
 #[derive(Debug, Clone, Copy)]
 pub struct RunPair {
     pub runs: [RunId; 2],
     pub trajectories: [Option<i64>; 2],
-    /// The steps of each.
+    /// The number of steps of each run.
     pub lengths: [i64; 2],
 }
 
 impl RunPair {
-    /// Steps that both have.
+    /// The number of steps that both runs have.
     fn steps(&self) -> i64 {
         self.lengths[0].min(self.lengths[1])
     }
 }
 
-/// Where the losses of two runs part.
+/// Where the losses of two runs first differ.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Parting {
-    /// Steps that both runs have.
+    /// The number of steps that both runs have.
     pub common_steps: i64,
-    /// The first of them whose losses differ in any bit.
+    /// The first step at which the losses differ in any bit.
     pub first: Option<LossDifference>,
-    /// The first whose losses differ by more than losses do from one step to the next.
+    /// The first step at which the losses differ by more than step-to-step noise.
     pub beyond_noise: Option<Beyond>,
 }
 
@@ -61,10 +61,7 @@ impl Losses for RecordedLosses<'_> {
     }
 }
 
-/// Finds where two runs part.
-///
-/// # Errors
-/// Those of the record.
+/// Finds where the losses of two runs first differ.
 pub fn read(record: &mut Record, pair: &RunPair) -> record::Result<Parting> {
     let mut found = Parting { common_steps: pair.steps(), first: None, beyond_noise: None };
     if let [Some(a), Some(b)] = pair.trajectories {
@@ -78,10 +75,7 @@ pub fn read(record: &mut Record, pair: &RunPair) -> record::Result<Parting> {
     Ok(found)
 }
 
-/// Notes of each parameter whether it can explain the parting.
-///
-/// # Errors
-/// Those of the record.
+/// Sets, for each parameter, whether it can explain the first difference.
 pub fn explain(
     record: &mut Record,
     pair: &RunPair,
@@ -108,7 +102,7 @@ pub fn explain(
         shared: record.shared_steps(a, b)?.min(first.step),
         same_data: same_data(record, pair.runs)?,
         rates,
-        // Of other rates, what schedules make of them is held against each other up to rounding.
+        // If the initial rates differ, the schedules are compared relative to them, up to rounding.
         shapes: match rate_a == rate_b {
             true => rates,
             false => self::rates(record, (a, rate_a), (b, rate_b), pair.steps(), (back, first.step), 1e-12)?,

@@ -1,14 +1,14 @@
-//! What of many runs, and of many texts, a page has room for.
+//! Chooses the runs and samples for which a page has room.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use identity::SampleRow;
 use identity::verdict::Verdict;
 
-/// Runs that are shown whole where there are more: with what their verdicts rest on, their events and their samples.
+/// The most runs that are shown in full: with the evidence for their verdicts, their events and their samples.
 const WHOLE: usize = 100;
 
-/// The places of the runs that are shown whole: the best, and as many of each verdict in turn.
+/// The indices of the runs to show in full: the best, then runs with each verdict in turn.
 pub fn whole(verdicts: &[Verdict], best: &[usize]) -> BTreeSet<usize> {
     let mut of_kinds: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
     for (place, verdict) in verdicts.iter().enumerate() {
@@ -23,7 +23,7 @@ pub fn whole(verdicts: &[Verdict], best: &[usize]) -> BTreeSet<usize> {
     chosen
 }
 
-/// The places of the runs that are drawn, `most` at the most: of many those that are shown whole, and others at equal distances.
+/// The indices of at most `most` runs to draw: those that are shown in full, and evenly spaced others.
 pub fn shown(runs: usize, most: usize, whole: &BTreeSet<usize>) -> BTreeSet<usize> {
     if runs <= most {
         return (0..runs).collect();
@@ -33,9 +33,10 @@ pub fn shown(runs: usize, most: usize, whole: &BTreeSet<usize>) -> BTreeSet<usiz
     whole.iter().copied().chain(between).collect()
 }
 
-/// The samples of as many checkpoints as fit: the first and the last, and those between at equal distances.
+/// The samples of as many checkpoints as fit into `budget` bytes: the first, the last and evenly spaced others. Also
+/// returns how many samples are left out.
 pub fn fitting(samples: Vec<SampleRow>, budget: usize) -> (Vec<SampleRow>, usize) {
-    // What stands around a text takes about as much as a short one.
+    // The markup around a text is about as long as a short text.
     let size = |samples: &[SampleRow]| samples.iter().map(|it| it.text.len() + 300).sum::<usize>();
     let checkpoints: Vec<&[SampleRow]> = samples.chunk_by(|a, b| a.step == b.step).collect();
     let mut kept: Vec<&[SampleRow]> = Vec::new();
@@ -104,13 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn of_many_runs_some_of_each_verdict_are_shown_whole() {
+    fn of_many_runs_some_with_each_verdict_are_shown_in_full() {
         assert_eq!(whole(&judged(Kind::Stable, 100), &[]), (0..100).collect());
         let verdicts = [judged(Kind::Stable, 900), judged(Kind::Diverged, 30), judged(Kind::TooLow, 200)].concat();
         let chosen = whole(&verdicts, &[899]);
         assert_eq!(chosen.len(), 100);
-        assert!(chosen.contains(&899), "the best");
-        assert!((900..930).all(|place| chosen.contains(&place)), "a rare verdict");
+        assert!(chosen.contains(&899), "the best run is missing");
+        assert!((900..930).all(|place| chosen.contains(&place)), "runs with a rare verdict are missing");
         let (stable, low) = (chosen.range(..900).count(), chosen.range(930..).count());
         assert!(stable.abs_diff(low) <= 2, "{stable} and {low}");
     }
@@ -122,6 +123,6 @@ mod tests {
         let drawn = shown(1000, 400, &whole);
         assert!(drawn.len() > 350 && drawn.len() <= 400 && whole.iter().all(|place| drawn.contains(place)));
         let gaps = drawn.iter().zip(drawn.iter().skip(1)).map(|(a, b)| b - a);
-        assert!(gaps.max() <= Some(4), "no stretch is left out");
+        assert!(gaps.max() <= Some(4), "a stretch is left out");
     }
 }

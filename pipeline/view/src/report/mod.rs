@@ -1,4 +1,4 @@
-//! A study as one page: all that it shows.
+//! A report: a study as one page.
 
 mod chosen;
 
@@ -20,19 +20,19 @@ use insight::winner::{Group, Winner};
 use record::read::{EventRow, Execution, Forked, RunSummary};
 use record::{self, Record};
 
-/// Rows of all curves of one picture together, so that a page of many runs stays small.
+/// The most rows of all curves in one picture together, so that a page of many runs stays small.
 const ROWS: i64 = 12_000;
 
-/// The most parameters that a run's name stands beside.
+/// The most parameters in a run's label.
 const MOST_TOLD: usize = 6;
 
-/// Bytes of all samples together.
+/// The most bytes of all samples together.
 const TEXTS: usize = 400_000;
 
-/// Executions that are listed.
+/// The most executions that are listed.
 const LISTED: usize = 300;
 
-/// What is drawn, where it was measured.
+/// The quantities that are drawn if they were measured.
 const PICTURES: [Quantity; 7] = [
     Quantity::Loss,
     Quantity::Valid,
@@ -43,83 +43,81 @@ const PICTURES: [Quantity; 7] = [
     Quantity::Entropy,
 ];
 
-/// Of more runs than that, only the first four are drawn: of more than the second says only losses, and of as many runs.
+/// With more runs than the first number, only the first four quantities are drawn. With more than the second number,
+/// only the training and validation losses are drawn, and only for about that many runs.
 const MANY: [usize; 2] = [40, 400];
 
-/// What a page shows.
+/// What the page shows.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct ReportView {
-    /// A study's name, or those of its runs.
+    /// The name of the study, or the names of the runs.
     pub of: String,
-    /// When it was made: UTC, to the minute.
+    /// When the page was made, in UTC to the minute.
     pub made: String,
-    /// Of the program that made it.
+    /// The version of the program that made the page.
     pub version: &'static str,
     pub runs: Vec<ReportedRun>,
     pub differing: Vec<Differing>,
-    /// Why the runs' losses can't be held against each other, where they can't.
+    /// Why the runs' losses can't be compared; null if they can.
     pub incomparable: Option<&'static str>,
-    /// Program, host, processor, threads.
+    /// Program, host, processor and threads.
     pub circumstances: Vec<Differing>,
-    /// Runs that differ in their seeds alone, and the best of these groups.
+    /// Groups of runs that differ only in their seeds; `winner` is the best group.
     pub groups: Vec<Group>,
     pub winner: Option<Winner>,
     pub charts: Vec<Chart>,
     pub executions: Vec<Execution>,
-    /// Executions that are counted and not listed.
+    /// The number of executions that are not listed.
     pub unlisted: usize,
-    /// Corpus files by digest.
+    /// Corpus files, by name and digest.
     pub inputs: Vec<(String, String)>,
     pub again: Again,
 }
 
-/// How the runs are had again.
+/// How to compute the runs again.
 #[derive(Debug, Default, JsonSchema, Serialize)]
 pub struct Again {
-    /// What a shell is told.
+    /// Shell commands.
     pub commands: Vec<String>,
-    /// Experiments by path, as they were.
+    /// Experiments as recorded, by path.
     pub experiments: Vec<(String, String)>,
 }
 
-/// One run of it.
+/// One run of the report.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct ReportedRun {
     pub summary: RunSummary,
-    /// What tells it from the others.
+    /// What distinguishes the run from the others.
     pub label: String,
-    /// Whether all is shown of it, or only its line in the summary.
+    /// Whether the run is shown in full, rather than only as a row of the summary.
     pub whole: bool,
     pub verdict: Verdict,
     pub confirmations: Vec<Confirmation>,
-    /// Where its last valid loss stands among the baselines.
+    /// How the last validation loss compares with the baselines.
     pub standing: Option<String>,
     pub evaluations: Vec<EvaluationRow>,
     pub samples: Vec<SampleRow>,
-    /// RunTexts that the page has no room for.
+    /// The number of samples that the page has no room for.
     pub untold: usize,
     pub events: Vec<EventRow>,
     pub forks: Vec<Forked>,
 }
 
 impl ReportedRun {
-    /// Its name, and what tells it from the others.
+    /// The run's name, and its label if that differs.
     pub fn words(&self) -> String {
         let name = self.summary.name();
         if self.label == name { name } else { format!("{name} {}", self.label) }
     }
 
-    /// The score of its last checkpoint on valid.
+    /// The evaluation of the last checkpoint on valid.
     pub fn valid(&self) -> Option<&EvaluationRow> {
         self.evaluations.iter().rfind(|e| e.split == "valid" && e.source == "evaluate")
     }
 }
 
 impl ReportView {
-    /// Gathers it, of some runs that were named by some words; `made` says when, `version` by which program.
-    ///
-    /// # Errors
-    /// Those of the source.
+    /// Gathers the report on the runs `ids`, which the user selected with the selectors `of`.
     pub fn read<S: Source>(
         source: &mut S,
         ids: Vec<RunId>,
@@ -128,7 +126,7 @@ impl ReportView {
         version: &'static str,
     ) -> Result<Self, S::Error> {
         let rows = |runs: usize| (ROWS / runs.max(1) as i64).clamp(24, 1000);
-        // Of more runs some are drawn, which are chosen once all are judged.
+        // Of more runs than this, only some are drawn; they are chosen after all runs have been judged.
         let at_once = |runs: usize| if runs > MANY[1] { 0 } else { rows(runs) };
         let mut runs = Pictured::read(source, ids, of, Quantity::Loss, at_once)?;
         let ids: Vec<RunId> = runs.summaries.iter().map(|run| run.run).collect();
@@ -136,7 +134,7 @@ impl ReportView {
         let is_scored =
             runs.evaluations.iter().any(|scores| last(scores, "valid").is_some_and(|score| score.loss.is_some()));
         if ids.len() > MANY[1] && !is_scored {
-            // Then the winner is known by its curve.
+            // Without evaluations, the best runs are chosen by their training losses.
             let all: BTreeSet<usize> = (0..ids.len()).collect();
             let curves = runs.curves_of(source.record(), &all, rows(ids.len()))?;
             runs.show_only(all, rows(ids.len()), curves);
@@ -184,7 +182,7 @@ impl ReportView {
     }
 }
 
-/// Which parameters are shown first: what training reads.
+/// The sort key of a parameter: parameters that training reads come first.
 fn weight(name: &str) -> usize {
     const STAGES: [&str; 4] = ["train.", "batch.", "vocab.", "tokenize."];
     match STAGES.iter().position(|stage| name.starts_with(stage)) {
@@ -211,11 +209,11 @@ fn charts(record: &mut Record, runs: &Pictured) -> record::Result<Vec<Chart>> {
     Ok(charts)
 }
 
-/// What is said of each run beside its figures.
+/// The texts that are shown for each run besides its figures.
 struct RunTexts {
     confirmations: Vec<Vec<Confirmation>>,
     forks: Vec<Vec<Forked>>,
-    /// Of the runs that are shown whole, by their places.
+    /// Samples and events of the runs that are shown in full, by index.
     whole: BTreeMap<usize, (Vec<SampleRow>, Vec<EventRow>)>,
 }
 
@@ -260,7 +258,8 @@ fn of_runs(runs: Pictured, mut texts: RunTexts, whole: usize) -> Vec<ReportedRun
     all.collect()
 }
 
-/// The executions that served the runs, each once; of too many, those of single checkpoints are only counted.
+/// The executions that produced the runs' results, each once, and the number of those that are not listed. If there are
+/// too many, those of the stages `evaluate` and `sample` are left out.
 fn executions<S: Source>(source: &mut S, runs: &Pictured) -> Result<(Vec<Execution>, usize), S::Error> {
     let ids: Vec<RunId> = runs.summaries.iter().map(|run| run.run).collect();
     let all = source.record().count_executions(&ids)?;
@@ -283,7 +282,7 @@ fn inputs(record: &mut Record, runs: &[RunId]) -> record::Result<Vec<(String, St
     Ok(all)
 }
 
-/// What a shell is told to compute the runs, and the experiments as they were.
+/// The commands that compute the runs again, and the recorded experiments.
 fn again(record: &mut Record, runs: &Pictured) -> record::Result<Again> {
     let mut again = Again::default();
     for command in runs.details.iter().filter_map(run::again) {

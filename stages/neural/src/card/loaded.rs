@@ -1,36 +1,36 @@
-//! A model's weights on the GPU, and all that lies below the softmax layer.
+//! A model's weights on the GPU, and everything below the softmax layer.
 
-use anyhow::{Result, ensure};
 use tch::{Device, Tensor, no_grad};
 
 use crate::describe::ready_cuda;
+use crate::failure::{Result, ensure};
 use crate::model::{Carry, Model, Shape};
 
-/// cuDNN's number for an LSTM.
+/// cuDNN's mode number for an LSTM.
 const LSTM: i64 = 2;
 
 /// Weights on the GPU.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(super) shape: Shape,
-    /// In the order of [`Model::tensors`]; each a part of a block.
+    /// The weights in the order of [`Model::tensors`]; each is a view of a block.
     tensors: Vec<Tensor>,
-    /// All weights in few pieces of memory, [n] each, so that an update takes few operations: those of each call of
-    /// cuDNN, which wants them so, and the others.
+    /// All weights in a few contiguous blocks, [n] each, so that an update takes few operations: one for each cuDNN
+    /// call, which requires that layout, and one for the remaining weights.
     pub(super) blocks: Vec<Tensor>,
-    /// Which tensors lie in the blocks, one after the other.
+    /// The indices of the tensors, in the order in which the blocks hold them.
     pub(super) order: Vec<usize>,
-    /// How many layers cuDNN runs in one call: all where nothing lies between them.
+    /// How many layers cuDNN runs in one call: all of them if there is no dropout between them.
     joined: usize,
     /// The GPU; tests run the same operations on the CPU.
     pub(super) device: Device,
 }
 
 impl Loaded {
-    /// Copies a model to a device; `joined` where nothing is dropped between layers.
+    /// Copies a model to a device; `joined` says that there is no dropout between layers.
     ///
     /// # Errors
-    /// When there is no such device, or its memory does not suffice.
+    /// If there is no such device, or if it has too little memory.
     pub(crate) fn new(model: &Model, joined: bool, device: Device) -> Result<Self> {
         if device.is_cuda() {
             ready_cuda()?;
@@ -65,7 +65,7 @@ impl Loaded {
             let block =
                 Tensor::f_internal_cudnn_rnn_flatten_weight(weights, 4, width, LSTM, hidden, 0, layers, false, false)?;
             let numel: usize = weights.iter().map(Tensor::numel).sum();
-            ensure!(block.numel() == numel, "cuDNN lays {numel} weights out as {}", block.numel());
+            ensure!(block.numel() == numel, "cuDNN laid out {numel} weights in a block of {}", block.numel());
             of.sort_by_key(|i| self.tensors[*i].data_ptr() as usize);
             self.order.extend(of);
             self.blocks.push(block);
@@ -73,7 +73,7 @@ impl Loaded {
         self.join(std::iter::once(0).chain(1 + 4 * layers..self.tensors.len()).collect())
     }
 
-    /// Makes a block of some tensors.
+    /// Joins some tensors into a block, of which they become views.
     fn join(&mut self, of: Vec<usize>) -> Result<()> {
         let flat = |i: &usize| self.tensors[*i].f_flatten(0, -1);
         let block = Tensor::f_cat(&of.iter().map(flat).collect::<Result<Vec<_>, _>>()?, 0)?;
@@ -89,7 +89,7 @@ impl Loaded {
         Ok(())
     }
 
-    /// The weights of the layers that one call runs, the first of which is `first`.
+    /// The weights of the layers that one cuDNN call runs, starting with layer `first`.
     fn of_layers(&self, first: usize) -> &[Tensor] {
         &self.tensors[1 + 4 * first..][..4 * self.joined]
     }
@@ -105,12 +105,12 @@ impl Loaded {
         self.tensors.iter().map(copy).collect()
     }
 
-    /// Every weight, block after block, [P].
+    /// All weights, block after block, [P].
     pub(super) fn flat(&self) -> Result<Tensor> {
         Ok(Tensor::f_cat(&self.blocks, 0)?)
     }
 
-    /// The hidden state as calls want it, [layers of a call, B, H], from one for each layer.
+    /// The hidden state in the layout of cuDNN calls, [layers of the call, B, H], given that of each layer.
     pub(super) fn gather(&self, layers: &[Carry]) -> Result<Vec<Carry>> {
         let join = |calls: &[Carry], of: fn(&Carry) -> &Tensor| -> Result<Tensor> {
             Ok(Tensor::f_cat(&calls.iter().map(of).collect::<Vec<_>>(), 0)?.f_to_device(self.device)?)
@@ -130,7 +130,7 @@ impl Loaded {
         Ok(layers)
     }
 
-    /// The hidden state before any token, for `rows` rows.
+    /// The hidden state before any token, zeros, for `rows` rows.
     pub(super) fn zero_carry(&self, rows: i64) -> Result<Vec<Carry>> {
         let sizes = [self.joined as i64, rows, self.shape.hidden as i64];
         let zeros = || Tensor::f_zeros(sizes, (self.tensors[0].kind(), self.device));
@@ -144,8 +144,8 @@ impl Loaded {
         Ok(rows.f_reshape([t, b, self.shape.embedding as i64])?)
     }
 
-    /// The top layer's outputs [T, B, H] for word vectors [T, B, E], each layer's multiplied by its mask; the hidden state
-    /// moves on.
+    /// The top layer's outputs [T, B, H] for word vectors [T, B, E], with each layer's outputs multiplied by its mask;
+    /// the hidden state is advanced.
     pub(super) fn layers(
         &self,
         x: &Tensor,

@@ -1,6 +1,6 @@
-//! [`crate::sharpness`] as operations of libtorch.
+//! The sharpness of [`crate::sharpness`], computed with libtorch operations.
 
-use anyhow::Result;
+use crate::failure::Result;
 use tch::{Kind, Tensor};
 
 use crate::sharpness::{ROUNDS, TOKENS, sign};
@@ -24,7 +24,7 @@ pub(super) fn of(p: &Tensor, h: &Tensor) -> Result<Tensor> {
     Ok(inputs.f_mul(&predictions)?)
 }
 
-/// The largest eigenvalue of what `multiply` multiplies by, found from the vector `v`.
+/// The largest eigenvalue of the matrix that `multiply` multiplies by, by power iteration from the vector `v`.
 fn largest(mut v: Tensor, multiply: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     let dot = |a: &Tensor, b: &Tensor| -> Result<Tensor> { Ok(a.f_mul(b)?.f_sum(Kind::Double)?) };
     let mut found = Tensor::new();

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use anyhow::Result;
+use crate::failure::Result;
 use identity::observations::Measured;
 use stages::files::Ids;
 use stages::protocol::Predicted;
@@ -13,7 +13,7 @@ use super::sharpness;
 use crate::evaluate::{CHUNK, Score, in_chunks};
 use crate::model::Carry;
 
-/// What the softmax layer learns of a window of N tokens; L is the mean loss.
+/// The softmax layer's results for a window of N tokens; L is the mean loss.
 pub(super) struct Upper {
     /// −L, in double precision.
     pub(super) likelihood: Tensor,
@@ -28,14 +28,14 @@ pub(super) struct Upper {
 }
 
 impl Loaded {
-    /// The logits [N, V] of y [N, H], by the layer's matrix [V, H] in the precision of products.
+    /// The logits [N, V] of y [N, H], given the layer's matrix [V, H] in the precision in which products are computed.
     fn logits(&self, weight: &Tensor, y: &Tensor) -> Result<Tensor> {
         let (bias, across) = (self.decoder_bias(), weight.f_tr()?);
         Ok(if y.kind() == bias.kind() { bias.f_addmm(y, &across)? } else { product(y, &across)?.f_add(bias)? })
     }
 
     /// The softmax layer over y [N, H] with its gradient: ∂L/∂logits = (softmax − onehot) / N. `targets` are [N, 1].
-    /// What is predicted of each token is added to `noted`, where that is wanted.
+    /// The predictions for each token are appended to `noted`, if given.
     pub(super) fn softmax(
         &self,
         y: &Tensor,
@@ -86,9 +86,6 @@ impl Loaded {
     }
 
     /// Scores a split; see [`crate::evaluate::score`].
-    ///
-    /// # Errors
-    /// Those of that function.
     pub(crate) fn score(
         &self,
         ids: &Ids,
@@ -106,8 +103,7 @@ impl Loaded {
     }
 }
 
-/// Adds what is predicted of each token: of the logarithms `all` [N, V] of the probabilities the highest, beside those
-/// of the targets [N, 1].
+/// Appends the predictions for each token, given all log-probabilities `all` [N, V] and those of the targets [N, 1].
 fn predicted(all: &Tensor, targets: &Tensor, noted: &mut Vec<Predicted>) -> Result<()> {
     let named = all.size()[1].min(Predicted::NAMED as i64);
     let (highest, types) = all.f_topk(named, 1, true, true)?;
@@ -123,7 +119,7 @@ fn predicted(all: &Tensor, targets: &Tensor, noted: &mut Vec<Predicted>) -> Resu
     let named = usize::try_from(named)?;
     let rows = highest.chunks(named).zip(types.chunks(named)).zip(above).zip(targets);
     for (((highest, types), above), target) in rows {
-        // A logit that is no number, or infinite, leaves no probabilities.
+        // A NaN or infinite logit leaves no probabilities.
         let sound = highest.iter().all(|x| !x.is_nan());
         let likeliest = types.iter().zip(highest).filter(|_| sound);
         noted.push(Predicted {
@@ -135,12 +131,12 @@ fn predicted(all: &Tensor, targets: &Tensor, noted: &mut Vec<Predicted>) -> Resu
     Ok(())
 }
 
-/// A factor of a product that may round.
+/// A factor of a product, rounded to bf16 if `rounds` is set.
 fn narrow(tensor: &Tensor, rounds: bool) -> Result<Tensor> {
     Ok(if rounds { tensor.f_to_kind(Kind::BFloat16)? } else { tensor.shallow_clone() })
 }
 
-/// A product whose sums are of the precision of weights.
+/// A product that is summed in the precision of the weights.
 fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     Ok(if a.kind() == Kind::BFloat16 { a.f_mm_dtype(b, Kind::Float)? } else { a.f_mm(b)? })
 }

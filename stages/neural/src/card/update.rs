@@ -1,6 +1,6 @@
 //! Update rules on the GPU: the formulas of [`crate::optimizer`], over all weights at once.
 
-use anyhow::Result;
+use crate::failure::Result;
 use tch::{TchError, Tensor, no_grad};
 
 use super::loaded::Loaded;
@@ -8,8 +8,7 @@ use crate::optimizer::Update;
 use crate::real::Real;
 
 impl Loaded {
-    /// Updates every weight by the gradients `g` [P], each times `coefficient` (of clipping), and the `moments` [P] with
-    /// them.
+    /// Updates every weight, and the `moments` [P], by the gradients `g` [P] times the clipping `coefficient`.
     pub(super) fn update<T: Real>(
         &mut self,
         moments: &mut [Tensor],
@@ -35,7 +34,7 @@ impl Loaded {
         }
         let scaled = if coefficient == T::ONE { None } else { Some(g.f_mul_scalar(coefficient.wide())?) };
         let g = scaled.as_ref().unwrap_or(g);
-        // PyTorch adds no decay at 0; 0 · θ would be NaN for an infinite weight.
+        // Like PyTorch, add nothing for a decay of 0: for an infinite weight, 0 · θ would be NaN.
         let decayed = match decay.wide() {
             0.0 => None,
             decay => Some(g.f_add(&self.flat()?.f_mul_scalar(decay)?)?),
@@ -66,7 +65,7 @@ impl Loaded {
                 let below = second.f_div_scalar(root.wide())?.f_add_scalar(epsilon.wide())?;
                 m.f_mul_scalar(size.wide())?.f_div(&below)?
             }
-            _ => anyhow::bail!("BUG: an update rule without its moments"),
+            _ => return Err("BUG: an update rule without its moments".into()),
         };
         self.each_block(&change, |block, change| {
             if shrunk != T::ONE {
@@ -76,7 +75,7 @@ impl Loaded {
         })
     }
 
-    /// Changes each block by its part of `flat` [P].
+    /// Applies `change` to each block with its part of `flat` [P].
     fn each_block(
         &mut self,
         flat: &Tensor,

@@ -1,6 +1,6 @@
-//! A window of the plan on its way to the GPU.
+//! A window of the plan, before and after it is copied to the GPU.
 
-use anyhow::Result;
+use crate::failure::Result;
 use tch::{Device, Tensor};
 
 use crate::batches::BatchReader;
@@ -8,17 +8,17 @@ use crate::model::Shape;
 use crate::real::Real;
 use crate::step::Recipe;
 
-/// A window of the plan, before it goes to the GPU.
+/// A window of the plan, still on the CPU.
 #[derive(Debug)]
 pub(super) struct DrawnWindow {
     /// Inputs and then targets, [2·T·B], time-major.
     ids: Tensor,
-    /// What each layer's outputs are multiplied by, [T, B, width]; the embedding's first.
+    /// The dropout mask of each layer's outputs, [T, B, width]; the embedding's first.
     masks: Vec<Option<Tensor>>,
     pub(super) resets: bool,
 }
 
-/// The same on the GPU.
+/// A window of the plan on the GPU.
 pub(super) struct SentWindow {
     /// [T, B]
     pub(super) inputs: Tensor,
@@ -29,9 +29,6 @@ pub(super) struct SentWindow {
 
 impl DrawnWindow {
     /// Reads a window, and draws its dropout.
-    ///
-    /// # Errors
-    /// Those of libtorch and of the corpus.
     pub(super) fn new<T: Real>(batches: &BatchReader, recipe: &Recipe, shape: Shape, window: u64) -> Result<Self> {
         let (inputs, targets) = batches.read(window)?;
         let (t, b) = (i64::try_from(batches.plan.unroll)?, i64::try_from(batches.plan.size)?);
@@ -46,8 +43,8 @@ impl DrawnWindow {
         })
     }
 
-    /// The window for `rows` rows, on a device. Copies are under way when this returns: pinned memory lets them go on while
-    /// this thread does.
+    /// Copies the window, which has `rows` rows, to a device. The copies may still be in progress when this returns:
+    /// from pinned memory, they overlap with the work of this thread.
     pub(super) fn send(&self, device: Device, rows: i64) -> Result<SentWindow> {
         let send = |tensor: &Tensor| -> Result<Tensor> {
             if !device.is_cuda() {

@@ -1,6 +1,6 @@
-//! The way back through a layer.
+//! The backward pass through a layer.
 
-use anyhow::Result;
+use crate::failure::Result;
 use tch::{Device, Tensor};
 
 use super::tape::{LayerWeights, Tape};
@@ -11,14 +11,11 @@ use crate::parallel;
 use crate::raw::{self, Kernel};
 use crate::real::Real;
 
-/// Gates whose weights' gradients are made together.
+/// The number of gates whose weight gradients are computed together.
 const BLOCK: usize = 2 * ROWS;
 
-/// The gradients by the inputs [T·B, I] and by each weight, from those by the outputs, `dy` [T·B, H]. Nothing flows in
-/// from behind the window: that is what truncates back-propagation.
-///
-/// # Errors
-/// Those of libtorch.
+/// The gradients with respect to the inputs [T·B, I] and to each weight, given those with respect to the outputs, `dy`
+/// [T·B, H]. No gradient comes from later windows: back-propagation is truncated at the end of this one.
 pub(crate) fn backward<T: Real>(
     weights: LayerWeights<'_>,
     tape: Tape<T>,
@@ -69,7 +66,8 @@ pub(crate) fn backward<T: Real>(
     Ok((dx, [by_ih, by_hh, bias.f_detach_copy()?, bias]))
 }
 
-/// One token of some rows on the way back; `gates` become the gradient by the sums that they were made of.
+/// The buffers for one token of some rows. `gates` are replaced by the gradients with respect to the sums a from which
+/// they were computed.
 struct BackwardStep<'a, T> {
     gates: &'a mut [T],
     dy: &'a [T],
@@ -77,11 +75,11 @@ struct BackwardStep<'a, T> {
     squashed: &'a [T],
 }
 
-/// The way back of some rows.
+/// The backward pass over some rows.
 struct Backward<'a, T> {
     recurrent: &'a PackedMatrix<T>,
     h: usize,
-    /// c before the window.
+    /// The cells c before the window.
     first: &'a [T],
     steps: Vec<BackwardStep<'a, T>>,
 }
@@ -112,11 +110,12 @@ impl<T: Real> Kernel for Backward<'_, T> {
     }
 }
 
-/// A part of the gradients that follow from those by the sums.
+/// A part of the gradients that follow from those with respect to the sums a.
 enum Gradient<'a, T> {
-    /// By the inputs of some tokens.
+    /// With respect to the inputs of some tokens.
     Inputs { slopes: &'a [T], of_inputs: &'a PackedMatrix<T>, dx: &'a mut [T] },
-    /// By the weights of some gates, the `first` and those after it, from the inputs and the outputs for the tokens before.
+    /// With respect to the weights of some gates, from `first` on, given the inputs and the outputs for the previous
+    /// tokens.
     Weights {
         slopes: &'a [T],
         sources: (&'a PackedMatrix<T>, &'a PackedMatrix<T>),
@@ -146,7 +145,7 @@ impl<T: Real> Kernel for Gradient<'_, T> {
     }
 }
 
-/// One token of one row on the way back: `dc` comes from the token after, and goes on to the token before.
+/// One token of one row in the backward pass: `dc` comes from the next token and is passed on to the previous one.
 #[inline(always)]
 fn cell_back<T: Real>(gates: &mut [T], dh: &[T], dc: &mut [T], squashed: &[T], before: &[T]) {
     let h = dh.len();

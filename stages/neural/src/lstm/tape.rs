@@ -1,11 +1,11 @@
-//! What both ways through a layer share.
+//! What the forward and backward passes of a layer share.
 
 use tch::Tensor;
 
-/// W_ih [4H, I], W_hh [4H, H], b_ih [4H], b_hh [4H]; gates in the order i, f, g, o.
+/// The weights of a layer: W_ih [4H, I], W_hh [4H, H], b_ih [4H], b_hh [4H], with the gates in the order i, f, g, o.
 pub(crate) type LayerWeights<'a> = [&'a Tensor; 4];
 
-/// What the way back reads of the way forward.
+/// What the backward pass needs from the forward pass.
 #[derive(Debug)]
 pub(crate) struct Tape<T> {
     /// The inputs [T·B, I].
@@ -14,10 +14,10 @@ pub(crate) struct Tape<T> {
     pub(super) y: Tensor,
     /// The gates [T·B, 4H], after their squashing functions.
     pub(super) gates: Tensor,
-    /// c_t [T·B, H].
+    /// The cells c_t [T·B, H].
     pub(super) cells: Vec<T>,
     /// tanh c_t [T·B, H].
     pub(super) squashed: Vec<T>,
-    /// h and c before the window, [B, H].
+    /// The hidden state h and the cell c before the window, each [B, H].
     pub(super) before: (Tensor, Tensor),
 }

@@ -1,19 +1,20 @@
-//! The likeliest types of each token, for whoever looks at one step: a plain loop, since no training waits for it.
+//! Finds the likeliest types for each token, to inspect a single step. This is a plain loop, since training never waits
+//! for it.
 
 use identity::observations::Measured;
 use stages::protocol::Predicted;
 
 use crate::real::Real;
 
-/// Of each token: its highest logits with their types, and how many are higher than its target's.
+/// For each token, its highest logits with their types, and the number of logits above that of its target.
 pub(super) struct Candidates<T> {
     highest: Vec<Vec<(T, u32)>>,
     above: Vec<u64>,
 }
 
 impl<T: Real> Candidates<T> {
-    /// Reads them off logits [V, N], whose rows begin each `stride`; `targets` are the logits of the tokens' targets. Of
-    /// equal logits the first types count.
+    /// Finds the candidates in logits [V, N], whose rows start every `stride` elements; `targets` are the logits of the
+    /// tokens' targets. Among types with equal logits, the first ones are taken.
     pub(super) fn of(logits: &[T], stride: usize, targets: &[T]) -> Self {
         let mut highest = vec![Vec::with_capacity(Predicted::NAMED + 1); targets.len()];
         let mut above = vec![0; targets.len()];
@@ -31,11 +32,11 @@ impl<T: Real> Candidates<T> {
         Self { highest, above }
     }
 
-    /// What was predicted for token `t`, whose target cost `loss` nats; the token's largest logit is `max`, and its
-    /// exponentials sum to `z`.
+    /// The prediction for token `t`, whose target cost `loss` nats. The token's largest logit is `max`, and `z` is the
+    /// sum of its exponentials.
     pub(super) fn predicted(&self, t: usize, max: T, z: f64, loss: f64) -> Predicted {
         let loss = Measured(loss);
-        // A logit that is no number, or infinite, leaves no probabilities.
+        // A NaN or infinite logit leaves no probabilities.
         if !z.is_finite() {
             return Predicted { loss, rank: None, likeliest: Vec::new() };
         }
@@ -50,8 +51,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_likeliest_come_first_and_of_equals_the_first() {
-        // Two tokens and a lane that stands for none.
+    fn the_likeliest_come_first_and_ties_go_to_the_first_type() {
+        // The logits of two tokens, and a lane of padding.
         let first = [0.0f32, 3.0, 1.0, 3.0, 2.0, -1.0, 1.0];
         let logits: Vec<f32> = first.iter().flat_map(|x| [*x, -*x, 9.0]).collect();
         let found = Candidates::of(&logits, 3, &[1.0, -1.0]);
@@ -66,6 +67,6 @@ mod tests {
             }
         }
         assert_eq!(found.predicted(0, f32::NAN, f64::NAN, f64::NAN).likeliest, []);
-        assert_eq!(Candidates::of(&[1.0f32, f32::NAN, 2.0], 1, &[1.0]).highest[0][0].1, 2, "no NaN above a number");
+        assert_eq!(Candidates::of(&[1.0f32, f32::NAN, 2.0], 1, &[1.0]).highest[0][0].1, 2, "NaN never ranks first");
     }
 }

@@ -1,8 +1,8 @@
-//! The layer's passes over a window, one after another, each shared between threads by blocks of types.
+//! The layer's passes over a window, in order. In each pass, threads share the work by blocks of types.
 
 use std::time::Duration;
 
-use anyhow::Result;
+use crate::failure::Result;
 use stages::protocol::Predicted;
 use tch::{Device, Tensor};
 
@@ -19,15 +19,16 @@ use crate::sharpness::{self, TOKENS};
 use crate::stopwatch::{Phase, Stopwatch};
 use crate::{parallel, raw};
 
-/// The blocks are dealt into at most this many sums by types, whatever the number of threads, so that these have one order.
+/// The maximum number of parts, each with its own partial sums, that the blocks are divided into. It does not depend on
+/// the number of threads, so that sums are always added in the same order.
 const PARTS: usize = 16;
 
-/// The layer's memory, used again at each step, and how it multiplies.
+/// The layer's buffers, reused at every step. `F` is the kind of factor that its products multiply.
 #[derive(Debug)]
 pub(super) struct SoftmaxLayer<T, F> {
-    /// Logits [V, N], and later e^(l − m), each row filled up to `stride`.
+    /// Logits [V, N], and later e^(l − m), each row padded to `stride`.
     logits: Vec<T>,
-    /// The same as factors, in groups along the row, where a factor is not a `T`.
+    /// The same values as factors, joined along the row; empty if a factor is simply a `T`.
     rounded: Vec<F>,
     parts: Vec<PartialSums<T>>,
     pub(super) threads: usize,
@@ -73,7 +74,7 @@ impl<T: Real, F: Factor<T>> SoftmaxLayer<T, F> {
         let whole: Duration = self.parts.iter().map(|part| part.whole).sum();
         watch.split(Phase::Products, Phase::Softmax, multiplied.as_secs_f64() / whole.as_secs_f64());
 
-        // Of each token: 1 / (N Z), and (p − 1) / N of its target.
+        // For each token: 1 / (N Z), and (p − 1) / N for its target.
         let (mut shares, mut slopes, mut loss) = (Vec::with_capacity(n), Vec::with_capacity(n), 0.0);
         for (t, (&max, &logit)) in tokens.maxima.iter().zip(&tokens.logits).enumerate() {
             let z: f64 = self.parts.iter().map(|part| part.sums[t]).sum();
@@ -133,7 +134,7 @@ impl<T: Real, F: Factor<T>> SoftmaxLayer<T, F> {
         Ok(losses.map(|(t, (max, logit))| max.wide() - logit.wide() + z(t).ln()).sum())
     }
 
-    /// The first pass: logits, and what they say of each token.
+    /// The first pass: logits, and each token's maximum and target logit.
     fn predict(&mut self, of: Setting<'_, T>, y: &[T], targets: &[u32]) -> Tokens<T> {
         let (stride, tokens) = (of.stride, targets.len());
         self.logits.resize(of.types * stride, T::ZERO);

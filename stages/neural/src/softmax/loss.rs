@@ -1,34 +1,34 @@
-//! What the layer makes of a window.
+//! The layer's results for a window.
 
 use tch::Tensor;
 
-/// What a window's predictions amount to.
+/// The loss of a window.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowLoss {
-    /// Mean negative log-likelihood in nats a token.
+    /// Mean negative log-likelihood in nats per token.
     pub(crate) mean: f64,
-    /// Where asked for.
+    /// Measured only at probed steps.
     pub(crate) probes: Option<PredictionProbes>,
 }
 
-/// What predictions look like.
+/// Measurements of the predictions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PredictionProbes {
     /// The largest absolute logit.
     pub(crate) logit_max: f64,
-    /// Their mean entropy, in nats.
+    /// The mean entropy of the predictions, in nats.
     pub(crate) entropy: f64,
-    /// [`crate::sharpness`].
+    /// The proxy for the sharpness; see [`crate::sharpness`].
     pub(crate) sharpness: f64,
 }
 
 /// The gradients of the mean loss.
 #[derive(Debug)]
 pub(crate) struct Gradients {
-    /// By the matrix, [V, H].
+    /// With respect to the matrix, [V, H].
     pub(crate) weight: Tensor,
-    /// By the bias, [V].
+    /// With respect to the bias, [V].
     pub(crate) bias: Tensor,
-    /// By the layer's inputs, [N, H].
+    /// With respect to the layer's inputs, [N, H].
     pub(crate) y: Tensor,
 }

@@ -1,4 +1,4 @@
-//! What the layer's passes do with a block of types, compiled for wide vectors.
+//! The work of the layer's passes on a block of types, as kernels compiled for wide vectors.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::rows::{Exponentials, Raise};
 /// The tokens of a window, in the order of their targets.
 #[derive(Debug)]
 pub(super) struct Targets {
-    /// A target and its token, ascending.
+    /// Each target with its token, in ascending order.
     sorted: Vec<(u32, usize)>,
 }
 
@@ -25,7 +25,7 @@ impl Targets {
         Self { sorted }
     }
 
-    /// Of the tokens whose targets lie in a range: where in it, and the token.
+    /// For each token whose target is in `types`: the target's offset in that range, and the token.
     pub(super) fn within(&self, types: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
         let begin = self.sorted.partition_point(|(target, _)| (*target as usize) < types.start);
         let of_types = self.sorted[begin..].iter().map(|(target, t)| (*target as usize, *t));
@@ -63,14 +63,14 @@ impl<T: Real, F: Factor<T>> Kernel for Predict<'_, T, F> {
     }
 }
 
-/// The sums over some blocks of types.
+/// The sums over one part of the types, which consists of several blocks.
 #[derive(Debug)]
 pub(super) struct PartialSums<T> {
     /// Σ e of each token.
     pub(super) sums: Vec<f64>,
     /// Wᵀ e [H, N], without the targets' part.
     pub(super) by_y: Vec<T>,
-    /// The time that the product took, and that all took.
+    /// The time spent on the product, and the time spent in all.
     pub(super) multiplied: Duration,
     pub(super) whole: Duration,
 }
@@ -86,9 +86,9 @@ pub(super) struct Exponentiate<'a, T, F> {
     pub(super) of: Setting<'a, T>,
     pub(super) maxima: &'a [T],
     pub(super) targets: &'a Targets,
-    /// Logits.
+    /// Logits on entry, exponentials on return.
     pub(super) blocks: &'a mut [T],
-    /// The same as factors, `deep` in a row, where a factor is not a `T`.
+    /// The exponentials as factors, `deep` per row; empty if a factor is simply a `T`.
     pub(super) rounded: &'a mut [F],
     pub(super) deep: usize,
     /// The part's first type.
@@ -141,15 +141,15 @@ impl<T: Real, F: Factor<T>> Kernel for Exponentiate<'_, T, F> {
     }
 }
 
-/// The gradients by y of some tokens, from those of every part.
+/// The gradients with respect to y of some tokens, summed over the parts.
 pub(super) struct Collect<'a, T> {
     pub(super) of: Setting<'a, T>,
     pub(super) parts: &'a [PartialSums<T>],
-    /// Of every token: what to multiply by, and how much of its target's weights to add.
+    /// For every token: the factor by which its sum is multiplied, and how many times its target's weights are added.
     pub(super) shares: &'a [T],
     pub(super) slopes: &'a [T],
     pub(super) targets: &'a [u32],
-    /// The first of them, at most [`WIDTH`].
+    /// The first of these tokens, of which there are at most [`WIDTH`].
     pub(super) first: usize,
     pub(super) out: &'a mut [T],
 }
@@ -179,12 +179,12 @@ impl<T: Real> Kernel for Collect<'_, T> {
     }
 }
 
-/// The third pass over a block: the gradients by its weights and biases.
+/// The third pass over a block: the gradients with respect to its weights and biases.
 pub(super) struct Learn<'a, T, F> {
-    /// e [rows, N], without the targets', each row filled up to `stride`.
+    /// e [rows, N] without the targets' elements, each row padded to `stride`.
     pub(super) errors: &'a [F],
     pub(super) stride: usize,
-    /// y, each token's share taken of it.
+    /// y, with each row multiplied by its token's share.
     pub(super) scaled: &'a PackedMatrix<F>,
     pub(super) y: &'a [T],
     pub(super) shares: &'a [T],
@@ -217,7 +217,7 @@ impl<T: Real, F: Factor<T>> Kernel for Learn<'_, T, F> {
     }
 }
 
-/// Partial sums kept side by side, so that they vectorise in an order that no vector width changes.
+/// The number of partial sums kept side by side, so that the order of summation is the same at every vector width.
 const LANES: usize = 16;
 
 /// Σ weight · x over a row.
@@ -252,7 +252,7 @@ fn weighted<T: Real, F: Factor<T>>(row: &[F], weights: &[T]) -> T {
     sums[0]
 }
 
-/// Neighbours in a row, as factors.
+/// Joins neighbours in a row into factors.
 #[inline(always)]
 fn gather<T: Real, F: Factor<T>>(row: &[T], out: &mut [F]) {
     let whole = row.len() / F::GROUP;
@@ -265,7 +265,7 @@ fn gather<T: Real, F: Factor<T>>(row: &[T], out: &mut [F]) {
     }
 }
 
-/// Rows of `width` elements, neighbours in a row as factors.
+/// Joins neighbours in a row into factors, for rows of `width` elements.
 #[inline(always)]
 fn along<'a, T: Real, F: Factor<T>>(rows: &[T], width: usize, out: &'a mut Vec<F>) -> &'a [F] {
     let deep = width.div_ceil(F::GROUP);
@@ -276,7 +276,7 @@ fn along<'a, T: Real, F: Factor<T>>(rows: &[T], width: usize, out: &'a mut Vec<F
     out
 }
 
-/// Rows of `width` elements, neighbours in a column as factors.
+/// Joins neighbours in a column into factors, for rows of `width` elements.
 #[inline(always)]
 fn across<'a, T: Real, F: Factor<T>>(rows: &[T], width: usize, out: &'a mut Vec<F>) -> &'a [F] {
     out.resize((rows.len() / width).div_ceil(F::GROUP) * width, F::join(T::ZERO, T::ZERO));

@@ -1,4 +1,4 @@
-//! The operations that a GPU is given, run on the CPU, against the CPU's own loops.
+//! Runs the operations meant for a GPU on the CPU, and compares them with the CPU's own loops.
 
 use std::sync::atomic::AtomicBool;
 
@@ -22,7 +22,7 @@ fn close(a: f64, b: f64, what: &str) {
     assert!((a - b).abs() <= 1e-12 * a.abs().max(1.0), "{what}: {a} and {b}");
 }
 
-/// Ten updates both ways, in double precision.
+/// Makes ten updates in both ways, in double precision, and compares them.
 fn both_ways(changes: Value, layout: &str) {
     let space = TinyCorpus::new();
     space.plan(layout);
@@ -38,14 +38,14 @@ fn both_ways(changes: Value, layout: &str) {
     let mut clipped = 0;
     for n in 0..10 {
         if n == 6 {
-            // A checkpoint that is gone on from.
+            // Resume from a checkpoint.
             card.store(&mut there).unwrap();
             card = Card::new(&there, recipe.dropout, Precision::F64, Device::Cpu).unwrap();
         }
         let (eta, probed) = (train.learning_rate, n % 3 == 0);
         let request = StepRequest { n, eta, probed, stop: &AtomicBool::new(false) };
         if n == 5 && recipe.accumulate > 1 {
-            // A step that is stopped leaves everything as it was.
+            // A step that is interrupted changes nothing.
             let stopped = StepRequest { stop: &AtomicBool::new(true), ..request };
             assert!(card.step(&batches, &recipe, &there.optimizer, stopped).unwrap().is_none());
             assert!(steps.step(&mut here, &batches, &recipe, stopped, &mut watch).unwrap().is_none());
@@ -82,7 +82,7 @@ fn both_ways(changes: Value, layout: &str) {
             assert!((probes.sharpness / found.sharpness - 1.0).abs() < 1e-9, "sharpness");
         }
         assert_eq!((update_ratio.is_some(), overshoot.is_some()), (found.update_ratio.is_some(), probed));
-        // A quotient of small differences of losses.
+        // A quotient of small differences of losses has fewer digits.
         assert!((overshoot.unwrap_or(0.0) - found.overshoot.unwrap_or(0.0)).abs() < 1e-7, "overshoot");
         close(update_ratio.unwrap_or(0.0), found.update_ratio.unwrap_or(0.0), "update ratio");
     }
@@ -104,7 +104,7 @@ fn both_ways(changes: Value, layout: &str) {
 }
 
 #[test]
-fn every_rule_is_the_same_on_both() {
+fn every_update_rule_is_the_same_both_ways() {
     for rule in ["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] {
         both_ways(json!({"optimizer": rule}), "streams");
         both_ways(json!({"optimizer": rule, "weight_decay": 0.01, "layers": 2, "dropout": 0.3}), "streams");
@@ -112,7 +112,7 @@ fn every_rule_is_the_same_on_both() {
 }
 
 #[test]
-fn every_model_is_the_same_on_both() {
+fn every_model_trains_the_same_both_ways() {
     both_ways(json!({"layers": 3, "clip_norm": 0.05}), "streams");
     both_ways(json!({"layers": 2, "tied": true, "embedding": 8, "loss_scale": "sum", "clip_norm": 0.5}), "sliding");
     both_ways(json!({"accumulate": 3, "dropout": 0.5, "optimizer": "momentum"}), "shuffled");

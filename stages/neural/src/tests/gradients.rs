@@ -1,4 +1,4 @@
-//! The softmax layer by hand against autograd from end to end.
+//! Gradients computed by hand, compared with autograd from end to end.
 
 use stages::params::Init;
 use stages::random::Stream;
@@ -17,7 +17,7 @@ use crate::state::TrainingState;
 use crate::stopwatch::Stopwatch;
 
 #[test]
-fn gradients_by_hand_are_those_of_autograd() {
+fn gradients_by_hand_match_those_of_autograd() {
     by_hand_and_by_autograd::<f32>(1e-6);
     by_hand_and_by_autograd::<f64>(1e-15);
 }
@@ -34,7 +34,7 @@ fn by_hand_and_by_autograd<T: Real>(tolerance: f64) {
         let x = Tensor::from_slice(&x).reshape([5, 4]);
         let mut state = TrainingState::<T>::new(&train, shape, 4, 1).unwrap();
 
-        // From a state that is not zero, and with some activations dropped.
+        // The window starts from a state that is not zero, and some activations are dropped.
         let dropout = Dropout { share: 0.3, seed: 5 };
         let mask = |layer: usize, a: &Tensor| dropout.mask::<T>(3, layer, &a.size());
         let start = || -> Vec<Carry> {
@@ -125,8 +125,8 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
-fn factors_rounded_to_bf16_leave_the_gradients_near() {
-    // Odd numbers of types, tokens and hidden units: pairs are filled up.
+fn factors_rounded_to_bf16_keep_the_gradients_close() {
+    // Odd numbers of types, tokens and hidden units, so that pairs are padded.
     let shape = Shape { vocab: 257, embedding: 3, hidden: 75, layers: 1, tied: false };
     let model = Model::new::<f32>(shape, Init::Uniform(0.1), 0.0, 2).unwrap();
     let draws = Stream::new(5, "test rounding");
@@ -145,7 +145,7 @@ fn factors_rounded_to_bf16_leave_the_gradients_near() {
         let square = |x: f32| f64::from(x) * f64::from(x);
         let apart: f64 = exact.iter().zip(rounded).map(|(x, y)| square(x - y)).sum();
         let apart = (apart / exact.iter().map(|x| square(*x)).sum::<f64>()).sqrt();
-        // Each factor is off by at most 2⁻⁹ of itself.
+        // The relative error of each factor is at most 2⁻⁹.
         assert!(apart > 1e-5 && apart < 4e-3, "{apart}");
     }
     assert_eq!(learn(true, 3), rounded);

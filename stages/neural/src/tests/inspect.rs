@@ -1,4 +1,4 @@
-//! What one step predicted, token by token.
+//! The predictions of one step, token by token.
 
 use serde_json::{Value, json};
 use stages::protocol::{Order, Predicted, Reply, Segment};
@@ -6,7 +6,7 @@ use stages::protocol::{Order, Predicted, Reply, Segment};
 use super::{TinyCorpus, Transcript, params, train};
 use crate::cpu;
 
-/// The mean in the order in which training sums, of windows of 4 rows by 5 tokens.
+/// The mean loss of windows of 4 rows by 5 tokens, summed in the order in which training sums.
 fn mean(rows: &[Vec<Predicted>]) -> f64 {
     let window = |window: &[Vec<Predicted>]| {
         (0..5).flat_map(|t| window.iter().map(move |row| row[t].loss.0)).sum::<f64>() / 20.0
@@ -14,7 +14,7 @@ fn mean(rows: &[Vec<Predicted>]) -> f64 {
     rows.chunks(4).map(window).zip(0..).fold(0.0, |mean, (one, n)| (mean * f64::from(n) + one) / f64::from(n + 1))
 }
 
-/// A training of steps 0..9 with `changes`, and the same from a checkpoint at 4 on, whose step 7 is inspected.
+/// Trains steps 0..9 with `changes`, and again from the checkpoint at step 4 with step 7 inspected.
 fn inspected(changes: &Value) -> (TinyCorpus, Transcript, Transcript) {
     let space = TinyCorpus::new();
     let whole = space.train("whole", changes.clone(), 0, 9, None);
@@ -27,7 +27,7 @@ fn inspected(changes: &Value) -> (TinyCorpus, Transcript, Transcript) {
 }
 
 #[test]
-fn the_losses_of_its_tokens_have_the_steps_loss_as_their_mean_to_the_bit() {
+fn the_mean_of_the_token_losses_is_the_loss_of_the_step_to_the_bit() {
     let mut cases = vec![
         json!({"dropout": 0.3, "probes": 7}),
         json!({"precision": "f64", "layers": 2, "dropout": 0.3, "accumulate": 3}),
@@ -38,7 +38,7 @@ fn the_losses_of_its_tokens_have_the_steps_loss_as_their_mean_to_the_bit() {
     }
     for changes in cases {
         let (_space, whole, again) = inspected(&changes);
-        assert_eq!(again.bits(), whole.bits()[4..8], "{changes}: looking changes no number");
+        assert_eq!(again.bits(), whole.bits()[4..8], "{changes}: inspecting changes no number");
         let told = &again.replies[again.replies.len() - 2..];
         let [Reply::Predictions(predictions), Reply::Step(step)] = told else { panic!("{told:?}") };
         assert!(!again.replies.iter().any(|reply| matches!(reply, Reply::Checkpoint(_))), "no checkpoint is written");
@@ -50,7 +50,7 @@ fn the_losses_of_its_tokens_have_the_steps_loss_as_their_mean_to_the_bit() {
             let p = token.loss.0.exp().recip();
             let (rank, named) = (token.rank.unwrap() as usize, token.likeliest.len());
             assert!(named == 5 && token.likeliest.is_sorted_by(|a, b| a.1 >= b.1), "{token:?}");
-            // The target is where its rank says, and nowhere else.
+            // The target is among the likeliest types at the place that its rank says, and nowhere else.
             let at = token.likeliest.iter().position(|(_, q)| (q - p).abs() < 1e-12);
             assert_eq!(at.map(|at| at + 1), Some(rank).filter(|rank| *rank <= 5), "{token:?}");
         }
@@ -58,7 +58,7 @@ fn the_losses_of_its_tokens_have_the_steps_loss_as_their_mean_to_the_bit() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_leaves_no_predictions() {
+fn a_nan_loss_leaves_no_predictions() {
     let (_space, _, again) = inspected(&json!({"learning_rate": 1e38, "on_nonfinite": "continue"}));
     let told = again.replies.iter().find_map(|reply| match reply {
         Reply::Predictions(predictions) => Some(std::fs::read(&predictions.file).unwrap()),

@@ -1,4 +1,4 @@
-//! Whole trainings on a tiny corpus, through the same door as the worker's.
+//! Trains on a tiny corpus, from the first step to the last, through the interface that the worker uses.
 
 mod card;
 mod gradients;
@@ -45,12 +45,12 @@ pub(crate) fn params(changes: Value) -> Value {
     params
 }
 
-/// A folder with a corpus of a few hundred tokens, which a model can learn something of.
+/// A folder with a corpus of a few hundred tokens, from which a model can learn something.
 pub(crate) struct TinyCorpus {
     folder: tempfile::TempDir,
 }
 
-/// What a training told, and how it ended.
+/// The replies of a training run, and how it ended.
 pub(crate) struct Transcript {
     pub(crate) replies: Vec<Reply>,
     pub(crate) end: TrainingEnd,
@@ -59,7 +59,7 @@ pub(crate) struct Transcript {
 
 impl TinyCorpus {
     pub(crate) fn new() -> Self {
-        // libtorch keeps this number by thread.
+        // libtorch keeps the number of threads per thread.
         tch::set_num_threads(1);
         let folder = tempfile::tempdir().unwrap();
         let space = Self { folder };
@@ -81,7 +81,7 @@ impl TinyCorpus {
         space
     }
 
-    /// The corpus knows so many types.
+    /// Writes a vocabulary of `size` types.
     pub(crate) fn vocabulary(&self, size: u32) {
         let cut = Cut { unit: Unit::Word, lowercase: false, eos: String::new() };
         let types = (0..size).map(|i| format!("t{i}")).collect();
@@ -97,7 +97,8 @@ impl TinyCorpus {
         self.folder.path().join(name)
     }
 
-    /// An order for the steps `from..to`, with checkpoints at both; a later part goes on from the folder `before`.
+    /// An order for the steps `from..to`, with checkpoints at both and at 7. A segment that doesn't start at 0 resumes
+    /// from the folder `before`.
     pub(crate) fn order(&self, name: &str, params: Value, from: u64, to: u64, before: Option<&Path>) -> Order {
         let folder = self.path(name);
         std::fs::create_dir_all(&folder).unwrap();
@@ -129,7 +130,7 @@ impl TinyCorpus {
     }
 }
 
-/// Carries an order out, each step with as many threads as `threads` says.
+/// Carries out an order, with the number of threads that `threads` returns for each step.
 pub(crate) fn train(order: Order, threads: &dyn Fn() -> usize) -> Transcript {
     match order.params["precision"].as_str() {
         Some("f64") => told::<f64>(order, threads),
@@ -160,7 +161,7 @@ impl Transcript {
         events.map(|event| (event.kind.as_str(), event.step.unwrap())).collect()
     }
 
-    /// What a step's numbers are, to the bit; its duration is not among them.
+    /// The bits of each step's numbers, without its duration.
     pub(crate) fn bits(&self) -> Vec<(u64, u64, u64, u64)> {
         let bits = |s: &&Step| (s.step, s.loss.0.to_bits(), s.grad_norm.0.to_bits(), s.learning_rate.to_bits());
         self.steps().iter().map(bits).collect()

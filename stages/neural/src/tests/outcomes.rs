@@ -1,4 +1,4 @@
-//! Losses: pinned, not finite, and scored.
+//! Tests of losses: pinned values, losses that are not finite, and the scores of splits.
 
 use std::sync::atomic::AtomicBool;
 
@@ -12,14 +12,14 @@ use crate::evaluate::score_in_chunks;
 use crate::model::Model;
 use crate::train::TrainingEnd;
 
-/// Losses of steps 0, 1, 11 and 23 of a training on the test corpus, in nats.
+/// The losses of steps 0, 1, 11 and 23 of a training run on the test corpus, in nats.
 const GOLDEN: [f64; 4] = [3.129426, 3.106746, 3.130122, 3.031136];
 
-/// The valid loss after it, in nats.
+/// The validation loss after that run, in nats.
 const GOLDEN_VALID: f64 = 3.069_086;
 
 #[test]
-fn losses_are_those_that_this_version_of_the_stages_computes() {
+fn losses_match_those_pinned_for_this_version_of_the_stages() {
     let space = TinyCorpus::new();
     let changes = json!({"layers": 2, "dropout": 0.25, "clip_norm": 0.5, "warmup": 3, "forget_bias": 1.0});
     let told = space.train("golden", changes, 0, 24, None);
@@ -28,8 +28,8 @@ fn losses_are_those_that_this_version_of_the_stages_computes() {
     for (found, pinned) in losses.iter().zip(GOLDEN) {
         assert!(
             (found - pinned).abs() < 1e-5,
-            "train computes {losses:?} where {GOLDEN:?} is pinned: if that is meant, raise the stage's version in \
-             stages/src/params.rs, so that no older result is taken for a new one, and pin these"
+            "train computes {losses:?}, but {GOLDEN:?} is pinned: if the change is intended, raise the stage's version \
+             in stages/src/params.rs, so that no older result is taken for a new one, and pin the new losses"
         );
     }
     let model = Model::load(&told.folder.join("weights-24.safetensors")).unwrap();
@@ -38,17 +38,17 @@ fn losses_are_those_that_this_version_of_the_stages_computes() {
         score_in_chunks(&model, &valid, 512, &mut || 1, &AtomicBool::new(false), |_, _| Ok(())).unwrap().unwrap();
     assert!(
         (found.loss - GOLDEN_VALID).abs() < 1e-5,
-        "evaluate computes {} where {GOLDEN_VALID} is pinned: if that is meant, raise the stage's version in \
-         stages/src/params.rs and pin it",
+        "evaluate computes {}, but {GOLDEN_VALID} is pinned: if the change is intended, raise the stage's version in \
+         stages/src/params.rs and pin the new loss",
         found.loss
     );
 }
 
 #[test]
-fn a_loss_that_is_not_finite_is_an_outcome() {
+fn a_loss_that_is_not_finite_is_an_outcome_and_not_an_error() {
     let space = TinyCorpus::new();
-    // The gradient of a softmax is bounded, so a rate of 10^38 alone keeps the loss finite, at 10^37 nats; decay of the
-    // weights at such a rate multiplies them instead.
+    // The gradient of a softmax is bounded, so even a rate of 10^38 keeps the loss finite, at 10^37 nats. Weight decay
+    // at such a rate multiplies the weights instead.
     let wild = |after| json!({"optimizer": "sgd", "learning_rate": 1e9, "weight_decay": 1.0, "on_nonfinite": after});
     let told = space.train("wild", wild(json!({"stop_after": 4})), 0, 24, None);
     let first = told.steps().iter().find(|step| !step.loss.0.is_finite()).unwrap().step;
@@ -58,15 +58,16 @@ fn a_loss_that_is_not_finite_is_an_outcome() {
 
     let on = space.train("on", wild(json!("continue")), 0, 24, None);
     assert_eq!((on.end.reached, on.events()), (24, vec![("nonfinite", first)]));
-    // The first is the trajectory's, not the segment's; and a resumed one stops where the whole one did.
-    assert!(first < 7, "the checkpoint at step 7 must lie behind the first loss that is not finite");
+    // The event marks the first such loss of the trajectory, not of a segment, and a resumed run ends in the same state
+    // as an uninterrupted one.
+    assert!(first < 7, "the checkpoint at step 7 must come after the first loss that is not finite");
     let rest = space.train("rest", wild(json!("continue")), 7, 24, Some(&on.folder));
     assert_eq!(rest.events(), []);
     assert_eq!(on.file("state", 24), rest.file("state", 24));
 }
 
 #[test]
-fn a_split_is_one_stream_however_it_is_cut() {
+fn a_split_has_the_same_loss_in_chunks_of_any_size() {
     let space = TinyCorpus::new();
     let told = space.train("told", json!({"layers": 2, "steps": 9}), 0, 9, None);
     let model = Model::load(&told.folder.join("weights-9.safetensors")).unwrap();
@@ -78,12 +79,11 @@ fn a_split_is_one_stream_however_it_is_cut() {
     for chunk in [1, 7, 44, 89] {
         assert!((cut(chunk).loss - whole.loss).abs() < 1e-6, "in chunks of {chunk}");
     }
-    // The same by libtorch's own operators over the whole split.
+    // The same from libtorch's own operators over the whole split.
     let mut tokens = Vec::new();
     ids.read(0, 90, &mut tokens).unwrap();
     let tokens: Vec<i64> = tokens.into_iter().map(i64::from).collect();
     let x = Tensor::from_slice(&tokens[..89]).reshape([-1, 1]);
-    // libtorch's own LSTM.
     let mut y = Tensor::embedding(model.encoder(), &x, -1, false, false);
     for (l, (h, c)) in model.zero_carry(1).unwrap().iter().enumerate() {
         let weights: [&Tensor; 4] = std::array::from_fn(|i| &model.tensors[1 + 4 * l + i]);

@@ -1,4 +1,4 @@
-//! What goes on from a checkpoint computes what the undisturbed training does, to the bit.
+//! Training that resumes from a checkpoint computes the same bits as uninterrupted training.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +52,7 @@ fn every_schedule_resumes_to_the_bit() {
 }
 
 #[test]
-fn the_same_training_twice_has_the_same_bits_with_probes_or_without() {
+fn training_has_the_same_bits_with_probes_and_without() {
     let space = TinyCorpus::new();
     let changes = |probes: u64| json!({"dropout": 0.2, "clip_norm": 0.5, "probes": probes});
     let [often, never] = [space.train("often", changes(1), 0, 24, None), space.train("never", changes(0), 0, 24, None)];
@@ -68,9 +68,9 @@ fn the_same_training_twice_has_the_same_bits_with_probes_or_without() {
 }
 
 #[test]
-fn threads_that_come_and_go_between_steps_change_no_bit() {
+fn a_number_of_threads_that_changes_between_steps_changes_no_bit() {
     let space = TinyCorpus::new();
-    // Several blocks of types, and parts of them.
+    // Several blocks of types, the last one partial.
     space.vocabulary(1000);
     let turn = Cell::new(0);
     let changing = || [1, 3, 2, 16, 4][turn.replace(turn.get() + 1) % 5];
@@ -100,7 +100,7 @@ fn threads_that_come_and_go_between_steps_change_no_bit() {
 }
 
 #[test]
-fn checkpoint_0_is_the_untouched_model() {
+fn checkpoint_0_is_the_untrained_model() {
     let space = TinyCorpus::new();
     let told = space.train("only", json!({}), 0, 0, None);
     assert_eq!(told.end, TrainingEnd { reached: 0, stopped: false });
@@ -110,12 +110,12 @@ fn checkpoint_0_is_the_untouched_model() {
     let untouched = Model::new::<f32>(shape, train.init, train.forget_bias, train.seed).unwrap();
     untouched.save(&space.path("untouched")).unwrap();
     assert_eq!(told.file("weights", 0), std::fs::read(space.path("untouched")).unwrap());
-    // A training that goes further has the same one.
+    // A longer run has the same checkpoint 0.
     assert_eq!(told.file("weights", 0), space.train("more", json!({}), 0, 3, None).file("weights", 0));
 }
 
 #[test]
-fn a_stop_ends_after_the_present_step_and_can_be_gone_on_from() {
+fn a_stop_ends_training_after_the_current_step_and_training_can_resume() {
     let space = TinyCorpus::new();
     let whole = space.train("whole", json!({"dropout": 0.1}), 0, 24, None);
     let order = space.order("stopped", params(json!({"dropout": 0.1})), 0, 24, None);
@@ -159,7 +159,7 @@ fn a_stop_in_the_middle_of_a_look_reports_its_checkpoint_once() {
     let mut told = Vec::new();
     let mut observe = |reply: Reply| {
         if let Reply::Checkpoint(checkpoint) = reply {
-            // Before the look at 6, which belongs to the step after it.
+            // The stop comes before the look at 6, which belongs to the step after it.
             stop.store(checkpoint.step == 6, Ordering::Relaxed);
             told.push(checkpoint.step);
         }
@@ -167,11 +167,11 @@ fn a_stop_in_the_middle_of_a_look_reports_its_checkpoint_once() {
     };
     let end = Trainer::<f32>::open(&order).unwrap().run(&mut observe, &stop, &|| 1).unwrap();
     assert_eq!(end, TrainingEnd { reached: 6, stopped: true });
-    assert_eq!(told, [6], "whoever follows has taken the first one's files");
+    assert_eq!(told, [6], "the receiver has already taken the files of the first report");
 }
 
 #[test]
-fn what_does_not_belong_together_is_refused() {
+fn files_that_do_not_belong_together_are_refused() {
     let space = TinyCorpus::new();
     let told = space.train("told", json!({}), 0, 9, None);
     let refused = |changes: Value, from: u64| {
@@ -179,17 +179,17 @@ fn what_does_not_belong_together_is_refused() {
         format!("{:#}", Trainer::<f32>::open(&order).unwrap_err())
     };
     assert!(refused(json!({"optimizer": "momentum"}), 9).contains("momentum_buffer.encoder.weight is missing"));
-    assert!(refused(json!({"optimizer": "sgd"}), 9).contains("has no place in it"));
-    assert!(refused(json!({"hidden": 9}), 9).contains("another shape"));
+    assert!(refused(json!({"optimizer": "sgd"}), 9).contains("unexpected tensor"));
+    assert!(refused(json!({"hidden": 9}), 9).contains("a different shape"));
     assert!(refused(json!({"tied": true}), 9).contains("train.embedding = train.hidden"));
     assert!(refused(json!({}), 8).contains("weights-8.safetensors"));
     std::fs::copy(told.folder.join("weights-9.safetensors"), told.folder.join("weights-8.safetensors")).unwrap();
     std::fs::copy(told.folder.join("state-9.safetensors"), told.folder.join("state-8.safetensors")).unwrap();
-    assert!(refused(json!({}), 8).contains("the state at step 9, where that at step 8"));
+    assert!(refused(json!({}), 8).contains("the state at step 9, not at step 8"));
     std::fs::write(told.folder.join("state-9.safetensors"), b"nonsense").unwrap();
     assert!(refused(json!({}), 9).contains("state-9.safetensors"));
     std::fs::write(space.path("train"), [99, 0, 0, 0].repeat(400)).unwrap();
     let order = space.order("strange", params(json!({})), 0, 3, None);
     let ran = Trainer::<f32>::open(&order).unwrap().run(&mut |_| Ok(()), &AtomicBool::new(false), &|| 1);
-    assert!(ran.unwrap_err().to_string().contains("token 99, and the vocabulary has 23 types"));
+    assert!(ran.unwrap_err().to_string().contains("token 99, but the vocabulary has 23 types"));
 }

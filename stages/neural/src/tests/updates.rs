@@ -1,4 +1,4 @@
-//! Each update rule against a naive twin in double precision, written from PyTorch's documentation.
+//! Each update rule, compared with a naive twin in double precision that was written from PyTorch's documentation.
 
 use serde_json::{Value, json};
 use stages::params::{Optimizer, Train, read};
@@ -36,14 +36,14 @@ fn twin(train: &Train, (w, m, v): (f64, f64, f64), g: f64, t: i32) -> (f64, f64,
 }
 
 #[test]
-fn every_rule_agrees_with_its_twin() {
-    // More than a block, and no multiple of any vector's width.
+fn every_update_rule_agrees_with_its_twin() {
+    // The tensor has more elements than a block, and not a multiple of any vector's width.
     let sizes = [3, 12_345];
     let n = 3 * 12_345;
     let shapes = [("w".to_owned(), sizes.to_vec())];
     let draws = Stream::new(1, "test updates");
     for rule in ["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"] {
-        // Where 1 − alpha is small, it must not be taken in single precision.
+        // If 1 − alpha is small, it must not be computed in single precision.
         for (decay, alpha) in [(0.0, 0.99), (0.1, 0.9999)] {
             let changes = json!({"optimizer": rule, "weight_decay": decay, "alpha": alpha, "learning_rate": 0.01});
             let train: Train = read("train", &params(changes)).unwrap();
@@ -69,7 +69,7 @@ fn every_rule_agrees_with_its_twin() {
 }
 
 #[test]
-fn clipping_is_that_of_clip_grad_norm() {
+fn clipping_matches_clip_grad_norm() {
     let gradients = [tensor(&[3.0f32; 4], &[4]).unwrap(), tensor(&[4.0f32; 4], &[2, 2]).unwrap()];
     let gradients = Slopes { tensors: gradients.into(), rows: None };
     let norm = global_norm::<f32>(&gradients, 2).unwrap();
@@ -79,14 +79,14 @@ fn clipping_is_that_of_clip_grad_norm() {
     assert_eq!(clip_coefficient(norm, 5.0), 5.0 / 10.000_001);
     assert_eq!(clip_coefficient(f64::INFINITY, 5.0), 0.0);
     assert!(clip_coefficient(f64::NAN, 5.0).is_nan());
-    // Finite in double precision where single would overflow.
+    // The sum of squares is finite in double precision, but would overflow in single precision.
     let large = Slopes { tensors: vec![tensor(&[1e30f32; 2], &[2]).unwrap()], rows: None };
     assert!(global_norm::<f32>(&large, 1).unwrap().is_finite());
 }
 
 #[test]
-fn a_recipe_for_summed_losses_is_one_for_mean_losses_in_other_numbers() {
-    // Windows of 5 columns: a rate of 0.4 and a limit of 1.25 for the sum are 2 and 0.25 for the mean.
+fn a_recipe_for_summed_losses_equals_one_for_mean_losses_with_scaled_numbers() {
+    // Windows have 5 columns, so a rate of 0.4 and a limit of 1.25 for the sum equal 2 and 0.25 for the mean.
     let space = super::TinyCorpus::new();
     let of = |name: &str, scale: &str, rate: f64, limit: f64| {
         let changes = json!({"optimizer": "sgd", "loss_scale": scale, "learning_rate": rate, "clip_norm": limit});
@@ -104,14 +104,14 @@ fn a_recipe_for_summed_losses_is_one_for_mean_losses_in_other_numbers() {
 }
 
 #[test]
-fn what_is_remembered_is_never_a_denormal_number() {
+fn moments_are_never_denormal() {
     raw::flush_denormals();
     let shapes = [("w".to_owned(), vec![2, 2])];
     for rule in ["momentum", "rmsprop", "adam"] {
         let train: Train = read("train", &params(json!({"optimizer": rule, "alpha": 0.5, "beta2": 0.5}))).unwrap();
         let mut optimizer = OptimizerState::<f32>::new(&train, &shapes, 1);
         let mut weights = [tensor(&[1.0f32; 4], &[2, 2]).unwrap()];
-        // One gradient, and then none for long: what is left of it fades.
+        // After the first gradient all others are zero, so that the moments decay.
         for t in 1..=1200 {
             let gradient = [tensor(&[if t == 1 { 1.0f32 } else { 0.0 }; 4], &[2, 2]).unwrap()];
             let gradient = Slopes { tensors: gradient.into(), rows: None };
@@ -126,8 +126,8 @@ fn what_is_remembered_is_never_a_denormal_number() {
 }
 
 #[test]
-fn accumulated_windows_are_one_update_by_their_mean_gradient() {
-    // At a rate so small that the weights stay as they are, the steps of one window tell what the step of three is made of.
+fn accumulated_windows_make_one_update_with_their_mean_gradient() {
+    // At a rate so small that the weights don't change, steps of one window show the parts of a step of three.
     let space = super::TinyCorpus::new();
     let of = |name: &str, accumulate: u64, to: u64| {
         let changes = json!({"optimizer": "sgd", "learning_rate": 1e-30, "accumulate": accumulate, "probes": 1,
@@ -147,7 +147,7 @@ fn accumulated_windows_are_one_update_by_their_mean_gradient() {
         assert!(step.grad_norm.0 < windows.iter().map(|w| w.grad_norm.0).fold(0.0, f64::max));
     }
     assert_eq!(three.steps()[3].epoch, one.steps()[9].epoch);
-    // With a whole rate it learns, and goes on from a checkpoint to the bit.
+    // At an ordinary rate it learns, and resumes from a checkpoint to the bit.
     let changes = json!({"accumulate": 2, "dropout": 0.3, "clip_norm": 0.5});
     let whole = space.train("whole", changes.clone(), 0, 12, None);
     let rest = space.train("rest", changes, 7, 12, Some(&whole.folder));
@@ -156,7 +156,7 @@ fn accumulated_windows_are_one_update_by_their_mean_gradient() {
 }
 
 #[test]
-fn rows_without_a_gradient_are_left_alone_as_if_they_had_been_updated() {
+fn skipping_rows_without_a_gradient_changes_no_bit() {
     let shapes = [("w".to_owned(), vec![5, 3])];
     let slope: Vec<f32> = (0..15).map(|i| if [3, 4, 5, 12, 13, 14].contains(&i) { i as f32 } else { 0.0 }).collect();
     let start: Vec<f32> = (0..15).map(|i| i as f32 * 0.1).collect();
@@ -182,7 +182,7 @@ fn rows_without_a_gradient_are_left_alone_as_if_they_had_been_updated() {
 }
 
 #[test]
-fn an_update_takes_off_what_its_gradient_promised_less_what_the_curvature_takes() {
+fn an_update_does_what_its_gradient_promises_less_what_the_curvature_takes() {
     let space = TinyCorpus::new();
     let ratio = |rule: &str, rate: f64, more: Value| {
         let name = format!("{rule} {rate} {more}");
@@ -192,18 +192,18 @@ fn an_update_takes_off_what_its_gradient_promised_less_what_the_curvature_takes(
         let told = space.train(&name, changes, 0, 3, None);
         told.steps().iter().map(|step| step.overshoot.unwrap().0).collect::<Vec<f64>>()
     };
-    // ρ = 1 − ηκ/2 for gradient descent: twice the rate, twice as far from 1.
+    // ρ = 1 − ηκ/2 for gradient descent: at twice the rate it is twice as far from 1.
     for more in [json!({}), json!({"dropout": 0.4}), json!({"accumulate": 3, "clip_norm": 0.01})] {
         let (short, long) = (ratio("sgd", 0.001, more.clone())[0], ratio("sgd", 0.002, more)[0]);
         assert!(short < 1.0 && (short - 1.0).abs() < 1e-2, "{short}");
         assert!(((1.0 - long) / (1.0 - short) - 2.0).abs() < 0.01, "{long} and {short}");
     }
-    // Any rule follows its gradient where it moves little, at first.
+    // At a tiny rate, the first update of any rule does what its gradient promises.
     for rule in ["momentum", "adagrad", "rmsprop", "adam", "adamw"] {
         let short = ratio(rule, 1e-6, json!({}))[0];
         assert!((short - 1.0).abs() < 1e-2, "{rule}: {short}");
     }
-    // Far beyond the edge an update raises its own loss.
+    // Far above the largest stable rate, an update raises its own loss.
     assert!(ratio("sgd", 1000.0, json!({}))[0] < 0.0);
     assert!(
         space.train("unprobed", json!({"probes": 0}), 0, 2, None).steps().iter().all(|step| step.overshoot.is_none())

@@ -1,8 +1,7 @@
-//! What computes the steps of a training: the loops of the CPU, or a GPU.
+//! What computes the steps of training: the loops of the CPU, or a GPU.
 
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Result, bail, ensure};
 use stages::files::Ids;
 use stages::params::{Device, Precision, Train};
 use stages::protocol::Predicted;
@@ -11,6 +10,7 @@ use crate::batches::BatchReader;
 use crate::card::{Card, GPU};
 use crate::cpu;
 use crate::evaluate::{Score, score};
+use crate::failure::{Result, ensure};
 use crate::model::Model;
 use crate::real::Real;
 use crate::softmax::Softmax;
@@ -26,29 +26,26 @@ pub(super) enum Engine<T: Real> {
 }
 
 impl<T: Real> Engine<T> {
-    /// That of a training which continues from `state`.
+    /// The engine for training that continues from `state`.
     ///
     /// # Errors
-    /// When there is no such device, or it can't compute in this precision.
+    /// If there is no such device, or if it can't compute in this precision.
     pub(super) fn new(train: &Train, recipe: &Recipe, state: &TrainingState<T>, threads: usize) -> Result<Self> {
         let rounds = train.precision == Precision::Bf16;
         Ok(match train.device {
             Device::Cpu => {
                 ensure!(
                     !rounds || cpu::has_bf16(),
-                    "train.precision = \"bf16\" wants a CPU that multiplies bf16 numbers"
+                    "train.precision = \"bf16\" requires AVX512-BF16, which this CPU lacks"
                 );
                 Self::Cpu(Steps { softmax: Softmax::new(threads).rounding(rounds), threads })
             }
             Device::Cuda => Self::Cuda(Box::new(Card::new(state, recipe.dropout, train.precision, GPU)?)),
-            Device::Auto => bail!("BUG: an order that leaves the device open"),
+            Device::Auto => return Err("BUG: the job does not say which device to use".into()),
         })
     }
 
-    /// One update; `None` if it was stopped midway.
-    ///
-    /// # Errors
-    /// Those of libtorch and of the corpus.
+    /// Makes one update; `None` if a stop was requested before it was complete.
     pub(super) fn step(
         &mut self,
         state: &mut TrainingState<T>,
@@ -67,10 +64,7 @@ impl<T: Real> Engine<T> {
         }
     }
 
-    /// Brings `state` up to date with what a GPU has made of it.
-    ///
-    /// # Errors
-    /// Those of libtorch.
+    /// Brings `state` up to date with the state on the GPU, if there is one.
     pub(super) fn store(&self, state: &mut TrainingState<T>) -> Result<()> {
         match self {
             Self::Cpu(_) => Ok(()),
@@ -78,10 +72,7 @@ impl<T: Real> Engine<T> {
         }
     }
 
-    /// Scores a split with the weights as they are, which on the CPU are those of `model`; `None` if it was stopped.
-    ///
-    /// # Errors
-    /// Those of [`crate::evaluate::score`].
+    /// Scores a split with the current weights, which on the CPU are those of `model`; `None` if a stop was requested.
     pub(super) fn score(&self, model: &Model, ids: &Ids, threads: usize, stop: &AtomicBool) -> Result<Option<Score>> {
         match self {
             Self::Cpu(_) => score(model, ids, &mut || threads, stop, |_, _| Ok(())),
@@ -89,7 +80,7 @@ impl<T: Real> Engine<T> {
         }
     }
 
-    /// From now on what is predicted of each token is noted.
+    /// Starts recording the predictions for each token.
     pub(super) fn note_predictions(&mut self) {
         match self {
             Self::Cpu(steps) => steps.softmax.note_predictions(),
@@ -97,7 +88,7 @@ impl<T: Real> Engine<T> {
         }
     }
 
-    /// What was noted, and no more is.
+    /// Stops recording, and returns what was recorded.
     pub(super) fn take_predictions(&mut self) -> Vec<Predicted> {
         match self {
             Self::Cpu(steps) => steps.softmax.take_predictions(),

@@ -1,4 +1,4 @@
-//! Tests of the kernels, on every instruction set that this processor has.
+//! Tests of the kernels, with every instruction set that this processor has.
 
 use super::*;
 use crate::random::Stream;
@@ -76,14 +76,14 @@ fn error(f: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64) -> f64 {
 }
 
 #[test]
-fn functions_are_within_a_few_last_bits() {
+fn functions_are_accurate_to_a_few_units_in_the_last_place() {
     assert!(error(|x| exponential(-x.abs()), |x| libm::exp(-x.abs())) < 3.0);
     assert!(error(sigmoid, |x| 1.0 / (1.0 + libm::exp(-x))) < 5.0);
     assert!(error(tanh, libm::tanh) < 5.0);
 }
 
 #[test]
-fn extremes_stay_in_range_and_a_nan_stays_one() {
+fn extreme_inputs_stay_in_range_and_nan_stays_nan() {
     assert_eq!((sigmoid(f32::INFINITY), tanh(f32::INFINITY)), (1.0, 1.0));
     assert!(sigmoid(f32::NEG_INFINITY) < 1e-37 && tanh(f32::NEG_INFINITY) == -1.0);
     assert_eq!((sigmoid(0.0), tanh(0.0)), (0.5, 0.0));

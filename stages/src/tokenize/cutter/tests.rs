@@ -4,7 +4,7 @@ use super::*;
 use crate::random::Stream;
 use regex::Regex;
 
-/// The specification, by whole text: what [`Cutter`] must equal however the text is cut in blocks.
+/// The specification on a whole text, which [`Cutter`] must match for any division into blocks.
 fn naive(cut: &Cut, text: &str) -> Vec<String> {
     let lowered: String = text.chars().flat_map(char::to_lowercase).collect();
     let text = if cut.lowercase { lowered.as_str() } else { text };
@@ -50,7 +50,7 @@ fn cut_in_blocks(cut: &Cut, text: &str, mut block: impl FnMut() -> usize) -> Vec
 }
 
 #[test]
-fn blocks_of_any_size_equal_the_whole_text() {
+fn blocks_of_any_size_match_the_whole_text() {
     let alphabet: Vec<char> =
         "aZ_9 \t\n\r\n\r.,'-—éÉßΣσςİ中文…\u{301}\u{200d}\u{a0}\u{3000}\u{85}😀𝒳\u{1d7d8}<unk>".chars().collect();
     let random = Stream::new(11, "cutter test");
@@ -72,7 +72,7 @@ fn blocks_of_any_size_equal_the_whole_text() {
 }
 
 #[test]
-fn every_character_has_the_class_of_the_regular_expression() {
+fn classes_match_the_regular_expression_for_every_character() {
     let (word, space) = (Regex::new(r"^\w$").unwrap(), Regex::new(r"^\s$").unwrap());
     let mut utf8 = [0; 4];
     for c in (0..=0x10ffff).filter_map(char::from_u32) {

@@ -16,19 +16,19 @@ use record::Record;
 use stages::StageError;
 
 #[test]
-fn shares_are_even_and_nobody_has_fewer_than_at_its_start() {
+fn shares_are_even_and_never_below_the_initial_threads() {
     assert_eq!(shares(2, &[(1, true)]), [2]);
     assert_eq!(shares(8, &[(2, true), (2, true), (2, true)]), [3, 3, 2]);
     assert_eq!(shares(8, &[(2, false), (2, true)]), [2, 6]);
     assert_eq!(shares(8, &[(2, false)]), [2]);
     assert_eq!(shares(3, &[(1, true), (1, true)]), [2, 1]);
-    // More jobs than cores, and a training that began with more threads than there are cores here.
+    // More jobs than cores; then training runs that started with more threads than there are cores.
     assert_eq!(shares(2, &[(1, true), (1, true), (1, true)]), [1, 1, 1]);
     assert_eq!(shares(2, &[(16, true), (u32::MAX, true)]), [16, u32::MAX]);
     assert_eq!(shares(2, &[]), [0u32; 0]);
 }
 
-/// A point with one execution of `first`, and two of `second` where it is the point b.
+/// A point with one execution of `first`, and for the point b also two of `second`.
 struct Point {
     name: &'static str,
     device: &'static str,
@@ -48,7 +48,7 @@ impl Plan for Point {
     }
 }
 
-/// Executions that end when the threads of all that run are as a script has it: then those that it names.
+/// A launcher with a script of entries (threads of all running executions, executions that then end).
 struct Scripted {
     script: Vec<(&'static str, &'static [&'static str])>,
     running: HashMap<StageKey, (String, Sender<Message>)>,
@@ -63,7 +63,7 @@ impl Launcher for Scripted {
     }
 
     fn allow(&mut self, key: StageKey, threads: u32) {
-        // One whose end is not heard yet may still be allowed something.
+        // Threads may still be allowed to an execution whose end has not been received yet.
         let Some((name, _)) = self.running.get(&key) else { return };
         self.threads.insert(name.clone(), threads);
         let now = self.threads.iter().map(|(name, threads)| format!("{name} {threads}")).collect::<Vec<_>>().join(", ");
@@ -102,7 +102,7 @@ impl WorkObserver for Patience {
     }
 }
 
-/// Works on the points a, on some device, and b with three jobs on three cores, and checks that all of the script happens.
+/// Works on the points a (on `device`) and b with three jobs on three cores, and checks that the whole script happens.
 fn work(device: &'static str, script: Vec<(&'static str, &'static [&'static str])>) {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(&folder.path().join("store")).unwrap());
@@ -139,11 +139,11 @@ fn work(device: &'static str, script: Vec<(&'static str, &'static [&'static str]
 }
 
 #[test]
-fn the_last_that_runs_is_told_of_all_cores_and_gives_them_back_when_others_begin() {
+fn the_only_running_execution_gets_all_cores_until_others_start() {
     work(CPU, vec![("a 2, b 1", &["b"]), ("a 1, b1 1, b2 1", &["b1", "b2"]), ("a 3", &["a"])]);
 }
 
 #[test]
-fn what_a_gpu_computes_keeps_to_its_threads() {
+fn executions_on_a_gpu_keep_their_threads() {
     work("cuda", vec![("a 1, b 2", &["b"]), ("a 1, b1 1, b2 1", &["b1", "b2"]), ("a 1", &["a"])]);
 }

@@ -1,15 +1,15 @@
-//! Sound runs are stable from 100 to 1,000,000 steps, and what departs late is found where it does. Losses are drawn: of a text
-//! whose stretches are easier and harder, gone through again and again, with noise of its words and noise of its own, both
-//! alike in steps that are close. Their sizes are those of Zaremba's small model on Penn Treebank.
+//! Sound runs of 100 to 1,000,000 steps are stable, and a late rise is found where it begins. Losses are simulated for
+//! a text with easier and harder stretches that is read repeatedly. The noise of the tokens and that of the run are
+//! both correlated between neighbouring steps, and as large as for Zaremba's small model on Penn Treebank.
 
 use stages::random::Stream;
 
 use super::*;
 
-/// Steps of an epoch.
+/// Steps per epoch.
 const EPOCH: usize = 2_323;
 
-/// Draws, one after the other.
+/// Random draws, one after the other.
 struct Draws(Stream, u64);
 
 impl Draws {
@@ -28,7 +28,7 @@ impl Draws {
         self.0.normal(counter)
     }
 
-    /// Noise of deviation 1: the share `like` of its variance is in a part that fades over ten steps or so.
+    /// Noise with a standard deviation of 1. The share `like` of its variance is correlated over about ten steps.
     fn noise(&mut self, n: usize, like: f64) -> Vec<f64> {
         let mut slow = self.normal();
         let next = |_| {
@@ -38,7 +38,7 @@ impl Draws {
         (0..n).map(next).collect()
     }
 
-    /// Stretches of 20 steps to a quarter of all, each above or below the others by up to 1.
+    /// Stretches whose lengths are from 20 steps to a quarter of all steps, each at a random level between -1 and 1.
     fn stretches(&mut self, n: usize) -> Vec<f64> {
         let mut all = Vec::with_capacity(n);
         while all.len() < n {
@@ -50,22 +50,23 @@ impl Draws {
     }
 }
 
-/// A sound training.
+/// A sound run.
 #[derive(Clone, Copy)]
 struct Sound {
-    /// Tokens a step.
+    /// Tokens per step.
     tokens: f64,
-    /// How far stretches of the text are apart in their words' frequencies, and in what these don't show.
+    /// How much stretches of the text differ in the unigram baseline.
     stretches: f64,
+    /// How much they differ in loss beyond that.
     hidden: f64,
-    /// Whether it learns ever more slowly, or all in the first hundreds of steps.
+    /// Whether the run learns ever more slowly, instead of everything in the first few hundred steps.
     slow: bool,
 }
 
 const SOUND: Sound = Sound { tokens: 400.0, stretches: 0.1, hidden: 0.05, slow: true };
 
 impl Sound {
-    /// Its losses of `n` steps with those of `more` on top.
+    /// A run of `n` steps; `more` is added to its losses.
     fn run(self, seed: u64, n: usize, more: impl Fn(usize) -> f64) -> Facts {
         let mut draws = Draws(Stream::new(seed, "sound"), 0);
         let (epoch, scale) = (EPOCH.min(n), (400.0 / self.tokens).sqrt());
@@ -74,7 +75,7 @@ impl Sound {
         let own = draws.noise(n, 0.47);
         let words: Vec<f64> = words.iter().zip(&parts).map(|(word, part)| word + self.stretches * part).collect();
         let learned = |step: usize| match self.slow {
-            // An epoch at half the rate takes off a little more.
+            // Each epoch at half the rate lowers the loss a little more.
             true => {
                 3.8 + 3.2 * (1.0 + step as f64 / 5.0).powf(-0.6) - 0.25 * (1.0 - 0.75f64.powi((step / EPOCH) as i32))
             }
@@ -82,7 +83,7 @@ impl Sound {
         };
         let loss = |step: usize| {
             let at = step % epoch;
-            // To an untrained model all words cost the same.
+            // For an untrained model, all tokens have the same loss.
             let known = 1.0 - (-(step as f64) / 10.0).exp();
             let noise = words[at] + self.hidden * parts[at] + 0.14 * scale * own[step];
             learned(step) + known * noise + more(step)
@@ -97,7 +98,7 @@ impl Sound {
     }
 }
 
-/// Lengths, and how many runs of each.
+/// Numbers of steps, and how many seeds are run for each.
 const LENGTHS: [(usize, u64); 4] = [(100, 40), (1_000, 40), (30_000, 8), (1_000_000, 1)];
 
 #[test]
@@ -115,7 +116,7 @@ fn sound_runs_of_any_length_are_stable() {
                     if verdict.verdict != Kind::Stable {
                         mistaken.push(format!("{tokens} tokens, seed {seed}: {}", verdict.sentence));
                     }
-                    // That a loss no longer falls is true of some.
+                    // In some of the runs, the loss really no longer falls.
                     others.extend(verdict.findings.into_iter().filter(|it| it.finding != FindingKind::Plateau));
                 }
             }
@@ -126,9 +127,9 @@ fn sound_runs_of_any_length_are_stable() {
 }
 
 #[test]
-fn what_departs_late_is_found_where_it_does() {
+fn a_late_rise_is_found_where_it_begins() {
     for (n, at) in [(1_000, 800), (20_300, 20_000), (30_000, 20_000), (1_000_000, 900_000)] {
-        // For good; for a few steps by much; and for many by a little.
+        // The loss rises for good, by a lot for a few steps, and by a little for many steps.
         for (by, steps, kind) in [
             (1.0, n, Kind::Unstable),
             (3.0, n, Kind::Diverged),

@@ -1,4 +1,4 @@
-//! Why a corpus could not be fetched, and what could be done about it.
+//! Why a corpus could not be fetched, and what to do about it.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,16 +8,16 @@ use identity::Digest;
 /// Why a file could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The server has something to say against it.
-    #[error("{url}: the server answers {status}{}", reason.map(|words| format!(" {words}")).unwrap_or_default())]
+    /// The server refused the request.
+    #[error("{url}: the server answered {status}{}", reason.map(|words| format!(" {words}")).unwrap_or_default())]
     Status { url: String, status: u16, reason: Option<&'static str> },
-    /// No connection, or not for long enough.
+    /// No connection could be made, or connections were lost too often.
     #[error("{url}: {words}")]
     Connection { url: String, words: String },
-    /// Its server announces no length, and it does not end.
-    #[error("{url}: the server announces no length, and {} MiB came without an end", most >> 20)]
+    /// The server sent no Content-Length, and the file exceeded the limit.
+    #[error("{url}: the server sent no Content-Length, and the file is larger than {} MiB", most >> 20)]
     Endless { url: String, most: u64 },
-    /// These are other bytes.
+    /// The digest is not the expected one.
     #[error("{url} has SHA-256 {found}; expected {expected}")]
     Wrong { url: String, found: Digest, expected: Digest },
     /// The folder can't be used.
@@ -26,27 +26,28 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// What could be done about it.
+    /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Status { status: 401 | 403, .. } => {
-                "fetch it by hand and name the file: { path = \"…\", sha256 = \"…\" }"
+                "download the file yourself and give its path: { path = \"…\", sha256 = \"…\" }"
             }
-            Self::Status { status: 429 | 500.., .. } => "the server is at fault or busy: try again later",
-            Self::Status { .. } => "is the address right?",
+            Self::Status { status: 429 | 500.., .. } => "the server is overloaded or failing; try again later",
+            Self::Status { .. } => "check the URL",
             Self::Connection { .. } => {
-                "is there a network? run again to resume where it stopped, or name a file: { path = \"…\", sha256 = \"…\" }"
+                "check the network and run the same command again to resume, or download the file yourself and give \
+                 its path: { path = \"…\", sha256 = \"…\" }"
             }
             Self::Endless { .. } => {
-                "if it is that large, fetch it by hand and name the file: { path = \"…\", sha256 = \"…\" }; what came was not kept"
+                "if the file really is larger, download it yourself and give its path: { path = \"…\", sha256 = \"…\" }"
             }
             Self::Wrong { .. } => {
-                "another edition of the corpus? correct the address or the digest; what came was not kept"
+                "the download was discarded; if this is another edition of the corpus, correct the URL or the digest"
             }
             Self::Disk { error, .. } if error.kind() == io::ErrorKind::StorageFull => {
-                "free some space, or name another folder in the environment variable PIPELINE_CACHE"
+                "free some space, or set PIPELINE_CACHE to another folder"
             }
-            Self::Disk { .. } => "name another folder in the environment variable PIPELINE_CACHE",
+            Self::Disk { .. } => "set PIPELINE_CACHE to another folder",
         }
     }
 }

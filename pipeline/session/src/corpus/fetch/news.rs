@@ -1,40 +1,40 @@
-//! What is told while a corpus is fetched.
+//! The events that a fetch reports.
 
 use std::time::Duration;
 
-/// What happens while something is fetched.
+/// An event of a fetch.
 #[derive(Debug, PartialEq, Eq)]
 pub enum News<'a> {
-    /// Another process fetches the same file; its result is waited for.
+    /// Waiting for another process that is fetching the same file.
     Waiting {
         /// The file's address.
         url: &'a str,
     },
-    /// Bytes begin to arrive.
+    /// The first bytes are about to arrive.
     Begins {
         /// The file's address.
         url: &'a str,
-        /// The place of the first byte that arrives.
+        /// The offset of the first byte that arrives.
         from: u64,
-        /// The file's size, where the server says it.
+        /// The file's size, if the server announces it.
         whole: Option<u64>,
     },
-    /// So many bytes more are there.
+    /// This many more bytes have arrived.
     Arrived(u64),
-    /// Nothing comes.
+    /// No data is arriving.
     Silent {
         /// The file's address.
         url: &'a str,
-        /// For how long nothing has come.
+        /// For how long no data has arrived.
         since: Duration,
-        /// How long that may last.
+        /// How long the silence can last before the connection counts as lost.
         patience: Duration,
     },
-    /// The connection is lost, and another will be made.
+    /// The connection was lost and will be retried.
     Lost {
         /// The file's address.
         url: &'a str,
-        /// Why.
+        /// Why the connection was lost.
         words: &'a str,
     },
 }

@@ -1,4 +1,4 @@
-//! The screens of a step, with and without what its tokens cost.
+//! The screens of a step, with and without the loss of each token.
 
 use identity::RunId;
 use identity::observations::Measured;
@@ -27,11 +27,11 @@ fn the_batch_of_a_step() {
     let text = screen(&batch, None, Look::PLAIN);
     insta::assert_snapshot!(text, @"
     run1, step 20 (epoch 1)
-      loss 2.4674 nats a token; learning rate 0.1; gradient norm 0.5119; update
+      loss 2.4674 nats per token; learning rate 0.1; gradient norm 0.5119; update
       ratio 1.00e-4; overshoot ratio 0.9850; largest logit 3.0119; entropy 2.1000;
       sharpness 0.8119; 60 tokens in 10 ms
-      10 rows of 6 tokens, streams. 0 % of its positions were in the step before.
-      Steps 0 to 20 have read 1,140 of 1,200 tokens (95.0 %).
+      10 rows of 6 tokens, layout streams. 0 % of positions overlap with the
+      previous step. Steps 0 to 20 have read 1,140 of 1,200 tokens (95.0 %).
 
     row 0, corpus token 6
       inputs  crown is    heavy on    <unk> queen
@@ -65,13 +65,13 @@ fn the_batch_of_a_step() {
       inputs  crown is    heavy on    <unk> queen
       targets is    heavy on    <unk> queen the
 
-    … 2 more rows (--json has all)
+    … 2 more rows (--json shows all rows)
     ");
     assert_eq!(serde_json::to_value(&batch).unwrap()["rows"].as_array().unwrap().len(), 10);
 }
 
-/// Predictions for the fixture's batch of 10 rows by 6 tokens and 12 types: of the target a probability that goes down
-/// from row to row and token to token.
+/// Predictions for the fixture's batch of 10 rows by 6 tokens and 12 types. The target's probability falls from row to
+/// row and from token to token.
 fn found(batch: &StepView, parted: Option<u64>) -> Predictions {
     let types = batch.types.len() as u32;
     let predicted = |row: usize, t: usize| {
@@ -91,12 +91,12 @@ fn found(batch: &StepView, parted: Option<u64>) -> Predictions {
     };
     let rows: Vec<Vec<Predicted>> = (0..10).map(|row| (0..6).map(|t| predicted(row, t)).collect()).collect();
     let loss = rows.iter().flatten().map(|it| it.loss.0).sum::<f64>() / 60.0;
-    let suspicion = parted.map(|_| "it was trained on AVX512, and this is AVX2".to_owned());
+    let suspicion = parted.map(|_| "it was trained on AVX512, but this CPU is AVX2".to_owned());
     Predictions { from: 0, seconds: 0.42, loss, suspicion, parted, rows }
 }
 
 #[test]
-fn what_was_predicted_stands_below_each_token() {
+fn predictions_are_shown_below_each_token() {
     let fixture = Fixture::new();
     let mut batch = read(&mut reader(&fixture), RunId(1), 20).unwrap();
     let found = found(&batch, None);
@@ -104,14 +104,14 @@ fn what_was_predicted_stands_below_each_token() {
     batch.add(Ok(found));
     insta::assert_snapshot!(screen(&batch, None, Look::PLAIN), @"
     run1, step 20 (epoch 1)
-      loss 2.4674 nats a token; learning rate 0.1; gradient norm 0.5119; update
+      loss 2.4674 nats per token; learning rate 0.1; gradient norm 0.5119; update
       ratio 1.00e-4; overshoot ratio 0.9850; largest logit 3.0119; entropy 2.1000;
       sharpness 0.8119; 60 tokens in 10 ms
-      10 rows of 6 tokens, streams. 0 % of its positions were in the step before.
-      Steps 0 to 20 have read 1,140 of 1,200 tokens (95.0 %).
-      Replayed from the initial weights, 20 steps before, in 0.4 s: the loss is the
-      recorded one to the bit. The target was the likeliest type for 13.3 % of the
-      tokens, among the five likeliest for 71.7 %; its median rank is 4 of 12.
+      10 rows of 6 tokens, layout streams. 0 % of positions overlap with the
+      previous step. Steps 0 to 20 have read 1,140 of 1,200 tokens (95.0 %).
+      Replayed from the initial weights, 20 steps earlier, in 0.4 s: the loss
+      matches the recorded loss bit for bit. Top-1 accuracy is 13.3 %, top-5
+      accuracy 71.7 %; the target's median rank is 4 of 12.
 
     row 0, corpus token 6, loss 1.7593
       inputs  crown is    heavy on    <unk> queen
@@ -137,10 +137,10 @@ fn what_was_predicted_stands_below_each_token() {
       guesses heavy on    <unk> queen queen king
       nats    3.64  3.69  3.74  3.78  0.51  3.87
 
-    … 6 more rows (--row N has one token by token, --json all)
+    … 6 more rows (--row N shows a row token by token, --json shows all rows)
 
-    the 10 costliest of 60 tokens: 34.1 % of the loss
-          nats        p    rank  row  token, and the likeliest in its place (%)
+    the 10 highest-loss tokens of 60 account for 34.1 % of the loss
+          nats        p    rank  row  token, and the top predictions (%)
        11.6784     8e-6       7    9  crown is heavy on <unk> → queen
                 the 20.0 · king 10.0 · <eos> 5.0 · and 2.5
        11.6613     9e-6       6    9  crown is heavy on → <unk>
@@ -164,17 +164,17 @@ fn what_was_predicted_stands_below_each_token() {
     ");
     insta::assert_snapshot!(screen(&batch, Some(3), Look::PLAIN), @"
     run1, step 20 (epoch 1)
-      loss 2.4674 nats a token; learning rate 0.1; gradient norm 0.5119; update
+      loss 2.4674 nats per token; learning rate 0.1; gradient norm 0.5119; update
       ratio 1.00e-4; overshoot ratio 0.9850; largest logit 3.0119; entropy 2.1000;
       sharpness 0.8119; 60 tokens in 10 ms
-      10 rows of 6 tokens, streams. 0 % of its positions were in the step before.
-      Steps 0 to 20 have read 1,140 of 1,200 tokens (95.0 %).
-      Replayed from the initial weights, 20 steps before, in 0.4 s: the loss is the
-      recorded one to the bit. The target was the likeliest type for 13.3 % of the
-      tokens, among the five likeliest for 71.7 %; its median rank is 4 of 12.
+      10 rows of 6 tokens, layout streams. 0 % of positions overlap with the
+      previous step. Steps 0 to 20 have read 1,140 of 1,200 tokens (95.0 %).
+      Replayed from the initial weights, 20 steps earlier, in 0.4 s: the loss
+      matches the recorded loss bit for bit. Top-1 accuracy is 13.3 %, top-5
+      accuracy 71.7 %; the target's median rank is 4 of 12.
 
     row 3, corpus token 366, loss 3.2051
-      target    nats       p  rank  likeliest (%)
+      target    nats       p  rank  top predictions (%)
       is      3.6376   2.6 %     4  heavy 20.0 · on 10.0 · <unk> 5.0 · queen 2.5
       heavy   3.6889   2.5 %     5  on 20.0 · <unk> 10.0 · queen 5.0 · the 2.5
       on      3.7377   2.4 %     6  <unk> 20.0 · queen 10.0 · the 5.0 · king 2.5
@@ -191,11 +191,11 @@ fn what_was_predicted_stands_below_each_token() {
     assert_eq!(json["why_no_tokens"], serde_json::Value::Null);
     assert!(batch.check_row(Some(9)).is_ok());
     let failure = batch.check_row(Some(10)).unwrap_err();
-    assert_eq!(failure.message, "--row 10: step 20 has rows 0 to 9");
+    assert_eq!(failure.message, "--row 10 does not exist; step 20 has rows 0 to 9");
 }
 
 #[test]
-fn a_replay_that_parts_says_so_and_one_that_was_not_made_says_why() {
+fn a_replay_that_differs_says_so_and_a_missing_one_says_why() {
     let fixture = Fixture::new();
     let with = |found: &dyn Fn(&StepView) -> Result<Predictions, String>| {
         let mut batch = read(&mut reader(&fixture), RunId(1), 20).unwrap();
@@ -204,23 +204,24 @@ fn a_replay_that_parts_says_so_and_one_that_was_not_made_says_why() {
         (screen(&batch, None, Look { width: 200, ..Look::PLAIN }), serde_json::to_value(&batch).unwrap())
     };
     let (text, json) = with(&|batch| Ok(found(batch, Some(12))));
-    let said = "replayed loss differs from the recorded: 3.";
-    assert!(text.contains(said) && text.contains(" then; step 12 is the first that differs"), "{text}");
-    assert!(text.contains("trained on AVX512, and this is AVX2)."), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("The replayed loss is 3.") && words.contains(", but the recorded loss is "), "{text}");
+    assert!(words.contains("; the losses first differ at step 12 (it was trained on AVX512, "), "{text}");
+    assert!(words.contains("but this CPU is AVX2)."), "{text}");
     assert_eq!((&json["replay"]["identical"], &json["replay"]["parted"]), (&false.into(), &12.into()));
 
     let (text, json) = with(&|_| Err("--replay=never".to_owned()));
-    assert!(text.contains("\n  Not replayed, so without what the model predicted: --replay=never.\n"), "{text}");
+    assert!(text.contains("\n  Predictions not shown: --replay=never\n"), "{text}");
     assert_eq!((&json["tokens"], &json["why_no_tokens"]), (&().into(), &"--replay=never".into()));
     assert!(text.contains("row 7,") && !text.contains("guesses"), "{text}");
 
-    // A worker that predicts something else than it reports.
+    // A worker whose predictions disagree with the loss that it reports.
     let (_, json) = with(&|batch| Ok(Predictions { loss: 1.0, ..found(batch, None) }));
-    assert!(json["why_no_tokens"].as_str().unwrap().starts_with("BUG: the tokens' losses have the mean "), "{json}");
+    assert!(json["why_no_tokens"].as_str().unwrap().starts_with("BUG: the mean loss of the tokens is "), "{json}");
 }
 
 #[test]
-fn what_is_no_number_is_told_of_each_token() {
+fn a_nan_loss_is_shown_for_each_token() {
     let fixture = Fixture::new();
     let mut batch = read(&mut reader(&fixture), RunId(3), 490).unwrap();
     let lost = Predicted { loss: Measured(f64::NAN), rank: None, likeliest: Vec::new() };
@@ -228,24 +229,25 @@ fn what_is_no_number_is_told_of_each_token() {
     let found = Predictions { rows, loss: f64::NAN, ..found(&batch, None) };
     batch.add(Ok(found));
     let text = screen(&batch, None, Look { width: 120, ..Look::PLAIN });
-    assert!(text.contains("tokens nothing was predicted: a logit was no number."), "{text}");
-    assert!(text.contains("  nats    nan   nan ") && !text.contains("costliest"), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("No prediction for 60 of 60 tokens: a logit was NaN or Inf."), "{text}");
+    assert!(text.contains("  nats    nan   nan ") && !text.contains("highest-loss"), "{text}");
     let text = screen(&batch, Some(0), Look::PLAIN);
     assert!(text.contains("  nan  –     –\n"), "{text}");
     assert_eq!(serde_json::to_value(&batch).unwrap()["tokens"][0]["loss"], serde_json::Value::Null);
 }
 
 #[test]
-fn numbers_that_were_none_are_said() {
+fn a_nan_loss_and_gradient_norm_are_shown() {
     let fixture = Fixture::new();
     let batch = read(&mut reader(&fixture), RunId(3), 490).unwrap();
     let text = screen(&batch, None, Look::PLAIN);
-    assert!(text.contains("loss nan nats a token; learning rate 10.0; gradient norm nan;"), "{text}");
+    assert!(text.contains("loss nan nats per token; learning rate 10.0; gradient norm nan;"), "{text}");
 }
 
 #[test]
-fn a_step_that_is_not_there() {
+fn a_step_beyond_the_end() {
     let fixture = Fixture::new();
     let failure = read(&mut reader(&fixture), RunId(3), 500).unwrap_err();
-    assert_eq!(failure.message, "run3 has no step 500; it has steps 0 to 499");
+    assert_eq!(failure.message, "run3 has no step 500; allowed: 0 to 499");
 }

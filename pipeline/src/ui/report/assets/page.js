@@ -1,5 +1,5 @@
 "use strict";
-// The page's own controls: theme, runs shown, zoom, scales, and what is unfolded for print.
+// The controls of the page (theme, runs shown, zoom, scales), and the unfolding of all parts for print.
 
 {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -11,11 +11,11 @@
     return made;
   };
 
-  // Controls above a picture, and the picture in the place of its still one.
+  // Adds controls, and replaces the still picture with an interactive plot.
   const enliven = (chart) => {
     const figure = document.querySelector(`figure[data-chart="${chart.id}"]`);
     const [target, readout] = [element("div", { className: "plot" }), element("p", { className: "readout" })];
-    readout.textContent = "Drag to zoom; twice clicked shows all again.";
+    readout.textContent = "Drag to zoom, double-click to reset.";
     const controls = element("div", { className: "controls" });
     figure.querySelector("figcaption").after(controls, target, readout);
     figure.classList.add("live");
@@ -29,9 +29,9 @@
       });
       controls.append(element("label", {}, box, ` ${words}`));
     };
-    if (chart.positive) toggle("logarithmic", chart.log, (on) => (plot.log = on));
-    if (chart.cut) toggle("to the highest value", false, (on) => (plot.whole = on));
-    // For fingers and keys, which don't drag.
+    if (chart.positive) toggle("logarithmic y axis", chart.log, (on) => (plot.log = on));
+    if (chart.cut) toggle("show peaks", false, (on) => (plot.whole = on));
+    // Touch screens and keyboards can't drag, so the range of steps can also be typed.
     const ends = [0, 1].map((at) => {
       const box = element("input", { type: "number", min: 0, max: chart.steps, inputMode: "numeric" });
       box.addEventListener("change", () => plot.zoom(Number(ends[0].value), Number(ends[1].value)));
@@ -78,7 +78,7 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 
-  // A link to a part that is folded unfolds it.
+  // A link to a folded part unfolds it.
   const unfold = () => {
     const part = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (part instanceof HTMLDetailsElement) part.open = true;
@@ -86,7 +86,7 @@
   addEventListener("hashchange", unfold);
   unfold();
 
-  // On paper nothing can be unfolded.
+  // Nothing can be unfolded on paper, so everything is unfolded before printing.
   let folded = [];
   addEventListener("beforeprint", () => {
     folded = [...document.querySelectorAll("details:not([open])")];

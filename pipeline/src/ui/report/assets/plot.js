@@ -1,8 +1,8 @@
 "use strict";
-// Curves by uPlot: a line a run over a band from the least to the greatest value, zoom by dragging, a logarithmic axis.
-// What is seen is put together anew for each zoom, from buckets whose extremes are exact, so that no spike is left out.
+// Draws curves with uPlot: one line per run over a band from the minimum to the maximum, with zoom and a log axis.
+// Each zoom regroups the buckets, whose extremes are exact, so that no spike is lost.
 
-// Points of a curve across a picture of a width; more would be noise.
+// The number of points of a curve in a plot of this width. More would look like noise.
 const points = (width) => Math.max(60, Math.min(200, Math.floor(width / 5)));
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -13,7 +13,7 @@ const short = (x) => {
   return String(Number(x.toPrecision(5)));
 };
 
-// 1, 2 or 5 times a power of ten, not less than `x`.
+// The smallest 1, 2 or 5 times a power of ten that is at least `x`.
 function nice(x) {
   const power = 10 ** Math.floor(Math.log10(x));
   return power * [1, 2, 5, 10].find((factor) => factor * power >= x * 0.999999);
@@ -36,7 +36,7 @@ function ticks(low, high, log) {
 }
 
 class Plot {
-  // `chart` is what the page's data say of it, `target` where it goes, `readout` what says the values under the pointer.
+  // `chart` comes from the page's data, `target` holds the picture, and `readout` the values under the pointer.
   constructor(chart, target, readout, labels) {
     Object.assign(this, { chart, target, readout, labels });
     this.log = chart.log;
@@ -57,7 +57,7 @@ class Plot {
     this.draw();
   }
 
-  // Aligned columns: the middle of each group of steps, and of each run the mean, the greatest and the least value.
+  // The columns that uPlot requires: the middle of each group of steps, then the mean, maximum and minimum of each run.
   columns() {
     const width = Math.max(1, Math.floor((this.to - this.from) / points(this.target.clientWidth)));
     const [first, last] = [Math.floor(this.from / width) - 1, Math.ceil(this.to / width) + 1];
@@ -74,7 +74,7 @@ class Plot {
         if (at < 0 || at >= size) return;
         const mean = line.mean[i];
         if (mean === null) {
-          // No number at all: a gap, unless a neighbour of the same group has one.
+          // A bucket without a finite value leaves a gap, unless another bucket of the group has a finite value.
           if (weights[at] === 0) columns.forEach((column) => (column[at] = null));
           return;
         }
@@ -92,7 +92,7 @@ class Plot {
     return data;
   }
 
-  // The values that the axis holds.
+  // The range of the y axis.
   range(data) {
     const { chart } = this;
     let [low, high] = [Infinity, -Infinity];
@@ -159,7 +159,7 @@ class Plot {
       bands,
       cursor: {
         drag: { x: true, y: false, setScale: false },
-        // Twice clicked: everything again.
+        // A double click resets the zoom.
         bind: { dblclick: () => () => this.zoom(0, chart.steps) },
         points: { show: (u, i) => (i % 3 === 1 ? undefined : false) },
       },
@@ -168,7 +168,7 @@ class Plot {
         setCursor: [(u) => this.say(u)],
         setSelect: [(u) => {
           const [from, to] = [u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")];
-          // Not within uPlot's own handler, which goes on with the plot that is replaced here.
+          // Deferred, because uPlot's handler still uses the plot that the zoom replaces.
           if (u.select.width > 4) queueMicrotask(() => this.zoom(Math.floor(from), Math.ceil(to)));
         }],
       },
@@ -181,7 +181,7 @@ class Plot {
     if (this.plot && width !== this.plot.width) this.plot.setSize({ width, height: this.plot.height });
   }
 
-  // Baselines, onsets, and crosses where there was no number.
+  // Draws baselines, onsets, and crosses at non-finite values.
   marks(u) {
     const { ctx, bbox } = u;
     const dot = devicePixelRatio;
@@ -208,10 +208,10 @@ class Plot {
       ctx.strokeStyle = ctx.fillStyle = colour("--faint");
       line(left, y, right, y, [5, 4]);
       const words = `${label} ${value.toFixed(2)}`;
-      // A name that would lie over the one below stands beside it.
+      // A label that would cover the one below is placed beside it.
       end = before - y < 13 * dot ? end - 12 * dot : right - 4 * dot;
       const above = y - 3 * dot < top + 9 * dot ? y + 12 * dot : y - 3 * dot;
-      // On a ground of its own, so that curves below don't make it unreadable.
+      // The label has an outline in the background colour, so that it can be read on top of curves.
       ctx.setLineDash([]);
       ctx.lineWidth = 4 * dot;
       ctx.strokeStyle = ground;
@@ -231,7 +231,7 @@ class Plot {
         [[-6, 0], [6, 0], [0, 9]].forEach(([dx, dy]) => ctx.lineTo(x + dx * dot, top + dy * dot));
         ctx.fill();
       }
-      // A lane for each run that has some.
+      // Each run with non-finite values has its own lane.
       const y = floor - (7 + 9 * (lane % 8)) * dot;
       lane += of.holes.length > 0;
       for (const [first, last] of of.holes) {
@@ -244,7 +244,7 @@ class Plot {
     ctx.restore();
   }
 
-  // The values under the pointer, in words.
+  // Shows the values under the pointer.
   say(u) {
     const at = u.cursor.idx;
     if (at === null || at === undefined || u.cursor.left < 0) return;

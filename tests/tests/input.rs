@@ -176,7 +176,10 @@ fn paths_that_are_not_utf8_are_refused_with_their_bytes_or_work() {
             "\"odd\\xFF/experiments/tiny.toml\": path is not valid UTF-8",
         ),
         (&["run".as_ref(), &odd(b"none\xff.toml"), dry], "\"none\\xFF.toml\": path is not valid UTF-8"),
-        (&["report".as_ref(), "run1".as_ref(), "-o".as_ref(), &odd(b"x.\xff")], "\"x.\\xFF\": a report is HTML"),
+        (
+            &["report".as_ref(), "run1".as_ref(), "-o".as_ref(), &odd(b"x.\xff")],
+            "\"x.\\xFF\": a report is an HTML file",
+        ),
         (&["run".as_ref(), tiny, set, &odd(b"name=\xff")], "UTF-8"),
     ] {
         let ended = run(&here, words).complains(2, says);

@@ -1,6 +1,7 @@
 //! The command line, parsed into typed values.
 
 mod computing;
+mod import;
 mod lr_range;
 mod maintenance;
 mod pictures;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 pub use computing::{ConfirmArgs, ForkArgs, ReproduceArgs, RunArgs};
+pub use import::ImportArgs;
 pub use lr_range::{LrRangeArgs, STEPS};
 pub use maintenance::{BackupArgs, ObjectsArgs, ObjectsCommand, VerifyArgs};
 pub use pictures::{DagArgs, Drawing, PlotArgs, ReportArgs, Theme};
@@ -72,6 +74,7 @@ pub enum Command {
     Show(ShowArgs),
     Diagnose(DiagnoseArgs),
     Confirm(ConfirmArgs),
+    Import(ImportArgs),
     Compare(CompareArgs),
     Plot(PlotArgs),
     Report(ReportArgs),

@@ -8,6 +8,7 @@ mod ends;
 mod exact;
 mod first;
 mod fork;
+mod import;
 mod input;
 mod json;
 mod killed;

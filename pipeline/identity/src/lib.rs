@@ -9,6 +9,7 @@ mod curve;
 mod digest;
 mod fields;
 mod figures;
+pub mod logged;
 mod loss;
 mod names;
 pub mod observations;

@@ -53,19 +53,22 @@ pub(super) async fn summarise(c: &mut SqliteConnection, trajectory: TrajectoryRo
 impl Record {
     /// Recomputes the blocks of a trajectory after some of its steps were changed; no process may be writing to it.
     pub fn sum_up(&mut self, trajectory: TrajectoryRow) -> Result<()> {
-        self.transaction(async |c| {
-            let rows: Vec<BlockRow> = sqlx::query_as(sql!("block_rows")).bind(trajectory.0).fetch_all(&mut *c).await?;
-            let Some(first) = rows.first() else { return Ok(()) };
-            let mut next = begin(c, trajectory, first.step).await?;
-            for rows in rows.chunk_by(|a, b| a.step / BLOCK == b.step / BLOCK) {
-                let mut block = next;
-                rows.iter().for_each(|row| block.add_row(row));
-                put(c, trajectory, rows[0].step / BLOCK, &block).await?;
-                next = Block::after(block.chain, block.last_step);
-            }
-            Ok(())
-        })
+        self.transaction(async |c| sum_up(c, trajectory).await)
     }
+}
+
+/// Sums up the steps of a trajectory again, within a transaction.
+pub(super) async fn sum_up(c: &mut SqliteConnection, trajectory: TrajectoryRow) -> sqlx::Result<()> {
+    let rows: Vec<BlockRow> = sqlx::query_as(sql!("block_rows")).bind(trajectory.0).fetch_all(&mut *c).await?;
+    let Some(first) = rows.first() else { return Ok(()) };
+    let mut next = begin(c, trajectory, first.step).await?;
+    for rows in rows.chunk_by(|a, b| a.step / BLOCK == b.step / BLOCK) {
+        let mut block = next;
+        rows.iter().for_each(|row| block.add_row(row));
+        put(c, trajectory, rows[0].step / BLOCK, &block).await?;
+        next = Block::after(block.chain, block.last_step);
+    }
+    Ok(())
 }
 
 /// Writes a block, replacing an existing one.

@@ -15,6 +15,7 @@ mod blocks;
 mod changes;
 mod copy;
 mod executions;
+pub mod logged;
 mod migrate;
 mod names;
 pub mod objects;

@@ -9,6 +9,7 @@ pub mod again;
 mod corpus;
 pub mod failure;
 mod filter;
+pub mod import;
 pub mod interrupt;
 pub mod judge;
 pub mod places;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use ahead::{check_hardware, look_ahead};
 use answered::{answered, nothing_to_do};
 pub use how::RunOptions;
-use origin::origin;
+pub(crate) use origin::origin;
 use own::{store_of, sweep_scratch, take};
 use serde_json::{Map, Value};
 

@@ -31,10 +31,8 @@ pub fn diagnose(args: &DiagnoseArgs, paths: &Paths) -> Result<(), Failure> {
 
 fn screen(it: &Diagnosis, look: Look) -> String {
     let point = format::point(&it.summary.swept());
-    let mut head = vec![
-        look.paint(Ink::Bold, &it.summary.name()),
-        it.summary.experiment.clone().unwrap_or_else(|| format::NOTHING.to_owned()),
-    ];
+    let mut head =
+        vec![look.paint(Ink::Bold, &it.summary.name()), it.summary.origin().unwrap_or(format::NOTHING).to_owned()];
     head.extend((!point.is_empty()).then_some(point));
     head.push(format!("{}, {} steps", it.summary.standing(), count(it.summary.steps)));
     let failed = it.summary.error.as_ref().map_or_else(String::new, |error| {

@@ -8,6 +8,7 @@ mod confirm;
 mod dag;
 mod diagnose;
 mod fork;
+mod import;
 mod lr_range;
 mod man;
 mod objects;
@@ -41,6 +42,7 @@ pub fn dispatch(cli: Cli, here: &Path) -> Result<(), Failure> {
         Command::Show(args) => show::show(args, &paths),
         Command::Diagnose(args) => diagnose::diagnose(&args, &paths),
         Command::Confirm(args) => confirm::confirm(&args, &paths, here),
+        Command::Import(args) => import::import(args, &paths, here),
         Command::Compare(args) => compare::compare(args, &paths),
         Command::Report(args) => report::report(&args, &paths),
         Command::Plot(args) => plot::plot(&args, &paths),

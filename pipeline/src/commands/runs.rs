@@ -42,7 +42,7 @@ fn select(reader: &mut Reader, args: &RunsArgs) -> Result<RunsView, Failure> {
 
 /// The table, and the columns that did not fit.
 fn table(runs: &[RunSummary], look: Look) -> (String, Vec<String>) {
-    let one_experiment = runs.windows(2).all(|pair| pair[0].experiment == pair[1].experiment);
+    let one_experiment = runs.windows(2).all(|pair| pair[0].origin() == pair[1].origin());
     let mut heads = vec![left("run"), left("experiment").spare(if one_experiment { 7 } else { 2 })];
     heads.extend([left("point"), left("status"), left("verdict"), right("steps").spare(4)]);
     heads.extend([right("loss"), right("best loss").spare(5), right("valid ppl"), right("test ppl").spare(6)]);
@@ -66,7 +66,7 @@ fn cells(run: &RunSummary) -> Vec<(String, Ink)> {
     let last_is_odd = run.last_loss_kind.is_some_and(|kind| kind != LossKind::Finite);
     vec![
         (run.name(), Ink::Bold),
-        plain(run.experiment.clone().unwrap_or_else(|| format::NOTHING.to_owned())),
+        plain(run.origin().unwrap_or(format::NOTHING).to_owned()),
         plain(format::cut(&format::point(&run.swept()), 40)),
         (run.standing(), status_ink(run.status)),
         plain(run.verdict.as_ref().map_or(String::new(), |verdict| spoken(verdict.as_str()))),

@@ -74,6 +74,14 @@ pub fn perplexity(x: Option<f64>, kind: Option<LossKind>) -> String {
     }
 }
 
+/// The perplexity of an evaluation. The losses of a log whose unit is unknown have none.
+pub fn perplexity_of(loss: Option<f64>, kind: LossKind, recorded: Option<f64>) -> String {
+    match (recorded, loss) {
+        (None, Some(loss)) if loss.exp().is_finite() => NOTHING.to_owned(),
+        _ => perplexity(recorded, Some(kind)),
+    }
+}
+
 /// A fraction as a percentage: `6.9 %`.
 pub fn share(x: f64) -> String {
     let percent = x * 100.0;

@@ -47,6 +47,8 @@ pub struct RunSummary {
     /// The latest verdict, as one word.
     #[sqlx(try_from = "Nullable<String>")]
     pub verdict: Option<Word<Kind>>,
+    /// What an imported run is called.
+    pub imported: Option<String>,
     /// The process that works on it, if any.
     #[serde(skip)]
     pub process: Option<String>,
@@ -57,6 +59,11 @@ pub struct RunSummary {
 }
 
 impl RunSummary {
+    /// The name of its experiment, or of an imported run.
+    pub fn origin(&self) -> Option<&str> {
+        self.experiment.as_deref().or(self.imported.as_deref())
+    }
+
     /// Its status as shown in a table.
     pub fn standing(&self) -> String {
         self.stopped_at.as_ref().map_or_else(|| self.status.to_string(), |stage| format!("stopped at {stage}"))

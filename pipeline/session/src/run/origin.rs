@@ -11,7 +11,7 @@ use system::process::output_within;
 const GIT: Duration = Duration::from_secs(60);
 
 /// The process, the host, the program and the working tree.
-pub(super) fn origin(process: &str, here: &Path) -> Provenance {
+pub(crate) fn origin(process: &str, here: &Path) -> Provenance {
     let (git_commit, git_dirty) = git(here);
     Provenance {
         process: process.to_owned(),

@@ -278,7 +278,7 @@ fn scores(runs: &[RunSummary], scores: &[Scores], look: Look) -> String {
         cells.extend(row.runs.iter().map(|e| match e {
             Some(e) => {
                 let ink = if e.perplexity.is_none() { Ink::Bad } else { Ink::Plain };
-                (format::perplexity(e.perplexity, Some(e.loss_kind)), ink)
+                (format::perplexity_of(e.loss, e.loss_kind, e.perplexity), ink)
             }
             None => nothing(),
         }));

@@ -41,7 +41,7 @@ pub fn evaluations(evaluations: &[EvaluationRow], look: Look) -> String {
             (e.step.map_or(String::new(), count), Ink::Plain),
             (e.split.clone(), Ink::Plain),
             (format::loss(e.loss, Some(e.loss_kind)), ink),
-            (format::perplexity(e.perplexity, Some(e.loss_kind)), Ink::Plain),
+            (format::perplexity_of(e.loss, e.loss_kind, e.perplexity), Ink::Plain),
             (e.tokens.map_or(format::NOTHING.to_owned(), count), Ink::Plain),
             (remarks.join(", "), Ink::Good),
         ]);

@@ -17,8 +17,7 @@ use view::run::again;
 
 /// The run, its status, its length, and when, where and by what command it ran.
 pub fn header(run: &RunSummary, detail: &Detail, forks: &[Forked], look: Look) -> String {
-    let mut first =
-        vec![look.paint(Ink::Bold, &run.name()), run.experiment.clone().unwrap_or_else(|| format::NOTHING.to_owned())];
+    let mut first = vec![look.paint(Ink::Bold, &run.name()), run.origin().unwrap_or(format::NOTHING).to_owned()];
     let point = format::point(&run.swept());
     if !point.is_empty() {
         first.push(point);

@@ -1,0 +1,1 @@
+SELECT count(*) FROM steps WHERE trajectory_id = ?1

@@ -1,0 +1,1 @@
+DELETE FROM params WHERE run_id = ?1

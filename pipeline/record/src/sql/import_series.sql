@@ -1,0 +1,1 @@
+INSERT INTO series (trajectory_id, name) VALUES (?1, ?2) RETURNING id

@@ -1,0 +1,1 @@
+DELETE FROM evaluations WHERE trajectory_id = ?1

@@ -1,0 +1,1 @@
+DELETE FROM trajectory_parts WHERE trajectory_id = ?1

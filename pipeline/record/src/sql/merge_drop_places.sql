@@ -1,0 +1,1 @@
+DELETE FROM step_places WHERE trajectory_id = ?1

@@ -1,0 +1,1 @@
+DELETE FROM series WHERE trajectory_id = ?1

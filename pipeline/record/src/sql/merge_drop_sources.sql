@@ -1,0 +1,1 @@
+DELETE FROM sources WHERE execution_id = ?2

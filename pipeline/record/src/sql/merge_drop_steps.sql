@@ -1,0 +1,1 @@
+DELETE FROM steps WHERE trajectory_id = ?1

@@ -1,0 +1,1 @@
+DELETE FROM trajectories WHERE id = ?1

@@ -1,0 +1,2 @@
+UPDATE steps SET source_id = coalesce((SELECT o.id FROM sources n JOIN sources o ON o.path = n.path AND o.execution_id = ?4 WHERE n.id = steps.source_id), source_id)
+WHERE trajectory_id = ?1
